@@ -1,0 +1,59 @@
+//! How figures are taken: CPU time of this thread or process, medians of several runs.
+
+use std::hint::black_box;
+
+/// User and system CPU seconds of this process so far, from `/proc/self/stat` (fields 14 and 15, in clock
+/// ticks of 1/100 s: `USER_HZ`).
+///
+/// # Errors
+/// Where there is no such file.
+pub fn cpu_seconds() -> Result<f64, String> {
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|e| e.to_string())?;
+    // The command's name may hold blanks; fields are counted after its closing bracket.
+    let after = stat.rsplit_once(')').ok_or("no ) in /proc/self/stat")?.1;
+    let ticks = |n: usize| -> Result<f64, String> {
+        let field = after.split_whitespace().nth(n).ok_or("short /proc/self/stat")?;
+        field.parse().map_err(|e| format!("/proc/self/stat: {e}"))
+    };
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+/// Nanoseconds of CPU time this thread has run, from `/proc/thread-self/schedstat` (first field).
+///
+/// # Errors
+/// Where there is no such file.
+pub fn thread_cpu_ns() -> Result<u64, String> {
+    let text =
+        std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|e| e.to_string())?;
+    let field = text.split_whitespace().next().ok_or("empty schedstat")?;
+    field.parse().map_err(|e| format!("schedstat: {e}"))
+}
+
+/// Nanoseconds of this thread's CPU time per call of `op`: the least of `rounds` rounds of `calls` calls.
+///
+/// # Errors
+/// Where the thread's CPU time can't be read.
+pub fn ns_per_call<T>(
+    rounds: usize,
+    calls: usize,
+    mut op: impl FnMut(usize) -> T,
+) -> Result<f64, String> {
+    let mut best = f64::INFINITY;
+    for _ in 0..rounds {
+        let start = thread_cpu_ns()?;
+        for i in 0..calls {
+            black_box(op(i));
+        }
+        let spent = thread_cpu_ns()?.saturating_sub(start);
+        best = best.min(spent as f64 / calls as f64);
+    }
+    Ok(best)
+}
+
+/// The median of some values (the lower of the two middle ones); NaN of none.
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().saturating_sub(1) / 2;
+    values.get(middle).copied().unwrap_or(f64::NAN)
+}

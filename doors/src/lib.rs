@@ -1,0 +1,157 @@
+//! The doors of the test suites: where shared data and recorded vectors are found, and how a test that
+//! cannot run says so.
+//!
+//! - Data: `$BERTH_SHARED`, default `../shared` beside the checkout ([`shared`], [`data`]).
+//! - Vectors: `$BERTH_VECTORS`, default `$BERTH_SHARED/vectors` ([`vectors`], [`VectorFile`]).
+//! - Skips: one line on the real standard error, `SKIPPED <id>: <why>`, which the test harness does not
+//!   swallow. CI compares the ids with `.ci/allowed-skips` and fails on any other ([`skip`]).
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+pub use serde_json::Value;
+
+/// Relative paths in the variables are taken from the workspace's root, since `cargo test` runs each
+/// package's tests in that package's own folder.
+fn from_root(value: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    root.join(value)
+}
+
+/// The folder of shared data: `$BERTH_SHARED`, or `../shared` beside the checkout.
+#[must_use]
+pub fn shared() -> PathBuf {
+    from_root(&std::env::var("BERTH_SHARED").unwrap_or_else(|_| "../shared".to_owned()))
+}
+
+/// The folder of recorded vectors: `$BERTH_VECTORS`, or `vectors` below [`shared`].
+#[must_use]
+pub fn vectors() -> PathBuf {
+    match std::env::var("BERTH_VECTORS") {
+        Ok(dir) => from_root(&dir),
+        Err(_) => shared().join("vectors"),
+    }
+}
+
+/// Says on the real standard error (libtest captures only the print macros) that `id` was skipped, and why.
+pub fn skip(id: &str, why: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "\nSKIPPED {id}: {why}");
+}
+
+/// A path below the shared folder, or `None`, said loudly, when it is not there.
+#[must_use]
+pub fn data(relative: &str) -> Option<PathBuf> {
+    let path = shared().join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    skip(relative, &format!("no {}; set BERTH_SHARED", path.display()));
+    None
+}
+
+/// One known vector file that is present: counts the cases that ran and fails the test if none did, or if
+/// any case failed.
+#[derive(Debug)]
+pub struct VectorFile {
+    name: String,
+    json: Value,
+    ran: usize,
+    passed_over: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl VectorFile {
+    /// Opens a known file; absent, it is said aloud and `None` comes back.
+    ///
+    /// # Panics
+    /// When the file is there but is not JSON.
+    #[must_use]
+    pub fn open(name: &str) -> Option<Self> {
+        let path = vectors().join(name);
+        if !path.exists() {
+            skip(&format!("vectors/{name}"), &format!("no {}; set BERTH_VECTORS", path.display()));
+            return None;
+        }
+        let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let json = serde_json::from_slice(&text)
+            .unwrap_or_else(|e| panic!("{}: not JSON: {e}", path.display()));
+        Some(Self {
+            name: name.to_owned(),
+            json,
+            ran: 0,
+            passed_over: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// The whole document.
+    #[must_use]
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// Records one case: `Err` holds what was expected and what came.
+    pub fn case(&mut self, id: &str, outcome: Result<(), String>) {
+        self.ran += 1;
+        if let Err(why) = outcome {
+            self.failures.push(format!("{id}: {why}"));
+        }
+    }
+
+    /// Records a case whose semantics differ from ours on purpose; the reason stands in the repo's table.
+    pub fn differs(&mut self, id: &str, why: &str) {
+        self.passed_over.push(format!("{id}: {why}"));
+    }
+
+    /// Ends the file.
+    ///
+    /// # Panics
+    /// When no case ran, or when one failed.
+    pub fn finish(self) {
+        let Self { name, ran, passed_over, failures, .. } = self;
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "vectors/{name}: {ran} cases ran, {} failed, {} differ on purpose",
+            failures.len(),
+            passed_over.len()
+        );
+        assert!(ran > 0, "vectors/{name}: the file is there but no case of it ran");
+        assert!(
+            failures.is_empty(),
+            "vectors/{name}: {} of {ran} cases failed:\n{}",
+            failures.len(),
+            failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(ran: usize, failures: Vec<String>) -> VectorFile {
+        VectorFile { name: "x".into(), json: Value::Null, ran, passed_over: Vec::new(), failures }
+    }
+
+    #[test]
+    #[should_panic(expected = "no case of it ran")]
+    fn a_present_file_without_cases_fails() {
+        file(0, Vec::new()).finish();
+    }
+
+    #[test]
+    #[should_panic(expected = "1 of 2 cases failed")]
+    fn a_failed_case_fails_the_file() {
+        let mut f = file(0, Vec::new());
+        f.case("a", Ok(()));
+        f.case("b", Err("want 1, got 2".into()));
+        f.finish();
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_workspace() {
+        assert!(from_root("doors/Cargo.toml").exists());
+    }
+}
