@@ -2,6 +2,7 @@
 
 use super::words::{Words, begins};
 use super::{TcError, number};
+use crate::ticks::Era;
 use crate::wire::{U32Key, U32Mark, U32Part, U32Sel};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -94,6 +95,7 @@ pub(super) fn selector(
     words: &mut Words<'_>,
     sel: &mut U32Sel,
     parts: &mut Vec<U32Part>,
+    era: Era,
 ) -> Result<(), TcError> {
     match words.value()? {
         w if begins(w, "u32") => number_key(words, sel, at(0), 32),
@@ -111,7 +113,7 @@ pub(super) fn selector(
             "code" => number_key(words, sel, next(1), 8),
             _ => Err(illegal()),
         },
-        w if begins(w, "mark") => mark(words, parts),
+        w if begins(w, "mark") => mark(words, parts, era),
         w if begins(w, "ether") => match words.value()? {
             "src" => ether(words, sel, -8),
             "dst" => ether(words, sel, -14),
@@ -236,13 +238,16 @@ fn ether(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcErro
     Ok(())
 }
 
-fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>) -> Result<(), TcError> {
+fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>, era: Era) -> Result<(), TcError> {
     let val = number::u32(words.value()?, 0).ok_or_else(illegal)?;
     let mask = number::u32(words.value()?, 0).ok_or_else(illegal)?;
     if val & mask != val {
         return Err(TcError::new("Illegal \"mark\" (impossible combination)"));
     }
-    parts.push(U32Part::Mark(U32Mark { val, mask, success: 0 }));
+    // The kernel does not read the third word and old tc does not set it: what stands there by chance in the captures
+    // of tc 6.1.0 stands here too, so that the same bytes come out; newer ones send 0.
+    let success = if era == Era::Truncating { 0x60 } else { 0 };
+    parts.push(U32Part::Mark(U32Mark { val, mask, success }));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::words::{Words, begins};
 use super::{Context, TcError, action, match_u32, number, proto, set_device, stab};
 use crate::handle::Handle;
+use crate::ticks::Era;
 use crate::wire::{CREATE, Options, TcMessage, U32, U32Part, U32Sel, Verb};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -208,7 +209,7 @@ fn option(
     let parts = &mut said.u32.parts;
     match word {
         w if begins(w, "match") => {
-            match_u32::selector(words, &mut said.sel, parts)?;
+            match_u32::selector(words, &mut said.sel, parts, context.era)?;
             said.selects = true;
         }
         w if begins(w, "offset") => match_u32::offset(words, &mut said.sel)?,
@@ -233,7 +234,7 @@ fn option(
                 false => handle & 0xffff_f000,
             };
         }
-        "sample" => sample(said, words)?,
+        "sample" => sample(said, words, context.era)?,
         "indev" => {
             let name = words.next().ok_or_else(|| TcError::new("Illegal indev"))?;
             parts.push(U32Part::Indev(name.to_owned()));
@@ -266,9 +267,9 @@ fn table(text: &str, name: &str) -> Result<u32, TcError> {
 }
 
 /// `sample SELECTOR [divisor N]`: the bucket that such a packet falls into.
-fn sample(said: &mut Said, words: &mut Words<'_>) -> Result<(), TcError> {
+fn sample(said: &mut Said, words: &mut Words<'_>, era: Era) -> Result<(), TcError> {
     let mut sel = U32Sel::default();
-    match_u32::selector(words, &mut sel, &mut said.u32.parts)?;
+    match_u32::selector(words, &mut sel, &mut said.u32.parts, era)?;
     let [key] = sel.keys.as_slice() else {
         return Err(TcError::new("\"sample\" must contain exactly ONE key."));
     };

@@ -65,14 +65,4 @@ impl<'a> Words<'a> {
     pub(super) fn left(&self) -> usize {
         self.words.len().saturating_sub(self.at)
     }
-
-    /// Says where it is, to come back to.
-    pub(super) const fn mark(&self) -> usize {
-        self.at
-    }
-
-    /// Comes back to a mark.
-    pub(super) const fn reset(&mut self, mark: usize) {
-        self.at = mark;
-    }
 }

@@ -53,6 +53,17 @@ pub(crate) fn ifindexes(requests: &[(String, Vec<Vec<u8>>)]) -> IfIndexes {
         if let (Some(dev), Some(bytes)) = (dev, sent.first()) {
             let index = u32::from_le_bytes(bytes[20..24].try_into().unwrap());
             found.insert((*dev).to_owned(), index);
+            // A mirred action's target stands last in the command and at the end of `tc_mirred`.
+            let target = words.iter().rposition(|w| *w == "dev").and_then(|i| words.get(i + 1));
+            for message in netshape::wire::decode(bytes).flatten() {
+                let netshape::wire::Message::Tc(message) = message else { continue };
+                let Some(netshape::wire::Options::U32(u32)) = &message.options else { continue };
+                for action in u32.actions() {
+                    if let netshape::wire::TcAction::Mirred(m) = action {
+                        found.insert(target.unwrap().to_string(), m.ifindex);
+                    }
+                }
+            }
         }
     }
     found
