@@ -1,0 +1,3 @@
+//! `berth replay`: a day of real load through the four cores.
+pub mod trace;
+pub mod upsample;
