@@ -5,9 +5,9 @@
 //! places: the new replica starts without it, the old one drains and releases it, the address is handed over,
 //! and the new one serves and warms up under load; what is asked of the address meanwhile is unserved.
 
-use super::super::load::COLD_SECONDS;
-use super::{World, at, broken};
 use super::super::events::Events;
+use super::super::load::Replica;
+use super::{World, at, broken};
 use crate::answer::Failure;
 use scheduler_core::{NodeId, TaskId};
 use serde_json::json;
@@ -62,7 +62,7 @@ impl World<'_> {
 
     fn begin(&mut self, second: u64, task: TaskId, from: usize, to: NodeId, events: &mut Events) -> Result<(), Failure> {
         let container = task.index();
-        let serves = |r: &super::Replica| r.container == container && r.host == from;
+        let serves = |r: &Replica| r.container == container && r.host == from;
         let old = self.replicas.iter().position(|r| r.as_ref().is_some_and(serves));
         let old = old.ok_or_else(|| broken(second, "scheduler-core", &format!("task {task} is not on node {from}")))?;
         self.protector.begin_move(at(second), task, to).map_err(|e| broken(second, "scheduler-core", &e))?;
@@ -127,11 +127,10 @@ impl World<'_> {
     }
 
     /// Whether the new replica may take over: the engine gives it its whole weight, and callers have known
-    /// since a sync. A minute is the most that a warm-up takes; one that fails its probes waits on.
+    /// since a sync. One that fails its probes waits.
     fn has_warmed(&self, second: u64, since: u64, replica: usize) -> bool {
         let tenant = self.tenants.get(replica).and_then(Option::as_ref);
-        let whole = tenant.is_some_and(|t| self.traffic.warm(&t.name));
-        whole && (second > since + COLD_SECONDS || second > since)
+        second > since && tenant.is_some_and(|t| self.traffic.warm(&t.name))
     }
 
     /// The old replica has released the fixed address: the new one takes it and serves.
