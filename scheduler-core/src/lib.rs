@@ -11,6 +11,8 @@ mod model;
 mod place;
 mod placement;
 mod rng;
+pub mod roadef;
+mod search;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -25,4 +27,5 @@ pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Servic
 pub use place::{ByCount, Placer, Unplaced};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
+pub use search::{Answer, Budget, Evaluations, Improver, Solver, lower_bound};
 pub use time::Timestamp;
