@@ -107,7 +107,7 @@ fn a_part_of_a_real_day_breaks_nothing() {
         let out = berth(&["replay", "--trace", &place, "--format", "planetlab", "--warmup", warmup, "--json"]);
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let answer = json(&out);
-        assert_eq!((answer["containers"].as_u64(), answer["services"].as_u64()), (Some(1_052), Some(57)));
+        assert_eq!((answer["containers"].as_u64(), answer["services"].as_u64()), (Some(1_052), Some(55)));
         assert_eq!(answer["simulated_seconds"], 1_200);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A service's demand is the sum of its containers' traces. It is divided over the serving replicas by trace
 //! times effective over base weight, renormalised so that the service's sum stays. A replica that began to
-//! serve less than 60 s ago costs up to three times the CPU per request. A host's cores are shared in
-//! proportion to demand; what exceeds them is lost. Network demand follows the requests.
+//! serve less than 60 s ago costs up to three times the CPU per request. A container can use its own whole cores
+//! (one in traces that are percentages of one core), and a host's cores are shared in proportion to demand; what
+//! exceeds either is lost, not queued. Network demand follows the requests.
 
 use super::HOST_CORES;
 
@@ -13,7 +14,7 @@ pub(super) const COLD_SECONDS: u64 = 60;
 const COLD_COST: f32 = 3.0;
 /// Network demand of one core's requests, in bit/s each way: 1.5 Gbit/s, so that a host at its safety
 /// capacity asks for 9.6 of its uplink's 10 Gbit/s.
-pub(super) const BITS_PER_CORE: f32 = 1.5e9;
+pub(super) const BITS_PER_CORE: f32 = 0.5e9;
 
 /// One running copy of a container.
 #[derive(Clone, Debug)]
@@ -62,7 +63,9 @@ impl Replica {
 pub(super) struct Lost {
     /// Core-seconds beyond the hosts' cores.
     pub over: f64,
-    /// The part of that which fell on starting replicas.
+    /// Core-seconds beyond a container's own cores.
+    pub own: f64,
+    /// The part of both that fell on starting replicas.
     pub starting: f64,
     /// Core-seconds for which no replica was there to ask.
     pub gap: f64,
@@ -73,13 +76,16 @@ pub(super) struct Lost {
 pub(super) struct Load {
     demand: Vec<f32>,
     weight: Vec<f32>,
+    /// Each container's own cores: it can use no more.
+    limits: Vec<f32>,
     /// Asked of each host, in cores.
     pub asked: Vec<f64>,
 }
 
 impl Load {
-    pub(super) fn new(services: usize, hosts: usize) -> Self {
-        Self { demand: vec![0.0; services], weight: vec![0.0; services], asked: vec![0.0; hosts] }
+    pub(super) fn new(services: usize, hosts: usize, limits: Vec<f32>) -> Self {
+        let (demand, weight) = (vec![0.0; services], vec![0.0; services]);
+        Self { demand, weight, limits, asked: vec![0.0; hosts] }
     }
 
     /// Divides `trace` (cores by container; `of` is each container's service) over the replicas and adds up
@@ -117,9 +123,16 @@ impl Load {
         for replica in replicas.iter_mut().flatten() {
             let scale = self.weight[replica.service];
             replica.requests = trace[replica.container] * replica.factor * scale;
-            replica.need = replica.requests * replica.cost(second);
             if replica.factor > 0.0 && replica.serving_since.is_none() {
                 replica.serving_since = Some(second);
+            }
+            let (wanted, limit) = (replica.requests * replica.cost(second), self.limits[replica.container]);
+            replica.need = wanted.min(limit);
+            if wanted > limit {
+                lost.own += f64::from(wanted - limit);
+                if replica.starting(second) {
+                    lost.starting += f64::from(wanted - limit);
+                }
             }
             self.asked[replica.host] += f64::from(replica.need);
         }
@@ -150,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_services_sum_stays_while_weights_differ() {
-        let mut load = Load::new(2, 2);
+        let mut load = Load::new(2, 2, vec![4.0; 4]);
         let mut replicas =
             vec![replica(0, 0, 0, 1.0), replica(0, 0, 1, 0.25), None, replica(1, 0, 1, 1.0), replica(2, 1, 0, 0.1)];
         let lost = load.divide(5, &[0.5, 0.3, 0.2], &[0, 0, 1], &[false; 3], &mut replicas);
@@ -168,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_cores_or_finds_nobody_is_lost() {
-        let mut load = Load::new(2, 1);
+        let mut load = Load::new(2, 1, vec![100.0; 4]);
         let mut cold = replica(0, 0, 0, 1.0);
         if let Some(r) = &mut cold {
             r.warm = false;

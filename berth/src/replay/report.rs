@@ -19,7 +19,7 @@ struct Curve {
 
 /// The whole page.
 #[must_use]
-pub fn html(summary: &Summary) -> String {
+pub(super) fn html(summary: &Summary) -> String {
     let mut page = String::new();
     let title = format!("Replay of {}", escape(&summary.trace));
     let _ = write!(

@@ -33,7 +33,7 @@ impl<'a> Upsampler<'a> {
         let stream = |i: usize| Rng::stream(seed, "upsample", i as u64);
         let mut streams: Vec<Rng> = (0..trace.containers.len()).map(stream).collect();
         let noise = streams.iter_mut().map(Rng::bell).collect();
-        let limits = trace.containers.iter().map(|c| limit(&c.samples)).collect();
+        let limits = trace.containers.iter().map(|c| c.cores() * 100.0).collect();
         Self { trace, noise, streams, limits }
     }
 
@@ -55,12 +55,6 @@ impl<'a> Upsampler<'a> {
             *out = (line + DEPTH * room * *noise).clamp(0.0, *limit) * 0.01;
         }
     }
-}
-
-/// The container's limit in percent: the whole cores that its largest sample needs, at least one.
-fn limit(samples: &[f32]) -> f32 {
-    let largest = samples.iter().copied().fold(0.0, f32::max);
-    (largest * 0.01).ceil().max(1.0) * 100.0
 }
 
 #[cfg(test)]

@@ -28,6 +28,15 @@ pub struct Container {
     pub samples: Vec<f32>,
 }
 
+impl Container {
+    /// Its own cores: as many whole ones as its largest sample needs, at least one.
+    #[must_use]
+    pub fn cores(&self) -> f32 {
+        let largest = self.samples.iter().copied().fold(0.0, f32::max);
+        (largest * 0.01).ceil().max(1.0)
+    }
+}
+
 /// A load trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {

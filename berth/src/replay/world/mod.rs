@@ -78,6 +78,16 @@ struct Samples {
     events: Vec<scheduler_core::Event>,
 }
 
+/// The planner's number of a container.
+fn task_of(container: usize) -> TaskId {
+    TaskId(u32::try_from(container).unwrap_or(u32::MAX))
+}
+
+/// The planner's number of a host.
+fn node_of(host: usize) -> NodeId {
+    NodeId(u32::try_from(host).unwrap_or(u32::MAX))
+}
+
 fn at(second: u64) -> Timestamp {
     Timestamp::from_secs(second)
 }
@@ -118,7 +128,7 @@ impl<'a> World<'a> {
             addresses: Addresses::new(setup.seed, trace, names.clone())?,
             traffic: Traffic::new(setup.seed, &trace.services, &names, &centres, warm)?,
             shaping: (0..hosts).map(|_| Shaping::new()).collect::<Result<_, _>>()?,
-            load: Load::new(trace.services.len(), hosts),
+            load: Load::new(trace.services.len(), hosts, trace.containers.iter().map(|c| c.cores()).collect()),
             replicas: Vec::with_capacity(containers),
             tenants: Vec::with_capacity(containers),
             starts: vec![0; containers],
@@ -129,7 +139,7 @@ impl<'a> World<'a> {
             samples: Samples { hosts: vec![0; hosts], tasks: vec![0; containers], events: Vec::new() },
         };
         for container in 0..containers {
-            let task = TaskId::new(container);
+            let task = task_of(container);
             let node = world.protector.cluster().node_of(task).map_or(0, NodeId::index);
             events.say(0, "scheduler-core", "place", &trace.containers[container].name, "fewest tasks first", json!({"host": node}));
             let replica = world.create(0, container, node, true, events)?;
@@ -262,10 +272,10 @@ impl<'a> World<'a> {
     fn serve_demand(&mut self, second: u64, demand: &[f32]) {
         let lost = self.load.divide(second, demand, &self.of, &self.homeless, &mut self.replicas);
         self.figures.demand_core_seconds += demand.iter().map(|&d| f64::from(d)).sum::<f64>();
-        self.figures.unserved_core_seconds += lost.over + lost.gap;
+        self.figures.unserved_core_seconds += lost.over + lost.own + lost.gap;
         self.figures.unserved_start_core_seconds += lost.starting;
         self.figures.unserved_gap_core_seconds += lost.gap;
-        self.figures.bucket(second).unserved += lost.over + lost.gap;
+        self.figures.bucket(second).unserved += lost.over + lost.own + lost.gap;
         self.samples.tasks.fill(0);
         for shaping in &mut self.shaping {
             shaping.clear_demand();
@@ -309,7 +319,7 @@ impl<'a> World<'a> {
         }
         let detector = self.protector.detector();
         for host in 0..self.setup.hosts {
-            let node = NodeId::new(host);
+            let node = node_of(host);
             let above = |mean: Sample| detector.threshold(node).is_some_and(|t| mean > t);
             let overloaded = detector.mean(node).is_some_and(above);
             self.figures.host(second, self.load.used(host), HOST_CORES, overloaded);
@@ -346,10 +356,8 @@ impl<'a> World<'a> {
         let used = self.shaping.iter().filter(|s| s.ever_used()).count();
         self.figures.hosts_used = used as u64;
         self.figures.shared_cores = used as f64 * HOST_CORES;
-        let own = |c: &super::trace::Container| {
-            f64::from(c.samples.iter().copied().fold(0.0, f32::max) / 100.0).ceil().max(1.0)
-        };
-        self.figures.dedicated_cores = self.setup.trace.containers.iter().map(own).sum();
+        let own = self.setup.trace.containers.iter().map(|c| f64::from(c.cores()));
+        self.figures.dedicated_cores = own.sum();
         self.figures.finish();
         self.figures
     }

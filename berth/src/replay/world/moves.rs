@@ -7,7 +7,7 @@
 
 use super::super::events::Events;
 use super::super::load::Replica;
-use super::{World, at, broken};
+use super::{World, at, broken, task_of};
 use crate::answer::Failure;
 use scheduler_core::{NodeId, TaskId};
 use serde_json::json;
@@ -32,7 +32,6 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Move {
     container: usize,
-    to: usize,
     old: usize,
     new: usize,
     stage: Stage,
@@ -74,7 +73,7 @@ impl World<'_> {
             self.claim(second, new, events)?;
         }
         let stage = Stage::Starting { until: second + BOOT };
-        self.moves.push(Move { container, to, old, new, stage });
+        self.moves.push(Move { container, old, new, stage });
         self.figures.moves += 1;
         self.figures.bucket(second).moves += 1;
         Ok(())
@@ -113,7 +112,7 @@ impl World<'_> {
             }
             Stage::Draining { until } if second >= until => {
                 self.end(second, m.old, events)?;
-                let task = TaskId::new(m.container);
+                let task = task_of(m.container);
                 let ended = self.protector.finish_move(at(second), task);
                 ended.map_err(|e| broken(second, "scheduler-core", &e))?;
                 if fixed {
@@ -136,7 +135,7 @@ impl World<'_> {
     /// The old replica has released the fixed address: the new one takes it and serves.
     fn hand_over(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Failure> {
         let name = self.tenant(second, m.new)?.name.clone();
-        let held = self.addresses.finish_move(second, m.container, &name, m.to, &mut self.figures, events)?;
+        let held = self.addresses.finish_move(second, m.container, &name, &mut self.figures, events)?;
         self.tenant(second, m.new)?.held = Some(held);
         self.changed = true;
         self.serve(second, m.new)

@@ -4,7 +4,7 @@ use super::super::trace::Trace;
 use super::super::{HOST_CORES, SAFETY};
 use crate::answer::Failure;
 use scheduler_core::{
-    ByCount, Cluster, ModelBuilder, Node, Placer, ProtectConfig, Protector, Resource, Service, ServiceId, Task,
+    ByCount, Cluster, ModelBuilder, Node, Placer, ProtectConfig, Protector, Resource, Service, Task,
 };
 
 /// Most replicas on a host, counted on both hosts while one moves: the kubelet's default `maxPods`.
@@ -37,13 +37,14 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Failure> {
     for container in &trace.containers {
         replicas[container.service] += 1;
     }
+    let mut services = Vec::with_capacity(replicas.len());
     for &replicas in &replicas {
         let per_node = replicas.div_ceil(u32::try_from(hosts).unwrap_or(u32::MAX)).max(1);
         let spread = replicas.min(CENTRES as u32);
-        builder.service(Service { spread, per_node }).map_err(|e| internal(&e))?;
+        services.push(builder.service(Service { spread, per_node }).map_err(|e| internal(&e))?);
     }
     for container in &trace.containers {
-        let service = ServiceId::new(container.service);
+        let service = services[container.service];
         // What a container takes of the CPU is measured, not declared; a slot is all it asks for.
         let task = Task { service, need: &[0, 1], move_cost: 1 };
         builder.task(task).map_err(|e| internal(&e))?;

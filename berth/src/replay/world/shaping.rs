@@ -58,7 +58,7 @@ impl Shaping {
         Ok(Self {
             host: host.map_err(|e| broken(0, "netshape", &e))?,
             kernel,
-            elastic: Elastic::new(capacity, ElasticConfig::default()),
+            elastic: Elastic::new(capacity, ElasticConfig { deadband: 2, ..ElasticConfig::default() }),
             wants: Vec::new(),
             usage: Vec::new(),
             slots: Vec::new(),

@@ -81,7 +81,7 @@ impl Traffic {
             let warm_up = if warm { WarmUp::envoy(WINDOW) } else { WarmUp::Off };
             let config = ServiceConfig { health: Some(check), warm_up, ..ServiceConfig::default() };
             let id = engine.service(name, config).map_err(|e| fault(&e))?;
-            let picker = Golden::new(seed ^ id.index() as u64);
+            let picker = Golden::new(&[], seed ^ id.index() as u64);
             let (name, dirty, total) = (name.clone(), false, 0);
             out.push(Service { id, name, picker, dirty, total, picked: Vec::new(), expected: Vec::new() });
         }
@@ -172,9 +172,10 @@ impl Traffic {
             }
             let probes = std::mem::take(&mut self.probes);
             for &(endpoint, attempt) in &probes {
+                // One that was removed since it was to be probed answers nobody.
+                let Some(endpoint_now) = self.engine.endpoint(endpoint) else { continue };
                 figures.probes += 1;
-                let name = self.engine.endpoint(endpoint).map(|e| e.name);
-                let replica = name.and_then(|n| self.known.get(n)).map(|k| k.replica);
+                let replica = self.known.get(endpoint_now.name).map(|k| k.replica);
                 let outcome = if replica.is_some_and(&up) { ProbeOutcome::Pass } else { ProbeOutcome::Fail };
                 self.told(second, Input::Probed { endpoint, attempt, outcome })?;
             }
@@ -228,7 +229,7 @@ impl Traffic {
                 let data = json!({"weight_thousandths": weight});
                 ("set_weight", name(endpoint), reason.to_string(), data)
             }
-            Effect::Mode { service: id, mode } => ("mode", service(id), mode.to_string(), Value::Null),
+            Effect::Mode { service: id, mode } => ("mode", service(id), format!("{mode:?}"), Value::Null),
             Effect::Hold { service: id, held, of } => {
                 ("hold", service(id), format!("{held} of {of} endpoints vanished at once"), Value::Null)
             }
