@@ -52,7 +52,7 @@ impl Addresses {
         let fault = |e: &dyn Display| broken(0, "ipam", e);
         let wanted = (2 * trace.containers.len() + 1_024).next_power_of_two();
         let prefix = 32 - wanted.trailing_zeros();
-        let cidr: Cidr = format!("10.0.0.0/{prefix}").parse().map_err(|e: ipam::CidrError| fault(&e))?;
+        let cidr: Cidr = format!("10.0.0.0/{prefix}").parse().map_err(|e: ipam::ParseError| fault(&e))?;
         let gateway = IpAddr::from([10, 0, 0, 1]);
         let spec = PoolSpec::new(POOL, cidr).gateway(gateway).quarantine(QUARANTINE).vlan(120).bridge("br120");
         let mut ipam = Ipam::new(seed);
@@ -120,7 +120,7 @@ impl Addresses {
         held: &Held,
         events: &mut Events,
     ) -> Result<(), Failure> {
-        let released = self.ipam.release(at(second), owner, Some(held.sequence));
+        let released = self.ipam.release(at(second), owner, held.sequence);
         released.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
         if self.ledger.get(&held.address).is_some_and(|o| o == owner) {
             self.ledger.remove(&held.address);
@@ -165,7 +165,7 @@ impl Addresses {
     /// The allocator's own invariants, and its claims against the ledger.
     pub(super) fn check(&self, second: u64) -> Result<(), Failure> {
         self.ipam.check_invariants().map_err(|e| broken(second, "ipam", &e))?;
-        let held: u64 = self.ipam.usage().map(|u| u.held).sum();
+        let held: u64 = self.ipam.pools().map(|p| u64::from(p.usage().held)).sum();
         if held == self.ledger.len() as u64 {
             return Ok(());
         }
