@@ -1,0 +1,9 @@
+//! Search for cheaper placements.
+
+mod anneal;
+mod budget;
+mod solve;
+mod walk;
+
+pub use budget::{Budget, Evaluations};
+pub use solve::{Answer, Improver, Solver, lower_bound};
