@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// Arguments of `berth shape decode`.
 #[derive(Debug, Args)]
-pub struct DecodeArgs {
+pub(super) struct DecodeArgs {
     /// Lines of `# command`, `> hex` (sent) and `< hex` (received); `-` is standard input.
     file: FileArg,
 }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// Arguments of `berth shape encode`.
 #[derive(Debug, Args)]
-pub struct EncodeArgs {
+pub(super) struct EncodeArgs {
     /// The batch: one tc command a line, with or without `tc` in front; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     batch: FileArg,

@@ -97,7 +97,12 @@ pub(super) fn selector(
     parts: &mut Vec<U32Part>,
     era: Era,
 ) -> Result<(), TcError> {
-    match words.value()? {
+    let word = words.value()?;
+    // tc wants two more words even where one says it all (`ip df`).
+    if words.left() < 2 {
+        return Err(illegal());
+    }
+    match word {
         w if begins(w, "u32") => number_key(words, sel, at(0), 32),
         w if begins(w, "u16") => number_key(words, sel, at(0), 16),
         w if begins(w, "u8") => number_key(words, sel, at(0), 8),
@@ -132,9 +137,9 @@ fn ip(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
         "dport" => number_key(words, sel, at(22), 16),
         "sport" => number_key(words, sel, at(20), 16),
         "icmp_type" => number_key(words, sel, at(20), 8),
-        "icmp_code" => number_key(words, sel, At { off: 20, offmask: 1 }, 8),
+        "icmp_code" => number_key(words, sel, at(21), 8),
         "nofrag" => pack_bits(sel, 0, 0x3fff, at(6), 16),
-        "firstfrag" => pack_bits(sel, 0, 0x1fff, at(6), 16),
+        "firstfrag" => pack_bits(sel, 0x2000, 0x3fff, at(6), 16),
         "df" => pack_bits(sel, 0x4000, 0x4000, at(6), 16),
         "mf" => pack_bits(sel, 0x2000, 0x2000, at(6), 16),
         w if w == "tos" || begins(w, "dsfield") || begins(w, "precedence") => {
@@ -158,6 +163,7 @@ fn ip6(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
         "dport" => number_key(words, sel, at(42), 16),
         "sport" => number_key(words, sel, at(40), 16),
         "icmp_type" => number_key(words, sel, at(40), 8),
+        // The mask of the next header's offset is tc's own doing.
         "icmp_code" => number_key(words, sel, At { off: 41, offmask: 1 }, 8),
         _ => Err(illegal()),
     }

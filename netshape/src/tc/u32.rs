@@ -61,7 +61,8 @@ pub(super) fn parse(
         message.handle = Handle::from_raw(handle);
     }
     if words.left() > 0 {
-        let u32 = options(&mut message, words, context)?;
+        let handled = head.handle.is_some();
+        let u32 = options(&mut message, words, context, handled)?;
         message.options = Some(Options::U32(Box::new(u32)));
     }
     Ok(message)
@@ -153,6 +154,8 @@ struct Said {
     selects: bool,
     terminal: bool,
     sampled: bool,
+    /// Whether the filter's handle was given.
+    handled: bool,
     htid: u32,
     order: u32,
     flags: u32,
@@ -162,6 +165,7 @@ fn options(
     message: &mut TcMessage,
     words: &mut Words<'_>,
     context: &Context<'_>,
+    handled: bool,
 ) -> Result<U32, TcError> {
     let mut said = Said {
         u32: U32::default(),
@@ -169,6 +173,7 @@ fn options(
         selects: false,
         terminal: false,
         sampled: false,
+        handled,
         htid: 0,
         order: 0,
         flags: 0,
@@ -226,9 +231,13 @@ fn option(
             let given = number::u32(words.value()?, 0);
             said.order = given.ok_or_else(|| TcError::illegal("order"))?;
         }
-        "link" => parts.push(U32Part::Link(table(words.value()?, "link")?)),
+        "link" => parts.push(U32Part::Link(table(words.value()?)?)),
         "ht" => {
-            let handle = table(words.value()?, "ht")?;
+            let handle = number::u32_handle(words.value()?).ok_or_else(|| TcError::illegal("ht"))?;
+            // Only beside a filter's own handle does tc mind a node's number, which it then drops.
+            if said.handled && handle & 0xfff != 0 {
+                return Err(TcError::new("\"ht\" must be a hash table."));
+            }
             said.htid = match said.sampled {
                 true => (said.htid & 0xff000) | (handle & 0xfff0_0000),
                 false => handle & 0xffff_f000,
@@ -258,10 +267,10 @@ fn divisor(text: &str, name: &str) -> Result<u32, TcError> {
 }
 
 /// A hash table's handle.
-fn table(text: &str, name: &str) -> Result<u32, TcError> {
-    let handle = number::u32_handle(text).ok_or_else(|| TcError::illegal(name))?;
+fn table(text: &str) -> Result<u32, TcError> {
+    let handle = number::u32_handle(text).ok_or_else(|| TcError::illegal("link"))?;
     if handle & 0xfff != 0 {
-        return Err(TcError::new(format!("\"{name}\" must be a hash table.")));
+        return Err(TcError::new("\"link\" must be a hash table."));
     }
     Ok(handle)
 }
@@ -277,6 +286,9 @@ fn sample(said: &mut Said, words: &mut Words<'_>, era: Era) -> Result<(), TcErro
     if words.peek() == Some("divisor") {
         words.skip();
         buckets = divisor(words.value()?, "sample")?;
+        // tc wants something to follow.
+        words.value()?;
+        words.back();
     }
     let shift = if key.mask == 0 { 0 } else { key.mask.trailing_zeros() };
     let hash = (key.val & key.mask) >> shift;

@@ -57,6 +57,12 @@ impl TcMessage {
         if let Some(estimator) = estimator.filter(|_| !filter) {
             out.attr(RATE, &estimator);
         }
+        if let Some(block) = self.ingress_block {
+            out.u32(INGRESS_BLOCK, block);
+        }
+        if let Some(block) = self.egress_block {
+            out.u32(EGRESS_BLOCK, block);
+        }
         if let Some(options) = &self.options {
             self.options(options, out);
         }
@@ -65,12 +71,6 @@ impl TcMessage {
         }
         if let Some(stab) = &self.stab {
             write_stab(stab, out);
-        }
-        if let Some(block) = self.ingress_block {
-            out.u32(INGRESS_BLOCK, block);
-        }
-        if let Some(block) = self.egress_block {
-            out.u32(EGRESS_BLOCK, block);
         }
     }
 

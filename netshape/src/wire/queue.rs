@@ -171,11 +171,11 @@ pub(super) fn write_fq_codel(f: &FqCodel, out: &mut Out<'_>) {
     for (kind, value) in fq_codel_fields(f) {
         if kind == 9 {
             // The selector's two bytes come between the threshold and the memory limit.
-            if let Some(selector) = f.ce_threshold_selector {
-                out.attr(10, &[selector]);
-            }
             if let Some(mask) = f.ce_threshold_mask {
                 out.attr(11, &[mask]);
+            }
+            if let Some(selector) = f.ce_threshold_selector {
+                out.attr(10, &[selector]);
             }
         }
         if let Some(value) = value {
