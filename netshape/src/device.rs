@@ -50,6 +50,10 @@ pub struct Device {
     qdiscs: Vec<Qdisc>,
     classes: Vec<Class>,
     filters: Vec<Filter>,
+    /// Its number, where that is known.
+    pub ifindex: Option<i32>,
+    /// Largest GSO packet in bytes, where that is known.
+    pub gso_max_size: Option<u32>,
 }
 
 impl Device {
@@ -60,6 +64,8 @@ impl Device {
             qdiscs: Vec::new(),
             classes: Vec::new(),
             filters: Vec::new(),
+            ifindex: None,
+            gso_max_size: None,
         }
     }
 

@@ -53,6 +53,20 @@ pub(super) fn apply(device: &mut Device, op: &Op) -> Result<(), KernelError> {
         (Object::Class(c), Action::Add) => add_class(device, c),
         (Object::Class(c), Action::Change) => change_class(device, c),
         (Object::Class(c), Action::Delete) => delete_class(device, c.id),
+        (Object::Redirect(r), Action::Delete) => {
+            let before = device.filters().len();
+            device.retain_filters(|f| f.parent != r.parent || f.handle != r.handle);
+            if device.filters().len() == before { Err(KernelError::NotFound) } else { Ok(()) }
+        }
+        (Object::Redirect(r), _) => {
+            if device.qdisc_at(Handle::INGRESS).is_none() {
+                return Err(KernelError::NotFound);
+            }
+            let taken = |h| device.filters().iter().any(|f| f.handle == h);
+            let filter = r.filter(taken);
+            device.put_filter(filter);
+            Ok(())
+        }
     }
 }
 
@@ -106,6 +120,9 @@ fn delete_qdisc(device: &mut Device, qdisc: &Qdisc) -> Result<(), KernelError> {
         return Err(KernelError::InvalidHandle);
     }
     device.take_qdisc(qdisc.parent);
+    // Filters go with what they are on.
+    let hook = qdisc.parent == Handle::INGRESS;
+    device.retain_filters(|f| if hook { f.parent.major() != 0xffff } else { f.parent.of_qdisc() != handle });
     uproot(device, handle);
     Ok(())
 }

@@ -19,6 +19,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use words::Words;
 
+pub(crate) use number::u32_handle;
+
 /// Devices by name.
 pub type IfIndexes = BTreeMap<String, u32>;
 

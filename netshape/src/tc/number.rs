@@ -204,7 +204,7 @@ pub(super) fn classid(text: &str) -> Option<Handle> {
 }
 
 /// `get_u32_handle`: `800:1:2`, `800:`, `::2`, or 32 bits as `0x...`.
-pub(super) fn u32_handle(text: &str) -> Option<u32> {
+pub(crate) fn u32_handle(text: &str) -> Option<u32> {
     if !text.contains(':') {
         return text.starts_with("0x").then(|| u32(text, 16)).flatten();
     }

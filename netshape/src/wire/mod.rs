@@ -20,7 +20,7 @@ pub use stats::{HtbStats, Stats};
 pub use u32::{U32, U32Key, U32Mark, U32Part, U32Sel};
 
 use crate::handle::Handle;
-use crate::object::{Estimator, FqCodel, Htb, HtbClass, Stab, Tbf};
+use crate::object::{Estimator, Filter, FilterKind, FqCodel, Htb, HtbClass, Stab, Tbf};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -170,6 +170,21 @@ impl TcMessage {
             ingress_block: None,
             egress_block: None,
             stats: None,
+        }
+    }
+
+    /// Sets parent, chain, priority, protocol, kind and options to a filter's.
+    pub(crate) fn set_filter(&mut self, filter: &Filter) {
+        self.parent = filter.parent;
+        self.chain = (filter.chain != 0).then_some(filter.chain);
+        self.info = u32::from(filter.prio) << 16 | u32::from(filter.protocol.to_be());
+        self.handle = Handle::from_raw(filter.handle);
+        match &filter.kind {
+            FilterKind::U32(u32) => {
+                self.kind = Some("u32".into());
+                self.options = Some(Options::U32(u32.clone()));
+            }
+            FilterKind::Other(kind) => self.kind = Some(kind.clone()),
         }
     }
 
