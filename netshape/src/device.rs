@@ -174,8 +174,14 @@ impl Device {
 
     /// Puts a filter in its place, in exchange for the one that is there. O(log n) and a move of what follows.
     pub fn put_filter(&mut self, filter: Filter) -> Option<Filter> {
-        match self.filters.binary_search_by_key(&filter_key(&filter), filter_key) {
-            Ok(i) => self.filters.get_mut(i).map(|slot| core::mem::replace(slot, filter)),
+        match self
+            .filters
+            .binary_search_by_key(&filter_key(&filter), filter_key)
+        {
+            Ok(i) => self
+                .filters
+                .get_mut(i)
+                .map(|slot| core::mem::replace(slot, filter)),
             Err(i) => {
                 self.filters.insert(i, filter);
                 None

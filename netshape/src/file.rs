@@ -97,7 +97,8 @@ pub struct ShapeSection {
 }
 
 fn parse<T: FromStr<Err = crate::unit::UnitError>>(text: &str, field: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|error| Refusal::new(field, RefusalKind::Unit(error)))
+    text.parse()
+        .map_err(|error| Refusal::new(field, RefusalKind::Unit(error)))
 }
 
 impl PolicyFile {
@@ -112,7 +113,13 @@ impl PolicyFile {
         numbers: &BTreeMap<String, u16>,
     ) -> Result<(Host, Vec<Refusal>), Refusal> {
         let limit = |name: &str, n: usize| match n > MOST {
-            true => Err(Refusal::new(name, RefusalKind::TooMany { given: n, limit: MOST })),
+            true => Err(Refusal::new(
+                name,
+                RefusalKind::TooMany {
+                    given: n,
+                    limit: MOST,
+                },
+            )),
             false => Ok(()),
         };
         limit("tier", self.tier.len())?;
@@ -141,7 +148,10 @@ impl PolicyFile {
 
 impl UplinkSection {
     fn uplink(&self) -> Result<Uplink, Refusal> {
-        let reserve = self.reserve.as_deref().map_or(Ok(Rate::ZERO), |r| parse(r, "reserve"))?;
+        let reserve = self
+            .reserve
+            .as_deref()
+            .map_or(Ok(Rate::ZERO), |r| parse(r, "reserve"))?;
         Uplink::new(&self.dev, parse(&self.capacity, "capacity")?, reserve)
     }
 }
@@ -156,7 +166,13 @@ impl ContainerSection {
         let inside = match (&self.netns, self.pid) {
             (Some(_), Some(pid)) => {
                 let given = pid.to_string();
-                return Err(Refusal::new("pid", RefusalKind::Either { given, other: "netns" }));
+                return Err(Refusal::new(
+                    "pid",
+                    RefusalKind::Either {
+                        given,
+                        other: "netns",
+                    },
+                ));
             }
             (Some(netns), None) => Inside::Netns(netns.as_str().into()),
             (None, Some(pid)) => Inside::Pid(pid),
@@ -169,16 +185,21 @@ impl ContainerSection {
         }
         if let Some(weight) = self.weight {
             if !(1..=1000).contains(&weight) {
-                let kind = RefusalKind::BadWeight { given: u64::from(weight) };
+                let kind = RefusalKind::BadWeight {
+                    given: u64::from(weight),
+                };
                 return Err(Refusal::new("weight", kind));
             }
             container = container.weighing(weight);
         }
-        for (direction, section) in
-            [(Direction::Ingress, &self.ingress), (Direction::Egress, &self.egress)]
-        {
+        for (direction, section) in [
+            (Direction::Ingress, &self.ingress),
+            (Direction::Egress, &self.egress),
+        ] {
             if let Some(section) = section {
-                let shape = section.shape(capacity).map_err(|r| r.within(direction.name()))?;
+                let shape = section
+                    .shape(capacity)
+                    .map_err(|r| r.within(direction.name()))?;
                 container = container.shaped(direction, shape);
             }
         }
@@ -198,10 +219,13 @@ impl ShapeSection {
         let at = |field: &'static str| move |kind| Refusal::new(field, kind);
         let mut shape = Shape::new(guarantee, ceiling).map_err(at("ceiling"))?;
         if let Some(text) = &self.burst {
-            shape = shape.with_burst(parse::<Bytes>(text, "burst")?).map_err(at("burst"))?;
+            shape = shape
+                .with_burst(parse::<Bytes>(text, "burst")?)
+                .map_err(at("burst"))?;
         }
         if let Some(priority) = self.priority {
-            let small = u8::try_from(priority).map_err(|_| RefusalKind::BadPriority { given: priority });
+            let small =
+                u8::try_from(priority).map_err(|_| RefusalKind::BadPriority { given: priority });
             let small = small.and_then(|p| shape.with_priority(p));
             shape = small.map_err(at("priority"))?;
         }

@@ -52,10 +52,10 @@ mod plan;
 mod policy;
 mod rate;
 mod refusal;
-mod ticks;
 #[cfg(feature = "serde")]
 mod show;
 mod tc;
+mod ticks;
 mod unit;
 pub mod wire;
 
@@ -67,9 +67,10 @@ pub use file::{
 };
 pub use handle::{Handle, HandleError};
 pub use host::{Capabilities, Host, Slot};
-pub use kernel::{Kernel, KernelError};
+pub use kernel::{Facts, Kernel, KernelError};
 pub use object::{
-    Class, Estimator, Extras, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec, Stab, Tbf,
+    Class, Estimator, Extras, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind,
+    RateSpec, Stab, Tbf,
 };
 pub use plan::{
     Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_touched,

@@ -144,16 +144,29 @@ impl ObservedDevice {
         for (i, q) in self.qdiscs.iter().enumerate() {
             let at = |name| move || format!("devices[{number}].qdiscs[{i}].{name}");
             let parent = handle(&q.parent, at("parent"))?;
-            device.put_qdisc(Qdisc::new(handle(&q.handle, at("handle"))?, parent, q.options()));
+            device.put_qdisc(Qdisc::new(
+                handle(&q.handle, at("handle"))?,
+                parent,
+                q.options(),
+            ));
         }
-        for (i, c) in self.classes.iter().enumerate().filter(|(_, c)| c.kind == "htb") {
+        for (i, c) in self
+            .classes
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.kind == "htb")
+        {
             let at = |name| move || format!("devices[{number}].classes[{i}].{name}");
             let id = handle(&c.classid, at("classid"))?;
             let parent = match handle(&c.parent, at("parent"))? {
                 Handle::ROOT => id.of_qdisc(),
                 parent => parent,
             };
-            device.put_class(Class { id, parent, htb: c.options() });
+            device.put_class(Class {
+                id,
+                parent,
+                htb: c.options(),
+            });
         }
         for (i, f) in self.filters.iter().enumerate() {
             let at = |name: &str| format!("devices[{number}].filters[{i}].{name}");
@@ -187,7 +200,10 @@ impl ObservedQdisc {
             "ingress" => QdiscKind::Ingress,
             "clsact" => QdiscKind::Clsact,
             "mq" => QdiscKind::Mq,
-            kind => QdiscKind::Other(Box::new(Other { kind: kind.to_string(), options: None })),
+            kind => QdiscKind::Other(Box::new(Other {
+                kind: kind.to_string(),
+                options: None,
+            })),
         }
     }
 }
@@ -215,14 +231,23 @@ impl ObservedFilter {
     fn filter(&self, parent: Handle, handle: u32, classid: Option<Handle>) -> Filter {
         let mut parts: Vec<U32Part> = classid.map(U32Part::ClassId).into_iter().collect();
         if !self.actions.is_empty() {
-            parts.push(U32Part::Actions(self.actions.iter().map(ObservedAction::action).collect()));
+            parts.push(U32Part::Actions(
+                self.actions.iter().map(ObservedAction::action).collect(),
+            ));
         }
         let kind = match self.kind.as_str() {
             "u32" => FilterKind::U32(Box::new(U32 { parts })),
             other => FilterKind::Other(other.to_string()),
         };
         // The name of a protocol is not needed to know a filter again.
-        Filter { parent, chain: 0, prio: self.prio, protocol: 3, handle, kind }
+        Filter {
+            parent,
+            chain: 0,
+            prio: self.prio,
+            protocol: 3,
+            handle,
+            kind,
+        }
     }
 }
 
@@ -239,7 +264,13 @@ impl ObservedAction {
             ("mirred", to) => {
                 let action = if eaction % 2 == 1 { 4 } else { 3 };
                 let ifindex = to.unwrap_or(0);
-                TcAction::Mirred(Mirred { index: 0, action, eaction, ifindex, block: None })
+                TcAction::Mirred(Mirred {
+                    index: 0,
+                    action,
+                    eaction,
+                    ifindex,
+                    block: None,
+                })
             }
             (kind, _) => TcAction::Other(kind.to_string()),
         }

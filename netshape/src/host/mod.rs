@@ -184,7 +184,8 @@ impl Host {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
                 self.touched.remove(&Touch::Dropped(name.clone()));
-                self.touched.retain(|t| !matches!(t, Touch::Unhooked(_, ifb) if *ifb == name));
+                self.touched
+                    .retain(|t| !matches!(t, Touch::Unhooked(_, ifb) if *ifb == name));
                 self.devices.insert(name);
                 self.touched.insert(Touch::Device(slot, direction));
             }
@@ -210,7 +211,10 @@ impl Host {
             if let Some(name) = self.device_of(&member, direction) {
                 self.devices.remove(&name);
                 if direction == Direction::Egress && member.container.inside == Inside::Ifb {
-                    let veth = DevName { netns: None, dev: member.container.veth.clone() };
+                    let veth = DevName {
+                        netns: None,
+                        dev: member.container.veth.clone(),
+                    };
                     self.touched.insert(Touch::Unhooked(veth, name.clone()));
                 }
                 self.touched.insert(Touch::Dropped(name));

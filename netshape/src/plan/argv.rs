@@ -40,7 +40,10 @@ pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
 }
 
 fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
-    words.pair("parent", format!("{:x}:{}", r.parent.major(), minor(r.parent)));
+    words.pair(
+        "parent",
+        format!("{:x}:{}", r.parent.major(), minor(r.parent)),
+    );
     words.pair("protocol", "all");
     words.pair("prio", PRIO);
     if r.handle != 0 {
@@ -49,7 +52,9 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
     }
     words.word("u32");
     if whole {
-        let rest = ["match", "u32", "0", "0", "action", "mirred", "egress", "redirect"];
+        let rest = [
+            "match", "u32", "0", "0", "action", "mirred", "egress", "redirect",
+        ];
         rest.iter().for_each(|w| words.word(w));
         words.pair("dev", &r.to);
     }
@@ -57,7 +62,11 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
 
 /// The minor half of a hook; nothing where it is 0.
 fn minor(handle: Handle) -> String {
-    if handle.minor() == 0 { String::new() } else { format!("{:x}", handle.minor()) }
+    if handle.minor() == 0 {
+        String::new()
+    } else {
+        format!("{:x}", handle.minor())
+    }
 }
 
 fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, era: Era) {

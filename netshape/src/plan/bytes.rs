@@ -4,9 +4,7 @@ use super::op::{Action, Object, Op};
 use super::redirect::PRIO;
 use crate::handle::Handle;
 use crate::object::{Class, HtbClass, Qdisc, QdiscKind};
-use crate::wire::{
-    ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What,
-};
+use crate::wire::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What};
 use alloc::boxed::Box;
 use alloc::string::String;
 

@@ -5,9 +5,9 @@
 //! class exists before a leaf carries traffic.
 
 use super::leaf;
+use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::redirect;
 use super::work::Work;
-use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::{LeftAlone, Plan};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
@@ -104,9 +104,14 @@ fn hook(
     ifb: &DevName,
     plan: &mut Plan,
 ) {
-    let Some(container) = host.container(slot) else { return };
+    let Some(container) = host.container(slot) else {
+        return;
+    };
     if direction == Direction::Egress && container.inside == Inside::Ifb {
-        let veth = DevName { netns: None, dev: container.veth.clone() };
+        let veth = DevName {
+            netns: None,
+            dev: container.veth.clone(),
+        };
         redirect::redirect(observed, &veth, ifb, plan);
     }
 }
@@ -139,13 +144,21 @@ fn uplink_classes(
     };
     let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
     for id in ids {
-        let (wanted, leaf) = (host.uplink_class(id.minor()), host.uplink_leaf(id.minor(), gso(Some(seen))));
+        let (wanted, leaf) = (
+            host.uplink_class(id.minor()),
+            host.uplink_leaf(id.minor(), gso(Some(seen))),
+        );
         work.class(seen, seen.class(*id), wanted.as_ref());
         if wanted.is_some() {
             leaf::leaf(&mut work, seen.qdisc_at(*id), leaf.as_ref());
         }
     }
-    let wanted = |id: Handle| (host.uplink_class(id.minor()), host.uplink_leaf(id.minor(), gso(Some(seen))));
+    let wanted = |id: Handle| {
+        (
+            host.uplink_class(id.minor()),
+            host.uplink_leaf(id.minor(), gso(Some(seen))),
+        )
+    };
     work.finish(seen, &wanted, plan);
 }
 

@@ -97,7 +97,9 @@ impl Plan {
         OpDocument {
             object: op.object.name(),
             action: op.action.word(),
-            netns: device.and_then(|d| d.netns.as_deref()).map(ToString::to_string),
+            netns: device
+                .and_then(|d| d.netns.as_deref())
+                .map(ToString::to_string),
             dev: device.map(|d| d.dev.to_string()).unwrap_or_default(),
             argv: self.argv(op),
             loss: op.loss.name(),

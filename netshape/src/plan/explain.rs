@@ -16,7 +16,9 @@ const fn cost(loss: Loss) -> &'static str {
         Loss::Refills => "no packet is lost, the bucket is filled anew",
         Loss::LosesLeaf => "what waits in this leaf is lost",
         Loss::LosesAll => "what waits on the device is lost",
-        Loss::Unshaped => "what waits on the device is lost, and traffic passes unshaped until later steps are done",
+        Loss::Unshaped => {
+            "what waits on the device is lost, and traffic passes unshaped until later steps are done"
+        }
     }
 }
 
@@ -29,7 +31,13 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
     for word in plan.argv(op) {
         let _ = write!(text, " {word}");
     }
-    let _ = write!(text, "\n  why: {}\n  cost: {}, {}\n", plan.why(op), op.loss.name(), cost(op.loss));
+    let _ = write!(
+        text,
+        "\n  why: {}\n  cost: {}, {}\n",
+        plan.why(op),
+        op.loss.name(),
+        cost(op.loss)
+    );
     if op.action == Action::Delete {
         return text;
     }
@@ -37,7 +45,11 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
         Object::Class(c) => class(&mut text, &c.htb, plan.era),
         Object::Qdisc(q) => qdisc(&mut text, &q.kind),
         Object::Redirect(r) => {
-            let _ = writeln!(text, "  every packet that comes in goes to {}, whose tree shapes it", r.to);
+            let _ = writeln!(
+                text,
+                "  every packet that comes in goes to {}, whose tree shapes it",
+                r.to
+            );
         }
     }
     text
@@ -45,7 +57,11 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
 
 fn qdisc(text: &mut String, kind: &QdiscKind) {
     let _ = match kind {
-        QdiscKind::Htb(h) => writeln!(text, "  default {:x}: unclassified traffic goes to class 1:{:x}", h.default, h.default),
+        QdiscKind::Htb(h) => writeln!(
+            text,
+            "  default {:x}: unclassified traffic goes to class 1:{:x}",
+            h.default, h.default
+        ),
         QdiscKind::Bfifo(Some(limit)) => writeln!(
             text,
             "  limit {limit} = max(25 ms of the ceiling, largest GSO packet + 5 %), in bytes: a queue that can't hold one GSO packet drops them all; bfifo, since the kernel was not said to have fq_codel"
@@ -62,7 +78,11 @@ fn qdisc(text: &mut String, kind: &QdiscKind) {
 fn class(text: &mut String, htb: &HtbClass, era: Era) {
     let rate = |text: &mut String, name: &str, spec: &RateSpec| {
         let bytes = spec.bytes_per_second;
-        let _ = writeln!(text, "  {name} {bytes} B/s = {} / 8", Rate::from_bytes_per_second(bytes));
+        let _ = writeln!(
+            text,
+            "  {name} {bytes} B/s = {} / 8",
+            Rate::from_bytes_per_second(bytes)
+        );
     };
     let bucket = |text: &mut String, name: &str, spec: &RateSpec, ticks: u32| {
         let (bytes, _) = era.bytes(spec.bytes_per_second, ticks);
@@ -96,5 +116,9 @@ fn class(text: &mut String, htb: &HtbClass, era: Era) {
         "  quantum {} bytes a turn: weight · 10000 (less where weights are large), between 1514 and 200000",
         htb.quantum
     );
-    let _ = writeln!(text, "  prio {}: 0 takes spare bandwidth first, 7 last", htb.prio);
+    let _ = writeln!(
+        text,
+        "  prio {}: 0 takes spare bandwidth first, 7 last",
+        htb.prio
+    );
 }

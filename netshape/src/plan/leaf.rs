@@ -1,7 +1,7 @@
 //! Leaf qdiscs, and what a class takes with it when it has to go.
 
-use super::work::Work;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::work::Work;
 use crate::device::Device;
 use crate::handle::Handle;
 use crate::object::{Class, Qdisc};

@@ -32,8 +32,11 @@ pub struct Redirect {
 
 /// Whether a filter redirects to this device.
 fn redirects(filter: &Filter, ifindex: u32) -> bool {
-    let FilterKind::U32(u32) = &filter.kind else { return false };
-    let to = |a: &TcAction| matches!(a, TcAction::Mirred(m) if m.eaction == 1 && m.ifindex == ifindex);
+    let FilterKind::U32(u32) = &filter.kind else {
+        return false;
+    };
+    let to =
+        |a: &TcAction| matches!(a, TcAction::Mirred(m) if m.eaction == 1 && m.ifindex == ifindex);
     u32.actions().iter().any(to)
 }
 
@@ -72,28 +75,49 @@ pub(super) fn redirect(observed: &Kernel, veth: &DevName, ifb: &DevName, plan: &
         Handle::INGRESS_QDISC
     });
     let mut there = false;
-    for filter in seen.filters().iter().filter(|f| on_hook(f) && f.handle & 0xfff != 0) {
+    for filter in seen
+        .filters()
+        .iter()
+        .filter(|f| on_hook(f) && f.handle & 0xfff != 0)
+    {
         if ifindex != 0 && redirects(filter, ifindex) {
             there = true;
             continue;
         }
         let why = format!("a filter of priority {} that is not ours", filter.prio);
         let handle = Handle::from_raw(filter.handle);
-        plan.left_alone.push(LeftAlone { object: "filter", device: veth.clone(), handle, why });
+        plan.left_alone.push(LeftAlone {
+            object: "filter",
+            device: veth.clone(),
+            handle,
+            why,
+        });
     }
     if !there {
-        let redirect = Redirect { parent, handle: 0, to: ifb.dev.clone(), ifindex };
+        let redirect = Redirect {
+            parent,
+            handle: 0,
+            to: ifb.dev.clone(),
+            ifindex,
+        };
         plan.ops.push(op(Object::Redirect(Box::new(redirect))));
     }
 }
 
 /// Takes our redirect off a veth that is shaped no more, and the hook if nothing else is on it.
 pub(super) fn release(observed: &Kernel, veth: &DevName, ifb: &DevName, plan: &mut Plan) {
-    let (Some(seen), Some(target)) = (observed.device(veth), observed.device(ifb)) else { return };
-    let Some(ifindex) = target.ifindex.and_then(|i| u32::try_from(i).ok()) else { return };
+    let (Some(seen), Some(target)) = (observed.device(veth), observed.device(ifb)) else {
+        return;
+    };
+    let Some(ifindex) = target.ifindex.and_then(|i| u32::try_from(i).ok()) else {
+        return;
+    };
     let ours = |f: &&Filter| on_hook(f) && redirects(f, ifindex);
     let number = plan.device_number(veth);
-    let others = seen.filters().iter().any(|f| on_hook(f) && f.handle & 0xfff != 0 && !ours(&f));
+    let others = seen
+        .filters()
+        .iter()
+        .any(|f| on_hook(f) && f.handle & 0xfff != 0 && !ours(&f));
     for filter in seen.filters().iter().filter(ours) {
         let object = Object::Redirect(Box::new(Redirect {
             parent: filter.parent,
@@ -103,16 +127,33 @@ pub(super) fn release(observed: &Kernel, veth: &DevName, ifb: &DevName, plan: &m
         }));
         let before = Before::Object(Box::new(object.clone()));
         let (action, loss, reason) = (Action::Delete, Loss::Unshaped, Reason::Stale);
-        plan.ops.push(Op { device: number, action, loss, reason, object, before });
+        plan.ops.push(Op {
+            device: number,
+            action,
+            loss,
+            reason,
+            object,
+            before,
+        });
     }
-    let Some(qdisc) = seen.qdisc_at(Handle::INGRESS).filter(|q| q.kind == QdiscKind::Ingress) else {
+    let Some(qdisc) = seen
+        .qdisc_at(Handle::INGRESS)
+        .filter(|q| q.kind == QdiscKind::Ingress)
+    else {
         return;
     };
     if !others {
         let object = Object::Qdisc(qdisc.clone());
         let before = Before::Object(Box::new(object.clone()));
         let (action, loss, reason) = (Action::Delete, Loss::Free, Reason::Stale);
-        plan.ops.push(Op { device: number, action, loss, reason, object, before });
+        plan.ops.push(Op {
+            device: number,
+            action,
+            loss,
+            reason,
+            object,
+            before,
+        });
     }
 }
 
@@ -121,15 +162,33 @@ impl Redirect {
     pub(crate) fn filter(&self, taken: impl Fn(u32) -> bool) -> Filter {
         use crate::wire::{Mirred, U32, U32Part, U32Sel};
         let handle = match self.handle {
-            0 => (FIRST..=FIRST | 0xfff).find(|h| !taken(*h)).unwrap_or(FIRST),
+            0 => (FIRST..=FIRST | 0xfff)
+                .find(|h| !taken(*h))
+                .unwrap_or(FIRST),
             given => given,
         };
-        let mirred = Mirred { action: 4, eaction: 1, ifindex: self.ifindex, ..Mirred::default() };
+        let mirred = Mirred {
+            action: 4,
+            eaction: 1,
+            ifindex: self.ifindex,
+            ..Mirred::default()
+        };
         let key = crate::wire::U32Key::default();
-        let sel = U32Sel { flags: 1, keys: alloc::vec![key], ..U32Sel::default() };
+        let sel = U32Sel {
+            flags: 1,
+            keys: alloc::vec![key],
+            ..U32Sel::default()
+        };
         let actions = alloc::vec![TcAction::Mirred(mirred)];
         let parts = alloc::vec![U32Part::Actions(actions), U32Part::Sel(sel)];
         let kind = FilterKind::U32(Box::new(U32 { parts }));
-        Filter { parent: self.parent, chain: 0, prio: PRIO, protocol: 3, handle, kind }
+        Filter {
+            parent: self.parent,
+            chain: 0,
+            prio: PRIO,
+            protocol: 3,
+            handle,
+            kind,
+        }
     }
 }

@@ -16,6 +16,7 @@ pub use action::{Gact, Mirred, TcAction};
 pub use decode::{Messages, decode};
 pub use hex::{HexError, HexLine, hex_lines, hex_of};
 pub use load::load;
+pub(crate) use load::{filter_of, qdisc_of};
 pub use stats::{HtbStats, Stats};
 pub use u32::{U32, U32Key, U32Mark, U32Part, U32Sel};
 
@@ -38,7 +39,11 @@ pub const CREATE: u16 = 0x400;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum What {
     /// A qdisc.
     Qdisc,
@@ -50,7 +55,11 @@ pub enum What {
 
 /// What is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Verb {
     /// Made, changed or dumped.
     New,
