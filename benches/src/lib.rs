@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod measure;
+pub mod netshape;
 pub mod replay;
 
 use std::fmt;
@@ -105,5 +106,5 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures()].concat()
+    [replay::figures(), netshape::figures()].concat()
 }

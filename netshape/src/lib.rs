@@ -55,6 +55,9 @@ mod refusal;
 #[cfg(feature = "serde")]
 mod show;
 mod tc;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod ticks;
 mod unit;
 pub mod wire;

@@ -139,8 +139,11 @@ impl Host {
             .find(|c| c.id.minor() == minor)
     }
 
-    /// The leaf of one container's class on the uplink.
+    /// The leaf of the host's own or one container's class on the uplink.
     pub(crate) fn uplink_leaf(&self, minor: u16, gso: Option<u32>) -> Option<Qdisc> {
+        if minor == OWN {
+            return Some(self.leaf(Handle::new(MAJOR, OWN), self.uplink.as_ref()?.capacity, gso));
+        }
         let shape = self.member(*self.by_minor.get(&minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
         Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))

@@ -148,7 +148,7 @@ fn uplink_classes(
             host.uplink_class(id.minor()),
             host.uplink_leaf(id.minor(), gso(Some(seen))),
         );
-        work.class(seen, seen.class(*id), wanted.as_ref());
+        work.class(seen, seen.class(*id), wanted.as_ref(), || leaf.is_some());
         if wanted.is_some() {
             leaf::leaf(&mut work, seen.qdisc_at(*id), leaf.as_ref());
         }
@@ -260,13 +260,14 @@ fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut
         .peekable();
     for class in wanted.classes() {
         while let Some(stale) = old.next_if(|o| o.id < class.id) {
-            work.class(seen, Some(stale), None);
+            work.class(seen, Some(stale), None, || false);
         }
         let same = old.next_if(|o| o.id == class.id);
-        work.class(seen, same, Some(class));
+        let leaf = || wanted.qdisc_at(class.id).is_some();
+        work.class(seen, same, Some(class), leaf);
     }
     for stale in old {
-        work.class(seen, Some(stale), None);
+        work.class(seen, Some(stale), None, || false);
     }
     let mut old = seen
         .qdiscs()

@@ -35,8 +35,14 @@ impl Work {
         }
     }
 
-    /// Compares one class.
-    pub(super) fn class(&mut self, seen: &Device, old: Option<&Class>, new: Option<&Class>) {
+    /// Compares one class; `leaf` says whether it is to have a queue of its own.
+    pub(super) fn class(
+        &mut self,
+        seen: &Device,
+        old: Option<&Class>,
+        new: Option<&Class>,
+        leaf: impl FnOnce() -> bool,
+    ) {
         let device = self.device;
         let op = |action, loss, reason, class: &Class, before: Option<&Class>| Op {
             device,
@@ -78,7 +84,10 @@ impl Work {
                 self.grow
                     .push(op(Action::Add, Loss::Free, Reason::Missing, n, None));
             }
-            (Some(o), Some(n)) if !o.htb.same(&n.htb, self.tolerance) => {
+            (Some(o), Some(n))
+                if !o.htb.same(&n.htb, self.tolerance)
+                    || (!o.htb.same_turns(&n.htb) && leaf()) =>
+            {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
                 let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
                 if rate(n) < rate(o) {
