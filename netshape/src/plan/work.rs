@@ -90,9 +90,9 @@ impl Work {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
                 let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
                 if rate(n) < rate(o) {
-                    self.shrink.push(step)
+                    self.shrink.push(step);
                 } else {
-                    self.grow.push(step)
+                    self.grow.push(step);
                 }
             }
             (Some(_), Some(_)) => {}
