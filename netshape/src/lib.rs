@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod check;
 mod device;
 mod elastic;
 #[cfg(feature = "serde")]

@@ -34,6 +34,8 @@ pub(super) struct Class {
     pub(super) share: u64,
     /// Bits saved below the guarantee.
     pub(super) credit: u64,
+    /// Whether credit lifted its last allocation.
+    pub(super) lifted: bool,
 }
 
 impl Class {

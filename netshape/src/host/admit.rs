@@ -145,6 +145,7 @@ impl Host {
 
     /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
     pub(super) fn account(&mut self, member: &Member, comes: bool) {
+        let whole = self.whole_rate();
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(shape) = member.container.shape(direction) {
                 self.promised
@@ -156,6 +157,10 @@ impl Host {
         };
         if self.uplink.is_none() {
             return;
+        }
+        if whole != self.whole_rate() {
+            self.touched
+                .push(Touch::Class(Handle::new(tree::MAJOR, tree::WHOLE)));
         }
         self.touched
             .push(Touch::Class(Handle::new(tree::MAJOR, member.minor)));

@@ -297,6 +297,8 @@ impl World {
             again.batch()
         );
         for name in self.host.device_names() {
+            let sound = self.host.tree(&name).map_or(Ok(()), |t| t.check());
+            assert!(sound.is_ok(), "{name}: {sound:?}");
             self.check_tree(&name);
         }
     }
