@@ -1,7 +1,7 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
-use crate::replay::{self, ReplayArgs};
 use crate::answer;
+use crate::replay::{self, ReplayArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -29,7 +29,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
+    let outcome = match cli
+        .command
+        .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
+    {
         Command::Replay(args) => replay::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
@@ -40,8 +43,16 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     if !asked && std::env::args().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = answer::Failure { kind: "usage".into(), ..answer::Failure::input(first, "") };
+        let first = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
+        let failure = answer::Failure {
+            kind: "usage".into(),
+            ..answer::Failure::input(first, "")
+        };
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.

@@ -83,10 +83,20 @@ impl Trace {
             .map(|((name, _, mut samples), service)| {
                 let last = samples.last().copied().unwrap_or(0.0);
                 samples.resize(longest, last);
-                Container { name, service, samples }
+                Container {
+                    name,
+                    service,
+                    samples,
+                }
             })
             .collect();
-        Self { name, generated, interval, services, containers }
+        Self {
+            name,
+            generated,
+            interval,
+            services,
+            containers,
+        }
     }
 
     /// Seconds that the trace spans: samples times interval.
@@ -105,7 +115,12 @@ impl Trace {
     /// Mean and standard deviation of all samples, in percent of one core.
     #[must_use]
     pub fn moments(&self) -> (f64, f64) {
-        let all = || self.containers.iter().flat_map(|c| &c.samples).map(|&x| f64::from(x));
+        let all = || {
+            self.containers
+                .iter()
+                .flat_map(|c| &c.samples)
+                .map(|&x| f64::from(x))
+        };
         let n = all().count().max(1) as f64;
         let mean = all().sum::<f64>() / n;
         let variance = all().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
@@ -132,7 +147,8 @@ pub fn read(path: &Path, format: Format) -> Result<Trace, Failure> {
 /// A name for people: the path's last part.
 fn name_of(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    full.file_name().map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
+    full.file_name()
+        .map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
 /// Checks one sample.
