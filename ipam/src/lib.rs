@@ -39,11 +39,13 @@ mod claim;
 mod decide;
 mod names;
 mod pool;
+mod prefixes;
 mod query;
 mod rng;
 mod slab;
 mod slots;
 mod state;
+mod subrange;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -60,8 +62,10 @@ pub use decide::{
 pub use pool::blocks::BlockState;
 pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec};
 pub use pool::{PoolId, Usage};
-pub use query::{ClaimRef, Holder, PoolRef};
+pub use prefixes::{PrefixError, Prefixes};
+pub use query::{BlockRef, ClaimRef, Holder, PoolRef};
 pub use rng::Rng;
 pub use slots::SlotTree;
 pub use state::Ipam;
+pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

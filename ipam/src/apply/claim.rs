@@ -173,7 +173,9 @@ impl Ipam {
         let chosen = place.origin == Origin::Fresh;
         let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
         match pool.spec.order {
-            Order::RoundRobin if chosen => pool.cursor = offset.saturating_add(1),
+            Order::RoundRobin if place.origin != Origin::Reused => {
+                pool.cursor = offset.saturating_add(1);
+            }
             // Only what was chosen from the whole pool says that all below was given out.
             Order::Lru if chosen && (hostless || pool.spec.affinity == Affinity::Off) => {
                 pool.cursor = pool.cursor.max(offset.saturating_add(1));

@@ -119,11 +119,7 @@ impl Model {
                 draining,
             } => {
                 let limit = limit.checked_sub(1).map(u32::from);
-                let settings = HostSettings {
-                    block_limit: limit,
-                    draining: *draining,
-                    starts: Vec::new(),
-                };
+                let settings = HostSettings { block_limit: limit, draining: *draining, ..HostSettings::default() };
                 let host = format!("h{host}").into();
                 let what = crate::What::HostSet { host, settings };
                 self.carry_out(vec![Change { at: self.now, what }]);
