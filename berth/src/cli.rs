@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::replay::{self, ReplayArgs};
+use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Bandwidth shaping: plan, encode, decode.
+    Shape(ShapeArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -34,6 +37,7 @@ pub fn main() -> ExitCode {
         .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
     {
         Command::Replay(args) => replay::run(&args),
+        Command::Shape(args) => shape::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }

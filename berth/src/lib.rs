@@ -10,3 +10,4 @@ pub mod cli;
 pub mod process;
 pub mod replay;
 pub mod rng;
+pub mod shape;
