@@ -89,20 +89,22 @@ impl Edf {
     }
 
     /// Moves on by `picks` picks: in one step to a time by which at most as many are due, the rest one by
-    /// one (fewer than there are slots, and one more for rounding).
+    /// one (not many more than there are slots).
+    ///
+    /// First dues are half a period in (Sainte-Lague's order) rather than a whole one: counts then stray to
+    /// both sides alike, and half as far between any two moments.
     fn skip(&mut self, picks: u64, sum: f64) {
         if sum <= 0.0 {
             return;
         }
-        let until = picks as f64 / sum;
+        // Half a pick a slot is what rounding to the nearest may add.
+        let until = ((picks as f64 - self.heap.len() as f64 / 2.0) / sum).max(0.0);
         let mut made = 0u64;
         for due in &mut self.heap {
-            let Some(pace) = self.paces.get_mut(due.slot as usize) else {
-                continue;
-            };
-            let times = libm::floor(until * pace.weight);
+            let Some(pace) = self.paces.get_mut(due.slot as usize) else { continue };
+            let times = libm::floor(until * pace.weight + 0.5);
             made = made.saturating_add(times as u64);
-            pace.turns = times + 1.0;
+            pace.turns = times + 0.5;
             due.at = pace.due();
         }
         // On a tie the one that was put in first, at its last pick, comes first: the one with the longer
@@ -118,7 +120,7 @@ impl Edf {
             self.note(place);
         }
         self.now = until;
-        let left = picks.saturating_sub(made).min(self.heap.len() as u64);
+        let left = picks.saturating_sub(made).min(2 * self.heap.len() as u64);
         for _ in 0..left {
             self.pick(&Request::default());
         }
