@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod discovery;
 pub mod measure;
 pub mod replay;
 
@@ -108,5 +109,5 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures()].concat()
+    [replay::figures(), discovery::figures()].concat()
 }

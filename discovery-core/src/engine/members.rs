@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::record::Class;
 use crate::config::ServiceConfig;
 use crate::effect::Mode;
+use crate::health::Reports;
 use crate::time::Timestamp;
 
 const NOBODY: u32 = u32::MAX;
@@ -23,6 +24,11 @@ pub(crate) struct Service {
     /// The present run of losses: when it began, of how many members, how many are lost.
     pub(crate) loss: Loss,
     pub(crate) held: u32,
+    /// What callers reported, by slot; empty without passive checks.
+    pub(crate) reported: Vec<Reports>,
+    pub(crate) spare: Reports,
+    /// The end of the present interval of passive checks.
+    pub(crate) judged_at: Timestamp,
 }
 
 /// Losses that count together.
@@ -106,6 +112,9 @@ impl Service {
             busy: false,
             loss: Loss::default(),
             held: 0,
+            reported: Vec::new(),
+            spare: Reports::default(),
+            judged_at: Timestamp::MAX,
         }
     }
 
@@ -127,6 +136,15 @@ impl Service {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = NOBODY;
             self.free.push(slot);
+        }
+        // The slot's next tenant has no past.
+        self.forget(slot);
+    }
+
+    /// Forgets what callers reported of a slot.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        if let Some(reports) = self.reported.get_mut(slot as usize) {
+            *reports = Reports::default();
         }
     }
 

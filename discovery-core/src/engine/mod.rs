@@ -69,6 +69,7 @@ impl Engine {
         let full = InputError::Full { what: "services" };
         let id = self.service_names.intern(name).ok_or(full)?;
         self.services.push(Service::new(config));
+        self.start_judging(self.now, id);
         Ok(ServiceId(id))
     }
 

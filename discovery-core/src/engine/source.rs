@@ -184,6 +184,9 @@ impl Engine {
             }
         }
         if restarted {
+            if let Some(service) = self.services.get_mut(spec.service.index()) {
+                service.forget(record.slot);
+            }
             (record.warm_from, record.warm) = warmth(spec.warmth, now);
             record.seen_up = false;
             record.down_at = Timestamp::ZERO;
