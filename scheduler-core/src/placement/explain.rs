@@ -110,7 +110,7 @@ impl Placement {
     }
 
     /// The constraint on where a service's tasks are (spread, dependency) that forbids the shift.
-    fn scattered(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
+    pub(crate) fn scattered(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
         let s = model.service_of[task] as usize;
         let (service, tables) = (ServiceId(s as u32), &self.tables);
         let from = self.at[task] as usize;

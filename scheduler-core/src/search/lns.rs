@@ -1,5 +1,7 @@
 //! Which sub-problems are tried: a few nodes, the costly ones more often, and some tasks of each.
 
+extern crate std;
+fn e(k: &str, d: f64) -> f64 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }
 use super::Budget;
 use super::exact::{LIFT, SubProblem};
 use super::walk::Walk;
@@ -17,7 +19,7 @@ pub(crate) struct Lns {
     gain: [f64; SIZES.len()],
     effort: [f64; SIZES.len()],
     /// Scratch for drawing tasks.
-    pool: Vec<u32>,
+    pool: Vec<u32>, total: usize, each: usize, fail: f64, tries: [u32; 8], wins: [u32; 8],
 }
 
 impl Lns {
@@ -27,7 +29,7 @@ impl Lns {
             problem: SubProblem::default(),
             gain: [1.0; SIZES.len()],
             effort: [1.0; SIZES.len()],
-            pool: vec![],
+            pool: vec![], total: e("TOTAL", 40.0) as usize, each: e("EACH", 10.0) as usize, fail: e("FAIL", 1.0), tries: [0; 8], wins: [0; 8],
         }
     }
 
@@ -51,14 +53,14 @@ impl Lns {
             let size = self.size(rng);
             self.choose(walk, rng, SIZES[size].min(walk.model.nodes));
             let (before, cost) = (walk.evaluations, walk.cost);
-            let failures = self.problem.tasks.len() as u32;
+            let failures = (self.problem.tasks.len() as f64 * self.fail) as u32;
             self.problem.solve(walk, failures.max(4), 0);
-            walk.evaluations += 1;
+            walk.evaluations += 1; self.tries[size] += 1; self.wins[size] += u32::from(cost > walk.cost);
             let spent = (walk.evaluations - before) as f64;
             self.gain[size] = self.gain[size] * 0.999 + (cost - walk.cost) as f64;
             self.effort[size] = self.effort[size] * 0.999 + spent;
         }
-        for i in 0..SIZES.len() { extern crate std; std::print!("{}:{:.1} ", SIZES[i], self.gain[i]/self.effort[i]); }
+        for i in 0..SIZES.len() { extern crate std; std::print!("{}:{:.1} {} {}; ", SIZES[i], self.gain[i]/self.effort[i], self.tries[i], self.wins[i]); }
     }
 
     fn size(&self, rng: &mut Rng) -> usize {
@@ -89,7 +91,7 @@ impl Lns {
             }
         }
         let average = walk.model.tasks() / walk.model.nodes;
-        let each = (40 / count).min(10).min((average / 2).max(1)).min(LIFT / count);
+        let each = (self.total / count).min(self.each).min((average / 2).max(1)).min(LIFT / count).max(1);
         self.problem.tasks.clear();
         for node in &*nodes {
             self.pool.clear();
