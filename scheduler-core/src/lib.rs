@@ -8,6 +8,7 @@ extern crate std;
 mod ids;
 mod live;
 mod model;
+mod order;
 mod place;
 mod placement;
 mod rng;
@@ -24,6 +25,7 @@ pub use live::{
     UNKNOWN,
 };
 pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use order::{Order, OrderLimits, Step, order_moves};
 pub use place::{ByCount, Placer, Unplaced};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;

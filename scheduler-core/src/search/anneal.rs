@@ -1,6 +1,7 @@
 //! Simulated annealing with shifts and swaps.
 
 use super::Budget;
+use super::prune::Reach;
 use super::walk::Walk;
 use crate::Rng;
 use alloc::vec::Vec;
@@ -32,13 +33,14 @@ pub(crate) fn draws() -> Vec<f64> {
 /// Runs one schedule from where the walk is. Returns false when the budget is spent.
 pub(crate) fn anneal(
     walk: &mut Walk<'_>,
+    reach: &Reach,
     rng: &mut Rng,
     draws: &[f64],
+    scales: &[f64],
     schedule: Schedule,
     budget: &mut dyn Budget,
 ) -> bool {
     let Schedule { hot, cold, from, until, swaps } = schedule;
-    let (tasks, nodes) = (walk.model.tasks(), walk.model.nodes());
     let cooling = libm::log(cold / hot);
     loop {
         let spent = budget.spent(walk.evaluations);
@@ -47,14 +49,19 @@ pub(crate) fn anneal(
         }
         let part = ((spent - from) / (until - from)).clamp(0.0, 1.0);
         let heat = hot * libm::exp(cooling * part);
+        let active = scales.partition_point(|s| *s >= heat).max(10).min(scales.len());
         for _ in 0..LOOK {
             let r = rng.next_u64();
             let limit = (heat * draws[(r as usize) % DRAWS]) as i64;
-            let task = rng.below(tasks);
+            let task = reach.movable[rng.below(active)] as usize;
+            let to = reach.draw(task, walk.now.home[task], rng.next_u64());
             if (r >> 32) & 255 < swaps {
-                swap(walk, task, rng.below(tasks), limit);
+                let there = walk.now.list(to);
+                if let Some(other) = there.get(rng.below(there.len())).copied() {
+                    swap(walk, task, other as usize, limit);
+                }
             } else {
-                shift(walk, task, rng.below(nodes), limit);
+                shift(walk, task, to, limit);
             }
         }
         walk.evaluations += LOOK;

@@ -2,6 +2,9 @@
 
 mod anneal;
 mod budget;
+mod exact;
+mod lns;
+mod prune;
 mod solve;
 mod walk;
 
