@@ -146,15 +146,18 @@ fn chart(page: &mut String, curves: &[Curve], limit: Option<f64>) {
             short(value)
         );
     }
-    for part in 0..=4 {
-        let index = (points - 1) * part / 4;
-        let hours = index as f64 * BUCKET as f64 / 3_600.0;
-        let anchor = if part == 4 { "end" } else { "middle" };
-        let (at, below) = (x(index), height - 8.0);
+    let hours = points as f64 * BUCKET as f64 / 3_600.0;
+    for quarter in 0..=4 {
+        let part = f64::from(quarter) / 4.0;
+        let anchor = if quarter == 4 { "end" } else { "middle" };
+        let (at, below, text) = (
+            LEFT + (width - LEFT) * part,
+            height - 8.0,
+            short(hours * part),
+        );
         let _ = writeln!(
             page,
-            "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"{anchor}\">{} h</text>",
-            short(hours)
+            "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"{anchor}\">{text} h</text>"
         );
     }
     if let Some(limit) = limit {

@@ -8,7 +8,7 @@ use super::broken;
 use crate::answer::Failure;
 use netshape::{
     Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside,
-    Kernel, Plan, Rate, Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
+    Kernel, Object, Op, Plan, Rate, Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
 };
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -192,17 +192,24 @@ impl Shaping {
         let changes = self.elastic.step(Duration::from_secs(1), &self.usage);
         self.changed.clear();
         self.changed.extend(changes.iter().map(|c| (c.slot, c.to)));
-        let changes = self.changed.len();
-        if changes == 0 {
+        if self.changed.is_empty() {
             return Ok(());
         }
         self.elastic.carry_into(&mut self.host, Direction::Egress);
-        let reason = if events.on() {
-            format!("{changes} shares of the uplink changed")
-        } else {
-            String::new()
-        };
-        self.plan(second, host, &reason, figures, events)?;
+        let plan = self.plan(second, host, figures)?;
+        if events.on() {
+            let subject = format!("host-{host:03}");
+            let reason =
+                "somebody wants more than their share, or less, so the spare is divided anew";
+            events.say(
+                second,
+                "netshape",
+                "divide",
+                &subject,
+                reason,
+                ceilings(&plan),
+            );
+        }
         // Planning the whole host anew each time would be most of the replay: what has just been planned is
         // marked as changed again, and once a minute the whole is looked at.
         if second % WHOLE == 0 {
@@ -225,7 +232,17 @@ impl Shaping {
         figures: &mut Figures,
         events: &mut Events,
     ) -> Result<(), Failure> {
-        self.plan(second, host, reason, figures, events)?;
+        let plan = self.plan(second, host, figures)?;
+        if events.on() {
+            events.say(
+                second,
+                "netshape",
+                "plan",
+                &format!("host-{host:03}"),
+                reason,
+                steps(&plan),
+            );
+        }
         self.nothing_left(second, host, diff(&self.kernel, &self.host).len())
     }
 
@@ -241,14 +258,7 @@ impl Shaping {
     }
 
     /// Plans what changed and carries it out on the kernel's model.
-    fn plan(
-        &mut self,
-        second: u64,
-        host: usize,
-        reason: &str,
-        figures: &mut Figures,
-        events: &mut Events,
-    ) -> Result<(), Failure> {
+    fn plan(&mut self, second: u64, host: usize, figures: &mut Figures) -> Result<Plan, Failure> {
         let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
         let plan = diff_touched(&self.kernel, &mut self.host);
         self.kernel
@@ -261,17 +271,7 @@ impl Shaping {
         ops.loses_leaf += losses.loses_leaf;
         ops.loses_all += losses.loses_all;
         ops.unshaped += losses.unshaped;
-        if events.on() {
-            events.say(
-                second,
-                "netshape",
-                "plan",
-                &format!("host-{host:03}"),
-                reason,
-                steps(&plan),
-            );
-        }
-        Ok(())
+        Ok(plan)
     }
 
     /// No sum over capacity: neither what is promised nor what is divided.
@@ -294,4 +294,16 @@ impl Shaping {
 fn steps(plan: &Plan) -> Value {
     let step = |op| json!({"tc": plan.argv(op).join(" "), "why": plan.why(op)});
     json!({"steps": plan.ops().iter().map(step).collect::<Vec<_>>()})
+}
+
+/// The ceilings that a division's plan sets, by class, in bit/s: one `class change` each.
+fn ceilings(plan: &Plan) -> Value {
+    let ceiling = |op: &Op| match &op.object {
+        Object::Class(class) => Some((
+            class.id.to_string(),
+            json!(class.htb.ceil.bytes_per_second.saturating_mul(8)),
+        )),
+        _ => None,
+    };
+    Value::Object(plan.ops().iter().filter_map(ceiling).collect())
 }
