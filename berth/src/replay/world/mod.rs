@@ -465,3 +465,6 @@ impl<'a> World<'a> {
         self.figures
     }
 }
+
+#[cfg(test)]
+mod tests;
