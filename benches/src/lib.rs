@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod discovery;
 pub mod measure;
+pub mod replay;
 
 use std::fmt;
 
@@ -70,7 +72,10 @@ impl Measured {
     /// A value beside a peer's.
     #[must_use]
     pub fn beside(ours: f64, peer: f64) -> Self {
-        Self { ours, peer: Some(peer) }
+        Self {
+            ours,
+            peer: Some(peer),
+        }
     }
 
     /// Ours over the peer's, where there is a peer.
@@ -104,5 +109,5 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    Vec::new()
+    [replay::figures(), discovery::figures()].concat()
 }

@@ -7,3 +7,12 @@
 
 pub mod answer;
 pub mod cli;
+pub mod process;
+pub mod replay;
+pub mod rng;
+pub mod shape;
+
+/// The README's examples, compiled and run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

@@ -1,4 +1,47 @@
-//! Service discovery as a pure core: health, drain, slow start, weighted picking and registry convergence.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+
+mod centres;
+mod config;
+mod effect;
+mod endpoint;
+mod engine;
+mod error;
+mod health;
+mod id;
+mod input;
+mod pick;
+mod rng;
+mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod time;
+mod warmup;
+
+pub use centres::{
+    Failover, Loads, Locality, Policy, PriorityHealth, PriorityRules, Seen, ZoneRules, compact,
+    locality_priority, locality_weight, priority_loads, usable, zone_shares,
+};
+pub use config::ServiceConfig;
+pub use effect::{Effect, Mode, Reason};
+pub use endpoint::{Conditions, Endpoint, EndpointSpec, MAX_NAME, MAX_WEIGHT, Status, Warmth};
+pub use engine::Engine;
+pub use error::{ConfigError, InputError};
+pub use health::{
+    CALM, CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate,
+    SuccessRates, Turn, success_rate_threshold,
+};
+pub use id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+pub use input::{Input, Target};
+pub use pick::{Alias, Edf, Golden, Picker, Request, Smooth, Stride};
+pub use rng::Rng;
+pub use sync::{
+    AntiEntropy, ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff,
+    scale_factor, transactions,
+};
+pub use time::Timestamp;
+#[cfg(target_has_atomic = "64")]
+pub use warmup::{Admission, AdmissionRules, Curve};
+pub use warmup::{Answer, SentinelWarmUp, WarmUp};

@@ -1,4 +1,33 @@
-//! Placement and protection as a pure core: overload detection, victims, destinations and safely ordered migration plans.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod ids;
+mod live;
+mod model;
+mod order;
+mod place;
+mod placement;
+mod rng;
+pub mod roadef;
+mod search;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod time;
+
+pub use ids::{NodeId, ServiceId, TaskId};
+pub use live::{
+    Cluster, ClusterError, Detector, DetectorConfig, Event, EventKind, Figures, InFlight, Move,
+    MoveError, MovePlan, Obstacle, ProtectConfig, Protector, Reason, Sample, SampleError, Stuck,
+    UNKNOWN,
+};
+pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use order::{Order, OrderLimits, Step, order_moves};
+pub use place::{ByCount, Placer, Unplaced};
+pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
+pub use rng::Rng;
+pub use search::{Answer, Budget, Evaluations, Improver, Solver, lower_bound};
+pub use time::Timestamp;

@@ -1,0 +1,70 @@
+//! Nanoseconds a pick while weights change: 1 % of the endpoints (at least one) each second, one at a time, at
+//! 100,000 picks a second.
+
+use discovery_core::{Edf, Golden, Picker, Request, Rng};
+
+use super::weights;
+use crate::measure::ns_per_call;
+use crate::{Figure, Judge, Limit, Measured};
+
+/// Picks between two changes of weight with `n` endpoints.
+fn picks_per_change(n: usize) -> usize {
+    100_000 / (n / 100).max(1)
+}
+
+/// Thread CPU time a pick, the changes included.
+fn churned(picker: &mut dyn Picker, n: usize) -> Result<f64, String> {
+    let every = picks_per_change(n);
+    let mut rng = Rng::new(5, "churn");
+    let request = Request::default();
+    let mut until = every;
+    ns_per_call(9, 400_000, |_| {
+        until -= 1;
+        if until == 0 {
+            until = every;
+            picker.set_weight(rng.below(n as u64) as usize, 1 + rng.below(100) as u32);
+        }
+        picker.pick(&request)
+    })
+}
+
+fn smooth(n: usize) -> Result<Measured, String> {
+    let weights = weights(n);
+    let ours = churned(&mut Golden::new(&weights, 1), n)?;
+    let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+    Ok(Measured::beside(ours, churned(&mut Edf::new(&real), n)?))
+}
+
+fn one_change() -> Result<Measured, String> {
+    let n = 10_000;
+    let weights = weights(n);
+    let mut golden = Golden::new(&weights, 1);
+    let mut rng = Rng::new(6, "changes");
+    let moves: Vec<(usize, u32)> =
+        (0..n).map(|_| (rng.below(n as u64) as usize, 1 + rng.below(100) as u32)).collect();
+    let ns = ns_per_call(9, n * 20, |i| {
+        let (slot, weight) = moves[i % n];
+        golden.set_weight(slot, weight);
+    })?;
+    Ok(Measured::alone(ns / 1000.0))
+}
+
+/// The rows.
+pub(super) fn figures() -> Vec<Figure> {
+    let row = |id, what, must, aim, run| Figure {
+        id,
+        what,
+        unit: "ns",
+        judge: Judge::Ours,
+        must: Limit::AtMost(must),
+        aim: Limit::AtMost(aim),
+        long: false,
+        run,
+    };
+    vec![
+        row("discovery/pick-10", "smooth weighted pick, 10 endpoints under churn; peer EDF", 20.0, 10.0, || smooth(10)),
+        row("discovery/pick-1000", "the same, 1,000 endpoints", 30.0, 15.0, || smooth(1000)),
+        row("discovery/pick-10000", "the same, 10,000 endpoints", 40.0, 20.0, || smooth(10_000)),
+        Figure { unit: "us", ..row("discovery/change-10000", "one weight change at 10,000 endpoints", 2.0, 0.3, one_change) },
+    ]
+}

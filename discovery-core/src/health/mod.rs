@@ -1,0 +1,12 @@
+//! Who is well: active checks and what callers see.
+
+mod active;
+mod check;
+mod judge;
+mod outlier;
+
+pub use active::{Checker, ProbeOutcome, Turn};
+pub use check::{CALM, CheckKind, HealthCheck};
+pub(crate) use judge::{Reports, by_failure, by_success, may_eject};
+pub use judge::{SuccessRates, success_rate_threshold};
+pub use outlier::{Flavour, Outcome, Outliers, Rate};

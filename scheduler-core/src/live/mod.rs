@@ -1,0 +1,15 @@
+//! A live cluster: samples in, overload events and safe moves out.
+
+mod cluster;
+mod config;
+mod detector;
+mod plan;
+mod planner;
+mod protector;
+mod signals;
+
+pub use cluster::{Cluster, ClusterError, InFlight, MoveError};
+pub use config::ProtectConfig;
+pub use detector::{Detector, DetectorConfig, Event, EventKind, Sample, SampleError, UNKNOWN};
+pub use plan::{Figures, Move, MovePlan, Obstacle, Reason, Stuck};
+pub use protector::Protector;

@@ -1,0 +1,193 @@
+//! What a planner answers: moves with their reasons, and what kept it from doing more.
+
+use super::Sample;
+use crate::{Constraint, NodeId, TaskId, Timestamp};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
+
+/// Why a task moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Reason {
+    /// Its node is overloaded.
+    Overloaded,
+    /// Its node is close to the threshold.
+    NearThreshold,
+}
+
+/// What a move was decided on, in the samples' unit. Levels count moves under way as finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Figures {
+    /// What the task takes lastingly.
+    pub task: Sample,
+    /// Expected level of the source before the move.
+    pub from_before: Sample,
+    /// Expected level of the source after it.
+    pub from_after: Sample,
+    /// The source's threshold.
+    pub from_threshold: Sample,
+    /// Expected level of the destination before the move.
+    pub to_before: Sample,
+    /// Expected level of the destination after it.
+    pub to_after: Sample,
+    /// The destination's threshold.
+    pub to_threshold: Sample,
+}
+
+/// One move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Move {
+    /// The task.
+    pub task: TaskId,
+    /// Where it is.
+    pub from: NodeId,
+    /// Where it goes.
+    pub to: NodeId,
+    /// Why.
+    pub reason: Reason,
+    /// The figures that decided it.
+    pub figures: Figures,
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            task,
+            from,
+            to,
+            reason,
+            figures: x,
+        } = self;
+        let why = match reason {
+            Reason::Overloaded => "is overloaded",
+            Reason::NearThreshold => "is close to its threshold",
+        };
+        write!(
+            f,
+            "move task {task} (takes {}) from node {from} to node {to}: node {from} {why} ({} of {}, then \
+             {}), node {to} has room ({} of {}, then {})",
+            x.task,
+            x.from_before,
+            x.from_threshold,
+            x.from_after,
+            x.to_before,
+            x.to_threshold,
+            x.to_after
+        )
+    }
+}
+
+/// What kept a task on a node that should be relieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Obstacle {
+    /// Every destination would be filled too far.
+    NoHeadroom,
+    /// A hard constraint forbids the last destination with headroom.
+    Constraint(Constraint),
+    /// Another move that is under way must end first.
+    Wait,
+    /// The task has used up its moves.
+    Budget,
+    /// The task has moved a short time ago.
+    TaskRests,
+    /// The task is moving already.
+    Moving,
+    /// The task is pinned.
+    Pinned,
+    /// Too few samples of the task are known.
+    TooNew,
+    /// The task takes too little to matter.
+    TooSmall,
+    /// The node, or every destination, has enough moves under way or has just had one.
+    NodeBusy,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHeadroom => f.write_str("every destination would be filled too far"),
+            Self::Constraint(c) => write!(f, "{c}"),
+            Self::Wait => f.write_str("another move must end first"),
+            Self::Budget => f.write_str("the task has used up its moves"),
+            Self::TaskRests => f.write_str("the task has just moved"),
+            Self::Moving => f.write_str("the task is moving already"),
+            Self::Pinned => f.write_str("the task is pinned"),
+            Self::TooNew => f.write_str("too few samples of the task are known"),
+            Self::TooSmall => f.write_str("the task takes too little to matter"),
+            Self::NodeBusy => f.write_str("enough moves are under way"),
+        }
+    }
+}
+
+/// A node that should be relieved and could not be, or not enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Stuck {
+    /// The node.
+    pub node: NodeId,
+    /// How much is left above the goal, in the samples' unit.
+    pub excess: Sample,
+    /// What kept how many of its tasks, the most frequent first.
+    pub obstacles: Vec<(Obstacle, u32)>,
+}
+
+impl Stuck {
+    pub(super) fn new(node: NodeId, excess: Sample, counts: &BTreeMap<Obstacle, u32>) -> Self {
+        let mut obstacles: Vec<_> = counts.iter().map(|(o, n)| (*o, *n)).collect();
+        obstacles.sort_by_key(|(_, n)| core::cmp::Reverse(*n));
+        Self {
+            node,
+            excess,
+            obstacles,
+        }
+    }
+}
+
+/// Moves that may be begun one after another in this order: each is feasible with those before it under way
+/// or finished.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MovePlan {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The moves.
+    pub moves: Vec<Move>,
+    /// Nodes for which more was wanted than could be done.
+    pub stuck: Vec<Stuck>,
+}
+
+impl MovePlan {
+    /// Whether there is nothing to do and nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.moves.is_empty() && self.stuck.is_empty()
+    }
+
+    /// The plan in words, a line for each move and for each node that stays too full.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        for m in &self.moves {
+            let _ = writeln!(out, "{m}");
+        }
+        for s in &self.stuck {
+            let _ = write!(out, "node {} stays {} above its goal:", s.node, s.excess);
+            for (i, (obstacle, tasks)) in s.obstacles.iter().enumerate() {
+                let _ = write!(out, "{} {obstacle} ({tasks})", if i > 0 { ";" } else { "" });
+            }
+            out.push('\n');
+        }
+        if out.is_empty() {
+            out.push_str("nothing to do\n");
+        }
+        out
+    }
+}

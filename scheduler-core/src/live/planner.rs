@@ -1,0 +1,307 @@
+//! Which tasks leave a node that is too full, and where they go.
+
+use super::{
+    Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Stuck,
+};
+use crate::{Constraint, NodeId, TaskId, Timestamp};
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// One planning round: moves are tried on the cluster itself and taken back at the end.
+pub(super) struct Planner<'p> {
+    protector: &'p mut Protector,
+    now: Timestamp,
+    /// Expected level per node: lasting use of its tasks, moves under way counted as finished, plus what
+    /// the node shows beyond its tasks.
+    level: Vec<f64>,
+    threshold: Vec<f64>,
+    /// Moves of this round that leave or enter each node.
+    planned: Vec<u32>,
+}
+
+/// A task that could leave.
+struct Candidate {
+    task: usize,
+    /// Relief that lasts: the lower of the two averages.
+    relief: f64,
+    /// What the destination must bear: the higher one.
+    burden: f64,
+    moves: usize,
+    priority: u8,
+}
+
+impl<'p> Planner<'p> {
+    pub(super) fn new(protector: &'p mut Protector, now: Timestamp) -> Self {
+        let nodes = protector.cluster.model().nodes();
+        let mut level = vec![0.0; nodes];
+        let mut shown = vec![0.0; nodes];
+        let placement = protector.cluster.placement();
+        for (task, (at, home)) in placement.at.iter().zip(&placement.home).enumerate() {
+            level[*at as usize] += expected(protector, task);
+            shown[*home as usize] += protector.signals.fast(task);
+        }
+        let mut threshold = Vec::with_capacity(nodes);
+        for (node, id) in (0..nodes as u32).map(NodeId).enumerate() {
+            threshold.push(f64::from(protector.detector.threshold(id).unwrap_or(0)));
+            // A node that is gaining a task shows the task's warming up too: that passes.
+            let calm = protector.busy[node] == 0;
+            if let Some(mean) = protector.detector.mean(id).filter(|_| calm) {
+                level[node] += (f64::from(mean) - shown[node]).max(0.0);
+            }
+        }
+        Self {
+            protector,
+            now,
+            level,
+            threshold,
+            planned: vec![0; nodes],
+        }
+    }
+
+    pub(super) fn plan(mut self) -> MovePlan {
+        let mut plan = MovePlan {
+            at: self.now,
+            ..MovePlan::default()
+        };
+        for node in self.crowded() {
+            let mut obstacles = BTreeMap::new();
+            let before = plan.moves.len();
+            self.relieve(node, &mut plan.moves, &mut obstacles);
+            let excess = self.level[node] - self.goal(node);
+            if excess > 0.0 && self.level[node] > self.share(node, self.config().near_permille) {
+                let id = NodeId(node as u32);
+                plan.stuck
+                    .push(Stuck::new(id, excess as Sample, &obstacles));
+                if plan.moves.len() == before {
+                    let retry = self.protector.config.retry;
+                    self.protector.not_before[node] = self.now.plus(retry);
+                }
+            }
+        }
+        for m in plan.moves.iter().rev() {
+            // Begun in this round, so it can be taken back.
+            let _ = self.protector.cluster.abort_move(m.task);
+        }
+        plan
+    }
+
+    /// Nodes to relieve: overloaded ones first, then by how full they are.
+    fn crowded(&self) -> Vec<usize> {
+        let near = self.config().near_permille;
+        let hot = |n: usize| self.protector.detector.is_hot(NodeId(n as u32));
+        let mut nodes: Vec<usize> = (0..self.level.len())
+            .filter(|n| self.protector.not_before[*n] <= self.now)
+            .filter(|n| hot(*n) || self.level[*n] > self.share(*n, near))
+            .filter(|n| self.level[*n] > self.goal(*n))
+            .collect();
+        let fill = |n: &usize| self.level[*n] / self.threshold[*n].max(1.0);
+        nodes.sort_by(|a, b| {
+            (hot(*b), fill(b))
+                .partial_cmp(&(hot(*a), fill(a)))
+                .unwrap_or(a.cmp(b))
+        });
+        nodes
+    }
+
+    /// Moves tasks off one node until it is at its goal or nothing more can be done.
+    fn relieve(
+        &mut self,
+        node: usize,
+        moves: &mut Vec<Move>,
+        obstacles: &mut BTreeMap<Obstacle, u32>,
+    ) {
+        let mut candidates = self.candidates(node, obstacles);
+        while self.level[node] > self.goal(node) && !candidates.is_empty() {
+            if self.is_busy(node) {
+                *obstacles.entry(Obstacle::NodeBusy).or_default() += 1;
+                return;
+            }
+            let chosen = self.choose(node, &candidates);
+            let candidate = candidates.swap_remove(chosen);
+            match self.destination(node, &candidate) {
+                Ok(to) => moves.push(self.begin(node, to, &candidate)),
+                Err(obstacle) => *obstacles.entry(obstacle).or_default() += 1,
+            }
+        }
+    }
+
+    fn candidates(&self, node: usize, obstacles: &mut BTreeMap<Obstacle, u32>) -> Vec<Candidate> {
+        let least = self.share(node, self.config().least_permille);
+        let mut candidates = Vec::new();
+        for task in self.protector.cluster.placement().list(node) {
+            match self.candidate(*task as usize, least) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(obstacle) => *obstacles.entry(obstacle).or_default() += 1,
+            }
+        }
+        candidates
+    }
+
+    fn candidate(&self, task: usize, least: f64) -> Result<Candidate, Obstacle> {
+        let config = self.config();
+        let (fast, slow) = (
+            self.protector.signals.fast(task),
+            self.protector.signals.slow(task),
+        );
+        if self.protector.signals.seen(task) < config.detector.window {
+            return Err(Obstacle::TooNew);
+        }
+        if fast.min(slow) < least {
+            return Err(Obstacle::TooSmall);
+        }
+        if self
+            .protector
+            .cluster
+            .moving_to(TaskId(task as u32))
+            .is_some()
+        {
+            return Err(Obstacle::Moving);
+        }
+        if self.protector.cluster.model().pinned[task] {
+            return Err(Obstacle::Pinned);
+        }
+        let times = &self.protector.begun[task];
+        let recent = times
+            .iter()
+            .filter(|t| self.now.since(**t) < config.budget_window)
+            .count();
+        if recent >= config.moves_per_task {
+            return Err(Obstacle::Budget);
+        }
+        if times
+            .last()
+            .is_some_and(|t| self.now.since(*t) < config.task_rest)
+        {
+            return Err(Obstacle::TaskRests);
+        }
+        Ok(Candidate {
+            task,
+            relief: fast.min(slow),
+            burden: fast.max(slow),
+            moves: recent,
+            priority: self.protector.cluster.model().priority[task],
+        })
+    }
+
+    /// The candidate that just removes the excess, or the largest if none does; of the like one that has
+    /// moved less and matters less.
+    fn choose(&self, node: usize, candidates: &[Candidate]) -> usize {
+        let excess = self.level[node] - self.goal(node);
+        let key = |c: &Candidate| {
+            let enough = c.relief >= excess;
+            let distance = if enough {
+                c.relief - excess
+            } else {
+                excess - c.relief
+            };
+            (
+                !enough,
+                c.priority,
+                distance + excess * 0.5 * c.moves as f64,
+            )
+        };
+        let mut best = 0;
+        for i in 1..candidates.len() {
+            if key(&candidates[i]) < key(&candidates[best]) {
+                best = i;
+            }
+        }
+        best
+    }
+
+    /// The least filled node that can take the task and stays below the fill limit.
+    fn destination(&self, from: usize, candidate: &Candidate) -> Result<usize, Obstacle> {
+        let fill = self.config().fill_permille;
+        let after = |n: usize| (self.level[n] + candidate.burden) / self.threshold[n].max(1.0);
+        let room =
+            |n: &usize| *n != from && self.level[*n] + candidate.burden <= self.share(*n, fill);
+        let mut nodes: Vec<usize> = (0..self.level.len()).filter(room).collect();
+        if nodes.is_empty() {
+            return Err(Obstacle::NoHeadroom);
+        }
+        nodes.retain(|n| !self.is_busy(*n) && !self.protector.detector.is_hot(NodeId(*n as u32)));
+        nodes.sort_by(|a, b| after(*a).total_cmp(&after(*b)).then(a.cmp(b)));
+        let mut why = Obstacle::NodeBusy;
+        for node in nodes {
+            match may_begin(&self.protector.cluster, candidate.task, node) {
+                None => return Ok(node),
+                Some(MoveError::Forbidden { constraint: c, .. }) => why = Obstacle::Constraint(c),
+                Some(MoveError::Wait { .. }) => why = Obstacle::Wait,
+                Some(_) => why = Obstacle::Constraint(Constraint::Unknown),
+            }
+        }
+        Err(why)
+    }
+
+    fn begin(&mut self, from: usize, to: usize, candidate: &Candidate) -> Move {
+        let (task, from_id, to_id) = (
+            TaskId(candidate.task as u32),
+            NodeId(from as u32),
+            NodeId(to as u32),
+        );
+        let whole = |v: f64| v.max(0.0) as Sample;
+        let mut figures = Figures {
+            task: whole(candidate.relief),
+            from_before: whole(self.level[from]),
+            from_threshold: whole(self.threshold[from]),
+            to_before: whole(self.level[to]),
+            to_threshold: whole(self.threshold[to]),
+            ..Figures::default()
+        };
+        let hot = self.protector.detector.is_hot(from_id);
+        let reason = if hot {
+            Reason::Overloaded
+        } else {
+            Reason::NearThreshold
+        };
+        let expected = expected(self.protector, candidate.task);
+        self.level[from] -= expected;
+        self.level[to] += expected;
+        for node in [from, to] {
+            self.planned[node] += 1;
+        }
+        figures.from_after = whole(self.level[from]);
+        figures.to_after = whole(self.level[to]);
+        // Asked just before; refused, the plan would only lack this move's effect on later ones.
+        let _ = self.protector.cluster.begin_move(task, to_id);
+        Move {
+            task,
+            from: from_id,
+            to: to_id,
+            reason,
+            figures,
+        }
+    }
+
+    fn is_busy(&self, node: usize) -> bool {
+        let p = &*self.protector;
+        let moves = (p.busy[node] + self.planned[node]) as usize;
+        let rests = p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_rest);
+        let all = p.cluster.under_way().len() >= p.config.moves_at_once;
+        moves >= p.config.moves_per_node || rests || all
+    }
+
+    fn config(&self) -> &super::ProtectConfig {
+        &self.protector.config
+    }
+
+    fn share(&self, node: usize, permille: u32) -> f64 {
+        self.threshold[node] * f64::from(permille) / 1000.0
+    }
+
+    fn goal(&self, node: usize) -> f64 {
+        self.share(node, self.config().goal_permille)
+    }
+}
+
+fn may_begin(cluster: &Cluster, task: usize, to: usize) -> Option<MoveError> {
+    cluster.may_begin(TaskId(task as u32), NodeId(to as u32))
+}
+
+/// What a task is expected to take in the next minutes: the middle of both averages, so that a rise counts
+/// before the long one has followed and a burst does not count whole.
+fn expected(protector: &Protector, task: usize) -> f64 {
+    let (fast, slow) = (protector.signals.fast(task), protector.signals.slow(task));
+    (fast + slow) / 2.0
+}

@@ -1,0 +1,67 @@
+//! Two averages per task: what it takes just now, and what it has taken for some minutes.
+
+use super::detector::{FIRST_UNKNOWN, Sample};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Exponentially weighted averages of every task's samples, one step an interval. 32-bit floats in the
+/// IEEE 754 sense: the same on any machine, four to a register, and precise to seven digits, which is more
+/// than any sample is.
+#[derive(Clone, Debug)]
+pub(super) struct Signals {
+    /// Short average per task.
+    fast: Vec<f32>,
+    /// Long average per task.
+    slow: Vec<f32>,
+    fast_share: f32,
+    slow_share: f32,
+    /// Steps seen by each task, as a float: the averages start as plain means.
+    seen: Vec<f32>,
+}
+
+impl Signals {
+    /// Averages over about `fast` and `slow` samples.
+    pub(super) fn new(tasks: usize, fast: u32, slow: u32) -> Self {
+        let share = |samples: u32| 1.0 / samples.max(1) as f32;
+        Self {
+            fast: vec![0.0; tasks],
+            slow: vec![0.0; tasks],
+            seen: vec![0.0; tasks],
+            fast_share: share(fast),
+            slow_share: share(slow),
+        }
+    }
+
+    /// Takes one sample for each task; unknown ones change nothing. Branches are written as selections so
+    /// that the loop runs in vector lanes.
+    pub(super) fn push(&mut self, samples: &[Sample]) {
+        let averages = self.fast.iter_mut().zip(&mut self.slow).zip(&mut self.seen);
+        for (sample, ((fast, slow), seen)) in samples.iter().zip(averages) {
+            let known = *sample < FIRST_UNKNOWN;
+            let value = (*sample & (FIRST_UNKNOWN - 1)) as i32 as f32;
+            let steps = *seen + 1.0;
+            let early = 1.0 / steps;
+            let one = |share: f32| if early > share { early } else { share };
+            let f = *fast + (value - *fast) * one(self.fast_share);
+            let s = *slow + (value - *slow) * one(self.slow_share);
+            *fast = if known { f } else { *fast };
+            *slow = if known { s } else { *slow };
+            *seen = if known { steps.min(1e6) } else { *seen };
+        }
+    }
+
+    /// What the task takes just now.
+    pub(super) fn fast(&self, task: usize) -> f64 {
+        self.fast.get(task).map_or(0.0, |v| f64::from(*v))
+    }
+
+    /// What the task has taken for some minutes.
+    pub(super) fn slow(&self, task: usize) -> f64 {
+        self.slow.get(task).map_or(0.0, |v| f64::from(*v))
+    }
+
+    /// Samples of the task so far.
+    pub(super) fn seen(&self, task: usize) -> usize {
+        self.seen.get(task).map_or(0, |v| *v as usize)
+    }
+}

@@ -1,0 +1,508 @@
+//! How a model comes to be: nodes, services and tasks are added one by one, each checked as it comes.
+
+use super::{Lists, Model, ModelError, NodeSet};
+use crate::{NodeId, ServiceId, TaskId};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// The most a model's cost may reach: a fourth of `i64`, so that sums and differences of costs never overflow.
+const COST_LIMIT: i128 = (i64::MAX / 4) as i128;
+/// Indices are 32 bits wide.
+const COUNT_LIMIT: usize = u32::MAX as usize / 2;
+
+/// One resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// Counted on both nodes while a task moves (disk, slots), not only where it runs.
+    pub transient: bool,
+    /// Cost of one unit above safety capacity.
+    pub load_weight: u64,
+}
+
+/// One node. Capacities are in each resource's own unit; `location` and `neighbourhood` are any numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node<'a> {
+    /// Failure domain (centre, rack), for spread.
+    pub location: u64,
+    /// Who can reach each other, for dependencies.
+    pub neighbourhood: u64,
+    /// Hard limit per resource.
+    pub capacity: &'a [u64],
+    /// Overload threshold per resource; above it load costs.
+    pub safety: &'a [u64],
+}
+
+/// One service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Least number of different locations of its tasks.
+    pub spread: u32,
+    /// At most this many of its tasks on one node; 1 is strict anti-affinity.
+    pub per_node: u32,
+}
+
+/// One task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task<'a> {
+    /// The service it belongs to.
+    pub service: ServiceId,
+    /// What it asks for, per resource.
+    pub need: &'a [u64],
+    /// Cost of moving it at all.
+    pub move_cost: u64,
+}
+
+/// Wanted relation of free resources on every node: `target` units of `first` want one of `second`; what
+/// is missing costs `weight` a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Index of the first resource.
+    pub first: usize,
+    /// Index of the second resource.
+    pub second: usize,
+    /// Units of free `second` wanted per unit of free `first`.
+    pub target: i64,
+    /// Cost of one unit missing.
+    pub weight: i64,
+}
+
+/// Weights of the three costs of moving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// Weight of the sum of the moved tasks' own costs.
+    pub task_move: i64,
+    /// Weight of the largest number of moved tasks in one service.
+    pub service_move: i64,
+    /// Weight of the sum of node-to-node costs.
+    pub node_move: i64,
+}
+
+/// Collects a [`Model`]; every call checks what it is given and a refused call changes nothing.
+#[derive(Clone, Debug)]
+pub struct ModelBuilder {
+    model: Model,
+    places: Vec<(u64, u64)>,
+    pairs: Vec<(u32, u32)>,
+    /// Nodes where a task may not run, for tasks with such.
+    forbidden: BTreeMap<u32, BTreeSet<u32>>,
+}
+
+impl ModelBuilder {
+    /// A model without nodes, services or tasks.
+    ///
+    /// # Errors
+    /// A weight above `i64`.
+    pub fn new(resources: &[Resource]) -> Result<Self, ModelError> {
+        let mut load_weight = Vec::with_capacity(resources.len());
+        for (index, r) in resources.iter().enumerate() {
+            load_weight.push(signed("resource", index, "load weight", r.load_weight)?);
+        }
+        let model = Model {
+            resources: resources.len(),
+            transient: resources.iter().map(|r| r.transient).collect(),
+            load_weight,
+            nodes: 0,
+            neighbourhood: Vec::new(),
+            location: Vec::new(),
+            neighbourhoods: 0,
+            locations: 0,
+            capacity: Vec::new(),
+            safety: Vec::new(),
+            travel: Vec::new(),
+            spread: Vec::new(),
+            per_node: Vec::new(),
+            members: Lists::default(),
+            depends: Lists::default(),
+            dependents: Lists::default(),
+            service_of: Vec::new(),
+            need: Vec::new(),
+            task_cost: Vec::new(),
+            priority: Vec::new(),
+            pinned: Vec::new(),
+            class_of: Vec::new(),
+            classes: Vec::new(),
+            balances: Vec::new(),
+            weights: Weights::default(),
+        };
+        let (places, pairs) = (Vec::new(), Vec::new());
+        Ok(Self {
+            model,
+            places,
+            pairs,
+            forbidden: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// Rows of the wrong width, amounts above `i64`, too many nodes.
+    pub fn node(&mut self, node: Node<'_>) -> Result<NodeId, ModelError> {
+        let index = self.model.nodes;
+        room_for(index, "node")?;
+        let capacity = amounts(
+            "node",
+            index,
+            "capacity",
+            node.capacity,
+            self.model.resources,
+        )?;
+        let safety = amounts("node", index, "safety", node.safety, self.model.resources)?;
+        self.model.capacity.extend(capacity);
+        self.model.safety.extend(safety);
+        self.places.push((node.location, node.neighbourhood));
+        self.model.nodes += 1;
+        Ok(NodeId(index as u32))
+    }
+
+    /// Adds a service.
+    ///
+    /// # Errors
+    /// `per_node` of 0; too many services.
+    pub fn service(&mut self, service: Service) -> Result<ServiceId, ModelError> {
+        let index = self.model.spread.len();
+        room_for(index, "service")?;
+        if service.per_node == 0 {
+            let want = "at least 1";
+            return Err(ModelError::Range {
+                what: "service",
+                index,
+                field: "per_node",
+                given: 0,
+                want,
+            });
+        }
+        self.model.spread.push(service.spread);
+        self.model.per_node.push(service.per_node);
+        Ok(ServiceId(index as u32))
+    }
+
+    /// Says that wherever (in which neighbourhood) `service` runs, `on` runs too. Both may be added later;
+    /// [`ModelBuilder::build`] checks them.
+    pub fn depends(&mut self, service: ServiceId, on: ServiceId) {
+        self.pairs.push((service.0, on.0));
+    }
+
+    /// Adds a task.
+    ///
+    /// # Errors
+    /// An unknown service, a row of the wrong width, amounts above `i64`, too many tasks.
+    pub fn task(&mut self, task: Task<'_>) -> Result<TaskId, ModelError> {
+        let index = self.model.service_of.len();
+        room_for(index, "task")?;
+        known(
+            "task",
+            index,
+            "service",
+            task.service.index(),
+            self.model.spread.len(),
+        )?;
+        let cost = signed("task", index, "move cost", task.move_cost)?;
+        let need = amounts("task", index, "need", task.need, self.model.resources)?;
+        self.model.need.extend(need);
+        self.model.service_of.push(task.service.0);
+        self.model.task_cost.push(cost);
+        self.model.priority.push(0);
+        self.model.pinned.push(false);
+        Ok(TaskId(index as u32))
+    }
+
+    /// A task of higher priority is moved later than one of lower; 0 when not said.
+    ///
+    /// # Errors
+    /// An unknown task.
+    pub fn priority(&mut self, task: TaskId, priority: u8) -> Result<(), ModelError> {
+        known(
+            "priority",
+            0,
+            "task",
+            task.index(),
+            self.model.service_of.len(),
+        )?;
+        self.model.priority[task.index()] = priority;
+        Ok(())
+    }
+
+    /// The task stays where it is.
+    ///
+    /// # Errors
+    /// An unknown task.
+    pub fn pin(&mut self, task: TaskId) -> Result<(), ModelError> {
+        known("pin", 0, "task", task.index(), self.model.service_of.len())?;
+        self.model.pinned[task.index()] = true;
+        Ok(())
+    }
+
+    /// The task may not run on the node: taints and labels end up here, one call for each pair.
+    ///
+    /// # Errors
+    /// An unknown task or node.
+    pub fn forbid(&mut self, task: TaskId, node: NodeId) -> Result<(), ModelError> {
+        known(
+            "forbidden pair",
+            0,
+            "task",
+            task.index(),
+            self.model.service_of.len(),
+        )?;
+        known("forbidden pair", 0, "node", node.index(), self.model.nodes)?;
+        self.forbidden.entry(task.0).or_default().insert(node.0);
+        Ok(())
+    }
+
+    /// Adds a balance objective.
+    ///
+    /// # Errors
+    /// Unknown resources, negative target or weight.
+    pub fn balance(&mut self, balance: Balance) -> Result<(), ModelError> {
+        let index = self.model.balances.len();
+        for resource in [balance.first, balance.second] {
+            known("balance", index, "resource", resource, self.model.resources)?;
+        }
+        positive("balance", index, "target", balance.target)?;
+        positive("balance", index, "weight", balance.weight)?;
+        self.model.balances.push(balance);
+        Ok(())
+    }
+
+    /// Sets the weights of moving.
+    ///
+    /// # Errors
+    /// A negative weight.
+    pub fn weights(&mut self, weights: Weights) -> Result<(), ModelError> {
+        positive("weights", 0, "task_move", weights.task_move)?;
+        positive("weights", 0, "service_move", weights.service_move)?;
+        positive("weights", 0, "node_move", weights.node_move)?;
+        self.model.weights = weights;
+        Ok(())
+    }
+
+    /// Sets the cost of moving from each node to each: `costs[a * nodes + b]`.
+    ///
+    /// # Errors
+    /// Not one cost for each pair of the nodes added so far.
+    pub fn travel(&mut self, costs: Vec<u32>) -> Result<(), ModelError> {
+        let want = self.model.nodes.saturating_mul(self.model.nodes);
+        if costs.len() != want {
+            let (what, given) = ("travel", costs.len());
+            return Err(ModelError::Width {
+                what,
+                index: 0,
+                given,
+                want,
+            });
+        }
+        self.model.travel = costs;
+        Ok(())
+    }
+
+    /// The finished model.
+    ///
+    /// # Errors
+    /// Dependencies that name no service; a cost that could pass a fourth of `i64`; nodes added after
+    /// [`ModelBuilder::travel`].
+    pub fn build(mut self) -> Result<Model, ModelError> {
+        let services = self.model.spread.len();
+        for (service, on) in &self.pairs {
+            known("dependency", 0, "service", *service as usize, services)?;
+            known(
+                "dependency of service",
+                *service as usize,
+                "service",
+                *on as usize,
+                services,
+            )?;
+        }
+        let pairs = self.model.nodes.saturating_mul(self.model.nodes);
+        if !self.model.travel.is_empty() && self.model.travel.len() != pairs {
+            let given = self.model.travel.len();
+            return Err(ModelError::Width {
+                what: "travel",
+                index: 0,
+                given,
+                want: pairs,
+            });
+        }
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.model.depends = Lists::from_pairs(services, &self.pairs);
+        let mut back: Vec<_> = self.pairs.iter().map(|(s, on)| (*on, *s)).collect();
+        back.sort_unstable();
+        self.model.dependents = Lists::from_pairs(services, &back);
+        let tasks = self.model.service_of.iter().zip(0_u32..);
+        let members: Vec<_> = tasks.map(|(service, task)| (*service, task)).collect();
+        self.model.members = Lists::from_pairs(services, &members);
+        (self.model.location, self.model.locations) = dense(self.places.iter().map(|p| p.0));
+        (self.model.neighbourhood, self.model.neighbourhoods) =
+            dense(self.places.iter().map(|p| p.1));
+        self.intern_classes();
+        let worst = worst_cost(&self.model);
+        if worst > COST_LIMIT {
+            return Err(ModelError::TooCostly {
+                given: worst,
+                limit: COST_LIMIT,
+            });
+        }
+        Ok(self.model)
+    }
+
+    /// Equal sets of forbidden nodes become one class.
+    fn intern_classes(&mut self) {
+        if self.forbidden.is_empty() {
+            return;
+        }
+        let nodes = self.model.nodes;
+        let mut class_of = alloc::vec![0_u32; self.model.service_of.len()];
+        let mut classes = alloc::vec![NodeSet::from_fn(nodes, |_| true)];
+        let mut seen: BTreeMap<&BTreeSet<u32>, u32> = BTreeMap::new();
+        for (task, set) in &self.forbidden {
+            let class = *seen.entry(set).or_insert_with(|| {
+                classes.push(NodeSet::from_fn(nodes, |n| !set.contains(&(n as u32))));
+                classes.len() as u32 - 1
+            });
+            class_of[*task as usize] = class;
+        }
+        self.model.class_of = class_of;
+        self.model.classes = classes;
+    }
+}
+
+/// An upper bound on any assignment's cost and on every intermediate sum.
+fn worst_cost(model: &Model) -> i128 {
+    let sum = |flat: &[i64], r: usize| -> i128 {
+        flat.iter()
+            .skip(r)
+            .step_by(model.resources.max(1))
+            .map(|v| i128::from(*v))
+            .sum()
+    };
+    let wide = |v: i64| i128::from(v.max(1));
+    let mut total: i128 = 0;
+    for (r, weight) in model.load_weight.iter().enumerate() {
+        let amounts = sum(&model.need, r) + sum(&model.capacity, r) + sum(&model.safety, r);
+        total = total.saturating_add(wide(*weight).saturating_mul(amounts));
+    }
+    for b in &model.balances {
+        let one = |r| sum(&model.capacity, r) + sum(&model.need, r);
+        let missing = wide(b.target)
+            .saturating_mul(one(b.first))
+            .saturating_add(one(b.second));
+        total = total.saturating_add(wide(b.weight).saturating_mul(missing));
+    }
+    let tasks = model.service_of.len() as i128;
+    let own: i128 = model.task_cost.iter().map(|c| i128::from(*c)).sum();
+    let far = i128::from(model.travel.iter().copied().max().unwrap_or(0)) * tasks;
+    let Weights {
+        task_move,
+        service_move,
+        node_move,
+    } = model.weights;
+    let moves = [(task_move, own), (service_move, tasks), (node_move, far)];
+    moves.iter().fold(total, |t, (w, v)| {
+        t.saturating_add(wide(*w).saturating_mul(*v))
+    })
+}
+
+/// Numbers 0, 1, ... for the different keys in the order of their values, and how many there are.
+fn dense(keys: impl Iterator<Item = u64> + Clone) -> (Vec<u32>, usize) {
+    let mut numbers: BTreeMap<u64, u32> = keys.clone().map(|k| (k, 0)).collect();
+    for (number, value) in numbers.values_mut().zip(0_u32..) {
+        *number = value;
+    }
+    let dense = keys
+        .map(|k| numbers.get(&k).copied().unwrap_or(0))
+        .collect();
+    (dense, numbers.len())
+}
+
+fn room_for(count: usize, what: &'static str) -> Result<(), ModelError> {
+    if count < COUNT_LIMIT {
+        return Ok(());
+    }
+    let (given, want) = (count as i128, "fewer than 2^31 of them");
+    Err(ModelError::Range {
+        what,
+        index: count,
+        field: "count",
+        given,
+        want,
+    })
+}
+
+fn known(
+    what: &'static str,
+    index: usize,
+    target: &'static str,
+    given: usize,
+    limit: usize,
+) -> Result<(), ModelError> {
+    if given < limit {
+        return Ok(());
+    }
+    Err(ModelError::Unknown {
+        what,
+        index,
+        target,
+        given,
+        limit,
+    })
+}
+
+fn positive(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: i64,
+) -> Result<(), ModelError> {
+    if given >= 0 {
+        return Ok(());
+    }
+    let (given, want) = (i128::from(given), "0 or more");
+    Err(ModelError::Range {
+        what,
+        index,
+        field,
+        given,
+        want,
+    })
+}
+
+fn signed(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: u64,
+) -> Result<i64, ModelError> {
+    let want = "at most 2^60";
+    if given > 1 << 60 {
+        return Err(ModelError::Range {
+            what,
+            index,
+            field,
+            given: i128::from(given),
+            want,
+        });
+    }
+    Ok(given as i64)
+}
+
+fn amounts(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: &[u64],
+    want: usize,
+) -> Result<Vec<i64>, ModelError> {
+    if given.len() != want {
+        return Err(ModelError::Width {
+            what,
+            index,
+            given: given.len(),
+            want,
+        });
+    }
+    given
+        .iter()
+        .map(|v| signed(what, index, field, *v))
+        .collect()
+}

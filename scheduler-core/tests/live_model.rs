@@ -1,0 +1,57 @@
+//! Random operations on a live cluster, and the fuzz target's corpus, replayed.
+
+use proptest::prelude::*;
+use scheduler_core::testing::fuzz_ops;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn nothing_done_to_a_cluster_breaks_it(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fuzz_ops(&data);
+    }
+}
+
+#[test]
+fn corpus_and_crashers_replay() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let mut ran = 0;
+    for folder in ["corpus/scheduler_ops", "crashers/scheduler_ops"] {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
+            continue;
+        };
+        for entry in entries {
+            fuzz_ops(&std::fs::read(entry.unwrap().path()).unwrap());
+            ran += 1;
+        }
+    }
+    assert!(ran > 0, "the corpus is committed");
+}
+
+/// The operations would prove little if hardly any took effect.
+#[test]
+fn random_operations_do_begin_and_end_moves() {
+    use scheduler_core::Rng;
+    use scheduler_core::testing::{Bytes, LiveOp, LiveWorld};
+    let mut rng = Rng::named(7, "worlds");
+    let (mut worlds, mut begun) = (0, 0);
+    for _ in 0..300 {
+        let data: Vec<u8> = (0..400).map(|_| rng.below(256) as u8).collect();
+        let mut bytes = Bytes::new(&data);
+        let mut world = LiveWorld::decode(&mut bytes);
+        worlds += u32::from(world.protector().is_some());
+        while !bytes.is_empty() {
+            let before = world
+                .protector()
+                .map_or(0, |p| p.cluster().under_way().len());
+            world.apply(&LiveOp::decode(&mut bytes));
+            let after = world
+                .protector()
+                .map_or(0, |p| p.cluster().under_way().len());
+            begun += after.saturating_sub(before);
+        }
+    }
+    assert!(
+        worlds > 80 && begun > 200,
+        "{worlds} worlds, {begun} moves begun"
+    );
+}
