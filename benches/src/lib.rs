@@ -7,6 +7,7 @@
 pub mod card;
 pub mod discovery;
 pub mod measure;
+pub mod netshape;
 pub mod replay;
 
 use std::fmt;
@@ -110,4 +111,5 @@ pub struct Figure {
 #[must_use]
 pub fn figures() -> Vec<Figure> {
     [replay::figures(), discovery::figures()].concat()
+    [replay::figures(), netshape::figures()].concat()
 }

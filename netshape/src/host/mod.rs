@@ -90,6 +90,8 @@ pub(crate) enum Touch {
     Device(Slot, Direction),
     /// A device that is shaped no more.
     Dropped(DevName),
+    /// A veth that is redirected to an ifb no more.
+    Unhooked(DevName, DevName),
 }
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
@@ -182,6 +184,8 @@ impl Host {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
                 self.touched.remove(&Touch::Dropped(name.clone()));
+                self.touched
+                    .retain(|t| !matches!(t, Touch::Unhooked(_, ifb) if *ifb == name));
                 self.devices.insert(name);
                 self.touched.insert(Touch::Device(slot, direction));
             }
@@ -206,6 +210,13 @@ impl Host {
             self.touched.remove(&Touch::Device(slot, direction));
             if let Some(name) = self.device_of(&member, direction) {
                 self.devices.remove(&name);
+                if direction == Direction::Egress && member.container.inside == Inside::Ifb {
+                    let veth = DevName {
+                        netns: None,
+                        dev: member.container.veth.clone(),
+                    };
+                    self.touched.insert(Touch::Unhooked(veth, name.clone()));
+                }
                 self.touched.insert(Touch::Dropped(name));
             }
         }
