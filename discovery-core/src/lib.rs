@@ -35,7 +35,11 @@ pub use health::{
 };
 pub use id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
 pub use input::{Input, Target};
-pub use pick::{Alias, Edf, Golden, Picker, Request, Smooth, Stride};
+pub use pick::{
+    Alias, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Smooth, Stride,
+};
+#[cfg(target_has_atomic = "64")]
+pub use pick::{Board, Follower};
 pub use rng::Rng;
 pub use sync::{
     AntiEntropy, ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff,
