@@ -32,7 +32,8 @@ pub(crate) struct Service {
 }
 
 /// Losses that count together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loss {
     pub(crate) since: Timestamp,
     pub(crate) of: u32,

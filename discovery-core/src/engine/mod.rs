@@ -1,11 +1,14 @@
 //! The state machine: what is told in, what is to be done out.
 
+#[cfg(feature = "testing")]
+mod check;
 mod drain;
 mod health;
 mod members;
 mod passive;
 mod query;
 mod record;
+mod snapshot;
 mod source;
 mod timers;
 mod weigh;
@@ -23,6 +26,7 @@ use crate::time::Timestamp;
 use drain::Places;
 use members::Service;
 use record::Records;
+pub use snapshot::Snapshot;
 use timers::Timers;
 
 /// The engine of one set of services. See the crate page for the model and the costs.

@@ -98,7 +98,7 @@ impl Checker {
         if self.status == Status::Failing || self.falls == 0 {
             return;
         }
-        self.calm += 1;
+        self.calm = self.calm.saturating_add(1);
         if self.calm >= CALM {
             self.calm = 0;
             self.falls -= 1;

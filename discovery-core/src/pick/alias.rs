@@ -109,7 +109,11 @@ impl Alias {
         let scaled = u64::from(bits) * self.columns.len() as u64;
         let at = (scaled >> 32) as usize;
         let column = self.columns.get(at)?;
-        let slot = if (scaled as u32) < column.limit { at } else { column.other as usize };
+        let slot = if (scaled as u32) < column.limit {
+            at
+        } else {
+            column.other as usize
+        };
         // As built the table leads to no slot of weight 0.
         let open = !self.dirty || self.weights.get(slot).is_some_and(|&w| w > 0);
         open.then_some(slot)
@@ -140,7 +144,8 @@ impl Alias {
         // Most of the old weight is gone: no point in waiting for the batch.
         self.settle();
         let bits = (self.rng.next_u64() >> 32) as u32;
-        self.draw(bits).or_else(|| self.weights.iter().position(|&w| w > 0))
+        self.draw(bits)
+            .or_else(|| self.weights.iter().position(|&w| w > 0))
     }
 
     /// Rebuilds when a batch is full.

@@ -33,12 +33,20 @@ impl Board {
     pub fn new(slots: usize) -> Self {
         let zeros = |n: usize| (0..n).map(|_| AtomicU32::new(0)).collect();
         let (weights, log) = (zeros(slots), zeros(LOG as usize));
-        Self { shared: Arc::new(Shared { weights, log, changes: AtomicU64::new(0) }) }
+        Self {
+            shared: Arc::new(Shared {
+                weights,
+                log,
+                changes: AtomicU64::new(0),
+            }),
+        }
     }
 
     /// Gives a slot a weight; whether there is room for it. O(1).
     pub fn set_weight(&mut self, slot: usize, weight: u32) -> bool {
-        let Some(place) = self.shared.weights.get(slot) else { return false };
+        let Some(place) = self.shared.weights.get(slot) else {
+            return false;
+        };
         if place.swap(weight, Ordering::Relaxed) == weight {
             return true;
         }
@@ -62,9 +70,17 @@ impl Board {
     #[must_use]
     pub fn follow<P: Picker>(&self, make: impl FnOnce(&[u32]) -> P) -> Follower<P> {
         let seen = self.shared.changes.load(Ordering::Acquire);
-        let weights: Vec<u32> =
-            self.shared.weights.iter().map(|w| w.load(Ordering::Relaxed)).collect();
-        Follower { shared: Arc::clone(&self.shared), seen, picker: make(&weights) }
+        let weights: Vec<u32> = self
+            .shared
+            .weights
+            .iter()
+            .map(|w| w.load(Ordering::Relaxed))
+            .collect();
+        Follower {
+            shared: Arc::clone(&self.shared),
+            seen,
+            picker: make(&weights),
+        }
     }
 }
 
@@ -115,7 +131,9 @@ impl<P: Picker> Follower<P> {
     }
 
     fn read(&mut self, slot: usize) {
-        let Some(weight) = self.shared.weights.get(slot) else { return };
+        let Some(weight) = self.shared.weights.get(slot) else {
+            return;
+        };
         let weight = weight.load(Ordering::Relaxed);
         if self.picker.weight(slot) != weight {
             self.picker.set_weight(slot, weight);

@@ -20,7 +20,10 @@ pub struct PeakEwma {
 
 impl Default for PeakEwma {
     fn default() -> Self {
-        Self { decay: Duration::from_secs(10), unknown: Duration::from_millis(300) }
+        Self {
+            decay: Duration::from_secs(10),
+            unknown: Duration::from_millis(300),
+        }
     }
 }
 
@@ -78,7 +81,12 @@ impl Choices {
 
     fn load(&self, weight: u32) -> Load {
         let share = 1.0 / weight.max(1) as f32;
-        Load { under_way: 0, latency: self.unknown, share, sampled: 0 }
+        Load {
+            under_way: 0,
+            latency: self.unknown,
+            share,
+            sampled: 0,
+        }
     }
 
     /// Requests under way to a slot.
@@ -88,23 +96,34 @@ impl Choices {
     }
 
     fn better(&mut self, one: usize, two: usize) -> usize {
-        let (Some(a), Some(b)) = (self.loads.get(one), self.loads.get(two)) else { return one };
+        let (Some(a), Some(b)) = (self.loads.get(one), self.loads.get(two)) else {
+            return one;
+        };
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
         self.level += (la + lb - 2.0 * self.level) * (1.0 / 2048.0);
         // 24 bits are all that an f32 holds.
         let draw = (self.coin.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0);
         // The lighter one's mean count; its deviation, over the mean, is the root's inverse.
         let mean = self.level / a.share.max(b.share);
-        let lean = if mean < 1.0 { mean } else { libm::sqrtf(mean) } / (6.0 * self.level.max(1e-12));
+        let lean =
+            if mean < 1.0 { mean } else { libm::sqrtf(mean) } / (6.0 * self.level.max(1e-12));
         let odds = b.latency / (a.latency + b.latency);
-        if draw < odds + lean * (lb - la) { one } else { two }
+        if draw < odds + lean * (lb - la) {
+            one
+        } else {
+            two
+        }
     }
 }
 
 impl Picker for Choices {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         let (one, two) = self.alias.pair()?;
-        let taken = if one == two { one } else { self.better(one, two) };
+        let taken = if one == two {
+            one
+        } else {
+            self.better(one, two)
+        };
         if let Some(load) = self.loads.get_mut(taken) {
             load.under_way = load.under_way.saturating_add(1);
         }
@@ -133,7 +152,9 @@ impl Picker for Choices {
     /// that falls with the time since the last sample.
     fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
         let rate = self.rate;
-        let Some(load) = self.loads.get_mut(slot) else { return };
+        let Some(load) = self.loads.get_mut(slot) else {
+            return;
+        };
         load.under_way = load.under_way.saturating_sub(1);
         let sample = nanos(latency).max(1) as f32;
         let tick = ((now.nanos() >> TICK) as u32).max(1);
@@ -142,7 +163,11 @@ impl Picker for Choices {
         } else {
             let x = tick.saturating_sub(load.sampled) as f32 * rate;
             // Samples come often: the first terms of the series are exact to a millionth there.
-            let kept = if x < 0.015 { 1.0 - x + 0.5 * x * x } else { libm::expf(-x) };
+            let kept = if x < 0.015 {
+                1.0 - x + 0.5 * x * x
+            } else {
+                libm::expf(-x)
+            };
             sample + (load.latency - sample) * kept
         };
         load.sampled = tick;

@@ -92,7 +92,11 @@ impl Maglev {
         (self.dirty, self.picks) = (false, 0);
         let open = self.weights.iter().filter(|&&w| w > 0).count() as u32;
         let wanted = open.saturating_mul(100);
-        let size = SIZES.iter().copied().find(|&s| s >= wanted).unwrap_or(SIZES[5]);
+        let size = SIZES
+            .iter()
+            .copied()
+            .find(|&s| s >= wanted)
+            .unwrap_or(SIZES[5]);
         self.table.clear();
         self.table.resize(size as usize, NONE);
         let heaviest = f64::from(self.weights.iter().copied().max().unwrap_or(0));
@@ -134,7 +138,9 @@ impl Maglev {
         if weight == 0 {
             return false;
         }
-        let Some(percent) = self.bound else { return true };
+        let Some(percent) = self.bound else {
+            return true;
+        };
         let here = self.under_way.get(slot).copied().unwrap_or(0);
         // ceil(percent / 100 * (whole + 1) * weight / sum): the bounds of all add up to more than there is,
         // so that one slot at least is below its own.
@@ -178,7 +184,11 @@ impl Picker for Maglev {
         }
         let start = high(mix(request.key), self.table.len() as u64) as usize;
         let (before, after) = self.table.split_at_checked(start)?;
-        let found = after.iter().chain(before).map(|&s| s as usize).find(|&s| self.may(s));
+        let found = after
+            .iter()
+            .chain(before)
+            .map(|&s| s as usize)
+            .find(|&s| self.may(s));
         // Every slot in the table was closed since it was built, or those open are not in it yet.
         let slot = found.or_else(|| (0..self.weights.len()).find(|&s| self.may(s)))?;
         if self.bound.is_some() {

@@ -82,8 +82,18 @@ impl Admission {
     /// # Errors
     /// A limit out of its range.
     pub fn new(rules: AdmissionRules, now: Timestamp) -> Result<Self, ConfigError> {
-        within("admission.concurrency", u64::from(rules.concurrency.unwrap_or(1)), 1, COUNT)?;
-        within("admission.rate", u64::from(rules.rate.unwrap_or(1)), 1, 10_000_000)?;
+        within(
+            "admission.concurrency",
+            u64::from(rules.concurrency.unwrap_or(1)),
+            1,
+            COUNT,
+        )?;
+        within(
+            "admission.rate",
+            u64::from(rules.rate.unwrap_or(1)),
+            1,
+            10_000_000,
+        )?;
         within("admission.burst", u64::from(rules.burst), 1, COUNT)?;
         let queue_ms = u64::try_from(rules.queue.as_millis()).unwrap_or(u64::MAX);
         within("admission.queue", queue_ms, 0, 3_600_000)?;
@@ -100,7 +110,9 @@ impl Admission {
             pace: 1.0 / nanos(rules.window) as f64,
             window: nanos(rules.window),
             queue: nanos(rules.queue) >> UNIT,
-            interval: rules.rate.map_or(0, |r| (1_000_000_000 / u64::from(r)) >> UNIT),
+            interval: rules
+                .rate
+                .map_or(0, |r| (1_000_000_000 / u64::from(r)) >> UNIT),
             most: rules.concurrency.map_or(COUNT, u64::from),
             count: u64::from(rules.concurrency.is_some()),
             rules,
@@ -173,7 +185,12 @@ impl Admission {
             }
             let due = now.wrapping_add(beyond).wrapping_add(each) & WRAP;
             let next = due << COUNT.count_ones() | (under_way + self.count);
-            match self.state.compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.state.compare_exchange_weak(
+                state,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) if wait == 0 => return Answer::Go,
                 Ok(_) => return Answer::Wait(Duration::from_nanos(wait << UNIT)),
                 Err(moved) => state = moved,
@@ -185,7 +202,9 @@ impl Admission {
     pub fn done(&self) {
         // One too many changes nothing rather than the neighbouring bits.
         let less = |state: u64| (state & COUNT > 0).then(|| state - 1);
-        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let _ = self
+            .state
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Requests under way; 0 where concurrency is not limited.
