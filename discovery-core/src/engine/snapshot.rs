@@ -58,8 +58,8 @@ pub(super) struct KeptEndpoint {
     pub(super) standing: Standing,
     pub(super) checker: Checker,
     pub(super) attempt: u32,
-    /// Warm, seen up, drained, ejected, held.
-    pub(super) flags: [bool; 5],
+    /// Warm, seen up, drained, ejected, held, unsettled.
+    pub(super) flags: [bool; 6],
     pub(super) reports: Option<Reports>,
 }
 
@@ -152,6 +152,7 @@ impl Engine {
             distinct(id.index(), engine.services.len(), "service", &kept.name)?;
             if let Some(service) = engine.services.get_mut(id.index()) {
                 service.busy = kept.busy;
+                service.settled_at = now;
                 service.loss = kept.loss;
                 service.loss.since = move_back(kept.loss.since);
                 if service.config.outliers.is_some() {
@@ -256,13 +257,13 @@ fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
         standing: r.standing,
         checker: r.checker,
         attempt: r.attempt,
-        flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held],
+        flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held, r.unsettled],
         reports,
     }
 }
 
 fn thawed(kept: &KeptEndpoint, move_back: &dyn Fn(Timestamp) -> Timestamp) -> Record {
-    let [warm, seen_up, drained, ejected, held] = kept.flags;
+    let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
     let [service, node, zone, centre] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
@@ -294,6 +295,7 @@ fn thawed(kept: &KeptEndpoint, move_back: &dyn Fn(Timestamp) -> Timestamp) -> Re
         probing: false,
         ejected,
         held,
+        unsettled,
     }
 }
 

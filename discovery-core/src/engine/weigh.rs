@@ -221,7 +221,8 @@ pub(super) fn stand(record: &Record, places: &Places) -> Standing {
         return Standing::Failing;
     }
     match record.checker.status {
-        Status::Unknown => Standing::Unknown,
+        Status::Unknown if record.unsettled => Standing::Unknown,
+        Status::Unknown => Standing::Failing,
         Status::Passing => Standing::Passing,
         Status::Degraded => Standing::Degraded,
         Status::Failing => Standing::Failing,
