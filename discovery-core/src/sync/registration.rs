@@ -23,7 +23,8 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether traffic may go there.
+    /// Whether traffic goes there in an ordinary way; see [`super::Entry::open`] for whether it goes there
+    /// now.
     #[must_use]
     pub fn serves(self) -> bool {
         matches!(self, Self::Passing | Self::Degraded)

@@ -8,10 +8,7 @@ use super::world::{OWNER, World};
 
 /// Entries of the registry that traffic may use.
 pub(crate) fn serving(registry: &Registry) -> usize {
-    registry
-        .service("web")
-        .filter(|(_, e)| e.standing.serves() && e.weight > 0)
-        .count()
+    registry.service("web").filter(|(_, e)| e.open()).count()
 }
 
 /// Ejected ones and hosts by centre.
@@ -123,10 +120,7 @@ impl World {
 
     /// Proxies hold what the registry says, and divide by it.
     fn shares(&mut self) -> Result<(), String> {
-        let open = self
-            .registry
-            .service("web")
-            .filter(|(_, e)| e.standing.serves() && e.weight > 0);
+        let open = self.registry.service("web").filter(|(_, e)| e.open());
         let open: Vec<(String, u32)> = open.map(|(n, e)| (n.to_owned(), e.weight)).collect();
         for i in 0..self.proxies.len() {
             let proxy = &self.proxies[i];

@@ -185,7 +185,7 @@ impl World {
             zone: "",
             centre: "",
             address: ([192, 0, 2, 1], 80).into(),
-            weight: 5,
+            weight: 0,
             standing: Standing::Failing,
         };
         Entry::new(&wanted, "them", 0)
@@ -629,10 +629,7 @@ impl World {
         if !self.registry_up {
             return;
         }
-        let open = self
-            .registry
-            .service("web")
-            .filter(|(_, e)| e.standing.serves() && e.weight > 0);
+        let open = self.registry.service("web").filter(|(_, e)| e.open());
         let (names, weights): (Vec<_>, Vec<_>) =
             open.map(|(n, e)| (n.to_owned(), e.weight)).unzip();
         let proxy = &mut self.proxies[i];
