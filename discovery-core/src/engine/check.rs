@@ -129,7 +129,7 @@ impl Snapshot {
                         .into_iter()
                         .cycle()
                         .nth(small as usize)
-                        .map_or_else(String::new, Into::into)
+                        .map_or_else(String::new, Into::into);
                 }
                 9 => e.conditions.ready ^= true,
                 10 => self.now = Timestamp::from_nanos(value),

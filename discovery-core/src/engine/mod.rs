@@ -133,7 +133,7 @@ impl Engine {
             Input::Upsert { name, spec } => self.upsert(now, name, spec, out)?,
             Input::Remove { name } => self.remove(now, name, out)?,
             Input::Snapshot { service, endpoints } => {
-                self.snapshot_of(now, service, endpoints, out)?
+                self.snapshot_of(now, service, endpoints, out)?;
             }
             Input::Confirm { service } => self.confirm(now, service, out)?,
             Input::Probed {

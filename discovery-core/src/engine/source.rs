@@ -184,10 +184,10 @@ impl Engine {
         (record.zone, record.centre) = (spec.zone, spec.centre);
         (record.base, record.conditions) = (spec.weight, spec.conditions);
         record.started_at = spec.started_at;
-        if core::mem::take(&mut record.held) {
-            if let Some(service) = self.services.get_mut(spec.service.index()) {
-                service.held = service.held.saturating_sub(1);
-            }
+        if core::mem::take(&mut record.held)
+            && let Some(service) = self.services.get_mut(spec.service.index())
+        {
+            service.held = service.held.saturating_sub(1);
         }
         if restarted {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
@@ -271,13 +271,13 @@ impl Engine {
         let name = |i: &usize| endpoints.get(*i).map_or("", |e| e.0);
         order.sort_by_key(name);
         for pair in order.windows(2) {
-            if let [first, second] = pair {
-                if name(first) == name(second) {
-                    return Err(InputError::Twice {
-                        first: *first,
-                        second: *second,
-                    });
-                }
+            if let [first, second] = pair
+                && name(first) == name(second)
+            {
+                return Err(InputError::Twice {
+                    first: *first,
+                    second: *second,
+                });
             }
         }
         for (name, spec) in endpoints {

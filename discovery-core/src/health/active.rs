@@ -187,7 +187,7 @@ mod tests {
         };
         let mut c = Checker::default();
         c.result(&check, ProbeOutcome::Pass);
-        let mut passes_needed = |c: &mut Checker| {
+        let passes_needed = |c: &mut Checker| {
             c.result(&check, ProbeOutcome::Fail);
             (1..99).find(|_| c.result(&check, ProbeOutcome::Pass) != Turn::Same)
         };

@@ -71,9 +71,9 @@ impl Alias {
         let full = u128::from(self.sum);
         for (slot, share) in (0u32..).zip(&self.shares) {
             if *share < full {
-                self.small.push(slot)
+                self.small.push(slot);
             } else {
-                self.large.push(slot)
+                self.large.push(slot);
             }
         }
         while let (Some(&low), Some(&high)) = (self.small.last(), self.large.last()) {

@@ -198,10 +198,10 @@ impl Edf {
 
     /// Writes down where the slot at a place is.
     fn note(&mut self, place: usize) {
-        if let Some(due) = self.heap.get(place) {
-            if let Some(p) = self.places.get_mut(due.slot as usize) {
-                *p = place as u32;
-            }
+        if let Some(due) = self.heap.get(place)
+            && let Some(p) = self.places.get_mut(due.slot as usize)
+        {
+            *p = place as u32;
         }
     }
 
