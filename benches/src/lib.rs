@@ -72,7 +72,10 @@ impl Measured {
     /// A value beside a peer's.
     #[must_use]
     pub fn beside(ours: f64, peer: f64) -> Self {
-        Self { ours, peer: Some(peer) }
+        Self {
+            ours,
+            peer: Some(peer),
+        }
     }
 
     /// Ours over the peer's, where there is a peer.

@@ -1,7 +1,8 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
-use crate::replay::{self, ReplayArgs};
 use crate::answer;
+use crate::replay::{self, ReplayArgs};
+use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Bandwidth shaping: plan, encode, decode.
+    Shape(ShapeArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -29,8 +32,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
+    let outcome = match cli
+        .command
+        .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
+    {
         Command::Replay(args) => replay::run(&args),
+        Command::Shape(args) => shape::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }
@@ -40,8 +47,16 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     if !asked && std::env::args().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = answer::Failure { kind: "usage".into(), ..answer::Failure::input(first, "") };
+        let first = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
+        let failure = answer::Failure {
+            kind: "usage".into(),
+            ..answer::Failure::input(first, "")
+        };
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.

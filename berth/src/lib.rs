@@ -10,3 +10,9 @@ pub mod cli;
 pub mod process;
 pub mod replay;
 pub mod rng;
+pub mod shape;
+
+/// The README's examples, compiled and run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

@@ -51,7 +51,9 @@ mod policy;
 mod rate;
 mod refusal;
 mod ticks;
+mod tc;
 mod unit;
+pub mod wire;
 
 pub use device::{DevName, Device};
 pub use elastic::{Change, Claim, Elastic, ElasticConfig, Scratch, Terms, Usage, divide};
@@ -59,7 +61,7 @@ pub use handle::{Handle, HandleError};
 pub use host::{Capabilities, Host, Slot};
 pub use kernel::{Kernel, KernelError};
 pub use object::{
-    Class, Estimator, Extras, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec, Stab, Tbf,
+    Class, Estimator, Extras, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec, Stab, Tbf,
 };
 pub use plan::{
     Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, diff, diff_touched,
@@ -69,5 +71,6 @@ pub use policy::{
 };
 pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};
+pub use tc::{IfIndexes, TcError, parse_line};
 pub use ticks::{Era, bytes_of};
 pub use unit::UnitError;

@@ -8,9 +8,12 @@ extern crate std;
 mod ids;
 mod live;
 mod model;
+mod order;
 mod place;
 mod placement;
 mod rng;
+pub mod roadef;
+mod search;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -22,7 +25,9 @@ pub use live::{
     UNKNOWN,
 };
 pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use order::{Order, OrderLimits, Step, order_moves};
 pub use place::{ByCount, Placer, Unplaced};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
+pub use search::{Answer, Budget, Evaluations, Improver, Solver, lower_bound};
 pub use time::Timestamp;

@@ -1,4 +1,4 @@
-//! A small seeded generator: xoshiro256++ (Blackman and Vigna), seeded through SplitMix64.
+//! A small seeded generator: xoshiro256++ (Blackman and Vigna), seeded through `SplitMix64`.
 
 /// A deterministic stream of random numbers; the same seed and name give the same numbers on any machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

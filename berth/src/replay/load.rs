@@ -2,8 +2,9 @@
 //!
 //! A service's demand is the sum of its containers' traces. It is divided over the serving replicas by trace
 //! times effective over base weight, renormalised so that the service's sum stays. A replica that began to
-//! serve less than 60 s ago costs up to three times the CPU per request. A host's cores are shared in
-//! proportion to demand; what exceeds them is lost. Network demand follows the requests.
+//! serve less than 60 s ago costs up to three times the CPU per request. A container can use its own whole cores
+//! (one in traces that are percentages of one core), and a host's cores are shared in proportion to demand; what
+//! exceeds either is lost, not queued. Network demand follows the requests.
 
 use super::HOST_CORES;
 
@@ -11,9 +12,9 @@ use super::HOST_CORES;
 pub(super) const COLD_SECONDS: u64 = 60;
 /// CPU per request of a stone-cold replica, over that of a warm one.
 const COLD_COST: f32 = 3.0;
-/// Network demand of one core's requests, in bit/s each way: 1.5 Gbit/s, so that a host at its safety
-/// capacity asks for 9.6 of its uplink's 10 Gbit/s.
-pub(super) const BITS_PER_CORE: f32 = 1.5e9;
+/// Network demand of one core's requests, in bit/s each way: 0.5 Gbit/s. A host at its safety capacity sends 3.2
+/// of its uplink's 10 Gbit/s, and one container's core more than an equal share of the uplink.
+pub(super) const BITS_PER_CORE: f32 = 0.5e9;
 
 /// One running copy of a container.
 #[derive(Clone, Debug)]
@@ -53,7 +54,10 @@ impl Replica {
 
     /// Whether it began to serve less than 60 s before `second`.
     pub(super) fn starting(&self, second: u64) -> bool {
-        !self.warm && self.serving_since.is_some_and(|since| second < since + COLD_SECONDS)
+        !self.warm
+            && self
+                .serving_since
+                .is_some_and(|since| second < since + COLD_SECONDS)
     }
 }
 
@@ -62,7 +66,9 @@ impl Replica {
 pub(super) struct Lost {
     /// Core-seconds beyond the hosts' cores.
     pub over: f64,
-    /// The part of that which fell on starting replicas.
+    /// Core-seconds beyond a container's own cores.
+    pub own: f64,
+    /// The part of both that fell on starting replicas.
     pub starting: f64,
     /// Core-seconds for which no replica was there to ask.
     pub gap: f64,
@@ -73,13 +79,21 @@ pub(super) struct Lost {
 pub(super) struct Load {
     demand: Vec<f32>,
     weight: Vec<f32>,
+    /// Each container's own cores: it can use no more.
+    limits: Vec<f32>,
     /// Asked of each host, in cores.
     pub asked: Vec<f64>,
 }
 
 impl Load {
-    pub(super) fn new(services: usize, hosts: usize) -> Self {
-        Self { demand: vec![0.0; services], weight: vec![0.0; services], asked: vec![0.0; hosts] }
+    pub(super) fn new(services: usize, hosts: usize, limits: Vec<f32>) -> Self {
+        let (demand, weight) = (vec![0.0; services], vec![0.0; services]);
+        Self {
+            demand,
+            weight,
+            limits,
+            asked: vec![0.0; hosts],
+        }
     }
 
     /// Divides `trace` (cores by container; `of` is each container's service) over the replicas and adds up
@@ -117,9 +131,19 @@ impl Load {
         for replica in replicas.iter_mut().flatten() {
             let scale = self.weight[replica.service];
             replica.requests = trace[replica.container] * replica.factor * scale;
-            replica.need = replica.requests * replica.cost(second);
             if replica.factor > 0.0 && replica.serving_since.is_none() {
                 replica.serving_since = Some(second);
+            }
+            let (wanted, limit) = (
+                replica.requests * replica.cost(second),
+                self.limits[replica.container],
+            );
+            replica.need = wanted.min(limit);
+            if wanted > limit {
+                lost.own += f64::from(wanted - limit);
+                if replica.starting(second) {
+                    lost.starting += f64::from(wanted - limit);
+                }
             }
             self.asked[replica.host] += f64::from(replica.need);
         }
@@ -145,17 +169,36 @@ mod tests {
 
     fn replica(container: usize, service: usize, host: usize, factor: f32) -> Option<Replica> {
         let (serving_since, need, requests) = (None, 0.0, 0.0);
-        Some(Replica { container, service, host, factor, serving_since, warm: true, need, requests })
+        Some(Replica {
+            container,
+            service,
+            host,
+            factor,
+            serving_since,
+            warm: true,
+            need,
+            requests,
+        })
     }
 
     #[test]
     fn a_services_sum_stays_while_weights_differ() {
-        let mut load = Load::new(2, 2);
-        let mut replicas =
-            vec![replica(0, 0, 0, 1.0), replica(0, 0, 1, 0.25), None, replica(1, 0, 1, 1.0), replica(2, 1, 0, 0.1)];
+        let mut load = Load::new(2, 2, vec![4.0; 4]);
+        let mut replicas = vec![
+            replica(0, 0, 0, 1.0),
+            replica(0, 0, 1, 0.25),
+            None,
+            replica(1, 0, 1, 1.0),
+            replica(2, 1, 0, 0.1),
+        ];
         let lost = load.divide(5, &[0.5, 0.3, 0.2], &[0, 0, 1], &[false; 3], &mut replicas);
         assert_eq!(lost, Lost::default());
-        let sum: f32 = replicas.iter().flatten().filter(|r| r.service == 0).map(|r| r.requests).sum();
+        let sum: f32 = replicas
+            .iter()
+            .flatten()
+            .filter(|r| r.service == 0)
+            .map(|r| r.requests)
+            .sum();
         assert!((sum - 0.8).abs() < 1e-6);
         let ratio = |a: usize, b: usize| {
             let of = |i: usize| replicas[i].as_ref().map_or(0.0, |r| r.requests);
@@ -168,14 +211,20 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_cores_or_finds_nobody_is_lost() {
-        let mut load = Load::new(2, 1);
+        let mut load = Load::new(2, 1, vec![100.0; 4]);
         let mut cold = replica(0, 0, 0, 1.0);
         if let Some(r) = &mut cold {
             r.warm = false;
         }
         let mut replicas = vec![cold, replica(1, 0, 0, 1.0), replica(2, 1, 0, 0.0)];
         // 3 cores at three times the cost and 3 warm ones: 12 asked of 8.
-        let lost = load.divide(0, &[3.0, 3.0, 0.5, 0.25], &[0, 0, 1, 0], &[false, false, false, true], &mut replicas);
+        let lost = load.divide(
+            0,
+            &[3.0, 3.0, 0.5, 0.25],
+            &[0, 0, 1, 0],
+            &[false, false, false, true],
+            &mut replicas,
+        );
         assert!((lost.over - 4.0).abs() < 1e-6, "{lost:?}");
         assert!((lost.starting - 9.0 / 3.0).abs() < 1e-6, "{lost:?}");
         assert!((lost.gap - 0.75).abs() < 1e-6, "{lost:?}");

@@ -33,8 +33,13 @@ impl<'a> Upsampler<'a> {
         let stream = |i: usize| Rng::stream(seed, "upsample", i as u64);
         let mut streams: Vec<Rng> = (0..trace.containers.len()).map(stream).collect();
         let noise = streams.iter_mut().map(Rng::bell).collect();
-        let limits = trace.containers.iter().map(|c| limit(&c.samples)).collect();
-        Self { trace, noise, streams, limits }
+        let limits = trace.containers.iter().map(|c| c.cores() * 100.0).collect();
+        Self {
+            trace,
+            noise,
+            streams,
+            limits,
+        }
     }
 
     /// Writes each container's demand of `second`, in cores, into `out` (one slot a container), and moves the
@@ -44,9 +49,18 @@ impl<'a> Upsampler<'a> {
         let (at, within) = ((second / interval) as usize, (second % interval) as f32);
         let part = within / interval as f32;
         let fresh = (1.0 - KEEP * KEEP).sqrt();
-        let each = self.trace.containers.iter().zip(&mut self.noise).zip(&mut self.streams);
+        let each = self
+            .trace
+            .containers
+            .iter()
+            .zip(&mut self.noise)
+            .zip(&mut self.streams);
         for (((container, noise), rng), (limit, out)) in each.zip(self.limits.iter().zip(out)) {
-            let here = container.samples.get(at).or(container.samples.last()).copied();
+            let here = container
+                .samples
+                .get(at)
+                .or(container.samples.last())
+                .copied();
             let here = here.unwrap_or(0.0);
             let next = container.samples.get(at + 1).copied().unwrap_or(here);
             let line = here + (next - here) * part;
@@ -55,12 +69,6 @@ impl<'a> Upsampler<'a> {
             *out = (line + DEPTH * room * *noise).clamp(0.0, *limit) * 0.01;
         }
     }
-}
-
-/// The container's limit in percent: the whole cores that its largest sample needs, at least one.
-fn limit(samples: &[f32]) -> f32 {
-    let largest = samples.iter().copied().fold(0.0, f32::max);
-    (largest * 0.01).ceil().max(1.0) * 100.0
 }
 
 #[cfg(test)]

@@ -101,6 +101,8 @@ pub enum Obstacle {
     Moving,
     /// The task is pinned.
     Pinned,
+    /// Too few samples of the task are known.
+    TooNew,
     /// The task takes too little to matter.
     TooSmall,
     /// The node, or every destination, has enough moves under way or has just had one.
@@ -117,6 +119,7 @@ impl fmt::Display for Obstacle {
             Self::TaskRests => f.write_str("the task has just moved"),
             Self::Moving => f.write_str("the task is moving already"),
             Self::Pinned => f.write_str("the task is pinned"),
+            Self::TooNew => f.write_str("too few samples of the task are known"),
             Self::TooSmall => f.write_str("the task takes too little to matter"),
             Self::NodeBusy => f.write_str("enough moves are under way"),
         }

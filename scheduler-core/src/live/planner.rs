@@ -144,6 +144,9 @@ impl<'p> Planner<'p> {
             self.protector.signals.fast(task),
             self.protector.signals.slow(task),
         );
+        if self.protector.signals.seen(task) < config.detector.window {
+            return Err(Obstacle::TooNew);
+        }
         if fast.min(slow) < least {
             return Err(Obstacle::TooSmall);
         }

@@ -59,4 +59,9 @@ impl Signals {
     pub(super) fn slow(&self, task: usize) -> f64 {
         self.slow.get(task).map_or(0.0, |v| f64::from(*v))
     }
+
+    /// Samples of the task so far.
+    pub(super) fn seen(&self, task: usize) -> usize {
+        self.seen.get(task).map_or(0, |v| *v as usize)
+    }
 }

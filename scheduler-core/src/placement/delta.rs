@@ -19,7 +19,7 @@ impl Placement {
 
     /// Balance cost of a node when its use of each resource changed by `change`.
     #[inline]
-    fn balance(&self, model: &Model, node: usize, change: impl Fn(usize) -> i64) -> i64 {
+    pub(crate) fn balance(&self, model: &Model, node: usize, change: impl Fn(usize) -> i64) -> i64 {
         let width = model.resources;
         let free = |r: usize| {
             let at = node * width + r;

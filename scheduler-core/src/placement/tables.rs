@@ -144,9 +144,8 @@ impl Tables {
         self.having[before] -= 1;
         self.having[after] += 1;
         self.moved[service] = after as u32;
-        if after > self.worst {
-            self.worst = after;
-        } else if before == self.worst && self.having[before] == 0 {
+        let last_of_worst = before == self.worst && self.having[before] == 0;
+        if after > self.worst || last_of_worst {
             self.worst = after;
         }
     }

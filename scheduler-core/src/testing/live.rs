@@ -128,7 +128,7 @@ fn every_ending_is_feasible(cluster: &Cluster) {
         let placement = Placement::new(cluster.model(), &at);
         let broken = placement.map(|p| p.violations(cluster.model()));
         assert!(
-            broken.as_ref().is_ok_and(|v| v.is_empty()),
+            broken.as_ref().is_ok_and(crate::Violations::is_empty),
             "{broken:?} in {ending:b} of {moves:?}"
         );
     }
@@ -167,8 +167,8 @@ fn model(bytes: &mut Bytes<'_>) -> Option<Model> {
     for _ in 0..=bytes.below(8) {
         let (location, neighbourhood) = (u64::from(bytes.below(3)), u64::from(bytes.below(2)));
         let capacity = [
-            u64::from(bytes.below(4)) * 20 + 20,
-            u64::from(bytes.below(8)) + 2,
+            u64::from(bytes.below(4)) * 20 + 40,
+            u64::from(bytes.below(8)) + 6,
         ];
         let safety = [capacity[0] * 10, capacity[1]];
         b.node(Node {

@@ -28,6 +28,15 @@ pub struct Container {
     pub samples: Vec<f32>,
 }
 
+impl Container {
+    /// Its own cores: as many whole ones as its largest sample needs, at least one.
+    #[must_use]
+    pub fn cores(&self) -> f32 {
+        let largest = self.samples.iter().copied().fold(0.0, f32::max);
+        (largest * 0.01).ceil().max(1.0)
+    }
+}
+
 /// A load trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
@@ -74,10 +83,20 @@ impl Trace {
             .map(|((name, _, mut samples), service)| {
                 let last = samples.last().copied().unwrap_or(0.0);
                 samples.resize(longest, last);
-                Container { name, service, samples }
+                Container {
+                    name,
+                    service,
+                    samples,
+                }
             })
             .collect();
-        Self { name, generated, interval, services, containers }
+        Self {
+            name,
+            generated,
+            interval,
+            services,
+            containers,
+        }
     }
 
     /// Seconds that the trace spans: samples times interval.
@@ -96,7 +115,12 @@ impl Trace {
     /// Mean and standard deviation of all samples, in percent of one core.
     #[must_use]
     pub fn moments(&self) -> (f64, f64) {
-        let all = || self.containers.iter().flat_map(|c| &c.samples).map(|&x| f64::from(x));
+        let all = || {
+            self.containers
+                .iter()
+                .flat_map(|c| &c.samples)
+                .map(|&x| f64::from(x))
+        };
         let n = all().count().max(1) as f64;
         let mean = all().sum::<f64>() / n;
         let variance = all().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
@@ -123,7 +147,8 @@ pub fn read(path: &Path, format: Format) -> Result<Trace, Failure> {
 /// A name for people: the path's last part.
 fn name_of(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    full.file_name().map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
+    full.file_name()
+        .map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
 /// Checks one sample.

@@ -49,7 +49,10 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         let samples = container(&path)?;
         total += samples.len();
         if total > MAX_SAMPLES {
-            return Err(Failure::input(format!("more than {MAX_SAMPLES} samples"), place()));
+            return Err(Failure::input(
+                format!("more than {MAX_SAMPLES} samples"),
+                place(),
+            ));
         }
         let service = service(&name);
         rows.push((name, service, samples));
@@ -85,7 +88,10 @@ fn container(path: &Path) -> Result<Vec<f32>, Failure> {
         samples.push(sample(value as f64, || place(i + 1))?);
     }
     if samples.is_empty() {
-        return Err(Failure::input("empty; want one integer a line", path.display().to_string()));
+        return Err(Failure::input(
+            "empty; want one integer a line",
+            path.display().to_string(),
+        ));
     }
     Ok(samples)
 }
