@@ -81,7 +81,7 @@ impl Engine {
             .services
             .get(service.index())
             .into_iter()
-            .flat_map(|s| s.members());
+            .flat_map(super::members::Service::members);
         members.filter_map(|i| Some((self.records.id(i), self.records.get(i)?.weight)))
     }
 
@@ -171,7 +171,7 @@ impl Engine {
             .services
             .get(service.index())
             .into_iter()
-            .flat_map(|s| s.members());
+            .flat_map(super::members::Service::members);
         members.filter_map(|i| self.registration(self.records.id(i)))
     }
 }

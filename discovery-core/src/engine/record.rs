@@ -72,6 +72,8 @@ pub(crate) struct Record {
     pub(crate) probing: bool,
     pub(crate) ejected: bool,
     pub(crate) held: bool,
+    /// Not checked yet, and added while its service was settling: a registry may know more.
+    pub(crate) unsettled: bool,
 }
 
 impl Record {

@@ -130,6 +130,12 @@ impl Engine {
         };
         let mut record = fresh(name, spec, status);
         (record.warm_from, record.warm) = warmth(spec.warmth, now);
+        if let Some(service) = self.services.get_mut(spec.service.index()) {
+            if service.settled_at == Timestamp::MAX {
+                service.settled_at = now.after(service.config.hold_window);
+            }
+            record.unsettled = now < service.settled_at;
+        }
         if record.answers() {
             record.check_due = self.first_check(spec.service, now);
         }
@@ -178,10 +184,10 @@ impl Engine {
         (record.zone, record.centre) = (spec.zone, spec.centre);
         (record.base, record.conditions) = (spec.weight, spec.conditions);
         record.started_at = spec.started_at;
-        if core::mem::take(&mut record.held) {
-            if let Some(service) = self.services.get_mut(spec.service.index()) {
-                service.held = service.held.saturating_sub(1);
-            }
+        if core::mem::take(&mut record.held)
+            && let Some(service) = self.services.get_mut(spec.service.index())
+        {
+            service.held = service.held.saturating_sub(1);
         }
         if restarted {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
@@ -192,6 +198,7 @@ impl Engine {
             record.down_at = Timestamp::ZERO;
             record.ejected = false;
             record.drained = false;
+            record.unsettled = false;
         }
         // A new process, or one that answers again, is looked at at once; a new process knows no past.
         let checked = first < Timestamp::MAX;
@@ -264,13 +271,13 @@ impl Engine {
         let name = |i: &usize| endpoints.get(*i).map_or("", |e| e.0);
         order.sort_by_key(name);
         for pair in order.windows(2) {
-            if let [first, second] = pair {
-                if name(first) == name(second) {
-                    return Err(InputError::Twice {
-                        first: *first,
-                        second: *second,
-                    });
-                }
+            if let [first, second] = pair
+                && name(first) == name(second)
+            {
+                return Err(InputError::Twice {
+                    first: *first,
+                    second: *second,
+                });
             }
         }
         for (name, spec) in endpoints {
@@ -288,6 +295,9 @@ impl Engine {
         let lost: Vec<u32> = service.members().filter(gone).collect();
         for (name, spec) in endpoints {
             self.put(now, name, *spec, out)?;
+        }
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.settled_at = service.settled_at.min(now);
         }
         self.lose(now, &lost, out);
         Ok(())
@@ -436,5 +446,6 @@ fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
         probing: false,
         ejected: false,
         held: false,
+        unsettled: false,
     }
 }

@@ -41,7 +41,10 @@ struct Block {
 }
 
 impl Block {
-    const EMPTY: Self = Self { credits: [NEVER; FAN], weights: [0; FAN] };
+    const EMPTY: Self = Self {
+        credits: [NEVER; FAN],
+        weights: [0; FAN],
+    };
 
     fn sum(&self) -> i32 {
         self.weights.iter().sum()
@@ -97,7 +100,11 @@ impl Block {
             if *weight > 0 {
                 let weight = i64::from(*weight) / i64::from(LANE);
                 let earned = (weight * (picks % (1 << 30)) as i64) % sum;
-                let behind = if earned * 2 > sum { earned - sum } else { earned };
+                let behind = if earned * 2 > sum {
+                    earned - sum
+                } else {
+                    earned
+                };
                 *credit = behind as i32 * LANE + (*credit & (LANE - 1));
             }
         }
@@ -191,7 +198,11 @@ impl Golden {
         let (len, mut block) = (self.guide.len() as u64, 0usize);
         for (i, place) in (0u64..).zip(&mut self.guide) {
             let aim = i * total / len;
-            while self.ends.get(block).is_some_and(|&end| u64::from(end) <= aim) {
+            while self
+                .ends
+                .get(block)
+                .is_some_and(|&end| u64::from(end) <= aim)
+            {
                 block += 1;
             }
             *place = block.min(self.blocks.len().saturating_sub(1)) as u32;
@@ -220,7 +231,11 @@ impl Picker for Golden {
         if self.sum == 0 {
             return None;
         }
-        let block = if self.blocks.len() == 1 { 0 } else { self.block()? };
+        let block = if self.blocks.len() == 1 {
+            0
+        } else {
+            self.block()?
+        };
         let lane = self.blocks.get_mut(block)?.pick();
         Some(block * FAN + lane)
     }
@@ -237,12 +252,16 @@ impl Picker for Golden {
             self.rebuild();
             return;
         }
-        let Some(place) = self.weights.get_mut(slot) else { return };
+        let Some(place) = self.weights.get_mut(slot) else {
+            return;
+        };
         let before = core::mem::replace(place, weight);
         self.sum = self.sum - u64::from(before) + u64::from(weight);
         let (old, new) = (self.scaled(before), self.scaled(weight));
         let at = slot / FAN;
-        let Some(block) = self.blocks.get_mut(at) else { return };
+        let Some(block) = self.blocks.get_mut(at) else {
+            return;
+        };
         let wide = (i64::from(block.sum() / LANE) + new as i64 - old as i64) as u64;
         let total = u64::from(self.ends.last().copied().unwrap_or(0)) + new - old;
         // Too large for the lanes, or scaled down for sums long gone: choose the scale anew.
