@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod measure;
+pub mod replay;
 
 use std::fmt;
 
@@ -104,5 +105,5 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    Vec::new()
+    [replay::figures()].concat()
 }

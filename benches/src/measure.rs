@@ -1,22 +1,7 @@
 //! How figures are taken: CPU time of this thread or process, medians of several runs.
 
+pub use berth::process::{cpu_seconds, peak_rss_bytes};
 use std::hint::black_box;
-
-/// User and system CPU seconds of this process so far, from `/proc/self/stat` (fields 14 and 15, in clock
-/// ticks of 1/100 s: `USER_HZ`).
-///
-/// # Errors
-/// Where there is no such file.
-pub fn cpu_seconds() -> Result<f64, String> {
-    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|e| e.to_string())?;
-    // The command's name may hold blanks; fields are counted after its closing bracket.
-    let after = stat.rsplit_once(')').ok_or("no ) in /proc/self/stat")?.1;
-    let ticks = |n: usize| -> Result<f64, String> {
-        let field = after.split_whitespace().nth(n).ok_or("short /proc/self/stat")?;
-        field.parse().map_err(|e| format!("/proc/self/stat: {e}"))
-    };
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
-}
 
 /// Nanoseconds of CPU time this thread has run, from `/proc/thread-self/schedstat` (first field).
 ///

@@ -1,5 +1,6 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
+use crate::replay::{self, ReplayArgs};
 use crate::answer;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,7 +17,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Replay a day of load through all four cores (the default).
+    Replay(ReplayArgs),
+}
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
 #[must_use]
@@ -25,9 +29,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = match cli.command {
-        None => Err(answer::Failure::input("no command", "")),
-        Some(command) => match command {},
+    let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
+        Command::Replay(args) => replay::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }

@@ -7,3 +7,6 @@
 
 pub mod answer;
 pub mod cli;
+pub mod process;
+pub mod replay;
+pub mod rng;

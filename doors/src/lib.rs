@@ -7,6 +7,8 @@
 //!   swallow. CI compares the ids with `.ci/allowed-skips` and fails on any other ([`skip`]).
 #![forbid(unsafe_code)]
 
+pub mod contract;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,67 @@
-//! IP address management as a pure core: shared pools, sticky and fixed addresses that follow a workload, quarantine, hand-over between hosts.
+//! IP address management as a pure core: shared pools, sticky and fixed addresses that follow a workload,
+//! quarantine, hand-over between hosts.
+//!
+//! ```
+//! use core::time::Duration;
+//! use ipam::{Ipam, PoolSpec, Request, Timestamp};
+//!
+//! let at = Timestamp::from_secs;
+//! let mut ipam = Ipam::new(7);
+//! let spec = PoolSpec::new("p", "10.9.0.0/22".parse()?).gateway("10.9.0.1".parse()?).vlan(120);
+//! ipam.add_pool(at(0), spec)?;
+//!
+//! // A fixed address: whichever it is now, reserved to the workload from then on.
+//! let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+//! let first = ipam.claim(at(1), &request)?;
+//!
+//! // It moves: the new host is given the address only once the old one has released it.
+//! ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+//! assert!(ipam.finish_move(at(3), "shop/web-0", "container-2/eth0").is_err());
+//! ipam.release(at(4), "container-1/eth0", first.sequence)?;
+//! let second = ipam.finish_move(at(5), "shop/web-0", "container-2/eth0")?;
+//! assert_eq!(second.address(), first.address());
+//!
+//! // A late release of the old owner frees nothing.
+//! assert!(ipam.release(at(6), "container-1/eth0", first.sequence).is_err());
+//! ipam.check_invariants()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![doc = include_str!("../docs/guide.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+
+mod apply;
+mod change;
+mod check;
+mod cidr;
+mod claim;
+mod decide;
+mod names;
+mod pool;
+mod query;
+mod rng;
+mod slab;
+mod slots;
+mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod time;
+
+pub use apply::ApplyError;
+pub use change::{Change, HostSettings, Reason, What};
+pub use check::Broken;
+pub use cidr::{AddressRange, Cidr, Family, ParseError, number};
+pub use claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
+pub use decide::{
+    ClaimError, Considered, Decision, MoveError, NotHeld, ReleaseError, RenewError, ReserveError,
+    WhyNot,
+};
+pub use pool::blocks::BlockState;
+pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec};
+pub use pool::{PoolId, Usage};
+pub use query::{ClaimRef, Holder, PoolRef};
+pub use rng::Rng;
+pub use slots::SlotTree;
+pub use state::Ipam;
+pub use time::Timestamp;

@@ -1,4 +1,5 @@
-//! Overload with hysteresis: entered when the mean over a window is above a threshold, left below a lower one.
+//! Overload with hysteresis: entered when the mean over a window is above a threshold and a window's worth of the
+//! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
 use crate::{NodeId, Timestamp};
 use alloc::vec;
@@ -20,7 +21,7 @@ pub(super) const FIRST_UNKNOWN: Sample = 1 << 31;
 pub struct DetectorConfig {
     /// Time between two samples.
     pub interval: Duration,
-    /// Samples in the window; a spike shorter than the window's share of the threshold triggers nothing.
+    /// Samples in the window; a spike of fewer samples triggers nothing.
     pub window: usize,
     /// Left when the mean is below so many thousandths of the threshold.
     pub leave_permille: u32,
@@ -101,6 +102,11 @@ pub struct Detector {
     next: usize,
     sum: Vec<u64>,
     known: Vec<u32>,
+    /// Whether the samples of the last two windows were above the threshold: `2 * window` rows.
+    above_ring: Vec<bool>,
+    above_next: usize,
+    /// How many of them were, per node.
+    above: Vec<u32>,
     hot: Vec<bool>,
     last: Option<Timestamp>,
 }
@@ -125,6 +131,9 @@ impl Detector {
             next: 0,
             sum: vec![0; nodes],
             known: vec![0; nodes],
+            above_ring: vec![false; 2 * window * nodes],
+            above_next: 0,
+            above: vec![0; nodes],
             hot: vec![false; nodes],
             last: None,
         }
@@ -156,7 +165,7 @@ impl Detector {
             let interval = self.config.interval.as_nanos();
             let half = interval / 2;
             let slots = (now.since(last).as_nanos() + half) / interval;
-            let missed = slots.saturating_sub(1).min(self.config.window as u128);
+            let missed = slots.saturating_sub(1).min(2 * self.config.window as u128);
             for _ in 0..missed {
                 self.advance(|_| UNKNOWN);
             }
@@ -171,6 +180,15 @@ impl Detector {
 
     fn advance(&mut self, sample: impl Fn(usize) -> Sample) {
         let nodes = self.threshold.len();
+        let row = self.above_ring.iter_mut().skip(self.above_next * nodes).take(nodes);
+        let each = row.zip(&mut self.above).zip(&self.threshold);
+        for (node, ((old, above), threshold)) in each.enumerate() {
+            let new = sample(node);
+            let is = new < FIRST_UNKNOWN && new > *threshold;
+            *above = *above - u32::from(*old) + u32::from(is);
+            *old = is;
+        }
+        self.above_next = (self.above_next + 1) % (2 * self.config.window);
         let row = self.ring.iter_mut().skip(self.next * nodes).take(nodes);
         for (node, ((old, sum), known)) in row.zip(&mut self.sum).zip(&mut self.known).enumerate() {
             if *old < FIRST_UNKNOWN {
@@ -197,8 +215,10 @@ impl Detector {
         let hot = self.hot.get_mut(node)?;
         let limit = u64::from(threshold) * u64::from(known);
         let leave = limit * u64::from(self.config.leave_permille) / 1000;
+        // A spike shorter than the window can lift the mean, but it has too few samples above the threshold.
+        let lasting = *self.above.get(node)? as usize >= self.config.window;
         let kind = match *hot {
-            false if sum > limit => EventKind::Entered,
+            false if sum > limit && lasting => EventKind::Entered,
             true if sum < leave => EventKind::Left,
             _ => return None,
         };

@@ -17,12 +17,22 @@ fn detector() -> Detector {
 }
 
 #[test]
-fn a_spike_shorter_than_its_share_of_the_window_triggers_nothing() {
+fn a_spike_shorter_than_the_window_triggers_nothing_however_high() {
+    for length in 1..=9 {
+        for height in [1001, 1900, 1_000_000] {
+            let mut d = detector();
+            let mut samples = vec![999; 20];
+            samples.extend(vec![height; length]);
+            samples.extend([999; 20]);
+            assert_eq!(feed(&mut d, 0, &samples), vec![], "{length} samples of {height}");
+        }
+    }
     let mut d = detector();
-    let mut samples = vec![500; 20];
-    samples.extend([1900; 3]);
-    samples.extend([500; 20]);
-    assert_eq!(feed(&mut d, 0, &samples), vec![]);
+    let mut samples = vec![999; 20];
+    samples.extend([1001; 10]);
+    let events = feed(&mut d, 0, &samples);
+    assert_eq!(events.len(), 1, "a whole window above the threshold is no spike");
+    assert_eq!(events[0].at, Timestamp::from_secs(29));
 }
 
 #[test]

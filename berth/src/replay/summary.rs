@@ -1,0 +1,190 @@
+//! The replay's answer: what was replayed, each run's figures, and how people and scripts see them.
+
+use super::figures::Figures;
+use super::report::label;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Below this share of overloaded host-seconds without protection a trace says nothing about protection.
+const TOO_LIGHT: f64 = 0.01;
+
+/// What a replay answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The trace's name.
+    pub trace: String,
+    /// Whether the trace came from the generator.
+    pub generated: bool,
+    /// The seed of the upsampler, the engine, the probes' jitter and the generator.
+    pub seed: u64,
+    /// Containers in the trace.
+    pub containers: usize,
+    /// Services in the trace.
+    pub services: usize,
+    /// Hosts.
+    pub hosts: usize,
+    /// Cores of a host.
+    pub host_cores: f64,
+    /// Safety capacity, as a share of a host.
+    pub safety: f64,
+    /// Seconds simulated in each run.
+    pub simulated_seconds: u64,
+    /// The runs: unprotected first.
+    pub runs: Vec<Figures>,
+}
+
+impl Summary {
+    /// Whether the unprotected run was overloaded for too little of the time to judge protection by;
+    /// unknown, and so false, without such a run.
+    #[must_use]
+    pub fn too_light(&self) -> bool {
+        self.runs.iter().any(|r| !r.protect && r.overloaded_share() < TOO_LIGHT)
+    }
+
+    /// The promised form, without what differs from run to run of the same seed.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "trace": self.trace,
+            "generated": self.generated,
+            "seed": self.seed,
+            "containers": self.containers,
+            "services": self.services,
+            "hosts": self.hosts,
+            "host_cores": self.host_cores,
+            "safety": self.safety,
+            "simulated_seconds": self.simulated_seconds,
+            // A broken invariant ends the replay with exit 1, so an answer has none.
+            "invariant_violations": 0,
+            "too_light": self.too_light(),
+            "runs": self.runs.iter().map(Figures::json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// One line on what was replayed.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let source = if self.generated { "a generated day" } else { "a measured trace" };
+        format!(
+            "{source}, seed {}: {} containers of {} services on {} hosts of {} cores, {} s",
+            self.seed, self.containers, self.services, self.hosts, self.host_cores, self.simulated_seconds
+        )
+    }
+
+    /// What a reader should know besides the figures.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.generated {
+            notes.push("No trace was named: this load was generated to the published figures of a real day.".into());
+        }
+        if self.too_light() {
+            notes.push(format!(
+                "The trace is too light to judge protection: unprotected, hosts are overloaded for under {} % of the time.",
+                100.0 * TOO_LIGHT
+            ));
+        }
+        if let (Some(off), Some(on)) = (self.run(false), self.run(true)) {
+            if off.overloaded_host_seconds > 0 {
+                let ratio = on.overloaded_host_seconds as f64 / off.overloaded_host_seconds as f64;
+                notes.push(format!("Overload with protection is {ratio:.3} of that without."));
+            }
+        }
+        notes
+    }
+
+    fn run(&self, protect: bool) -> Option<&Figures> {
+        self.runs.iter().find(|r| r.protect == protect)
+    }
+
+    /// The table for people: name, then a cell a run.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(String, Vec<String>)> {
+        let of = |name: &str, cell: &dyn Fn(&Figures) -> String| {
+            (name.to_owned(), self.runs.iter().map(cell).collect())
+        };
+        let days = (self.simulated_seconds as f64 / 86_400.0).max(f64::MIN_POSITIVE);
+        let per = self.containers.max(1) as f64 * days;
+        vec![
+            of("overloaded host-seconds", &|r| {
+                format!("{} ({:.2} %)", r.overloaded_host_seconds, 100.0 * r.overloaded_share())
+            }),
+            of("unserved core-seconds", &|r| format!("{:.1}", r.unserved_core_seconds)),
+            of("  of starting replicas", &|r| format!("{:.2}", r.unserved_start_core_seconds)),
+            of("  in hand-over gaps", &|r| format!("{:.2}", r.unserved_gap_core_seconds)),
+            of("host use, median / p99", &|r| {
+                format!("{:.1} / {:.1} %", 100.0 * r.use_quantile(0.5), 100.0 * r.use_quantile(0.99))
+            }),
+            of("moves (per container and day)", &|r| format!("{} ({:.2})", r.moves, r.moves as f64 / per)),
+            of("overload lasts, median / p99", &|r| format!("{} / {} s", r.relief(0.5), r.relief(0.99))),
+            of("addresses claimed / reused", &|r| format!("{} / {}", r.address_claims, r.address_reuses)),
+            of("address conflicts", &|r| r.address_conflicts.to_string()),
+            of("tc operations, loss-free / not", &|r| {
+                let t = &r.tc_ops;
+                format!("{} / {}", t.free, t.refills + t.loses_leaf + t.loses_all + t.unshaped)
+            }),
+            of("weights sent / registry operations", &|r| {
+                format!("{} / {}", r.weight_updates, r.registry_updates)
+            }),
+            of("largest error of a share of picks", &|r| format!("{:.3} %", 100.0 * r.share_error_max)),
+            of("cores saved against one container, one core", &|r| format!("{:.2} x", r.utilisation_gain())),
+        ]
+    }
+
+    /// The whole answer for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = format!("replay of {}: {}\n\n", self.trace, self.headline());
+        let rows = self.rows();
+        let name = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
+        let cell = |i: usize| rows.iter().map(|r| r.1[i].len()).max().unwrap_or(0).max(11);
+        let widths: Vec<usize> = (0..self.runs.len()).map(cell).collect();
+        let _ = write!(out, "{:name$}", "");
+        for (run, width) in self.runs.iter().zip(&widths) {
+            let _ = write!(out, "  {:>width$}", label(run));
+        }
+        out.push('\n');
+        for (title, cells) in &rows {
+            let _ = write!(out, "{title:name$}");
+            for (text, width) in cells.iter().zip(&widths) {
+                let _ = write!(out, "  {text:>width$}");
+            }
+            out.push('\n');
+        }
+        out.push_str("\ninvariants broken: none\n");
+        for note in self.notes() {
+            let _ = writeln!(out, "{note}");
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(protect: bool, overloaded: u64) -> Figures {
+        let mut run = Figures::new(protect, true);
+        for i in 0..1_000 {
+            run.host(i, 4.0, 8.0, i < overloaded);
+        }
+        run
+    }
+
+    #[test]
+    fn too_light_is_judged_by_the_unprotected_run_only() {
+        let with = |runs| Summary { runs, ..Summary::default() };
+        assert!(with(vec![run(false, 9), run(true, 0)]).too_light());
+        assert!(!with(vec![run(false, 10), run(true, 0)]).too_light());
+        assert!(!with(vec![run(true, 0)]).too_light());
+    }
+
+    #[test]
+    fn the_table_has_a_column_a_run() {
+        let summary = Summary { runs: vec![run(false, 500), run(true, 100)], ..Summary::default() };
+        let text = summary.text();
+        assert!(text.contains("overloaded host-seconds"));
+        assert!(text.contains("500 (50.00 %)") && text.contains("100 (10.00 %)"));
+        assert!(text.contains("is 0.200 of that without"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Addresses: `ipam` claims, keeps, hands over; the replay holds a ledger of its own beside it, by which no
+//! address may ever stand under two names.
+
+use super::super::events::Events;
+use super::super::figures::Figures;
+use super::super::trace::Trace;
+use super::broken;
+use crate::answer::Failure;
+use ipam::{Cidr, Grant, Ipam, Origin, PoolSpec, Request, Timestamp};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long a released address rests: longer than any cache of a day's connections needs.
+const QUARANTINE: Duration = Duration::from_secs(60);
+/// How long a sticky workload finds its address again.
+const STICKY: Duration = Duration::from_secs(3_600);
+/// One workload in so many has a fixed address.
+const FIXED_EACH: usize = 3;
+/// The pool's name.
+const POOL: &str = "containers";
+
+/// An address in somebody's hands.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// The address.
+    pub address: IpAddr,
+    /// What a release must show.
+    sequence: u64,
+}
+
+/// The allocator and the ledger.
+pub(super) struct Addresses {
+    ipam: Ipam,
+    workloads: Vec<String>,
+    hosts: Vec<String>,
+    /// Who holds which address.
+    ledger: BTreeMap<IpAddr, String>,
+    /// Addresses that somebody has held and given back.
+    seen: BTreeMap<IpAddr, u64>,
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+impl Addresses {
+    /// A pool with room for every container twice.
+    pub(super) fn new(seed: u64, trace: &Trace, hosts: Vec<String>) -> Result<Self, Failure> {
+        let fault = |e: &dyn Display| broken(0, "ipam", e);
+        let wanted = (2 * trace.containers.len() + 1_024).next_power_of_two();
+        let prefix = 32 - wanted.trailing_zeros();
+        let cidr: Cidr = format!("10.0.0.0/{prefix}").parse().map_err(|e: ipam::ParseError| fault(&e))?;
+        let gateway = IpAddr::from([10, 0, 0, 1]);
+        let spec = PoolSpec::new(POOL, cidr).gateway(gateway).quarantine(QUARANTINE).vlan(120).bridge("br120");
+        let mut ipam = Ipam::new(seed);
+        ipam.add_pool(at(0), spec).map_err(|e| fault(&e))?;
+        let name = |c: &super::super::trace::Container| format!("{}/{}", trace.services[c.service], c.name);
+        let workloads = trace.containers.iter().map(name).collect();
+        Ok(Self { ipam, workloads, hosts, ledger: BTreeMap::new(), seen: BTreeMap::new() })
+    }
+
+    /// Whether the container's workload has a fixed address: a third of them.
+    pub(super) fn is_fixed(&self, container: usize) -> bool {
+        container % FIXED_EACH == 0
+    }
+
+    /// An address for `owner`, a replica of `container` on `host`.
+    pub(super) fn claim(
+        &mut self,
+        second: u64,
+        container: usize,
+        owner: &str,
+        host: usize,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<Held, Failure> {
+        let request = Request::new(owner).workload(&self.workloads[container]).host(&self.hosts[host]);
+        let request = if self.is_fixed(container) { request.fixed(&[]) } else { request.sticky(STICKY) };
+        let granted = self.ipam.claim(at(second), &request);
+        let grant = granted.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
+        let reason = if self.is_fixed(container) { "fixed" } else { "sticky" };
+        self.take(second, owner, &grant, reason, figures, events)
+    }
+
+    /// Enters a grant into the ledger.
+    fn take(
+        &mut self,
+        second: u64,
+        owner: &str,
+        grant: &Grant,
+        reason: &str,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<Held, Failure> {
+        let Some(lease) = grant.leases.first() else {
+            return Err(broken(second, "ipam", &format!("{owner} was granted no address")));
+        };
+        if let Some(other) = self.ledger.insert(lease.address, owner.to_owned()) {
+            let what = format!("{} is held by {other} and was granted to {owner}", lease.address);
+            return Err(broken(second, "ipam", &what));
+        }
+        figures.address_claims += 1;
+        figures.address_reuses += u64::from(self.seen.contains_key(&lease.address));
+        if events.on() {
+            let early = matches!(lease.origin, Origin::Early { .. });
+            let data = json!({"address": lease.address, "sequence": grant.sequence, "early": early});
+            events.say(second, "ipam", "claim", owner, reason, data);
+        }
+        Ok(Held { address: lease.address, sequence: grant.sequence })
+    }
+
+    /// Gives an address back; it rests in quarantine unless its workload takes it over.
+    pub(super) fn release(
+        &mut self,
+        second: u64,
+        owner: &str,
+        held: &Held,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let released = self.ipam.release(at(second), owner, held.sequence);
+        released.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
+        if self.ledger.get(&held.address).is_some_and(|o| o == owner) {
+            self.ledger.remove(&held.address);
+        }
+        *self.seen.entry(held.address).or_default() += 1;
+        events.say(second, "ipam", "release", owner, "the replica has drained and ended", json!({"address": held.address}));
+        Ok(())
+    }
+
+    /// The fixed address of a container will move from one host to another.
+    pub(super) fn begin_move(
+        &mut self,
+        second: u64,
+        container: usize,
+        from: usize,
+        to: usize,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let workload = &self.workloads[container];
+        let begun = self.ipam.begin_move(at(second), workload, &self.hosts[from], &self.hosts[to]);
+        begun.map_err(|e| broken(second, "ipam", &format!("{workload}: {e}")))?;
+        let data = json!({"from": self.hosts[from], "to": self.hosts[to]});
+        events.say(second, "ipam", "begin_move", workload, "its container moves", data);
+        Ok(())
+    }
+
+    /// The old host has released the address: `owner` on the new one takes it.
+    pub(super) fn finish_move(
+        &mut self,
+        second: u64,
+        container: usize,
+        owner: &str,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<Held, Failure> {
+        let workload = &self.workloads[container];
+        let finished = self.ipam.finish_move(at(second), workload, owner);
+        let grant = finished.map_err(|e| broken(second, "ipam", &format!("{workload}: {e}")))?;
+        self.take(second, owner, &grant, "handed over", figures, events)
+    }
+
+    /// The allocator's own invariants, and its claims against the ledger.
+    pub(super) fn check(&self, second: u64) -> Result<(), Failure> {
+        self.ipam.check_invariants().map_err(|e| broken(second, "ipam", &e))?;
+        let held: u64 = self.ipam.pools().map(|p| u64::from(p.usage().held)).sum();
+        if held == self.ledger.len() as u64 {
+            return Ok(());
+        }
+        Err(broken(second, "ipam", &format!("{held} addresses held, {} in the ledger", self.ledger.len())))
+    }
+}

@@ -1,0 +1,221 @@
+//! One host's bandwidth: `netshape` plans both ends of each veth and the uplink's tree, a model of the kernel
+//! carries the plans out, and every second the uplink is divided anew from what each container sent.
+
+use super::super::events::Events;
+use super::super::figures::Figures;
+use super::super::load::BITS_PER_CORE;
+use super::broken;
+use crate::answer::Failure;
+use netshape::{
+    Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside, Kernel, Plan, Rate,
+    Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
+};
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Capacity of a host's uplink.
+const UPLINK: Rate = Rate::gbit(10);
+/// What the host keeps of it for itself.
+const RESERVE: Rate = Rate::mbit(200);
+/// What each container has by right, in each direction.
+const GUARANTEE: Rate = Rate::mbit(50);
+/// What a container may reach, in each direction.
+const CEILING: Rate = Rate::gbit(2);
+/// The uplink's name on every host.
+const DEV: &str = "eth0";
+
+/// A host's shaping, wanted and carried out.
+pub(super) struct Shaping {
+    host: Host,
+    kernel: Kernel,
+    elastic: Elastic,
+    /// What each slot's container wants to send, in bit/s.
+    wants: Vec<u64>,
+    usage: Vec<Usage>,
+    /// Slot of each container here.
+    slots: Vec<Option<Slot>>,
+    used: bool,
+}
+
+fn terms() -> Terms {
+    Terms { guarantee: GUARANTEE, ceiling: CEILING, weight: 1 }
+}
+
+/// The container's name may be longer than a device's may be: its number names the veth.
+fn veth(container: usize) -> String {
+    format!("veth{container}")
+}
+
+impl Shaping {
+    /// A host without containers; its uplink has no shaping yet.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let uplink = Uplink::new(DEV, UPLINK, RESERVE).map_err(|e| broken(0, "netshape", &e))?;
+        let capacity = uplink.for_containers();
+        let host = Host::new(Some(uplink), Vec::new(), Capabilities::default());
+        let mut kernel = Kernel::new();
+        kernel.put_device(DevName::host(DEV), Device::new());
+        Ok(Self {
+            host: host.map_err(|e| broken(0, "netshape", &e))?,
+            kernel,
+            elastic: Elastic::new(capacity, ElasticConfig { deadband: 2, ..ElasticConfig::default() }),
+            wants: Vec::new(),
+            usage: Vec::new(),
+            slots: Vec::new(),
+            used: false,
+        })
+    }
+
+    /// Whether a container was ever here.
+    pub(super) fn ever_used(&self) -> bool {
+        self.used
+    }
+
+    /// Shapes a container that comes: both ends of its veth, and its class on the uplink.
+    pub(super) fn add(
+        &mut self,
+        second: u64,
+        host: usize,
+        container: usize,
+        name: &str,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
+        let shape = Shape::new(GUARANTEE, CEILING).map_err(|e| fault(&e))?;
+        let veth = veth(container);
+        let wanted = Container::new(&veth, &veth)
+            .and_then(|c| c.inside(Inside::Netns(veth.as_str().into()), "eth0"))
+            .map_err(|e| fault(&e))?
+            .shaped(Direction::Ingress, shape)
+            .shaped(Direction::Egress, shape);
+        let slot = self.host.insert(wanted).map_err(|e| fault(&e))?;
+        for direction in [Direction::Ingress, Direction::Egress] {
+            if let Some(device) = self.host.device(slot, direction) {
+                self.kernel.put_device(device, Device::new());
+            }
+        }
+        self.elastic.set(slot, Some(terms()));
+        if self.slots.len() <= container {
+            self.slots.resize(container + 1, None);
+        }
+        self.slots[container] = Some(slot);
+        let most = self.wants.len().max(slot.index() + 1);
+        self.wants.resize(most, 0);
+        self.usage.resize(most, Usage::default());
+        self.used = true;
+        let reason = format!("{name} comes: guarantee {GUARANTEE}, ceiling {CEILING}, both directions");
+        self.carry_out(second, host, &reason, figures, events)
+    }
+
+    /// Takes a container's shaping away; its devices go with it.
+    pub(super) fn remove(
+        &mut self,
+        second: u64,
+        host: usize,
+        container: usize,
+        name: &str,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let Some(slot) = self.slots.get_mut(container).and_then(Option::take) else { return Ok(()) };
+        let devices = [Direction::Ingress, Direction::Egress].map(|d| self.host.device(slot, d));
+        self.elastic.set(slot, None);
+        self.wants[slot.index()] = 0;
+        self.host.remove(&veth(container));
+        // The namespace goes with the container, and its devices' trees with it: nothing to take down.
+        for device in devices.into_iter().flatten() {
+            self.kernel.remove_device(&device);
+        }
+        self.carry_out(second, host, &format!("{name} goes"), figures, events)
+    }
+
+    /// Nobody wants to send anything yet in this second.
+    pub(super) fn clear_demand(&mut self) {
+        self.wants.fill(0);
+    }
+
+    /// Adds what a container's requests of this second, in cores, want to send.
+    pub(super) fn demand(&mut self, container: usize, cores: f32) {
+        if let Some(slot) = self.slots.get(container).copied().flatten() {
+            self.wants[slot.index()] += (cores * BITS_PER_CORE) as u64;
+        }
+    }
+
+    /// Divides the uplink from what was sent, and carries the changed classes out.
+    pub(super) fn divide(
+        &mut self,
+        second: u64,
+        host: usize,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let mut limited = false;
+        for slot in self.slots.iter().flatten() {
+            let wants = self.wants[slot.index()];
+            let has = self.elastic.allocation(*slot).unwrap_or(CEILING).bits();
+            let over = wants.saturating_sub(has);
+            limited |= over > 0;
+            self.usage[slot.index()] = Usage {
+                sent: Rate::from_bits(wants.min(has)),
+                // A queue holds 25 ms of the ceiling; more is dropped.
+                backlog: (over / 8).min(CEILING.bytes_in_ms(25)) as u32,
+                overlimits: u32::from(over > 0),
+            };
+        }
+        figures.network_limited_host_seconds += u64::from(limited);
+        let changes = self.elastic.step(Duration::from_secs(1), &self.usage).len();
+        if changes == 0 {
+            return Ok(());
+        }
+        self.elastic.carry_into(&mut self.host, Direction::Egress);
+        let reason = if events.on() { format!("{changes} shares of the uplink changed") } else { String::new() };
+        self.carry_out(second, host, &reason, figures, events)
+    }
+
+    /// Plans what changed, carries it out on the kernel's model, and plans all anew: nothing may be left.
+    fn carry_out(
+        &mut self,
+        second: u64,
+        host: usize,
+        reason: &str,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
+        let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
+        let plan = diff_touched(&self.kernel, &mut self.host);
+        self.kernel.apply_all(&plan).map_err(|(step, e)| fault(&format!("step {step} of the plan: {e}")))?;
+        let losses = plan.losses();
+        let ops = &mut figures.tc_ops;
+        ops.free += losses.free;
+        ops.refills += losses.refills;
+        ops.loses_leaf += losses.loses_leaf;
+        ops.loses_all += losses.loses_all;
+        ops.unshaped += losses.unshaped;
+        if events.on() {
+            events.say(second, "netshape", "plan", &format!("host-{host:03}"), reason, steps(&plan));
+        }
+        let left = diff(&self.kernel, &self.host);
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(fault(&format!("planned again after it was carried out, the plan still has {} steps", left.len())))
+    }
+
+    /// No sum over capacity: neither what is promised nor what is divided.
+    pub(super) fn check(&self, second: u64, host: usize) -> Result<(), Failure> {
+        let capacity = UPLINK.saturating_sub(RESERVE);
+        let (promised, divided) = (self.host.promised(Direction::Egress), self.elastic.allocated());
+        if promised <= capacity && divided <= capacity {
+            return Ok(());
+        }
+        let what = format!("host-{host:03}: {promised} promised and {divided} divided of {capacity}");
+        Err(broken(second, "netshape", &what))
+    }
+}
+
+/// A plan's steps as tc would be called.
+fn steps(plan: &Plan) -> Value {
+    let step = |op| json!({"tc": plan.argv(op).join(" "), "why": plan.why(op)});
+    json!({"steps": plan.ops().iter().map(step).collect::<Vec<_>>()})
+}

@@ -1,0 +1,324 @@
+//! Who gets traffic: `discovery-core`'s engine decides, a registry held as data is brought in line each
+//! second, and callers know what the registry says.
+
+use super::super::events::Events;
+use super::super::figures::Figures;
+use super::broken;
+use crate::answer::Failure;
+use discovery_core::{
+    CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck, Input, NodeId,
+    Op, Picker, ProbeOutcome, Registry, Request, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth, ZoneId,
+    diff, transactions,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Base weight of every endpoint.
+const WEIGHT: u32 = 100;
+/// The window of a warm-up.
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+/// Requests picked for each service in each second to check the shares.
+const PICKS: u64 = 4;
+/// Seconds over which shares are compared.
+const SHARE_WINDOW: u64 = 3_600;
+/// Rounds of probes and answers within one second; a probe's answer may ask for another.
+const PROBE_ROUNDS: usize = 4;
+/// Our mark in the registry.
+const OWNER: &str = "berth-replay";
+
+/// A service: its id, name and picker, whether the registry has to be looked at, and the share check.
+struct Service {
+    id: ServiceId,
+    name: String,
+    picker: Golden,
+    dirty: bool,
+    total: u64,
+    picked: Vec<u64>,
+    expected: Vec<f64>,
+}
+
+/// An endpoint as callers know it.
+struct Known {
+    replica: usize,
+    endpoint: EndpointId,
+    slot: usize,
+}
+
+/// The engine, the registry and what callers know.
+pub(super) struct Traffic {
+    engine: Engine,
+    registry: Registry,
+    services: Vec<Service>,
+    nodes: Vec<NodeId>,
+    zones: Vec<ZoneId>,
+    centres: Vec<CentreId>,
+    known: BTreeMap<String, Known>,
+    effects: Vec<Effect>,
+    probes: Vec<(EndpointId, u32)>,
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+impl Traffic {
+    /// An engine with every service, node and centre, and no endpoint.
+    pub(super) fn new(
+        seed: u64,
+        services: &[String],
+        hosts: &[String],
+        centre_of: &[usize],
+        warm: bool,
+    ) -> Result<Self, Failure> {
+        let mut engine = Engine::new(seed);
+        let fault = |e: &dyn std::fmt::Display| broken(0, "discovery-core", e);
+        let mut out = Vec::with_capacity(services.len());
+        for name in services {
+            let mut check = HealthCheck::new(CheckKind::Tcp);
+            check.jitter_percent = 10;
+            let warm_up = if warm { WarmUp::envoy(WINDOW) } else { WarmUp::Off };
+            let config = ServiceConfig { health: Some(check), warm_up, ..ServiceConfig::default() };
+            let id = engine.service(name, config).map_err(|e| fault(&e))?;
+            let picker = Golden::new(&[], seed ^ id.index() as u64);
+            let (name, dirty, total) = (name.clone(), false, 0);
+            out.push(Service { id, name, picker, dirty, total, picked: Vec::new(), expected: Vec::new() });
+        }
+        let mut nodes = Vec::with_capacity(hosts.len());
+        let (mut zones, mut centres) = (Vec::new(), Vec::new());
+        for (host, &centre) in hosts.iter().zip(centre_of) {
+            nodes.push(engine.node(host).map_err(|e| fault(&e))?);
+            let name = format!("centre-{centre}");
+            zones.push(engine.zone(&name).map_err(|e| fault(&e))?);
+            centres.push(engine.centre(&name).map_err(|e| fault(&e))?);
+        }
+        let (known, effects, probes) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let registry = Registry::new();
+        Ok(Self { engine, registry, services: out, nodes, zones, centres, known, effects, probes })
+    }
+
+    fn told(&mut self, second: u64, input: Input<'_>) -> Result<(), Failure> {
+        let told = self.engine.handle(at(second), input, &mut self.effects);
+        told.map_err(|e| broken(second, "discovery-core", &e))
+    }
+
+    /// A replica is up at `address`: from now on it is probed and, once it passes, given traffic.
+    pub(super) fn start(
+        &mut self,
+        second: u64,
+        name: &str,
+        (replica, service, host): (usize, usize, usize),
+        address: IpAddr,
+        warm: bool,
+    ) -> Result<(), Failure> {
+        let spec = EndpointSpec {
+            service: self.services[service].id,
+            node: self.nodes[host],
+            zone: self.zones[host],
+            centre: self.centres[host],
+            address: SocketAddr::new(address, 8080),
+            weight: WEIGHT,
+            conditions: Conditions::READY,
+            started_at: at(second),
+            warmth: if warm { Warmth::Warm } else { Warmth::Cold },
+        };
+        self.told(second, Input::Upsert { name, spec })?;
+        let endpoint = self.engine.find(name);
+        let slot = endpoint.and_then(|e| self.engine.endpoint(e)).map(|e| e.slot);
+        let (Some(endpoint), Some(slot)) = (endpoint, slot) else {
+            return Err(broken(second, "discovery-core", &format!("{name} was added and is not there")));
+        };
+        self.known.insert(name.to_owned(), Known { replica, endpoint, slot });
+        Ok(())
+    }
+
+    /// Takes a replica out of rotation; after the next sync it has no traffic.
+    pub(super) fn drain(&mut self, second: u64, name: &str) -> Result<(), Failure> {
+        let Some(known) = self.known.get(name) else { return Ok(()) };
+        let target = Target::Endpoint(known.endpoint);
+        self.told(second, Input::Drain { target, on: true, over: Duration::ZERO })
+    }
+
+    /// A replica is gone.
+    pub(super) fn stop(&mut self, second: u64, name: &str) -> Result<(), Failure> {
+        self.told(second, Input::Remove { name })
+    }
+
+    /// Whether the engine gives this replica its whole weight: warm, passing, not draining.
+    pub(super) fn warm(&self, name: &str) -> bool {
+        let endpoint = self.known.get(name).and_then(|k| self.engine.endpoint(k.endpoint));
+        endpoint.is_some_and(|e| e.weight == e.base_weight.saturating_mul(1_000))
+    }
+
+    /// A second of the engine's life: what is due fires, probes are answered (`up` says which replicas
+    /// answer), the registry is brought in line, and `factor` is told each replica's weight over its base
+    /// weight as callers know it from now on.
+    pub(super) fn step(
+        &mut self,
+        second: u64,
+        figures: &mut Figures,
+        events: &mut Events,
+        up: impl Fn(usize) -> bool,
+        mut factor: impl FnMut(usize, f32),
+    ) -> Result<(), Failure> {
+        if self.engine.next_deadline().is_some_and(|due| due <= at(second)) {
+            self.told(second, Input::Time)?;
+        }
+        for _ in 0..PROBE_ROUNDS {
+            self.take(second, figures, events);
+            if self.probes.is_empty() {
+                break;
+            }
+            let probes = std::mem::take(&mut self.probes);
+            for &(endpoint, attempt) in &probes {
+                // One that was removed since it was to be probed answers nobody.
+                let Some(endpoint_now) = self.engine.endpoint(endpoint) else { continue };
+                figures.probes += 1;
+                let replica = self.known.get(endpoint_now.name).map(|k| k.replica);
+                let outcome = if replica.is_some_and(&up) { ProbeOutcome::Pass } else { ProbeOutcome::Fail };
+                self.told(second, Input::Probed { endpoint, attempt, outcome })?;
+            }
+            self.probes = probes;
+            self.probes.clear();
+        }
+        self.sync(second, figures, events, &mut factor)
+    }
+
+    /// Takes in what the engine wants done.
+    fn take(&mut self, second: u64, figures: &mut Figures, events: &mut Events) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            let service = match &effect {
+                Effect::Probe { endpoint, attempt, .. } => {
+                    self.probes.push((*endpoint, *attempt));
+                    continue;
+                }
+                Effect::Register { endpoint, .. } | Effect::Update { endpoint, .. } => {
+                    self.engine.endpoint(*endpoint).map(|e| e.service)
+                }
+                Effect::SetWeight { service, .. } => {
+                    figures.weight_updates += 1;
+                    Some(*service)
+                }
+                Effect::Deregister { service, .. }
+                | Effect::Mode { service, .. }
+                | Effect::Hold { service, .. } => Some(*service),
+            };
+            if let Some(service) = service.and_then(|id| self.services.get_mut(id.index())) {
+                service.dirty = true;
+            }
+            if events.on() {
+                self.say(second, &effect, events);
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn say(&self, second: u64, effect: &Effect, events: &mut Events) {
+        let name = |id: &EndpointId| self.engine.endpoint(*id).map_or(String::new(), |e| e.name.to_owned());
+        let service = |id: &ServiceId| self.engine.service_name(*id).unwrap_or_default().to_owned();
+        let (what, subject, reason, data) = match effect {
+            Effect::Probe { .. } => return,
+            Effect::Register { endpoint, reason } => ("register", name(endpoint), reason.to_string(), Value::Null),
+            Effect::Update { endpoint, reason, .. } => ("update", name(endpoint), reason.to_string(), Value::Null),
+            Effect::Deregister { name, reason, .. } => {
+                ("deregister", name.to_string(), reason.to_string(), Value::Null)
+            }
+            Effect::SetWeight { endpoint, weight, reason, .. } => {
+                let data = json!({"weight_thousandths": weight});
+                ("set_weight", name(endpoint), reason.to_string(), data)
+            }
+            Effect::Mode { service: id, mode } => ("mode", service(id), format!("{mode:?}"), Value::Null),
+            Effect::Hold { service: id, held, of } => {
+                ("hold", service(id), format!("{held} of {of} endpoints vanished at once"), Value::Null)
+            }
+        };
+        events.say(second, "discovery-core", what, &subject, &reason, data);
+    }
+
+    /// Brings the registry in line with the engine, service by service where something changed, and tells
+    /// what callers now know.
+    fn sync(
+        &mut self,
+        second: u64,
+        figures: &mut Figures,
+        events: &mut Events,
+        factor: &mut impl FnMut(usize, f32),
+    ) -> Result<(), Failure> {
+        for service in self.services.iter_mut().filter(|s| s.dirty) {
+            service.dirty = false;
+            let ops = diff(&service.name, self.engine.registrations(service.id), &self.registry, OWNER);
+            for op in transactions(&ops).flatten() {
+                self.registry.apply(op).map_err(|e| broken(second, "discovery-core", &e))?;
+                figures.registry_updates += 1;
+                let (name, weight) = match op {
+                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => {
+                        (name, if entry.standing.serves() { entry.weight } else { 0 })
+                    }
+                    Op::Deregister { name, .. } => (name, 0),
+                };
+                let Some(known) = self.known.get(name) else { continue };
+                service.total -= u64::from(service.picker.weight(known.slot));
+                service.total += u64::from(weight);
+                service.picker.set_weight(known.slot, weight);
+                factor(known.replica, weight as f32 / (WEIGHT * 1_000) as f32);
+                if matches!(op, Op::Deregister { .. }) {
+                    self.known.remove(name);
+                }
+            }
+            let again = diff(&service.name, self.engine.registrations(service.id), &self.registry, OWNER);
+            if !again.is_empty() {
+                let what = format!("the registry of {} has not converged: {} operations left", service.name, again.len());
+                return Err(broken(second, "discovery-core", &what));
+            }
+            if !ops.is_empty() && events.on() {
+                let reason = "the registry differs from the engine";
+                let data = json!({"operations": ops.len()});
+                events.say(second, "discovery-core", "sync", &service.name, reason, data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Picks some requests of every service and, once an hour, holds the shares of the picks against those of
+    /// the weights.
+    pub(super) fn pick(&mut self, second: u64, last: bool, figures: &mut Figures) -> Result<(), Failure> {
+        let request = Request { key: 0, now: at(second) };
+        let close = last || (second + 1) % SHARE_WINDOW == 0;
+        for service in self.services.iter_mut().filter(|s| s.total > 0) {
+            let slots = service.picker.slots();
+            service.picked.resize(slots.max(service.picked.len()), 0);
+            service.expected.resize(slots.max(service.expected.len()), 0.0);
+            let each = PICKS as f64 / service.total as f64;
+            for (slot, expected) in service.expected.iter_mut().enumerate() {
+                *expected += each * f64::from(service.picker.weight(slot));
+            }
+            for _ in 0..PICKS {
+                let slot = service.picker.pick(&request);
+                let Some(count) = slot.and_then(|s| service.picked.get_mut(s)) else {
+                    let what = format!("{} has weight and nobody was picked", service.name);
+                    return Err(broken(second, "discovery-core", &what));
+                };
+                *count += 1;
+            }
+            figures.picks += PICKS;
+        }
+        if close {
+            self.compare(figures);
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, figures: &mut Figures) {
+        for service in &mut self.services {
+            let picks: u64 = service.picked.iter().sum();
+            for (picked, expected) in service.picked.iter().zip(&service.expected) {
+                let error = (*picked as f64 - expected).abs() / picks.max(1) as f64;
+                figures.share_error_max = figures.share_error_max.max(error);
+            }
+            service.picked.fill(0);
+            service.expected.fill(0.0);
+        }
+    }
+}

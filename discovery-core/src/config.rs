@@ -1,0 +1,95 @@
+//! How a service is checked, warmed up and judged.
+
+use core::time::Duration;
+
+use crate::error::ConfigError;
+use crate::health::{HealthCheck, Outliers};
+use crate::warmup::WarmUp;
+
+/// Configuration of one service; checked as a whole when it is given to the engine.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
+pub struct ServiceConfig {
+    /// Active checks; without them a ready endpoint passes.
+    pub health: Option<HealthCheck>,
+    /// Passive checks; without them outcomes of calls eject nobody.
+    pub outliers: Option<Outliers>,
+    /// How a cold endpoint's weight rises.
+    pub warm_up: WarmUp,
+    /// An outage shorter than this does not restart the warm-up.
+    pub flap_grace: Duration,
+    /// Weights move in steps of this many thousandths of the base weight: the granularity at which
+    /// [`crate::Effect::SetWeight`] is said. 1 to 1000.
+    pub weight_step_permille: u16,
+    /// Below this percentage of healthy endpoints all of them are used; 0 turns panic off.
+    pub panic_percent: u8,
+    /// Losing more than this percentage of the service's endpoints at once, unannounced, is held back until
+    /// confirmed; 100 turns self-preservation off.
+    pub hold_percent: u8,
+    /// Losses within this time of each other are one loss.
+    pub hold_window: Duration,
+}
+
+impl Default for ServiceConfig {
+    /// No checks, no warm-up; weights in steps of 5 %, Envoy's panic threshold of 50 %, losses of over half
+    /// of the endpoints within 30 s held back, 10 s of flap forgiven.
+    fn default() -> Self {
+        Self {
+            health: None,
+            outliers: None,
+            warm_up: WarmUp::Off,
+            flap_grace: Duration::from_secs(10),
+            weight_step_permille: 50,
+            panic_percent: 50,
+            hold_percent: 50,
+            hold_window: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ServiceConfig {
+    /// Says which field is out of its range.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        within(
+            "weight_step_permille",
+            u64::from(self.weight_step_permille),
+            1,
+            1000,
+        )?;
+        within("panic_percent", u64::from(self.panic_percent), 0, 100)?;
+        within("hold_percent", u64::from(self.hold_percent), 0, 100)?;
+        self.health.as_ref().map_or(Ok(()), HealthCheck::check)?;
+        self.outliers.as_ref().map_or(Ok(()), Outliers::check)?;
+        self.warm_up.check()
+    }
+}
+
+/// Whether a field is in its range.
+pub(crate) fn within(
+    field: &'static str,
+    given: u64,
+    least: u64,
+    most: u64,
+) -> Result<(), ConfigError> {
+    if given < least || given > most {
+        return Err(ConfigError {
+            field,
+            given,
+            least,
+            most,
+        });
+    }
+    Ok(())
+}
+
+/// Whether a duration is at least a millisecond and at most a year, in milliseconds.
+pub(crate) fn span(field: &'static str, given: Duration) -> Result<(), ConfigError> {
+    const YEAR_MS: u64 = 366 * 86_400 * 1_000;
+    within(
+        field,
+        u64::try_from(given.as_millis()).unwrap_or(u64::MAX),
+        1,
+        YEAR_MS,
+    )
+}

@@ -1,0 +1,156 @@
+//! What an engine wants done.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::id::{EndpointId, ServiceId};
+use crate::sync::Standing;
+use crate::time::Timestamp;
+
+/// One thing to do, with its reason. Effects are in the order in which they are to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Effect {
+    /// Check this endpoint now, as [`crate::ServiceConfig::health`] says, and answer with
+    /// [`crate::Input::Probed`].
+    Probe {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Its service.
+        service: ServiceId,
+        /// To be repeated in the answer.
+        attempt: u32,
+        /// After this the engine takes the check as failed.
+        deadline: Timestamp,
+    },
+    /// Write the endpoint's registration, as [`crate::Engine::registration`] gives it.
+    Register {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Write the endpoint's registration anew: its address, place or standing changed.
+    Update {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Its standing from now on.
+        standing: Standing,
+        /// Why.
+        reason: Reason,
+    },
+    /// Take the registration away.
+    Deregister {
+        /// The endpoint, no longer known to the engine.
+        endpoint: EndpointId,
+        /// Its service.
+        service: ServiceId,
+        /// Its name, the registration's key.
+        name: Box<str>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Give the endpoint this weight wherever traffic is divided.
+    SetWeight {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Its service.
+        service: ServiceId,
+        /// Thousandths of a unit of base weight; 0 takes no new traffic.
+        weight: u32,
+        /// Why.
+        reason: Reason,
+    },
+    /// A service is used in another way from now on.
+    Mode {
+        /// The service.
+        service: ServiceId,
+        /// How.
+        mode: Mode,
+    },
+    /// So many endpoints of a service vanished at once that they are kept until [`crate::Input::Confirm`]
+    /// or until they are seen again.
+    Hold {
+        /// The service.
+        service: ServiceId,
+        /// How many are held.
+        held: u32,
+        /// Of how many.
+        of: u32,
+    },
+}
+
+/// Which endpoints of a service carry its traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Mode {
+    /// Nothing can serve.
+    #[default]
+    Empty,
+    /// The healthy ones.
+    Normal,
+    /// The healthy and the degraded ones, since the healthy ones do not suffice.
+    Degraded,
+    /// All, since too few are healthy.
+    Panic,
+    /// Those on their way out (terminating, or on a drained node or centre) that still pass, since there is
+    /// nothing else.
+    LastResort,
+}
+
+/// Why something is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Reason {
+    /// The source says it is there.
+    Added,
+    /// The source says something else of it.
+    Changed,
+    /// The source says it is gone.
+    Gone,
+    /// A held-back loss was confirmed.
+    Confirmed,
+    /// It restarted.
+    Restarted,
+    /// Its checks pass.
+    Passing,
+    /// Its checks ask for less.
+    Degraded,
+    /// Its checks fail.
+    Failing,
+    /// Its warm-up went a step further.
+    WarmUp,
+    /// It is drained, or no longer.
+    Drain,
+    /// Its callers saw it fail.
+    Ejected,
+    /// Its ejection is over.
+    Returned,
+    /// Its service's mode changed.
+    Mode(Mode),
+    /// The configuration changed.
+    Configured,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "the source added it",
+            Self::Changed => "the source changed it",
+            Self::Gone => "the source removed it",
+            Self::Confirmed => "its loss was confirmed",
+            Self::Restarted => "it restarted",
+            Self::Passing => "its checks pass",
+            Self::Degraded => "its checks ask for less traffic",
+            Self::Failing => "its checks fail",
+            Self::WarmUp => "it is warming up",
+            Self::Drain => "a drain began or ended",
+            Self::Ejected => "its callers saw it fail",
+            Self::Returned => "its ejection is over",
+            Self::Mode(Mode::Panic) => "too few are healthy, all are used",
+            Self::Mode(Mode::LastResort) => "only departing ones are left",
+            Self::Mode(_) => "its service is used in another way",
+            Self::Configured => "the configuration changed",
+        })
+    }
+}

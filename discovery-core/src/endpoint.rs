@@ -1,0 +1,138 @@
+//! What a source says of an endpoint, and what the engine makes of it.
+
+use core::net::SocketAddr;
+
+use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+use crate::time::Timestamp;
+
+/// The heaviest base weight: thousandths of it still fit 32 bits.
+pub const MAX_WEIGHT: u32 = 1_000_000;
+
+/// The longest name of anything, in bytes (Kubernetes' names end at 253, a namespace and a slash fit too).
+pub const MAX_NAME: usize = 512;
+
+/// The conditions of an `EndpointSlice` endpoint. Kubernetes keeps `ready = serving && !terminating`, save
+/// where a service publishes unready addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Conditions {
+    /// May be given traffic.
+    pub ready: bool,
+    /// Answers, even if it is on its way out.
+    pub serving: bool,
+    /// Is being shut down.
+    pub terminating: bool,
+}
+
+impl Conditions {
+    /// Ready and serving.
+    pub const READY: Self = Self {
+        ready: true,
+        serving: true,
+        terminating: false,
+    };
+    /// Known, not yet ready.
+    pub const STARTING: Self = Self {
+        ready: false,
+        serving: false,
+        terminating: false,
+    };
+    /// Still serving, on its way out.
+    pub const TERMINATING: Self = Self {
+        ready: false,
+        serving: true,
+        terminating: true,
+    };
+}
+
+/// From when an endpoint's warm-up counts. Read when the endpoint is first seen, and again at a restart
+/// (a changed `started_at`); plain updates leave the age alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Warmth {
+    /// From the moment it is ready and passes its checks, as seen by the engine.
+    #[default]
+    Cold,
+    /// From this moment, when the source knows since when it has been serving. A time in the future (clock
+    /// skew) counts as now.
+    Since(Timestamp),
+    /// Already warm.
+    Warm,
+}
+
+/// What a source says of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct EndpointSpec {
+    /// The service it belongs to. A workload in two services is two endpoints.
+    pub service: ServiceId,
+    /// Where it runs.
+    pub node: NodeId,
+    /// The node's zone.
+    pub zone: ZoneId,
+    /// The zone's centre.
+    pub centre: CentreId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Base weight when warm, at most [`MAX_WEIGHT`]; 0 takes no traffic.
+    pub weight: u32,
+    /// Conditions as of now.
+    pub conditions: Conditions,
+    /// When its process started, by any clock: only equality is read, a change is a restart.
+    pub started_at: Timestamp,
+    /// From when its warm-up counts.
+    pub warmth: Warmth,
+}
+
+/// What the checks say of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Status {
+    /// Not yet checked; takes no traffic, and nothing is said about it to a registry that knows it.
+    #[default]
+    Unknown,
+    /// Passes.
+    Passing,
+    /// Passes, but asks for less: used when the healthy ones do not suffice.
+    Degraded,
+    /// Fails.
+    Failing,
+}
+
+/// What the engine knows of an endpoint; see [`crate::Engine::endpoint`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Endpoint<'a> {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its name, the key in registries.
+    pub name: &'a str,
+    /// Its service.
+    pub service: ServiceId,
+    /// Its node.
+    pub node: NodeId,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Its centre.
+    pub centre: CentreId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its place among its service's endpoints: dense, stable while it lives, the index pickers use.
+    pub slot: usize,
+    /// Base weight when warm.
+    pub base_weight: u32,
+    /// Weight in use, in thousandths: between 0 and 1000 times the base weight.
+    pub weight: u32,
+    /// The share of its base weight that warm-up allows, in thousandths (also while it takes no traffic).
+    pub warm_permille: u16,
+    /// What active checks say.
+    pub status: Status,
+    /// Conditions as last told.
+    pub conditions: Conditions,
+    /// Drained itself, or its node or centre.
+    pub draining: bool,
+    /// Ejected by passive checks.
+    pub ejected: bool,
+    /// Missing from the source's view, kept by self-preservation.
+    pub held: bool,
+}

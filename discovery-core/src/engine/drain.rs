@@ -1,0 +1,194 @@
+//! Drains: an endpoint, a node, or a centre over some time.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Engine;
+use super::timers::Owner;
+use crate::effect::{Effect, Reason};
+use crate::error::InputError;
+use crate::id::{CentreId, EndpointId, Names, NodeId};
+use crate::time::{Timestamp, nanos};
+
+/// Steps of a centre's share, in thousandths.
+const STEP: u16 = 20;
+
+/// Nodes and centres with their drains.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) nodes: Names,
+    pub(crate) node_drained: Vec<bool>,
+    pub(crate) centres: Names,
+    pub(crate) ramps: Vec<Ramp>,
+}
+
+/// A centre's share on its way between 0 and 1000 thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Ramp {
+    pub(crate) share: u16,
+    pub(crate) from: u16,
+    pub(crate) draining: bool,
+    pub(crate) since: Timestamp,
+    pub(crate) over: Duration,
+}
+
+impl Ramp {
+    const FULL: Self = Self {
+        share: 1000,
+        from: 1000,
+        draining: false,
+        since: Timestamp::ZERO,
+        over: Duration::ZERO,
+    };
+
+    fn end(&self) -> u16 {
+        if self.draining { 0 } else { 1000 }
+    }
+
+    /// The share at `now`, in whole steps, and when the next step is.
+    fn at(&self, now: Timestamp) -> (u16, Timestamp) {
+        let end = self.end();
+        let (spent, over) = (nanos(now.since(self.since)), nanos(self.over));
+        if spent >= over || self.from == end {
+            return (end, Timestamp::MAX);
+        }
+        let way = u64::from(self.from.abs_diff(end));
+        let gone = (u128::from(way) * u128::from(spent) / u128::from(over)) as u16;
+        let steps = gone / STEP;
+        let moved = steps * STEP;
+        let share = if self.draining {
+            self.from - moved
+        } else {
+            self.from + moved
+        };
+        let next = u128::from(steps + 1) * u128::from(STEP) * u128::from(over);
+        let wait = (next.div_ceil(u128::from(way.max(1)))).min(u128::from(over)) as u64;
+        (share, self.since.after(Duration::from_nanos(wait)))
+    }
+}
+
+impl Places {
+    pub(crate) fn node(&mut self, name: &str) -> Option<u32> {
+        let id = self.nodes.intern(name)?;
+        self.node_drained.resize(self.nodes.len(), false);
+        Some(id)
+    }
+
+    pub(crate) fn centre(&mut self, name: &str) -> Option<u32> {
+        let id = self.centres.intern(name)?;
+        self.ramps.resize(self.centres.len(), Ramp::FULL);
+        Some(id)
+    }
+
+    /// Whether the node is drained, or the centre wholly.
+    pub(crate) fn drained(&self, node: u32, centre: u32) -> bool {
+        self.node_drained
+            .get(node as usize)
+            .copied()
+            .unwrap_or(false)
+            || self.share(centre) == 0
+    }
+
+    /// The thousandths of its weight that a centre's drain leaves.
+    pub(crate) fn share(&self, centre: u32) -> u16 {
+        self.ramps.get(centre as usize).map_or(1000, |r| r.share)
+    }
+}
+
+impl Engine {
+    pub(super) fn drain_endpoint(
+        &mut self,
+        now: Timestamp,
+        id: EndpointId,
+        on: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let index = self.living(id)?;
+        if let Some(record) = self.records.get_mut(index) {
+            record.drained = on;
+        }
+        self.refresh(now, index, Reason::Drain, out);
+        Ok(())
+    }
+
+    pub(super) fn drain_node(
+        &mut self,
+        now: Timestamp,
+        node: NodeId,
+        on: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let known = self.places.node_drained.len();
+        let unknown = InputError::UnknownPlace {
+            what: "node",
+            given: node.0,
+            known,
+        };
+        *self
+            .places
+            .node_drained
+            .get_mut(node.index())
+            .ok_or(unknown)? = on;
+        let there: Vec<u32> = self
+            .records
+            .indices()
+            .filter(|&i| self.records.get(i).is_some_and(|r| r.node == node))
+            .collect();
+        for index in there {
+            self.refresh(now, index, Reason::Drain, out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn drain_centre(
+        &mut self,
+        now: Timestamp,
+        centre: CentreId,
+        on: bool,
+        over: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let known = self.places.ramps.len();
+        let unknown = InputError::UnknownPlace {
+            what: "centre",
+            given: centre.0,
+            known,
+        };
+        let ramp = self.places.ramps.get_mut(centre.index()).ok_or(unknown)?;
+        if ramp.draining != on {
+            *ramp = Ramp {
+                share: ramp.share,
+                from: ramp.share,
+                draining: on,
+                since: now,
+                over,
+            };
+            self.step_centre(now, centre.0, out);
+        }
+        Ok(())
+    }
+
+    /// Takes a centre's drain one step further.
+    pub(super) fn step_centre(&mut self, now: Timestamp, centre: u32, out: &mut Vec<Effect>) {
+        let Some(ramp) = self.places.ramps.get_mut(centre as usize) else {
+            return;
+        };
+        let (share, due) = ramp.at(now);
+        let changed = share != ramp.share;
+        ramp.share = share;
+        self.timers.push(due, Owner::Centre(centre));
+        if !changed {
+            return;
+        }
+        let here = |r: &super::record::Record| r.centre.0 == centre;
+        let there: Vec<u32> = self
+            .records
+            .indices()
+            .filter(|&i| self.records.get(i).is_some_and(here))
+            .collect();
+        for index in there {
+            self.refresh(now, index, Reason::Drain, out);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Probes go out, results come in.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Engine;
+use crate::effect::{Effect, Reason};
+use crate::endpoint::Status;
+use crate::error::InputError;
+use crate::health::{CheckKind, ProbeOutcome, Turn};
+use crate::id::EndpointId;
+use crate::rng::{high, mix};
+use crate::time::{Timestamp, nanos};
+
+impl Engine {
+    pub(super) fn probed(
+        &mut self,
+        now: Timestamp,
+        id: EndpointId,
+        attempt: u32,
+        outcome: ProbeOutcome,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let index = self.living(id)?;
+        let Some(record) = self.records.get_mut(index) else {
+            return Ok(());
+        };
+        if !record.probing || record.attempt != attempt {
+            return Ok(());
+        }
+        // An answer after the deadline is none.
+        let late = now > record.check_due;
+        let outcome = if late { ProbeOutcome::Fail } else { outcome };
+        self.result(now, index, outcome, out);
+        Ok(())
+    }
+
+    pub(super) fn beat(
+        &mut self,
+        now: Timestamp,
+        id: EndpointId,
+        well: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let index = self.living(id)?;
+        let Some(record) = self.records.get(index) else {
+            return Ok(());
+        };
+        let check = self
+            .services
+            .get(record.service.index())
+            .and_then(|s| s.config.health.as_ref());
+        let ttl = check.is_some_and(|c| matches!(c.kind, CheckKind::Ttl { .. }));
+        if ttl && record.answers() {
+            let outcome = if well {
+                ProbeOutcome::Pass
+            } else {
+                ProbeOutcome::FailAtOnce
+            };
+            self.result(now, index, outcome, out);
+        }
+        Ok(())
+    }
+
+    /// The endpoint's check is due: send a probe, or take the missing answer as a failure.
+    pub(super) fn check_fell_due(&mut self, now: Timestamp, index: u32, out: &mut Vec<Effect>) {
+        let id = self.records.id(index);
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let Some(service) = self.services.get(record.service.index()) else {
+            return;
+        };
+        let Some(check) = &service.config.health else {
+            record.check_due = Timestamp::MAX;
+            return;
+        };
+        if matches!(check.kind, CheckKind::Ttl { .. }) {
+            self.result(now, index, ProbeOutcome::FailAtOnce, out);
+        } else if record.probing {
+            self.result(now, index, ProbeOutcome::Fail, out);
+        } else {
+            record.probing = true;
+            record.attempt = record.attempt.wrapping_add(1);
+            let deadline = now.after(check.timeout);
+            record.check_due = deadline;
+            let (service, attempt) = (record.service, record.attempt);
+            out.push(Effect::Probe {
+                endpoint: id,
+                service,
+                attempt,
+                deadline,
+            });
+        }
+    }
+
+    /// Takes one result and sets the time of the next check.
+    fn result(&mut self, now: Timestamp, index: u32, outcome: ProbeOutcome, out: &mut Vec<Effect>) {
+        let seed = self.seed;
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let Some(service) = self.services.get(record.service.index()) else {
+            return;
+        };
+        let Some(check) = &service.config.health else {
+            return;
+        };
+        record.probing = false;
+        let turn = record.checker.result(check, outcome);
+        record.check_due = match check.kind {
+            CheckKind::Ttl { ttl } => now.after(ttl),
+            _ => {
+                let wait = nanos(record.checker.wait(check, !service.busy));
+                // Drawn from the endpoint's own name and attempt: nobody else's probes move it.
+                let own = crate::rng::hash(record.name.as_bytes()) ^ u64::from(record.attempt);
+                let most = wait / 100 * u64::from(check.jitter_percent);
+                let jitter = match most {
+                    0 => 0,
+                    _ => high(mix(seed ^ own), most),
+                };
+                now.after(Duration::from_nanos(wait.saturating_add(jitter)))
+            }
+        };
+        let well = matches!(outcome, ProbeOutcome::Pass | ProbeOutcome::Degraded);
+        let returns = service.config.outliers.is_some_and(|o| o.pass_returns);
+        let returned = well && returns && core::mem::take(&mut record.ejected);
+        match turn {
+            Turn::To(Status::Failing) if record.held => {
+                // The source lost it and its check says so too: it is gone.
+                self.drop_endpoint(now, index, Reason::Confirmed, out);
+            }
+            Turn::To(status) => self.refresh(now, index, reason(status), out),
+            Turn::Same if returned => self.refresh(now, index, Reason::Returned, out),
+            Turn::Same => {}
+        }
+        self.queue(index);
+    }
+}
+
+fn reason(status: Status) -> Reason {
+    match status {
+        Status::Degraded => Reason::Degraded,
+        Status::Failing => Reason::Failing,
+        Status::Passing | Status::Unknown => Reason::Passing,
+    }
+}

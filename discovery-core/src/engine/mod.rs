@@ -1,0 +1,186 @@
+//! The state machine: what is told in, what is to be done out.
+
+mod drain;
+mod health;
+mod members;
+mod passive;
+mod query;
+mod record;
+mod source;
+mod timers;
+mod weigh;
+
+use alloc::vec::Vec;
+
+use crate::config::ServiceConfig;
+use crate::effect::Effect;
+use crate::endpoint::MAX_NAME;
+use crate::error::InputError;
+use crate::id::{CentreId, EndpointId, Names, NodeId, ServiceId, ZoneId};
+use crate::input::{Input, Target};
+use crate::time::Timestamp;
+
+use drain::Places;
+use members::Service;
+use record::Records;
+use timers::Timers;
+
+/// The engine of one set of services. See the crate page for the model and the costs.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    seed: u64,
+    /// The latest time told; time that goes backwards counts as this.
+    now: Timestamp,
+    service_names: Names,
+    services: Vec<Service>,
+    zones: Names,
+    places: Places,
+    records: Records,
+    timers: Timers,
+}
+
+impl Engine {
+    /// An engine without services. The seed decides every jitter and draw.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Timestamp::ZERO,
+            service_names: Names::default(),
+            services: Vec::new(),
+            zones: Names::default(),
+            places: Places::default(),
+            records: Records::default(),
+            timers: Timers::default(),
+        }
+    }
+
+    /// The number of the service called `name`, which is made with this configuration if it is new.
+    /// Change it later with [`Input::Configure`].
+    ///
+    /// # Errors
+    /// A bad name or configuration.
+    pub fn service(&mut self, name: &str, config: ServiceConfig) -> Result<ServiceId, InputError> {
+        named(name)?;
+        if let Some(known) = self.service_names.find(name) {
+            return Ok(ServiceId(known));
+        }
+        config.check()?;
+        let full = InputError::Full { what: "services" };
+        let id = self.service_names.intern(name).ok_or(full)?;
+        self.services.push(Service::new(config));
+        Ok(ServiceId(id))
+    }
+
+    /// The number of the node called `name`, new or known.
+    ///
+    /// # Errors
+    /// A bad name.
+    pub fn node(&mut self, name: &str) -> Result<NodeId, InputError> {
+        named(name)?;
+        self.places
+            .node(name)
+            .map(NodeId)
+            .ok_or(InputError::Full { what: "nodes" })
+    }
+
+    /// The number of the zone called `name`, new or known.
+    ///
+    /// # Errors
+    /// A bad name.
+    pub fn zone(&mut self, name: &str) -> Result<ZoneId, InputError> {
+        named(name)?;
+        self.zones
+            .intern(name)
+            .map(ZoneId)
+            .ok_or(InputError::Full { what: "zones" })
+    }
+
+    /// The number of the centre called `name`, new or known.
+    ///
+    /// # Errors
+    /// A bad name.
+    pub fn centre(&mut self, name: &str) -> Result<CentreId, InputError> {
+        named(name)?;
+        self.places
+            .centre(name)
+            .map(CentreId)
+            .ok_or(InputError::Full { what: "centres" })
+    }
+
+    /// Takes one input, fires everything due by `now`, and appends what is to be done to `out`.
+    ///
+    /// Time that goes backwards counts as the latest time told. Cost: O(log n) for one endpoint, O(members)
+    /// when a service's mode changes or a snapshot comes, O(endpoints) for the drain of a node or centre.
+    ///
+    /// # Errors
+    /// What was wrong with the input; the engine is then as before, nothing fired and nothing appended.
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        input: Input<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let now = now.max(self.now);
+        match input {
+            Input::Time => {}
+            Input::Configure { service, config } => self.configure(now, service, config, out)?,
+            Input::Upsert { name, spec } => self.upsert(now, name, spec, out)?,
+            Input::Remove { name } => self.remove(now, name, out)?,
+            Input::Snapshot { service, endpoints } => {
+                self.snapshot_of(now, service, endpoints, out)?
+            }
+            Input::Confirm { service } => self.confirm(now, service, out)?,
+            Input::Probed {
+                endpoint,
+                attempt,
+                outcome,
+            } => {
+                self.probed(now, endpoint, attempt, outcome, out)?;
+            }
+            Input::Beat { endpoint, well } => self.beat(now, endpoint, well, out)?,
+            Input::Called {
+                endpoint,
+                outcome,
+                count,
+            } => {
+                self.called(now, endpoint, outcome, count, out)?;
+            }
+            Input::Drain { target, on, over } => match target {
+                Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out)?,
+                Target::Node(node) => self.drain_node(now, node, on, out)?,
+                Target::Centre(centre) => self.drain_centre(now, centre, on, over, out)?,
+            },
+        }
+        self.now = now;
+        self.fire(now, out);
+        Ok(())
+    }
+
+    /// When the engine next wants to be handed [`Input::Time`]. Never later than something is due; now and
+    /// then earlier, and then nothing comes of it.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    fn service_of(&self, id: ServiceId) -> Result<&Service, InputError> {
+        let known = self.services.len();
+        self.services
+            .get(id.index())
+            .ok_or(InputError::UnknownService { given: id, known })
+    }
+
+    /// The dense index of a living endpoint.
+    fn living(&self, id: EndpointId) -> Result<u32, InputError> {
+        let unknown = InputError::UnknownEndpoint { given: id };
+        self.records.living(id).ok_or(unknown)
+    }
+}
+
+fn named(name: &str) -> Result<(), InputError> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(InputError::Name { given: name.len() });
+    }
+    Ok(())
+}

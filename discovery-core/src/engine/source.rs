@@ -1,0 +1,437 @@
+//! What the source says: endpoints come, change and go; too many going at once are held.
+
+use alloc::vec::Vec;
+
+use super::members::Loss;
+use super::record::{Class, Record};
+use super::{Engine, named};
+use crate::config::ServiceConfig;
+use crate::effect::{Effect, Reason};
+use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
+use crate::error::InputError;
+use crate::health::Checker;
+use crate::id::ServiceId;
+use crate::sync::Standing;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn configure(
+        &mut self,
+        now: Timestamp,
+        id: ServiceId,
+        config: &ServiceConfig,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        config.check()?;
+        let service = self.service_of(id)?;
+        let checks = (service.config.health.is_some(), config.health.is_some());
+        let members: Vec<u32> = service.members().collect();
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.config = config.clone();
+        }
+        let first = self.first_check(id, now);
+        for index in members {
+            let Some(record) = self.records.get_mut(index) else {
+                continue;
+            };
+            match checks {
+                (true, false) => {
+                    record.checker = Checker {
+                        status: Status::Passing,
+                        ..Checker::default()
+                    };
+                    record.probing = false;
+                    record.check_due = Timestamp::MAX;
+                }
+                // What passed without checks keeps its traffic until its first result says otherwise.
+                (false, true) => {
+                    record.checker = Checker {
+                        status: record.checker.status,
+                        ..Checker::default()
+                    };
+                    record.check_due = first;
+                }
+                _ => {}
+            }
+            record.ejected &= config.outliers.is_some();
+            self.refresh(now, index, Reason::Configured, out);
+            self.queue(index);
+        }
+        self.start_judging(now, id.0);
+        Ok(())
+    }
+
+    /// Refuses a spec that speaks of what is not known, before anything is changed.
+    fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<(), InputError> {
+        named(name)?;
+        self.service_of(spec.service)?;
+        let place = |what, given: u32, known: usize| match (given as usize) < known {
+            true => Ok(()),
+            false => Err(InputError::UnknownPlace { what, given, known }),
+        };
+        place("node", spec.node.0, self.places.nodes.len())?;
+        place("zone", spec.zone.0, self.zones.len())?;
+        place("centre", spec.centre.0, self.places.centres.len())?;
+        if spec.weight > MAX_WEIGHT {
+            return Err(InputError::Weight { given: spec.weight });
+        }
+        let holder = self
+            .records
+            .find(name)
+            .and_then(|i| self.records.get(i))
+            .map(|r| r.service);
+        match holder {
+            Some(holder) if holder != spec.service => Err(InputError::OtherService {
+                holder,
+                given: spec.service,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn upsert(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        spec: EndpointSpec,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        self.vet(name, &spec)?;
+        self.put(now, name, spec, out)
+    }
+
+    /// Adds or changes an endpoint that was vetted.
+    fn put(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        spec: EndpointSpec,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        match self.records.find(name) {
+            Some(index) => self.change(now, index, &spec, out),
+            None => self.add(now, name, &spec, out)?,
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        spec: &EndpointSpec,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let checked = self.service_of(spec.service)?.config.health.is_some();
+        let status = if checked {
+            Status::Unknown
+        } else {
+            Status::Passing
+        };
+        let mut record = fresh(name, spec, status);
+        (record.warm_from, record.warm) = warmth(spec.warmth, now);
+        if record.answers() {
+            record.check_due = self.first_check(spec.service, now);
+        }
+        let index = self
+            .records
+            .insert(record)
+            .ok_or(InputError::Full { what: "endpoints" })?;
+        if let Some(service) = self.services.get_mut(spec.service.index()) {
+            let slot = service.join(index);
+            if let Some(record) = self.records.get_mut(index) {
+                record.slot = slot;
+            }
+        }
+        let at = out.len();
+        out.push(Effect::Register {
+            endpoint: self.records.id(index),
+            reason: Reason::Added,
+        });
+        self.refresh(now, index, Reason::Added, out);
+        // The registration carries the standing that the refresh found.
+        if matches!(out.get(at + 1), Some(Effect::Update { .. })) {
+            out.remove(at + 1);
+        }
+        self.queue(index);
+        Ok(())
+    }
+
+    fn change(&mut self, now: Timestamp, index: u32, spec: &EndpointSpec, out: &mut Vec<Effect>) {
+        let first = self.first_check(spec.service, now);
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let restarted = record.started_at != spec.started_at;
+        let place = (record.address, record.node, record.zone, record.centre);
+        let moved = place != (spec.address, spec.node, spec.zone, spec.centre);
+        let answered = record.answers();
+        let same = !restarted
+            && !moved
+            && record.base == spec.weight
+            && record.conditions == spec.conditions
+            && !record.held;
+        if same {
+            return;
+        }
+        (record.address, record.node) = (spec.address, spec.node);
+        (record.zone, record.centre) = (spec.zone, spec.centre);
+        (record.base, record.conditions) = (spec.weight, spec.conditions);
+        record.started_at = spec.started_at;
+        if core::mem::take(&mut record.held) {
+            if let Some(service) = self.services.get_mut(spec.service.index()) {
+                service.held = service.held.saturating_sub(1);
+            }
+        }
+        if restarted {
+            (record.warm_from, record.warm) = warmth(spec.warmth, now);
+            record.seen_up = false;
+            record.down_at = Timestamp::ZERO;
+            record.ejected = false;
+            record.drained = false;
+        }
+        // A new process, or one that answers again, is looked at at once; a new process knows no past.
+        let checked = first < Timestamp::MAX;
+        if checked && restarted {
+            record.checker = Checker::default();
+        }
+        if !record.answers() {
+            (record.check_due, record.probing) = (Timestamp::MAX, false);
+        } else if restarted || !answered {
+            (record.check_due, record.probing) = (first, false);
+        }
+        let (standing, id) = (record.standing, self.records.id(index));
+        let reason = if restarted {
+            Reason::Restarted
+        } else {
+            Reason::Changed
+        };
+        let at = out.len();
+        self.refresh(now, index, reason, out);
+        let said = matches!(out.get(at), Some(Effect::Update { .. }));
+        if moved && !said {
+            out.insert(
+                at,
+                Effect::Update {
+                    endpoint: id,
+                    standing,
+                    reason,
+                },
+            );
+        }
+        self.queue(index);
+    }
+
+    /// When a service's endpoint that begins to answer is first checked: at once; a beat is waited for.
+    pub(super) fn first_check(&self, service: ServiceId, now: Timestamp) -> Timestamp {
+        match self
+            .services
+            .get(service.index())
+            .and_then(|s| s.config.health.as_ref())
+        {
+            None => Timestamp::MAX,
+            Some(check) => match check.kind {
+                crate::health::CheckKind::Ttl { ttl } => now.after(ttl),
+                _ => now,
+            },
+        }
+    }
+
+    pub(super) fn remove(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        named(name)?;
+        if let Some(index) = self.records.find(name) {
+            self.lose(now, &[index], out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot_of(
+        &mut self,
+        now: Timestamp,
+        id: ServiceId,
+        endpoints: &[(&str, EndpointSpec)],
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let mut order: Vec<usize> = (0..endpoints.len()).collect();
+        let name = |i: &usize| endpoints.get(*i).map_or("", |e| e.0);
+        order.sort_by_key(name);
+        for pair in order.windows(2) {
+            if let [first, second] = pair {
+                if name(first) == name(second) {
+                    return Err(InputError::Twice {
+                        first: *first,
+                        second: *second,
+                    });
+                }
+            }
+        }
+        for (name, spec) in endpoints {
+            self.vet(name, spec)?;
+            if spec.service != id {
+                return Err(InputError::OtherService {
+                    holder: id,
+                    given: spec.service,
+                });
+            }
+        }
+        let service = self.service_of(id)?;
+        let seen = |n: &str| order.binary_search_by(|i| name(i).cmp(n)).is_ok();
+        let gone = |i: &u32| self.records.get(*i).is_some_and(|r| !seen(&r.name));
+        let lost: Vec<u32> = service.members().filter(gone).collect();
+        for (name, spec) in endpoints {
+            self.put(now, name, *spec, out)?;
+        }
+        self.lose(now, &lost, out);
+        Ok(())
+    }
+
+    pub(super) fn confirm(
+        &mut self,
+        now: Timestamp,
+        id: ServiceId,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let service = self.service_of(id)?;
+        let held = |i: &u32| self.records.get(*i).is_some_and(|r| r.held);
+        let gone: Vec<u32> = service.members().filter(held).collect();
+        for index in gone {
+            self.drop_endpoint(now, index, Reason::Confirmed, out);
+        }
+        Ok(())
+    }
+
+    /// Endpoints of one service that the source no longer has. Those that were to go anyway (draining,
+    /// terminating, failing) go; of the others not more than the configured share at once.
+    fn lose(&mut self, now: Timestamp, gone: &[u32], out: &mut Vec<Effect>) {
+        let mut sudden = Vec::new();
+        for &index in gone {
+            match self.records.get(index) {
+                Some(r) if r.held => {}
+                Some(r) if matches!(r.class, Class::Good | Class::Degraded) => sudden.push(index),
+                Some(r) if r.class == Class::Failed && r.ejected => sudden.push(index),
+                _ => self.drop_endpoint(now, index, Reason::Gone, out),
+            }
+        }
+        let Some(id) = sudden
+            .first()
+            .and_then(|&i| self.records.get(i))
+            .map(|r| r.service)
+        else {
+            return;
+        };
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return;
+        };
+        let size = u32::try_from(service.len()).unwrap_or(u32::MAX);
+        if service.loss.lost == 0 || now.since(service.loss.since) >= service.config.hold_window {
+            service.loss = Loss {
+                since: now,
+                of: size,
+                lost: 0,
+            };
+        }
+        let lost = u64::from(service.loss.lost) + sudden.len() as u64;
+        let allowed = u64::from(service.loss.of) * u64::from(service.config.hold_percent);
+        if lost * 100 <= allowed {
+            service.loss.lost = u32::try_from(lost).unwrap_or(u32::MAX);
+            for index in sudden {
+                self.drop_endpoint(now, index, Reason::Gone, out);
+            }
+            return;
+        }
+        service.held = service.held.saturating_add(sudden.len() as u32);
+        let (held, of) = (service.held, size);
+        for index in sudden {
+            if let Some(record) = self.records.get_mut(index) {
+                record.held = true;
+            }
+        }
+        out.push(Effect::Hold {
+            service: id,
+            held,
+            of,
+        });
+    }
+
+    /// Takes an endpoint out for good.
+    pub(super) fn drop_endpoint(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let endpoint = self.records.id(index);
+        let Some(record) = self.records.get(index) else {
+            return;
+        };
+        let (id, slot, class, held) = (record.service, record.slot, record.class, record.held);
+        let Some(name) = self.records.remove(index) else {
+            return;
+        };
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.leave(slot);
+            service.tally.shift(class, Class::Out);
+            service.held = service.held.saturating_sub(u32::from(held));
+        }
+        // Whoever takes over is said first.
+        self.turn(now, id.0, out);
+        out.push(Effect::Deregister {
+            endpoint,
+            service: id,
+            name,
+            reason,
+        });
+    }
+}
+
+/// From when the warm-up counts, and whether there is none to do.
+fn warmth(told: Warmth, now: Timestamp) -> (Timestamp, bool) {
+    match told {
+        Warmth::Cold => (Timestamp::MAX, false),
+        Warmth::Since(t) => (t.min(now), false),
+        Warmth::Warm => (Timestamp::ZERO, true),
+    }
+}
+
+fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
+    Record {
+        name: name.into(),
+        address: spec.address,
+        started_at: spec.started_at,
+        warm_from: Timestamp::MAX,
+        down_at: Timestamp::ZERO,
+        check_due: Timestamp::MAX,
+        warm_due: Timestamp::MAX,
+        queued: Timestamp::MAX,
+        service: spec.service,
+        node: spec.node,
+        zone: spec.zone,
+        centre: spec.centre,
+        generation: 0,
+        slot: 0,
+        base: spec.weight,
+        weight: 0,
+        attempt: 0,
+        permille: 0,
+        checker: Checker {
+            status,
+            ..Checker::default()
+        },
+        class: Class::Out,
+        standing: Standing::Unknown,
+        conditions: spec.conditions,
+        alive: true,
+        warm: false,
+        seen_up: false,
+        drained: false,
+        probing: false,
+        ejected: false,
+        held: false,
+    }
+}

@@ -1,0 +1,86 @@
+//! What is due when. Entries are never searched: one that no longer matches its owner is passed over.
+
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
+
+use super::Engine;
+use crate::effect::Effect;
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+
+/// Whose timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// A centre whose drain goes in steps.
+    Centre(u32),
+    /// A service whose callers' reports are judged.
+    Service(u32),
+    /// An endpoint's probe or step of weight.
+    Endpoint(u32),
+}
+
+/// A heap of due times.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers(BinaryHeap<Reverse<(Timestamp, Owner)>>);
+
+impl Timers {
+    pub(crate) fn push(&mut self, at: Timestamp, owner: Owner) {
+        if at < Timestamp::MAX {
+            self.0.push(Reverse((at, owner)));
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Owner)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop().map(|Reverse(entry)| entry)
+    }
+}
+
+impl Engine {
+    /// Fires everything due by `now`. Ends, since whatever fires is next due later than `now`.
+    pub(super) fn fire(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        while let Some((at, owner)) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Endpoint(index) => self.fire_endpoint(now, at, index, out),
+                Owner::Service(index) => self.judge(now, at, index, out),
+                Owner::Centre(index) => self.step_centre(now, index, out),
+            }
+        }
+    }
+
+    fn fire_endpoint(&mut self, now: Timestamp, at: Timestamp, index: u32, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        if record.queued != at {
+            return;
+        }
+        record.queued = Timestamp::MAX;
+        let (check, warm) = (record.check_due <= now, record.warm_due <= now);
+        if check {
+            self.check_fell_due(now, index, out);
+        }
+        if warm {
+            self.weigh(now, index, crate::effect::Reason::WarmUp, out);
+        }
+        self.queue(index);
+    }
+
+    /// Sees to it that the endpoint has a timer at the first of its due times.
+    pub(super) fn queue(&mut self, index: u32) {
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let due = record.check_due.min(record.warm_due);
+        if due < record.queued {
+            record.queued = due;
+            self.timers.push(due, Owner::Endpoint(index));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! From what is known of an endpoint to the weight it is given.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use super::drain::Places;
+use super::members::used;
+use super::record::{Class, Record};
+use crate::config::ServiceConfig;
+use crate::effect::{Effect, Mode, Reason};
+use crate::endpoint::Status;
+use crate::sync::Standing;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// Takes in that something about the endpoint changed: its class, its age, its service's mode, its
+    /// standing in the registry, its weight. O(1), O(members) when the mode changes.
+    pub(super) fn refresh(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let id = self.records.id(index);
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let Some(service) = self.services.get_mut(record.service.index()) else {
+            return;
+        };
+        age(record, &service.config, now);
+        let class = classify(record, &self.places);
+        service.tally.shift(record.class, class);
+        record.class = class;
+        let standing = stand(record, &self.places);
+        if standing != record.standing {
+            record.standing = standing;
+            out.push(Effect::Update {
+                endpoint: id,
+                standing,
+                reason,
+            });
+        }
+        let service_id = record.service;
+        if self.turn(now, service_id.0, out) {
+            return;
+        }
+        self.weigh(now, index, reason, out);
+    }
+
+    /// Follows a service's tally into another mode, if it says so; then all members are weighed.
+    pub(super) fn turn(&mut self, now: Timestamp, service: u32, out: &mut Vec<Effect>) -> bool {
+        let Some(s) = self.services.get_mut(service as usize) else {
+            return false;
+        };
+        let mode = s.tally.mode(s.config.panic_percent);
+        if mode == s.mode {
+            return false;
+        }
+        s.mode = mode;
+        out.push(Effect::Mode {
+            service: crate::id::ServiceId(service),
+            mode,
+        });
+        self.weigh_all(now, service, Reason::Mode(mode), out);
+        true
+    }
+
+    /// Weighs every member of a service.
+    pub(super) fn weigh_all(
+        &mut self,
+        now: Timestamp,
+        service: u32,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(s) = self.services.get(service as usize) else {
+            return;
+        };
+        // Weights that rise are said before those that fall, so that nobody sees a service without weight.
+        let members: Vec<u32> = s.members().collect();
+        let from = out.len();
+        for index in members {
+            self.weigh(now, index, reason, out);
+        }
+        if let Some(said) = out.get_mut(from..) {
+            said.sort_by_key(|e| matches!(e, Effect::SetWeight { weight: 0, .. }));
+        }
+    }
+
+    /// Computes one endpoint's weight, says it if it changed, and sets the time of its next step.
+    pub(super) fn weigh(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let id = self.records.id(index);
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        let Some(service) = self.services.get(record.service.index()) else {
+            return;
+        };
+        let (permille, due) = warmed(record, &service.config, now);
+        record.permille = permille;
+        record.warm_due = due;
+        let share = self.places.share(record.centre.0);
+        let weight = match used(record.class, service.mode) {
+            false => 0,
+            // On its way out and alone: the drain does not thin it.
+            true if service.mode == Mode::LastResort => scaled(record.base, permille, 1000),
+            true => scaled(record.base, permille, share),
+        };
+        if weight != record.weight {
+            record.weight = weight;
+            let service = record.service;
+            out.push(Effect::SetWeight {
+                endpoint: id,
+                service,
+                weight,
+                reason,
+            });
+        }
+        self.queue(index);
+    }
+}
+
+/// Thousandths of a base weight; never 0 unless the base is.
+fn scaled(base: u32, permille: u16, share: u16) -> u32 {
+    let product = u64::from(base) * u64::from(permille) * u64::from(share) / 1000;
+    u32::try_from(product)
+        .unwrap_or(u32::MAX)
+        .max(u32::from(base > 0))
+}
+
+/// Starts, keeps or restarts the warm-up.
+fn age(record: &mut Record, config: &ServiceConfig, now: Timestamp) {
+    let (up, was) = (record.up(), record.down_at == Timestamp::MAX);
+    if up && !was {
+        let long = record.seen_up && now.since(record.down_at) >= config.flap_grace;
+        if long {
+            record.warm = false;
+        }
+        if long || record.warm_from == Timestamp::MAX {
+            record.warm_from = now;
+        }
+        record.seen_up = true;
+        record.down_at = Timestamp::MAX;
+    } else if !up && was {
+        record.down_at = now;
+    }
+}
+
+/// The thousandths that warm-up allows now, and when there will be more.
+fn warmed(record: &Record, config: &ServiceConfig, now: Timestamp) -> (u16, Timestamp) {
+    let shape = &config.warm_up;
+    if record.warm || shape.window().is_zero() {
+        return (1000, Timestamp::MAX);
+    }
+    let age = now.since(record.warm_from);
+    let grown = (shape.factor(age, record.base) * 1000.0) as u16;
+    if grown >= 1000 {
+        return (1000, Timestamp::MAX);
+    }
+    let step = config.weight_step_permille.max(1);
+    let least = (shape.factor(core::time::Duration::ZERO, record.base) * 1000.0) as u16;
+    let permille = (grown / step * step).max(least).max(1);
+    if !record.up() {
+        return (permille, Timestamp::MAX);
+    }
+    let next = (permille / step + 1).saturating_mul(step).min(1000);
+    let at = record
+        .warm_from
+        .after(shape.age_of(f64::from(next) / 1000.0));
+    // Rounding may leave the age a hair short of the step; look again a millisecond later.
+    let soon = now.after(core::time::Duration::from_millis(1));
+    (permille, at.max(soon))
+}
+
+/// How the endpoint counts. Kubernetes' reading: ready ones are used, else those that still serve.
+fn classify(record: &Record, places: &Places) -> Class {
+    let Record {
+        conditions: c,
+        checker,
+        ..
+    } = record;
+    let well = matches!(checker.status, Status::Passing | Status::Degraded) && !record.ejected;
+    let leaving = c.terminating || places.drained(record.node.0, record.centre.0);
+    if record.drained {
+        Class::Out
+    } else if leaving {
+        if c.serving && well {
+            Class::Fallback
+        } else {
+            Class::Out
+        }
+    } else if !c.ready {
+        Class::Out
+    } else if record.ejected {
+        Class::Failed
+    } else {
+        match checker.status {
+            Status::Unknown => Class::Pending,
+            Status::Failing => Class::Failed,
+            Status::Degraded => Class::Degraded,
+            Status::Passing => Class::Good,
+        }
+    }
+}
+
+/// What a registry is told. Ejections are what callers see, and stay out of it.
+fn stand(record: &Record, places: &Places) -> Standing {
+    let drained = record.drained || places.drained(record.node.0, record.centre.0);
+    if drained || record.conditions.terminating {
+        return Standing::Draining;
+    }
+    if !record.conditions.ready {
+        return Standing::Failing;
+    }
+    match record.checker.status {
+        Status::Unknown => Standing::Unknown,
+        Status::Passing => Standing::Passing,
+        Status::Degraded => Standing::Degraded,
+        Status::Failing => Standing::Failing,
+    }
+}

@@ -1,0 +1,84 @@
+//! What may be wrong with an input, with what was given and what would be right.
+
+use crate::endpoint::{MAX_NAME, MAX_WEIGHT};
+use crate::id::{EndpointId, ServiceId};
+
+/// A configuration's field is out of its range; durations are given in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {given}, must be {least} to {most}")]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it was.
+    pub given: u64,
+    /// The least it may be.
+    pub least: u64,
+    /// The most it may be.
+    pub most: u64,
+}
+
+/// Why an input was refused. The engine is then as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// A configuration out of range.
+    #[error("service configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// No such service in this engine.
+    #[error("service {} is not known; there are {known}", .given.0)]
+    UnknownService {
+        /// The id given.
+        given: ServiceId,
+        /// How many there are.
+        known: usize,
+    },
+    /// A node, zone or centre that this engine did not name.
+    #[error("{what} {given} is not known; there are {known}")]
+    UnknownPlace {
+        /// `node`, `zone` or `centre`.
+        what: &'static str,
+        /// The id given.
+        given: u32,
+        /// How many there are.
+        known: usize,
+    },
+    /// An endpoint that is not, or no longer, known.
+    #[error("endpoint {} of generation {} is not known", .given.index, .given.generation)]
+    UnknownEndpoint {
+        /// The id given.
+        given: EndpointId,
+    },
+    /// An empty name, or one that is too long.
+    #[error("a name of {given} bytes, must have 1 to {MAX_NAME}")]
+    Name {
+        /// Its length in bytes.
+        given: usize,
+    },
+    /// A base weight that is too large.
+    #[error("weight {given}, must be at most {MAX_WEIGHT}")]
+    Weight {
+        /// The weight given.
+        given: u32,
+    },
+    /// The endpoint is known under another service; remove it there first.
+    #[error("the endpoint belongs to service {}, not {}", .holder.0, .given.0)]
+    OtherService {
+        /// The service it belongs to.
+        holder: ServiceId,
+        /// The service given.
+        given: ServiceId,
+    },
+    /// A name stands twice in one snapshot, at these two places.
+    #[error("entries {first} and {second} of the snapshot have one name")]
+    Twice {
+        /// The first place, from 0.
+        first: usize,
+        /// The second.
+        second: usize,
+    },
+    /// More than 2^32 - 1 of something.
+    #[error("no more {what} can be numbered")]
+    Full {
+        /// Of what.
+        what: &'static str,
+    },
+}

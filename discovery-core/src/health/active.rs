@@ -1,0 +1,176 @@
+//! The state of one endpoint's active check: rise, fall, and when to look again.
+
+use core::time::Duration;
+
+use super::check::HealthCheck;
+use crate::endpoint::Status;
+
+/// What a probe gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ProbeOutcome {
+    /// Well.
+    Pass,
+    /// Well, but asks for less traffic.
+    Degraded,
+    /// Not well: no connection, no answer in time, a failure that may pass.
+    Fail,
+    /// Certainly not well (it said so itself): fails at once, whatever `fall` says, as Envoy does for an
+    /// answer whose status is neither expected nor retriable.
+    FailAtOnce,
+}
+
+/// Whether a result changed the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// As before.
+    Same,
+    /// Another status from now on.
+    To(Status),
+}
+
+/// One endpoint's check: its status and the run of results against it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Checker {
+    pub(crate) status: Status,
+    /// Results in a row that speak against `status`.
+    pub(crate) against: u8,
+    /// Whether the last result changed the status.
+    pub(crate) edge: bool,
+}
+
+impl Checker {
+    /// The status so far.
+    #[must_use]
+    pub fn status(self) -> Status {
+        self.status
+    }
+
+    /// Takes one result. O(1).
+    pub fn result(&mut self, check: &HealthCheck, outcome: ProbeOutcome) -> Turn {
+        let says = match outcome {
+            ProbeOutcome::Pass => Status::Passing,
+            ProbeOutcome::Degraded => Status::Degraded,
+            ProbeOutcome::Fail | ProbeOutcome::FailAtOnce => Status::Failing,
+        };
+        self.edge = false;
+        let well = |s| matches!(s, Status::Passing | Status::Degraded);
+        if says == self.status {
+            self.against = 0;
+            return Turn::Same;
+        }
+        let needed = match self.status {
+            // The first result decides; from passing to degraded and back no run is needed.
+            Status::Unknown => 1,
+            s if well(s) && well(says) => 1,
+            _ if outcome == ProbeOutcome::FailAtOnce => 1,
+            Status::Failing => check.rise,
+            _ => check.fall,
+        };
+        self.against = self.against.saturating_add(1);
+        if self.against < needed {
+            return Turn::Same;
+        }
+        self.edge = self.status == Status::Failing || says == Status::Failing;
+        self.status = says;
+        self.against = 0;
+        Turn::To(says)
+    }
+
+    /// How long to wait until the next probe, before jitter. `idle`: the service has had no call yet.
+    #[must_use]
+    pub fn wait(self, check: &HealthCheck, idle: bool) -> Duration {
+        let failing = self.status == Status::Failing;
+        let chosen = if self.against > 0 {
+            check.fast_interval
+        } else if self.edge && failing {
+            check.unhealthy_edge_interval.or(check.unhealthy_interval)
+        } else if self.edge {
+            check.healthy_edge_interval
+        } else if failing {
+            check.unhealthy_interval
+        } else if idle {
+            check.no_traffic_interval
+        } else {
+            None
+        };
+        chosen.unwrap_or(check.interval)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::CheckKind;
+    use super::*;
+
+    fn check() -> HealthCheck {
+        let secs = |s| Some(Duration::from_secs(s));
+        HealthCheck {
+            fast_interval: secs(1),
+            unhealthy_interval: secs(20),
+            unhealthy_edge_interval: secs(30),
+            healthy_edge_interval: secs(40),
+            no_traffic_interval: secs(60),
+            ..HealthCheck::new(CheckKind::Tcp)
+        }
+    }
+
+    #[test]
+    fn the_first_result_decides_then_rise_and_fall() {
+        let check = check();
+        let mut c = Checker::default();
+        assert_eq!(
+            c.result(&check, ProbeOutcome::Fail),
+            Turn::To(Status::Failing)
+        );
+        assert_eq!(c.wait(&check, false).as_secs(), 30);
+        assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+        assert_eq!(c.wait(&check, false).as_secs(), 20);
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        assert_eq!(c.wait(&check, false).as_secs(), 1);
+        assert_eq!(
+            c.result(&check, ProbeOutcome::Pass),
+            Turn::To(Status::Passing)
+        );
+        assert_eq!(c.wait(&check, false).as_secs(), 40);
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        assert_eq!(c.wait(&check, false).as_secs(), 10);
+        assert_eq!(c.wait(&check, true).as_secs(), 60);
+        for _ in 0..2 {
+            assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+        }
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        for _ in 0..2 {
+            assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+        }
+        assert_eq!(
+            c.result(&check, ProbeOutcome::Fail),
+            Turn::To(Status::Failing)
+        );
+    }
+
+    #[test]
+    fn a_certain_failure_needs_no_run() {
+        let mut c = Checker::default();
+        c.result(&check(), ProbeOutcome::Pass);
+        assert_eq!(
+            c.result(&check(), ProbeOutcome::FailAtOnce),
+            Turn::To(Status::Failing)
+        );
+    }
+
+    #[test]
+    fn degraded_comes_and_goes_at_once() {
+        let mut c = Checker::default();
+        c.result(&check(), ProbeOutcome::Pass);
+        assert_eq!(
+            c.result(&check(), ProbeOutcome::Degraded),
+            Turn::To(Status::Degraded)
+        );
+        assert_eq!(
+            c.result(&check(), ProbeOutcome::Pass),
+            Turn::To(Status::Passing)
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! How a service's endpoints are checked.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::config::{span, within};
+use crate::error::ConfigError;
+
+/// What a probe does; carried out by the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase", tag = "kind"))]
+pub enum CheckKind {
+    /// GET this path; a 2xx status passes.
+    Http {
+        /// The path, `/` at first.
+        path: String,
+    },
+    /// A connection that opens passes.
+    Tcp,
+    /// The gRPC health service answers `SERVING` for this service name.
+    Grpc {
+        /// The name asked for; empty asks for the server as a whole.
+        service: String,
+    },
+    /// The endpoint sends beats ([`crate::Input::Beat`]); without one for this long it fails at once.
+    Ttl {
+        /// How long a beat lasts.
+        ttl: Duration,
+    },
+}
+
+/// Active checks of one service. Durations are 1 ms to a year. Intervals that are `None` are `interval`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HealthCheck {
+    /// What a probe does.
+    pub kind: CheckKind,
+    /// From the end of one probe to the next.
+    pub interval: Duration,
+    /// A probe without an answer for this long has failed.
+    pub timeout: Duration,
+    /// So many passes in a row make a failing endpoint pass (1 to 255); the very first result decides alone.
+    pub rise: u8,
+    /// So many failures in a row make a passing endpoint fail (1 to 255).
+    pub fall: u8,
+    /// While a change is in doubt: some but not enough results against the present status (`HAProxy`'s
+    /// `fastinter`).
+    pub fast_interval: Option<Duration>,
+    /// While failing (Envoy's `unhealthy_interval`).
+    pub unhealthy_interval: Option<Duration>,
+    /// Once, right after it began to fail (Envoy's `unhealthy_edge_interval`).
+    pub unhealthy_edge_interval: Option<Duration>,
+    /// Once, right after it began to pass (Envoy's `healthy_edge_interval`).
+    pub healthy_edge_interval: Option<Duration>,
+    /// While passing, until the service has had its first call (Envoy's `no_traffic_interval`, 60 s there).
+    pub no_traffic_interval: Option<Duration>,
+    /// Up to this percentage of the interval is added, from the seed (0 to 100).
+    pub jitter_percent: u8,
+}
+
+impl HealthCheck {
+    /// A check of this kind with `HAProxy`'s rise 2 and fall 3, each 10 s with a timeout of 1 s, no jitter.
+    #[must_use]
+    pub fn new(kind: CheckKind) -> Self {
+        Self {
+            kind,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+            fast_interval: None,
+            unhealthy_interval: None,
+            unhealthy_edge_interval: None,
+            healthy_edge_interval: None,
+            no_traffic_interval: None,
+            jitter_percent: 0,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        span("health.interval", self.interval)?;
+        span("health.timeout", self.timeout)?;
+        within("health.rise", u64::from(self.rise), 1, 255)?;
+        within("health.fall", u64::from(self.fall), 1, 255)?;
+        within(
+            "health.jitter_percent",
+            u64::from(self.jitter_percent),
+            0,
+            100,
+        )?;
+        if let CheckKind::Ttl { ttl } = self.kind {
+            span("health.ttl", ttl)?;
+        }
+        let spans = [
+            ("health.fast_interval", self.fast_interval),
+            ("health.unhealthy_interval", self.unhealthy_interval),
+            (
+                "health.unhealthy_edge_interval",
+                self.unhealthy_edge_interval,
+            ),
+            ("health.healthy_edge_interval", self.healthy_edge_interval),
+            ("health.no_traffic_interval", self.no_traffic_interval),
+        ];
+        for (field, given) in spans {
+            given.map_or(Ok(()), |d| span(field, d))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What an engine is told.
+
+use core::time::Duration;
+
+use crate::config::ServiceConfig;
+use crate::endpoint::EndpointSpec;
+use crate::health::{Outcome, ProbeOutcome};
+use crate::id::{CentreId, EndpointId, NodeId, ServiceId};
+
+/// One thing that happened. Names stand only where an endpoint is first mentioned; the rest goes by ids.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input<'a> {
+    /// Nothing but time: fires what is due.
+    Time,
+    /// A service's configuration changed.
+    Configure {
+        /// The service.
+        service: ServiceId,
+        /// Its configuration from now on.
+        config: &'a ServiceConfig,
+    },
+    /// An endpoint was added, or what is known of it changed. Repeating it is harmless.
+    Upsert {
+        /// Its name, unique in the engine.
+        name: &'a str,
+        /// What the source says of it.
+        spec: EndpointSpec,
+    },
+    /// An endpoint is gone. An unknown name is not an error: a repeated or late removal is harmless.
+    Remove {
+        /// Its name.
+        name: &'a str,
+    },
+    /// All endpoints of a service as the source sees them now; what is not in it is gone, unless
+    /// self-preservation holds it.
+    Snapshot {
+        /// The service.
+        service: ServiceId,
+        /// Every endpoint: name and spec.
+        endpoints: &'a [(&'a str, EndpointSpec)],
+    },
+    /// The losses that are held back in a service are real: carry them out.
+    Confirm {
+        /// The service.
+        service: ServiceId,
+    },
+    /// The result of a probe that [`crate::Effect::Probe`] asked for.
+    Probed {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The attempt that the effect named; an older one is late and is ignored.
+        attempt: u32,
+        /// What it gave.
+        outcome: ProbeOutcome,
+    },
+    /// A sign of life of an endpoint whose check is a time to live.
+    Beat {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// Whether it says it is well.
+        well: bool,
+    },
+    /// `count` calls to an endpoint ended alike.
+    Called {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// How.
+        outcome: Outcome,
+        /// How many in a row.
+        count: u32,
+    },
+    /// Starts or ends the drain of an endpoint, a node or a centre.
+    Drain {
+        /// Who.
+        target: Target,
+        /// Whether it is drained from now on.
+        on: bool,
+        /// A centre's traffic leaves, or returns, evenly over this long; endpoints and nodes go at once.
+        over: Duration,
+    },
+}
+
+/// Who is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Target {
+    /// One endpoint: gets nothing from now on, even if its service is left without any.
+    Endpoint(EndpointId),
+    /// A node: its endpoints get nothing as long as their service has others.
+    Node(NodeId),
+    /// A centre: likewise.
+    Centre(CentreId),
+}

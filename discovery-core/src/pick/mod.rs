@@ -1,0 +1,32 @@
+//! Who gets the next request. One trait, several ways.
+
+mod golden;
+
+pub use golden::Golden;
+
+use crate::time::Timestamp;
+
+/// What a picker may want to know of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// A hash of whatever requests that belong together share; read by consistent hashing.
+    pub key: u64,
+    /// Now; read by pickers that weigh how long ago something was.
+    pub now: Timestamp,
+}
+
+/// Chooses slots in proportion to weights. Picks allocate nothing; a slot of weight 0 is never picked.
+pub trait Picker {
+    /// The slot of the next request; `None` when every weight is 0.
+    fn pick(&mut self, request: &Request) -> Option<usize>;
+
+    /// Gives a slot another weight, from the next pick on; slots beyond the last are added. Allocates only
+    /// when slots are added.
+    fn set_weight(&mut self, slot: usize, weight: u32);
+
+    /// The weight of a slot; 0 where there is none.
+    fn weight(&self, slot: usize) -> u32;
+
+    /// How many slots there are, those of weight 0 among them.
+    fn slots(&self) -> usize;
+}

@@ -1,0 +1,179 @@
+//! The operations between what is and what should be, in an order that leaves no service empty on the way.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::registration::{Registration, Standing};
+use super::registry::{Entry, Registry};
+
+/// The most operations in one transaction (Consul's limit; measured: 413 beyond it).
+pub const MAX_TXN: usize = 64;
+
+/// Why an operation is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Why {
+    /// The registry lacks it.
+    Missing,
+    /// Address, node, zone or centre differ.
+    Moved,
+    /// Its standing differs.
+    Standing,
+    /// Only its weight differs.
+    Weight,
+    /// The registry has it, the engine has not.
+    Surplus,
+}
+
+/// One operation on a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Op {
+    /// Write an entry that is not there.
+    Register {
+        /// Its service.
+        service: String,
+        /// Its name.
+        name: String,
+        /// What to write; its revision is 0.
+        entry: Entry,
+        /// Why.
+        why: Why,
+    },
+    /// Write an entry over the one of that revision.
+    Update {
+        /// Its service.
+        service: String,
+        /// Its name.
+        name: String,
+        /// What to write; its revision is the one to be replaced.
+        entry: Entry,
+        /// Why.
+        why: Why,
+    },
+    /// Take an entry of that revision away.
+    Deregister {
+        /// Its service.
+        service: String,
+        /// Its name.
+        name: String,
+        /// Who wrote it: us.
+        owner: String,
+        /// The revision that was seen.
+        revision: u64,
+        /// Why.
+        why: Why,
+    },
+}
+
+impl Op {
+    /// Operations that give a service endpoints come first, those that take them away last: no prefix of the
+    /// whole leaves a service with fewer serving endpoints than both its beginning and its end.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Register { entry, .. } | Self::Update { entry, .. } => {
+                u8::from(!entry.standing.serves() || entry.weight == 0)
+            }
+            Self::Deregister { .. } => 2,
+        }
+    }
+
+    /// The service it is about.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        match self {
+            Self::Register { service, .. }
+            | Self::Update { service, .. }
+            | Self::Deregister { service, .. } => service,
+        }
+    }
+}
+
+/// What makes `registry` say of one service what `desired` says: nothing when it does already, nothing about
+/// entries that `owner` did not write. `desired` may come in any order; entries of other services in it are
+/// passed over.
+///
+/// A name that another owner holds in the registry is left to them. O(n log n) in the larger of both.
+#[must_use]
+pub fn diff<'a>(
+    service: &str,
+    desired: impl Iterator<Item = Registration<'a>>,
+    registry: &Registry,
+    owner: &str,
+) -> Vec<Op> {
+    let mut wanted: Vec<Registration<'a>> = desired.filter(|r| r.service == service).collect();
+    wanted.sort_by(|a, b| a.name.cmp(b.name));
+    let mut ops = Vec::new();
+    let mut held = registry.service(service).peekable();
+    for want in &wanted {
+        while let Some((name, entry)) = held.next_if(|(name, _)| *name < want.name) {
+            ops.extend(surplus(service, name, entry, owner));
+        }
+        match held.next_if(|(name, _)| *name == want.name) {
+            None => ops.push(missing(want, owner)),
+            Some((_, entry)) => ops.extend(changed(want, entry, owner)),
+        }
+    }
+    for (name, entry) in held {
+        ops.extend(surplus(service, name, entry, owner));
+    }
+    ops.sort_by_key(Op::rank);
+    ops
+}
+
+fn missing(want: &Registration<'_>, owner: &str) -> Op {
+    Op::Register {
+        service: want.service.to_owned(),
+        name: want.name.to_owned(),
+        entry: Entry::new(want, owner, 0),
+        why: Why::Missing,
+    }
+}
+
+fn changed(want: &Registration<'_>, entry: &Entry, owner: &str) -> Option<Op> {
+    if entry.owner != owner || entry.says(want) {
+        return None;
+    }
+    let placed = Registration {
+        weight: entry.weight,
+        standing: entry.standing,
+        ..*want
+    };
+    let why = if !entry.says(&placed) {
+        Why::Moved
+    } else if entry.standing != want.standing {
+        Why::Standing
+    } else {
+        Why::Weight
+    };
+    let mut written = Entry::new(want, owner, entry.revision);
+    if want.standing == Standing::Unknown {
+        (written.standing, written.weight) = (entry.standing, entry.weight);
+    }
+    let (service, name) = (want.service.to_owned(), want.name.to_owned());
+    Some(Op::Update {
+        service,
+        name,
+        entry: written,
+        why,
+    })
+}
+
+fn surplus(service: &str, name: &str, entry: &Entry, owner: &str) -> Option<Op> {
+    if entry.owner != owner {
+        return None;
+    }
+    Some(Op::Deregister {
+        service: service.to_owned(),
+        name: name.to_owned(),
+        owner: owner.to_owned(),
+        revision: entry.revision,
+        why: Why::Surplus,
+    })
+}
+
+/// The operations in their order, cut into transactions of at most [`MAX_TXN`].
+pub fn transactions(ops: &[Op]) -> impl Iterator<Item = &[Op]> {
+    ops.chunks(MAX_TXN)
+}

@@ -1,0 +1,51 @@
+//! One endpoint as a registry holds it.
+
+use core::net::SocketAddr;
+
+/// What a registry is told of an endpoint's condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum Standing {
+    /// Not yet checked: a registry that has it keeps what it says (so a restart takes nobody out).
+    #[default]
+    Unknown,
+    /// May be used.
+    Passing,
+    /// May be used when the passing ones do not suffice.
+    Degraded,
+    /// May not be used.
+    Failing,
+    /// May not be given anything new.
+    Draining,
+}
+
+impl Standing {
+    /// Whether traffic may go there.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Passing | Self::Degraded)
+    }
+}
+
+/// What a registry should hold of one endpoint. Borrows from the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Registration<'a> {
+    /// Its service's name.
+    pub service: &'a str,
+    /// Its own name: the key within the service.
+    pub name: &'a str,
+    /// Its node's name.
+    pub node: &'a str,
+    /// Its zone's name.
+    pub zone: &'a str,
+    /// Its centre's name.
+    pub centre: &'a str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Weight in use, in thousandths of a unit of base weight.
+    pub weight: u32,
+    /// Its condition.
+    pub standing: Standing,
+}

@@ -1,0 +1,1 @@
+//! Shared by model tests and fuzz targets; not a stable API.

@@ -1,0 +1,151 @@
+//! Hosts and their blocks.
+
+use super::ApplyError;
+use super::claim::bad_name;
+use crate::change::HostSettings;
+use crate::cidr::Cidr;
+use crate::pool::blocks::{BlockState, NOBODY};
+use crate::pool::spec::{Affinity, name_fits};
+use crate::pool::{Pool, PoolId};
+use crate::state::{Host, Ipam};
+use alloc::sync::Arc;
+
+impl Ipam {
+    pub(crate) fn intern_host(&mut self, name: &str) -> u32 {
+        if let Some(&id) = self.by_host.get(name) {
+            return id;
+        }
+        let name_id = self.names.insert(name);
+        let settings = HostSettings::default();
+        let id = self.hosts.insert(Host {
+            name: name_id,
+            uses: 0,
+            settings,
+        });
+        self.by_host.insert(Arc::from(name), id);
+        id
+    }
+
+    /// Forgets a host without claims, blocks, moves and settings of its own.
+    pub(crate) fn drop_host_if_idle(&mut self, id: u32) {
+        let Some(host) = self.hosts.get(id) else {
+            return;
+        };
+        if host.uses > 0 || host.settings != HostSettings::default() {
+            return;
+        }
+        if self
+            .pools
+            .iter()
+            .flatten()
+            .any(|p| p.blocks.hosts.contains_key(&id))
+        {
+            return;
+        }
+        let name = host.name;
+        self.by_host.remove(self.names.get(name));
+        self.hosts.remove(id);
+        self.names.remove(name);
+    }
+
+    pub(super) fn apply_host_set(
+        &mut self,
+        name: &str,
+        settings: &HostSettings,
+    ) -> Result<(), ApplyError> {
+        name_fits(name).map_err(|_| bad_name("host", name, "does not fit"))?;
+        if settings.starts.len() > crate::state::MOST_POOLS {
+            return Err(bad_name(
+                "host",
+                name,
+                "has more starts than there can be pools",
+            ));
+        }
+        let id = self.intern_host(name);
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.settings = settings.clone();
+        }
+        self.drop_host_if_idle(id);
+        Ok(())
+    }
+
+    /// The block of a prefix, made if need be, if its generation is still the one seen.
+    fn guarded_block(&mut self, id: PoolId, cidr: Cidr, seen: u64) -> Result<u32, ApplyError> {
+        let refuse = |why| Err(ApplyError::Block { block: cidr, why });
+        let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
+        let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
+        if !inside || pool.spec.affinity == Affinity::Off {
+            return refuse("is no block of its pool");
+        }
+        let known = pool.slot(cidr.first());
+        let generation = known.map_or(0, |s| pool.blocks.get(pool.block_of(s)).generation);
+        if generation != seen {
+            return refuse("has changed hands meanwhile");
+        }
+        match pool.materialise(cidr.first()) {
+            Some(slot) => Ok(pool.block_of(slot)),
+            None => refuse("does not fit any more"),
+        }
+    }
+
+    pub(super) fn apply_block_taken(
+        &mut self,
+        id: PoolId,
+        cidr: Cidr,
+        host: &str,
+        state: BlockState,
+        seen: u64,
+    ) -> Result<(), ApplyError> {
+        name_fits(host).map_err(|_| bad_name("host", host, "does not fit"))?;
+        let block = self.guarded_block(id, cidr, seen)?;
+        let known = self.host(host);
+        let owner = self
+            .pool_at(id.0)
+            .map(|p| p.blocks.get(block))
+            .filter(|b| b.host != NOBODY);
+        if let Some(other) = owner.filter(|b| Some(b.host) != known)
+            && other.used > 0
+        {
+            return Err(ApplyError::Block {
+                block: cidr,
+                why: "is another host's and in use",
+            });
+        }
+        let host = self.intern_host(host);
+        if let Some(pool) = self.pool_at_mut(id.0) {
+            let open = has_free(pool, block);
+            pool.blocks.set_host(block, host, state, open);
+        }
+        if let Some(before) = owner {
+            self.drop_host_if_idle(before.host);
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_block_released(
+        &mut self,
+        id: PoolId,
+        cidr: Cidr,
+        seen: u64,
+    ) -> Result<(), ApplyError> {
+        let block = self.guarded_block(id, cidr, seen)?;
+        let Some(pool) = self.pool_at_mut(id.0) else {
+            return Ok(());
+        };
+        let before = pool.blocks.get(block);
+        if before.host == NOBODY {
+            return Err(ApplyError::Block {
+                block: cidr,
+                why: "belongs to nobody",
+            });
+        }
+        pool.blocks
+            .set_host(block, NOBODY, BlockState::Pending, false);
+        self.drop_host_if_idle(before.host);
+        Ok(())
+    }
+}
+
+pub(super) fn has_free(pool: &Pool, block: u32) -> bool {
+    pool.free.first_in(pool.blocks.slots(block)).is_some()
+}

@@ -1,0 +1,110 @@
+//! A pool that grows: its slots may shift, and with them everything that refers to them.
+
+use crate::cidr::{Cidr, Family};
+use crate::pool::blocks::NOBODY;
+use crate::pool::cells::State;
+use crate::pool::layout::Layout;
+use crate::pool::rest::List;
+use crate::pool::spec::{Affinity, PoolSpec};
+use crate::pool::{Pool, PoolId};
+use crate::state::{Ipam, Spot, Spots};
+
+impl Ipam {
+    /// Replaces a pool by one of prefix `cidr`, which was checked. Linear in the pool's claims.
+    pub(super) fn regrow(&mut self, id: PoolId, cidr: Cidr, draining: bool) {
+        let Some(old) = self.pools.get_mut(usize::from(id.0)).and_then(Option::take) else {
+            return;
+        };
+        let mut new = Pool::new(PoolSpec {
+            cidr,
+            ..old.spec.clone()
+        });
+        new.draining = draining;
+        let shifted = old.spec.cidr.base() - cidr.base();
+        new.cursor = old.cursor.saturating_add(shifted);
+        let now = self.now;
+        let mut map = alloc::collections::BTreeMap::new();
+        let mut place = |new: &mut Pool, slot: u32| -> Option<u32> {
+            let to = new.materialise(old.address(slot))?;
+            if matches!(new.layout, Layout::Sparse { .. }) || to != slot {
+                map.insert(slot, to);
+            }
+            Some(to)
+        };
+        // Blocks first and in their old order: in a sparse pool they keep their numbers.
+        for index in 0..old.layout.len() >> old.blocks.shift {
+            if matches!(old.layout, Layout::Sparse { .. }) {
+                place(&mut new, index << old.blocks.shift);
+            }
+        }
+        for (slot, cell) in old.cells.iter() {
+            let Some(to) = place(&mut new, slot) else {
+                continue;
+            };
+            match cell.state() {
+                State::Held(claim) => new.hold(to, claim, now),
+                State::Kept(workload) => new.keep(to, workload, now),
+                State::Blank | State::Resting(_) | State::Queued(_) => {}
+            }
+        }
+        for list in [List::Queued, List::Resting] {
+            for (_, rest) in old.rest.iter(list) {
+                if let Some(to) = place(&mut new, rest.slot) {
+                    // A rest that is over by `now` is freed at once, in order of release.
+                    new.let_rest(to, rest.at, now);
+                }
+            }
+        }
+        copy_blocks(&old, &mut new);
+        if let Some(slot) = self.pools.get_mut(usize::from(id.0)) {
+            *slot = Some(new);
+        }
+        if !map.is_empty() {
+            self.renumber(id, &map);
+        }
+    }
+
+    /// Gives everything that refers to a pool's slots their new numbers.
+    fn renumber(&mut self, id: PoolId, map: &alloc::collections::BTreeMap<u32, u32>) {
+        let spot = |spot: Spot| match map.get(&spot.slot) {
+            Some(&slot) if spot.pool == id.0 => Spot { slot, ..spot },
+            _ => spot,
+        };
+        let renumbered = |spots: &mut Spots| {
+            for family in [Family::V4, Family::V6] {
+                spots.set(family, spots.get(family).map(spot));
+            }
+        };
+        self.claims
+            .iter_mut()
+            .for_each(|c| renumbered(&mut c.spots));
+        self.workloads
+            .iter_mut()
+            .for_each(|w| renumbered(&mut w.spots));
+        self.moves
+            .values_mut()
+            .for_each(|m| renumbered(&mut m.spots));
+        for entry in self.extra.values_mut().flatten() {
+            *entry = spot(*entry);
+        }
+    }
+}
+
+/// Hosts keep their blocks, with generation and age.
+fn copy_blocks(old: &Pool, new: &mut Pool) {
+    if old.spec.affinity == Affinity::Off {
+        return;
+    }
+    for (index, block) in old.blocks.iter() {
+        let first = old.address(index << old.blocks.shift);
+        let Some(slot) = new.materialise(first) else {
+            continue;
+        };
+        let to = new.block_of(slot);
+        if block.host != NOBODY {
+            let open = super::block::has_free(new, to);
+            new.blocks.set_host(to, block.host, block.state, open);
+        }
+        new.blocks.set_age(to, block.generation, block.empty_since);
+    }
+}

@@ -1,0 +1,136 @@
+//! Carrying out changes: each is checked whole before anything is altered, so a refused one alters nothing.
+
+mod block;
+mod claim;
+mod grow;
+mod pool;
+mod time;
+pub(crate) mod workload;
+
+use crate::change::{Change, What};
+use crate::cidr::AddressRange;
+use crate::pool::PoolId;
+use crate::state::Ipam;
+use alloc::string::String;
+use core::net::IpAddr;
+
+/// Why a change does not fit the state: it was decided on another one, or it is forged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// There is no such pool.
+    #[error("there is no {0}")]
+    NoPool(PoolId),
+    /// The pool cannot be as the change says.
+    #[error(transparent)]
+    Pool(#[from] crate::pool::spec::PoolError),
+    /// There is no such owner, workload or move, or there is one already.
+    #[error("{what} `{name}` {state}")]
+    Name {
+        /// `owner`, `workload`, `host`, `move of`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// `is unknown`, `exists already`, or what is wrong with it.
+        state: &'static str,
+    },
+    /// The token is another.
+    #[error("`{owner}` has sequence {current}, not {given}")]
+    Sequence {
+        /// The owner.
+        owner: String,
+        /// The token in the change.
+        given: u64,
+        /// The token that stands.
+        current: u64,
+    },
+    /// An address cannot go to this claim or workload.
+    #[error("{address} {why}")]
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// What stands in the way.
+        why: &'static str,
+    },
+    /// A range cannot be reserved.
+    #[error("{range} {why}")]
+    Range {
+        /// The range.
+        range: AddressRange,
+        /// What stands in the way.
+        why: &'static str,
+    },
+    /// A block is not what the change takes it for.
+    #[error("block {block} {why}")]
+    Block {
+        /// The block's prefix.
+        block: crate::cidr::Cidr,
+        /// What stands in the way.
+        why: &'static str,
+    },
+}
+
+impl Ipam {
+    /// Carries out one change. Costs what the operation costs that decided it.
+    ///
+    /// # Errors
+    /// When the change does not fit the state; the state is then as it was, but for the time that passed.
+    pub fn apply(&mut self, change: &Change<'_>) -> Result<(), ApplyError> {
+        self.advance(change.at);
+        match &change.what {
+            What::PoolAdded { pool, spec } => self.apply_pool_added(*pool, spec),
+            What::PoolDrained { pool, draining } => self.apply_pool_drained(*pool, *draining),
+            What::PoolGrown { pool, cidr } => self.apply_pool_grown(*pool, *cidr),
+            What::PoolRemoved { pool } => self.apply_pool_removed(*pool),
+            What::HostSet { host, settings } => self.apply_host_set(host, settings),
+            What::BlockTaken {
+                pool,
+                block,
+                host,
+                state,
+                generation,
+            } => self.apply_block_taken(*pool, *block, host, *state, *generation),
+            What::BlockReleased {
+                pool,
+                block,
+                generation,
+            } => self.apply_block_released(*pool, *block, *generation),
+            What::Reserved { workload, ranges } => self.apply_reserved(workload, ranges),
+            What::Unreserved { workload } => self.apply_unreserved(workload),
+            claimed @ What::Claimed { .. } => self.apply_claimed(claimed),
+            What::Renewed {
+                owner,
+                sequence,
+                until,
+            } => self.apply_lease(owner, *sequence, *sequence, *until),
+            What::Reissued {
+                owner,
+                sequence,
+                next,
+                until,
+            } => self.apply_lease(owner, *sequence, *next, *until),
+            What::Released {
+                owner, sequence, ..
+            } => self.apply_released(owner, *sequence),
+            What::MoveBegun { workload, from, to } => self.apply_move_begun(workload, from, to),
+            What::MoveEnded { workload, finished } => self.apply_move_ended(workload, *finished),
+            What::Suspected { owner, sequence } => self.apply_suspected(owner, *sequence),
+            What::Cleared { owner } => self.apply_cleared(owner),
+        }
+    }
+
+    /// Carries out changes in their order, stopping at the first that is refused.
+    ///
+    /// # Errors
+    /// As [`Ipam::apply`]; the changes before the refused one stand.
+    pub fn apply_all(&mut self, changes: &[Change<'_>]) -> Result<(), ApplyError> {
+        changes.iter().try_for_each(|change| self.apply(change))
+    }
+}
+
+pub(super) fn unknown(what: &'static str, name: &str) -> ApplyError {
+    ApplyError::Name {
+        what,
+        name: crate::cidr::shortened(name),
+        state: "is unknown",
+    }
+}

@@ -1,0 +1,142 @@
+//! Pools come, drain, grow and go.
+
+use super::ApplyError;
+use crate::cidr::Cidr;
+use crate::pool::spec::{PoolError, PoolSpec};
+use crate::pool::{Pool, PoolId, is_used};
+use crate::state::{Ipam, MOST_POOLS};
+
+impl Ipam {
+    /// Whether a pool fits beside the others.
+    pub(crate) fn check_pool(&self, spec: &PoolSpec) -> Result<(), PoolError> {
+        spec.check()?;
+        if self.pool_names.contains_key(spec.name.as_str()) {
+            return Err(PoolError::Exists(spec.name.clone()));
+        }
+        self.check_overlap(spec.cidr, None)
+    }
+
+    fn check_overlap(&self, cidr: Cidr, but: Option<PoolId>) -> Result<(), PoolError> {
+        let others = self
+            .pools
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| but != Some(PoolId(*i as u16)));
+        let mut others = others.filter_map(|(_, p)| p.as_ref());
+        match others.find(|p| p.spec.cidr.overlaps(cidr)) {
+            None => Ok(()),
+            Some(other) => Err(PoolError::Overlap {
+                given: cidr,
+                with: other.spec.cidr,
+                pool: other.spec.name.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn free_pool_id(&self) -> Result<PoolId, PoolError> {
+        let id = self
+            .pools
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.pools.len());
+        match u16::try_from(id) {
+            Ok(id) if usize::from(id) < MOST_POOLS => Ok(PoolId(id)),
+            _ => Err(PoolError::TooManyPools { limit: MOST_POOLS }),
+        }
+    }
+
+    pub(super) fn apply_pool_added(
+        &mut self,
+        id: PoolId,
+        spec: &PoolSpec,
+    ) -> Result<(), ApplyError> {
+        self.check_pool(spec)?;
+        // A number far above the others would be an allocation of the forger's choice.
+        let index = usize::from(id.0);
+        if index >= MOST_POOLS || self.pool_at(id.0).is_some() {
+            return Err(PoolError::TooManyPools { limit: MOST_POOLS }.into());
+        }
+        if self.pools.len() <= index {
+            self.pools.resize_with(index + 1, || None);
+        }
+        let pool = Pool::new(spec.clone());
+        self.pool_names.insert(pool.name.clone(), id);
+        if let Some(place) = self.pools.get_mut(index) {
+            *place = Some(pool);
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_pool_drained(&mut self, id: PoolId, on: bool) -> Result<(), ApplyError> {
+        self.pool_at_mut(id.0)
+            .ok_or(ApplyError::NoPool(id))?
+            .draining = on;
+        Ok(())
+    }
+
+    /// Whether a pool can become `cidr`.
+    pub(crate) fn check_growth(&self, id: PoolId, cidr: Cidr) -> Result<(), PoolError> {
+        let pool = self
+            .pool_at(id.0)
+            .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
+        let old = pool.spec.cidr;
+        if cidr.family() != old.family()
+            || !cidr.contains(old.first())
+            || cidr.prefix() > old.prefix()
+        {
+            return Err(PoolError::NotGrowing {
+                given: cidr,
+                cidr: old,
+            });
+        }
+        let spec = PoolSpec {
+            cidr,
+            ..pool.spec.clone()
+        };
+        spec.check()?;
+        // A /31's or /127's edges are usable, those of what it grows to are not.
+        let mut edges = [old.first(), old.last()]
+            .into_iter()
+            .filter(|&e| spec.excludes(e).is_some());
+        let used = |e| pool.slot(e).is_some_and(|s| is_used(pool.state(s)));
+        if let Some(address) = edges.find(|&e| used(e)) {
+            return Err(PoolError::EdgeInUse { address, cidr });
+        }
+        self.check_overlap(cidr, Some(id))
+    }
+
+    pub(super) fn apply_pool_grown(&mut self, id: PoolId, cidr: Cidr) -> Result<(), ApplyError> {
+        self.check_growth(id, cidr)?;
+        let Some(old) = self.pool_at(id.0).map(|p| (p.spec.cidr, p.draining)) else {
+            return Err(ApplyError::NoPool(id));
+        };
+        if old.0 != cidr {
+            self.regrow(id, cidr, old.1);
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_pool_removed(&mut self, id: PoolId) -> Result<(), ApplyError> {
+        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        if pool.held > 0 || pool.reserved > 0 {
+            let (held, reserved) = (pool.held, pool.reserved);
+            let pool = pool.spec.name.clone();
+            return Err(PoolError::InUse {
+                pool,
+                held,
+                reserved,
+            }
+            .into());
+        }
+        let (name, hosts) = (pool.name.clone(), pool.blocks.hosts.keys().copied());
+        let hosts: alloc::vec::Vec<u32> = hosts.collect();
+        self.pool_names.remove(&name);
+        if let Some(place) = self.pools.get_mut(usize::from(id.0)) {
+            *place = None;
+        }
+        for host in hosts {
+            self.drop_host_if_idle(host);
+        }
+        Ok(())
+    }
+}

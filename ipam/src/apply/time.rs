@@ -1,0 +1,87 @@
+//! What happens by time alone: quarantines end, sticky workloads forget.
+
+use crate::state::{Ipam, NONE, Spots};
+use crate::time::Timestamp;
+
+impl Ipam {
+    /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
+    /// still. Cost: one comparison unless a rest or a keeping has ended, then logarithmic for each.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        if self.now < self.due {
+            return;
+        }
+        // In order of time over all pools, so that how often this is called makes no difference.
+        while let Some((due, pool)) = self.next_event().filter(|&(due, _)| due <= self.now) {
+            match pool {
+                Some(pool) => {
+                    if let Some(pool) = self.pool_at_mut(pool) {
+                        pool.mature(due);
+                    }
+                }
+                None => self.forget_first(),
+            }
+        }
+        self.due = self.next_event().map_or(Timestamp::MAX, |(due, _)| due);
+    }
+
+    /// The time of the allocator's last operation or change.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// When the next thing happens by time, and in which pool; `None` for a workload's forgetting.
+    fn next_event(&self) -> Option<(Timestamp, Option<u16>)> {
+        let pools = self.pools.iter().enumerate();
+        let pools = pools.filter_map(|(i, p)| Some((p.as_ref()?.next_due(), Some(i as u16))));
+        let forgets = self.sticky.first().map(|&(until, _)| (until, None));
+        pools
+            .chain(forgets)
+            .filter(|&(due, _)| due != Timestamp::MAX)
+            .min()
+    }
+
+    /// The workload whose time is over first forgets its addresses.
+    fn forget_first(&mut self) {
+        let Some((until, id)) = self.sticky.pop_first() else {
+            return;
+        };
+        self.forget(id, until);
+    }
+
+    /// A workload's kept addresses go back at `at`, to rest as if they had been released then.
+    pub(crate) fn forget(&mut self, id: u32, at: Timestamp) {
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
+        for (_, spot) in spots.iter() {
+            if let Some(pool) = self.pool_at_mut(spot.pool) {
+                pool.let_rest(spot.slot, at, at);
+            }
+        }
+        self.drop_workload_if_idle(id);
+    }
+
+    /// Forgets a workload that neither holds nor keeps anything.
+    pub(crate) fn drop_workload_if_idle(&mut self, id: u32) {
+        let Some(workload) = self.workloads.get(id) else {
+            return;
+        };
+        let idle = workload.head == NONE
+            && workload.spots.is_empty()
+            && !self.extra.contains_key(&id)
+            && !self.moves.contains_key(&id);
+        if !idle {
+            return;
+        }
+        let name = workload.name;
+        let hash = crate::rng::hash(self.seed, self.names.bytes(name));
+        if let Ok(entry) = self.by_workload.find_entry(hash, |&i| i == id) {
+            entry.remove();
+        }
+        self.workloads.remove(id);
+        self.names.remove(name);
+    }
+}

@@ -1,0 +1,243 @@
+//! Reservations, moves, suspects.
+
+use super::claim::bad_name;
+use super::{ApplyError, unknown};
+use crate::cidr::{AddressRange, Family};
+use crate::pool::PoolId;
+use crate::pool::cells::State;
+use crate::pool::spec::name_fits;
+use crate::state::{Ipam, Kind, Move, Spot, Spots};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+
+/// Most addresses of one reservation change: each gets a record.
+pub(crate) const MOST_RESERVED: u128 = 1 << 16;
+
+impl Ipam {
+    /// Whether every address of some ranges can be reserved to a workload: `Err` names the first that
+    /// cannot and why.
+    pub(crate) fn check_reserved(
+        &self,
+        workload: &str,
+        ranges: &[(PoolId, AddressRange)],
+    ) -> Result<(), ApplyError> {
+        name_fits(workload)
+            .map_err(|_| bad_name("workload", workload, "has a name that does not fit"))?;
+        let total = ranges
+            .iter()
+            .fold(0u128, |n, (_, r)| n.saturating_add(r.count()));
+        let known = self.workload(workload);
+        if known.is_some_and(|w| self.moves.contains_key(&w)) {
+            return Err(bad_name("workload", workload, "is moving"));
+        }
+        for &(id, range) in ranges {
+            let refuse = |why| Err(ApplyError::Range { range, why });
+            if total > MOST_RESERVED {
+                return refuse("is more than 65,536 addresses");
+            }
+            let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+            if !pool.spec.cidr.contains(range.first()) || !pool.spec.cidr.contains(range.last()) {
+                return refuse("is not of its pool");
+            }
+            for address in addresses(range) {
+                let refuse = |why| Err(ApplyError::Address { address, why });
+                if pool.spec.excludes(address).is_some() {
+                    return refuse("is excluded");
+                }
+                let Some(slot) = pool.slot(address) else {
+                    continue;
+                };
+                let mine = |w: u32| known == Some(w);
+                match pool.state(slot) {
+                    State::Held(c) if !self.claims.get(c).is_some_and(|c| mine(c.workload)) => {
+                        return refuse("is held by another workload");
+                    }
+                    State::Kept(w) if !mine(w) => return refuse("is kept for another workload"),
+                    State::Resting(_) => return refuse("is resting"),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_reserved(
+        &mut self,
+        workload: &str,
+        ranges: &[(PoolId, AddressRange)],
+    ) -> Result<(), ApplyError> {
+        self.check_reserved(workload, ranges)?;
+        if ranges.is_empty() {
+            return Err(bad_name("workload", workload, "reserves nothing"));
+        }
+        let id = self.intern_workload(workload);
+        let now = self.now;
+        let mut mine: alloc::collections::BTreeSet<Spot> = self.kept_spots(id).collect();
+        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed) {
+            self.sticky.remove(&(w.until, id));
+            (w.fixed, w.until) = (true, Timestamp::MAX);
+        }
+        for &(pool_id, range) in ranges {
+            for address in addresses(range) {
+                let Some(pool) = self.pool_at_mut(pool_id.0) else {
+                    continue;
+                };
+                let Some(slot) = pool.materialise(address) else {
+                    continue;
+                };
+                if !matches!(pool.state(slot), State::Held(_)) {
+                    pool.keep(slot, id, now);
+                }
+                let spot = Spot {
+                    pool: pool_id.0,
+                    slot,
+                };
+                if mine.insert(spot) {
+                    self.add_reserved(id, Family::of(address), spot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        match workload.spots.get(family) {
+            None => workload.spots.set(family, Some(spot)),
+            Some(_) => self.extra.entry(id).or_default().push(spot),
+        }
+    }
+
+    pub(super) fn apply_unreserved(&mut self, name: &str) -> Result<(), ApplyError> {
+        let id = self
+            .workload(name)
+            .ok_or_else(|| unknown("workload", name))?;
+        if !self.workloads.get(id).is_some_and(|w| w.fixed) {
+            return Err(bad_name("workload", name, "has no reservation"));
+        }
+        if self.moves.contains_key(&id) {
+            return Err(bad_name("workload", name, "is moving"));
+        }
+        let spots: Vec<Spot> = self.kept_spots(id).collect();
+        self.extra.remove(&id);
+        if let Some(w) = self.workloads.get_mut(id) {
+            (w.fixed, w.spots) = (false, Spots::EMPTY);
+        }
+        // Who holds one of the addresses keeps it for as long as the claim lasts.
+        let held: Vec<u32> = self.claims_of(id).collect();
+        for claim in held {
+            if let Some(claim) = self.claims.get_mut(claim).filter(|c| c.kind == Kind::Fixed) {
+                claim.kind = Kind::Ephemeral;
+            }
+        }
+        let now = self.now;
+        for spot in spots {
+            let pool = self.pool_at(spot.pool);
+            if pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id)) {
+                self.rest_spot(spot, now);
+            }
+        }
+        self.drop_workload_if_idle(id);
+        Ok(())
+    }
+
+    pub(super) fn apply_move_begun(
+        &mut self,
+        name: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<(), ApplyError> {
+        let id = self
+            .workload(name)
+            .ok_or_else(|| unknown("workload", name))?;
+        name_fits(to).map_err(|_| bad_name("host", to, "has a name that does not fit"))?;
+        let from = self.host(from).ok_or_else(|| unknown("host", from))?;
+        if self.moves.contains_key(&id) {
+            return Err(bad_name("workload", name, "is moving already"));
+        }
+        let Some(claim) = self.claim_on(id, from) else {
+            return Err(bad_name("workload", name, "holds nothing on that host"));
+        };
+        let Some((kept, spots)) = self.claims.get(claim).map(|c| (self.kept_of(c), c.spots)) else {
+            return Err(unknown("workload", name));
+        };
+        let to = self.intern_host(to);
+        for host in [from, to] {
+            if let Some(host) = self.hosts.get_mut(host) {
+                host.uses += 1;
+            }
+        }
+        self.moves.insert(
+            id,
+            Move {
+                from,
+                to,
+                since: self.now,
+                kept,
+                spots,
+            },
+        );
+        // What it keeps is not forgotten on the way.
+        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed) {
+            self.sticky.remove(&(w.until, id));
+            w.until = Timestamp::MAX;
+        }
+        Ok(())
+    }
+
+    /// A workload's claim on a host.
+    pub(crate) fn claim_on(&self, workload: u32, host: u32) -> Option<u32> {
+        self.claims_of(workload)
+            .find(|&c| self.claims.get(c).is_some_and(|c| c.host == host))
+    }
+
+    pub(super) fn apply_move_ended(&mut self, name: &str, _: bool) -> Result<(), ApplyError> {
+        let id = self
+            .workload(name)
+            .ok_or_else(|| unknown("workload", name))?;
+        let ended = self.moves.remove(&id);
+        let Some(Move { from, to, .. }) = ended else {
+            return Err(unknown("move of", name));
+        };
+        for host in [from, to] {
+            if let Some(host) = self.hosts.get_mut(host) {
+                host.uses = host.uses.saturating_sub(1);
+            }
+            self.drop_host_if_idle(host);
+        }
+        // What was kept for as long as the move took is kept for the usual time from now on.
+        let now = self.now;
+        if let Some(w) = self.workloads.get_mut(id)
+            && !w.fixed
+            && !w.spots.is_empty()
+        {
+            w.until = Timestamp::from_nanos(now.as_nanos().saturating_add(w.ttl));
+            self.sticky.insert((w.until, id));
+            self.due = self.due.min(w.until);
+        }
+        self.drop_workload_if_idle(id);
+        Ok(())
+    }
+
+    pub(super) fn apply_suspected(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
+        let id = self.checked_owner(owner, sequence)?;
+        let now = self.now;
+        self.suspects.entry(id).or_insert((now, sequence));
+        Ok(())
+    }
+
+    pub(super) fn apply_cleared(&mut self, owner: &str) -> Result<(), ApplyError> {
+        let id = self.owner(owner).ok_or_else(|| unknown("owner", owner))?;
+        self.suspects.remove(&id);
+        Ok(())
+    }
+}
+
+/// The addresses of a range; callers bound its size.
+pub(crate) fn addresses(range: AddressRange) -> impl Iterator<Item = core::net::IpAddr> {
+    let (first, last) = range.numbers();
+    let family = range.family();
+    (first..=last).map(move |n| family.address(n))
+}

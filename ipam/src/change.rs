@@ -1,0 +1,411 @@
+//! What was decided, as data: everything that alters the allocator goes through here.
+
+use crate::cidr::{AddressRange, Cidr};
+use crate::claim::{Kept, Place};
+use crate::pool::PoolId;
+use crate::pool::blocks::BlockState;
+use crate::pool::spec::PoolSpec;
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+/// One alteration and its time. Changes serialise; applying the same changes to an allocator of the same
+/// seed gives the same state, whatever was asked or looked up in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Change<'a> {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What was decided.
+    pub what: What<'a>,
+}
+
+/// Why a claim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Reason {
+    /// Its owner gave it back.
+    Released,
+    /// Its lease ran out.
+    Expired,
+    /// Its owner was gone in two passes, a grace period apart.
+    Collected,
+    /// A repair removed it.
+    Repaired,
+}
+
+/// A host's settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HostSettings {
+    /// Most blocks in any one pool; it may still borrow.
+    pub block_limit: Option<u32>,
+    /// The host gives up its blocks: no new addresses in them, each gone when empty.
+    pub draining: bool,
+    /// Where its search for blocks starts, by pool: at the block of the address that lies in it. Elsewhere
+    /// the host's name decides.
+    pub starts: Vec<IpAddr>,
+}
+
+/// The kinds of [`Change`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "change", rename_all = "kebab-case"))]
+pub enum What<'a> {
+    /// A pool came into being.
+    PoolAdded {
+        /// Its number.
+        pool: PoolId,
+        /// What it is.
+        spec: Box<PoolSpec>,
+    },
+    /// A pool gives nothing more, or does so again.
+    PoolDrained {
+        /// The pool.
+        pool: PoolId,
+        /// Whether it gives nothing more.
+        draining: bool,
+    },
+    /// A pool's prefix became larger.
+    PoolGrown {
+        /// The pool.
+        pool: PoolId,
+        /// Its new prefix, which contains the old one.
+        cidr: Cidr,
+    },
+    /// A pool went.
+    PoolRemoved {
+        /// The pool.
+        pool: PoolId,
+    },
+    /// A host's settings changed.
+    HostSet {
+        /// The host.
+        host: Cow<'a, str>,
+        /// Its settings from now on.
+        settings: HostSettings,
+    },
+    /// A host has a block, or its hold on it changed.
+    BlockTaken {
+        /// The pool.
+        pool: PoolId,
+        /// The block's prefix.
+        block: Cidr,
+        /// The host that has it from now on.
+        host: Cow<'a, str>,
+        /// How far its hold on it has come.
+        state: BlockState,
+        /// The block's generation as it was seen: a guard against two who take it at once.
+        generation: u64,
+    },
+    /// A block belongs to nobody from now on.
+    BlockReleased {
+        /// The pool.
+        pool: PoolId,
+        /// The block's prefix.
+        block: Cidr,
+        /// The block's generation as it was seen.
+        generation: u64,
+    },
+    /// Addresses were reserved to a workload, besides those it has reserved.
+    Reserved {
+        /// The workload.
+        workload: Cow<'a, str>,
+        /// The addresses, each range within one pool.
+        ranges: Vec<(PoolId, AddressRange)>,
+    },
+    /// A workload's reservation ended.
+    Unreserved {
+        /// The workload.
+        workload: Cow<'a, str>,
+    },
+    /// An owner was given addresses.
+    Claimed {
+        /// The owner.
+        owner: Cow<'a, str>,
+        /// The workload behind it.
+        workload: Option<Cow<'a, str>>,
+        /// The host that uses it.
+        host: Option<Cow<'a, str>>,
+        /// Its fencing token.
+        sequence: u64,
+        /// The end of its lease.
+        until: Option<Timestamp>,
+        /// How long the addresses stay with the workload.
+        kept: Kept,
+        /// The IPv4 address.
+        v4: Option<Place>,
+        /// The IPv6 address.
+        v6: Option<Place>,
+    },
+    /// A lease was prolonged.
+    Renewed {
+        /// The owner.
+        owner: Cow<'a, str>,
+        /// Its fencing token.
+        sequence: u64,
+        /// The lease's new end; `None`: until released.
+        until: Option<Timestamp>,
+    },
+    /// An owner whose lease had run out, unnoticed by anyone else, goes on under a new token.
+    Reissued {
+        /// The owner.
+        owner: Cow<'a, str>,
+        /// Its old token.
+        sequence: u64,
+        /// Its new token.
+        next: u64,
+        /// The new lease's end.
+        until: Option<Timestamp>,
+    },
+    /// A claim ended.
+    Released {
+        /// The owner.
+        owner: Cow<'a, str>,
+        /// Its fencing token.
+        sequence: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// A workload is on its way to another host.
+    MoveBegun {
+        /// The workload.
+        workload: Cow<'a, str>,
+        /// The host it leaves.
+        from: Cow<'a, str>,
+        /// The host it goes to.
+        to: Cow<'a, str>,
+    },
+    /// A move is over.
+    MoveEnded {
+        /// The workload.
+        workload: Cow<'a, str>,
+        /// Whether the workload is now on the new host; otherwise the move was called off.
+        finished: bool,
+    },
+    /// An owner was not among the living.
+    Suspected {
+        /// The owner.
+        owner: Cow<'a, str>,
+        /// Its token when it was missed.
+        sequence: u64,
+    },
+    /// A suspect was seen alive.
+    Cleared {
+        /// The owner.
+        owner: Cow<'a, str>,
+    },
+}
+
+impl<'a> Change<'a> {
+    pub(crate) fn new(at: Timestamp, what: What<'a>) -> Self {
+        Self { at, what }
+    }
+
+    /// The same change with texts of its own, to be kept beyond the request that it was decided for.
+    #[must_use]
+    pub fn into_owned(self) -> Change<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let what = match self.what {
+            What::PoolAdded { pool, spec } => What::PoolAdded { pool, spec },
+            What::PoolDrained { pool, draining } => What::PoolDrained { pool, draining },
+            What::PoolGrown { pool, cidr } => What::PoolGrown { pool, cidr },
+            What::PoolRemoved { pool } => What::PoolRemoved { pool },
+            What::HostSet { host, settings } => What::HostSet {
+                host: own(host),
+                settings,
+            },
+            What::BlockTaken {
+                pool,
+                block,
+                host,
+                state,
+                generation,
+            } => What::BlockTaken {
+                pool,
+                block,
+                host: own(host),
+                state,
+                generation,
+            },
+            What::BlockReleased {
+                pool,
+                block,
+                generation,
+            } => What::BlockReleased {
+                pool,
+                block,
+                generation,
+            },
+            What::Reserved { workload, ranges } => What::Reserved {
+                workload: own(workload),
+                ranges,
+            },
+            What::Unreserved { workload } => What::Unreserved {
+                workload: own(workload),
+            },
+            What::Claimed {
+                owner,
+                workload,
+                host,
+                sequence,
+                until,
+                kept,
+                v4,
+                v6,
+            } => {
+                let (owner, workload, host) = (own(owner), workload.map(own), host.map(own));
+                What::Claimed {
+                    owner,
+                    workload,
+                    host,
+                    sequence,
+                    until,
+                    kept,
+                    v4,
+                    v6,
+                }
+            }
+            What::Renewed {
+                owner,
+                sequence,
+                until,
+            } => What::Renewed {
+                owner: own(owner),
+                sequence,
+                until,
+            },
+            What::Reissued {
+                owner,
+                sequence,
+                next,
+                until,
+            } => What::Reissued {
+                owner: own(owner),
+                sequence,
+                next,
+                until,
+            },
+            What::Released {
+                owner,
+                sequence,
+                reason,
+            } => What::Released {
+                owner: own(owner),
+                sequence,
+                reason,
+            },
+            What::MoveBegun { workload, from, to } => What::MoveBegun {
+                workload: own(workload),
+                from: own(from),
+                to: own(to),
+            },
+            What::MoveEnded { workload, finished } => What::MoveEnded {
+                workload: own(workload),
+                finished,
+            },
+            What::Suspected { owner, sequence } => What::Suspected {
+                owner: own(owner),
+                sequence,
+            },
+            What::Cleared { owner } => What::Cleared { owner: own(owner) },
+        };
+        Change { at: self.at, what }
+    }
+}
+
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.at, self.what)
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoolAdded { pool, spec } => {
+                write!(f, "{pool} added: {} {}", spec.name, spec.cidr)
+            }
+            Self::PoolDrained {
+                pool,
+                draining: true,
+            } => write!(f, "{pool} drains"),
+            Self::PoolDrained { pool, .. } => write!(f, "{pool} gives again"),
+            Self::PoolGrown { pool, cidr } => write!(f, "{pool} grown to {cidr}"),
+            Self::PoolRemoved { pool } => write!(f, "{pool} removed"),
+            Self::HostSet { host, settings } => {
+                let limit = settings
+                    .block_limit
+                    .map_or_else(|| "none".into(), |l| l.to_string());
+                write!(
+                    f,
+                    "{host} block limit {limit}, draining {}",
+                    settings.draining
+                )
+            }
+            Self::BlockTaken {
+                pool,
+                block,
+                host,
+                state,
+                ..
+            } => {
+                write!(f, "{block} of {pool} {state:?} for {host}")
+            }
+            Self::BlockReleased { pool, block, .. } => write!(f, "{block} of {pool} given up"),
+            Self::Reserved { workload, ranges } => {
+                write!(f, "reserved to {workload}:")?;
+                ranges
+                    .iter()
+                    .try_for_each(|(_, range)| write!(f, " {range}"))
+            }
+            Self::Unreserved { workload } => write!(f, "reservation of {workload} ended"),
+            Self::Claimed {
+                owner,
+                sequence,
+                v4,
+                v6,
+                ..
+            } => {
+                write!(f, "{owner} #{sequence} has")?;
+                [v4, v6]
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|p| write!(f, " {}", p.address))
+            }
+            Self::Renewed {
+                owner, sequence, ..
+            } => write!(f, "{owner} #{sequence} renewed"),
+            Self::Reissued {
+                owner,
+                sequence,
+                next,
+                ..
+            } => {
+                write!(f, "{owner} #{sequence} goes on as #{next}")
+            }
+            Self::Released {
+                owner,
+                sequence,
+                reason,
+            } => {
+                write!(f, "{owner} #{sequence} ended: {reason:?}")
+            }
+            Self::MoveBegun { workload, from, to } => {
+                write!(f, "{workload} leaves {from} for {to}")
+            }
+            Self::MoveEnded {
+                workload,
+                finished: true,
+            } => write!(f, "{workload} has moved"),
+            Self::MoveEnded { workload, .. } => write!(f, "{workload} stays"),
+            Self::Suspected { owner, sequence } => write!(f, "{owner} #{sequence} is missing"),
+            Self::Cleared { owner } => write!(f, "{owner} is alive"),
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Prefixes and ranges of addresses, of both families.
+
+use alloc::string::String;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum Family {
+    /// IPv4, 32 bits.
+    V4,
+    /// IPv6, 128 bits.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+
+    /// Bits of an address: 32 or 128.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+
+    /// An address from its number; what is above the family's bits is cut.
+    #[must_use]
+    pub fn address(self, number: u128) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
+            Self::V6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// An address as a number: 32 bits for IPv4, 128 for IPv6.
+#[must_use]
+pub fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(a) => u128::from(a.to_bits()),
+        IpAddr::V6(a) => a.to_bits(),
+    }
+}
+
+/// A prefix such as `10.9.0.0/22`, without host bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cidr {
+    family: Family,
+    base: u128,
+    prefix: u8,
+}
+
+/// Why a text or a pair is no prefix or range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Not of the form wanted.
+    #[error("`{given}` is not {wanted}")]
+    Form {
+        /// What was given.
+        given: String,
+        /// What would be right.
+        wanted: &'static str,
+    },
+    /// The prefix is longer than the family's addresses.
+    #[error("prefix length {given} is above {limit}")]
+    Length {
+        /// The length given.
+        given: u8,
+        /// 32 or 128.
+        limit: u8,
+    },
+    /// There are bits set after the prefix.
+    #[error("{given}/{length} has host bits set; the network is {network}")]
+    HostBits {
+        /// The address given.
+        given: IpAddr,
+        /// The prefix length given.
+        length: u8,
+        /// The prefix without host bits.
+        network: Cidr,
+    },
+    /// A range that ends before it begins, or mixes families.
+    #[error("a range must run upwards within one family, not from {first} to {last}")]
+    Backwards {
+        /// The first address given.
+        first: IpAddr,
+        /// The last address given.
+        last: IpAddr,
+    },
+}
+
+impl Cidr {
+    /// The prefix of `length` bits at `address`.
+    ///
+    /// # Errors
+    /// When the length is above the family's bits or the address has bits set after it.
+    pub fn new(address: IpAddr, length: u8) -> Result<Self, ParseError> {
+        let network = Self::containing(address, length)?;
+        if number(address) != network.base {
+            return Err(ParseError::HostBits {
+                given: address,
+                length,
+                network,
+            });
+        }
+        Ok(network)
+    }
+
+    /// The prefix of `length` bits that contains `address`.
+    ///
+    /// # Errors
+    /// When the length is above the family's bits.
+    pub fn containing(address: IpAddr, length: u8) -> Result<Self, ParseError> {
+        let family = Family::of(address);
+        if length > family.bits() {
+            return Err(ParseError::Length {
+                given: length,
+                limit: family.bits(),
+            });
+        }
+        let base = number(address) & !host_mask(family.bits() - length);
+        Ok(Self {
+            family,
+            base,
+            prefix: length,
+        })
+    }
+
+    /// The family of its addresses.
+    #[must_use]
+    pub fn family(self) -> Family {
+        self.family
+    }
+
+    /// The prefix length in bits.
+    #[must_use]
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The first address, the network's.
+    #[must_use]
+    pub fn first(self) -> IpAddr {
+        self.family.address(self.base)
+    }
+
+    /// The last address, IPv4's broadcast.
+    #[must_use]
+    pub fn last(self) -> IpAddr {
+        self.family.address(self.last_number())
+    }
+
+    pub(crate) fn base(self) -> u128 {
+        self.base
+    }
+
+    pub(crate) fn last_number(self) -> u128 {
+        self.base | host_mask(self.host_bits())
+    }
+
+    /// Bits after the prefix.
+    #[must_use]
+    pub fn host_bits(self) -> u8 {
+        self.family.bits() - self.prefix
+    }
+
+    /// Whether an address lies in it.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        Family::of(address) == self.family
+            && number(address) & !host_mask(self.host_bits()) == self.base
+    }
+
+    /// Whether two prefixes share an address.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.contains(other.first()) || other.contains(self.first())
+    }
+
+    /// All its addresses.
+    #[must_use]
+    pub fn range(self) -> AddressRange {
+        let (first, last) = (self.base, self.last_number());
+        AddressRange {
+            family: self.family,
+            first,
+            last,
+        }
+    }
+
+    /// The addresses a host may be given by the rules of the family: without network and broadcast in IPv4
+    /// (both are usable in a /31, RFC 3021, and a /32), without the subnet-router anycast address in IPv6
+    /// (usable in a /127, RFC 6164, and a /128).
+    #[must_use]
+    pub fn usable(self) -> AddressRange {
+        let AddressRange {
+            family,
+            first,
+            last,
+        } = self.range();
+        match (family, self.host_bits()) {
+            (_, 0 | 1) => AddressRange {
+                family,
+                first,
+                last,
+            },
+            (Family::V4, _) => AddressRange {
+                family,
+                first: first + 1,
+                last: last - 1,
+            },
+            (Family::V6, _) => AddressRange {
+                family,
+                first: first + 1,
+                last,
+            },
+        }
+    }
+}
+
+/// A mask of the low `bits` bits.
+pub(crate) fn host_mask(bits: u8) -> u128 {
+    match bits {
+        128.. => u128::MAX,
+        bits => (1u128 << bits) - 1,
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first(), self.prefix)
+    }
+}
+
+impl fmt::Debug for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wanted = "a prefix such as 10.9.0.0/22 or fd00::/64";
+        let bad = || ParseError::Form {
+            given: shortened(text),
+            wanted,
+        };
+        let (address, length) = text.split_once('/').ok_or_else(bad)?;
+        Self::new(
+            address.parse().map_err(|_| bad())?,
+            length.parse().map_err(|_| bad())?,
+        )
+    }
+}
+
+/// What is quoted of a text in an error: enough to recognise it.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// Addresses from the first to the last, both included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressRange {
+    family: Family,
+    first: u128,
+    last: u128,
+}
+
+impl AddressRange {
+    /// The range between two addresses.
+    ///
+    /// # Errors
+    /// When they are of two families or the last is below the first.
+    pub fn new(first: IpAddr, last: IpAddr) -> Result<Self, ParseError> {
+        let family = Family::of(first);
+        if family != Family::of(last) || number(first) > number(last) {
+            return Err(ParseError::Backwards { first, last });
+        }
+        Ok(Self {
+            family,
+            first: number(first),
+            last: number(last),
+        })
+    }
+
+    /// Its family.
+    #[must_use]
+    pub fn family(self) -> Family {
+        self.family
+    }
+
+    /// The first address.
+    #[must_use]
+    pub fn first(self) -> IpAddr {
+        self.family.address(self.first)
+    }
+
+    /// The last address.
+    #[must_use]
+    pub fn last(self) -> IpAddr {
+        self.family.address(self.last)
+    }
+
+    pub(crate) fn numbers(self) -> (u128, u128) {
+        (self.first, self.last)
+    }
+
+    /// How many addresses; saturates for the whole of IPv6.
+    #[must_use]
+    pub fn count(self) -> u128 {
+        (self.last - self.first).saturating_add(1)
+    }
+
+    /// Whether an address lies in it.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        Family::of(address) == self.family && (self.first..=self.last).contains(&number(address))
+    }
+
+    /// Whether two ranges share an address.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.family == other.family && self.first <= other.last && other.first <= self.last
+    }
+
+    /// The part that lies in `other` too.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        self.overlaps(other).then_some(Self {
+            family: self.family,
+            first,
+            last,
+        })
+    }
+}
+
+impl From<IpAddr> for AddressRange {
+    fn from(address: IpAddr) -> Self {
+        let n = number(address);
+        Self {
+            family: Family::of(address),
+            first: n,
+            last: n,
+        }
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            return write!(f, "{}", self.first());
+        }
+        write!(f, "{}-{}", self.first(), self.last())
+    }
+}
+
+impl fmt::Debug for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = ParseError;
+
+    /// `A-B`, a prefix, or one address.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text.contains('/') {
+            return Ok(text.parse::<Cidr>()?.range());
+        }
+        let wanted = "a range such as 10.9.3.240-10.9.3.255, a prefix or an address";
+        let bad = |_| ParseError::Form {
+            given: shortened(text),
+            wanted,
+        };
+        match text.split_once('-') {
+            Some((a, b)) => Self::new(
+                a.trim().parse().map_err(bad)?,
+                b.trim().parse().map_err(bad)?,
+            ),
+            None => Ok(text.trim().parse::<IpAddr>().map_err(bad)?.into()),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+mod as_text {
+    use super::{AddressRange, Cidr};
+    use alloc::borrow::Cow;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    macro_rules! as_text {
+        ($type:ty) => {
+            impl Serialize for $type {
+                fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                    to.collect_str(self)
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $type {
+                fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                    Cow::<'_, str>::deserialize(from)?
+                        .parse()
+                        .map_err(D::Error::custom)
+                }
+            }
+        };
+    }
+    as_text!(Cidr);
+    as_text!(AddressRange);
+}
+
+#[cfg(feature = "ipnetwork")]
+mod from_ipnetwork {
+    use super::Cidr;
+    use ipnetwork::IpNetwork;
+
+    impl From<IpNetwork> for Cidr {
+        /// The network, host bits dropped.
+        fn from(network: IpNetwork) -> Self {
+            let family = super::Family::of(network.ip());
+            let prefix = network.prefix().min(family.bits());
+            let base = super::number(network.ip()) & !super::host_mask(family.bits() - prefix);
+            Self {
+                family,
+                base,
+                prefix,
+            }
+        }
+    }
+
+    impl TryFrom<Cidr> for IpNetwork {
+        type Error = ipnetwork::IpNetworkError;
+
+        fn try_from(cidr: Cidr) -> Result<Self, Self::Error> {
+            Self::new(cidr.first(), cidr.prefix())
+        }
+    }
+}

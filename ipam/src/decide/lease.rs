@@ -1,0 +1,101 @@
+//! Leases: renewal, and what becomes of those that were not renewed.
+
+use super::errors::RenewError;
+use crate::change::{Change, Reason, What};
+use crate::cidr::shortened;
+use crate::state::{Ipam, end};
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+impl Ipam {
+    /// Prolongs a lease to `now` plus `lease`; `None` makes it last until released. The new end.
+    ///
+    /// # Errors
+    /// [`RenewError`]: the owner must stop using its addresses.
+    pub fn renew(
+        &mut self,
+        now: Timestamp,
+        owner: &str,
+        sequence: u64,
+        lease: Option<Duration>,
+    ) -> Result<Option<Timestamp>, RenewError> {
+        self.advance(now);
+        let change = self.decide_renew(owner, sequence, lease)?;
+        let applied = self.apply(&change);
+        debug_assert_eq!(applied, Ok(()), "{change}");
+        match change.what {
+            What::Renewed { until, .. } => Ok(until),
+            _ => Ok(None),
+        }
+    }
+
+    /// Decides a renewal and alters nothing.
+    ///
+    /// # Errors
+    /// [`RenewError`].
+    pub fn decide_renew<'a>(
+        &self,
+        owner: &'a str,
+        sequence: u64,
+        lease: Option<Duration>,
+    ) -> Result<Change<'a>, RenewError> {
+        let claim = self.owner(owner).and_then(|id| self.claims.get(id));
+        let Some(claim) = claim else {
+            return Err(RenewError::Gone {
+                owner: shortened(owner),
+            });
+        };
+        if claim.sequence != sequence {
+            let current = claim.sequence;
+            return Err(RenewError::Fenced {
+                owner: shortened(owner),
+                given: sequence,
+                current,
+            });
+        }
+        if claim.until <= self.now {
+            return Err(RenewError::Expired {
+                owner: shortened(owner),
+                until: claim.until,
+            });
+        }
+        let until = lease.map(|l| self.now.after(l)).and_then(end);
+        let owner = Cow::Borrowed(owner);
+        Ok(Change::new(
+            self.now,
+            What::Renewed {
+                owner,
+                sequence,
+                until,
+            },
+        ))
+    }
+
+    /// The releases of every claim whose lease is over, by owner record. Linear in the claims.
+    #[must_use]
+    pub fn decide_expire(&self) -> Vec<Change<'static>> {
+        let over = self.claims.iter().filter(|(_, c)| c.until <= self.now);
+        over.map(|(id, claim)| {
+            let owner = Cow::Owned(self.owner_name(id).to_string());
+            let what = What::Released {
+                owner,
+                sequence: claim.sequence,
+                reason: Reason::Expired,
+            };
+            Change::new(self.now, what)
+        })
+        .collect()
+    }
+
+    /// Ends every claim whose lease is over; how many.
+    pub fn expire(&mut self, now: Timestamp) -> usize {
+        self.advance(now);
+        let changes = self.decide_expire();
+        let applied = self.apply_all(&changes);
+        debug_assert_eq!(applied, Ok(()));
+        changes.len()
+    }
+}

@@ -1,0 +1,13 @@
+//! Deciding: each operation looks at the state, alters nothing, and says what to change, or why not.
+
+pub(crate) mod claim;
+mod errors;
+mod lease;
+mod moving;
+mod pool;
+mod release;
+
+pub use claim::Decision;
+pub use errors::{
+    ClaimError, Considered, MoveError, NotHeld, ReleaseError, RenewError, ReserveError, WhyNot,
+};

@@ -1,0 +1,283 @@
+//! A workload's way from host to host with its address: never may both use it.
+
+use super::claim::Decision;
+use super::errors::{ClaimError, MoveError};
+use crate::change::{Change, Reason, What};
+use crate::cidr::{Family, shortened};
+use crate::claim::{Grant, Kept, Origin, Place};
+use crate::pool::PoolId;
+use crate::pool::cells::State;
+use crate::state::{Ipam, Move, end};
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+impl Ipam {
+    /// Notes that a workload leaves `from` for `to` with its fixed or sticky address. From now on no
+    /// other host is given the address; the old owner goes on using it until it releases it.
+    ///
+    /// # Errors
+    /// [`MoveError`].
+    pub fn begin_move(
+        &mut self,
+        now: Timestamp,
+        workload: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<(), MoveError> {
+        self.advance(now);
+        let change = self.decide_begin_move(workload, from, to)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// Gives the moving address to a new owner on the new host, once the old owner has released it or its
+    /// lease is over.
+    ///
+    /// # Errors
+    /// [`MoveError::StillHeld`] until then.
+    pub fn finish_move(
+        &mut self,
+        now: Timestamp,
+        workload: &str,
+        owner: &str,
+    ) -> Result<Grant, MoveError> {
+        self.advance(now);
+        let decision = self.decide_finish_move(workload, owner)?;
+        self.carry_out(&decision.changes);
+        Ok(decision.grant)
+    }
+
+    /// Calls a move off. The address stays with whoever holds it, or with the workload.
+    ///
+    /// # Errors
+    /// [`MoveError::NotMoving`].
+    pub fn abort_move(&mut self, now: Timestamp, workload: &str) -> Result<(), MoveError> {
+        self.advance(now);
+        let change = self.decide_abort_move(workload)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// Applies what was decided on this very state.
+    pub(crate) fn carry_out(&mut self, changes: &[Change<'_>]) {
+        let applied = self.apply_all(changes);
+        debug_assert_eq!(applied, Ok(()));
+    }
+
+    /// Decides the beginning of a move and alters nothing.
+    ///
+    /// # Errors
+    /// [`MoveError`].
+    pub fn decide_begin_move<'a>(
+        &self,
+        workload: &'a str,
+        from: &'a str,
+        to: &'a str,
+    ) -> Result<Change<'a>, MoveError> {
+        let not_there = || MoveError::NotThere {
+            workload: shortened(workload),
+            host: shortened(from),
+        };
+        let id = self.workload(workload).ok_or_else(not_there)?;
+        if let Some(moving) = self.moves.get(&id) {
+            let (from, to) = self.ends_of(moving);
+            return Err(MoveError::Moving {
+                workload: shortened(workload),
+                from,
+                to,
+            });
+        }
+        let host = self.host(from).ok_or_else(not_there)?;
+        let claim = self.claim_on(id, host).and_then(|c| self.claims.get(c));
+        let claim = claim.ok_or_else(not_there)?;
+        // Beside a reservation only what is reserved stays with the workload.
+        let fixed = self.workloads.get(id).is_some_and(|w| w.fixed);
+        let reserved = |spot| self.kept_spots(id).any(|s| s == spot);
+        let stays = !fixed || claim.spots.iter().all(|(_, spot)| reserved(spot));
+        if self.kept_of(claim) == Kept::Ephemeral || !stays {
+            return Err(MoveError::Ephemeral {
+                workload: shortened(workload),
+            });
+        }
+        if from == to {
+            return Err(MoveError::SameHost {
+                workload: shortened(workload),
+                host: from.into(),
+            });
+        }
+        crate::pool::spec::name_fits(to).map_err(|error| ClaimError::Name {
+            field: "host",
+            error,
+        })?;
+        let workload = Cow::Borrowed(workload);
+        let (from, to) = (Cow::Borrowed(from), Cow::Borrowed(to));
+        Ok(Change::new(
+            self.now,
+            What::MoveBegun { workload, from, to },
+        ))
+    }
+
+    fn ends_of(&self, moving: &Move) -> (String, String) {
+        let name = |host| self.host_name(host).unwrap_or_default().to_string();
+        (name(moving.from), name(moving.to))
+    }
+
+    /// Decides the end of a move and alters nothing.
+    ///
+    /// # Errors
+    /// [`MoveError`].
+    pub fn decide_finish_move<'a>(
+        &self,
+        workload: &'a str,
+        owner: &'a str,
+    ) -> Result<Decision<'a>, MoveError> {
+        crate::pool::spec::name_fits(owner).map_err(|error| ClaimError::Name {
+            field: "owner",
+            error,
+        })?;
+        let (id, moving) = self.moving(workload)?;
+        if self.owner(owner).is_some() {
+            let (owner, what) = (shortened(owner), "host");
+            return Err(ClaimError::Different { owner, what }.into());
+        }
+        let mut changes = Vec::new();
+        let mut places = [None, None];
+        for (family, spot) in moving.spots.iter() {
+            let Some(pool) = self.pool_at(spot.pool) else {
+                continue;
+            };
+            let address = pool.address(spot.slot);
+            match pool.state(spot.slot) {
+                State::Kept(w) if w == id => {}
+                State::Held(c) => self.end_expired(c, address, &mut changes)?,
+                _ => return Err(self.lost(address)),
+            }
+            let pool = PoolId(spot.pool);
+            places[family as usize] = Some(Place {
+                pool,
+                address,
+                origin: Origin::Reused,
+            });
+        }
+        let (_, to) = self.ends_of(moving);
+        let sequence = self.sequence.saturating_add(1);
+        let pools = places
+            .iter()
+            .flatten()
+            .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease);
+        let until = pools.min().map(|l| self.now.after(l)).and_then(end);
+        let leases = places
+            .iter()
+            .flatten()
+            .filter_map(|&p| self.lease(p))
+            .collect();
+        let [v4, v6] = places;
+        changes.push(Change::new(
+            self.now,
+            What::Claimed {
+                owner: Cow::Borrowed(owner),
+                workload: Some(Cow::Borrowed(workload)),
+                host: Some(Cow::Owned(to)),
+                sequence,
+                until,
+                kept: moving.kept,
+                v4,
+                v6,
+            },
+        ));
+        let workload = Cow::Borrowed(workload);
+        changes.push(Change::new(
+            self.now,
+            What::MoveEnded {
+                workload,
+                finished: true,
+            },
+        ));
+        Ok(Decision {
+            grant: Grant {
+                sequence,
+                until,
+                leases,
+            },
+            changes,
+        })
+    }
+
+    fn lost(&self, address: core::net::IpAddr) -> MoveError {
+        let why = super::errors::NotHeld::Resting { until: self.now };
+        ClaimError::Unavailable { address, why }.into()
+    }
+
+    /// The old owner's claim ends if its lease is over.
+    fn end_expired(
+        &self,
+        holder: u32,
+        address: core::net::IpAddr,
+        changes: &mut Vec<Change<'_>>,
+    ) -> Result<(), MoveError> {
+        let Some(claim) = self.claims.get(holder) else {
+            return Err(self.lost(address));
+        };
+        let owner = self.owner_name(holder).to_string();
+        if claim.until > self.now {
+            let host = self.host_name(claim.host).unwrap_or_default().to_string();
+            return Err(MoveError::StillHeld {
+                address,
+                owner,
+                host,
+                until: end(claim.until),
+            });
+        }
+        let (owner, sequence) = (Cow::Owned(owner), claim.sequence);
+        let what = What::Released {
+            owner,
+            sequence,
+            reason: Reason::Expired,
+        };
+        let change = Change::new(self.now, what);
+        if changes.last() != Some(&change) {
+            changes.push(change);
+        }
+        Ok(())
+    }
+
+    /// Decides the calling off of a move and alters nothing.
+    ///
+    /// # Errors
+    /// [`MoveError::NotMoving`].
+    pub fn decide_abort_move<'a>(&self, workload: &'a str) -> Result<Change<'a>, MoveError> {
+        self.moving(workload)?;
+        let workload = Cow::Borrowed(workload);
+        Ok(Change::new(
+            self.now,
+            What::MoveEnded {
+                workload,
+                finished: false,
+            },
+        ))
+    }
+
+    fn moving(&self, workload: &str) -> Result<(u32, &Move), MoveError> {
+        let id = self.workload(workload);
+        let found = id.and_then(|id| Some((id, self.moves.get(&id)?)));
+        found.ok_or_else(|| MoveError::NotMoving {
+            workload: shortened(workload),
+        })
+    }
+
+    /// A moving workload's hosts, from and to, and since when.
+    #[must_use]
+    pub fn move_of(&self, workload: &str) -> Option<(&str, &str, Timestamp)> {
+        let (_, moving) = self.moving(workload).ok()?;
+        Some((
+            self.host_name(moving.from)?,
+            self.host_name(moving.to)?,
+            moving.since,
+        ))
+    }
+}
+
+/// Families in the order in which they are stored.
+const _: () = assert!(Family::V4 as usize == 0 && Family::V6 as usize == 1);

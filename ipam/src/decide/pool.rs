@@ -1,0 +1,193 @@
+//! Pools, reservations and hosts: the operations of those who run the network.
+
+use super::errors::ReserveError;
+use crate::apply::ApplyError;
+use crate::change::{Change, HostSettings, What};
+use crate::cidr::{AddressRange, Cidr};
+use crate::pool::PoolId;
+use crate::pool::spec::{PoolError, PoolSpec};
+use crate::state::Ipam;
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+impl Ipam {
+    /// Adds a pool.
+    ///
+    /// # Errors
+    /// [`PoolError`]: impossible as such, of a name there is, or overlapping another.
+    pub fn add_pool(&mut self, now: Timestamp, spec: PoolSpec) -> Result<PoolId, PoolError> {
+        self.advance(now);
+        let change = self.decide_add_pool(spec)?;
+        let id = match &change.what {
+            What::PoolAdded { pool, .. } => *pool,
+            _ => PoolId(u16::MAX),
+        };
+        self.carry_out(&[change]);
+        Ok(id)
+    }
+
+    /// Decides the addition of a pool and alters nothing.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn decide_add_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
+        self.check_pool(&spec)?;
+        let (pool, spec) = (self.free_pool_id()?, Box::new(spec));
+        Ok(Change::new(self.now, What::PoolAdded { pool, spec }))
+    }
+
+    fn pool_named(&self, name: &str) -> Result<PoolId, PoolError> {
+        let id = self.pool_names.get(name).copied();
+        id.ok_or_else(|| PoolError::Unknown(crate::cidr::shortened(name)))
+    }
+
+    /// Decides that a pool gives nothing more, or does so again. Who holds an address keeps it.
+    ///
+    /// # Errors
+    /// [`PoolError::Unknown`].
+    pub fn decide_drain_pool(&self, name: &str, on: bool) -> Result<Change<'static>, PoolError> {
+        let pool = self.pool_named(name)?;
+        Ok(Change::new(
+            self.now,
+            What::PoolDrained { pool, draining: on },
+        ))
+    }
+
+    /// Decides that a pool's prefix becomes a larger one that contains it.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn decide_grow_pool(&self, name: &str, cidr: Cidr) -> Result<Change<'static>, PoolError> {
+        let pool = self.pool_named(name)?;
+        self.check_growth(pool, cidr)?;
+        Ok(Change::new(self.now, What::PoolGrown { pool, cidr }))
+    }
+
+    /// Decides that a pool goes.
+    ///
+    /// # Errors
+    /// [`PoolError::InUse`] while addresses of it are held or reserved.
+    pub fn decide_remove_pool(&self, name: &str) -> Result<Change<'static>, PoolError> {
+        let pool = self.pool_named(name)?;
+        if let Some(p) = self.pool_at(pool.0)
+            && (p.held > 0 || p.reserved > 0)
+        {
+            let (held, reserved) = (p.held, p.reserved);
+            return Err(PoolError::InUse {
+                pool: p.name.to_string(),
+                held,
+                reserved,
+            });
+        }
+        Ok(Change::new(self.now, What::PoolRemoved { pool }))
+    }
+
+    /// [`Ipam::decide_drain_pool`], carried out.
+    ///
+    /// # Errors
+    /// [`PoolError::Unknown`].
+    pub fn drain_pool(&mut self, now: Timestamp, name: &str, on: bool) -> Result<(), PoolError> {
+        self.advance(now);
+        let change = self.decide_drain_pool(name, on)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// [`Ipam::decide_grow_pool`], carried out. Linear in the allocator's claims.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn grow_pool(&mut self, now: Timestamp, name: &str, cidr: Cidr) -> Result<(), PoolError> {
+        self.advance(now);
+        let change = self.decide_grow_pool(name, cidr)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// [`Ipam::decide_remove_pool`], carried out.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn remove_pool(&mut self, now: Timestamp, name: &str) -> Result<(), PoolError> {
+        self.advance(now);
+        let change = self.decide_remove_pool(name)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// Decides that addresses are reserved to a workload, whether it is running or not.
+    ///
+    /// # Errors
+    /// [`ReserveError`]: outside all pools, or held, kept or resting for others.
+    pub fn decide_reserve<'a>(
+        &self,
+        workload: &'a str,
+        ranges: &[AddressRange],
+    ) -> Result<Change<'a>, ReserveError> {
+        let mut parts = Vec::with_capacity(ranges.len());
+        for &range in ranges {
+            let mut ids = self.pool_names.values();
+            let id = ids.find(|id| {
+                self.pool_at(id.0)
+                    .is_some_and(|p| p.spec.cidr.contains(range.first()))
+            });
+            parts.push((*id.ok_or(ReserveError::NoPool(range))?, range));
+        }
+        if parts.is_empty() {
+            return Err(ReserveError::Nothing);
+        }
+        self.check_reserved(workload, &parts)?;
+        let what = What::Reserved {
+            workload: Cow::Borrowed(workload),
+            ranges: parts,
+        };
+        Ok(Change::new(self.now, what))
+    }
+
+    /// [`Ipam::decide_reserve`], carried out.
+    ///
+    /// # Errors
+    /// [`ReserveError`].
+    pub fn reserve(
+        &mut self,
+        now: Timestamp,
+        workload: &str,
+        ranges: &[AddressRange],
+    ) -> Result<(), ReserveError> {
+        self.advance(now);
+        let change = self.decide_reserve(workload, ranges)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
+    /// Ends a workload's reservation. Who holds one of the addresses keeps it until released.
+    ///
+    /// # Errors
+    /// When the workload has no reservation or is moving.
+    pub fn unreserve(&mut self, now: Timestamp, workload: &str) -> Result<(), ApplyError> {
+        let what = What::Unreserved {
+            workload: Cow::Borrowed(workload),
+        };
+        self.apply(&Change::new(now.max(self.now), what))
+    }
+
+    /// Sets a host's block limit, start and drain.
+    ///
+    /// # Errors
+    /// When the name does not fit.
+    pub fn set_host(
+        &mut self,
+        now: Timestamp,
+        host: &str,
+        settings: HostSettings,
+    ) -> Result<(), ApplyError> {
+        let what = What::HostSet {
+            host: Cow::Borrowed(host),
+            settings,
+        };
+        self.apply(&Change::new(now.max(self.now), what))
+    }
+}

@@ -1,0 +1,196 @@
+//! Blocks of a pool and the hosts they belong to.
+
+use super::cells::Paged;
+use crate::slots::SlotTree;
+use crate::time::Timestamp;
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// No host.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// How far a host's hold on a block has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum BlockState {
+    /// Set aside for the host, without an address in use yet: no route goes there.
+    Pending,
+    /// The host's; its route covers the whole block.
+    Confirmed,
+    /// Being given up: no new addresses, gone when empty.
+    Releasing,
+}
+
+/// One block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// The host, or [`NOBODY`].
+    pub(crate) host: u32,
+    /// Slots held, kept or resting.
+    pub(crate) used: u32,
+    /// Since when `used` is zero.
+    pub(crate) empty_since: Timestamp,
+    /// Counts changes of host: a take-over decided on an older one fails.
+    pub(crate) generation: u64,
+    pub(crate) state: BlockState,
+}
+
+impl Block {
+    const BLANK: Self = Self {
+        host: NOBODY,
+        used: 0,
+        empty_since: Timestamp::ZERO,
+        generation: 0,
+        state: BlockState::Pending,
+    };
+}
+
+/// One host's blocks in one pool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostBlocks {
+    /// All of them, releasing ones too.
+    pub(crate) all: BTreeSet<u32>,
+    /// Those that have a free slot and take new addresses.
+    pub(crate) open: BTreeSet<u32>,
+}
+
+/// Every block of a pool, by number of slots shifted.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    pub(crate) shift: u8,
+    table: Paged<Block, 64>,
+    pub(crate) hosts: BTreeMap<u32, HostBlocks>,
+    /// Blocks that exist and belong to nobody.
+    pub(crate) unclaimed: SlotTree,
+    /// Every host's open blocks.
+    pub(crate) open: BTreeSet<u32>,
+    /// Hosts' blocks without a used slot, longest empty first.
+    pub(crate) empty: BTreeSet<(Timestamp, u32)>,
+}
+
+impl Blocks {
+    pub(crate) fn new(shift: u8, blocks: u32) -> Self {
+        let unclaimed = SlotTree::from(0..blocks);
+        let (open, empty) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            shift,
+            table: Paged::new(Block::BLANK),
+            hosts: BTreeMap::new(),
+            unclaimed,
+            open,
+            empty,
+        }
+    }
+
+    /// Makes room for more blocks, all unclaimed.
+    pub(crate) fn grow(&mut self, blocks: u32) {
+        let before = self.unclaimed.len();
+        self.unclaimed.grow(blocks);
+        self.unclaimed.fill(before..blocks, true);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, block: u32) -> Block {
+        self.table.get(block)
+    }
+
+    /// Blocks of which anything was ever noted.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Block)> + '_ {
+        self.table.iter()
+    }
+
+    /// The slots of a block.
+    #[inline]
+    pub(crate) fn slots(&self, block: u32) -> core::ops::Range<u32> {
+        let start = block << self.shift;
+        start..start.saturating_add(1 << self.shift)
+    }
+
+    /// Gives a block to a host, or to nobody. `open` says whether it has a free slot.
+    pub(crate) fn set_host(&mut self, block: u32, host: u32, state: BlockState, open: bool) {
+        let entry = self.table.entry(block);
+        let before = core::mem::replace(&mut entry.host, host);
+        entry.state = state;
+        if before != host {
+            entry.generation = entry.generation.saturating_add(1);
+        }
+        if entry.used == 0 {
+            let key = (entry.empty_since, block);
+            match host {
+                NOBODY => self.empty.remove(&key),
+                _ => self.empty.insert(key),
+            };
+        }
+        if before != NOBODY
+            && before != host
+            && let Some(blocks) = self.hosts.get_mut(&before)
+        {
+            blocks.all.remove(&block);
+            blocks.open.remove(&block);
+            if blocks.all.is_empty() {
+                self.hosts.remove(&before);
+            }
+        }
+        if host == NOBODY {
+            self.unclaimed.release(block);
+            self.open.remove(&block);
+            return;
+        }
+        self.unclaimed.take(block);
+        let blocks = self.hosts.entry(host).or_default();
+        blocks.all.insert(block);
+        match open && state != BlockState::Releasing {
+            true => blocks.open.insert(block) | self.open.insert(block),
+            false => blocks.open.remove(&block) | self.open.remove(&block),
+        };
+    }
+
+    /// Counts a slot of a block that became used, or stopped being so at `at`.
+    #[inline]
+    pub(crate) fn count(&mut self, block: u32, used: bool, at: Timestamp) {
+        let entry = self.table.entry(block);
+        if used {
+            if entry.used == 0 && entry.host != NOBODY {
+                self.empty.remove(&(entry.empty_since, block));
+            }
+            entry.used += 1;
+            return;
+        }
+        entry.used = entry.used.saturating_sub(1);
+        if entry.used == 0 {
+            entry.empty_since = at;
+            if entry.host != NOBODY {
+                self.empty.insert((at, block));
+            }
+        }
+    }
+
+    /// Sets what a restored or grown pool's block had before.
+    pub(crate) fn set_age(&mut self, block: u32, generation: u64, empty_since: Timestamp) {
+        let entry = self.table.entry(block);
+        entry.generation = generation;
+        let before = core::mem::replace(&mut entry.empty_since, empty_since);
+        if entry.used == 0 && entry.host != NOBODY {
+            self.empty.remove(&(before, block));
+            self.empty.insert((empty_since, block));
+        }
+    }
+
+    /// Notes whether a block has a free slot.
+    pub(crate) fn set_open(&mut self, block: u32, open: bool) {
+        let entry = self.table.get(block);
+        if entry.host == NOBODY || entry.state == BlockState::Releasing {
+            return;
+        }
+        if let Some(blocks) = self.hosts.get_mut(&entry.host) {
+            match open {
+                true => blocks.open.insert(block) | self.open.insert(block),
+                false => blocks.open.remove(&block) | self.open.remove(&block),
+            };
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes() + self.unclaimed.heap_bytes()
+    }
+}

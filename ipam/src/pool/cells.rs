@@ -1,0 +1,110 @@
+//! What is known of each slot beyond "free": who holds it, whom it is kept for, where it rests.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// An array of `T` in chunks of `N` that exist once something is stored in them.
+#[derive(Clone, Debug)]
+pub(crate) struct Paged<T, const N: usize> {
+    pages: Vec<Option<Box<[T; N]>>>,
+    blank: T,
+}
+
+impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
+    pub(crate) fn new(blank: T) -> Self {
+        Self {
+            pages: Vec::new(),
+            blank,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> T {
+        let page = self.pages.get(index as usize / N).and_then(Option::as_ref);
+        page.and_then(|p| p.get(index as usize % N))
+            .copied()
+            .unwrap_or(self.blank)
+    }
+
+    /// The entry, its page made if need be. Callers check `index` against the pool's size.
+    #[inline]
+    pub(crate) fn entry(&mut self, index: u32) -> &mut T {
+        let (page, within) = (index as usize / N, index as usize % N);
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let blank = self.blank;
+        // Both indices are in range by the lines above.
+        let page = self.pages[page].get_or_insert_with(|| Box::new([blank; N]));
+        &mut page[within]
+    }
+
+    /// Every entry that is not blank.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, T)> + '_ {
+        let pages = self
+            .pages
+            .iter()
+            .enumerate()
+            .filter_map(|(i, p)| Some((i, p.as_ref()?)));
+        pages
+            .flat_map(|(i, page)| {
+                page.iter()
+                    .enumerate()
+                    .map(move |(k, &t)| ((i * N + k) as u32, t))
+            })
+            .filter(|(_, t)| *t != self.blank)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let full = self.pages.iter().filter(|p| p.is_some()).count();
+        self.pages.capacity() * size_of::<usize>() + full * N * size_of::<T>()
+    }
+}
+
+/// One slot's state, packed: a tag in the top three bits, an id below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell(u32);
+
+/// A cell, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing was ever noted: free, excluded or set aside, as bitmap and spec say.
+    Blank,
+    /// Held by this claim.
+    Held(u32),
+    /// Kept for this workload, held by nobody.
+    Kept(u32),
+    /// In quarantine, at this entry of the resting list.
+    Resting(u32),
+    /// Free, at this entry of the list in order of release.
+    Queued(u32),
+}
+
+const TAG: u32 = 29;
+
+impl Cell {
+    pub(crate) const BLANK: Self = Self(0);
+
+    pub(crate) fn pack(state: State) -> Self {
+        let (tag, id) = match state {
+            State::Blank => (0, 0),
+            State::Held(id) => (1, id),
+            State::Kept(id) => (2, id),
+            State::Resting(id) => (3, id),
+            State::Queued(id) => (4, id),
+        };
+        Self(tag << TAG | id & ((1 << TAG) - 1))
+    }
+
+    #[inline]
+    pub(crate) fn state(self) -> State {
+        let id = self.0 & ((1 << TAG) - 1);
+        match self.0 >> TAG {
+            1 => State::Held(id),
+            2 => State::Kept(id),
+            3 => State::Resting(id),
+            4 => State::Queued(id),
+            _ => State::Blank,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! One pool: its free slots, what is known of the others, and the transitions between them.
+
+pub(crate) mod blocks;
+pub(crate) mod cells;
+pub(crate) mod layout;
+pub(crate) mod pick;
+pub(crate) mod rest;
+pub(crate) mod spec;
+
+use crate::cidr::{Cidr, number};
+use crate::slots::SlotTree;
+use crate::time::Timestamp;
+use alloc::sync::Arc;
+use blocks::{Blocks, NOBODY};
+use cells::{Cell, Paged, State};
+use core::net::IpAddr;
+use layout::Layout;
+use rest::{List, RestLists};
+use spec::{Affinity, Order, PoolSpec};
+
+/// A pool's number, stable while the pool exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+pub struct PoolId(pub(crate) u16);
+
+impl core::fmt::Display for PoolId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "pool#{}", self.0)
+    }
+}
+
+/// How many addresses of a pool are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Usage {
+    /// Addresses that may be given out at all; saturates for large IPv6 pools.
+    pub capacity: u64,
+    /// Held by owners.
+    pub held: u32,
+    /// Kept for workloads, held by nobody.
+    pub reserved: u32,
+    /// Resting after release.
+    pub quarantined: u32,
+    /// Free for anyone.
+    pub free: u64,
+}
+
+/// A pool's whole state.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) spec: PoolSpec,
+    pub(crate) name: Arc<str>,
+    pub(crate) bridge: Option<Arc<str>>,
+    pub(crate) layout: Layout,
+    pub(crate) free: SlotTree,
+    pub(crate) cells: Paged<Cell, 128>,
+    pub(crate) rest: RestLists,
+    pub(crate) blocks: Blocks,
+    pub(crate) held: u32,
+    pub(crate) reserved: u32,
+    /// Offset at which round robin goes on, and below which an LRU pool has given out unused addresses.
+    pub(crate) cursor: u128,
+    /// In a sparse pool: every block below this number has slots and none of them free.
+    pub(crate) low: u128,
+    pub(crate) draining: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(spec: PoolSpec) -> Self {
+        let layout = Layout::new(spec.cidr, spec.block_size);
+        let shift = spec
+            .cidr
+            .family()
+            .bits()
+            .saturating_sub(spec.block_size)
+            .min(24);
+        let blocks = if spec.affinity == Affinity::Off {
+            0
+        } else {
+            layout.len() >> shift
+        };
+        let mut pool = Self {
+            name: Arc::from(spec.name.as_str()),
+            bridge: spec.bridge.as_deref().map(Arc::from),
+            free: SlotTree::new(layout.len()),
+            cells: Paged::new(Cell::BLANK),
+            rest: RestLists::default(),
+            blocks: Blocks::new(shift, blocks),
+            held: 0,
+            reserved: 0,
+            cursor: 0,
+            low: 0,
+            draining: false,
+            layout,
+            spec,
+        };
+        pool.free_new(0);
+        pool
+    }
+
+    /// Makes the slots from `from` on free, barred ones excepted.
+    fn free_new(&mut self, from: u32) {
+        let to = self.layout.len();
+        self.free.fill(from..to, true);
+        let Some(last) = to.checked_sub(1).filter(|&l| l >= from) else {
+            return;
+        };
+        // New slots are always consecutive addresses.
+        let (first, last) = (self.layout.number(from), self.layout.number(last));
+        for range in self.spec.barred() {
+            let (a, b) = range.numbers();
+            if a <= last && b >= first {
+                let start = from + (a.max(first) - first) as u32;
+                let end = from + (b.min(last) - first) as u32 + 1;
+                self.free.fill(start..end, false);
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, address: IpAddr) -> Option<u32> {
+        if !self.spec.cidr.contains(address) {
+            return None;
+        }
+        self.layout.slot(number(address))
+    }
+
+    #[inline]
+    pub(crate) fn address(&self, slot: u32) -> IpAddr {
+        self.spec.cidr.family().address(self.layout.number(slot))
+    }
+
+    /// The slot of an address of this pool, made if it does not exist yet. `None` outside the pool or when
+    /// a sparse pool has no slots left.
+    pub(crate) fn materialise(&mut self, address: IpAddr) -> Option<u32> {
+        if !self.spec.cidr.contains(address) {
+            return None;
+        }
+        if let Some(slot) = self.layout.slot(number(address)) {
+            return Some(slot);
+        }
+        let from = self.layout.materialise(number(address))?;
+        self.free.grow(self.layout.len());
+        self.free_new(from);
+        if self.spec.affinity != Affinity::Off {
+            self.blocks.grow(self.layout.len() >> self.blocks.shift);
+        }
+        self.layout.slot(number(address))
+    }
+
+    #[inline]
+    pub(crate) fn state(&self, slot: u32) -> State {
+        self.cells.get(slot).state()
+    }
+
+    /// Whether an address may be given out only when asked for.
+    pub(crate) fn is_set_aside(&self, address: IpAddr) -> bool {
+        self.spec.set_aside.iter().any(|r| r.contains(address))
+    }
+
+    pub(crate) fn block_of(&self, slot: u32) -> u32 {
+        slot >> self.blocks.shift
+    }
+
+    /// The prefix of a block.
+    pub(crate) fn block_cidr(&self, block: u32) -> Cidr {
+        let first = self.address(block << self.blocks.shift);
+        // The block size was checked against the family when the pool was made.
+        Cidr::containing(first, self.spec.block_size).unwrap_or(self.spec.cidr)
+    }
+
+    /// Takes a slot out of the state it is in; its cell is blank and its bit not set afterwards.
+    #[inline]
+    fn leave(&mut self, slot: u32) -> State {
+        let state = self.state(slot);
+        match state {
+            State::Blank => {}
+            State::Held(_) => self.held -= 1,
+            State::Kept(_) => self.reserved -= 1,
+            State::Resting(id) => {
+                self.rest.remove(List::Resting, id);
+            }
+            State::Queued(id) => {
+                self.rest.remove(List::Queued, id);
+            }
+        }
+        self.free.take(slot);
+        state
+    }
+
+    /// Bookkeeping of the block after a slot went from one state to another.
+    #[inline]
+    fn settle(&mut self, slot: u32, was_used: bool, is_used: bool, at: Timestamp) {
+        if self.spec.affinity == Affinity::Off {
+            return;
+        }
+        let block = self.block_of(slot);
+        if was_used != is_used {
+            self.blocks.count(block, is_used, at);
+        }
+        if self.blocks.get(block).host != NOBODY {
+            let range = self.blocks.slots(block);
+            let open = self.free.first_in(range).is_some();
+            self.blocks.set_open(block, open);
+        }
+    }
+
+    fn set(&mut self, slot: u32, state: State, at: Timestamp) {
+        let was = self.leave(slot);
+        *self.cells.entry(slot) = Cell::pack(state);
+        match state {
+            State::Held(_) => self.held += 1,
+            State::Kept(_) => self.reserved += 1,
+            _ => {}
+        }
+        self.settle(slot, is_used(was), is_used(state), at);
+        self.raise_low();
+    }
+
+    /// Gives a slot to a claim.
+    pub(crate) fn hold(&mut self, slot: u32, claim: u32, at: Timestamp) {
+        self.set(slot, State::Held(claim), at);
+    }
+
+    /// Keeps a slot for a workload.
+    pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
+        self.set(slot, State::Kept(workload), at);
+    }
+
+    /// Lets a slot rest from `released` on; without a quarantine it is free at once.
+    pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
+        let was = self.leave(slot);
+        if released.after(self.spec.quarantine) > now {
+            let id = self.rest.push(List::Resting, slot, released);
+            *self.cells.entry(slot) = Cell::pack(State::Resting(id));
+            self.settle(slot, is_used(was), true, now);
+        } else {
+            self.put_back(slot, released, None);
+            self.settle(slot, is_used(was), false, now);
+        }
+    }
+
+    /// Makes a slot that is in no state free, at the end of the queue where the pool has one.
+    fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
+        let address = self.address(slot);
+        if self.spec.excludes(address).is_some() || self.is_set_aside(address) {
+            *self.cells.entry(slot) = Cell::BLANK;
+            return;
+        }
+        let cell = if self.spec.order == Order::Lru {
+            let id = match order {
+                Some(order) => self.rest.push_ordered(List::Queued, slot, released, order),
+                None => self.rest.push(List::Queued, slot, released),
+            };
+            Cell::pack(State::Queued(id))
+        } else {
+            Cell::BLANK
+        };
+        *self.cells.entry(slot) = cell;
+        self.free.release(slot);
+        if let Layout::Sparse { base, shift, .. } = &self.layout {
+            self.low = self.low.min((number(address) - base) >> shift);
+        }
+    }
+
+    /// Moves `low` over blocks that are full; each is passed once until one of its slots is freed.
+    fn raise_low(&mut self) {
+        let Layout::Sparse { shift, blocks, .. } = &self.layout else {
+            return;
+        };
+        while let Some(&index) = blocks.get(&self.low) {
+            if self
+                .free
+                .first_in(index << shift..(index + 1) << shift)
+                .is_some()
+            {
+                break;
+            }
+            self.low += 1;
+        }
+    }
+
+    /// When the next resting address becomes free.
+    pub(crate) fn next_due(&self) -> Timestamp {
+        let front = self.rest.front(List::Resting);
+        front.map_or(Timestamp::MAX, |r| r.at.after(self.spec.quarantine))
+    }
+
+    /// Frees every address whose rest is over.
+    pub(crate) fn mature(&mut self, now: Timestamp) {
+        while let Some(&rest) = self.rest.front(List::Resting) {
+            let due = rest.at.after(self.spec.quarantine);
+            if due > now {
+                break;
+            }
+            self.leave(rest.slot);
+            self.put_back(rest.slot, rest.at, Some(rest.order));
+            self.settle(rest.slot, true, false, due);
+        }
+    }
+
+    /// Counts; constant time.
+    pub(crate) fn usage(&self) -> Usage {
+        let quarantined = self.rest.count(List::Resting);
+        let free = match &self.layout {
+            Layout::Dense { .. } => u64::from(self.free.free_count()),
+            Layout::Sparse { .. } => {
+                let total = self.spec.cidr.range().count();
+                let made = u128::from(self.layout.len());
+                let barred = self.unmade_barred();
+                let unmade = total.saturating_sub(made).saturating_sub(barred);
+                u64::try_from(unmade)
+                    .unwrap_or(u64::MAX)
+                    .saturating_add(self.free.free_count().into())
+            }
+        };
+        let used = u64::from(self.held) + u64::from(self.reserved) + u64::from(quarantined);
+        Usage {
+            capacity: free.saturating_add(used),
+            held: self.held,
+            reserved: self.reserved,
+            quarantined,
+            free,
+        }
+    }
+
+    /// Upper bound of the barred addresses without slots (ranges may overlap each other).
+    fn unmade_barred(&self) -> u128 {
+        let barred = self.spec.barred();
+        barred
+            .filter(|r| self.slot(r.first()).is_none())
+            .fold(0, |n, r| r.count().saturating_add(n))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.free.heap_bytes() + self.cells.heap_bytes() + self.blocks.heap_bytes()
+    }
+}
+
+pub(crate) fn is_used(state: State) -> bool {
+    matches!(state, State::Held(_) | State::Kept(_) | State::Resting(_))
+}

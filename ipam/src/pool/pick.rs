@@ -1,0 +1,400 @@
+//! Choosing an address: by the pool's order, in a host's own blocks first where blocks mean something.
+
+use super::Pool;
+use super::blocks::{BlockState, NOBODY};
+use super::cells::State;
+use super::layout::{Layout, MOST_SLOTS};
+use super::rest::List;
+use super::spec::{Affinity, Order};
+use crate::cidr::{host_mask, number};
+use crate::time::Timestamp;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// A chosen address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pick {
+    pub(crate) address: IpAddr,
+    /// It was to rest this much longer.
+    pub(crate) early: Option<Duration>,
+    /// The host takes the address's block, whose generation was this.
+    pub(crate) grab: Option<u64>,
+}
+
+/// Who asks, and with what luck.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    /// The host's index, [`NOBODY`] for a host that is not known yet.
+    pub(crate) host: u32,
+    /// Where the host's search for blocks starts: an address, or a hash to derive it from.
+    pub(crate) start: Start,
+    /// Most blocks, by the host's own settings.
+    pub(crate) block_limit: Option<u32>,
+    /// The host gives its blocks up: it takes no new ones.
+    pub(crate) draining: bool,
+}
+
+/// Where a host's search for blocks starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    /// Spread by the host's name.
+    Hash(u64),
+    /// At the block of this address.
+    At(IpAddr),
+}
+
+/// Why a pool gives nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dry {
+    /// No address is free.
+    Full,
+    /// There are free addresses, but in blocks this host may not use.
+    Blocks { limit: Option<u32> },
+}
+
+impl Pool {
+    /// The next address for an asker, by the pool's order.
+    pub(crate) fn pick(
+        &self,
+        asker: Option<Asker>,
+        draw: u64,
+        now: Timestamp,
+    ) -> Result<Pick, Dry> {
+        let by_block = asker.filter(|_| self.spec.affinity != Affinity::Off);
+        let free = match by_block {
+            Some(asker) => self.pick_in_blocks(asker, draw, now),
+            None => self.pick_anywhere(draw).map(plain).ok_or(Dry::Full),
+        };
+        free.or_else(|dry| self.pick_early(by_block, now).ok_or(dry))
+    }
+
+    /// The resting address that was released longest ago, where the pool allows it.
+    fn pick_early(&self, asker: Option<Asker>, now: Timestamp) -> Option<Pick> {
+        if !self.spec.early_reuse {
+            return None;
+        }
+        let strict = asker.filter(|_| self.spec.affinity == Affinity::Strict);
+        let mine = |slot| {
+            strict.is_none_or(|a| self.blocks.get(self.block_of(slot)).host == a.host)
+                && self.spec.excludes(self.address(slot)).is_none()
+        };
+        let (_, rest) = self
+            .rest
+            .iter(List::Resting)
+            .find(|(_, rest)| mine(rest.slot))?;
+        let early = Some(rest.at.after(self.spec.quarantine).since(now));
+        Some(Pick {
+            address: self.address(rest.slot),
+            early,
+            grab: None,
+        })
+    }
+
+    /// An address of the whole pool.
+    fn pick_anywhere(&self, draw: u64) -> Option<IpAddr> {
+        let from = match self.spec.order {
+            Order::Lowest => 0,
+            Order::RoundRobin => self.cursor,
+            Order::Random => {
+                (u128::from(draw) << 64 | u128::from(draw)) & host_mask(self.spec.cidr.host_bits())
+            }
+            Order::Lru => return self.pick_lru(),
+        };
+        let found = self.next_free(from).or_else(|| self.next_free(0))?;
+        Some(self.at(found))
+    }
+
+    /// Never used ones upwards from the cursor, then the one released longest ago.
+    fn pick_lru(&self) -> Option<IpAddr> {
+        let mut from = self.cursor;
+        while let Some(offset) = self.next_free(from) {
+            let slot = self.layout.slot(self.spec.cidr.base() + offset);
+            if slot.is_none_or(|s| self.state(s) == State::Blank) {
+                return Some(self.at(offset));
+            }
+            from = offset + 1;
+        }
+        match self.rest.front(List::Queued) {
+            Some(rest) => Some(self.address(rest.slot)),
+            None => self.next_free(0).map(|offset| self.at(offset)),
+        }
+    }
+
+    fn at(&self, offset: u128) -> IpAddr {
+        self.spec
+            .cidr
+            .family()
+            .address(self.spec.cidr.base() + offset)
+    }
+
+    /// The first free address at an offset from the pool's base or above, as an offset.
+    fn next_free(&self, from: u128) -> Option<u128> {
+        let (base, shift, blocks) = match &self.layout {
+            Layout::Dense { .. } => {
+                return self
+                    .free
+                    .next_from(u32::try_from(from).ok()?)
+                    .map(u128::from);
+            }
+            Layout::Sparse {
+                base,
+                shift,
+                blocks,
+                ..
+            } => (*base, *shift, blocks),
+        };
+        let mut offset = from.max(self.low << shift);
+        loop {
+            offset = self
+                .next_usable(base.checked_add(offset)?)?
+                .checked_sub(base)?;
+            let block = offset >> shift;
+            let Some(&index) = blocks.get(&block) else {
+                return self.can_materialise().then_some(offset);
+            };
+            let slots = index << shift..(index + 1) << shift;
+            let within = slots.start + (offset & host_mask(shift)) as u32;
+            if let Some(slot) = self.free.first_in(within..slots.end) {
+                return Some((block << shift) + u128::from(slot - slots.start));
+            }
+            offset = block.checked_add(1)?.checked_mul(1 << shift)?;
+        }
+    }
+
+    fn can_materialise(&self) -> bool {
+        self.layout.len() <= MOST_SLOTS - (1 << self.blocks.shift)
+    }
+
+    /// Whether another block of a sparse pool could be given slots.
+    pub(crate) fn has_room(&self) -> bool {
+        !matches!(self.layout, Layout::Sparse { .. }) || self.can_materialise()
+    }
+
+    /// The first address at `from` or above that is not barred, as a number.
+    fn next_usable(&self, mut from: u128) -> Option<u128> {
+        let last = self.spec.cidr.last_number();
+        while from <= last {
+            let over = self
+                .spec
+                .barred()
+                .find(|r| (r.numbers().0..=r.numbers().1).contains(&from));
+            match over {
+                None => return Some(from),
+                Some(range) => from = range.numbers().1.checked_add(1)?,
+            }
+        }
+        None
+    }
+
+    /// An address in the host's blocks, in a new block of its own, in one taken over, in another's.
+    fn pick_in_blocks(&self, asker: Asker, draw: u64, now: Timestamp) -> Result<Pick, Dry> {
+        let mine = self.blocks.hosts.get(&asker.host);
+        if !asker.draining {
+            let open = mine.into_iter().flat_map(|h| &h.open);
+            if let Some(address) = open.filter_map(|&b| self.pick_in_block(b, draw)).next() {
+                return Ok(plain(address));
+            }
+        }
+        let have = mine.map_or(0, |h| h.all.len());
+        let limit = [asker.block_limit, self.spec.block_limit]
+            .into_iter()
+            .flatten()
+            .min();
+        if !asker.draining && limit.is_none_or(|l| have < l as usize) {
+            let new = self.pick_new_block(asker, draw);
+            if let Some(pick) = new.or_else(|| self.pick_reclaimed(asker, draw, now)) {
+                return Ok(pick);
+            }
+        }
+        let borrowed = match self.spec.affinity {
+            Affinity::Borrow => self.pick_borrowed(asker, draw),
+            _ => None,
+        };
+        borrowed.map(plain).ok_or_else(|| match self.usage().free {
+            0 => Dry::Full,
+            _ => Dry::Blocks { limit },
+        })
+    }
+
+    /// An address of one block, by the pool's order.
+    fn pick_in_block(&self, block: u32, draw: u64) -> Option<IpAddr> {
+        let slots = self.blocks.slots(block);
+        let lowest = self.free.first_in(slots.clone())?;
+        let slot = match self.spec.order {
+            Order::Lowest => lowest,
+            Order::RoundRobin => {
+                let base = self.spec.cidr.base();
+                let cursor = self.layout.slot(base.saturating_add(self.cursor));
+                let from = cursor.filter(|c| slots.contains(c)).unwrap_or(slots.start);
+                self.free.first_in(from..slots.end).unwrap_or(lowest)
+            }
+            Order::Random => {
+                let from = slots.start + (draw % u64::from(slots.end - slots.start)) as u32;
+                self.free.first_in(from..slots.end).unwrap_or(lowest)
+            }
+            Order::Lru => self.least_recent(slots, lowest),
+        };
+        Some(self.address(slot))
+    }
+
+    /// Of a range's free slots the first that was never used, else the one released longest ago.
+    fn least_recent(&self, slots: core::ops::Range<u32>, lowest: u32) -> u32 {
+        let mut best = (lowest, (Timestamp::MAX, u64::MAX));
+        let mut slot = lowest;
+        loop {
+            let State::Queued(id) = self.state(slot) else {
+                return slot;
+            };
+            let age = self.rest.get(id).map_or(best.1, |r| (r.at, r.order));
+            if age < best.1 {
+                best = (slot, age);
+            }
+            match self.free.first_in(slot + 1..slots.end) {
+                Some(next) => slot = next,
+                None => return best.0,
+            }
+        }
+    }
+
+    /// The number of the block at which a host starts to search.
+    fn start_block(&self, start: Start) -> u128 {
+        let shift = self.blocks.shift;
+        let count_bits = self.spec.cidr.host_bits().saturating_sub(shift);
+        match start {
+            Start::At(address) if self.spec.cidr.contains(address) => {
+                (number(address) - self.spec.cidr.base()) >> shift
+            }
+            Start::Hash(hash) => {
+                (u128::from(hash) << 64 | u128::from(hash)) >> 3 & host_mask(count_bits)
+            }
+            Start::At(_) => 0,
+        }
+    }
+
+    /// An address in a block that belongs to nobody: from the host's start on, then from the pool's.
+    fn pick_new_block(&self, asker: Asker, draw: u64) -> Option<Pick> {
+        let start = self.start_block(asker.start);
+        if let Layout::Sparse { shift, .. } = &self.layout {
+            let offset = self
+                .new_sparse_block(start)
+                .or_else(|| self.new_sparse_block(0))?;
+            let address = match self.layout.slot(self.spec.cidr.base() + offset) {
+                Some(slot) => self.pick_in_block(slot >> shift, draw)?,
+                None => self.at(offset),
+            };
+            let generation = self
+                .slot(address)
+                .map_or(0, |s| self.blocks.get(s >> shift).generation);
+            return Some(Pick {
+                address,
+                early: None,
+                grab: Some(generation),
+            });
+        }
+        let start = u32::try_from(start).unwrap_or(0);
+        let upwards = |from, to| {
+            let mut from = from;
+            core::iter::from_fn(move || {
+                let block = self.blocks.unclaimed.first_in(from..to)?;
+                from = block + 1;
+                Some(block)
+            })
+        };
+        let mut candidates = upwards(start, u32::MAX).chain(upwards(0, start));
+        candidates.find_map(|block| {
+            let address = self.pick_in_block(block, draw)?;
+            let grab = Some(self.blocks.get(block).generation);
+            Some(Pick {
+                address,
+                early: None,
+                grab,
+            })
+        })
+    }
+
+    /// The offset of a usable address in a sparse pool's block that belongs to nobody.
+    fn new_sparse_block(&self, start: u128) -> Option<u128> {
+        let shift = self.blocks.shift;
+        let mut from = start << shift;
+        loop {
+            let offset = self.next_free(from)?;
+            let slot = self.layout.slot(self.spec.cidr.base() + offset);
+            if slot.is_none_or(|s| self.blocks.get(s >> shift).host == NOBODY) {
+                return Some(offset);
+            }
+            from = ((offset >> shift) + 1).checked_mul(1 << shift)?;
+        }
+    }
+
+    /// An address in another host's block that has been empty for long enough.
+    fn pick_reclaimed(&self, asker: Asker, draw: u64, now: Timestamp) -> Option<Pick> {
+        let due = |&&(since, _): &&(Timestamp, u32)| since.after(self.spec.reclaim_after) <= now;
+        self.blocks
+            .empty
+            .iter()
+            .take_while(due)
+            .find_map(|&(_, index)| {
+                let block = self.blocks.get(index);
+                if block.host == asker.host || block.used != 0 {
+                    return None;
+                }
+                let address = self.pick_in_block(index, draw)?;
+                Some(Pick {
+                    address,
+                    early: None,
+                    grab: Some(block.generation),
+                })
+            })
+    }
+
+    /// A free address of another host's block, searched from the host's start on.
+    fn pick_borrowed(&self, asker: Asker, draw: u64) -> Option<IpAddr> {
+        let first = self.spec.cidr.base() + (self.start_block(asker.start) << self.blocks.shift);
+        let start = self
+            .layout
+            .slot(first)
+            .map_or(0, |slot| self.block_of(slot));
+        let mut open = self
+            .blocks
+            .open
+            .range(start..)
+            .chain(self.blocks.open.range(..start));
+        open.find_map(|&block| self.pick_in_block(block, draw))
+    }
+
+    /// Whether a host takes the block of an address it was given without searching: one that nobody has,
+    /// within its limit. The block's generation.
+    pub(crate) fn grab_of(&self, address: IpAddr, asker: Asker) -> Option<u64> {
+        if self.spec.affinity == Affinity::Off || asker.draining {
+            return None;
+        }
+        let have = self
+            .blocks
+            .hosts
+            .get(&asker.host)
+            .map_or(0, |h| h.all.len());
+        let mut limits = [asker.block_limit, self.spec.block_limit]
+            .into_iter()
+            .flatten();
+        if limits.any(|l| have >= l as usize) {
+            return None;
+        }
+        let block = self
+            .slot(address)
+            .map(|s| self.blocks.get(self.block_of(s)));
+        match block {
+            None => Some(0),
+            Some(b) if b.host == NOBODY => Some(b.generation),
+            Some(b) if b.host == asker.host && b.state == BlockState::Pending => Some(b.generation),
+            Some(_) => None,
+        }
+    }
+}
+
+fn plain(address: IpAddr) -> Pick {
+    Pick {
+        address,
+        early: None,
+        grab: None,
+    }
+}

@@ -1,0 +1,409 @@
+//! What a pool is asked to be, and what makes such a wish impossible.
+
+use crate::cidr::{AddressRange, Cidr, Family};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// Which free address comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Order {
+    /// The lowest free address.
+    Lowest,
+    /// The next free one after the last that was given out, then from the start again.
+    RoundRobin,
+    /// Never used ones upwards, then the one that was released longest ago.
+    #[default]
+    Lru,
+    /// The next free one after a place drawn from the seed.
+    Random,
+}
+
+impl Order {
+    /// The name on command lines: `lowest`, `round-robin`, `lru`, `random`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lowest => "lowest",
+            Self::RoundRobin => "round-robin",
+            Self::Lru => "lru",
+            Self::Random => "random",
+        }
+    }
+
+    /// The order of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Lowest, Self::RoundRobin, Self::Lru, Self::Random];
+        all.into_iter().find(|o| o.name() == name)
+    }
+}
+
+/// What blocks mean to hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Affinity {
+    /// Nothing: every host draws from the whole pool.
+    Off,
+    /// A host fills blocks of its own first and takes from other hosts' blocks when there are none left.
+    #[default]
+    Borrow,
+    /// A host never takes from another host's block.
+    Strict,
+}
+
+/// A pool as it is asked for. [`crate::Ipam::add_pool`] checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PoolSpec {
+    /// Its name, unique, at most 253 bytes.
+    pub name: String,
+    /// Its addresses; IPv4 from /8 on, IPv6 of any length.
+    pub cidr: Cidr,
+    /// The gateway; inside the prefix it is never given out.
+    pub gateway: Option<IpAddr>,
+    /// Ranges that are never given out, asked for or not.
+    pub excluded: Vec<AddressRange>,
+    /// Ranges that are given out only when asked for by address.
+    pub set_aside: Vec<AddressRange>,
+    /// Give out the network's and the broadcast address too (routed pools without a segment).
+    pub use_edges: bool,
+    /// VLAN id, 1 to 4094.
+    pub vlan: Option<u16>,
+    /// Bridge that attachments join.
+    pub bridge: Option<String>,
+    /// Labels such as environment and zone, by which claims choose pools.
+    pub labels: BTreeMap<String, String>,
+    /// Prefix length of a block.
+    pub block_size: u8,
+    /// Which free address comes next.
+    pub order: Order,
+    /// How long a released address rests.
+    pub quarantine: Duration,
+    /// When nothing is free, take the longest-resting address before its time.
+    pub early_reuse: bool,
+    /// What blocks mean to hosts.
+    pub affinity: Affinity,
+    /// Most blocks of this pool a host may have; it may still borrow.
+    pub block_limit: Option<u32>,
+    /// How old an empty block's emptiness must be before another host may take the block over.
+    pub reclaim_after: Duration,
+    /// How long a claim lasts unless renewed; without it, until released.
+    pub lease: Option<Duration>,
+}
+
+impl PoolSpec {
+    /// A pool of all usable addresses of `cidr`: blocks of 64 addresses (/26, /122), least recently used
+    /// first, 60 s of quarantine, no leases.
+    #[must_use]
+    pub fn new(name: impl Into<String>, cidr: Cidr) -> Self {
+        let block = match cidr.family() {
+            Family::V4 => 26,
+            Family::V6 => 122,
+        };
+        Self {
+            name: name.into(),
+            cidr,
+            gateway: None,
+            excluded: Vec::new(),
+            set_aside: Vec::new(),
+            use_edges: false,
+            vlan: None,
+            bridge: None,
+            labels: BTreeMap::new(),
+            block_size: cidr.prefix().max(block),
+            order: Order::Lru,
+            quarantine: Duration::from_secs(60),
+            early_reuse: false,
+            affinity: Affinity::Borrow,
+            block_limit: None,
+            reclaim_after: Duration::from_secs(60),
+            lease: None,
+        }
+    }
+
+    /// With a gateway.
+    #[must_use]
+    pub fn gateway(mut self, gateway: IpAddr) -> Self {
+        self.gateway = Some(gateway);
+        self
+    }
+
+    /// With one more range that is never given out.
+    #[must_use]
+    pub fn exclude(mut self, range: impl Into<AddressRange>) -> Self {
+        self.excluded.push(range.into());
+        self
+    }
+
+    /// With a quarantine.
+    #[must_use]
+    pub fn quarantine(mut self, rest: Duration) -> Self {
+        self.quarantine = rest;
+        self
+    }
+
+    /// With early reuse under pressure.
+    #[must_use]
+    pub fn early_reuse(mut self) -> Self {
+        self.early_reuse = true;
+        self
+    }
+
+    /// With an order.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// With a meaning of blocks.
+    #[must_use]
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = affinity;
+        self
+    }
+
+    /// With blocks of this prefix length.
+    #[must_use]
+    pub fn block_size(mut self, prefix: u8) -> Self {
+        self.block_size = prefix;
+        self
+    }
+
+    /// With a VLAN id.
+    #[must_use]
+    pub fn vlan(mut self, vlan: u16) -> Self {
+        self.vlan = Some(vlan);
+        self
+    }
+
+    /// With a bridge.
+    #[must_use]
+    pub fn bridge(mut self, bridge: impl Into<String>) -> Self {
+        self.bridge = Some(bridge.into());
+        self
+    }
+
+    /// With one more label.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// With leases.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// Whether the pool never gives out an address, and why not.
+    pub(crate) fn excludes(&self, address: IpAddr) -> Option<&'static str> {
+        let cidr = self.cidr;
+        if self.gateway == Some(address) {
+            return Some("the gateway's");
+        }
+        if !self.use_edges && cidr.contains(address) && !cidr.usable().contains(address) {
+            return Some("the network's or broadcast");
+        }
+        self.excluded
+            .iter()
+            .any(|r| r.contains(address))
+            .then_some("in an excluded range")
+    }
+
+    /// Every range inside the prefix that is not for free use: excluded or set aside.
+    pub(crate) fn barred(&self) -> impl Iterator<Item = AddressRange> + '_ {
+        let whole = self.cidr.range();
+        let edges = [self.cidr.first(), self.cidr.last()].into_iter();
+        let edges = edges.filter(|&e| !self.use_edges && !self.cidr.usable().contains(e));
+        let single = edges.chain(self.gateway).map(AddressRange::from);
+        let listed = self.excluded.iter().chain(&self.set_aside).copied();
+        single
+            .chain(listed)
+            .filter_map(move |r| r.intersection(whole))
+    }
+
+    /// Refuses what cannot be: see [`PoolError`].
+    pub(crate) fn check(&self) -> Result<(), PoolError> {
+        let cidr = self.cidr;
+        name_fits(&self.name).map_err(PoolError::Name)?;
+        if cidr.family() == Family::V4 && cidr.prefix() < 8 {
+            return Err(PoolError::TooLarge {
+                given: cidr,
+                limit: 8,
+            });
+        }
+        // Dense pools hold blocks of any size; sparse ones materialise whole blocks, so these are bounded.
+        let (least, most) = match super::layout::is_sparse(cidr) {
+            true => (cidr.prefix().max(112), 122),
+            false => (cidr.prefix(), cidr.family().bits()),
+        };
+        if !(least..=most).contains(&self.block_size) {
+            let given = self.block_size;
+            return Err(PoolError::BlockSize { given, least, most });
+        }
+        if self.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
+            return Err(PoolError::Vlan(self.vlan.unwrap_or_default()));
+        }
+        let outside = |&&r: &&AddressRange| !r.overlaps(cidr.range());
+        if let Some(&range) = self.excluded.iter().chain(&self.set_aside).find(outside) {
+            return Err(PoolError::Outside { range, cidr });
+        }
+        if self.gateway.is_some_and(|g| Family::of(g) != cidr.family()) {
+            return Err(PoolError::Gateway {
+                family: cidr.family(),
+            });
+        }
+        if self.excluded.len().max(self.set_aside.len()) > MOST_RANGES || self.labels.len() > 64 {
+            return Err(PoolError::TooMany { limit: MOST_RANGES });
+        }
+        for text in self
+            .labels
+            .iter()
+            .flat_map(|(k, v)| [k, v])
+            .chain(&self.bridge)
+        {
+            if text.len() > crate::names::LONGEST {
+                return Err(PoolError::Name(NameError::Long { given: text.len() }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Most excluded ranges of one pool: each allocation by address looks through them.
+const MOST_RANGES: usize = 4096;
+
+/// Why a name is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// An empty name.
+    #[error("a name must not be empty")]
+    Empty,
+    /// Longer than a DNS name.
+    #[error("a name of {given} bytes is longer than 253")]
+    Long {
+        /// Its length in bytes.
+        given: usize,
+    },
+    /// Control characters would tear logs and listings.
+    #[error("a name must not hold control characters")]
+    Control,
+}
+
+/// Whether a name can be stored and printed.
+pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
+    match name.len() {
+        0 => Err(NameError::Empty),
+        given if given > crate::names::LONGEST => Err(NameError::Long { given }),
+        _ if name.bytes().any(|b| b < b' ' || b == 0x7f) => Err(NameError::Control),
+        _ => Ok(()),
+    }
+}
+
+/// Why a pool cannot be added, changed or removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The name does not fit.
+    #[error("pool name, label or bridge: {0}")]
+    Name(NameError),
+    /// Larger than the bitmap is made for.
+    #[error("{given} is too large: an IPv4 pool is a /{limit} at the most")]
+    TooLarge {
+        /// The prefix given.
+        given: Cidr,
+        /// The shortest prefix length.
+        limit: u8,
+    },
+    /// A block must lie within the pool and be of a size that is materialised at once.
+    #[error("block size /{given} is not between /{least} and /{most}")]
+    BlockSize {
+        /// The prefix length given.
+        given: u8,
+        /// The shortest possible here.
+        least: u8,
+        /// The longest possible here.
+        most: u8,
+    },
+    /// VLAN ids 0 and 4095 are reserved by IEEE 802.1Q.
+    #[error("VLAN {0} is not between 1 and 4094")]
+    Vlan(u16),
+    /// A range without effect is more likely a mistake.
+    #[error("the range {range} lies outside {cidr}")]
+    Outside {
+        /// The range given.
+        range: AddressRange,
+        /// The pool's prefix.
+        cidr: Cidr,
+    },
+    /// The gateway is of another family.
+    #[error("the gateway must be an {family} address")]
+    Gateway {
+        /// The pool's family.
+        family: Family,
+    },
+    /// Too many excluded ranges (or over 64 labels).
+    #[error("more than {limit} ranges, or more than 64 labels")]
+    TooMany {
+        /// The most ranges.
+        limit: usize,
+    },
+    /// There is a pool of that name.
+    #[error("there is a pool `{0}` already")]
+    Exists(String),
+    /// Its addresses belong to another pool.
+    #[error("{given} overlaps {with} of pool `{pool}`")]
+    Overlap {
+        /// The prefix given.
+        given: Cidr,
+        /// The other pool's prefix.
+        with: Cidr,
+        /// The other pool.
+        pool: String,
+    },
+    /// There is no such pool.
+    #[error("there is no pool `{0}`")]
+    Unknown(String),
+    /// All pool numbers are in use.
+    #[error("there are {limit} pools already")]
+    TooManyPools {
+        /// The most pools.
+        limit: usize,
+    },
+    /// Addresses are held or reserved.
+    #[error(
+        "pool `{pool}` still has {held} held and {reserved} reserved addresses; drain it first"
+    )]
+    InUse {
+        /// The pool.
+        pool: String,
+        /// Addresses held by owners.
+        held: u32,
+        /// Addresses reserved to workloads and not held.
+        reserved: u32,
+    },
+    /// An address in use would become the network's or broadcast.
+    #[error("{address} is in use and would be the network's or broadcast address of {cidr}")]
+    EdgeInUse {
+        /// The address.
+        address: IpAddr,
+        /// The prefix given.
+        cidr: Cidr,
+    },
+    /// A pool may only grow to a prefix that contains its own.
+    #[error("{given} does not contain {cidr}")]
+    NotGrowing {
+        /// The prefix given.
+        given: Cidr,
+        /// The pool's prefix.
+        cidr: Cidr,
+    },
+}

@@ -1,0 +1,294 @@
+//! Looking: who holds what, how full pools are, why a claim would be refused.
+
+use crate::cidr::Family;
+use crate::claim::{Kept, Lease, Request};
+use crate::decide::{ClaimError, Decision};
+use crate::pool::cells::State;
+use crate::pool::spec::PoolSpec;
+use crate::pool::{Pool, PoolId, Usage};
+use crate::state::{Claim, Ipam, end};
+use crate::time::Timestamp;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::net::IpAddr;
+
+/// One owner's claim, looked at in place.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimRef<'a> {
+    ipam: &'a Ipam,
+    id: u32,
+    claim: &'a Claim,
+}
+
+impl<'a> ClaimRef<'a> {
+    /// The owner.
+    #[must_use]
+    pub fn owner(self) -> &'a str {
+        self.ipam.names.get(self.claim.owner)
+    }
+
+    /// The workload behind it.
+    #[must_use]
+    pub fn workload(self) -> Option<&'a str> {
+        self.ipam.workload_name(self.claim.workload)
+    }
+
+    /// The host that uses the addresses.
+    #[must_use]
+    pub fn host(self) -> Option<&'a str> {
+        self.ipam.host_name(self.claim.host)
+    }
+
+    /// Its fencing token.
+    #[must_use]
+    pub fn sequence(self) -> u64 {
+        self.claim.sequence
+    }
+
+    /// How long the addresses stay with the workload.
+    #[must_use]
+    pub fn kept(self) -> Kept {
+        self.ipam.kept_of(self.claim)
+    }
+
+    /// The end of its lease; `None`: until released.
+    #[must_use]
+    pub fn until(self) -> Option<Timestamp> {
+        end(self.claim.until)
+    }
+
+    /// When it was made or last renewed.
+    #[must_use]
+    pub fn touched(self) -> Timestamp {
+        self.claim.touched
+    }
+
+    /// Its addresses, IPv4 first, without allocating.
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> + 'a {
+        let spots = self.claim.spots;
+        let ipam = self.ipam;
+        [Family::V4, Family::V6]
+            .into_iter()
+            .filter_map(move |family| {
+                let spot = spots.get(family)?;
+                Some(ipam.pool_at(spot.pool)?.address(spot.slot))
+            })
+    }
+
+    /// Its addresses with what is needed to use them.
+    #[must_use]
+    pub fn leases(self) -> Vec<Lease> {
+        self.ipam
+            .places_of(self.id)
+            .filter_map(|p| self.ipam.lease(p))
+            .collect()
+    }
+}
+
+/// One pool, looked at in place.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolRef<'a> {
+    id: PoolId,
+    pool: &'a Pool,
+}
+
+impl<'a> PoolRef<'a> {
+    /// Its number.
+    #[must_use]
+    pub fn id(self) -> PoolId {
+        self.id
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn spec(self) -> &'a PoolSpec {
+        &self.pool.spec
+    }
+
+    /// Whether it gives nothing more.
+    #[must_use]
+    pub fn draining(self) -> bool {
+        self.pool.draining
+    }
+
+    /// How many addresses are in which state, as of the allocator's last operation. Constant time.
+    #[must_use]
+    pub fn usage(self) -> Usage {
+        self.pool.usage()
+    }
+}
+
+/// What is known of an address.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// An owner holds it.
+    Held(ClaimRef<'a>),
+    /// It is kept for this workload, held by nobody.
+    Kept(&'a str),
+    /// It rests until then.
+    Resting(Timestamp),
+    /// Anyone may have it.
+    Free,
+    /// It is never given out, being this.
+    Excluded(&'static str),
+    /// It is given out only when asked for.
+    SetAside,
+}
+
+impl Ipam {
+    /// Every pool, by name.
+    pub fn pools(&self) -> impl Iterator<Item = PoolRef<'_>> {
+        self.pool_names.values().filter_map(|&id| {
+            Some(PoolRef {
+                id,
+                pool: self.pool_at(id.0)?,
+            })
+        })
+    }
+
+    /// The pool of a name.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<PoolRef<'_>> {
+        let id = *self.pool_names.get(name)?;
+        Some(PoolRef {
+            id,
+            pool: self.pool_at(id.0)?,
+        })
+    }
+
+    /// Every claim, in the order of their records (not of time).
+    pub fn claims(&self) -> impl Iterator<Item = ClaimRef<'_>> {
+        self.claims.iter().map(|(id, claim)| ClaimRef {
+            ipam: self,
+            id,
+            claim,
+        })
+    }
+
+    /// How many claims there are.
+    #[must_use]
+    pub fn claim_count(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// An owner's claim.
+    #[must_use]
+    pub fn claim_of(&self, owner: &str) -> Option<ClaimRef<'_>> {
+        let id = self.owner(owner)?;
+        Some(ClaimRef {
+            ipam: self,
+            id,
+            claim: self.claims.get(id)?,
+        })
+    }
+
+    /// A workload's claims, the latest first.
+    pub fn claims_of_workload(&self, workload: &str) -> impl Iterator<Item = ClaimRef<'_>> {
+        let ids = self
+            .workload(workload)
+            .into_iter()
+            .flat_map(|w| self.claims_of(w));
+        ids.filter_map(|id| {
+            Some(ClaimRef {
+                ipam: self,
+                id,
+                claim: self.claims.get(id)?,
+            })
+        })
+    }
+
+    /// The addresses a workload has reserved, or keeps for a time, whether held now or not.
+    pub fn kept_for(&self, workload: &str) -> impl Iterator<Item = IpAddr> + '_ {
+        let spots = self
+            .workload(workload)
+            .into_iter()
+            .flat_map(|w| self.kept_spots(w));
+        spots.filter_map(|spot| Some(self.pool_at(spot.pool)?.address(spot.slot)))
+    }
+
+    /// What is known of an address; `None` outside all pools. A few look-ups.
+    #[must_use]
+    pub fn holder(&self, address: IpAddr) -> Option<Holder<'_>> {
+        let pool = self
+            .pools
+            .iter()
+            .flatten()
+            .find(|p| p.spec.cidr.contains(address))?;
+        if let Some(what) = pool.spec.excludes(address) {
+            return Some(Holder::Excluded(what));
+        }
+        let state = pool
+            .slot(address)
+            .map_or(State::Blank, |slot| pool.state(slot));
+        Some(match state {
+            State::Held(id) => Holder::Held(ClaimRef {
+                ipam: self,
+                id,
+                claim: self.claims.get(id)?,
+            }),
+            State::Kept(id) => Holder::Kept(self.workload_name(id)?),
+            State::Resting(id) => {
+                Holder::Resting(pool.rest.get(id)?.at.after(pool.spec.quarantine))
+            }
+            State::Blank | State::Queued(_) if pool.is_set_aside(address) => Holder::SetAside,
+            State::Blank | State::Queued(_) => Holder::Free,
+        })
+    }
+
+    /// What a request would be given now, or why it would be refused, in words: which pools were considered
+    /// and what each lacks. The decision is the one [`Ipam::claim`] would carry out.
+    #[must_use]
+    pub fn explain(&self, request: &Request<'_>) -> String {
+        match self.decide_claim(request) {
+            Ok(decision) => explain_grant(&decision),
+            Err(ClaimError::Exhausted {
+                family, considered, ..
+            }) => {
+                let mut out = alloc::format!("no {family} address; pools considered:\n");
+                for one in &considered {
+                    let _ = writeln!(out, "  {one}");
+                }
+                if considered.is_empty() {
+                    out.push_str("  none: there are no pools\n");
+                }
+                out
+            }
+            Err(error) => error.to_string() + "\n",
+        }
+    }
+
+    /// Bytes on the heap without names: what the figures of memory per claim count.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let records =
+            self.claims.heap_bytes() + self.workloads.heap_bytes() + self.hosts.heap_bytes();
+        // A hash table's bucket is the id and one control byte; it is filled to 7/8 at the most.
+        let index = |len: usize| len.max(4).saturating_mul(8).div_ceil(7).next_power_of_two() * 5;
+        let indices =
+            index(self.by_owner.capacity() * 7 / 8) + index(self.by_workload.capacity() * 7 / 8);
+        let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
+        records + indices + pools
+    }
+
+    /// Bytes that hold names.
+    #[must_use]
+    pub fn name_bytes(&self) -> usize {
+        self.names.heap_bytes()
+    }
+}
+
+fn explain_grant(decision: &Decision<'_>) -> String {
+    let mut out = String::new();
+    for lease in &decision.grant.leases {
+        let _ = writeln!(
+            out,
+            "{} of `{}`: {:?}",
+            lease.address, lease.pool, lease.origin
+        );
+    }
+    for change in &decision.changes {
+        let _ = writeln!(out, "  {}", change.what);
+    }
+    out
+}

@@ -1,0 +1,583 @@
+//! A naive model: plain maps of who holds what, against which every answer is held.
+
+use super::op::{Keep, Op};
+use crate::{
+    Affinity, Change, Cidr, Families, Grant, HostSettings, Ipam, MoveError, Order, Origin,
+    PoolSpec, RenewError, Request, Retention, Timestamp,
+};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// A holder as the model knows it.
+#[derive(Clone, Debug)]
+struct Holding {
+    sequence: u64,
+    addresses: Vec<IpAddr>,
+    workload: Option<String>,
+    host: Option<String>,
+    keep: Keep,
+    until: Option<Timestamp>,
+}
+
+/// The allocator beside the model, and every change since the start.
+#[derive(Debug)]
+pub struct Model {
+    ipam: Ipam,
+    seed: u64,
+    now: Timestamp,
+    log: Vec<Change<'static>>,
+    holdings: BTreeMap<String, Holding>,
+    /// Last releases of addresses, with the quarantine of their pool.
+    released: BTreeMap<IpAddr, (Timestamp, Duration, Option<String>)>,
+    /// Addresses that no other workload may be given.
+    fixed: BTreeMap<IpAddr, String>,
+    last_sequence: u64,
+}
+
+impl Model {
+    /// An empty allocator beside an empty model.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            ipam: Ipam::new(seed),
+            seed,
+            now: Timestamp::from_secs(1000),
+            log: Vec::new(),
+            holdings: BTreeMap::new(),
+            released: BTreeMap::new(),
+            fixed: BTreeMap::new(),
+            last_sequence: 0,
+        }
+    }
+
+    /// The allocator.
+    #[must_use]
+    pub fn ipam(&self) -> &Ipam {
+        &self.ipam
+    }
+
+    /// Everything that was changed so far.
+    #[must_use]
+    pub fn log(&self) -> &[Change<'static>] {
+        &self.log
+    }
+
+    /// One operation on both, then every check.
+    pub fn step(&mut self, op: &Op) {
+        self.ipam.advance(self.now);
+        match op {
+            Op::Wait { seconds } => {
+                self.now = self.now.after(Duration::from_secs(u64::from(*seconds)));
+                self.ipam.advance(self.now);
+            }
+            Op::AddPool { pool, variant } => self.add_pool(*pool, *variant),
+            Op::Drain { pool, on } => {
+                let change = self.ipam.decide_drain_pool(&pool_name(*pool), *on);
+                self.carry_out(change.into_iter().collect());
+            }
+            Op::Grow { pool } => self.grow(*pool),
+            Op::RemovePool { pool } => {
+                let change = self.ipam.decide_remove_pool(&pool_name(*pool));
+                self.carry_out(change.into_iter().collect());
+            }
+            Op::Claim { .. } => self.claim(op),
+            Op::Release { owner, late } => self.release(&format!("c{owner}"), *late),
+            Op::Renew { owner, lease } => self.renew(&format!("c{owner}"), *lease),
+            Op::Expire => {
+                let changes = self.ipam.decide_expire();
+                self.carry_out(changes);
+            }
+            Op::BeginMove { workload, from, to } => {
+                let names = (format!("w{workload}"), format!("h{from}"), format!("h{to}"));
+                let change = self.ipam.decide_begin_move(&names.0, &names.1, &names.2);
+                let change = change.map(owned);
+                self.carry_out(change.into_iter().collect());
+            }
+            Op::FinishMove { workload, owner } => self.finish_move(*workload, *owner),
+            Op::AbortMove { workload } => {
+                let workload = format!("w{workload}");
+                let change = self.ipam.decide_abort_move(&workload).map(owned);
+                self.carry_out(change.into_iter().collect());
+            }
+            Op::Reserve {
+                workload,
+                pool,
+                offset,
+                count,
+            } => {
+                self.reserve(*workload, *pool, *offset, *count);
+            }
+            Op::Unreserve { workload } => self.unreserve(*workload),
+            Op::SetHost {
+                host,
+                limit,
+                draining,
+            } => {
+                let limit = limit.checked_sub(1).map(u32::from);
+                let settings = HostSettings {
+                    block_limit: limit,
+                    draining: *draining,
+                    starts: Vec::new(),
+                };
+                let host = format!("h{host}").into();
+                let what = crate::What::HostSet { host, settings };
+                self.carry_out(vec![Change { at: self.now, what }]);
+            }
+            Op::Reconcile { .. } | Op::TidyBlocks { .. } | Op::Restore => {}
+        }
+        self.check(op);
+    }
+
+    /// Replays every change on a fresh allocator and compares.
+    pub fn finish(&self) {
+        let mut again = Ipam::new(self.seed);
+        for change in &self.log {
+            let applied = again.apply(change);
+            assert_eq!(applied, Ok(()), "replaying {change}");
+        }
+        again.advance(self.now);
+        let log: Vec<String> = self.log.iter().map(ToString::to_string).collect();
+        let (replayed, lived) = (listing(&again), listing(&self.ipam));
+        assert_eq!(
+            replayed,
+            lived,
+            "a replay gives another state:\n{}",
+            log.join("\n")
+        );
+    }
+
+    fn carry_out(&mut self, changes: Vec<Change<'static>>) {
+        for change in changes {
+            let applied = self.ipam.apply(&change);
+            if let Err(error) = applied {
+                let log: Vec<String> = self.log.iter().map(ToString::to_string).collect();
+                panic!("{change}: {error}; after\n{}", log.join("\n"));
+            }
+            self.note(&change);
+            self.log.push(change);
+        }
+    }
+
+    /// What a change means to the model.
+    fn note(&mut self, change: &Change<'_>) {
+        match &change.what {
+            crate::What::Released {
+                owner, sequence, ..
+            } => self.note_released(owner, *sequence),
+            crate::What::Claimed {
+                owner,
+                workload,
+                host,
+                sequence,
+                until,
+                kept,
+                v4,
+                v6,
+            } => {
+                let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
+                for place in &places {
+                    self.check_given(place.address, place.origin, workload.as_deref());
+                    if *kept == crate::Kept::Fixed {
+                        let workload = workload.as_deref().unwrap_or_default();
+                        self.fixed.insert(place.address, workload.to_string());
+                    }
+                }
+                assert!(
+                    *sequence > self.last_sequence,
+                    "sequence {sequence} was used before"
+                );
+                self.last_sequence = *sequence;
+                let keep = match kept {
+                    crate::Kept::Ephemeral => Keep::Ephemeral,
+                    crate::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
+                    crate::Kept::Fixed => Keep::Fixed,
+                };
+                let holding = Holding {
+                    sequence: *sequence,
+                    addresses: places.iter().map(|p| p.address).collect(),
+                    workload: workload.as_deref().map(ToString::to_string),
+                    host: host.as_deref().map(ToString::to_string),
+                    keep,
+                    until: *until,
+                };
+                let before = self.holdings.insert(owner.to_string(), holding);
+                assert!(before.is_none(), "`{owner}` was given a second claim");
+            }
+            crate::What::Renewed { owner, until, .. } => {
+                if let Some(holding) = self.holdings.get_mut(&**owner) {
+                    holding.until = *until;
+                }
+            }
+            crate::What::Reissued {
+                owner, next, until, ..
+            } => {
+                if let Some(holding) = self.holdings.get_mut(&**owner) {
+                    (holding.sequence, holding.until) = (*next, *until);
+                    self.last_sequence = *next;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_released(&mut self, owner: &str, sequence: u64) {
+        let holding = self.holdings.remove(owner);
+        let holding = holding.unwrap_or_else(|| panic!("`{owner}` held nothing"));
+        assert_eq!(
+            holding.sequence, sequence,
+            "a stale release of `{owner}` was carried out"
+        );
+        for address in holding.addresses {
+            let pools = self.ipam.pools();
+            let pool = pools.into_iter().find(|p| p.spec().cidr.contains(address));
+            let rest = pool.map_or(Duration::ZERO, |p| p.spec().quarantine);
+            self.released
+                .insert(address, (self.now, rest, holding.workload.clone()));
+        }
+    }
+
+    /// An address that is given out is in nobody's hands, nobody else's reservation, and has rested.
+    fn check_given(&self, address: IpAddr, origin: Origin, workload: Option<&str>) {
+        for (owner, holding) in &self.holdings {
+            assert!(
+                !holding.addresses.contains(&address),
+                "{address} is held by `{owner}`"
+            );
+        }
+        if let Some(mine) = self.fixed.get(&address) {
+            assert_eq!(workload, Some(&**mine), "{address} is reserved");
+        }
+        let pool = self.ipam.pools().find(|p| p.spec().cidr.contains(address));
+        let pool = pool.unwrap_or_else(|| panic!("{address} is in no pool"));
+        assert!(
+            pool.spec().excludes(address).is_none(),
+            "{address} is excluded"
+        );
+        if let Some((at, rest, by)) = self.released.get(&address) {
+            let rested = at.after(*rest) <= self.now;
+            let early = matches!(origin, Origin::Early { .. });
+            let own = origin == Origin::Reused && by.as_deref() == workload;
+            assert!(rested || early || own, "{address} did not rest: {origin:?}");
+        }
+    }
+
+    fn add_pool(&mut self, pool: u8, variant: u8) {
+        let cidrs = [
+            "10.0.0.0/28",
+            "10.0.1.0/29",
+            "10.0.2.0/31",
+            "fd00::/124",
+            "fd01::/64",
+            "10.0.4.0/26",
+        ];
+        let cidr: Cidr = cidrs[usize::from(pool) % 6].parse().expect("a prefix");
+        let orders = [Order::Lru, Order::Lowest, Order::RoundRobin, Order::Random];
+        let affinities = [
+            Affinity::Borrow,
+            Affinity::Off,
+            Affinity::Strict,
+            Affinity::Borrow,
+        ];
+        let mut spec = PoolSpec::new(pool_name(pool), cidr)
+            .order(orders[usize::from(variant) % 4])
+            .affinity(affinities[usize::from(variant >> 2) % 4])
+            .quarantine(Duration::from_secs(u64::from(variant >> 4 & 3) * 20));
+        spec.early_reuse = variant >> 6 & 1 == 1;
+        if pool != 4 {
+            spec.block_size = (cidr.prefix() + 2).min(cidr.family().bits());
+        }
+        if variant >> 7 == 1 && cidr.host_bits() > 2 {
+            spec.gateway = cidr
+                .family()
+                .address(crate::number(cidr.first()) + 1)
+                .into();
+            let range = cidr.family().address(crate::number(cidr.first()) + 3);
+            spec.set_aside.push(range.into());
+        }
+        let change = self.ipam.decide_add_pool(spec);
+        self.carry_out(change.into_iter().collect());
+    }
+
+    fn grow(&mut self, pool: u8) {
+        let name = pool_name(pool);
+        let Some(cidr) = self.ipam.pool(&name).map(|p| p.spec().cidr) else {
+            return;
+        };
+        let Ok(larger) = Cidr::containing(cidr.first(), cidr.prefix() - 1) else {
+            return;
+        };
+        let change = self.ipam.decide_grow_pool(&name, larger);
+        self.carry_out(change.into_iter().collect());
+    }
+
+    fn claim(&mut self, op: &Op) {
+        let Op::Claim {
+            owner,
+            workload,
+            host,
+            keep,
+            families,
+            pool,
+            lease,
+            asked,
+        } = op
+        else {
+            return;
+        };
+        let (owner, workload, host) = (
+            format!("c{owner}"),
+            format!("w{workload}"),
+            format!("h{host}"),
+        );
+        let pool = pool_name(*pool);
+        let pools = [&*pool];
+        let mut request = Request::new(&owner);
+        request.workload = (workload != "w0").then_some(&*workload);
+        request.host = (host != "h0").then_some(&*host);
+        request.retention = match keep {
+            Keep::Ephemeral => Retention::Ephemeral,
+            Keep::Sticky(ttl) => Retention::Sticky(Duration::from_secs(u64::from(*ttl))),
+            Keep::Fixed => Retention::Fixed(&[]),
+        };
+        request.families = [Families::V4, Families::V6, Families::Dual][usize::from(*families) % 3];
+        request.pools = if pool == "p6" || pool == "p7" {
+            &[]
+        } else {
+            &pools
+        };
+        let asked_for = [IpAddr::from([10, 0, 0, *asked])];
+        if *asked < 16 && request.families != Families::V6 {
+            request.addresses = &asked_for;
+        }
+        request.lease = (*lease > 20).then(|| Duration::from_secs(u64::from(*lease)));
+        let before = (self.ipam.claim_count(), listing(&self.ipam));
+        match self.ipam.decide_claim(&request) {
+            Ok(decision) => {
+                let had = self.holdings.get(&owner).cloned();
+                let grant = decision.grant;
+                let changes = decision.changes.into_iter().map(owned).collect();
+                self.carry_out(changes);
+                self.check_grant(&owner, &grant, had.as_ref());
+            }
+            Err(error) => {
+                assert_eq!(before, (self.ipam.claim_count(), listing(&self.ipam)));
+                assert!(!error.to_string().is_empty());
+                self.check_exhausted(&request, &error);
+            }
+        }
+    }
+
+    fn check_grant(&self, owner: &str, grant: &Grant, had: Option<&Holding>) {
+        let holding = &self.holdings[owner];
+        let given: Vec<IpAddr> = grant.leases.iter().map(|l| l.address).collect();
+        assert_eq!(given, holding.addresses, "the grant is not what is held");
+        assert_eq!(grant.sequence, holding.sequence);
+        if let Some(had) = had {
+            assert_eq!(had.addresses, holding.addresses, "a repeated claim moved");
+        }
+    }
+
+    /// Refused for want of addresses: then there are none, save in blocks that strictness forbids.
+    fn check_exhausted(&self, request: &Request<'_>, error: &crate::ClaimError) {
+        let crate::ClaimError::Exhausted {
+            family, considered, ..
+        } = error
+        else {
+            return;
+        };
+        for pool in self.ipam.pools() {
+            let named = request.pools.is_empty() || request.pools.contains(&&*pool.spec().name);
+            let fits = named && pool.spec().cidr.family() == *family && !pool.draining();
+            let why = considered
+                .iter()
+                .find(|c| c.pool == pool.spec().name)
+                .map(|c| &c.why);
+            let blocks =
+                request.host.is_some() && matches!(why, Some(crate::WhyNot::Blocks { .. }));
+            assert!(
+                !fits || blocks || pool.usage().free == 0,
+                "{error}: {:?}",
+                pool.usage()
+            );
+        }
+    }
+
+    fn release(&mut self, owner: &str, late: bool) {
+        let sequence = self.holdings.get(owner).map_or(0, |h| h.sequence);
+        let given = if late {
+            sequence.wrapping_sub(1)
+        } else {
+            sequence
+        };
+        match self.ipam.decide_release(owner, given).map(owned) {
+            Ok(change) => {
+                assert!(!late, "a late release was accepted");
+                self.carry_out(vec![change]);
+            }
+            Err(_) => assert!(
+                late || !self.holdings.contains_key(owner),
+                "a release was refused"
+            ),
+        }
+    }
+
+    fn renew(&mut self, owner: &str, lease: u8) {
+        let sequence = self.holdings.get(owner).map_or(0, |h| h.sequence);
+        let lease = Some(Duration::from_secs(u64::from(lease)));
+        let over = self
+            .holdings
+            .get(owner)
+            .and_then(|h| h.until)
+            .is_some_and(|u| u <= self.now);
+        match self.ipam.decide_renew(owner, sequence, lease).map(owned) {
+            Ok(change) => {
+                assert!(!over, "a lease that was over was renewed");
+                self.carry_out(vec![change]);
+            }
+            Err(RenewError::Expired { .. }) => assert!(over),
+            Err(_) => assert!(!self.holdings.contains_key(owner)),
+        }
+    }
+
+    fn finish_move(&mut self, workload: u8, owner: u8) {
+        let (workload, owner) = (format!("w{workload}"), format!("c{owner}"));
+        let moving = self
+            .ipam
+            .move_of(&workload)
+            .map(|(a, b, _)| (a.to_string(), b.to_string()));
+        match self.ipam.decide_finish_move(&workload, &owner) {
+            Ok(decision) => {
+                let (from, to) = moving.expect("a move");
+                let changes: Vec<_> = decision.changes.into_iter().map(owned).collect();
+                self.carry_out(changes);
+                assert_eq!(self.holdings[&owner].host, Some(to));
+                // Nobody on the old host is left with what moved.
+                for (other, holding) in &self.holdings {
+                    let shares = holding
+                        .addresses
+                        .iter()
+                        .any(|a| *other != owner && self.holdings[&owner].addresses.contains(a));
+                    assert!(!shares, "`{other}` on {from} shares a moved address");
+                }
+            }
+            Err(MoveError::StillHeld { until, .. }) => {
+                assert!(
+                    until.is_none_or(|u| u > self.now),
+                    "a lease that is over blocks a move"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn reserve(&mut self, workload: u8, pool: u8, offset: u8, count: u8) {
+        let workload = format!("w{workload}");
+        let Some(cidr) = self.ipam.pool(&pool_name(pool)).map(|p| p.spec().cidr) else {
+            return;
+        };
+        let at = |n: u8| {
+            cidr.family()
+                .address(crate::number(cidr.first()) + u128::from(n))
+        };
+        let range = crate::AddressRange::new(at(offset), at(offset + count - 1)).expect("a range");
+        if let Ok(change) = self.ipam.decide_reserve(&workload, &[range]).map(owned) {
+            self.carry_out(vec![change]);
+            for n in offset..offset + count {
+                let other = self.fixed.insert(at(n), workload.clone());
+                assert!(other.is_none_or(|o| o == workload), "reserved twice");
+            }
+        }
+    }
+
+    fn unreserve(&mut self, workload: u8) {
+        let name = format!("w{workload}");
+        let kept: Vec<IpAddr> = self.ipam.kept_for(&name).collect();
+        let what = crate::What::Unreserved {
+            workload: name.clone().into(),
+        };
+        let change = Change { at: self.now, what };
+        if self.ipam.apply(&change).is_ok() {
+            self.log.push(change);
+            self.fixed.retain(|_, w| *w != name);
+            for holding in self.holdings.values_mut() {
+                if holding.workload.as_ref() == Some(&name) && holding.keep == Keep::Fixed {
+                    holding.keep = Keep::Ephemeral;
+                }
+            }
+            // What nobody held rests from now on, for the workload too.
+            let held = |a: &IpAddr| self.holdings.values().any(|h| h.addresses.contains(a));
+            for address in kept.into_iter().filter(|a| !held(a)) {
+                self.released
+                    .insert(address, (self.now, Duration::ZERO, None));
+            }
+        }
+    }
+
+    fn check(&self, op: &Op) {
+        if let Err(broken) = self.ipam.check_invariants() {
+            panic!("after {op:?}: {broken}");
+        }
+        assert_eq!(self.ipam.claim_count(), self.holdings.len(), "after {op:?}");
+        for (owner, holding) in &self.holdings {
+            let claim = self
+                .ipam
+                .claim_of(owner)
+                .unwrap_or_else(|| panic!("`{owner}` is lost"));
+            assert_eq!(claim.sequence(), holding.sequence);
+            assert_eq!(claim.addresses().collect::<Vec<_>>(), holding.addresses);
+            assert_eq!(claim.host().map(ToString::to_string), holding.host);
+            assert_eq!(claim.until(), holding.until);
+        }
+        // A reservation stands whether its address is held or not.
+        for (address, workload) in &self.fixed {
+            let kept = self.ipam.kept_for(workload).any(|a| a == *address);
+            assert!(
+                kept,
+                "after {op:?}: {address} is no longer reserved to {workload}"
+            );
+        }
+    }
+}
+
+fn pool_name(pool: u8) -> String {
+    format!("p{pool}")
+}
+
+/// A change with its texts owned.
+#[must_use]
+fn owned(change: Change<'_>) -> Change<'static> {
+    change.into_owned()
+}
+
+/// What two allocators must agree in.
+fn listing(ipam: &Ipam) -> String {
+    let mut lines: Vec<String> = ipam
+        .claims()
+        .map(|c| {
+            let addresses: Vec<IpAddr> = c.addresses().collect();
+            format!(
+                "{} {:?} {:?} {} {:?} {addresses:?}",
+                c.owner(),
+                c.workload(),
+                c.host(),
+                c.sequence(),
+                c.until()
+            )
+        })
+        .collect();
+    lines.sort();
+    for pool in ipam.pools() {
+        lines.push(format!(
+            "{} {} {:?}",
+            pool.spec().name,
+            pool.spec().cidr,
+            pool.usage()
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,186 @@
+//! One device's shaping objects: what is wanted, or what was seen.
+
+use crate::handle::Handle;
+use crate::object::{Class, Qdisc};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A device by name, in the host's network namespace or a container's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DevName {
+    /// Name of the network namespace; `None` is the host's own.
+    pub netns: Option<Arc<str>>,
+    /// Name of the device.
+    pub dev: Arc<str>,
+}
+
+impl DevName {
+    /// A device in the host's own namespace.
+    #[must_use]
+    pub fn host(dev: &str) -> Self {
+        Self {
+            netns: None,
+            dev: Arc::from(dev),
+        }
+    }
+
+    /// A device in a named namespace.
+    #[must_use]
+    pub fn inside(netns: &str, dev: &str) -> Self {
+        Self {
+            netns: Some(Arc::from(netns)),
+            dev: Arc::from(dev),
+        }
+    }
+}
+
+impl fmt::Display for DevName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.netns {
+            Some(netns) => write!(f, "{netns}/{}", self.dev),
+            None => f.write_str(&self.dev),
+        }
+    }
+}
+
+/// Qdiscs and classes of one device, sorted, so that lookups are binary searches and a comparison is one merge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    qdiscs: Vec<Qdisc>,
+    classes: Vec<Class>,
+}
+
+impl Device {
+    /// A device with nothing on it.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            qdiscs: Vec::new(),
+            classes: Vec::new(),
+        }
+    }
+
+    /// Qdiscs by parent: each parent has one at the most.
+    #[must_use]
+    pub fn qdiscs(&self) -> &[Qdisc] {
+        &self.qdiscs
+    }
+
+    /// Classes by id.
+    #[must_use]
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    /// The root qdisc, if there is one.
+    #[must_use]
+    pub fn root(&self) -> Option<&Qdisc> {
+        self.qdisc_at(Handle::ROOT)
+    }
+
+    /// The qdisc attached to `parent`. O(log n).
+    #[must_use]
+    pub fn qdisc_at(&self, parent: Handle) -> Option<&Qdisc> {
+        self.qdiscs.get(self.qdisc_index(parent).ok()?)
+    }
+
+    /// The qdisc with this handle. O(n), and O(1) for the root's.
+    #[must_use]
+    pub fn qdisc(&self, handle: Handle) -> Option<&Qdisc> {
+        // The root's parent is the greatest number, so it comes last.
+        if let Some(root) = self
+            .qdiscs
+            .last()
+            .filter(|q| q.handle == handle && !handle.is_none())
+        {
+            return Some(root);
+        }
+        self.qdiscs
+            .iter()
+            .find(|q| q.handle == handle && !handle.is_none())
+    }
+
+    /// A class by id. O(log n).
+    #[must_use]
+    pub fn class(&self, id: Handle) -> Option<&Class> {
+        self.classes.get(self.class_index(id).ok()?)
+    }
+
+    /// Whether some class has `id` as its parent. O(n).
+    #[must_use]
+    pub fn has_children(&self, id: Handle) -> bool {
+        self.classes.iter().any(|c| c.parent == id)
+    }
+
+    /// Puts a qdisc in its place, in exchange for the one attached there. O(log n) and a move of what follows.
+    pub fn put_qdisc(&mut self, qdisc: Qdisc) -> Option<Qdisc> {
+        match self.qdisc_index(qdisc.parent) {
+            Ok(i) => self
+                .qdiscs
+                .get_mut(i)
+                .map(|slot| core::mem::replace(slot, qdisc)),
+            Err(i) => {
+                self.qdiscs.insert(i, qdisc);
+                None
+            }
+        }
+    }
+
+    /// Puts a class in its place, in exchange for the one with its id. O(log n) and a move of what follows.
+    pub fn put_class(&mut self, class: Class) -> Option<Class> {
+        match self.class_index(class.id) {
+            Ok(i) => self
+                .classes
+                .get_mut(i)
+                .map(|slot| core::mem::replace(slot, class)),
+            Err(i) => {
+                self.classes.insert(i, class);
+                None
+            }
+        }
+    }
+
+    /// Takes the qdisc off `parent`.
+    pub fn take_qdisc(&mut self, parent: Handle) -> Option<Qdisc> {
+        self.qdisc_index(parent).ok().map(|i| self.qdiscs.remove(i))
+    }
+
+    /// Takes a class away.
+    pub fn take_class(&mut self, id: Handle) -> Option<Class> {
+        self.class_index(id).ok().map(|i| self.classes.remove(i))
+    }
+
+    /// Takes everything away and keeps the memory.
+    pub fn clear(&mut self) {
+        self.qdiscs.clear();
+        self.classes.clear();
+    }
+
+    /// Keeps the qdiscs and classes that the two rules name.
+    pub(crate) fn retain(
+        &mut self,
+        qdiscs: impl FnMut(&Qdisc) -> bool,
+        classes: impl FnMut(&Class) -> bool,
+    ) {
+        self.qdiscs.retain(qdiscs);
+        self.classes.retain(classes);
+    }
+
+    fn qdisc_index(&self, parent: Handle) -> Result<usize, usize> {
+        search(&self.qdiscs, parent, |q| q.parent)
+    }
+
+    fn class_index(&self, id: Handle) -> Result<usize, usize> {
+        search(&self.classes, id, |c| c.id)
+    }
+}
+
+/// Binary search that tries the end first: trees are mostly built in order.
+fn search<T>(sorted: &[T], key: Handle, of: impl Fn(&T) -> Handle) -> Result<usize, usize> {
+    match sorted.last() {
+        Some(last) if of(last) < key => Err(sorted.len()),
+        None => Err(0),
+        _ => sorted.binary_search_by(|item| of(item).cmp(&key)),
+    }
+}

@@ -1,0 +1,231 @@
+//! Weighted max-min division with lower and upper bounds, exact, in integers.
+//!
+//! The one level λ is sought at which Σ clamp(λ·weight, floor, cap) is the capacity. It is found by narrowing a bracket
+//! around it with the claims' own breakpoints (floor/weight, cap/weight) as pivots: what lies outside the bracket is
+//! settled and never looked at again, so the expected work is linear. The result does not depend on the pivots, and so
+//! not on the order of the claims.
+
+use alloc::vec::Vec;
+
+/// One claim on the capacity, in bit/s: `floor` ≤ `cap`, `weight` at least 1 (taken so where they are not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Has this much whatever happens.
+    pub floor: u64,
+    /// Takes no more than this.
+    pub cap: u64,
+    /// Share in what is divided.
+    pub weight: u32,
+}
+
+/// Memory that divisions use again.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    open: Vec<u32>,
+}
+
+impl Scratch {
+    /// No memory yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { open: Vec::new() }
+    }
+}
+
+/// A level: `rate / weight`.
+#[derive(Clone, Copy)]
+struct Level {
+    rate: u64,
+    weight: u32,
+}
+
+impl Level {
+    /// Compares `rate` of a claim of `weight` with this level.
+    fn reached(self, rate: u64, weight: u32) -> core::cmp::Ordering {
+        (u128::from(self.rate) * u128::from(weight))
+            .cmp(&(u128::from(rate) * u128::from(self.weight)))
+    }
+}
+
+/// Divides `capacity` among claims: the `i`-th of `out` is the `i`-th claim's share. The sum is min(capacity, Σ caps)
+/// exactly, as long as the floors fit in; a claim above its floor has, weight for weight, no more than any claim below
+/// its cap, to within 1 bit/s. Single bits that do not divide go to the first claims by `key`, which must tell them
+/// apart for the result not to depend on their order. Floors that don't fit in are all that is given, cut in the order
+/// of `key`. Expected O(n).
+pub fn divide(
+    capacity: u64,
+    claims: &[Claim],
+    key: impl Fn(usize) -> u64,
+    scratch: &mut Scratch,
+    out: &mut Vec<u64>,
+) {
+    out.clear();
+    let sum = |of: fn(&Claim) -> u64| claims.iter().map(|c| u128::from(of(c))).sum::<u128>();
+    if sum(|c| c.cap.max(c.floor)) <= u128::from(capacity) {
+        out.extend(claims.iter().map(|c| c.cap.max(c.floor)));
+        return;
+    }
+    if sum(|c| c.floor) >= u128::from(capacity) {
+        out.extend(claims.iter().map(|c| c.floor));
+        return cut(capacity, key, scratch, out);
+    }
+    let (settled, weights) = level(capacity, claims, scratch);
+    let left = u128::from(capacity).saturating_sub(settled);
+    // λ = left / weights; what remains of it is less than one bit a claim.
+    let mut given = 0_u128;
+    scratch.open.clear();
+    for (i, claim) in claims.iter().enumerate() {
+        let (floor, cap, weight) = (claim.floor, claim.cap.max(claim.floor), claim.weight.max(1));
+        let share = match weights {
+            0 => u128::from(cap),
+            w => left.saturating_mul(u128::from(weight)) / w,
+        };
+        let share = u64::try_from(share).unwrap_or(u64::MAX).clamp(floor, cap);
+        if share < cap && share >= floor {
+            scratch.open.push(u32::try_from(i).unwrap_or(u32::MAX));
+        }
+        given += u128::from(share);
+        out.push(share);
+    }
+    let rest = usize::try_from(u128::from(capacity).saturating_sub(given)).unwrap_or(0);
+    single_bits(rest, left, weights, claims, key, scratch, out);
+}
+
+/// Hands out the bits that did not divide, one each, among the claims that stand at the level.
+fn single_bits(
+    rest: usize,
+    left: u128,
+    weights: u128,
+    claims: &[Claim],
+    key: impl Fn(usize) -> u64,
+    scratch: &mut Scratch,
+    out: &mut [u64],
+) {
+    if rest == 0 {
+        return;
+    }
+    // A claim held up by its floor has had more than its share already.
+    scratch.open.retain(|i| {
+        let claim = claims.get(*i as usize);
+        claim.is_some_and(|c| {
+            left * u128::from(c.weight.max(1)) >= u128::from(c.floor) * weights && weights > 0
+        })
+    });
+    let rest = rest.min(scratch.open.len());
+    if rest < scratch.open.len() {
+        scratch
+            .open
+            .select_nth_unstable_by_key(rest, |i| key(*i as usize));
+    }
+    for i in scratch.open.iter().take(rest) {
+        if let Some(share) = out.get_mut(*i as usize) {
+            *share = share.saturating_add(1);
+        }
+    }
+}
+
+/// Floors over the capacity: the last by key are cut until the rest fits in.
+fn cut(capacity: u64, key: impl Fn(usize) -> u64, scratch: &mut Scratch, out: &mut [u64]) {
+    scratch.open.clear();
+    scratch
+        .open
+        .extend((0..out.len()).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
+    scratch.open.sort_unstable_by_key(|i| key(*i as usize));
+    let mut left = capacity;
+    for i in &scratch.open {
+        if let Some(share) = out.get_mut(*i as usize) {
+            *share = (*share).min(left);
+            left -= *share;
+        }
+    }
+}
+
+/// What is settled at the level sought (floors above it and caps below it), and the weights of the claims at it.
+fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128) {
+    use core::cmp::Ordering::{Greater, Less};
+    let open = &mut scratch.open;
+    open.clear();
+    open.extend((0..claims.len()).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
+    let (mut settled, mut weights) = (0_u128, 0_u128);
+    let (mut low, mut high): (Level, Option<Level>) = (Level { rate: 0, weight: 1 }, None);
+    while let Some(claim) = open
+        .get(open.len() / 2)
+        .and_then(|i| claims.get(*i as usize))
+    {
+        let (floor, cap, weight) = bounds(claim);
+        // One breakpoint of the middle claim that is inside the bracket.
+        let below = |rate| high.is_none_or(|h: Level| h.reached(rate, weight) == Greater);
+        let pivot = if low.reached(floor, weight) == Less && below(floor) {
+            Level {
+                rate: floor,
+                weight,
+            }
+        } else if low.reached(cap, weight) == Less && below(cap) {
+            Level { rate: cap, weight }
+        } else {
+            settle(open, claims, low, high, &mut settled, &mut weights);
+            continue;
+        };
+        let (mut fixed, mut moving) = (settled, weights);
+        for i in open.iter() {
+            let Some(claim) = claims.get(*i as usize) else {
+                continue;
+            };
+            let (floor, cap, weight) = bounds(claim);
+            if pivot.reached(floor, weight) != Greater {
+                fixed += u128::from(floor);
+            } else if pivot.reached(cap, weight) != Less {
+                fixed += u128::from(cap);
+            } else {
+                moving += u128::from(weight);
+            }
+        }
+        let per = u128::from(pivot.weight);
+        let taken = fixed
+            .saturating_mul(per)
+            .saturating_add(moving.saturating_mul(u128::from(pivot.rate)));
+        if taken <= u128::from(capacity) * per {
+            low = pivot
+        } else {
+            high = Some(pivot)
+        }
+        settle(open, claims, low, high, &mut settled, &mut weights);
+    }
+    (settled, weights)
+}
+
+fn bounds(claim: &Claim) -> (u64, u64, u32) {
+    (claim.floor, claim.cap.max(claim.floor), claim.weight.max(1))
+}
+
+/// Takes out of `open` whatever the bracket decides.
+fn settle(
+    open: &mut Vec<u32>,
+    claims: &[Claim],
+    low: Level,
+    high: Option<Level>,
+    settled: &mut u128,
+    weights: &mut u128,
+) {
+    use core::cmp::Ordering::{Greater, Less};
+    open.retain(|i| {
+        let Some(claim) = claims.get(*i as usize) else {
+            return false;
+        };
+        let (floor, cap, weight) = bounds(claim);
+        if low.reached(cap, weight) != Less {
+            *settled += u128::from(cap);
+            return false;
+        }
+        let Some(high) = high else { return true };
+        if high.reached(floor, weight) != Greater {
+            *settled += u128::from(floor);
+            return false;
+        }
+        if low.reached(floor, weight) != Less && high.reached(cap, weight) != Greater {
+            *weights += u128::from(weight);
+            return false;
+        }
+        true
+    });
+}

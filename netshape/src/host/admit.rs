@@ -1,0 +1,181 @@
+//! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
+
+use super::numbers::{FIRST, LAST, Numbers, TIER_FIRST};
+use super::{Host, Member, TierClass, Touch, tree};
+use crate::handle::Handle;
+use crate::policy::{Container, Direction, Shape, Tier, Uplink};
+use crate::rate::Rate;
+use crate::refusal::{Refusal, RefusalKind};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+/// What is promised, by direction, and the bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Promised {
+    sums: [Rate; 2],
+    bound: Option<Rate>,
+}
+
+impl Promised {
+    pub(super) fn new(uplink: Option<&Uplink>) -> Self {
+        Self {
+            sums: [Rate::ZERO; 2],
+            bound: uplink.map(Uplink::for_containers),
+        }
+    }
+
+    pub(super) fn sum(&self, direction: Direction) -> Rate {
+        self.sums
+            .get(direction as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Whether `asked` still fits in.
+    fn fits(&self, direction: Direction, asked: Rate) -> Result<(), RefusalKind> {
+        let Some(parent) = self.bound else {
+            return Ok(());
+        };
+        let promised = self.sum(direction);
+        let sum = promised.saturating_add(asked);
+        if sum > parent {
+            let parent_name = "uplink less reserve";
+            return Err(RefusalKind::OverParent {
+                parent_name,
+                sum,
+                promised,
+                asked,
+                parent,
+            });
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, direction: Direction, rate: Rate, more: bool) {
+        if let Some(sum) = self.sums.get_mut(direction as usize) {
+            *sum = if more {
+                sum.saturating_add(rate)
+            } else {
+                sum.saturating_sub(rate)
+            };
+        }
+    }
+}
+
+/// What a shape takes of the shared capacity. Ingress has no class on the uplink and so no floor.
+pub(super) fn promise(direction: Direction, shape: &Shape) -> Rate {
+    match direction {
+        Direction::Ingress => shape.guarantee(),
+        Direction::Egress => shape.promised(),
+    }
+}
+
+/// Numbers the tiers.
+pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierClass>, Refusal> {
+    let mut classes: Vec<TierClass> = Vec::with_capacity(tiers.len());
+    for (i, tier) in tiers.into_iter().enumerate() {
+        let within = |r: Refusal| r.within(&format!("tier[{i}]"));
+        if classes.iter().any(|c| c.tier.name == tier.name) {
+            let given = tier.name.to_string();
+            return Err(within(Refusal::new(
+                "name",
+                RefusalKind::Duplicate { given },
+            )));
+        }
+        let minor = numbers
+            .take_in(&tier.name, TIER_FIRST, FIRST - 1)
+            .map_err(within)?;
+        classes.push(TierClass {
+            tier,
+            minor,
+            promised: Rate::ZERO,
+        });
+    }
+    debug_assert!(FIRST < LAST);
+    Ok(classes)
+}
+
+impl Host {
+    /// Whether a container can be taken in, and its tier's index; changes nothing.
+    pub(super) fn admissible(&self, container: &Container) -> Result<Option<u16>, Refusal> {
+        if self.by_id.contains_key(&container.id) {
+            let given = container.id.to_string();
+            return Err(Refusal::new("id", RefusalKind::Duplicate { given }));
+        }
+        let tier = match &container.tier {
+            None => None,
+            Some(name) => Some(self.tier_index(name)?),
+        };
+        let probe = Member {
+            container: container.clone(),
+            minor: 0,
+            tier,
+            weight: 1,
+            allocated: [None; 2],
+        };
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let Some(shape) = container.shape(direction) else {
+                continue;
+            };
+            if let Some(name) = self
+                .device_of(&probe, direction)
+                .filter(|n| self.devices.contains(n))
+            {
+                let field = if direction == Direction::Ingress {
+                    "veth"
+                } else {
+                    "dev"
+                };
+                let given = name.to_string();
+                return Err(Refusal::new(field, RefusalKind::Duplicate { given }));
+            }
+            let field = || format!("{}.guarantee", direction.name());
+            let asked = promise(direction, shape);
+            self.promised
+                .fits(direction, asked)
+                .map_err(|kind| Refusal::new(field(), kind))?;
+        }
+        Ok(tier)
+    }
+
+    fn tier_index(&self, name: &str) -> Result<u16, Refusal> {
+        let found = self.tiers.iter().position(|t| &*t.tier.name == name);
+        found.and_then(|i| u16::try_from(i).ok()).ok_or_else(|| {
+            Refusal::new(
+                "tier",
+                RefusalKind::NoSuchTier {
+                    given: name.to_string(),
+                },
+            )
+        })
+    }
+
+    /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
+    pub(super) fn account(&mut self, member: &Member, comes: bool) {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            if let Some(shape) = member.container.shape(direction) {
+                self.promised
+                    .change(direction, promise(direction, shape), comes);
+            }
+        }
+        let Some(shape) = member.container.egress else {
+            return;
+        };
+        if self.uplink.is_none() {
+            return;
+        }
+        self.touched
+            .insert(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
+        let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
+            return;
+        };
+        let rate = shape.promised();
+        tier.promised = match comes {
+            true => tier.promised.saturating_add(rate),
+            false => tier.promised.saturating_sub(rate),
+        };
+        self.touched
+            .insert(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
+    }
+}

@@ -1,0 +1,338 @@
+//! What one host should look like: its containers admitted against the uplink, each with a class of its own that stays.
+
+mod admit;
+mod numbers;
+mod tree;
+
+use crate::device::DevName;
+use crate::elastic::Terms;
+use crate::handle::Handle;
+use crate::policy::{Container, Direction, Inside, Tier, Uplink};
+use crate::rate::Rate;
+use crate::refusal::Refusal;
+use crate::ticks::Era;
+use admit::Promised;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use numbers::Numbers;
+
+/// What the kernel at hand can do and which `tc` will read the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How bursts are rounded to ticks.
+    pub era: Era,
+    /// Whether there is fq_codel; leaves are bfifo otherwise.
+    pub fq_codel: bool,
+    /// Largest GSO packet in bytes where a device does not say; 65,536 in Linux.
+    pub gso_max_size: u32,
+    /// Buckets that differ by this many ticks at the most are taken as equal: 0 where the era is known, 17 (1 µs, the
+    /// greatest difference between eras) where it is not.
+    pub tick_tolerance: u32,
+    /// Whether a foreign root qdisc on a device of ours may be replaced.
+    pub takeover: bool,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            era: Era::Truncating,
+            fq_codel: false,
+            gso_max_size: 65_536,
+            tick_tolerance: 0,
+            takeover: false,
+        }
+    }
+}
+
+/// A container's place in a [`Host`]: stays its own until it is removed, then is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub(crate) u32);
+
+impl Slot {
+    /// As an index: slots are dense.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A container that was admitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) container: Container,
+    /// Minor number of its class on the uplink.
+    pub(crate) minor: u16,
+    /// Index of its tier.
+    pub(crate) tier: Option<u16>,
+    pub(crate) weight: u32,
+    /// What elastic division gave it, by direction.
+    pub(crate) allocated: [Option<Rate>; 2],
+}
+
+/// A tier and the class it has on the uplink.
+#[derive(Clone, Debug)]
+pub(crate) struct TierClass {
+    pub(crate) tier: Tier,
+    pub(crate) minor: u16,
+    /// Sum promised to its members.
+    pub(crate) promised: Rate,
+}
+
+/// A part of the wanted state that changed since the last plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Touch {
+    /// The whole uplink: the host is new.
+    Uplink,
+    /// A class on the uplink, with its leaf.
+    Class(Handle),
+    /// A container's own device.
+    Device(Slot, Direction),
+    /// A device that is shaped no more.
+    Dropped(DevName),
+}
+
+/// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) caps: Capabilities,
+    pub(crate) tiers: Vec<TierClass>,
+    pub(crate) members: Vec<Option<Member>>,
+    free: Vec<Slot>,
+    by_id: BTreeMap<Arc<str>, Slot>,
+    /// Members by minor number: the uplink's classes in order.
+    pub(crate) by_minor: BTreeMap<u16, Slot>,
+    devices: BTreeSet<DevName>,
+    numbers: Numbers,
+    promised: Promised,
+    pub(crate) touched: BTreeSet<Touch>,
+    /// Quantum of weight 1.
+    pub(crate) quantum: u32,
+}
+
+impl Host {
+    /// A host without containers.
+    ///
+    /// # Errors
+    /// Two tiers of one name, or more tiers than there are numbers.
+    pub fn new(
+        uplink: Option<Uplink>,
+        tiers: Vec<Tier>,
+        caps: Capabilities,
+    ) -> Result<Self, Refusal> {
+        let mut numbers = Numbers::new();
+        let tiers = admit::tiers(tiers, &mut numbers)?;
+        let heaviest = tiers.iter().map(|t| t.tier.weight).max().unwrap_or(1);
+        let devices = uplink
+            .iter()
+            .map(|u| DevName {
+                netns: None,
+                dev: u.dev.clone(),
+            })
+            .collect();
+        Ok(Self {
+            promised: Promised::new(uplink.as_ref()),
+            uplink,
+            caps,
+            tiers,
+            members: Vec::new(),
+            free: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_minor: BTreeMap::new(),
+            devices,
+            numbers,
+            touched: BTreeSet::from([Touch::Uplink]),
+            quantum: (tree::QUANTUM_MOST / heaviest).clamp(tree::QUANTUM_LEAST, tree::QUANTUM_UNIT),
+        })
+    }
+
+    /// Admits a container; what was promised to the others stays theirs. O(log n).
+    ///
+    /// # Errors
+    /// Why it is refused; the host is then as it was.
+    pub fn insert(&mut self, container: Container) -> Result<Slot, Refusal> {
+        self.insert_as(container, None)
+    }
+
+    /// Admits a container whose class had this minor number before, which it keeps if that is still free.
+    ///
+    /// # Errors
+    /// As [`Host::insert`].
+    pub fn insert_as(&mut self, container: Container, minor: Option<u16>) -> Result<Slot, Refusal> {
+        let tier = self.admissible(&container)?;
+        let minor = self.numbers.take(&container.id, minor)?;
+        let slot = self
+            .free
+            .pop()
+            .unwrap_or(Slot(u32::try_from(self.members.len()).unwrap_or(u32::MAX)));
+        let declared = tier
+            .and_then(|t| self.tiers.get(usize::from(t)))
+            .map_or(1, |t| t.tier.weight);
+        let weight = container.weight.unwrap_or(declared);
+        self.by_id.insert(container.id.clone(), slot);
+        self.by_minor.insert(minor, slot);
+        let member = Member {
+            container,
+            minor,
+            tier,
+            weight,
+            allocated: [None; 2],
+        };
+        for direction in [Direction::Ingress, Direction::Egress] {
+            if let Some(name) = self.device_of(&member, direction) {
+                self.touched.remove(&Touch::Dropped(name.clone()));
+                self.devices.insert(name);
+                self.touched.insert(Touch::Device(slot, direction));
+            }
+        }
+        self.account(&member, true);
+        match self.members.get_mut(slot.index()) {
+            Some(place) => *place = Some(member),
+            None => self.members.push(Some(member)),
+        }
+        Ok(slot)
+    }
+
+    /// Lets a container go; its class number becomes free. O(log n).
+    pub fn remove(&mut self, id: &str) -> Option<Container> {
+        let slot = self.by_id.remove(id)?;
+        let member = self.members.get_mut(slot.index())?.take()?;
+        self.account(&member, false);
+        self.numbers.give_back(member.minor);
+        self.by_minor.remove(&member.minor);
+        self.free.push(slot);
+        for direction in [Direction::Ingress, Direction::Egress] {
+            self.touched.remove(&Touch::Device(slot, direction));
+            if let Some(name) = self.device_of(&member, direction) {
+                self.devices.remove(&name);
+                self.touched.insert(Touch::Dropped(name));
+            }
+        }
+        Some(member.container)
+    }
+
+    /// Where a container is, by id.
+    #[must_use]
+    pub fn slot(&self, id: &str) -> Option<Slot> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The container in a slot.
+    #[must_use]
+    pub fn container(&self, slot: Slot) -> Option<&Container> {
+        self.member(slot).map(|m| &m.container)
+    }
+
+    /// The containers by id, with their slots.
+    pub fn containers(&self) -> impl Iterator<Item = (Slot, &Container)> {
+        self.by_id
+            .values()
+            .filter_map(|slot| self.container(*slot).map(|c| (*slot, c)))
+    }
+
+    /// The class a container has on the uplink; its minor number stays the container's while it is here.
+    #[must_use]
+    pub fn class_of(&self, slot: Slot) -> Option<Handle> {
+        self.member(slot).map(|m| Handle::new(tree::MAJOR, m.minor))
+    }
+
+    /// The weight that a container has in dividing spare bandwidth.
+    #[must_use]
+    pub fn weight(&self, slot: Slot) -> Option<u32> {
+        self.member(slot).map(|m| m.weight)
+    }
+
+    /// What a container is entitled to when one direction's capacity is divided.
+    #[must_use]
+    pub fn terms(&self, slot: Slot, direction: Direction) -> Option<Terms> {
+        let member = self.member(slot)?;
+        let shape = member.container.shape(direction)?;
+        let guarantee = match direction {
+            Direction::Ingress => shape.guarantee(),
+            Direction::Egress => shape.promised(),
+        };
+        Some(Terms {
+            guarantee,
+            ceiling: shape.ceiling(),
+            weight: member.weight,
+        })
+    }
+
+    /// The device that shapes one direction of a container, if that is shaped.
+    #[must_use]
+    pub fn device(&self, slot: Slot, direction: Direction) -> Option<DevName> {
+        self.member(slot).and_then(|m| self.device_of(m, direction))
+    }
+
+    /// The uplink.
+    #[must_use]
+    pub const fn uplink(&self) -> Option<&Uplink> {
+        self.uplink.as_ref()
+    }
+
+    /// What the kernel can do.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.caps
+    }
+
+    /// Sum of what containers are promised in one direction: guarantees, and floors on the uplink. It is never over
+    /// [`Uplink::for_containers`].
+    #[must_use]
+    pub fn promised(&self, direction: Direction) -> Rate {
+        self.promised.sum(direction)
+    }
+
+    /// Sets what elastic division gives a container in one direction (`None`: its ceiling again). Says whether anything
+    /// changed; if so the next plan holds one `class change`. The guarantee stands whatever is given, and the ceiling too.
+    pub fn allocate(&mut self, slot: Slot, direction: Direction, rate: Option<Rate>) -> bool {
+        let on_uplink = direction == Direction::Egress && self.uplink.is_some();
+        let Some(member) = self.members.get_mut(slot.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        let Some(place) = member.allocated.get_mut(direction as usize) else {
+            return false;
+        };
+        if *place == rate || member.container.shape(direction).is_none() {
+            return false;
+        }
+        *place = rate;
+        self.touched.insert(if on_uplink {
+            Touch::Class(Handle::new(tree::MAJOR, member.minor))
+        } else {
+            Touch::Device(slot, direction)
+        });
+        true
+    }
+
+    pub(crate) fn member(&self, slot: Slot) -> Option<&Member> {
+        self.members.get(slot.index()).and_then(Option::as_ref)
+    }
+
+    /// Name of the device that shapes one direction.
+    fn device_of(&self, member: &Member, direction: Direction) -> Option<DevName> {
+        let Container {
+            veth, dev, inside, ..
+        } = &member.container;
+        member.container.shape(direction)?;
+        Some(match (direction, inside) {
+            (Direction::Ingress, _) => DevName {
+                netns: None,
+                dev: veth.clone(),
+            },
+            (Direction::Egress, Inside::Netns(netns)) => DevName {
+                netns: Some(netns.clone()),
+                dev: dev.clone(),
+            },
+            (Direction::Egress, Inside::Pid(pid)) => DevName {
+                netns: Some(alloc::format!("pid:{pid}").into()),
+                dev: dev.clone(),
+            },
+            (Direction::Egress, Inside::Ifb) => DevName {
+                netns: None,
+                dev: numbers::ifb_name(veth),
+            },
+        })
+    }
+}

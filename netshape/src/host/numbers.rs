@@ -1,0 +1,90 @@
+//! Class numbers: a container's is drawn from its id, so that the same containers get the same classes on every run
+//! and in any order (save where two ids draw one number: then who came first keeps it).
+
+use crate::refusal::{Refusal, RefusalKind};
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// First minor number of a tier.
+pub(crate) const TIER_FIRST: u16 = 0x20;
+/// First minor number of a container. Leaf qdiscs take the same number as their major.
+pub(crate) const FIRST: u16 = 0x100;
+/// Last minor number of a container; `ffff:` is the ingress qdisc.
+pub(crate) const LAST: u16 = 0xfffe;
+
+/// Which of the 65,536 minor numbers are taken, one bit each.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers {
+    taken: Vec<u64>,
+    used: usize,
+}
+
+impl Numbers {
+    pub(crate) fn new() -> Self {
+        Self {
+            taken: vec![0; 1024],
+            used: 0,
+        }
+    }
+
+    /// Takes a container's number: the one it had, or else the first free one from where its id points.
+    pub(crate) fn take(&mut self, id: &str, had: Option<u16>) -> Result<u16, Refusal> {
+        if let Some(had) = had.filter(|h| (FIRST..=LAST).contains(h) && self.set(*h)) {
+            return Ok(had);
+        }
+        self.take_in(id, FIRST, LAST)
+    }
+
+    /// Takes the first free number in `first..=last` from where `name` points, wrapping around.
+    pub(crate) fn take_in(&mut self, name: &str, first: u16, last: u16) -> Result<u16, Refusal> {
+        let limit = u32::from(last - first) + 1;
+        let start = hash(name) % limit;
+        for i in 0..limit {
+            let offset = (start + i) % limit;
+            let number = first.saturating_add(u16::try_from(offset).unwrap_or(0));
+            if self.set(number) {
+                return Ok(number);
+            }
+        }
+        let kind = RefusalKind::HandlesExhausted {
+            used: self.used,
+            limit: limit as usize,
+        };
+        Err(Refusal::new("id", kind))
+    }
+
+    pub(crate) fn give_back(&mut self, number: u16) {
+        if let Some(word) = self.taken.get_mut(usize::from(number >> 6)) {
+            let bit = 1 << (number & 63);
+            self.used -= usize::from(*word & bit != 0);
+            *word &= !bit;
+        }
+    }
+
+    /// Marks a number as taken; `false` if it was.
+    fn set(&mut self, number: u16) -> bool {
+        let bit = 1_u64 << (number & 63);
+        match self.taken.get_mut(usize::from(number >> 6)) {
+            Some(word) if *word & bit == 0 => {
+                *word |= bit;
+                self.used += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// FNV-1a, 32 bits: stable across machines and versions, which is all that is asked of it.
+pub(crate) fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |h, b| {
+        (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// Name of the ifb that takes a veth's container egress, 12 characters: `bsh` and a digest, and a sign of the name's end.
+pub(crate) fn ifb_name(veth: &str) -> Arc<str> {
+    format!("bsh{:08x}", hash(veth)).into()
+}

@@ -1,0 +1,263 @@
+//! From the policy to the exact tree: the figures of every qdisc and class.
+//!
+//! A veth's own tree: `1:` HTB, default `1:10`; class `1:10` with rate = ceiling; leaf `10:`.
+//! The uplink's: `1:` HTB, default `1:2`; `1:1` the capacity; below it `1:2` for the host itself, one class per tier,
+//! and below its tier (or `1:1`) one class per container with its guarantee or floor, its ceiling, and a leaf.
+
+use super::{Host, Member, Slot, TierClass};
+use crate::device::{DevName, Device};
+use crate::handle::Handle;
+use crate::object::{Class, FqCodel, Htb, HtbClass, Qdisc, QdiscKind, RateSpec};
+use crate::policy::{Direction, Shape, Uplink, default_burst, leaf_limit};
+use crate::rate::{Bytes, Rate};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Major number of every root qdisc of ours.
+pub(crate) const MAJOR: u16 = 1;
+/// Minor number of the only class of a veth's tree, and its leaf's major.
+const ONLY: u16 = 0x10;
+/// Minor number of the class that stands for the whole uplink.
+const WHOLE: u16 = 1;
+/// Minor number of the class of the host's own traffic.
+const OWN: u16 = 2;
+/// What the host's own class has at least: HTB needs a rate.
+const OWN_LEAST: Rate = Rate::kbit(8);
+/// Greatest quantum that HTB takes without a warning.
+pub(super) const QUANTUM_MOST: u32 = 200_000;
+/// Least quantum: one full frame.
+pub(super) const QUANTUM_LEAST: u32 = 1_514;
+/// Quantum of weight 1 where weights are small.
+pub(super) const QUANTUM_UNIT: u32 = 10_000;
+
+impl Host {
+    /// The names of all devices that are shaped, the uplink first.
+    #[must_use]
+    pub fn device_names(&self) -> Vec<DevName> {
+        let uplink = self.uplink.iter().map(|u| DevName {
+            netns: None,
+            dev: u.dev.clone(),
+        });
+        let mut names: Vec<DevName> = uplink.collect();
+        for member in self.members.iter().flatten() {
+            let of = |d| self.device_of(member, d);
+            names.extend(
+                [Direction::Ingress, Direction::Egress]
+                    .into_iter()
+                    .filter_map(of),
+            );
+        }
+        names
+    }
+
+    /// The wanted tree of a device; `None` if that is not shaped. For all devices at once, [`crate::diff`] is cheaper.
+    #[must_use]
+    pub fn tree(&self, name: &DevName) -> Option<Device> {
+        let mut device = Device::new();
+        if self
+            .uplink
+            .as_ref()
+            .is_some_and(|u| name.netns.is_none() && u.dev == name.dev)
+        {
+            self.uplink_tree(&mut device);
+            return Some(device);
+        }
+        for (slot, _) in self.containers() {
+            for direction in [Direction::Ingress, Direction::Egress] {
+                if self.device(slot, direction).as_ref() == Some(name) {
+                    self.veth_tree(slot, direction, &mut device);
+                    return Some(device);
+                }
+            }
+        }
+        None
+    }
+
+    /// Writes the tree of one direction's own device.
+    pub(crate) fn veth_tree(&self, slot: Slot, direction: Direction, into: &mut Device) {
+        into.clear();
+        let Some(member) = self.member(slot) else {
+            return;
+        };
+        let Some(shape) = member.container.shape(direction) else {
+            return;
+        };
+        let given = match (direction, &self.uplink) {
+            // The uplink's class carries the allocation already.
+            (Direction::Egress, Some(_)) => None,
+            _ => member.allocated.get(direction as usize).copied().flatten(),
+        };
+        let rate = allowed(shape, given);
+        into.put_qdisc(self.root(ONLY));
+        let id = Handle::new(MAJOR, ONLY);
+        let htb = self.class(shape.burst(), rate, rate, self.quantum, 0);
+        into.put_class(Class {
+            id,
+            parent: Handle::qdisc(MAJOR),
+            htb,
+        });
+        into.put_qdisc(self.leaf(id, shape.ceiling()));
+    }
+
+    /// Writes the uplink's tree.
+    pub(crate) fn uplink_tree(&self, into: &mut Device) {
+        into.clear();
+        let Some(uplink) = &self.uplink else { return };
+        for class in self.fixed_classes(uplink) {
+            into.put_class(class);
+        }
+        for (minor, slot) in &self.by_minor {
+            let Some(class) = self
+                .member(*slot)
+                .and_then(|m| self.member_class(uplink, m))
+            else {
+                continue;
+            };
+            into.put_class(class);
+            if let Some(leaf) = self.uplink_leaf(*minor) {
+                into.put_qdisc(leaf);
+            }
+        }
+        into.put_qdisc(self.leaf(Handle::new(MAJOR, OWN), uplink.capacity));
+        into.put_qdisc(self.root(OWN));
+    }
+
+    /// One class of the uplink's tree by minor number, if it is wanted.
+    pub(crate) fn uplink_class(&self, minor: u16) -> Option<Class> {
+        let uplink = self.uplink.as_ref()?;
+        if let Some(slot) = self.by_minor.get(&minor) {
+            return self.member_class(uplink, self.member(*slot)?);
+        }
+        self.fixed_classes(uplink)
+            .into_iter()
+            .find(|c| c.id.minor() == minor)
+    }
+
+    /// The leaf of one container's class on the uplink.
+    pub(crate) fn uplink_leaf(&self, minor: u16) -> Option<Qdisc> {
+        let shape = self.member(*self.by_minor.get(&minor)?)?.container.egress?;
+        let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
+        Some(self.leaf(Handle::new(MAJOR, minor), ceiling))
+    }
+
+    /// The classes that do not come and go: the whole, the host's own, the tiers.
+    fn fixed_classes(&self, uplink: &Uplink) -> Vec<Class> {
+        let whole = uplink.capacity;
+        let at = |minor, parent, htb| Class {
+            id: Handle::new(MAJOR, minor),
+            parent,
+            htb,
+        };
+        let top = Handle::qdisc(MAJOR);
+        let inner = Handle::new(MAJOR, WHOLE);
+        let own = uplink.reserve.max(OWN_LEAST);
+        let mut classes = Vec::with_capacity(self.tiers.len() + 2);
+        classes.push(at(
+            WHOLE,
+            top,
+            self.class(None, whole, whole, self.quantum, 0),
+        ));
+        classes.push(at(
+            OWN,
+            inner,
+            self.class(None, own, whole, self.quantum, 0),
+        ));
+        for TierClass {
+            minor, promised, ..
+        } in &self.tiers
+        {
+            let rate = (*promised).max(OWN_LEAST);
+            classes.push(at(
+                *minor,
+                inner,
+                self.class(None, rate, whole, self.quantum, 0),
+            ));
+        }
+        classes
+    }
+
+    fn member_class(&self, uplink: &Uplink, member: &Member) -> Option<Class> {
+        let shape = member.container.egress.as_ref()?;
+        let given = member
+            .allocated
+            .get(Direction::Egress as usize)
+            .copied()
+            .flatten();
+        let ceil = allowed(shape, given).min(uplink.capacity);
+        let tier = member.tier.and_then(|t| self.tiers.get(usize::from(t)));
+        let parent = Handle::new(MAJOR, tier.map_or(WHOLE, |t| t.minor));
+        let quantum = member
+            .weight
+            .saturating_mul(self.quantum)
+            .clamp(QUANTUM_LEAST, QUANTUM_MOST);
+        let prio = u32::from(shape.priority());
+        let rate = shape.promised().min(ceil);
+        let htb = self.class(shape.burst(), rate, ceil, quantum, prio);
+        Some(Class {
+            id: Handle::new(MAJOR, member.minor),
+            parent,
+            htb,
+        })
+    }
+
+    fn root(&self, default: u16) -> Qdisc {
+        let kind = QdiscKind::Htb(Htb::to_default(default));
+        Qdisc::new(Handle::qdisc(MAJOR), Handle::ROOT, kind)
+    }
+
+    /// A queue below a leaf class, numbered like the class.
+    fn leaf(&self, class: Handle, ceiling: Rate) -> Qdisc {
+        let limit = leaf_limit(ceiling, self.caps.gso_max_size);
+        let kind = if self.caps.fq_codel {
+            // fq_codel counts its limit in packets and bounds bytes by memory.
+            QdiscKind::FqCodel(Box::new(FqCodel {
+                memory_limit: Some(limit),
+                ..FqCodel::default()
+            }))
+        } else {
+            QdiscKind::Bfifo(Some(limit))
+        };
+        Qdisc::new(Handle::qdisc(class.minor()), class, kind)
+    }
+
+    fn class(
+        &self,
+        burst: Option<Bytes>,
+        rate: Rate,
+        ceil: Rate,
+        quantum: u32,
+        prio: u32,
+    ) -> HtbClass {
+        let (r, c) = (
+            rate.bytes_per_second().max(1),
+            ceil.bytes_per_second().max(1),
+        );
+        HtbClass {
+            rate: RateSpec::plain(r),
+            ceil: RateSpec::plain(c),
+            buffer: self.ticks(burst, rate),
+            cbuffer: self.ticks(burst, ceil),
+            quantum,
+            prio,
+            level: 0,
+        }
+    }
+
+    /// The bucket of a rate in ticks. A declared burst that a small rate can't hold is cut to 274 s of that rate.
+    fn ticks(&self, burst: Option<Bytes>, rate: Rate) -> u32 {
+        let bytes = burst.unwrap_or_else(|| default_burst(rate));
+        let per_second = rate.bytes_per_second().max(1);
+        let most = per_second.saturating_mul(274);
+        self.caps
+            .era
+            .ticks(per_second, bytes.0.min(most))
+            .unwrap_or(u32::MAX)
+    }
+}
+
+/// What a direction may reach now: what it was given, no less than its guarantee, no more than its ceiling.
+fn allowed(shape: &Shape, given: Option<Rate>) -> Rate {
+    given.map_or(shape.ceiling(), |g| {
+        g.max(shape.promised()).min(shape.ceiling())
+    })
+}

@@ -1,0 +1,170 @@
+//! A step as the arguments of `tc`.
+
+use super::op::{Action, Object, Op};
+use crate::handle::Handle;
+use crate::object::{Class, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
+use crate::rate::Rate;
+use crate::ticks::Era;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Words being gathered.
+struct Words(Vec<String>);
+
+impl Words {
+    fn word(&mut self, word: &str) {
+        self.0.push(word.into());
+    }
+
+    fn pair(&mut self, name: &str, value: impl ToString) {
+        self.word(name);
+        self.0.push(value.to_string());
+    }
+}
+
+/// The words after `tc`.
+pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
+    let mut words = Words(Vec::with_capacity(24));
+    words.word(op.object.name());
+    words.word(op.action.word());
+    words.pair("dev", dev);
+    let whole = op.action != Action::Delete;
+    match &op.object {
+        Object::Qdisc(q) => qdisc(&mut words, q, whole, era),
+        Object::Class(c) => class(&mut words, c, whole, era),
+    }
+    words.0
+}
+
+fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, era: Era) {
+    match q.parent {
+        Handle::ROOT => words.word("root"),
+        Handle::INGRESS => {
+            words.word(q.kind.name());
+            return;
+        }
+        parent => words.pair("parent", parent),
+    }
+    if !q.handle.is_none() {
+        words.pair("handle", q.handle);
+    }
+    if !whole {
+        return;
+    }
+    words.word(q.kind.name());
+    match &q.kind {
+        QdiscKind::Htb(h) => htb(words, h),
+        QdiscKind::Tbf(t) => tbf(words, t, era),
+        QdiscKind::Bfifo(Some(limit)) | QdiscKind::Pfifo(Some(limit)) => words.pair("limit", limit),
+        QdiscKind::FqCodel(f) => fq_codel(words, f),
+        _ => {}
+    }
+}
+
+fn htb(words: &mut Words, h: &Htb) {
+    words.pair("default", format!("{:x}", h.default));
+    if h.rate2quantum != 10 {
+        words.pair("r2q", h.rate2quantum);
+    }
+    if let Some(qlen) = h.direct_qlen {
+        words.pair("direct_qlen", qlen);
+    }
+    if h.offload {
+        words.word("offload");
+    }
+}
+
+fn tbf(words: &mut Words, t: &Tbf, era: Era) {
+    let bytes = |ticks| era.bytes(t.rate.bytes_per_second, ticks).0;
+    words.pair("rate", tc_rate(&t.rate));
+    words.pair(
+        "burst",
+        format!("{}b", t.burst.map_or_else(|| bytes(t.buffer), u64::from)),
+    );
+    words.pair("limit", format!("{}b", t.limit));
+    if t.peak.bytes_per_second > 0 {
+        let mtu = era.bytes(t.peak.bytes_per_second, t.mtu).0;
+        words.pair("peakrate", tc_rate(&t.peak));
+        words.pair("mtu", format!("{}b", t.pburst.map_or(mtu, u64::from)));
+    }
+    layer(words, &t.rate);
+}
+
+fn fq_codel(words: &mut Words, f: &FqCodel) {
+    let numbers = [
+        ("limit", f.limit),
+        ("flows", f.flows),
+        ("quantum", f.quantum),
+    ];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            words.pair(name, value);
+        }
+    }
+    for (name, value) in [
+        ("target", f.target),
+        ("interval", f.interval),
+        ("ce_threshold", f.ce_threshold),
+    ] {
+        if let Some(value) = value {
+            words.pair(name, format!("{value}us"));
+        }
+    }
+    if let Some(bytes) = f.memory_limit {
+        words.pair("memory_limit", format!("{bytes}b"));
+    }
+    if let Some(batch) = f.drop_batch {
+        words.pair("drop_batch", batch);
+    }
+    match f.ecn {
+        Some(0) => words.word("noecn"),
+        Some(_) => words.word("ecn"),
+        None => {}
+    }
+}
+
+fn class(words: &mut Words, c: &Class, whole: bool, era: Era) {
+    if whole {
+        words.pair("parent", c.parent);
+    }
+    words.pair("classid", c.id);
+    if !whole {
+        return;
+    }
+    let h = &c.htb;
+    words.word("htb");
+    words.pair("rate", tc_rate(&h.rate));
+    words.pair("ceil", tc_rate(&h.ceil));
+    words.pair(
+        "burst",
+        format!("{}b", era.bytes(h.rate.bytes_per_second, h.buffer).0),
+    );
+    words.pair(
+        "cburst",
+        format!("{}b", era.bytes(h.ceil.bytes_per_second, h.cbuffer).0),
+    );
+    layer(words, &h.rate);
+    if h.prio != 0 {
+        words.pair("prio", h.prio);
+    }
+    if h.quantum != 0 {
+        words.pair("quantum", h.quantum);
+    }
+}
+
+fn layer(words: &mut Words, spec: &RateSpec) {
+    if spec.mpu != 0 {
+        words.pair("mpu", spec.mpu);
+    }
+    if spec.overhead != 0 {
+        words.pair("overhead", spec.overhead);
+    }
+    if spec.linklayer == 2 {
+        words.pair("linklayer", "atm");
+    }
+}
+
+fn tc_rate(spec: &RateSpec) -> impl core::fmt::Display {
+    Rate::from_bytes_per_second(spec.bytes_per_second).tc()
+}

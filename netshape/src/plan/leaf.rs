@@ -1,0 +1,192 @@
+//! Leaf qdiscs, and what a class takes with it when it has to go.
+
+use super::diff::Work;
+use super::op::{Action, Before, Loss, Object, Op, Reason};
+use crate::device::Device;
+use crate::handle::Handle;
+use crate::object::{Class, Qdisc};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Compares the leaf of one class that stays.
+pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
+    let device = work.device;
+    let op = |action, loss, reason, qdisc: &Qdisc, before: Before| Op {
+        device,
+        action,
+        loss,
+        reason,
+        object: Object::Qdisc(qdisc.clone()),
+        before,
+    };
+    let was = |q: &Qdisc| Before::Object(Box::new(Object::Qdisc(q.clone())));
+    match (old, new) {
+        (Some(o), Some(n)) if o == n => {}
+        (Some(o), Some(n)) if o.handle == n.handle && o.kind.name() == n.kind.name() => {
+            work.on
+                .push(op(Action::Change, Loss::Free, Reason::Differs, n, was(o)));
+        }
+        (Some(o), Some(n)) => {
+            // Another kind under the same handle is refused, and a handle in use elsewhere would be shared: off first.
+            work.off.push(op(
+                Action::Delete,
+                Loss::LosesLeaf,
+                Reason::InTheWay,
+                o,
+                was(o),
+            ));
+            work.on.push(op(
+                Action::Add,
+                Loss::Free,
+                Reason::Missing,
+                n,
+                Before::Nothing,
+            ));
+        }
+        (None, Some(n)) => {
+            // A class that stood there with the kernel's own queue loses that; a new one holds nothing yet.
+            let fresh = work.comes(n.parent);
+            let loss = if fresh { Loss::Free } else { Loss::LosesLeaf };
+            work.on
+                .push(op(Action::Add, loss, Reason::Missing, n, Before::Nothing));
+        }
+        (Some(o), None) => {
+            work.off.push(op(
+                Action::Delete,
+                Loss::LosesLeaf,
+                Reason::Stale,
+                o,
+                was(o),
+            ));
+        }
+        (None, None) => {}
+    }
+}
+
+/// A class and its leaf as wanted.
+pub(super) type Wanted<'a> = &'a dyn Fn(Handle) -> (Option<Class>, Option<Qdisc>);
+
+impl Work {
+    /// Whether a class is among those that come.
+    fn comes(&self, id: Handle) -> bool {
+        let same = |op: &&Op| matches!(&op.object, Object::Class(c) if c.id == id);
+        // Classes are compared in order just before their leaves, so the last is the likely one.
+        if let Some(last) = self.grow.last().filter(same) {
+            return last.action == Action::Add;
+        }
+        let key = |op: &Op| match &op.object {
+            Object::Class(c) => c.id,
+            Object::Qdisc(q) => q.parent,
+        };
+        let found = self
+            .grow
+            .binary_search_by_key(&id, key)
+            .ok()
+            .and_then(|i| self.grow.get(i));
+        found.is_some_and(|op| op.action == Action::Add)
+    }
+
+    /// A class can't go while it has children: those that are wanted again go too and come back. Classes that go take
+    /// their leaves along, so each also needs its leaf put back if it returns.
+    pub(super) fn drag(&mut self, seen: &Device, wanted: Wanted<'_>) {
+        let mut going: Vec<Handle> = self.gone.iter().map(class_id).collect();
+        going.sort_unstable();
+        // Each round goes one level deeper; HTB has eight.
+        for _ in 0..seen.classes().len() {
+            let dragged: Vec<Class> = seen
+                .classes()
+                .iter()
+                .filter(|c| holds(&going, c.parent) && !holds(&going, c.id))
+                .copied()
+                .collect();
+            if dragged.is_empty() {
+                break;
+            }
+            for class in dragged {
+                self.uproot(&class, wanted);
+                going.push(class.id);
+            }
+            going.sort_unstable();
+        }
+        // A leaf is not taken off a class that goes anyway, and it comes back where the class does.
+        self.off.retain(|op| !holds(&going, class_id(op)));
+        for id in &going {
+            let (Some(_), Some(leaf)) = wanted(*id) else {
+                continue;
+            };
+            self.on.retain(|op| class_id(op) != *id);
+            let at = self.on.partition_point(|op| class_id(op) < *id);
+            self.on.insert(
+                at,
+                Op {
+                    device: self.device,
+                    action: Action::Add,
+                    loss: Loss::Free,
+                    reason: Reason::Missing,
+                    object: Object::Qdisc(leaf),
+                    before: Before::Nothing,
+                },
+            );
+        }
+        for op in &mut self.gone {
+            keep_leaf(op, seen);
+        }
+    }
+
+    /// Turns whatever was to be done to a class into taking it away and bringing it back.
+    fn uproot(&mut self, class: &Class, wanted: Wanted<'_>) {
+        self.grow.retain(|op| class_id(op) != class.id);
+        self.shrink.retain(|op| class_id(op) != class.id);
+        let op = |action, loss, reason, class: Class, before| Op {
+            device: self.device,
+            action,
+            loss,
+            reason,
+            object: Object::Class(class),
+            before,
+        };
+        let was = Before::Object(Box::new(Object::Class(*class)));
+        let gone = op(
+            Action::Delete,
+            Loss::LosesLeaf,
+            Reason::InTheWay,
+            *class,
+            was,
+        );
+        let back = wanted(class.id).0;
+        let back = back.map(|c| op(Action::Add, Loss::Free, Reason::Missing, c, Before::Nothing));
+        self.gone.push(gone);
+        self.grow.extend(back);
+    }
+}
+
+/// A class that goes with a leaf of its own remembers both, so that it can be put back whole.
+fn keep_leaf(op: &mut Op, seen: &Device) {
+    let Object::Class(class) = &op.object else {
+        return;
+    };
+    let Some(leaf) = seen.qdisc_at(class.id) else {
+        return;
+    };
+    let mut tree = Device::new();
+    tree.put_class(*class);
+    tree.put_qdisc(leaf.clone());
+    op.before = Before::Tree(Box::new(tree));
+}
+
+/// The class that a step is about, or whose leaf.
+pub(super) fn class_id(op: &Op) -> Handle {
+    match &op.object {
+        Object::Class(c) => c.id,
+        Object::Qdisc(q) => q.parent,
+    }
+}
+
+/// Whether a sorted list holds a handle; short ones are just walked.
+fn holds(sorted: &[Handle], id: Handle) -> bool {
+    if sorted.len() <= 4 {
+        sorted.contains(&id)
+    } else {
+        sorted.binary_search(&id).is_ok()
+    }
+}

@@ -1,0 +1,148 @@
+//! Plans: what to do, in which order, what each step may cost, and how to take it back.
+
+mod argv;
+mod diff;
+mod leaf;
+mod op;
+
+pub use diff::{diff, diff_touched};
+pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
+
+use crate::device::DevName;
+use crate::handle::Handle;
+use crate::ticks::Era;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+/// Something on a device of ours that is not ours and was not touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// `qdisc`, `class` or `filter`.
+    pub object: &'static str,
+    /// The device.
+    pub device: DevName,
+    /// Its handle.
+    pub handle: Handle,
+    /// Why it was not touched.
+    pub why: String,
+}
+
+/// Ordered steps from what was observed to what is wanted. Carried out up to any step and planned again, it ends in the
+/// same tree; carried out whole and planned again, it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) devices: Vec<DevName>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) left_alone: Vec<LeftAlone>,
+    pub(crate) era: Era,
+}
+
+impl Plan {
+    /// A plan of nothing, for a tc of this era.
+    #[must_use]
+    pub const fn new(era: Era) -> Self {
+        Self {
+            devices: Vec::new(),
+            ops: Vec::new(),
+            left_alone: Vec::new(),
+            era,
+        }
+    }
+
+    /// The steps, in order.
+    #[must_use]
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// How many steps.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// What is not ours and stays as it is.
+    #[must_use]
+    pub fn left_alone(&self) -> &[LeftAlone] {
+        &self.left_alone
+    }
+
+    /// The device a step is about.
+    #[must_use]
+    pub fn device(&self, op: &Op) -> Option<&DevName> {
+        self.devices.get(op.device as usize)
+    }
+
+    /// How many steps there are of each loss class.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.ops.iter().fold(Losses::default(), |mut sums, op| {
+            sums.count(op.loss);
+            sums
+        })
+    }
+
+    /// The arguments of `tc` for one step, without `tc` itself; in the network namespace of its device.
+    #[must_use]
+    pub fn argv(&self, op: &Op) -> Vec<String> {
+        let dev = self.device(op).map_or("", |d| &d.dev);
+        argv::argv(op, dev, self.era)
+    }
+
+    /// The arguments of `tc` for the first step that takes `op` back.
+    #[must_use]
+    pub fn inverse_argv(&self, op: &Op) -> Vec<String> {
+        op.inverse()
+            .first()
+            .map(|o| self.argv(o))
+            .unwrap_or_default()
+    }
+
+    /// Why a step is taken, with the figures.
+    #[must_use]
+    pub fn why(&self, op: &Op) -> String {
+        op.why()
+    }
+
+    /// `tc -batch` text. Where the network namespace changes, a comment says so: each part is for a `tc` of its own,
+    /// `tc -n NETNS -batch -`.
+    #[must_use]
+    pub fn batch(&self) -> String {
+        let mut text = String::new();
+        let mut within: Option<Option<&str>> = None;
+        for op in &self.ops {
+            let netns = self.device(op).and_then(|d| d.netns.as_deref());
+            if within != Some(netns) {
+                if within.is_some() || netns.is_some() {
+                    let _ = writeln!(text, "# netns {}", netns.unwrap_or("host"));
+                }
+                within = Some(netns);
+            }
+            for (i, word) in self.argv(op).iter().enumerate() {
+                if i > 0 {
+                    text.push(' ');
+                }
+                text.push_str(word);
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Number of a device in this plan.
+    pub(crate) fn device_number(&mut self, name: &DevName) -> u32 {
+        if self.devices.last() != Some(name) {
+            self.devices.push(name.clone());
+        }
+        u32::try_from(self.devices.len())
+            .unwrap_or(u32::MAX)
+            .saturating_sub(1)
+    }
+}

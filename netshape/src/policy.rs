@@ -1,0 +1,359 @@
+//! What is declared: rates per container and direction, tiers, the uplink. A value that exists is valid by itself;
+//! whether a host can carry it is [`crate::Host`]'s to say.
+
+use crate::rate::{Bytes, Rate};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::ticks::bytes_of;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+/// Bytes of the largest Ethernet frame without its checksum: an MTU of 1500 and a 14-byte header. A smaller bucket drops every full packet.
+pub const LEAST_BURST: u64 = 1514;
+/// The kernel's name for a device has 15 characters at the most (`IFNAMSIZ` less one).
+const DEV_MAX: usize = 15;
+/// Longest container id or namespace name taken.
+const NAME_MAX: usize = 255;
+
+/// Which way traffic flows, seen from the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+pub enum Direction {
+    /// Into the container: shaped on the host's end of the veth.
+    Ingress,
+    /// Out of the container: shaped on the container's end, and shared on the uplink.
+    Egress,
+}
+
+impl Direction {
+    /// `ingress` or `egress`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// One direction's figures: `guarantee` ≤ `ceiling`, and a burst that the kernel can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    guarantee: Rate,
+    ceiling: Rate,
+    burst: Option<Bytes>,
+    priority: u8,
+}
+
+impl Shape {
+    /// A direction with a guarantee (zero: none) and a ceiling of at least 8 bit/s.
+    ///
+    /// # Errors
+    /// [`RefusalKind::CeilingBelowGuarantee`], [`RefusalKind::NoCeiling`].
+    pub fn new(guarantee: Rate, ceiling: Rate) -> Result<Self, RefusalKind> {
+        if ceiling.bytes_per_second() == 0 {
+            return Err(RefusalKind::NoCeiling { given: ceiling });
+        }
+        if ceiling < guarantee {
+            return Err(RefusalKind::CeilingBelowGuarantee { ceiling, guarantee });
+        }
+        Ok(Self {
+            guarantee,
+            ceiling,
+            burst: None,
+            priority: 0,
+        })
+    }
+
+    /// The same with a burst of its own instead of [`default_burst`].
+    ///
+    /// # Errors
+    /// [`RefusalKind::BurstBelowMtu`], [`RefusalKind::BurstTooLong`].
+    pub fn with_burst(self, burst: Bytes) -> Result<Self, RefusalKind> {
+        if burst.0 < LEAST_BURST {
+            return Err(RefusalKind::BurstBelowMtu {
+                burst,
+                least: Bytes(LEAST_BURST),
+            });
+        }
+        // 2^32 ticks of 64 ns, 274.9 s, is all that the kernel's field holds.
+        let most = Bytes(bytes_of(self.ceiling.bytes_per_second(), u32::MAX));
+        if burst > most {
+            return Err(RefusalKind::BurstTooLong {
+                burst,
+                most,
+                rate: self.ceiling,
+            });
+        }
+        Ok(Self {
+            burst: Some(burst),
+            ..self
+        })
+    }
+
+    /// The same with a priority: 0 takes spare bandwidth first, 7 last.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadPriority`].
+    pub fn with_priority(self, priority: u8) -> Result<Self, RefusalKind> {
+        if priority > 7 {
+            return Err(RefusalKind::BadPriority {
+                given: u64::from(priority),
+            });
+        }
+        Ok(Self { priority, ..self })
+    }
+
+    /// What it has by right; zero: nothing.
+    #[must_use]
+    pub const fn guarantee(&self) -> Rate {
+        self.guarantee
+    }
+
+    /// What it may reach.
+    #[must_use]
+    pub const fn ceiling(&self) -> Rate {
+        self.ceiling
+    }
+
+    /// The burst that was declared.
+    #[must_use]
+    pub const fn burst(&self) -> Option<Bytes> {
+        self.burst
+    }
+
+    /// 0 to 7.
+    #[must_use]
+    pub const fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// What it is promised on a shared uplink: its guarantee, or without one 1 % of its ceiling, 8 kbit/s at the least
+    /// (HTB needs a rate), and never more than the ceiling.
+    #[must_use]
+    pub fn promised(&self) -> Rate {
+        if !self.guarantee.is_zero() {
+            return self.guarantee;
+        }
+        Rate::from_bits((self.ceiling.bits() / 100).max(8_000)).min(self.ceiling)
+    }
+}
+
+/// The burst of a rate for which none was declared: 10 ms of it and 128 KiB at the least (20 ms above 2 Gbit/s), since
+/// timers are late and GSO packets are 64 KiB; 274 s of it at the most, which the kernel's field still holds.
+#[must_use]
+pub fn default_burst(rate: Rate) -> Bytes {
+    let ms = if rate > Rate::gbit(2) { 20 } else { 10 };
+    let wanted = rate.bytes_in_ms(ms).max(128 << 10);
+    Bytes(wanted.min(rate.bytes_per_second().saturating_mul(274)))
+}
+
+/// The limit in bytes of a leaf's queue: 25 ms of the ceiling, and room for one whole GSO packet and 5 % at the least,
+/// since a queue that can't hold one drops them all.
+#[must_use]
+pub fn leaf_limit(ceiling: Rate, gso_max_size: u32) -> u32 {
+    let gso = u64::from(gso_max_size);
+    let limit = ceiling
+        .bytes_in_ms(25)
+        .max(gso.saturating_add(gso.div_ceil(20)));
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+/// Where a container's egress is shaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// On its own device in this named network namespace.
+    Netns(Arc<str>),
+    /// On its own device in the network namespace of this process.
+    Pid(u32),
+    /// The namespace may not be entered: on an ifb that the host's end of the veth redirects to.
+    Ifb,
+}
+
+/// One container's attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub(crate) id: Arc<str>,
+    pub(crate) veth: Arc<str>,
+    pub(crate) inside: Inside,
+    pub(crate) dev: Arc<str>,
+    pub(crate) tier: Option<Arc<str>>,
+    pub(crate) weight: Option<u32>,
+    pub(crate) ingress: Option<Shape>,
+    pub(crate) egress: Option<Shape>,
+}
+
+impl Container {
+    /// A container attached by `veth` (the host's end), `eth0` inside the network namespace named like the container;
+    /// nothing is shaped yet.
+    ///
+    /// # Errors
+    /// A name that is no name: [`RefusalKind::BadName`].
+    pub fn new(id: &str, veth: &str) -> Result<Self, Refusal> {
+        name("id", id, NAME_MAX)?;
+        let id: Arc<str> = Arc::from(id);
+        Ok(Self {
+            veth: name("veth", veth, DEV_MAX)?,
+            inside: Inside::Netns(id.clone()),
+            id,
+            dev: Arc::from("eth0"),
+            tier: None,
+            weight: None,
+            ingress: None,
+            egress: None,
+        })
+    }
+
+    /// Sets where its egress is shaped, and the device's name there.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`].
+    pub fn inside(self, inside: Inside, dev: &str) -> Result<Self, Refusal> {
+        if let Inside::Netns(netns) = &inside {
+            name("netns", netns, NAME_MAX)?;
+        }
+        Ok(Self {
+            inside,
+            dev: name("dev", dev, DEV_MAX)?,
+            ..self
+        })
+    }
+
+    /// Shapes one direction.
+    #[must_use]
+    pub fn shaped(mut self, direction: Direction, shape: Shape) -> Self {
+        match direction {
+            Direction::Ingress => self.ingress = Some(shape),
+            Direction::Egress => self.egress = Some(shape),
+        }
+        self
+    }
+
+    /// Puts it into a tier of the host.
+    #[must_use]
+    pub fn in_tier(self, tier: &str) -> Self {
+        Self {
+            tier: Some(Arc::from(tier)),
+            ..self
+        }
+    }
+
+    /// Gives it a weight of its own instead of its tier's.
+    #[must_use]
+    pub fn weighing(self, weight: u32) -> Self {
+        Self {
+            weight: Some(weight.max(1)),
+            ..self
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The shape of one direction, if that is shaped.
+    #[must_use]
+    pub fn shape(&self, direction: Direction) -> Option<&Shape> {
+        match direction {
+            Direction::Ingress => self.ingress.as_ref(),
+            Direction::Egress => self.egress.as_ref(),
+        }
+    }
+}
+
+/// A class of containers: its weight decides how spare bandwidth is divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+}
+
+impl Tier {
+    /// A tier of weight 1 to 1000.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`], [`RefusalKind::BadWeight`].
+    pub fn new(tier: &str, weight: u32) -> Result<Self, Refusal> {
+        if !(1..=1000).contains(&weight) {
+            let kind = RefusalKind::BadWeight {
+                given: u64::from(weight),
+            };
+            return Err(Refusal::new("weight", kind));
+        }
+        Ok(Self {
+            name: name("name", tier, NAME_MAX)?,
+            weight,
+        })
+    }
+}
+
+/// The device that all containers of a host share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uplink {
+    pub(crate) dev: Arc<str>,
+    pub(crate) capacity: Rate,
+    pub(crate) reserve: Rate,
+}
+
+impl Uplink {
+    /// An uplink of `capacity`, of which the host keeps `reserve` for itself.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity of nothing,
+    /// [`RefusalKind::CeilingBelowGuarantee`] for a reserve above the capacity.
+    pub fn new(dev: &str, capacity: Rate, reserve: Rate) -> Result<Self, Refusal> {
+        let dev = name("dev", dev, DEV_MAX)?;
+        if capacity.bits() < 8_000 {
+            return Err(Refusal::new(
+                "capacity",
+                RefusalKind::NoCeiling { given: capacity },
+            ));
+        }
+        if reserve > capacity {
+            let kind = RefusalKind::CeilingBelowGuarantee {
+                ceiling: capacity,
+                guarantee: reserve,
+            };
+            return Err(Refusal::new("reserve", kind));
+        }
+        Ok(Self {
+            dev,
+            capacity,
+            reserve,
+        })
+    }
+
+    /// What it carries.
+    #[must_use]
+    pub const fn capacity(&self) -> Rate {
+        self.capacity
+    }
+
+    /// What containers may be promised of it: capacity less reserve.
+    #[must_use]
+    pub const fn for_containers(&self) -> Rate {
+        self.capacity.saturating_sub(self.reserve)
+    }
+}
+
+/// A name the kernel and `tc -batch` take: no blanks, slashes, quotes, control or non-ASCII characters.
+fn name(field: &str, given: &str, most: usize) -> Result<Arc<str>, Refusal> {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"/\"'\\#$`".contains(&b);
+    if given.is_empty()
+        || given.len() > most
+        || given == "."
+        || given == ".."
+        || !given.bytes().all(plain)
+    {
+        let given: String = given.chars().take(40).collect();
+        let kind = RefusalKind::BadName { given, most };
+        return Err(Refusal::new(field.to_owned(), kind));
+    }
+    Ok(Arc::from(given))
+}

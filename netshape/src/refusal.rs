@@ -1,0 +1,133 @@
+//! What a policy asks for and can't have, with the figures.
+
+use crate::rate::{Bytes, Rate};
+use alloc::format;
+use alloc::string::String;
+
+/// A part of a policy that is refused; the rest is planned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {kind}")]
+pub struct Refusal {
+    /// The field it is about, such as `container[3].egress.guarantee`.
+    pub field: String,
+    /// Why.
+    pub kind: RefusalKind,
+}
+
+impl Refusal {
+    /// A refusal of `field`.
+    #[must_use]
+    pub fn new(field: impl Into<String>, kind: RefusalKind) -> Self {
+        Self {
+            field: field.into(),
+            kind,
+        }
+    }
+
+    /// The same one level further in: `within` goes before the field's name.
+    #[must_use]
+    pub fn within(self, within: &str) -> Self {
+        let field = if self.field.is_empty() {
+            within.into()
+        } else {
+            format!("{within}.{}", self.field)
+        };
+        Self { field, ..self }
+    }
+}
+
+/// Why something is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// HTB lets children exceed their parent, so we must not.
+    #[error("sum {sum} over {parent_name} {parent} ({promised} promised so far, {asked} asked)")]
+    OverParent {
+        /// What the parent is called.
+        parent_name: &'static str,
+        /// Promised with this one.
+        sum: Rate,
+        /// Promised without it.
+        promised: Rate,
+        /// What it asks for.
+        asked: Rate,
+        /// What there is.
+        parent: Rate,
+    },
+    /// A ceiling under the guarantee.
+    #[error("ceiling {ceiling} below guarantee {guarantee}")]
+    CeilingBelowGuarantee {
+        /// The ceiling.
+        ceiling: Rate,
+        /// The guarantee.
+        guarantee: Rate,
+    },
+    /// A ceiling of nothing.
+    #[error("{given} is no rate to shape to: 8 bit/s is the least")]
+    NoCeiling {
+        /// What was given.
+        given: Rate,
+    },
+    /// A bucket that no full packet passes.
+    #[error("burst {burst} under MTU and header, {least}: every full packet would be dropped")]
+    BurstBelowMtu {
+        /// What was given.
+        burst: Bytes,
+        /// The least.
+        least: Bytes,
+    },
+    /// A bucket that the kernel's field can't hold.
+    #[error(
+        "burst {burst} over 274.9 s of {rate}, {most}: the kernel counts it in 32 bits of 64 ns"
+    )]
+    BurstTooLong {
+        /// What was given.
+        burst: Bytes,
+        /// The most.
+        most: Bytes,
+        /// At this rate.
+        rate: Rate,
+    },
+    /// HTB has eight priorities.
+    #[error("priority {given} is not 0 to 7")]
+    BadPriority {
+        /// What was given.
+        given: u64,
+    },
+    /// A weight out of range.
+    #[error("weight {given} is not 1 to 1000")]
+    BadWeight {
+        /// What was given.
+        given: u64,
+    },
+    /// Not a name that the kernel takes.
+    #[error(
+        "`{given}` is no name: 1 to {most} printable ASCII characters without blanks, slashes and quotes"
+    )]
+    BadName {
+        /// What was given, cut at 40 characters.
+        given: String,
+        /// Greatest length.
+        most: usize,
+    },
+    /// Two of one name.
+    #[error("`{given}` is there already")]
+    Duplicate {
+        /// What was given.
+        given: String,
+    },
+    /// A tier that the host does not have.
+    #[error("no tier is called `{given}`")]
+    NoSuchTier {
+        /// What was given.
+        given: String,
+    },
+    /// 16 bits of class numbers are used up.
+    #[error("no class number is left: {used} of {limit} are taken")]
+    HandlesExhausted {
+        /// How many are in use.
+        used: usize,
+        /// How many there are.
+        limit: usize,
+    },
+}

@@ -1,0 +1,84 @@
+//! The kernel counts bursts in ticks of 64 ns: the time that the burst's bytes take at the rate. `tc` has computed them in
+//! two ways, and a plan must say which, or it will see differences where there are none.
+
+/// `/proc/net/psched` says 1000 ns a µs against 64 ns a tick: 15.625 ticks a µs (`PSCHED_SHIFT` 6).
+const TICKS_PER_US: f64 = 15.625;
+
+/// Microseconds in a second, tc's `TIME_UNITS_PER_SEC`.
+const US_PER_SECOND: f64 = 1_000_000.0;
+
+/// How `tc` rounds a burst to ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Era {
+    /// iproute2 up to 6.14: whole microseconds first, then whole ticks, both rounded down, in 32 bits that wrap.
+    #[default]
+    Truncating,
+    /// iproute2 from 6.15: one rounding up; as of 7.1 in 64 bits, so that what does not fit 32 is refused.
+    Ceil,
+}
+
+impl Era {
+    /// Ticks that `bytes` take at `rate` byte/s, as this era's tc computes them (in doubles, as tc does, since the
+    /// bytes on the wire must be the same; IEEE arithmetic gives the same result on every machine). `None` where tc
+    /// 7.1 says "burst out of range", or where the rate is zero.
+    #[must_use]
+    pub fn ticks(self, rate: u64, bytes: u64) -> Option<u32> {
+        if rate == 0 {
+            return None;
+        }
+        let us = US_PER_SECOND * (bytes as f64 / rate as f64);
+        match self {
+            // A double to `unsigned int` goes through 64 bits on x86-64 and keeps the lower half.
+            Self::Truncating => {
+                let us = us as u64 as u32;
+                Some((f64::from(us) * TICKS_PER_US) as u64 as u32)
+            }
+            Self::Ceil => {
+                let exact = us * TICKS_PER_US;
+                let floor = exact as u64;
+                let ticks = if (floor as f64) < exact {
+                    floor.checked_add(1)?
+                } else {
+                    floor
+                };
+                u32::try_from(ticks).ok()
+            }
+        }
+    }
+
+    /// Bytes that this era's tc must be told so that `ticks` come out at `rate` byte/s: the least such number, or the
+    /// nearest below where no number of bytes gives exactly these ticks (the flag is then false).
+    #[must_use]
+    pub fn bytes(self, rate: u64, ticks: u32) -> (u64, bool) {
+        // ticks · 64 ns · rate, in integers.
+        let near = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;
+        let near = u64::try_from(near).unwrap_or(u64::MAX);
+        // One microsecond's bytes either side covers both roundings.
+        let margin = rate / 500_000 + 2;
+        let (mut low, mut high) = (near.saturating_sub(margin), near.saturating_add(margin));
+        let reaches = |bytes: u64| self.ticks(rate, bytes).is_none_or(|t| t >= ticks);
+        if !reaches(high) {
+            return (near, false);
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if reaches(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        if self.ticks(rate, low) == Some(ticks) {
+            (low, true)
+        } else {
+            (low.saturating_sub(1), false)
+        }
+    }
+}
+
+/// Bytes that `ticks` stand for at `rate` byte/s, rounded down: for people only.
+#[must_use]
+pub fn bytes_of(rate: u64, ticks: u32) -> u64 {
+    let bytes = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
