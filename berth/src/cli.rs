@@ -1,7 +1,8 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
-use crate::replay::{self, ReplayArgs};
 use crate::answer;
+use crate::place::{self, PlaceArgs};
+use crate::replay::{self, ReplayArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Place tasks: solve, check and order reassignments.
+    Place(PlaceArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -31,6 +34,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
         Command::Replay(args) => replay::run(&args),
+        Command::Place(args) => place::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }
