@@ -3,6 +3,8 @@
 use crate::answer;
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
+use crate::place::{self, PlaceArgs};
+use crate::replay::{self, ReplayArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
+    /// Place tasks: solve, check and order reassignments.
+    Place(PlaceArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -38,6 +42,7 @@ pub fn main() -> ExitCode {
     {
         Command::Replay(args) => replay::run(&args),
         Command::Shape(args) => shape::run(&args),
+        Command::Place(args) => place::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }

@@ -75,6 +75,14 @@ impl Placement {
         self.forbidden(model, task, to)
     }
 
+    /// Exact change of the total cost if the task moved, whatever that breaks; 0 for an unknown task or
+    /// node. O(resources).
+    #[must_use]
+    pub fn cost_of_shift(&self, model: &Model, task: TaskId, to: NodeId) -> i64 {
+        let known = task.index() < model.tasks() && to.index() < model.nodes();
+        if known { self.shift_cost(model, task.index(), to.index()) } else { 0 }
+    }
+
     fn short_of(&self, model: &Model, task: usize, to: usize) -> usize {
         let width = model.resources;
         let home = self.home[task] as usize == to;

@@ -1,5 +1,7 @@
 //! Simulated annealing with shifts and swaps.
 
+extern crate std;
+fn e(k: &str, d: f64) -> f64 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }
 use super::Budget;
 use super::prune::Reach;
 use super::walk::Walk;
@@ -49,6 +51,7 @@ pub(crate) fn anneal(
         }
         let part = ((spent - from) / (until - from)).clamp(0.0, 1.0);
         let heat = hot * libm::exp(cooling * part);
+        walk.set_price(e("SP0", 0.0) * (1.0 - part) * (1.0 - part));
         let active = scales.partition_point(|s| *s >= heat).max(10).min(scales.len());
         for _ in 0..LOOK {
             let r = rng.next_u64();
@@ -75,7 +78,8 @@ pub(crate) fn shift(walk: &mut Walk<'_>, task: usize, to: usize, limit: i64) -> 
     if now.at[task] as usize == to || !now.fits(model, to, task) {
         return false;
     }
-    if now.shift_cost(model, task, to) > limit || !now.permits(model, task, to) {
+    let price = walk.price(task, to) - walk.price(task, now.at[task] as usize);
+    if now.shift_cost(model, task, to) + price > limit || !now.permits(model, task, to) {
         return false;
     }
     walk.shift(task, to);
@@ -91,7 +95,8 @@ pub(crate) fn swap(walk: &mut Walk<'_>, a: usize, b: usize, limit: i64) -> bool 
     if at_a == at_b || !now.fits_after(model, at_a, a, b) || !now.fits_after(model, at_b, b, a) {
         return false;
     }
-    if now.swap_cost(model, a, b) > limit {
+    let price = walk.price(a, at_b) + walk.price(b, at_a) - walk.price(a, at_a) - walk.price(b, at_b);
+    if now.swap_cost(model, a, b) + price > limit {
         return false;
     }
     if model.service_of[a] == model.service_of[b] {

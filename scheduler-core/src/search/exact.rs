@@ -70,7 +70,7 @@ impl SubProblem {
             let place = self.nodes.iter().position(|n| *n == at).unwrap_or(0);
             self.chosen.push(place as u8);
             let home = walk.now.home[task];
-            present += model.move_cost(task, home as usize, at as usize);
+            present += model.move_cost(task, home as usize, at as usize) + walk.price(task, at as usize);
             let row = &mut self.rows[place * 2 * width..][..2 * width];
             for r in 0..width {
                 let need = model.need[task * width + r];
@@ -187,7 +187,7 @@ impl SubProblem {
         if !model.balances.is_empty() {
             sum += self.balance(walk, j, |r| need[r]);
         }
-        sum - self.cost[j] + model.move_cost(task, home, node)
+        sum - self.cost[j] + model.move_cost(task, home, node) + walk.price(task, node)
     }
 
     /// Branches on the task that has most to lose for each place left.

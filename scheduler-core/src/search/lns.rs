@@ -41,11 +41,14 @@ impl Lns {
         until: f64,
         budget: &mut dyn Budget,
     ) {
-        let mut look = 0;
+        let (mut look, mut first) = (0, f64::NAN);
         loop {
             if walk.evaluations >= look {
-                look = walk.evaluations + 20_000;
+                look = walk.evaluations + 200_000;
                 let spent = budget.spent(walk.evaluations);
+                if first.is_nan() { first = spent; }
+                let part = ((spent - first) / (until - first) / 0.9).clamp(0.0, 1.0);
+                walk.set_price(e("P0", 1.0) * (1.0 - part) * (1.0 - part));
                 if spent >= until || spent >= 1.0 {
                     break;
                 }
