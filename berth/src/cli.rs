@@ -1,10 +1,9 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer;
-use crate::replay::{self, ReplayArgs};
-use crate::shape::{self, ShapeArgs};
 use crate::place::{self, PlaceArgs};
 use crate::replay::{self, ReplayArgs};
+use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
