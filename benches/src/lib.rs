@@ -110,6 +110,10 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures(), discovery::figures()].concat()
-    [replay::figures(), netshape::figures()].concat()
+    [
+        replay::figures(),
+        discovery::figures(),
+        netshape::figures(),
+    ]
+    .concat()
 }
