@@ -1,6 +1,7 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer;
+use crate::ipam::{self, IpamArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Addresses: pools, claims, collection, routes.
+    Ipam(Box<IpamArgs>),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
 }
@@ -37,6 +40,7 @@ pub fn main() -> ExitCode {
         .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
     {
         Command::Replay(args) => replay::run(&args),
+        Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod cli;
+pub mod ipam;
 pub mod process;
 pub mod replay;
 pub mod rng;

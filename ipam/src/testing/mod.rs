@@ -2,9 +2,11 @@
 
 mod model;
 mod op;
+mod store;
 
 pub use model::Model;
 pub use op::{Op, Reader};
+pub use store::check_store;
 
 /// Runs operations decoded from bytes against the allocator and the naive model, checking everything
 /// after each. Panics where they disagree.
