@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod discovery;
+pub mod ipam;
 pub mod measure;
 pub mod replay;
 
@@ -109,5 +110,5 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures(), discovery::figures()].concat()
+    [replay::figures(), discovery::figures(), ipam::figures()].concat()
 }
