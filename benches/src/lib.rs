@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod discovery;
+pub mod ipam;
 pub mod measure;
 pub mod netshape;
 pub mod replay;
@@ -116,4 +117,5 @@ pub fn figures() -> Vec<Figure> {
         netshape::figures(),
     ]
     .concat()
+    [replay::figures(), discovery::figures(), ipam::figures()].concat()
 }

@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::place::{self, PlaceArgs};
+use crate::ipam::{self, IpamArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Addresses: pools, claims, collection, routes.
+    Ipam(Box<IpamArgs>),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
     /// Place tasks: solve, check and order reassignments.
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
         .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
     {
         Command::Replay(args) => replay::run(&args),
+        Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args),
         Command::Place(args) => place::run(&args),
     };

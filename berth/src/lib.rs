@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod cli;
 pub mod place;
+pub mod ipam;
 pub mod process;
 pub mod replay;
 pub mod rng;

@@ -38,6 +38,8 @@ pub struct Replica<S> {
     store: S,
     ipam: Ipam,
     revision: Revision,
+    /// Whether the store has a seed: the first commit gives it one.
+    seeded: bool,
     misfits: Vec<Misfit>,
     rng: Rng,
     /// How often a transaction is tried.
@@ -57,7 +59,7 @@ impl<S: Store> Replica<S> {
     pub async fn open(store: S, now: Timestamp, seed: u64) -> Result<Self, StoreError> {
         let rng = Rng::stream(seed, "back-off");
         let (ipam, misfits) = (Ipam::new(seed), Vec::new());
-        let mut replica = Self { store, ipam, revision: 0, misfits, rng, attempts: ATTEMPTS };
+        let mut replica = Self { store, ipam, revision: 0, seeded: false, misfits, rng, attempts: ATTEMPTS };
         replica.reload(now).await?;
         Ok(replica)
     }
@@ -98,6 +100,7 @@ impl<S: Store> Replica<S> {
         let mut ipam = Ipam::new(self.ipam.seed);
         ipam.dirty = Some(BTreeSet::new());
         let mut restorer = Restorer::onto(ipam, now);
+        self.seeded = false;
         let mut revision = None;
         for kind in KINDS {
             let mut after: Option<String> = None;
@@ -107,6 +110,7 @@ impl<S: Store> Replica<S> {
                     return Ok(None);
                 }
                 for (key, value) in &page.entries {
+                    self.seeded |= key == "m/";
                     add(&mut restorer, key, value);
                 }
                 after = page.entries.last().map(|(key, _)| key.clone());
@@ -215,9 +219,10 @@ impl<S: Store> Replica<S> {
         let dirty = self.ipam.dirty.replace(BTreeSet::new()).unwrap_or_default();
         keys.extend(dirty);
         keys.insert("m/".to_string());
-        let txn = self.transaction(keys, self.revision == 0);
+        let txn = self.transaction(keys, !self.seeded);
         match self.store.commit(txn).await {
             Ok(revision) => {
+                self.seeded = true;
                 // Others' commits in between are still to be learned.
                 if revision == self.revision + 1 {
                     self.revision = revision;

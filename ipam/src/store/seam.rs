@@ -91,3 +91,27 @@ pub trait Store: Send {
     /// What changed below `prefix` after revision `from`.
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError>;
 }
+
+#[async_trait::async_trait]
+impl<S: Store + ?Sized> Store for Box<S> {
+    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+        (**self).get(keys).await
+    }
+
+    async fn list(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        (**self).list(prefix, after, limit).await
+    }
+
+    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
+        (**self).commit(txn).await
+    }
+
+    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
+        (**self).watch(prefix, from).await
+    }
+}
