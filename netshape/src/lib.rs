@@ -54,6 +54,7 @@ mod rate;
 mod refusal;
 #[cfg(feature = "serde")]
 mod show;
+mod shown;
 mod tc;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -87,6 +88,9 @@ pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};
 #[cfg(feature = "serde")]
 pub use show::{Observed, ObservedDevice, ShowError};
+pub use shown::{Lossy, Reading, Shown, read_tc_text};
+#[cfg(feature = "serde")]
+pub use shown::{TcJsonError, read_tc_json};
 pub use tc::{IfIndexes, TcError, parse_line};
 pub use ticks::{Era, bytes_of};
 pub use unit::UnitError;

@@ -86,7 +86,9 @@ impl Era {
 /// The multiple of the largest unit that people use within a range; its lower end where there is none.
 fn roundest(low: u64, high: u64) -> u64 {
     let units = [1 << 20, 1_000_000, 128 << 10, 1 << 10, 1_000, 100, 10];
-    let within = |unit: &u64| Some(low.div_ceil(*unit).saturating_mul(*unit)).filter(|m| *m <= high && *m > 0);
+    let within = |unit: &u64| {
+        Some(low.div_ceil(*unit).saturating_mul(*unit)).filter(|m| *m <= high && *m > 0)
+    };
     units.iter().find_map(within).unwrap_or(low)
 }
 

@@ -7,7 +7,9 @@ fn replay(target: &str, run: fn(&[u8])) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
     for kind in ["corpus", "crashers"] {
-        let Ok(entries) = std::fs::read_dir(root.join(kind).join(target)) else { continue };
+        let Ok(entries) = std::fs::read_dir(root.join(kind).join(target)) else {
+            continue;
+        };
         let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
         paths.sort();
         for path in paths {

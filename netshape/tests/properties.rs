@@ -1,6 +1,8 @@
 //! Properties, over random lives of a host, random claims, random bytes.
 
-use netshape::testing::{Bytes, Op, World, check_division, fuzz_decode, fuzz_elastic, fuzz_ops, naive_division};
+use netshape::testing::{
+    Bytes, Op, World, check_division, fuzz_decode, fuzz_elastic, fuzz_ops, naive_division,
+};
 use netshape::{Claim, Era, Scratch, divide};
 use proptest::prelude::*;
 
@@ -16,8 +18,16 @@ fn rate() -> impl Strategy<Value = u64> {
 }
 
 fn claims() -> impl Strategy<Value = Vec<Claim>> {
-    let claim = (rate(), rate(), prop_oneof![Just(1_u32), 0..4_u32, 1..1_001_u32]);
-    let claim = claim.prop_map(|(floor, more, weight)| Claim { floor, cap: floor.saturating_add(more), weight });
+    let claim = (
+        rate(),
+        rate(),
+        prop_oneof![Just(1_u32), 0..4_u32, 1..1_001_u32],
+    );
+    let claim = claim.prop_map(|(floor, more, weight)| Claim {
+        floor,
+        cap: floor.saturating_add(more),
+        weight,
+    });
     prop::collection::vec(claim, 0..40)
 }
 
@@ -102,7 +112,9 @@ proptest! {
 
 #[test]
 fn the_same_life_gives_the_same_plan() {
-    let life: Vec<u8> = (0..2_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let life: Vec<u8> = (0..2_000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     let run = || {
         let mut world = World::new(Era::Ceil, true);
         let mut bytes = Bytes(&life);

@@ -23,6 +23,7 @@ use alloc::vec::Vec;
 #[must_use]
 pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
+    plan.ops.reserve(host.device_count() * 4);
     if let Some(uplink) = &host.uplink {
         let name = DevName {
             netns: None,
@@ -43,6 +44,8 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     }
     for touch in &host.touched {
         match touch {
+            // What went may have come again since.
+            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
             Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
             _ => {}
@@ -55,7 +58,9 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
 #[must_use]
 pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
-    let touched = core::mem::take(&mut host.touched);
+    let mut touched = core::mem::take(&mut host.touched);
+    touched.sort_unstable();
+    touched.dedup();
     let host = &*host;
     let mut classes: Vec<Handle> = Vec::new();
     let whole = touched.contains(&Touch::Uplink);
@@ -63,6 +68,8 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
         match touch {
             Touch::Uplink => {}
             Touch::Class(id) => classes.push(*id),
+            // What went may have come again since.
+            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
             Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
             Touch::Device(slot, direction) => {
@@ -246,7 +253,33 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
         object,
         before,
     });
-    below(&nothing, wanted, name, host, plan);
+    fresh(number, wanted, plan);
+}
+
+/// Everything below a root that is new: each class, and its leaf behind it.
+fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
+    let mut leaves = wanted
+        .qdiscs()
+        .iter()
+        .filter(|q| q.parent != Handle::ROOT)
+        .peekable();
+    let mut add = |object| {
+        plan.ops.push(Op {
+            device: number,
+            action: Action::Add,
+            loss: Loss::Free,
+            reason: Reason::Missing,
+            object,
+            before: Before::Nothing,
+        });
+    };
+    // Our own numbering puts parents first.
+    for class in wanted.classes() {
+        add(Object::Class(*class));
+        while let Some(leaf) = leaves.next_if(|q| q.parent <= class.id) {
+            add(Object::Qdisc(leaf.clone()));
+        }
+    }
 }
 
 /// What is below a root that is ours: one merge of the two sorted lists.

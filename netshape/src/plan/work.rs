@@ -85,8 +85,7 @@ impl Work {
                     .push(op(Action::Add, Loss::Free, Reason::Missing, n, None));
             }
             (Some(o), Some(n))
-                if !o.htb.same(&n.htb, self.tolerance)
-                    || (!o.htb.same_turns(&n.htb) && leaf()) =>
+                if !o.htb.same(&n.htb, self.tolerance) || (!o.htb.same_turns(&n.htb) && leaf()) =>
             {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
                 let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));

@@ -25,7 +25,11 @@ pub fn naive_division(capacity: u64, claims: &[Claim]) -> Vec<u64> {
     }
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if sum(&at(middle)) <= u128::from(capacity) { low = middle } else { high = middle }
+        if sum(&at(middle)) <= u128::from(capacity) {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     at(low)
 }
@@ -40,17 +44,30 @@ pub fn check_division(capacity: u64, claims: &[Claim], shares: &[u64]) {
         assert_eq!(sum, u128::from(capacity));
         return;
     }
-    assert_eq!(sum, caps.min(u128::from(capacity)), "work-conserving and within capacity");
+    assert_eq!(
+        sum,
+        caps.min(u128::from(capacity)),
+        "work-conserving and within capacity"
+    );
     for (claim, share) in claims.iter().zip(shares) {
-        assert!((claim.floor..=claim.cap.max(claim.floor)).contains(share), "{claim:?} {share}");
+        assert!(
+            (claim.floor..=claim.cap.max(claim.floor)).contains(share),
+            "{claim:?} {share}"
+        );
     }
     // Whoever is above its floor has, weight for weight, no more than whoever is below its cap, but for a bit.
     let above = claims.iter().zip(shares).filter(|(c, s)| **s > c.floor);
     let highest = above.map(|(c, s)| ((*s - 1), c.weight.max(1)));
     let highest = highest.reduce(|a, b| {
-        if u128::from(a.0) * u128::from(b.1) >= u128::from(b.0) * u128::from(a.1) { a } else { b }
+        if u128::from(a.0) * u128::from(b.1) >= u128::from(b.0) * u128::from(a.1) {
+            a
+        } else {
+            b
+        }
     });
-    let Some((rate, weight)) = highest else { return };
+    let Some((rate, weight)) = highest else {
+        return;
+    };
     for (claim, share) in claims.iter().zip(shares).filter(|(c, s)| **s < c.cap) {
         let theirs = (u128::from(*share) + 1) * u128::from(weight);
         let ours = u128::from(rate) * u128::from(claim.weight.max(1));
@@ -65,7 +82,11 @@ pub fn fuzz_elastic(data: &[u8]) {
     let mut claims = Vec::new();
     for _ in 0..bytes.u8() % 40 {
         let (floor, more) = (bytes.rate(), bytes.rate());
-        claims.push(Claim { floor, cap: floor.saturating_add(more), weight: bytes.below(1_001) });
+        claims.push(Claim {
+            floor,
+            cap: floor.saturating_add(more),
+            weight: bytes.below(1_001),
+        });
     }
     let (mut scratch, mut shares) = (Scratch::new(), Vec::new());
     divide(capacity, &claims, |i| i as u64, &mut scratch, &mut shares);
@@ -82,8 +103,16 @@ fn live(bytes: &mut Bytes<'_>) {
     let mut demands = vec![0_u64; n];
     for (i, guarantee) in guarantees.iter_mut().enumerate() {
         *guarantee = u64::from(bytes.u8()) * each / 255;
-        let ceiling = Rate::from_bits(guarantee.saturating_add(bytes.rate() % 1_000_000_000).max(8));
-        let terms = Terms { guarantee: Rate::from_bits(*guarantee), ceiling, weight: 1 + bytes.below(9) };
+        let ceiling = Rate::from_bits(
+            guarantee
+                .saturating_add(bytes.rate() % 1_000_000_000)
+                .max(8),
+        );
+        let terms = Terms {
+            guarantee: Rate::from_bits(*guarantee),
+            ceiling,
+            weight: 1 + bytes.below(9),
+        };
         elastic.set(Slot(u32::try_from(i).unwrap_or(0)), Some(terms));
     }
     let mut usage = vec![Usage::default(); n];
@@ -96,16 +125,26 @@ fn live(bytes: &mut Bytes<'_>) {
         // Two intervals of the same demand: the first is where it is seen, the second where it is served.
         for served in [false, true] {
             for (i, use_) in usage.iter_mut().enumerate() {
-                let given = elastic.allocation(Slot(u32::try_from(i).unwrap_or(0))).unwrap_or_default().bits();
+                let given = elastic
+                    .allocation(Slot(u32::try_from(i).unwrap_or(0)))
+                    .unwrap_or_default()
+                    .bits();
                 let wants = demands.get(i).copied().unwrap_or(0);
                 let guarantee = guarantees.get(i).copied().unwrap_or(0);
                 let due = wants.min(guarantee);
                 assert!(!served || given >= due, "{given} given, {due} due");
                 let backlog = if wants > given { u32::MAX } else { 0 };
-                *use_ = Usage { sent: Rate::from_bits(wants.min(given)), backlog, overlimits: 0 };
+                *use_ = Usage {
+                    sent: Rate::from_bits(wants.min(given)),
+                    backlog,
+                    overlimits: 0,
+                };
             }
             elastic.step(Duration::from_secs(1), &usage);
-            assert!(elastic.allocated() <= elastic.capacity(), "sum over capacity");
+            assert!(
+                elastic.allocated() <= elastic.capacity(),
+                "sum over capacity"
+            );
         }
     }
 }

@@ -41,7 +41,11 @@ impl Op {
             }
             6 => Self::Remove(number),
             7 => Self::Vanish(number),
-            8..=9 => Self::Allocate(number, bytes.u8() % 2 == 0, u16::try_from(bytes.below(2_000)).unwrap_or(0)),
+            8..=9 => Self::Allocate(
+                number,
+                bytes.u8() % 2 == 0,
+                u16::try_from(bytes.below(2_000)).unwrap_or(0),
+            ),
             10..=12 => {
                 let minors = [1, 2, 0x10, 0x33, 0x100, u16::from(bytes.u8()) + 0x100];
                 let mut pick = || minors.get(bytes.below(6) as usize).copied().unwrap_or(1);
@@ -71,11 +75,22 @@ impl World {
     #[must_use]
     pub fn new(era: crate::Era, fq_codel: bool) -> Self {
         let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(10)).ok();
-        let tiers = [("gold", 4), ("bronze", 1)].into_iter().filter_map(|(n, w)| Tier::new(n, w).ok());
-        let caps = Capabilities { era, fq_codel, takeover: true, ..Capabilities::default() };
+        let tiers = [("gold", 4), ("bronze", 1)]
+            .into_iter()
+            .filter_map(|(n, w)| Tier::new(n, w).ok());
+        let caps = Capabilities {
+            era,
+            fq_codel,
+            takeover: true,
+            ..Capabilities::default()
+        };
         let host = Host::new(uplink, tiers.collect(), caps);
         let host = host.unwrap_or_else(|e| panic!("{e}"));
-        let mut world = Self { host, kernel: Kernel::new(), next_index: 1 };
+        let mut world = Self {
+            host,
+            kernel: Kernel::new(),
+            next_index: 1,
+        };
         world.put(DevName::host("eth0"));
         world
     }
@@ -96,9 +111,14 @@ impl World {
             Op::Remove(n) => drop(self.host.remove(&format!("c{n}"))),
             Op::Vanish(n) => self.vanish(n),
             Op::Allocate(n, out, mbit) => {
-                let direction = if out { Direction::Egress } else { Direction::Ingress };
+                let direction = if out {
+                    Direction::Egress
+                } else {
+                    Direction::Ingress
+                };
                 if let Some(slot) = self.host.slot(&format!("c{n}")) {
-                    self.host.allocate(slot, direction, Some(Rate::mbit(u64::from(mbit))));
+                    self.host
+                        .allocate(slot, direction, Some(Rate::mbit(u64::from(mbit))));
                 }
             }
             Op::Meddle(how, id, parent) => self.meddle(how, id, parent),
@@ -115,51 +135,78 @@ impl World {
             }
         }
         let promised = self.host.promised(Direction::Egress);
-        let bound = self.host.uplink().map_or(Rate::ZERO, Uplink::for_containers);
+        let bound = self
+            .host
+            .uplink()
+            .map_or(Rate::ZERO, Uplink::for_containers);
         assert!(promised <= bound, "{promised} promised of {bound}");
     }
 
     fn carry(&mut self, plan: &crate::Plan, op: &crate::Op) {
         let answer = self.kernel.apply(plan, op);
-        assert!(answer.is_ok(), "{:?} to {}\n{}", answer, plan.argv(op).join(" "), plan.batch());
+        assert!(
+            answer.is_ok(),
+            "{:?} to {}\n{}",
+            answer,
+            plan.argv(op).join(" "),
+            plan.batch()
+        );
     }
 
     fn insert(&mut self, n: u8, tier: u8, guarantee: u16, more: u16, ifb: bool) {
         let (id, veth) = (format!("c{n}"), format!("veth{n}"));
         let guarantee = Rate::mbit(u64::from(guarantee));
         let ceiling = guarantee.saturating_add(Rate::mbit(u64::from(more)));
-        let (Ok(shape), Ok(mut container)) = (Shape::new(guarantee, ceiling), Container::new(&id, &veth))
+        let (Ok(shape), Ok(mut container)) =
+            (Shape::new(guarantee, ceiling), Container::new(&id, &veth))
         else {
             return;
         };
         if ifb {
-            container = container.inside(Inside::Ifb, "eth0").unwrap_or_else(|e| panic!("{e}"));
+            container = container
+                .inside(Inside::Ifb, "eth0")
+                .unwrap_or_else(|e| panic!("{e}"));
         }
         container = match tier {
             0 => container.in_tier("gold"),
             1 => container.in_tier("bronze"),
             _ => container,
         };
-        let container = container.shaped(Direction::Ingress, shape).shaped(Direction::Egress, shape);
+        let container = container
+            .shaped(Direction::Ingress, shape)
+            .shaped(Direction::Egress, shape);
         let before = format!("{:?}", self.host);
         match self.host.insert(container) {
             Ok(slot) => {
-                for name in BOTH.into_iter().filter_map(|d| self.host.device(slot, d)).collect::<Vec<_>>() {
+                for name in BOTH
+                    .into_iter()
+                    .filter_map(|d| self.host.device(slot, d))
+                    .collect::<Vec<_>>()
+                {
                     self.put(name);
                 }
                 self.put(DevName::host(&veth));
             }
-            Err(_) => assert_eq!(before, format!("{:?}", self.host), "a refusal changed the host"),
+            Err(_) => assert_eq!(
+                before,
+                format!("{:?}", self.host),
+                "a refusal changed the host"
+            ),
         }
     }
 
     fn vanish(&mut self, n: u8) {
         let id = format!("c{n}");
         if let Some(slot) = self.host.slot(&id) {
-            for name in BOTH.into_iter().filter_map(|d| self.host.device(slot, d)).collect::<Vec<_>>() {
+            for name in BOTH
+                .into_iter()
+                .filter_map(|d| self.host.device(slot, d))
+                .collect::<Vec<_>>()
+            {
                 self.kernel.remove_device(&name);
             }
-            self.kernel.remove_device(&DevName::host(&format!("veth{n}")));
+            self.kernel
+                .remove_device(&DevName::host(&format!("veth{n}")));
             self.host.remove(&id);
         }
     }
@@ -167,7 +214,9 @@ impl World {
     /// Puts things on the uplink that no plan of ours put there.
     fn meddle(&mut self, how: u8, id: u16, parent: u16) {
         let name = DevName::host("eth0");
-        let Some(mut device) = self.kernel.remove_device(&name) else { return };
+        let Some(mut device) = self.kernel.remove_device(&name) else {
+            return;
+        };
         let class = Handle::new(1, id);
         match how % 6 {
             0 => device.clear(),
@@ -183,13 +232,24 @@ impl World {
             3 if device.root().is_some() => {
                 // A class below some other that is there, as the kernel would have let it be.
                 let parent = Handle::new(1, parent);
-                let below = device.class(parent).filter(|p| p.id != class && depth(&device, p) < 6);
+                let below = device
+                    .class(parent)
+                    .filter(|p| p.id != class && depth(&device, p) < 6);
                 let parent = below.map_or(Handle::qdisc(1), |p| p.id);
                 if device.class(class).is_none() {
                     device.take_qdisc(parent);
                     let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                    let htb = crate::HtbClass { rate, ceil: rate, quantum: 1_514, ..Default::default() };
-                    device.put_class(Class { id: class, parent, htb });
+                    let htb = crate::HtbClass {
+                        rate,
+                        ceil: rate,
+                        quantum: 1_514,
+                        ..Default::default()
+                    };
+                    device.put_class(Class {
+                        id: class,
+                        parent,
+                        htb,
+                    });
                 }
             }
             4 if device.class(class).is_some() && !device.has_children(class) => {
@@ -201,7 +261,10 @@ impl World {
             }
             _ => {
                 if let Some(found) = device.class(class).copied() {
-                    let htb = crate::HtbClass { quantum: 9_999, ..found.htb };
+                    let htb = crate::HtbClass {
+                        quantum: 9_999,
+                        ..found.htb
+                    };
                     device.put_class(Class { htb, ..found });
                 }
             }
@@ -222,7 +285,11 @@ impl World {
             self.carry(&plan, op);
         }
         let again = diff(&self.kernel, &self.host);
-        assert!(again.is_empty(), "not empty the second time:\n{}", again.batch());
+        assert!(
+            again.is_empty(),
+            "not empty the second time:\n{}",
+            again.batch()
+        );
         for name in self.host.device_names() {
             self.check_tree(&name);
         }
@@ -230,7 +297,9 @@ impl World {
 
     /// The classes of a device are those that are wanted, figure for figure.
     fn check_tree(&self, name: &DevName) {
-        let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else { return };
+        let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else {
+            return;
+        };
         assert_eq!(wanted.classes().len(), seen.classes().len(), "{name}");
         for (w, s) in wanted.classes().iter().zip(seen.classes()) {
             let turns = wanted.qdisc_at(w.id).is_none() || w.htb.same_turns(&s.htb);
@@ -251,7 +320,11 @@ fn depth(device: &Device, class: &Class) -> u32 {
 /// Any bytes as a life of a host: every step holds its invariants, and a plan mends whatever came about.
 pub fn fuzz_ops(data: &[u8]) {
     let mut bytes = Bytes(data.get(..data.len().min(2_048)).unwrap_or(&[]));
-    let era = if bytes.u8() % 2 == 0 { crate::Era::Truncating } else { crate::Era::Ceil };
+    let era = if bytes.u8() % 2 == 0 {
+        crate::Era::Truncating
+    } else {
+        crate::Era::Ceil
+    };
     let mut world = World::new(era, bytes.u8() % 2 == 0);
     let mut said: Vec<String> = vec![];
     while bytes.more() {
@@ -265,7 +338,9 @@ pub fn fuzz_ops(data: &[u8]) {
     // Whatever is planned can be said in every form.
     let plan = diff(&Kernel::new(), &world.host);
     for op in plan.ops() {
-        assert!(!plan.argv(op).is_empty() && !plan.explain(op).is_empty() && !op.inverse().is_empty());
+        assert!(
+            !plan.argv(op).is_empty() && !plan.explain(op).is_empty() && !op.inverse().is_empty()
+        );
         assert!(plan.message(op, 1).to_bytes().len() >= 36);
     }
 }

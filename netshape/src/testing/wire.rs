@@ -11,7 +11,9 @@ pub fn fuzz_decode(data: &[u8]) {
     let mut devices = BTreeMap::new();
     let _ = load(data, &mut devices);
     for message in decode(data).flatten() {
-        let Message::Tc(mut message) = message else { continue };
+        let Message::Tc(mut message) = message else {
+            continue;
+        };
         // Counters are only read.
         message.stats = None;
         let bytes = message.to_bytes();
@@ -27,9 +29,15 @@ pub fn fuzz_text(data: &[u8]) {
     let devices: IfIndexes = [("d0".into(), 3), ("d1".into(), 2)].into_iter().collect();
     for line in text.lines() {
         for era in [Era::Truncating, Era::Ceil] {
-            let Ok(Some(message)) = parse_line(line, era, &devices) else { continue };
+            let Ok(Some(message)) = parse_line(line, era, &devices) else {
+                continue;
+            };
             let bytes = message.to_bytes();
-            assert!(decode(&bytes).next().is_some_and(|m| m.is_ok()), "{line}: {}", hex_of(&bytes));
+            assert!(
+                decode(&bytes).next().is_some_and(|m| m.is_ok()),
+                "{line}: {}",
+                hex_of(&bytes)
+            );
         }
     }
     for line in hex_lines(&text) {
@@ -49,28 +57,47 @@ pub fn fuzz_policy(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut fields = text.split('\n').map(String::from);
     let mut next = || fields.next();
-    let uplink = next().map(|dev| UplinkSection { dev, capacity: next().unwrap_or_default(), reserve: next() });
-    let tier = alloc::vec![TierSection { name: next().unwrap_or_default(), weight: Some(1) }];
+    let uplink = next().map(|dev| UplinkSection {
+        dev,
+        capacity: next().unwrap_or_default(),
+        reserve: next(),
+    });
+    let tier = alloc::vec![TierSection {
+        name: next().unwrap_or_default(),
+        weight: Some(1)
+    }];
     let mut container = alloc::vec::Vec::new();
     while let Some(id) = next() {
         let mut shape = || {
             let (guarantee, ceiling, burst) = (next(), next(), next());
-            ShapeSection { guarantee, ceiling, burst, priority: None }
+            ShapeSection {
+                guarantee,
+                ceiling,
+                burst,
+                priority: None,
+            }
         };
         let (ingress, egress) = (shape(), shape());
         let number = Bytes(id.as_bytes()).u8();
         container.push(ContainerSection {
             veth: next().unwrap_or_default(),
             netns: (number % 2 == 0).then(|| id.clone()),
-            tier: (number % 3 == 0).then(|| tier.first().map(|t| t.name.clone()).unwrap_or_default()),
+            tier: (number % 3 == 0)
+                .then(|| tier.first().map(|t| t.name.clone()).unwrap_or_default()),
             id,
             ingress: Some(ingress),
             egress: Some(egress),
             ..ContainerSection::default()
         });
     }
-    let file = PolicyFile { host: HostSection { uplink }, tier, container };
-    let Ok((host, _refused)) = file.host(Capabilities::default(), &BTreeMap::new()) else { return };
+    let file = PolicyFile {
+        host: HostSection { uplink },
+        tier,
+        container,
+    };
+    let Ok((host, _refused)) = file.host(Capabilities::default(), &BTreeMap::new()) else {
+        return;
+    };
     for direction in [Direction::Ingress, Direction::Egress] {
         let bound = host.uplink().map(crate::Uplink::for_containers);
         assert!(bound.is_none_or(|b| host.promised(direction) <= b));
