@@ -6,6 +6,7 @@ mod deviation;
 mod engine;
 mod picks;
 mod threads;
+mod tower;
 
 use discovery_core::Rng;
 
@@ -20,6 +21,7 @@ pub fn figures() -> Vec<Figure> {
     all.extend(threads::figures());
     all.extend(admission::figures());
     all.extend(engine::figures());
+    all.extend(tower::figures());
     all
 }
 
