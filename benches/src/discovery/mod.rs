@@ -5,6 +5,7 @@ mod choices;
 mod deviation;
 mod engine;
 mod picks;
+mod pingora;
 mod threads;
 mod tower;
 
@@ -22,6 +23,7 @@ pub fn figures() -> Vec<Figure> {
     all.extend(admission::figures());
     all.extend(engine::figures());
     all.extend(tower::figures());
+    all.extend(pingora::figures());
     all
 }
 

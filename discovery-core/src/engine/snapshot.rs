@@ -262,7 +262,7 @@ fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
     KeptEndpoint {
         name: r.name.to_string(),
         at: [r.service.0, r.node.0, r.zone.0, r.centre.0],
-        address: r.address,
+        address: r.address.get(),
         base: r.base,
         conditions: r.conditions,
         started_at: r.started_at,
@@ -288,7 +288,7 @@ fn thawed(kept: &KeptEndpoint, move_back: Move<'_>) -> Record {
     let [service, node, zone, centre] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
-        address: kept.address,
+        address: kept.address.into(),
         started_at: kept.started_at,
         warm_from: move_back(kept.warm_from),
         down_at: move_back(kept.down_at),

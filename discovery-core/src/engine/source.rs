@@ -61,7 +61,8 @@ impl Engine {
     }
 
     /// Refuses a spec that speaks of what is not known, before anything is changed.
-    fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<(), InputError> {
+    /// Gives the endpoint of that name, if there is one.
+    fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<Option<u32>, InputError> {
         named(name)?;
         self.service_of(spec.service)?;
         let place = |what, given: u32, known: usize| match (given as usize) < known {
@@ -74,17 +75,14 @@ impl Engine {
         if spec.weight > MAX_WEIGHT {
             return Err(InputError::Weight { given: spec.weight });
         }
-        let holder = self
-            .records
-            .find(name)
-            .and_then(|i| self.records.get(i))
-            .map(|r| r.service);
+        let known = self.records.find(name);
+        let holder = known.and_then(|i| self.records.get(i)).map(|r| r.service);
         match holder {
             Some(holder) if holder != spec.service => Err(InputError::OtherService {
                 holder,
                 given: spec.service,
             }),
-            _ => Ok(()),
+            _ => Ok(known),
         }
     }
 
@@ -95,19 +93,7 @@ impl Engine {
         spec: EndpointSpec,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        self.vet(name, &spec)?;
-        self.put(now, name, spec, out)
-    }
-
-    /// Adds or changes an endpoint that was vetted.
-    fn put(
-        &mut self,
-        now: Timestamp,
-        name: &str,
-        spec: EndpointSpec,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        match self.records.find(name) {
+        match self.vet(name, &spec)? {
             Some(index) => self.change(now, index, &spec, out),
             None => self.add(now, name, &spec, out)?,
         }
@@ -168,7 +154,12 @@ impl Engine {
             return;
         };
         let restarted = record.started_at != spec.started_at;
-        let place = (record.address, record.node, record.zone, record.centre);
+        let place = (
+            record.address.get(),
+            record.node,
+            record.zone,
+            record.centre,
+        );
         let moved = place != (spec.address, spec.node, spec.zone, spec.centre);
         let answered = record.answers();
         let same = !restarted
@@ -179,7 +170,10 @@ impl Engine {
         if same {
             return;
         }
-        (record.address, record.node) = (spec.address, spec.node);
+        if moved {
+            record.address = spec.address.into();
+        }
+        record.node = spec.node;
         (record.zone, record.centre) = (spec.zone, spec.centre);
         (record.base, record.conditions) = (spec.weight, spec.conditions);
         record.started_at = spec.started_at;
@@ -293,7 +287,7 @@ impl Engine {
         let gone = |i: &u32| self.records.get(*i).is_some_and(|r| !seen(&r.name));
         let lost: Vec<u32> = service.members().filter(gone).collect();
         for (name, spec) in endpoints {
-            self.put(now, name, *spec, out)?;
+            self.upsert(now, name, *spec, out)?;
         }
         if let Some(service) = self.services.get_mut(id.index()) {
             service.settled_at = service.settled_at.min(now);
@@ -315,7 +309,7 @@ fn warmth(told: Warmth, now: Timestamp) -> (Timestamp, bool) {
 fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
     Record {
         name: name.into(),
-        address: spec.address,
+        address: spec.address.into(),
         started_at: spec.started_at,
         warm_from: Timestamp::MAX,
         down_at: Timestamp::ZERO,
