@@ -109,7 +109,7 @@ fn a_raised_weight_counts_at_once_in_edf() {
     let mut weights = vec![100.0; 100];
     weights[0] = 0.001;
     let mut edf = Edf::new(&weights);
-    (0..50).for_each(|_| drop(edf.pick(&Request::default())));
+    (0..50).for_each(|_| assert!(edf.pick(&Request::default()).is_some()));
     edf.set(0, 100.0);
     let until = (0..500).find(|_| edf.pick(&Request::default()) == Some(0));
     assert!(

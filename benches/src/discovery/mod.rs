@@ -5,7 +5,9 @@ mod choices;
 mod deviation;
 mod engine;
 mod picks;
+mod pingora;
 mod threads;
+mod tower;
 
 use discovery_core::Rng;
 
@@ -20,6 +22,8 @@ pub fn figures() -> Vec<Figure> {
     all.extend(threads::figures());
     all.extend(admission::figures());
     all.extend(engine::figures());
+    all.extend(tower::figures());
+    all.extend(pingora::figures());
     all
 }
 

@@ -4,6 +4,7 @@
 mod check;
 mod drain;
 mod health;
+mod losses;
 mod members;
 mod passive;
 mod query;

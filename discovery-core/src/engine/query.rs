@@ -44,7 +44,7 @@ impl Engine {
             node: r.node,
             zone: r.zone,
             centre: r.centre,
-            address: r.address,
+            address: r.address.get(),
             slot: r.slot as usize,
             base_weight: r.base,
             weight: r.weight,
@@ -159,7 +159,7 @@ impl Engine {
             node: self.places.nodes.name(r.node.0)?,
             zone: self.zones.name(r.zone.0)?,
             centre: self.places.centres.name(r.centre.0)?,
-            address: r.address,
+            address: r.address.get(),
             weight: r.weight,
             standing: r.standing,
         })

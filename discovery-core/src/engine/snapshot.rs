@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 
 use super::drain::Ramp;
 use super::record::{Class, Record};
+use super::timers::Owner;
 use super::{Engine, Service, named};
 use crate::config::ServiceConfig;
 use crate::endpoint::{Conditions, MAX_WEIGHT, Status};
@@ -62,6 +63,9 @@ pub(super) struct KeptEndpoint {
     pub(super) flags: [bool; 6],
     pub(super) reports: Option<Reports>,
 }
+
+/// Moves a time of the snapshot to the present clock.
+type Move<'a> = &'a dyn Fn(Timestamp) -> Timestamp;
 
 impl Engine {
     /// All of the engine's state. O(endpoints).
@@ -120,48 +124,9 @@ impl Engine {
         };
         let mut engine = Self::new(snapshot.seed);
         engine.now = now;
-        for name in &snapshot.zones {
-            distinct(engine.zone(name)?.index(), engine.zones.len(), "zone", name)?;
-        }
-        for (name, drained) in &snapshot.nodes {
-            let id = engine.node(name)?;
-            distinct(id.index(), engine.places.nodes.len(), "node", name)?;
-            if let Some(place) = engine.places.node_drained.get_mut(id.index()) {
-                *place = *drained;
-            }
-        }
-        for (name, ramp) in &snapshot.centres {
-            let id = engine.centre(name)?;
-            distinct(id.index(), engine.places.centres.len(), "centre", name)?;
-            crate::config::within(
-                "centre share",
-                u64::from(ramp.share.max(ramp.from)),
-                0,
-                1000,
-            )?;
-            if let Some(place) = engine.places.ramps.get_mut(id.index()) {
-                *place = Ramp {
-                    since: move_back(ramp.since),
-                    ..*ramp
-                };
-            }
-            engine.timers.push(now, super::timers::Owner::Centre(id.0));
-        }
+        engine.put_places_back(snapshot, &move_back)?;
         for kept in &snapshot.services {
-            let id = engine.service(&kept.name, kept.config.clone())?;
-            distinct(id.index(), engine.services.len(), "service", &kept.name)?;
-            if let Some(service) = engine.services.get_mut(id.index()) {
-                service.busy = kept.busy;
-                service.settled_at = now;
-                service.loss = kept.loss;
-                service.loss.since = move_back(kept.loss.since);
-                if service.config.outliers.is_some() {
-                    service.judged_at = move_back(kept.judged_at).max(now);
-                    engine
-                        .timers
-                        .push(service.judged_at, super::timers::Owner::Service(id.0));
-                }
-            }
+            engine.put_service_back(kept, &move_back)?;
         }
         for kept in &snapshot.endpoints {
             engine.put_back(now, kept, &move_back)?;
@@ -172,11 +137,67 @@ impl Engine {
         Ok(engine)
     }
 
+    fn put_places_back(
+        &mut self,
+        snapshot: &Snapshot,
+        move_back: Move<'_>,
+    ) -> Result<(), RestoreError> {
+        for name in &snapshot.zones {
+            distinct(self.zone(name)?.index(), self.zones.len(), "zone", name)?;
+        }
+        for (name, drained) in &snapshot.nodes {
+            let id = self.node(name)?;
+            distinct(id.index(), self.places.nodes.len(), "node", name)?;
+            if let Some(place) = self.places.node_drained.get_mut(id.index()) {
+                *place = *drained;
+            }
+        }
+        for (name, ramp) in &snapshot.centres {
+            let id = self.centre(name)?;
+            distinct(id.index(), self.places.centres.len(), "centre", name)?;
+            crate::config::within(
+                "centre share",
+                u64::from(ramp.share.max(ramp.from)),
+                0,
+                1000,
+            )?;
+            if let Some(place) = self.places.ramps.get_mut(id.index()) {
+                *place = Ramp {
+                    since: move_back(ramp.since),
+                    ..*ramp
+                };
+            }
+            self.timers.push(self.now, Owner::Centre(id.0));
+        }
+        Ok(())
+    }
+
+    fn put_service_back(
+        &mut self,
+        kept: &KeptService,
+        move_back: Move<'_>,
+    ) -> Result<(), RestoreError> {
+        let id = self.service(&kept.name, kept.config.clone())?;
+        distinct(id.index(), self.services.len(), "service", &kept.name)?;
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return Ok(());
+        };
+        service.busy = kept.busy;
+        service.settled_at = self.now;
+        service.loss = kept.loss;
+        service.loss.since = move_back(kept.loss.since);
+        if service.config.outliers.is_some() {
+            service.judged_at = move_back(kept.judged_at).max(self.now);
+            self.timers.push(service.judged_at, Owner::Service(id.0));
+        }
+        Ok(())
+    }
+
     fn put_back(
         &mut self,
         now: Timestamp,
         kept: &KeptEndpoint,
-        move_back: &dyn Fn(Timestamp) -> Timestamp,
+        move_back: Move<'_>,
     ) -> Result<(), RestoreError> {
         named(&kept.name)?;
         let [service, node, zone, centre] = kept.at;
@@ -241,7 +262,7 @@ fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
     KeptEndpoint {
         name: r.name.to_string(),
         at: [r.service.0, r.node.0, r.zone.0, r.centre.0],
-        address: r.address,
+        address: r.address.get(),
         base: r.base,
         conditions: r.conditions,
         started_at: r.started_at,
@@ -262,12 +283,12 @@ fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
     }
 }
 
-fn thawed(kept: &KeptEndpoint, move_back: &dyn Fn(Timestamp) -> Timestamp) -> Record {
+fn thawed(kept: &KeptEndpoint, move_back: Move<'_>) -> Record {
     let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
     let [service, node, zone, centre] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
-        address: kept.address,
+        address: kept.address.into(),
         started_at: kept.started_at,
         warm_from: move_back(kept.warm_from),
         down_at: move_back(kept.down_at),
@@ -305,7 +326,7 @@ fn due_again(
     kept: &KeptEndpoint,
     check: Option<&crate::health::HealthCheck>,
     now: Timestamp,
-    move_back: &dyn Fn(Timestamp) -> Timestamp,
+    move_back: Move<'_>,
 ) -> Timestamp {
     let answers = kept.conditions.ready || kept.conditions.serving;
     match check.filter(|_| answers).map(|c| &c.kind) {

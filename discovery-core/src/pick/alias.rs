@@ -109,11 +109,9 @@ impl Alias {
         let scaled = u64::from(bits) * self.columns.len() as u64;
         let at = (scaled >> 32) as usize;
         let column = self.columns.get(at)?;
-        let slot = if (scaled as u32) < column.limit {
-            at
-        } else {
-            column.other as usize
-        };
+        // Which side is a fair coin's throw to a branch predictor: chosen without a branch.
+        let own = (scaled as u32) < column.limit;
+        let slot = core::hint::select_unpredictable(own, at, column.other as usize);
         // As built the table leads to no slot of weight 0.
         let open = !self.dirty || self.weights.get(slot).is_some_and(|&w| w > 0);
         open.then_some(slot)

@@ -35,8 +35,8 @@ struct Load {
     latency: f32,
     /// 1 / weight.
     share: f32,
-    /// The tick of the last sample; 0 before the first.
-    sampled: u32,
+    /// The weight's root.
+    root: f32,
 }
 
 /// Sample times are in ticks of 2^16 ns (65 us): 78 hours until they wrap.
@@ -56,11 +56,16 @@ pub struct Choices {
     alias: Alias,
     coin: Rng,
     loads: Vec<Load>,
+    /// The tick of each slot's last sample; 0 before the first.
+    sampled: Vec<u32>,
     /// 1 / decay, per tick.
     rate: f32,
     unknown: f32,
-    /// A running average of requests under way per weight, over the slots drawn.
+    /// A running average of requests under way per weight, over the slots drawn, and the inverse of its root
+    /// as of the last time the countdown ended.
     level: f32,
+    inverse: f32,
+    countdown: u32,
 }
 
 impl Choices {
@@ -71,21 +76,26 @@ impl Choices {
             alias: Alias::new(weights, seed),
             coin: Rng::new(seed, "choices coin"),
             loads: Vec::new(),
+            sampled: Vec::new(),
             rate: 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32,
             unknown: nanos(ewma.unknown).max(1) as f32,
             level: 0.0,
+            inverse: 0.0,
+            countdown: 0,
         };
         choices.loads = weights.iter().map(|&w| choices.load(w)).collect();
+        choices.sampled.resize(weights.len(), 0);
         choices
     }
 
     fn load(&self, weight: u32) -> Load {
-        let share = 1.0 / weight.max(1) as f32;
+        let weight = weight.max(1) as f32;
+        let (share, root) = (1.0 / weight, libm::sqrtf(weight));
         Load {
             under_way: 0,
             latency: self.unknown,
             share,
-            sampled: 0,
+            root,
         }
     }
 
@@ -95,6 +105,7 @@ impl Choices {
         self.loads.get(slot).map_or(0, |l| l.under_way)
     }
 
+    /// No division and no branch that a coin decides: the processor works on several picks at a time.
     fn better(&mut self, one: usize, two: usize) -> usize {
         let (Some(a), Some(b)) = (self.loads.get(one), self.loads.get(two)) else {
             return one;
@@ -102,23 +113,30 @@ impl Choices {
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
         self.level += (la + lb - 2.0 * self.level) * (1.0 / 2048.0);
         // 24 bits are all that an f32 holds.
-        let draw = (self.coin.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0);
-        // The lighter one's mean count; its deviation, over the mean, is the root's inverse.
-        let mean = self.level / a.share.max(b.share);
-        let lean =
-            if mean < 1.0 { mean } else { libm::sqrtf(mean) } / (6.0 * self.level.max(1e-12));
-        let odds = b.latency / (a.latency + b.latency);
-        if draw < odds + lean * (lb - la) {
-            one
-        } else {
-            two
+        let draw = (self.coin.next_u64() >> 40) as u32 as f32 * (1.0 / 16_777_216.0);
+        // The lighter one's mean count is `level * weight`; per weight, a count shows a deviation of the
+        // mean's root, or of the mean itself where that is less.
+        let root = a.root.min(b.root);
+        let lean = (root * root).min(root * self.inverse) * (1.0 / 6.0);
+        let both = a.latency + b.latency;
+        let first = draw * both < b.latency + lean * (lb - la) * both;
+        core::hint::select_unpredictable(first, one, two)
+    }
+
+    /// Now and then: the average moves slowly.
+    fn count_down(&mut self) {
+        if self.countdown == 0 {
+            self.countdown = 256;
+            self.inverse = 1.0 / libm::sqrtf(self.level.max(1e-12));
         }
+        self.countdown -= 1;
     }
 }
 
 impl Picker for Choices {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         let (one, two) = self.alias.pair()?;
+        self.count_down();
         let taken = if one == two {
             one
         } else {
@@ -134,9 +152,11 @@ impl Picker for Choices {
         self.alias.set_weight(slot, weight);
         while self.loads.len() < self.alias.slots() {
             self.loads.push(self.load(0));
+            self.sampled.push(0);
         }
+        let new = self.load(weight);
         if let Some(load) = self.loads.get_mut(slot) {
-            load.share = 1.0 / weight.max(1) as f32;
+            (load.share, load.root) = (new.share, new.root);
         }
     }
 
@@ -152,16 +172,17 @@ impl Picker for Choices {
     /// that falls with the time since the last sample.
     fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
         let rate = self.rate;
-        let Some(load) = self.loads.get_mut(slot) else {
+        let (Some(load), Some(sampled)) = (self.loads.get_mut(slot), self.sampled.get_mut(slot))
+        else {
             return;
         };
         load.under_way = load.under_way.saturating_sub(1);
         let sample = nanos(latency).max(1) as f32;
         let tick = ((now.nanos() >> TICK) as u32).max(1);
-        load.latency = if sample >= load.latency || load.sampled == 0 {
+        load.latency = if sample >= load.latency || *sampled == 0 {
             sample
         } else {
-            let x = tick.saturating_sub(load.sampled) as f32 * rate;
+            let x = tick.saturating_sub(*sampled) as f32 * rate;
             // Samples come often: the first terms of the series are exact to a millionth there.
             let kept = if x < 0.015 {
                 1.0 - x + 0.5 * x * x
@@ -170,6 +191,6 @@ impl Picker for Choices {
             };
             sample + (load.latency - sample) * kept
         };
-        load.sampled = tick;
+        *sampled = tick;
     }
 }

@@ -2,6 +2,7 @@
 
 mod model;
 mod ops;
+mod status;
 
 pub use model::Naive;
 pub use ops::{Bytes, Op};

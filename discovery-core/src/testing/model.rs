@@ -7,15 +7,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::ops::Op;
+use super::status::{FALL, RISE, status};
 use crate::{
     CentreId, CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError, Mode,
-    NodeId, Outliers, ProbeOutcome, ServiceConfig, ServiceId, Status, Target, Timestamp, WarmUp,
-    Warmth, ZoneId,
+    NodeId, Outliers, ProbeOutcome, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth,
+    ZoneId,
 };
 
 const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
-const RISE: usize = 2;
-const FALL: usize = 3;
 
 /// What the model remembers of an endpoint.
 #[derive(Clone, Debug)]
@@ -423,35 +422,4 @@ impl Naive {
     fn counted(&self, name: &str) -> bool {
         self.known.get(name).is_some_and(|k| !k.results.is_empty())
     }
-}
-
-/// The status after some results: the first decides, then runs of the needed length do.
-fn status(results: &[ProbeOutcome]) -> Status {
-    let says = |o: &ProbeOutcome| match o {
-        ProbeOutcome::Pass => Status::Passing,
-        ProbeOutcome::Degraded => Status::Degraded,
-        ProbeOutcome::Fail | ProbeOutcome::FailAtOnce => Status::Failing,
-    };
-    let Some(first) = results.first() else {
-        return Status::Unknown;
-    };
-    let (mut status, mut run) = (says(first), 0);
-    for result in results.iter().skip(1) {
-        let new = says(result);
-        if new == status {
-            run = 0;
-            continue;
-        }
-        run += 1;
-        let needed = match (status, new) {
-            (Status::Failing, _) => RISE,
-            (_, Status::Failing) if *result == ProbeOutcome::FailAtOnce => 1,
-            (_, Status::Failing) => FALL,
-            _ => 1,
-        };
-        if run >= needed {
-            (status, run) = (new, 0);
-        }
-    }
-    status
 }
