@@ -113,9 +113,9 @@ pub struct Figure {
 pub fn figures() -> Vec<Figure> {
     [
         replay::figures(),
-        discovery::figures(),
+        ipam::figures(),
         netshape::figures(),
+        discovery::figures(),
     ]
     .concat()
-    [replay::figures(), discovery::figures(), ipam::figures()].concat()
 }
