@@ -1,8 +1,8 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer;
-use crate::place::{self, PlaceArgs};
 use crate::ipam::{self, IpamArgs};
+use crate::place::{self, PlaceArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
