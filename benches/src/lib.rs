@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod discovery;
+pub mod ipam;
 pub mod measure;
 pub mod netshape;
 pub mod replay;
@@ -72,7 +74,10 @@ impl Measured {
     /// A value beside a peer's.
     #[must_use]
     pub fn beside(ours: f64, peer: f64) -> Self {
-        Self { ours, peer: Some(peer) }
+        Self {
+            ours,
+            peer: Some(peer),
+        }
     }
 
     /// Ours over the peer's, where there is a peer.
@@ -106,5 +111,11 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures(), netshape::figures()].concat()
+    [
+        replay::figures(),
+        ipam::figures(),
+        netshape::figures(),
+        discovery::figures(),
+    ]
+    .concat()
 }

@@ -1,7 +1,9 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
-use crate::replay::{self, ReplayArgs};
 use crate::answer;
+use crate::ipam::{self, IpamArgs};
+use crate::place::{self, PlaceArgs};
+use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,8 +23,12 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Addresses: pools, claims, collection, routes.
+    Ipam(Box<IpamArgs>),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
+    /// Place tasks: solve, check and order reassignments.
+    Place(PlaceArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -32,9 +38,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
+    let outcome = match cli
+        .command
+        .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
+    {
         Command::Replay(args) => replay::run(&args),
+        Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args),
+        Command::Place(args) => place::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }
@@ -44,8 +55,16 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     if !asked && std::env::args().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = answer::Failure { kind: "usage".into(), ..answer::Failure::input(first, "") };
+        let first = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
+        let failure = answer::Failure {
+            kind: "usage".into(),
+            ..answer::Failure::input(first, "")
+        };
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.

@@ -7,7 +7,14 @@
 
 pub mod answer;
 pub mod cli;
+pub mod ipam;
+pub mod place;
 pub mod process;
 pub mod replay;
 pub mod rng;
 pub mod shape;
+
+/// The README's examples, compiled and run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

@@ -5,9 +5,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod autoscale;
 mod ids;
 mod live;
 mod model;
+mod order;
 mod place;
 mod placement;
 mod rng;
@@ -24,8 +26,11 @@ pub use live::{
     UNKNOWN,
 };
 pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use order::{Order, OrderLimits, Step, order_moves};
 pub use place::{ByCount, Placer, Unplaced};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
-pub use search::{Answer, Budget, Evaluations, Improver, Solver, lower_bound};
+pub use search::{
+    Answer, Budget, Evaluations, Improver, Solver, Urgent, UrgentMove, lower_bound, relieve,
+};
 pub use time::Timestamp;

@@ -25,9 +25,14 @@ pub(super) struct EncodeArgs {
 fn devices(given: &[String]) -> Result<IfIndexes, Failure> {
     let mut devices = IfIndexes::new();
     for pair in given.iter().map(|p| p.trim()).filter(|p| !p.is_empty()) {
-        let parsed = pair.split_once('=').and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
+        let parsed = pair
+            .split_once('=')
+            .and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
         let Some((name, number)) = parsed.filter(|(name, n)| !name.is_empty() && *n != 0) else {
-            return Err(Failure::input(format!("`{pair}` is not DEV=NUMBER, such as d0=3"), "--ifindex"));
+            return Err(Failure::input(
+                format!("`{pair}` is not DEV=NUMBER, such as d0=3"),
+                "--ifindex",
+            ));
         };
         devices.insert(name.to_owned(), number);
     }
@@ -55,12 +60,17 @@ pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
                 let place = format!("{}:{}", args.batch.display(), i + 1);
                 eprintln!("berth: {place}: {command}: {error}");
                 let _ = writeln!(out, "# {}", with_tc(command));
-                refused.push(json!({"line": i + 1, "command": command, "message": error.to_string()}));
+                refused
+                    .push(json!({"line": i + 1, "command": command, "message": error.to_string()}));
             }
         }
     }
     let status = u8::from(!refused.is_empty());
-    Ok(Answer { text: out, json: json!({"messages": messages, "refused": refused}), status })
+    Ok(Answer {
+        text: out,
+        json: json!({"messages": messages, "refused": refused}),
+        status,
+    })
 }
 
 /// The command as the captures name it.

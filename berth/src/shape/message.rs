@@ -38,16 +38,25 @@ pub(super) fn json(m: &TcMessage) -> Value {
         What::Class if m.info != 0 => set("leaf", json!(Handle::from_raw(m.info))),
         _ => {}
     }
-    set("options", m.options.as_ref().map_or_else(|| json!({}), options));
-    let numbers =
-        [("chain", m.chain), ("ingress_block", m.ingress_block), ("egress_block", m.egress_block)];
+    set(
+        "options",
+        m.options.as_ref().map_or_else(|| json!({}), options),
+    );
+    let numbers = [
+        ("chain", m.chain),
+        ("ingress_block", m.ingress_block),
+        ("egress_block", m.egress_block),
+    ];
     for (key, value) in numbers {
         if let Some(value) = value {
             set(key, json!(value));
         }
     }
     if let Some(e) = m.estimator {
-        set("estimator", json!({"interval": e.interval, "ewma_log": e.ewma_log}));
+        set(
+            "estimator",
+            json!({"interval": e.interval, "ewma_log": e.ewma_log}),
+        );
     }
     if let Some(stab) = &m.stab {
         set("stab", json_stab(stab));
@@ -60,8 +69,17 @@ pub(super) fn json(m: &TcMessage) -> Value {
 
 /// A message in one line, from its JSON.
 pub(super) fn line(value: &Value) -> String {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
-    let options = value.get("options").map(Value::to_string).unwrap_or_default();
+    let text = |key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+            .to_owned()
+    };
+    let options = value
+        .get("options")
+        .map(Value::to_string)
+        .unwrap_or_default();
     format!(
         "{} {} {} dev {} handle {} parent {} {options}",
         text("action"),
@@ -156,20 +174,24 @@ fn u32(u: &U32) -> Value {
             U32Part::Hash(hash) => ("hash_table", json!(u32_handle(*hash))),
             U32Part::Link(link) => ("link", json!(u32_handle(*link))),
             U32Part::Divisor(divisor) => ("divisor", json!(divisor)),
-            U32Part::Sel(sel) => ("selector", json!({
-                "flags": sel.flags, "offset_shift": sel.offshift, "offset_mask": sel.offmask,
-                "offset": sel.off, "offset_at": sel.offoff, "hash_at": sel.hoff,
-                "hash_mask": format!("{:08x}", sel.hmask),
-                "keys": sel.keys.iter().map(|k| json!({
-                    "mask": format!("{:08x}", k.mask), "value": format!("{:08x}", k.val),
-                    "at": k.off, "next_header": k.offmask,
-                })).collect::<Vec<_>>(),
-            })),
+            U32Part::Sel(sel) => (
+                "selector",
+                json!({
+                    "flags": sel.flags, "offset_shift": sel.offshift, "offset_mask": sel.offmask,
+                    "offset": sel.off, "offset_at": sel.offoff, "hash_at": sel.hoff,
+                    "hash_mask": format!("{:08x}", sel.hmask),
+                    "keys": sel.keys.iter().map(|k| json!({
+                        "mask": format!("{:08x}", k.mask), "value": format!("{:08x}", k.val),
+                        "at": k.off, "next_header": k.offmask,
+                    })).collect::<Vec<_>>(),
+                }),
+            ),
             U32Part::Actions(list) => ("actions", list.iter().map(action).collect()),
             U32Part::Indev(name) => ("indev", json!(name)),
-            U32Part::Mark(m) => {
-                ("mark", json!({"value": m.val, "mask": m.mask, "success": m.success}))
-            }
+            U32Part::Mark(m) => (
+                "mark",
+                json!({"value": m.val, "mask": m.mask, "success": m.success}),
+            ),
             U32Part::Flags(flags) => ("flags", json!(flags)),
             _ => continue,
         };

@@ -6,7 +6,6 @@ mod message;
 mod plan;
 mod policy;
 
-
 use crate::answer::{Answer, Failure};
 use clap::{Args, Subcommand, ValueEnum};
 use netshape::Era;
@@ -78,10 +77,16 @@ fn read(path: &Path) -> Result<String, Failure> {
     let io = |e: std::io::Error| Failure::io(&e, place.clone());
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_MOST + 1).read_to_end(&mut bytes).map_err(io)?;
+        std::io::stdin()
+            .lock()
+            .take(FILE_MOST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
     } else {
         let file = std::fs::File::open(path).map_err(io)?;
-        file.take(FILE_MOST + 1).read_to_end(&mut bytes).map_err(io)?;
+        file.take(FILE_MOST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
     }
     if bytes.len() as u64 > FILE_MOST {
         return Err(Failure::input(format!("over {FILE_MOST} bytes"), place));

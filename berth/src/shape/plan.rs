@@ -52,15 +52,21 @@ pub(super) struct PlanArgs {
 }
 
 fn observed(args: &PlanArgs) -> Result<Kernel, Failure> {
-    let Some(path) = &args.observed else { return Ok(Kernel::new()) };
+    let Some(path) = &args.observed else {
+        return Ok(Kernel::new());
+    };
     let place = path.display().to_string();
     let text = read(path)?;
-    let seen: Observed = serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place.clone()))?;
-    seen.kernel().map_err(|e| Failure::input(e.to_string(), place))
+    let seen: Observed =
+        serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place.clone()))?;
+    seen.kernel()
+        .map_err(|e| Failure::input(e.to_string(), place))
 }
 
 fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
-    let Some(path) = &args.classes else { return Ok(BTreeMap::new()) };
+    let Some(path) = &args.classes else {
+        return Ok(BTreeMap::new());
+    };
     let place = path.display().to_string();
     let bad = |e: serde_json::Error| Failure::input(e.to_string(), place.clone());
     let document: Value = serde_json::from_str(&read(path)?).map_err(bad)?;
@@ -81,7 +87,11 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let refusal = |r: Refusal| Failure::no("refused", r.to_string(), place.clone());
     let (host, refused) = policy.host(caps, &classes(args)?).map_err(refusal)?;
     let nothing = args.strict && !refused.is_empty();
-    let plan = if nothing { Plan::new(args.era.into()) } else { diff(&kernel, &host) };
+    let plan = if nothing {
+        Plan::new(args.era.into())
+    } else {
+        diff(&kernel, &host)
+    };
     for refusal in &refused {
         eprintln!("berth: refused: {refusal}");
     }
@@ -93,7 +103,11 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
         Some(Format::Netlink) => netlink(&plan, &kernel)?,
     };
     let json = document(&plan, &host, &refused)?;
-    Ok(Answer { text, json, status: u8::from(!refused.is_empty()) })
+    Ok(Answer {
+        text,
+        json,
+        status: u8::from(!refused.is_empty()),
+    })
 }
 
 fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Failure> {
@@ -115,10 +129,18 @@ fn explained(plan: &Plan, refused: &[Refusal]) -> String {
         let _ = writeln!(text, "refused: {refusal}");
     }
     for left in plan.left_alone() {
-        let _ = writeln!(text, "left alone: {} {} on {}: {}", left.object, left.handle, left.device, left.why);
+        let _ = writeln!(
+            text,
+            "left alone: {} {} on {}: {}",
+            left.object, left.handle, left.device, left.why
+        );
     }
     for device in plan.needs() {
-        let _ = writeln!(text, "needed first: ip link add {} type ifb && ip link set {} up", device.dev, device.dev);
+        let _ = writeln!(
+            text,
+            "needed first: ip link add {} type ifb && ip link set {} up",
+            device.dev, device.dev
+        );
     }
     for op in plan.ops() {
         text.push_str(&plan.explain(op));
@@ -152,7 +174,9 @@ fn netlink(plan: &Plan, kernel: &Kernel) -> Result<String, Failure> {
     let mut text = String::new();
     let mut seq = 0_u32;
     for op in plan.ops() {
-        let Some(name) = plan.device(op) else { continue };
+        let Some(name) = plan.device(op) else {
+            continue;
+        };
         let Some(ifindex) = kernel.device(name).and_then(|d| d.ifindex) else {
             let why = format!("the number of device {name} is not known: observe it");
             return Err(Failure::input(why, "--observed"));
@@ -160,8 +184,16 @@ fn netlink(plan: &Plan, kernel: &Kernel) -> Result<String, Failure> {
         seq = seq.wrapping_add(1);
         let mut message = plan.message(op, ifindex);
         message.seq = seq;
-        let netns = name.netns.as_deref().map_or_else(String::new, |n| format!("-n {n} "));
-        let _ = writeln!(text, "# tc {netns}{}\n> {}", plan.argv(op).join(" "), hex_of(&message.to_bytes()));
+        let netns = name
+            .netns
+            .as_deref()
+            .map_or_else(String::new, |n| format!("-n {n} "));
+        let _ = writeln!(
+            text,
+            "# tc {netns}{}\n> {}",
+            plan.argv(op).join(" "),
+            hex_of(&message.to_bytes())
+        );
     }
     Ok(text)
 }

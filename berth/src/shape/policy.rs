@@ -13,5 +13,6 @@ pub(super) fn read_policy(path: &Path) -> Result<PolicyFile, Failure> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place));
     }
-    toml::from_str(&text).map_err(|e| Failure::input(e.to_string().trim_end().replace('\n', " "), place))
+    toml::from_str(&text)
+        .map_err(|e| Failure::input(e.to_string().trim_end().replace('\n', " "), place))
 }

@@ -75,6 +75,38 @@ impl Placement {
         self.forbidden(model, task, to)
     }
 
+    /// Exact change of the total cost if the task moved, whatever that breaks; 0 for an unknown task or
+    /// node. O(resources).
+    #[must_use]
+    pub fn cost_of_shift(&self, model: &Model, task: TaskId, to: NodeId) -> i64 {
+        let known = task.index() < model.tasks() && to.index() < model.nodes();
+        if known { self.shift_cost(model, task.index(), to.index()) } else { 0 }
+    }
+
+    /// Exact change of the total cost if two tasks changed places, whatever that breaks; 0 for unknown
+    /// tasks. O(resources).
+    #[must_use]
+    pub fn cost_of_swap(&self, model: &Model, a: TaskId, b: TaskId) -> i64 {
+        let known = a.index() < model.tasks() && b.index() < model.tasks();
+        if known { self.swap_cost(model, a.index(), b.index()) } else { 0 }
+    }
+
+    /// Moves a task if no hard constraint forbids it; the change of the total cost comes back.
+    ///
+    /// # Errors
+    /// The constraint that forbids it; nothing has changed then.
+    pub fn try_shift(
+        &mut self,
+        model: &Model,
+        task: TaskId,
+        to: NodeId,
+    ) -> Result<i64, Constraint> {
+        match self.blocked(model, task, to) {
+            Some(constraint) => Err(constraint),
+            None => Ok(self.shift(model, task.index(), to.index())),
+        }
+    }
+
     fn short_of(&self, model: &Model, task: usize, to: usize) -> usize {
         let width = model.resources;
         let home = self.home[task] as usize == to;
@@ -106,6 +138,13 @@ impl Placement {
         if tables.nodes.has(s) && tables.on_node(model, &self.at, s, to) >= model.per_node[s] {
             return Some(Constraint::Conflict { service });
         }
+        self.scattered(model, task, to)
+    }
+
+    /// The constraint on where a service's tasks are (spread, dependency) that forbids the shift.
+    pub(crate) fn scattered(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
+        let s = model.service_of[task] as usize;
+        let (service, tables) = (ServiceId(s as u32), &self.tables);
         let from = self.at[task] as usize;
         let (left, entered) = (model.location[from] as usize, model.location[to] as usize);
         if tables.locations.has(s)
@@ -121,6 +160,31 @@ impl Placement {
         } else {
             None
         }
+    }
+
+    /// Whether everything but room and conflict lets the task go to `to`.
+    pub(crate) fn permits_apart_from_conflict(&self, model: &Model, task: usize, to: usize) -> bool {
+        self.may_stand(model, task, to) && self.scattered(model, task, to).is_none()
+    }
+
+    /// Whether a service's constraints hold as it stands, those of its dependents on it included. Conflicts
+    /// are left out.
+    pub(crate) fn service_holds(&self, model: &Model, s: usize) -> bool {
+        let tables = &self.tables;
+        if tables.locations.has(s) && tables.spread(model, &self.at, s) < model.spread[s] {
+            return false;
+        }
+        if !tables.neighbourhoods.has(s) {
+            return true;
+        }
+        let count = |s: usize, b: usize| tables.in_neighbourhood(model, &self.at, s, b);
+        (0..model.neighbourhoods).all(|b| {
+            if count(s, b) > 0 {
+                model.depends.of(s).iter().all(|on| count(*on as usize, b) > 0)
+            } else {
+                model.dependents.of(s).iter().all(|who| count(*who as usize, b) == 0)
+            }
+        })
     }
 
     fn unmet(&self, model: &Model, s: usize, from: usize, to: usize) -> Option<Constraint> {

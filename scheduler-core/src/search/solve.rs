@@ -1,6 +1,6 @@
 //! The whole search: what runs when, and what comes out.
 
-use super::anneal::{self, Schedule};
+use super::noising::Noising;
 use super::walk::Walk;
 use super::Budget;
 use crate::{Model, NodeId, Placement, PlacementError, Rng};
@@ -50,25 +50,20 @@ impl Improver for Solver {
         model: &Model,
         initial: &[NodeId],
         budget: &mut dyn Budget,
-        _improved: &mut dyn FnMut(u64, i64),
+        improved: &mut dyn FnMut(u64, i64),
     ) -> Result<Answer, PlacementError> {
         let start = Placement::new(model, initial)?;
         let initial = start.cost(model);
         let mut walk = Walk::new(model, start);
-        let mut rng = Rng::named(self.seed, "anneal");
-        let draws = anneal::draws();
-        let gap = (initial - lower_bound(model)) as f64;
-        let hot = gap / model.tasks() as f64 * 0.1;
-        let schedule = Schedule { hot, cold: 1.0, from: 0.0, until: 1.0, swaps: 128 };
-        anneal::anneal(&mut walk, &mut rng, &draws, schedule, budget);
-        let answer = Answer {
+        let mut rng = Rng::named(self.seed, "sub-problems");
+        Noising::new(&walk).run(&mut walk, &mut rng, budget, improved);
+        Ok(Answer {
             assignment: walk.best_assignment(),
             cost: walk.best(),
             initial,
             lower_bound: lower_bound(model),
             evaluations: walk.evaluations,
-        };
-        Ok(answer)
+        })
     }
 }
 
