@@ -22,7 +22,9 @@ fn tree(default: u16, classes: &[Class]) -> Device {
     let mut device = Device::new();
     let root = QdiscKind::Htb(Htb::to_default(default));
     device.put_qdisc(Qdisc::new(Handle::qdisc(1), Handle::ROOT, root));
-    classes.iter().for_each(|c| drop(device.put_class(*c)));
+    for class in classes {
+        device.put_class(*class);
+    }
     device
 }
 
@@ -54,9 +56,8 @@ fn unsound_trees_are_named() {
     let deep: Vec<Class> = (1..=9)
         .map(|i| class(i, i - 1, 100 - u64::from(i)))
         .collect();
-    assert_eq!(
-        tree(9, &deep[..8]).check().is_ok(),
-        false,
+    assert!(
+        tree(9, &deep[..8]).check().is_err(),
         "default 9 is not there"
     );
     assert_eq!(tree(8, &deep[..8]).check(), Ok(()));

@@ -8,7 +8,7 @@ use support::{ifindexes, normal, requests, samples};
 
 #[test]
 fn requests_are_equal_to_what_tc_sends() {
-    let Some(samples) = samples() else { return };
+    let samples = samples();
     let (mut set_ups, mut equal, mut refused, mut wrong) = (0, 0, 0, Vec::new());
     for sample in &samples {
         let Some(requests) = requests(&sample.dir.join("requests.nl")) else {
@@ -51,12 +51,12 @@ fn requests_are_equal_to_what_tc_sends() {
         wrong.len(),
         wrong.join("\n")
     );
-    assert!(equal > 0 && refused > 0);
+    assert!(equal > 0);
 }
 
 #[test]
 fn every_dump_is_decoded_and_requests_come_back() {
-    let Some(samples) = samples() else { return };
+    let samples = samples();
     let mut messages = 0;
     for sample in &samples {
         let mut files: Vec<_> = std::fs::read_dir(&sample.dir)

@@ -9,8 +9,10 @@ pub enum KernelError {
     NoDevice,
     #[error("Exclusivity flag on, cannot modify.")]
     QdiscExists,
-    #[error("Exclusivity flag on, cannot override.")]
-    HandleTaken,
+    #[error("Cannot move an existing qdisc to a different parent.")]
+    CannotMove,
+    #[error("STAB not supported on a non root.")]
+    StabNotRoot,
     #[error("NLM_F_REPLACE needed to override.")]
     NeedsReplace,
     #[error("Qdisc not found. To create specify NLM_F_CREATE flag.")]
@@ -51,6 +53,12 @@ pub enum KernelError {
     ProtocolMismatch,
     #[error("Filter already exists")]
     FilterExists,
+    #[error("cls_u32: Selector not specified.")]
+    NoSelector,
+    #[error("cls_u32: Specified hash table not found.")]
+    NoTable,
+    #[error("cls_u32: Link hash table not found.")]
+    NoLink,
     #[error("Block of given index was not found.")]
     NoBlock,
 }

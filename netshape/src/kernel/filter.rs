@@ -74,8 +74,11 @@ fn set(
         if m.flags & CREATE == 0 {
             return Err(KernelError::Invalid);
         }
-        let least = rows(device, wanted.parent).map(|f| f.prio).min();
-        wanted.prio = least.map_or(FIRST_PRIO, |p| p.saturating_sub(1));
+        // One below the least of those that were given out, which lie in the upper half.
+        let given_out = rows(device, wanted.parent)
+            .map(|f| f.prio)
+            .filter(|p| *p >= 0x8000);
+        wanted.prio = given_out.min().map_or(FIRST_PRIO, |p| p.saturating_sub(1));
     }
     let group = |f: &&Filter| f.chain == wanted.chain && f.prio == wanted.prio;
     let head = rows(device, wanted.parent).find(group).map(|f| f.protocol);
@@ -96,6 +99,20 @@ fn set(
         .filter(group)
         .find(|f| f.handle >= FIRST_TABLE && f.handle & 0xf_ffff == 0);
     let root = own.map_or(table, |f| f.handle);
+    if m.options.is_none() {
+        // Only the priority with its table is made.
+        if m.handle.raw() != 0 {
+            return Err(KernelError::Invalid);
+        }
+        return head.map_or_else(
+            || {
+                make_head(device, &wanted, root);
+                Ok(())
+            },
+            |_| Ok(()),
+        );
+    }
+    linked(device, &wanted, &given)?;
     let handle = place(device, &wanted, &given, m.handle.raw(), root)?;
     let old = rows(device, wanted.parent)
         .filter(group)
@@ -108,13 +125,7 @@ fn set(
         return Err(KernelError::NotFound);
     }
     if head.is_none() {
-        let row = |handle, parts| Filter {
-            handle,
-            kind: FilterKind::U32(Box::new(U32 { parts })),
-            ..wanted.clone()
-        };
-        device.put_filter(row(0, alloc::vec![]));
-        device.put_filter(row(root, alloc::vec![U32Part::Divisor(1)]));
+        make_head(device, &wanted, root);
     }
     let mut parts = kept(&given, handle, old.as_ref());
     parts.retain(|p| facts.u32_mark || !matches!(p, U32Part::Mark(_)));
@@ -124,6 +135,33 @@ fn set(
         ..wanted
     });
     Ok(())
+}
+
+/// The rows of a new priority and of its first hash table.
+fn make_head(device: &mut Device, wanted: &Filter, root: u32) {
+    let row = |handle, parts| Filter {
+        handle,
+        kind: FilterKind::U32(Box::new(U32 { parts })),
+        ..wanted.clone()
+    };
+    device.put_filter(row(0, alloc::vec![]));
+    device.put_filter(row(root, alloc::vec![U32Part::Divisor(1)]));
+}
+
+/// Whether what a filter needs is there: a selector, and the table it links to.
+fn linked(device: &Device, wanted: &Filter, given: &U32) -> Result<(), KernelError> {
+    if given.divisor().is_some() {
+        return Ok(());
+    }
+    if given.sel().is_none() {
+        return Err(KernelError::NoSelector);
+    }
+    match given.link() {
+        Some(link) if link != 0 && !rows(device, wanted.parent).any(|f| f.handle == link) => {
+            Err(KernelError::NoLink)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The handle that a filter or hash table gets.
@@ -151,7 +189,7 @@ fn place(
         Some(hash) => {
             let table = hash & 0xfff0_0000;
             if table != root && !rows(device, wanted.parent).any(|f| f.handle == table) {
-                return Err(KernelError::Invalid);
+                return Err(KernelError::NoTable);
             }
             hash & 0xffff_f000
         }

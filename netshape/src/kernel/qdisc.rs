@@ -84,10 +84,7 @@ fn modify(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), Kernel
     }
     match device.qdisc(m.handle) {
         None => create(device, m, facts),
-        Some(_) if m.flags & EXCL != 0 => Err(KernelError::HandleTaken),
-        Some(q) if name.is_some_and(|n| n != q.kind.name()) => Err(KernelError::KindMismatch),
-        // The qdisc would hang in two places; the model does not follow there.
-        Some(_) => Err(KernelError::NotSupported),
+        Some(_) => Err(KernelError::CannotMove),
     }
 }
 
@@ -97,6 +94,10 @@ fn change(device: &mut Device, old: &Qdisc, m: &TcMessage) -> Result<(), KernelE
     }
     if m.kind.as_deref().is_some_and(|n| n != old.kind.name()) {
         return Err(KernelError::KindMismatch);
+    }
+    if m.options.is_none() {
+        // Nothing to change; only options would be refused.
+        return Ok(());
     }
     let wanted = qdisc_of(m);
     let kind = match (&old.kind, wanted.kind) {
@@ -121,6 +122,9 @@ fn create(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), Kernel
         return Err(KernelError::NeedsCreate);
     }
     let mut qdisc = qdisc_of(m);
+    if m.stab.is_some() && m.parent != Handle::ROOT {
+        return Err(KernelError::StabNotRoot);
+    }
     let hook = m.parent == Handle::INGRESS;
     let is_hook = matches!(qdisc.kind, QdiscKind::Ingress | QdiscKind::Clsact);
     if hook != is_hook {

@@ -12,25 +12,30 @@ pub(crate) struct Sample {
     pub(crate) era: Era,
 }
 
-/// All set-ups, with both tcs.
-pub(crate) fn samples() -> Option<Vec<Sample>> {
-    let root = doors::data("data/tc-samples")?;
+/// All set-ups, with both tcs: the shared ones, and those captured for this crate on the same kernel.
+pub(crate) fn samples() -> Vec<Sample> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/set-ups");
     let mut samples = Vec::new();
-    let mut sets: Vec<_> = std::fs::read_dir(&root)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    sets.sort();
-    for set in sets.iter().filter(|p| p.is_dir()) {
-        for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
-            let dir = set.join(tc);
-            let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
-            if dir.is_dir() {
-                samples.push(Sample { name, dir, era });
+    for root in [Some(own), doors::data("data/tc-samples")]
+        .into_iter()
+        .flatten()
+    {
+        let mut sets: Vec<_> = std::fs::read_dir(&root)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        sets.sort();
+        for set in sets.iter().filter(|p| p.is_dir()) {
+            for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
+                let dir = set.join(tc);
+                let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
+                if dir.is_dir() {
+                    samples.push(Sample { name, dir, era });
+                }
             }
         }
     }
-    Some(samples)
+    samples
 }
 
 /// Commands with what was sent for each.
