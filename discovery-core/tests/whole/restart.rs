@@ -1,10 +1,8 @@
 //! A restart says nothing that did not change, and what is read back is checked.
 
-mod bench;
-
 use core::time::Duration;
 
-use bench::{Bench, secs};
+use crate::bench::{Bench, secs};
 use discovery_core::{
     CheckKind, Effect, Engine, HealthCheck, Input, InputError, Mode, Outcome, Outliers,
     RestoreError, ServiceConfig, Snapshot, Target, Timestamp, WarmUp,

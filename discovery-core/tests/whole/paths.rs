@@ -1,10 +1,8 @@
 //! The engine's main paths, seen from outside.
 
-mod bench;
-
 use core::time::Duration;
 
-use bench::{Bench, secs};
+use crate::bench::{Bench, secs};
 use discovery_core::{
     CheckKind, Conditions, Effect, HealthCheck, Input, InputError, Mode, Reason, ServiceConfig,
     Target, Timestamp, WarmUp, Warmth,
