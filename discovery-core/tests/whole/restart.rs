@@ -177,11 +177,9 @@ fn one_more_endpoint_moves_nobody_elses_jitter() {
         let mut b = Bench::new(jittered.clone());
         std::mem::swap(&mut b.engine, &mut engine);
         b.service = b.engine.service("web", jittered).unwrap();
-        for place in ["n1"] {
-            b.engine.node(place).unwrap();
-            b.engine.zone("a").unwrap();
-            b.engine.centre("north").unwrap();
-        }
+        b.engine.node("n1").unwrap();
+        b.engine.zone("a").unwrap();
+        b.engine.centre("north").unwrap();
         names.iter().for_each(|n| b.put(n, |_| {}));
         let mut at = Vec::new();
         while b.now < secs(100) {
