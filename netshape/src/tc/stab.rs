@@ -20,7 +20,11 @@ pub(super) fn linklayer(word: &str) -> Option<u32> {
 /// What a packet of `size` bytes counts as: ATM packs 48 bytes into cells of 53.
 fn adjusted(size: u32, mpu: u32, linklayer: u32) -> u32 {
     let size = size.max(mpu);
-    if linklayer == 2 { size.div_ceil(48).saturating_mul(53) } else { size }
+    if linklayer == 2 {
+        size.div_ceil(48).saturating_mul(53)
+    } else {
+        size
+    }
 }
 
 /// `stab [mtu N] [mpu N] [overhead N] [tsize N] [linklayer TYPE]`, up to the first other word.
@@ -148,9 +152,14 @@ pub(super) fn estimator(words: &mut Words<'_>) -> Result<Estimator, TcError> {
     let constant = time("invalid estimator time constant")?;
     let out_of_range = || TcError::new("Error: estimator parameters are out of range.");
     // 250 ms to 8 s, in powers of two.
-    let power = (0_i8..=5).find(|i| interval <= (1 << i) * 250_000).ok_or_else(out_of_range)?;
+    let power = (0_i8..=5)
+        .find(|i| interval <= (1 << i) * 250_000)
+        .ok_or_else(out_of_range)?;
     let long = |log: &f64| f64::from(interval) / log > f64::from(constant);
     let ewma_log = LOGS.iter().position(long).unwrap_or(LOGS.len());
     let ewma_log = u8::try_from(ewma_log).ok().filter(|e| (1..31).contains(e));
-    Ok(Estimator { interval: power - 2, ewma_log: ewma_log.ok_or_else(out_of_range)? })
+    Ok(Estimator {
+        interval: power - 2,
+        ewma_log: ewma_log.ok_or_else(out_of_range)?,
+    })
 }

@@ -1,12 +1,13 @@
 //! Search for cheaper placements.
 
-mod anneal;
 mod budget;
 mod exact;
-mod lns;
-mod prune;
+mod noising;
 mod solve;
+mod steps;
+mod urgent;
 mod walk;
 
 pub use budget::{Budget, Evaluations};
 pub use solve::{Answer, Improver, Solver, lower_bound};
+pub use urgent::{Urgent, UrgentMove, relieve};
