@@ -24,7 +24,11 @@ pub fn number(value: f64) -> String {
             }
             grouped.push(digit);
         }
-        return if value < 0.0 { format!("-{grouped}") } else { grouped };
+        return if value < 0.0 {
+            format!("-{grouped}")
+        } else {
+            grouped
+        };
     }
     let places = match size {
         s if s >= 100.0 => 0,
@@ -57,14 +61,23 @@ pub fn status(figure: &Figure, measured: &Measured) -> &'static str {
 /// One row of the table.
 #[must_use]
 pub fn row(figure: &Figure, outcome: &Result<Measured, String>) -> String {
-    let Figure { id, what, unit, must, aim, .. } = figure;
+    let Figure {
+        id,
+        what,
+        unit,
+        must,
+        aim,
+        ..
+    } = figure;
     match outcome {
         Ok(m) => {
             let ours = number(m.ours);
             let peer = m.peer.map_or_else(|| "-".to_owned(), number);
             let ratio = m.ratio().map_or_else(|| "-".to_owned(), number);
             let status = status(figure, m);
-            format!("| {id} | {what} | {unit} | {ours} | {peer} | {ratio} | {must} | {aim} | {status} |")
+            format!(
+                "| {id} | {what} | {unit} | {ours} | {peer} | {ratio} | {must} | {aim} | {status} |"
+            )
         }
         Err(why) => {
             let why = why.replace('|', "/").replace('\n', " ");
@@ -76,7 +89,9 @@ pub fn row(figure: &Figure, outcome: &Result<Measured, String>) -> String {
 /// The rows of an earlier table, by figure id.
 #[must_use]
 pub fn rows_of(table: &str) -> BTreeMap<String, String> {
-    let rows = table.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| ---"));
+    let rows = table
+        .lines()
+        .filter(|l| l.starts_with("| ") && !l.starts_with("| ---"));
     rows.filter_map(|l| {
         let id = l.split('|').nth(1)?.trim();
         (id != "figure").then(|| (id.to_owned(), l.to_owned()))
@@ -95,8 +110,16 @@ pub fn table(figures: &[Figure], fresh: &BTreeMap<&str, String>, before: &str) -
     );
     out.push_str(HEAD);
     for figure in figures {
-        let never = || row(figure, &Err("not run yet; --long runs long ones".to_owned()));
-        let line = fresh.get(figure.id).or_else(|| earlier.get(figure.id)).cloned();
+        let never = || {
+            row(
+                figure,
+                &Err("not run yet; --long runs long ones".to_owned()),
+            )
+        };
+        let line = fresh
+            .get(figure.id)
+            .or_else(|| earlier.get(figure.id))
+            .cloned();
         let _ = writeln!(out, "{}", line.unwrap_or_else(never));
     }
     out
@@ -110,7 +133,16 @@ mod tests {
     fn figure(must: Limit, aim: Limit) -> Figure {
         let run = || Err("unused".to_owned());
         let (id, what, unit) = ("a/b", "w", "ns");
-        Figure { id, what, unit, judge: Judge::Ours, must, aim, long: false, run }
+        Figure {
+            id,
+            what,
+            unit,
+            judge: Judge::Ours,
+            must,
+            aim,
+            long: false,
+            run,
+        }
     }
 
     #[test]
@@ -121,7 +153,10 @@ mod tests {
         assert_eq!(last(Ok(Measured::alone(7.0))).as_deref(), Some("met"));
         assert_eq!(last(Ok(Measured::alone(11.0))).as_deref(), Some("not met"));
         assert_eq!(last(Err("no data".into())).as_deref(), Some("skipped"));
-        let ratio = Figure { judge: Judge::Ratio, ..f };
+        let ratio = Figure {
+            judge: Judge::Ratio,
+            ..f
+        };
         assert_eq!(status(&ratio, &Measured::alone(4.0)), "not met");
     }
 

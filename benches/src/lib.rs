@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod discovery;
+pub mod ipam;
 pub mod measure;
+pub mod netshape;
 pub mod replay;
 
 use std::fmt;
@@ -71,7 +74,10 @@ impl Measured {
     /// A value beside a peer's.
     #[must_use]
     pub fn beside(ours: f64, peer: f64) -> Self {
-        Self { ours, peer: Some(peer) }
+        Self {
+            ours,
+            peer: Some(peer),
+        }
     }
 
     /// Ours over the peer's, where there is a peer.
@@ -105,5 +111,11 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures()].concat()
+    [
+        replay::figures(),
+        discovery::figures(),
+        netshape::figures(),
+    ]
+    .concat()
+    [replay::figures(), discovery::figures(), ipam::figures()].concat()
 }

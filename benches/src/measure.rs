@@ -8,8 +8,7 @@ use std::hint::black_box;
 /// # Errors
 /// Where there is no such file.
 pub fn thread_cpu_ns() -> Result<u64, String> {
-    let text =
-        std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|e| e.to_string())?;
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|e| e.to_string())?;
     let field = text.split_whitespace().next().ok_or("empty schedstat")?;
     field.parse().map_err(|e| format!("schedstat: {e}"))
 }

@@ -14,26 +14,136 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 /// The rows of this area.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    let row = |id, what, unit, judge, must, aim, long, run| Figure { id, what, unit, judge, must, aim, long, run };
+    let row = |id, what, unit, judge, must, aim, long, run| Figure {
+        id,
+        what,
+        unit,
+        judge,
+        must,
+        aim,
+        long,
+        run,
+    };
     use Judge::{Ours, Ratio};
     use Limit::{AtMost, None};
     vec![
-        row("replay/cpu", "planetlab/20110303, both modes", "CPU s", Ours, AtMost(120.0), AtMost(60.0), false, cpu),
-        row("replay/memory", "the same, peak resident", "MB", Ours, AtMost(500.0), None, false, memory),
-        row("replay/overload", "overloaded host-seconds, protected (peer: unprotected)", "s", Ratio, AtMost(0.5), AtMost(0.2), false, overload),
-        row("replay/moves", "moves per container and day", "moves", Ours, AtMost(2.0), None, false, moves),
-        row("replay/warm-up", "unserved core-seconds of starting replicas, three days (peer: without warm-up)", "core s", Ratio, AtMost(0.5), AtMost(0.2), true, warm_up),
-        row("replay/invariants", "invariants broken, three days and three seeds", "count", Ours, AtMost(0.0), None, true, invariants),
-        row("replay/first-command", "cargo run --release in a fresh clone, building included", "s", Ours, AtMost(300.0), AtMost(180.0), true, first_command),
-        row("tree/ipam", "crates in the dependency tree", "crates", Ours, AtMost(24.0), AtMost(18.0), false, || tree("ipam")),
-        row("tree/netshape", "crates in the dependency tree", "crates", Ours, AtMost(24.0), AtMost(18.0), false, || tree("netshape")),
-        row("tree/discovery-core", "crates in the dependency tree", "crates", Ours, AtMost(24.0), AtMost(18.0), false, || tree("discovery-core")),
-        row("tree/scheduler-core", "crates in the dependency tree", "crates", Ours, AtMost(24.0), AtMost(18.0), false, || tree("scheduler-core")),
+        row(
+            "replay/cpu",
+            "planetlab/20110303, both modes",
+            "CPU s",
+            Ours,
+            AtMost(120.0),
+            AtMost(60.0),
+            false,
+            cpu,
+        ),
+        row(
+            "replay/memory",
+            "the same, peak resident",
+            "MB",
+            Ours,
+            AtMost(500.0),
+            None,
+            false,
+            memory,
+        ),
+        row(
+            "replay/overload",
+            "overloaded host-seconds, protected (peer: unprotected)",
+            "s",
+            Ratio,
+            AtMost(0.5),
+            AtMost(0.2),
+            false,
+            overload,
+        ),
+        row(
+            "replay/moves",
+            "moves per container and day",
+            "moves",
+            Ours,
+            AtMost(2.0),
+            None,
+            false,
+            moves,
+        ),
+        row(
+            "replay/warm-up",
+            "unserved core-seconds of starting replicas, three days (peer: without warm-up)",
+            "core s",
+            Ratio,
+            AtMost(0.5),
+            AtMost(0.2),
+            true,
+            warm_up,
+        ),
+        row(
+            "replay/invariants",
+            "invariants broken, three days and three seeds",
+            "count",
+            Ours,
+            AtMost(0.0),
+            None,
+            true,
+            invariants,
+        ),
+        row(
+            "replay/first-command",
+            "cargo run --release in a fresh clone, building included",
+            "s",
+            Ours,
+            AtMost(300.0),
+            AtMost(180.0),
+            true,
+            first_command,
+        ),
+        row(
+            "tree/ipam",
+            "crates in the dependency tree",
+            "crates",
+            Ours,
+            AtMost(24.0),
+            AtMost(18.0),
+            false,
+            || tree("ipam"),
+        ),
+        row(
+            "tree/netshape",
+            "crates in the dependency tree",
+            "crates",
+            Ours,
+            AtMost(24.0),
+            AtMost(18.0),
+            false,
+            || tree("netshape"),
+        ),
+        row(
+            "tree/discovery-core",
+            "crates in the dependency tree",
+            "crates",
+            Ours,
+            AtMost(24.0),
+            AtMost(18.0),
+            false,
+            || tree("discovery-core"),
+        ),
+        row(
+            "tree/scheduler-core",
+            "crates in the dependency tree",
+            "crates",
+            Ours,
+            AtMost(24.0),
+            AtMost(18.0),
+            false,
+            || tree("scheduler-core"),
+        ),
     ]
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 fn cargo() -> Command {
@@ -46,7 +156,9 @@ fn cargo() -> Command {
 fn binary() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
-        let status = cargo().args(["build", "--release", "-q", "-p", "berth"]).status();
+        let status = cargo()
+            .args(["build", "--release", "-q", "-p", "berth"])
+            .status();
         match status {
             Ok(status) if status.success() => {}
             other => return Err(format!("cargo build -p berth: {other:?}")),
@@ -61,10 +173,17 @@ fn binary() -> Result<&'static Path, String> {
 fn replay(day: &str, more: &[&str]) -> Result<Value, String> {
     let trace = doors::data(&format!("planetlab/{day}")).ok_or("no planetlab data")?;
     let mut command = Command::new(binary()?);
-    command.args(["replay", "--format", "planetlab", "--json", "--trace"]).arg(trace).args(more);
+    command
+        .args(["replay", "--format", "planetlab", "--json", "--trace"])
+        .arg(trace)
+        .args(more);
     let out = command.output().map_err(|e| e.to_string())?;
     if !out.status.success() {
-        return Err(format!("{}: {}", out.status, String::from_utf8_lossy(&out.stderr)));
+        return Err(format!(
+            "{}: {}",
+            out.status,
+            String::from_utf8_lossy(&out.stderr)
+        ));
     }
     serde_json::from_slice(&out.stdout).map_err(|e| e.to_string())
 }
@@ -77,7 +196,9 @@ fn day() -> Result<Value, String> {
 }
 
 fn number(json: &Value, path: &str) -> Result<f64, String> {
-    json.pointer(path).and_then(Value::as_f64).ok_or_else(|| format!("no {path} in the answer"))
+    json.pointer(path)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| format!("no {path} in the answer"))
 }
 
 fn cpu() -> Result<Measured, String> {
@@ -97,7 +218,9 @@ fn overload() -> Result<Measured, String> {
 fn moves() -> Result<Measured, String> {
     let day = day()?;
     let per_day = number(&day, "/simulated_seconds")? / 86_400.0;
-    Ok(Measured::alone(number(&day, "/runs/1/moves")? / number(&day, "/containers")? / per_day))
+    Ok(Measured::alone(
+        number(&day, "/runs/1/moves")? / number(&day, "/containers")? / per_day,
+    ))
 }
 
 fn warm_up() -> Result<Measured, String> {
@@ -131,33 +254,52 @@ fn invariants() -> Result<Measured, String> {
 /// own; crates may come from cargo's download cache.
 fn first_command() -> Result<Measured, String> {
     let dir = std::env::temp_dir().join(format!("berth-first-{}", std::process::id()));
-    let clone = Command::new("git").arg("clone").arg("-q").arg(root()).arg(&dir).status();
+    let clone = Command::new("git")
+        .arg("clone")
+        .arg("-q")
+        .arg(root())
+        .arg(&dir)
+        .status();
     if !clone.as_ref().is_ok_and(std::process::ExitStatus::success) {
         return Err(format!("git clone: {clone:?}"));
     }
     let start = Instant::now();
     let mut command = cargo();
     let command = command.current_dir(&dir).env_remove("CARGO_TARGET_DIR");
-    let out = command.args(["run", "--release", "-q"]).output().map_err(|e| e.to_string());
+    let out = command
+        .args(["run", "--release", "-q"])
+        .output()
+        .map_err(|e| e.to_string());
     let spent = start.elapsed().as_secs_f64();
     // What is left behind is only a temporary folder.
     let _ = std::fs::remove_dir_all(&dir);
     let out = out?;
     let text = String::from_utf8_lossy(&out.stdout);
     if !out.status.success() || !text.contains("overloaded host-seconds") {
-        return Err(format!("{}: {}", out.status, String::from_utf8_lossy(&out.stderr)));
+        return Err(format!(
+            "{}: {}",
+            out.status,
+            String::from_utf8_lossy(&out.stderr)
+        ));
     }
     Ok(Measured::alone(spent))
 }
 
 /// Unique crate names in `cargo tree -p X -e normal --prefix none`, without X.
 fn tree(core: &str) -> Result<Measured, String> {
-    let out = cargo().args(["tree", "-q", "-p", core, "-e", "normal", "--prefix", "none"]).output();
+    let out = cargo()
+        .args(["tree", "-q", "-p", core, "-e", "normal", "--prefix", "none"])
+        .output();
     let out = out.map_err(|e| e.to_string())?;
     if !out.status.success() {
         return Err(String::from_utf8_lossy(&out.stderr).into_owned());
     }
     let text = String::from_utf8_lossy(&out.stdout);
-    let names = text.lines().filter_map(|l| l.split_whitespace().next()).filter(|&n| n != core);
-    Ok(Measured::alone(names.collect::<std::collections::BTreeSet<_>>().len() as f64))
+    let names = text
+        .lines()
+        .filter_map(|l| l.split_whitespace().next())
+        .filter(|&n| n != core);
+    Ok(Measured::alone(
+        names.collect::<std::collections::BTreeSet<_>>().len() as f64,
+    ))
 }

@@ -30,19 +30,34 @@ pub struct Failure {
 impl Failure {
     /// The answer is no (exit 1).
     pub fn no(kind: &str, message: impl Into<String>, place: impl Into<String>) -> Self {
-        Self { class: Class::No, kind: kind.into(), message: message.into(), place: place.into() }
+        Self {
+            class: Class::No,
+            kind: kind.into(),
+            message: message.into(),
+            place: place.into(),
+        }
     }
 
     /// Bad input (exit 2).
     pub fn input(message: impl Into<String>, place: impl Into<String>) -> Self {
         let kind = "bad_input".into();
-        Self { class: Class::Input, kind, message: message.into(), place: place.into() }
+        Self {
+            class: Class::Input,
+            kind,
+            message: message.into(),
+            place: place.into(),
+        }
     }
 
     /// Reading or writing `place` failed (exit 3).
     pub fn io(error: &std::io::Error, place: impl Into<String>) -> Self {
         let (kind, message) = ("io".into(), error.to_string());
-        Self { class: Class::Io, kind, message, place: place.into() }
+        Self {
+            class: Class::Io,
+            kind,
+            message,
+            place: place.into(),
+        }
     }
 
     /// The exit status: 1, 2 or 3.
@@ -87,7 +102,11 @@ impl Answer {
     /// A successful answer.
     #[must_use]
     pub fn done(text: String, json: Value) -> Self {
-        Self { text, json, status: 0 }
+        Self {
+            text,
+            json,
+            status: 0,
+        }
     }
 }
 
@@ -99,12 +118,20 @@ pub fn print(outcome: Result<Answer, Failure>, as_json: bool) -> u8 {
         Ok(answer) => (Some(answer.text), answer.status),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "berth: {failure}");
-            (as_json.then(|| failure.json().to_string() + "\n"), failure.status())
+            (
+                as_json.then(|| failure.json().to_string() + "\n"),
+                failure.status(),
+            )
         }
     };
-    let Some(document) = document else { return status };
+    let Some(document) = document else {
+        return status;
+    };
     let mut out = std::io::stdout().lock();
-    match out.write_all(document.as_bytes()).and_then(|()| out.flush()) {
+    match out
+        .write_all(document.as_bytes())
+        .and_then(|()| out.flush())
+    {
         // A reader that has gone away (`berth ... | head`) is no fault of the command's.
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => 3,
         _ => status,

@@ -2,7 +2,9 @@
 
 use crate::answer;
 use crate::place::{self, PlaceArgs};
+use crate::ipam::{self, IpamArgs};
 use crate::replay::{self, ReplayArgs};
+use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -21,6 +23,10 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Addresses: pools, claims, collection, routes.
+    Ipam(Box<IpamArgs>),
+    /// Bandwidth shaping: plan, encode, decode.
+    Shape(ShapeArgs),
     /// Place tasks: solve, check and order reassignments.
     Place(PlaceArgs),
 }
@@ -32,8 +38,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = match cli.command.unwrap_or_else(|| Command::Replay(ReplayArgs::default())) {
+    let outcome = match cli
+        .command
+        .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
+    {
         Command::Replay(args) => replay::run(&args),
+        Command::Ipam(args) => ipam::run(&args),
+        Command::Shape(args) => shape::run(&args),
         Command::Place(args) => place::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
@@ -44,8 +55,16 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     if !asked && std::env::args().any(|a| a == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = answer::Failure { kind: "usage".into(), ..answer::Failure::input(first, "") };
+        let first = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
+        let failure = answer::Failure {
+            kind: "usage".into(),
+            ..answer::Failure::input(first, "")
+        };
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.

@@ -8,6 +8,13 @@
 pub mod answer;
 pub mod cli;
 pub mod place;
+pub mod ipam;
 pub mod process;
 pub mod replay;
 pub mod rng;
+pub mod shape;
+
+/// The README's examples, compiled and run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

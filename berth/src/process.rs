@@ -7,7 +7,12 @@ pub fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The command's name may hold blanks; fields are counted after its closing bracket.
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|f| f.parse::<f64>().ok());
+    let ticks = |n: usize| {
+        after
+            .split_whitespace()
+            .nth(n)
+            .and_then(|f| f.parse::<f64>().ok())
+    };
     (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
 }
 
@@ -16,7 +21,9 @@ pub fn cpu_seconds() -> f64 {
 pub fn peak_rss_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());
+    let kib = line
+        .and_then(|l| l.split_whitespace().next())
+        .and_then(|n| n.parse::<u64>().ok());
     kib.unwrap_or(0).saturating_mul(1024)
 }
 

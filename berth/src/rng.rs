@@ -57,7 +57,12 @@ mod tests {
     fn streams_are_apart_and_repeat() {
         let first = |seed, name, index| Rng::stream(seed, name, index).next_u64();
         assert_eq!(first(1, "a", 0), first(1, "a", 0));
-        let all = [first(1, "a", 0), first(1, "a", 1), first(1, "b", 0), first(2, "a", 0)];
+        let all = [
+            first(1, "a", 0),
+            first(1, "a", 1),
+            first(1, "b", 0),
+            first(2, "a", 0),
+        ];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
     }

@@ -13,12 +13,19 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn berth(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_berth")).args(args).output().expect("berth starts")
+    Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(args)
+        .output()
+        .expect("berth starts")
 }
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
-        panic!("{e} in {:?}, stderr {}", output, String::from_utf8_lossy(&output.stderr))
+        panic!(
+            "{e} in {:?}, stderr {}",
+            output,
+            String::from_utf8_lossy(&output.stderr)
+        )
     })
 }
 
@@ -26,7 +33,8 @@ fn json(output: &Output) -> Value {
 /// that hosts get overloaded and there is something to move.
 fn small(dir: &Path) -> String {
     let path = dir.join("small.jsonl");
-    let mut text = String::from("{\"berth_trace\": 1, \"name\": \"small\", \"interval_seconds\": 120}\n");
+    let mut text =
+        String::from("{\"berth_trace\": 1, \"name\": \"small\", \"interval_seconds\": 120}\n");
     for i in 0..60 {
         let level = |t: usize| {
             let hot = i % 4 == 0 && (t / 3 + i / 4) % 3 == 0;
@@ -34,7 +42,9 @@ fn small(dir: &Path) -> String {
         };
         let samples: Vec<String> = (0..12).map(|t| level(t).to_string()).collect();
         let (service, samples) = (i % 7, samples.join(", "));
-        text += &format!("{{\"container\": \"c{i}\", \"service\": \"s{service}\", \"cpu_percent\": [{samples}]}}\n");
+        text += &format!(
+            "{{\"container\": \"c{i}\", \"service\": \"s{service}\", \"cpu_percent\": [{samples}]}}\n"
+        );
     }
     fs::write(&path, text).expect("write");
     path.display().to_string()
@@ -44,14 +54,23 @@ fn small(dir: &Path) -> String {
 fn the_answer_keeps_the_contract() {
     let dir = scratch("contract");
     let trace = small(&dir);
-    let out = berth(&["replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--json"]);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let out = berth(&[
+        "replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--json",
+    ]);
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     let answer = json(&out);
     if let Some(faults) = doors::contract::faults("replay", &answer) {
         assert_eq!(faults, Vec::<String>::new());
     }
     let runs = answer["runs"].as_array().expect("runs");
-    assert_eq!((runs[0]["protect"].as_bool(), runs[1]["protect"].as_bool()), (Some(false), Some(true)));
+    assert_eq!(
+        (runs[0]["protect"].as_bool(), runs[1]["protect"].as_bool()),
+        (Some(false), Some(true))
+    );
     assert_eq!(answer["invariant_violations"], 0);
     assert_eq!(answer["simulated_seconds"], 1_440);
     assert_eq!(runs[0]["moves"], 0);
@@ -68,10 +87,16 @@ fn the_same_seed_gives_the_same_bytes() {
     let trace = small(&dir);
     let run = |seed: &str, out: &Path| {
         let place = out.display().to_string();
-        let args =
-            ["replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--seed", seed, "--out", &place];
+        let args = [
+            "replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--seed", seed,
+            "--out", &place,
+        ];
         let output = berth(&args);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let file = |name: &str| fs::read(out.join(name)).expect(name);
         let files = ["report.html", "summary.json", "events.jsonl"].map(file);
         (output.stdout, files)
@@ -86,14 +111,19 @@ fn the_same_seed_gives_the_same_bytes() {
     let events = String::from_utf8(first.1[2].clone()).expect("UTF-8");
     for line in events.lines() {
         let event: Value = serde_json::from_str(line).expect(line);
-        assert!(!event["reason"].as_str().expect("a reason").is_empty(), "{line}");
+        assert!(
+            !event["reason"].as_str().expect("a reason").is_empty(),
+            "{line}"
+        );
     }
     assert!(events.contains("\"core\":\"scheduler-core\"") && events.contains("\"core\":\"ipam\""));
 }
 
 #[test]
 fn a_part_of_a_real_day_breaks_nothing() {
-    let Some(day) = doors::data("planetlab/20110303") else { return };
+    let Some(day) = doors::data("planetlab/20110303") else {
+        return;
+    };
     // The first twenty minutes: a whole day is for the release build.
     let dir = scratch("planetlab");
     for entry in fs::read_dir(day).expect("the day") {
@@ -104,10 +134,26 @@ fn a_part_of_a_real_day_breaks_nothing() {
     }
     let place = dir.display().to_string();
     for warmup in ["on", "off"] {
-        let out = berth(&["replay", "--trace", &place, "--format", "planetlab", "--warmup", warmup, "--json"]);
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let out = berth(&[
+            "replay",
+            "--trace",
+            &place,
+            "--format",
+            "planetlab",
+            "--warmup",
+            warmup,
+            "--json",
+        ]);
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         let answer = json(&out);
-        assert_eq!((answer["containers"].as_u64(), answer["services"].as_u64()), (Some(1_052), Some(55)));
+        assert_eq!(
+            (answer["containers"].as_u64(), answer["services"].as_u64()),
+            (Some(1_052), Some(55))
+        );
         assert_eq!(answer["simulated_seconds"], 1_200);
     }
 }

@@ -98,6 +98,18 @@ pub enum Mode {
     LastResort,
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Normal => "normal",
+            Self::Degraded => "degraded",
+            Self::Panic => "panic",
+            Self::LastResort => "last resort",
+        })
+    }
+}
+
 /// Why something is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

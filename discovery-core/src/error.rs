@@ -1,5 +1,7 @@
 //! What may be wrong with an input, with what was given and what would be right.
 
+use alloc::string::String;
+
 use crate::endpoint::{MAX_NAME, MAX_WEIGHT};
 use crate::id::{EndpointId, ServiceId};
 
@@ -80,5 +82,21 @@ pub enum InputError {
     Full {
         /// Of what.
         what: &'static str,
+    },
+}
+
+/// Why a snapshot was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Something in it would have been refused as an input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A name stands twice.
+    #[error("{what} {name} stands twice")]
+    Twice {
+        /// Of what kind.
+        what: &'static str,
+        /// The name.
+        name: String,
     },
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod centres;
 mod config;
 mod effect;
 mod endpoint;
@@ -13,26 +14,39 @@ mod id;
 mod input;
 mod pick;
 mod rng;
+mod seam;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
 mod warmup;
 
+pub use centres::{
+    Balancer, Failover, Fare, Loads, Locality, MAX_PRIORITIES, Member, Policy, PriorityHealth,
+    PriorityRules, Seen, ZoneRules, compact, locality_priority, locality_weight, priority_loads,
+    usable, zone_shares,
+};
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
 pub use endpoint::{Conditions, Endpoint, EndpointSpec, MAX_NAME, MAX_WEIGHT, Status, Warmth};
-pub use engine::Engine;
-pub use error::{ConfigError, InputError};
+pub use engine::{Engine, Snapshot};
+pub use error::{ConfigError, InputError, RestoreError};
 pub use health::{
-    CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate, Turn,
+    CALM, CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate,
+    SuccessRates, Turn, success_rate_threshold,
 };
 pub use id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
 pub use input::{Input, Target};
-pub use pick::{Golden, Picker, Request};
+pub use pick::{Alias, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Smooth, Stride};
+#[cfg(target_has_atomic = "64")]
+pub use pick::{Board, Follower};
 pub use rng::Rng;
+pub use seam::{Prober, Sink, Source, turn};
 pub use sync::{
-    ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff, transactions,
+    AntiEntropy, ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff,
+    scale_factor, transactions,
 };
 pub use time::Timestamp;
-pub use warmup::WarmUp;
+#[cfg(target_has_atomic = "64")]
+pub use warmup::{Admission, AdmissionRules, Curve};
+pub use warmup::{Answer, SentinelWarmUp, WarmUp};

@@ -54,7 +54,11 @@ fn compare(sample: &Value, answer: &Value, at: &str, faults: &mut Vec<String>) {
             }
         }
         (sample, answer) if kind(sample) == kind(answer) => {}
-        _ => faults.push(format!("{at} is a {}; promised a {}", kind(answer), kind(sample))),
+        _ => faults.push(format!(
+            "{at} is a {}; promised a {}",
+            kind(answer),
+            kind(sample)
+        )),
     }
 }
 
@@ -74,7 +78,11 @@ mod tests {
         let good = json!({"a": 2.5, "vlan": null, "list": [], "free": "any", "more": true});
         assert_eq!(check(good), Vec::<String>::new());
         let bad = json!({"a": "2", "vlan": 1, "list": [{"b": "y"}, {}]});
-        let wanted = ["$.a is a string; promised a number", "$.free is missing", "$.list[1].b is missing"];
+        let wanted = [
+            "$.a is a string; promised a number",
+            "$.free is missing",
+            "$.list[1].b is missing",
+        ];
         assert_eq!(check(bad), wanted);
     }
 }

@@ -17,7 +17,9 @@ pub use serde_json::Value;
 /// Relative paths in the variables are taken from the workspace's root, since `cargo test` runs each
 /// package's tests in that package's own folder.
 fn from_root(value: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
     root.join(value)
 }
 
@@ -42,14 +44,21 @@ pub fn skip(id: &str, why: &str) {
     let _ = writeln!(std::io::stderr().lock(), "\nSKIPPED {id}: {why}");
 }
 
-/// A path below the shared folder, or `None`, said loudly, when it is not there.
+/// A data set: a path below the shared folder's `data`, or else below the shared folder itself; `None`, said
+/// loudly, when it is in neither.
 #[must_use]
 pub fn data(relative: &str) -> Option<PathBuf> {
-    let path = shared().join(relative);
-    if path.exists() {
-        return Some(path);
+    let (inner, outer) = (
+        shared().join("data").join(relative),
+        shared().join(relative),
+    );
+    if let Some(path) = [&inner, &outer].into_iter().find(|p| p.exists()) {
+        return Some(path.clone());
     }
-    skip(relative, &format!("no {}; set BERTH_SHARED", path.display()));
+    skip(
+        relative,
+        &format!("no {}; set BERTH_SHARED", inner.display()),
+    );
     None
 }
 
@@ -73,7 +82,10 @@ impl VectorFile {
     pub fn open(name: &str) -> Option<Self> {
         let path = vectors().join(name);
         if !path.exists() {
-            skip(&format!("vectors/{name}"), &format!("no {}; set BERTH_VECTORS", path.display()));
+            skip(
+                &format!("vectors/{name}"),
+                &format!("no {}; set BERTH_VECTORS", path.display()),
+            );
             return None;
         }
         let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -112,19 +124,33 @@ impl VectorFile {
     /// # Panics
     /// When no case ran, or when one failed.
     pub fn finish(self) {
-        let Self { name, ran, passed_over, failures, .. } = self;
+        let Self {
+            name,
+            ran,
+            passed_over,
+            failures,
+            ..
+        } = self;
         let _ = writeln!(
             std::io::stderr().lock(),
             "vectors/{name}: {ran} cases ran, {} failed, {} differ on purpose",
             failures.len(),
             passed_over.len()
         );
-        assert!(ran > 0, "vectors/{name}: the file is there but no case of it ran");
+        assert!(
+            ran > 0,
+            "vectors/{name}: the file is there but no case of it ran"
+        );
         assert!(
             failures.is_empty(),
             "vectors/{name}: {} of {ran} cases failed:\n{}",
             failures.len(),
-            failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
+            failures
+                .iter()
+                .take(20)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n")
         );
     }
 }
@@ -134,7 +160,13 @@ mod tests {
     use super::*;
 
     fn file(ran: usize, failures: Vec<String>) -> VectorFile {
-        VectorFile { name: "x".into(), json: Value::Null, ran, passed_over: Vec::new(), failures }
+        VectorFile {
+            name: "x".into(),
+            json: Value::Null,
+            ran,
+            passed_over: Vec::new(),
+            failures,
+        }
     }
 
     #[test]

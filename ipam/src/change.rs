@@ -42,6 +42,7 @@ pub enum Reason {
 /// A host's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct HostSettings {
     /// Most blocks in any one pool; it may still borrow.
     pub block_limit: Option<u32>,
@@ -50,6 +51,10 @@ pub struct HostSettings {
     /// Where its search for blocks starts, by pool: at the block of the address that lies in it. Elsewhere
     /// the host's name decides.
     pub starts: Vec<IpAddr>,
+    /// Its address in the network that carries the hosts, for routes.
+    pub address: Option<IpAddr>,
+    /// The subnet of that network in which it is.
+    pub subnet: Option<Cidr>,
 }
 
 /// The kinds of [`Change`].
@@ -77,6 +82,13 @@ pub enum What<'a> {
         pool: PoolId,
         /// Its new prefix, which contains the old one.
         cidr: Cidr,
+    },
+    /// What a pool does with its addresses changed; its addresses are the same.
+    PoolChanged {
+        /// The pool.
+        pool: PoolId,
+        /// What it is from now on.
+        spec: Box<PoolSpec>,
     },
     /// A pool went.
     PoolRemoved {
@@ -215,6 +227,7 @@ impl<'a> Change<'a> {
             What::PoolAdded { pool, spec } => What::PoolAdded { pool, spec },
             What::PoolDrained { pool, draining } => What::PoolDrained { pool, draining },
             What::PoolGrown { pool, cidr } => What::PoolGrown { pool, cidr },
+            What::PoolChanged { pool, spec } => What::PoolChanged { pool, spec },
             What::PoolRemoved { pool } => What::PoolRemoved { pool },
             What::HostSet { host, settings } => What::HostSet {
                 host: own(host),
@@ -337,6 +350,7 @@ impl fmt::Display for What<'_> {
             } => write!(f, "{pool} drains"),
             Self::PoolDrained { pool, .. } => write!(f, "{pool} gives again"),
             Self::PoolGrown { pool, cidr } => write!(f, "{pool} grown to {cidr}"),
+            Self::PoolChanged { pool, .. } => write!(f, "{pool} changed"),
             Self::PoolRemoved { pool } => write!(f, "{pool} removed"),
             Self::HostSet { host, settings } => {
                 let limit = settings

@@ -238,6 +238,28 @@ impl Cidr {
             },
         }
     }
+
+    /// The addresses between the first and the last, both left out; none in a prefix of one or two
+    /// addresses.
+    #[must_use]
+    pub fn interior(self) -> Option<AddressRange> {
+        let AddressRange { family, first, last } = self.range();
+        (self.host_bits() > 1).then(|| AddressRange { family, first: first + 1, last: last - 1 })
+    }
+
+    /// Its parts of a prefix length, upwards; none when the length is shorter than its own or above the
+    /// family's bits.
+    pub fn subnets(self, length: u8) -> impl Iterator<Item = Self> {
+        let bits = self.family.bits();
+        let fits = (self.prefix..=bits).contains(&length);
+        let mut next = fits.then_some(self.base);
+        core::iter::from_fn(move || {
+            let base = next?;
+            let step = 1u128.checked_shl(u32::from(bits - length)).unwrap_or(0);
+            next = base.checked_add(step).filter(|&n| step > 0 && n <= self.last_number());
+            Some(Self { family: self.family, base, prefix: length })
+        })
+    }
 }
 
 /// A mask of the low `bits` bits.
@@ -345,6 +367,27 @@ impl AddressRange {
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self.family == other.family && self.first <= other.last && other.first <= self.last
+    }
+
+    /// From `first` to `last`, where those lie inside and in this order; what does not is passed over.
+    #[must_use]
+    pub fn narrowed(mut self, first: Option<IpAddr>, last: Option<IpAddr>) -> Self {
+        if let Some(first) = first.filter(|&a| self.contains(a)) {
+            self.first = number(first);
+        }
+        if let Some(last) = last.filter(|&a| self.contains(a)) {
+            self.last = number(last);
+        }
+        self
+    }
+
+    /// What lies before and after `inner`.
+    pub fn outside(self, inner: Self) -> impl Iterator<Item = Self> {
+        let family = self.family;
+        let before = inner.first.checked_sub(1).filter(|&l| l >= self.first);
+        let after = inner.last.checked_add(1).filter(|&f| f <= self.last);
+        let before = before.map(|last| Self { family, first: self.first, last });
+        before.into_iter().chain(after.map(|first| Self { family, first, last: self.last }))
     }
 
     /// The part that lies in `other` too.

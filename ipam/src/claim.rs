@@ -102,6 +102,9 @@ pub struct Request<'a> {
     pub labels: &'a [(&'a str, &'a str)],
     /// These very addresses, at most one of each family, with any retention.
     pub addresses: &'a [IpAddr],
+    /// Search after this address: the rest of its pool, the pools listed after it, those before it, and at
+    /// last its pool up to it. Only where hosts have no blocks; the pools' own orders are passed over.
+    pub after: Option<IpAddr>,
     /// How long the claim lasts unless renewed; otherwise as its pool says.
     pub lease: Option<Duration>,
 }
@@ -118,6 +121,7 @@ impl<'a> Request<'a> {
             pools: &[],
             labels: &[],
             addresses: &[],
+            after: None,
             lease: None,
         }
     }
@@ -167,6 +171,12 @@ impl<'a> Request<'a> {
     /// These very addresses.
     pub const fn addresses(mut self, addresses: &'a [IpAddr]) -> Self {
         self.addresses = addresses;
+        self
+    }
+
+    /// Searched for after this address, in the order of the pools.
+    pub const fn after(mut self, address: IpAddr) -> Self {
+        self.after = Some(address);
         self
     }
 

@@ -1,8 +1,10 @@
 //! Looking: who holds what, how full pools are, why a claim would be refused.
 
-use crate::cidr::Family;
+use crate::change::HostSettings;
+use crate::cidr::{Cidr, Family};
 use crate::claim::{Kept, Lease, Request};
 use crate::decide::{ClaimError, Decision};
+use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::spec::PoolSpec;
 use crate::pool::{Pool, PoolId, Usage};
@@ -119,6 +121,21 @@ impl<'a> PoolRef<'a> {
     }
 }
 
+/// One block of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRef<'a> {
+    /// Its prefix.
+    pub cidr: Cidr,
+    /// The host that has it, and how far its hold has come.
+    pub host: Option<(&'a str, BlockState)>,
+    /// Addresses held, kept or resting.
+    pub used: u32,
+    /// Since when it has none of those, if it has none.
+    pub empty_since: Option<Timestamp>,
+    /// Counts its changes of host: the guard of a take-over.
+    pub generation: u64,
+}
+
 /// What is known of an address.
 #[derive(Clone, Copy, Debug)]
 pub enum Holder<'a> {
@@ -154,6 +171,32 @@ impl Ipam {
         Some(PoolRef {
             id,
             pool: self.pool_at(id.0)?,
+        })
+    }
+
+    /// A host's settings, if the host is known.
+    #[must_use]
+    pub fn host_settings(&self, host: &str) -> Option<&HostSettings> {
+        self.hosts.get(self.host(host)?).map(|h| &h.settings)
+    }
+
+    /// Every host that claims, blocks, moves or settings refer to, by name.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.by_host.keys().map(|name| &**name)
+    }
+
+    /// A pool's blocks that have a host or a used address, in the order of their slots.
+    pub fn blocks(&self, pool: &str) -> impl Iterator<Item = BlockRef<'_>> {
+        let pool = self.pool(pool).map(|p| p.pool);
+        pool.into_iter().flat_map(move |pool| {
+            let blocks = pool.blocks.iter().filter(|(_, b)| b.host != NOBODY || b.used > 0);
+            blocks.map(move |(index, block)| BlockRef {
+                cidr: pool.block_cidr(index),
+                host: self.host_name(block.host).map(|name| (name, block.state)),
+                used: block.used,
+                empty_since: (block.used == 0).then_some(block.empty_since),
+                generation: block.generation,
+            })
         })
     }
 
@@ -196,6 +239,18 @@ impl Ipam {
                 claim: self.claims.get(id)?,
             })
         })
+    }
+
+    /// Whether a workload has a reservation.
+    #[must_use]
+    pub fn is_reserved(&self, workload: &str) -> bool {
+        self.workload(workload).and_then(|id| self.workloads.get(id)).is_some_and(|w| w.fixed)
+    }
+
+    /// The latest fencing token given.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// The addresses a workload has reserved, or keeps for a time, whether held now or not.

@@ -152,6 +152,8 @@ pub struct Ipam {
     /// Reserved addresses beyond one per family.
     pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
     pub(crate) moves: BTreeMap<u32, Move>,
+    /// Keys of records that time made untrue since they were last taken; `None` where nobody takes them.
+    pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
     /// Owners that were missing, by claim: since when, and their token then.
     pub(crate) suspects: BTreeMap<u32, (Timestamp, u64)>,
 }
@@ -178,6 +180,7 @@ impl Ipam {
             sticky: BTreeSet::new(),
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
+            dirty: None,
             suspects: BTreeMap::new(),
         }
     }

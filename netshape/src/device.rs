@@ -1,7 +1,7 @@
 //! One device's shaping objects: what is wanted, or what was seen.
 
 use crate::handle::Handle;
-use crate::object::{Class, Qdisc};
+use crate::object::{Class, Filter, Qdisc};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -49,6 +49,11 @@ impl fmt::Display for DevName {
 pub struct Device {
     qdiscs: Vec<Qdisc>,
     classes: Vec<Class>,
+    filters: Vec<Filter>,
+    /// Its number, where that is known.
+    pub ifindex: Option<i32>,
+    /// Largest GSO packet in bytes, where that is known.
+    pub gso_max_size: Option<u32>,
 }
 
 impl Device {
@@ -58,6 +63,9 @@ impl Device {
         Self {
             qdiscs: Vec::new(),
             classes: Vec::new(),
+            filters: Vec::new(),
+            ifindex: None,
+            gso_max_size: None,
         }
     }
 
@@ -155,6 +163,35 @@ impl Device {
     pub fn clear(&mut self) {
         self.qdiscs.clear();
         self.classes.clear();
+        self.filters.clear();
+    }
+
+    /// Filters by parent, chain, priority and handle.
+    #[must_use]
+    pub fn filters(&self) -> &[Filter] {
+        &self.filters
+    }
+
+    /// Puts a filter in its place, in exchange for the one that is there. O(log n) and a move of what follows.
+    pub fn put_filter(&mut self, filter: Filter) -> Option<Filter> {
+        match self
+            .filters
+            .binary_search_by_key(&filter_key(&filter), filter_key)
+        {
+            Ok(i) => self
+                .filters
+                .get_mut(i)
+                .map(|slot| core::mem::replace(slot, filter)),
+            Err(i) => {
+                self.filters.insert(i, filter);
+                None
+            }
+        }
+    }
+
+    /// Keeps the filters that the rule names.
+    pub(crate) fn retain_filters(&mut self, rule: impl FnMut(&Filter) -> bool) {
+        self.filters.retain(rule);
     }
 
     /// Keeps the qdiscs and classes that the two rules name.
@@ -174,6 +211,11 @@ impl Device {
     fn class_index(&self, id: Handle) -> Result<usize, usize> {
         search(&self.classes, id, |c| c.id)
     }
+}
+
+/// Where a filter stands among the others.
+fn filter_key(f: &Filter) -> (Handle, u32, u16, u16, u32) {
+    (f.parent, f.chain, f.prio, f.protocol, f.handle)
 }
 
 /// Binary search that tries the end first: trees are mostly built in order.

@@ -42,6 +42,8 @@ extern crate alloc;
 
 mod device;
 mod elastic;
+#[cfg(feature = "serde")]
+mod file;
 mod handle;
 mod host;
 mod kernel;
@@ -50,24 +52,45 @@ mod plan;
 mod policy;
 mod rate;
 mod refusal;
+#[cfg(feature = "serde")]
+mod show;
+mod shown;
+mod tc;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod ticks;
 mod unit;
+pub mod wire;
 
 pub use device::{DevName, Device};
 pub use elastic::{Change, Claim, Elastic, ElasticConfig, Scratch, Terms, Usage, divide};
+#[cfg(feature = "serde")]
+pub use file::{
+    ContainerSection, HostSection, PolicyFile, ShapeSection, TierSection, UplinkSection,
+};
 pub use handle::{Handle, HandleError};
 pub use host::{Capabilities, Host, Slot};
-pub use kernel::{Kernel, KernelError};
+pub use kernel::{Facts, Kernel, KernelError};
 pub use object::{
-    Class, Estimator, Extras, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec, Stab, Tbf,
+    Class, Estimator, Extras, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind,
+    RateSpec, Stab, Tbf,
 };
 pub use plan::{
-    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, diff, diff_touched,
+    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_touched,
 };
+#[cfg(feature = "serde")]
+pub use plan::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
 pub use policy::{
     Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,
 };
 pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};
+#[cfg(feature = "serde")]
+pub use show::{Observed, ObservedDevice, ShowError};
+pub use shown::{Lossy, Reading, Shown, read_tc_text};
+#[cfg(feature = "serde")]
+pub use shown::{TcJsonError, read_tc_json};
+pub use tc::{IfIndexes, TcError, parse_line};
 pub use ticks::{Era, bytes_of};
 pub use unit::UnitError;

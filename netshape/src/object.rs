@@ -1,6 +1,8 @@
 //! Qdiscs and classes in the kernel's own terms (byte/s and ticks), as they are sent, dumped, compared and planned.
 
 use crate::handle::Handle;
+use crate::wire::U32;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -63,6 +65,8 @@ pub struct Htb {
     pub default: u32,
     /// Length of the queue of unclassified packets, where given.
     pub direct_qlen: Option<u32>,
+    /// Debugging bits, which kernels of today ignore.
+    pub debug: u32,
     /// Whether the device is asked to shape by itself.
     pub offload: bool,
     /// Packets that met no class so far (only in dumps).
@@ -74,6 +78,7 @@ impl Htb {
     #[must_use]
     pub const fn to_default(default: u16) -> Self {
         Self {
+            debug: 0,
             rate2quantum: 10,
             default: default as u32,
             direct_qlen: None,
@@ -153,8 +158,6 @@ pub enum QdiscKind {
     /// Any other kind, with its options as they came.
     Other(Box<Other>),
 }
-
-use alloc::boxed::Box;
 
 /// A kind that has no typed form here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -277,15 +280,19 @@ pub struct HtbClass {
 }
 
 impl HtbClass {
-    /// Whether the kernel does the same with both: ticks differ by `tolerance` at the most.
+    /// Whether both have the same rates and buckets: ticks differ by `tolerance` at the most.
     #[must_use]
     pub fn same(&self, other: &Self, tolerance: u32) -> bool {
         self.rate.same(&other.rate)
             && self.ceil.same(&other.ceil)
             && self.buffer.abs_diff(other.buffer) <= tolerance
             && self.cbuffer.abs_diff(other.cbuffer) <= tolerance
-            && self.quantum == other.quantum
-            && self.prio == other.prio
+    }
+
+    /// Whether both take the same turns. Of a class with children the kernel heeds neither and keeps what it had.
+    #[must_use]
+    pub const fn same_turns(&self, other: &Self) -> bool {
+        self.quantum == other.quantum && self.prio == other.prio
     }
 }
 
@@ -298,4 +305,30 @@ pub struct Class {
     pub parent: Handle,
     /// Options.
     pub htb: HtbClass,
+}
+
+/// What kind of filter, with its options.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FilterKind {
+    /// Matches 32-bit words of the packet.
+    U32(Box<U32>),
+    /// Any other kind.
+    Other(String),
+}
+
+/// A filter on some device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// The qdisc, class or hook that it is on.
+    pub parent: Handle,
+    /// Chain, 0 mostly.
+    pub chain: u32,
+    /// Lower ones are asked first.
+    pub prio: u16,
+    /// Ethertype; 3 is all.
+    pub protocol: u16,
+    /// Handle within the priority; 0 for the row that stands for the priority itself.
+    pub handle: u32,
+    /// Kind and options.
+    pub kind: FilterKind,
 }

@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod autoscale;
 mod ids;
 mod live;
 mod model;

@@ -35,7 +35,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<Answer, Failure> {
         ("dependency", broken.dependency),
     ];
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{}", if feasible { "feasible" } else { "not feasible" });
+    let _ = writeln!(
+        text,
+        "{}",
+        if feasible { "feasible" } else { "not feasible" }
+    );
     for (name, count) in counts.iter().filter(|(_, n)| *n > 0) {
         let _ = writeln!(text, "  {name:<13}broken {count} times");
     }
@@ -63,5 +67,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<Answer, Failure> {
         },
         "moves": placement.moves(),
     });
-    Ok(Answer { text, json, status: u8::from(!feasible) })
+    Ok(Answer {
+        text,
+        json,
+        status: u8::from(!feasible),
+    })
 }

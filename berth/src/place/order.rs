@@ -44,7 +44,11 @@ pub(super) fn run(args: &OrderArgs) -> Result<Answer, Failure> {
         let mut steps: Vec<Value> = Vec::with_capacity(wave.len());
         for s in wave {
             let wait = if s.staging { " to wait" } else { "" };
-            let _ = writeln!(text, "  {} from {} to {}{wait}: {}", s.task, s.from, s.to, s.reason);
+            let _ = writeln!(
+                text,
+                "  {} from {} to {}{wait}: {}",
+                s.task, s.from, s.to, s.reason
+            );
             steps.push(json!({
                 "task": s.task.0, "from": s.from.0, "to": s.to.0, "staging": s.staging,
                 "reason": s.reason,

@@ -1,8 +1,8 @@
 //! `berth place solve`.
 
 use super::{Instance, refused, write};
-use crate::process::cpu_seconds;
 use crate::answer::{Answer, Failure};
+use crate::process::cpu_seconds;
 use clap::Args;
 use scheduler_core::{Answer as Found, Improver as _, Model, NodeId, Placement, Solver, roadef};
 use serde_json::json;
@@ -61,7 +61,10 @@ enum Limit {
 
 pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     let start = Instant::now();
-    for (name, value) in [("--seconds", args.seconds), ("--cpu-seconds", args.cpu_seconds)] {
+    for (name, value) in [
+        ("--seconds", args.seconds),
+        ("--cpu-seconds", args.cpu_seconds),
+    ] {
         if value.is_some_and(|v| !v.is_finite() || v < 0.0) {
             return Err(Failure::input("want a number of seconds, 0 or more", name));
         }
@@ -75,7 +78,8 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
         (s, _, _) => Limit::Wall(s.unwrap_or(10.0)),
     };
     let (found, curve) = search(args, limit, start, &model, &initial)?;
-    let placement = Placement::moved(&model, &initial, &found.assignment).map_err(|e| refused(&e))?;
+    let placement =
+        Placement::moved(&model, &initial, &found.assignment).map_err(|e| refused(&e))?;
     let feasible = placement.violations(&model).is_empty();
     if let Some(path) = &args.solution {
         write(path, &roadef::write_assignment(&found.assignment))?;
@@ -88,7 +92,11 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     } else {
         (found.cost - found.lower_bound) as f64 / found.cost as f64
     };
-    let (moves, seconds, cpu) = (placement.moves(), start.elapsed().as_secs_f64(), cpu_seconds());
+    let (moves, seconds, cpu) = (
+        placement.moves(),
+        start.elapsed().as_secs_f64(),
+        cpu_seconds(),
+    );
     let text = format!(
         "cost {} (was {}, bound {}, gap {:.4} %), {moves} moves, {} evaluations in {seconds:.1} s\n",
         found.cost,
@@ -102,7 +110,11 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
         "feasible": feasible, "moves": moves, "evaluations": found.evaluations, "seconds": seconds,
         "cpu_seconds": cpu, "seed": args.seed, "threads": args.threads,
     });
-    Ok(Answer { text, json, status: u8::from(!feasible) })
+    Ok(Answer {
+        text,
+        json,
+        status: u8::from(!feasible),
+    })
 }
 
 /// Searches in threads of independent seeds; the best answer, all evaluations, and the joint curve.
@@ -116,12 +128,17 @@ fn search(
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.threads)
             .map(|t| {
-                let seed = args.seed.wrapping_add(u64::from(t).wrapping_mul(0x9e37_79b9));
+                let seed = args
+                    .seed
+                    .wrapping_add(u64::from(t).wrapping_mul(0x9e37_79b9));
                 let shows = t == 0 && std::io::stderr().is_terminal();
                 scope.spawn(move || one(limit, start, seed, shows, model, initial))
             })
             .collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        threads
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect()
     });
     let mut best: Option<Found> = None;
     let (mut curve, mut evaluations) = (Vec::new(), 0);
@@ -176,7 +193,11 @@ fn one(
         if shows && shown.elapsed().as_millis() > 200 {
             shown = Instant::now();
             // Progress is for people; a closed terminal is no reason to stop.
-            let _ = write!(std::io::stderr(), "\r{:>8.1} s  cost {cost:<24}", start.elapsed().as_secs_f64());
+            let _ = write!(
+                std::io::stderr(),
+                "\r{:>8.1} s  cost {cost:<24}",
+                start.elapsed().as_secs_f64()
+            );
         }
     };
     let found = Solver { seed }.improve(model, initial, &mut budget, &mut improved)?;
@@ -198,6 +219,9 @@ fn csv(curve: &[Improvement]) -> String {
 /// CPU seconds of this thread (first field of schedstat, nanoseconds); where there is no such file, of none.
 fn thread_cpu() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let field = text.split_whitespace().next().and_then(|f| f.parse::<f64>().ok());
+    let field = text
+        .split_whitespace()
+        .next()
+        .and_then(|f| f.parse::<f64>().ok());
     field.unwrap_or(0.0) / 1e9
 }

@@ -18,7 +18,11 @@ pub struct Events {
 }
 
 fn part(dir: &Path, protect: bool) -> PathBuf {
-    dir.join(if protect { "events.protected.part" } else { "events.unprotected.part" })
+    dir.join(if protect {
+        "events.protected.part"
+    } else {
+        "events.unprotected.part"
+    })
 }
 
 impl Events {
@@ -35,7 +39,11 @@ impl Events {
                 Err(e) => return Err(Failure::io(&e, path.display().to_string())),
             },
         };
-        Ok(Self { run, file, failed: None })
+        Ok(Self {
+            run,
+            file,
+            failed: None,
+        })
     }
 
     /// Whether anybody reads: where not, nothing needs to be put together.
@@ -45,8 +53,18 @@ impl Events {
     }
 
     /// Writes one decision; a failing disk is reported by [`Events::close`].
-    pub fn say(&mut self, second: u64, core: &str, what: &str, subject: &str, reason: &str, data: Value) {
-        let Some((_, file)) = &mut self.file else { return };
+    pub fn say(
+        &mut self,
+        second: u64,
+        core: &str,
+        what: &str,
+        subject: &str,
+        reason: &str,
+        data: Value,
+    ) {
+        let Some((_, file)) = &mut self.file else {
+            return;
+        };
         let mut line = json!({
             "run": self.run, "second": second, "core": core, "what": what, "subject": subject, "reason": reason,
         });
@@ -63,7 +81,9 @@ impl Events {
     /// # Errors
     /// The first failure of this run's writes.
     pub fn close(self) -> Result<(), Failure> {
-        let Some((path, mut file)) = self.file else { return Ok(()) };
+        let Some((path, mut file)) = self.file else {
+            return Ok(());
+        };
         let flushed = file.flush();
         match self.failed.map_or(flushed, Err) {
             Ok(()) => Ok(()),

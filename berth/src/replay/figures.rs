@@ -100,7 +100,12 @@ impl Figures {
     /// No figures yet.
     #[must_use]
     pub fn new(protect: bool, warmup: bool) -> Self {
-        Self { protect, warmup, histogram: vec![0; USE_STEPS + 1], ..Self::default() }
+        Self {
+            protect,
+            warmup,
+            histogram: vec![0; USE_STEPS + 1],
+            ..Self::default()
+        }
     }
 
     /// Records one host's second: `used` of `cores`, and whether it counts as overloaded.
@@ -158,7 +163,11 @@ impl Figures {
     /// How many times fewer cores the shared hosts need than one container to its own whole cores.
     #[must_use]
     pub fn utilisation_gain(&self) -> f64 {
-        if self.shared_cores > 0.0 { self.dedicated_cores / self.shared_cores } else { 0.0 }
+        if self.shared_cores > 0.0 {
+            self.dedicated_cores / self.shared_cores
+        } else {
+            0.0
+        }
     }
 
     /// Share of the host-seconds that were overloaded.

@@ -12,8 +12,8 @@ use super::HOST_CORES;
 pub(super) const COLD_SECONDS: u64 = 60;
 /// CPU per request of a stone-cold replica, over that of a warm one.
 const COLD_COST: f32 = 3.0;
-/// Network demand of one core's requests, in bit/s each way: 1.5 Gbit/s, so that a host at its safety
-/// capacity asks for 9.6 of its uplink's 10 Gbit/s.
+/// Network demand of one core's requests, in bit/s each way: 0.5 Gbit/s. A host at its safety capacity sends 3.2
+/// of its uplink's 10 Gbit/s, and one container's core more than an equal share of the uplink.
 pub(super) const BITS_PER_CORE: f32 = 0.5e9;
 
 /// One running copy of a container.
@@ -54,7 +54,10 @@ impl Replica {
 
     /// Whether it began to serve less than 60 s before `second`.
     pub(super) fn starting(&self, second: u64) -> bool {
-        !self.warm && self.serving_since.is_some_and(|since| second < since + COLD_SECONDS)
+        !self.warm
+            && self
+                .serving_since
+                .is_some_and(|since| second < since + COLD_SECONDS)
     }
 }
 
@@ -85,7 +88,12 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn new(services: usize, hosts: usize, limits: Vec<f32>) -> Self {
         let (demand, weight) = (vec![0.0; services], vec![0.0; services]);
-        Self { demand, weight, limits, asked: vec![0.0; hosts] }
+        Self {
+            demand,
+            weight,
+            limits,
+            asked: vec![0.0; hosts],
+        }
     }
 
     /// Divides `trace` (cores by container; `of` is each container's service) over the replicas and adds up
@@ -126,7 +134,10 @@ impl Load {
             if replica.factor > 0.0 && replica.serving_since.is_none() {
                 replica.serving_since = Some(second);
             }
-            let (wanted, limit) = (replica.requests * replica.cost(second), self.limits[replica.container]);
+            let (wanted, limit) = (
+                replica.requests * replica.cost(second),
+                self.limits[replica.container],
+            );
             replica.need = wanted.min(limit);
             if wanted > limit {
                 lost.own += f64::from(wanted - limit);
@@ -158,17 +169,36 @@ mod tests {
 
     fn replica(container: usize, service: usize, host: usize, factor: f32) -> Option<Replica> {
         let (serving_since, need, requests) = (None, 0.0, 0.0);
-        Some(Replica { container, service, host, factor, serving_since, warm: true, need, requests })
+        Some(Replica {
+            container,
+            service,
+            host,
+            factor,
+            serving_since,
+            warm: true,
+            need,
+            requests,
+        })
     }
 
     #[test]
     fn a_services_sum_stays_while_weights_differ() {
         let mut load = Load::new(2, 2, vec![4.0; 4]);
-        let mut replicas =
-            vec![replica(0, 0, 0, 1.0), replica(0, 0, 1, 0.25), None, replica(1, 0, 1, 1.0), replica(2, 1, 0, 0.1)];
+        let mut replicas = vec![
+            replica(0, 0, 0, 1.0),
+            replica(0, 0, 1, 0.25),
+            None,
+            replica(1, 0, 1, 1.0),
+            replica(2, 1, 0, 0.1),
+        ];
         let lost = load.divide(5, &[0.5, 0.3, 0.2], &[0, 0, 1], &[false; 3], &mut replicas);
         assert_eq!(lost, Lost::default());
-        let sum: f32 = replicas.iter().flatten().filter(|r| r.service == 0).map(|r| r.requests).sum();
+        let sum: f32 = replicas
+            .iter()
+            .flatten()
+            .filter(|r| r.service == 0)
+            .map(|r| r.requests)
+            .sum();
         assert!((sum - 0.8).abs() < 1e-6);
         let ratio = |a: usize, b: usize| {
             let of = |i: usize| replicas[i].as_ref().map_or(0.0, |r| r.requests);
@@ -188,7 +218,13 @@ mod tests {
         }
         let mut replicas = vec![cold, replica(1, 0, 0, 1.0), replica(2, 1, 0, 0.0)];
         // 3 cores at three times the cost and 3 warm ones: 12 asked of 8.
-        let lost = load.divide(0, &[3.0, 3.0, 0.5, 0.25], &[0, 0, 1, 0], &[false, false, false, true], &mut replicas);
+        let lost = load.divide(
+            0,
+            &[3.0, 3.0, 0.5, 0.25],
+            &[0, 0, 1, 0],
+            &[false, false, false, true],
+            &mut replicas,
+        );
         assert!((lost.over - 4.0).abs() < 1e-6, "{lost:?}");
         assert!((lost.starting - 9.0 / 3.0).abs() < 1e-6, "{lost:?}");
         assert!((lost.gap - 0.75).abs() < 1e-6, "{lost:?}");

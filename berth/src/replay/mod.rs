@@ -61,7 +61,9 @@ pub enum Warmup {
 
 /// Arguments of `berth replay`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  berth replay --trace ../shared/data/planetlab/20110303 --format planetlab --out out")]
+#[command(
+    after_help = "Example:\n  berth replay --trace ../shared/data/planetlab/20110303 --format planetlab --out out"
+)]
 pub struct ReplayArgs {
     /// A load trace; without one, a day is generated from the seed.
     #[arg(long, value_name = "PATH")]
@@ -143,7 +145,16 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<Summary, Failure> {
     let runs = std::thread::scope(|scope| {
         scope.spawn(|| progress(&done, total, &over));
         let one = |&protect: &bool| {
-            let (done, setup) = (&done, world::Setup { trace, hosts, protect, warmup: args.warmup, seed: args.seed });
+            let (done, setup) = (
+                &done,
+                world::Setup {
+                    trace,
+                    hosts,
+                    protect,
+                    warmup: args.warmup,
+                    seed: args.seed,
+                },
+            );
             scope.spawn(move || -> Result<Figures, Failure> {
                 let mut events = Events::open(args.out.as_deref(), protect)?;
                 let figures = world::run(&setup, &mut events, done)?;
@@ -153,7 +164,13 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<Summary, Failure> {
         };
         let threads: Vec<_> = modes.iter().map(one).collect();
         let joined = threads.into_iter().map(|thread| {
-            let crashed = |_| Err(Failure::no("internal", "a run ended with a panic", "replay"));
+            let crashed = |_| {
+                Err(Failure::no(
+                    "internal",
+                    "a run ended with a panic",
+                    "replay",
+                ))
+            };
             thread.join().unwrap_or_else(crashed)
         });
         let runs = joined.collect::<Vec<_>>();
@@ -225,7 +242,10 @@ mod tests {
         assert_eq!(hosts(None, &trace).expect("a number"), 27);
         assert_eq!(hosts(Some(40), &trace).expect("a number"), 40);
         for bad in [0, 1, MAX_HOSTS + 1] {
-            assert_eq!(hosts(Some(bad), &trace).expect_err("refused").place, "--hosts");
+            assert_eq!(
+                hosts(Some(bad), &trace).expect_err("refused").place,
+                "--hosts"
+            );
         }
     }
 }

@@ -40,13 +40,25 @@ pub(super) fn html(summary: &Summary) -> String {
     let highest = |b: &Bucket| 100.0 * b.highest;
     let unserved = |b: &Bucket| b.unserved / BUCKET as f64;
     let moves = |b: &Bucket| b.moves as f64;
-    section(&mut page, "Overloaded hosts, %", "Share of host-seconds whose 10 s mean is above safety.");
+    section(
+        &mut page,
+        "Overloaded hosts, %",
+        "Share of host-seconds whose 10 s mean is above safety.",
+    );
     chart(&mut page, &curves(summary, "line", share), None);
-    section(&mut page, "Use of the hosts, %", "Mean (strong) and the highest second of any host (thin); dashes: safety.");
+    section(
+        &mut page,
+        "Use of the hosts, %",
+        "Mean (strong) and the highest second of any host (thin); dashes: safety.",
+    );
     let mut both = curves(summary, "line", mean);
     both.extend(curves(summary, "line thin", highest));
     chart(&mut page, &both, Some(100.0 * summary.safety));
-    section(&mut page, "Unserved, cores", &format!("Demand beyond the cores of {hosts} hosts, and hand-over gaps."));
+    section(
+        &mut page,
+        "Unserved, cores",
+        &format!("Demand beyond the cores of {hosts} hosts, and hand-over gaps."),
+    );
     chart(&mut page, &curves(summary, "line", unserved), None);
     section(&mut page, "Moves begun in five minutes", "");
     chart(&mut page, &curves(summary, "line", moves), None);
@@ -69,7 +81,11 @@ fn legend(page: &mut String, runs: &[Figures]) {
 
 /// The run's column head.
 pub(super) fn label(run: &Figures) -> &'static str {
-    if run.protect { "protected" } else { "unprotected" }
+    if run.protect {
+        "protected"
+    } else {
+        "unprotected"
+    }
 }
 
 fn class(run: &Figures) -> &'static str {
@@ -103,9 +119,18 @@ fn curves(summary: &Summary, kind: &str, value: impl Fn(&Bucket) -> f64) -> Vec<
 /// One chart: time of day from left to right, zero at the bottom, `limit` as dashes.
 fn chart(page: &mut String, curves: &[Curve], limit: Option<f64>) {
     let (width, height) = SIZE;
-    let largest = curves.iter().flat_map(|c| &c.values).copied().fold(limit.unwrap_or(0.0), f64::max);
+    let largest = curves
+        .iter()
+        .flat_map(|c| &c.values)
+        .copied()
+        .fold(limit.unwrap_or(0.0), f64::max);
     let top = ceiling(largest);
-    let points = curves.iter().map(|c| c.values.len()).max().unwrap_or(0).max(2);
+    let points = curves
+        .iter()
+        .map(|c| c.values.len())
+        .max()
+        .unwrap_or(0)
+        .max(2);
     let x = |i: usize| LEFT + (width - LEFT) * i as f64 / (points - 1) as f64;
     let y = |v: f64| TOP + (height - BOTTOM - TOP) * (1.0 - v / top);
     let _ = writeln!(page, "<svg viewBox=\"0 0 {width} {height}\" role=\"img\">");
@@ -121,16 +146,26 @@ fn chart(page: &mut String, curves: &[Curve], limit: Option<f64>) {
             short(value)
         );
     }
-    for part in 0..=4 {
-        let index = (points - 1) * part / 4;
-        let hours = index as f64 * BUCKET as f64 / 3_600.0;
-        let anchor = if part == 4 { "end" } else { "middle" };
-        let (at, below) = (x(index), height - 8.0);
-        let _ = writeln!(page, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"{anchor}\">{} h</text>", short(hours));
+    let hours = points as f64 * BUCKET as f64 / 3_600.0;
+    for quarter in 0..=4 {
+        let part = f64::from(quarter) / 4.0;
+        let anchor = if quarter == 4 { "end" } else { "middle" };
+        let (at, below, text) = (
+            LEFT + (width - LEFT) * part,
+            height - 8.0,
+            short(hours * part),
+        );
+        let _ = writeln!(
+            page,
+            "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"{anchor}\">{text} h</text>"
+        );
     }
     if let Some(limit) = limit {
         let at = y(limit);
-        let _ = writeln!(page, "<line class=\"limit\" x1=\"{LEFT}\" x2=\"{width}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
+        let _ = writeln!(
+            page,
+            "<line class=\"limit\" x1=\"{LEFT}\" x2=\"{width}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>"
+        );
     }
     for curve in curves {
         let mut path = String::new();
@@ -163,7 +198,10 @@ fn short(value: f64) -> String {
 
 /// Text safe inside an element: names come from file names.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -175,7 +213,11 @@ mod tests {
         let mut run = Figures::new(true, true);
         run.host(0, 4.0, 8.0, false);
         run.host(400, 7.0, 8.0, true);
-        let summary = Summary { trace: "<b>&".into(), runs: vec![run], ..Summary::default() };
+        let summary = Summary {
+            trace: "<b>&".into(),
+            runs: vec![run],
+            ..Summary::default()
+        };
         let page = html(&summary);
         assert!(page.contains("Replay of &lt;b&gt;&amp;"));
         assert_eq!(page.matches("<svg").count(), 4);

@@ -38,7 +38,9 @@ impl Summary {
     /// unknown, and so false, without such a run.
     #[must_use]
     pub fn too_light(&self) -> bool {
-        self.runs.iter().any(|r| !r.protect && r.overloaded_share() < TOO_LIGHT)
+        self.runs
+            .iter()
+            .any(|r| !r.protect && r.overloaded_share() < TOO_LIGHT)
     }
 
     /// The promised form, without what differs from run to run of the same seed.
@@ -64,10 +66,19 @@ impl Summary {
     /// One line on what was replayed.
     #[must_use]
     pub fn headline(&self) -> String {
-        let source = if self.generated { "a generated day" } else { "a measured trace" };
+        let source = if self.generated {
+            "a generated day"
+        } else {
+            "a measured trace"
+        };
         format!(
             "{source}, seed {}: {} containers of {} services on {} hosts of {} cores, {} s",
-            self.seed, self.containers, self.services, self.hosts, self.host_cores, self.simulated_seconds
+            self.seed,
+            self.containers,
+            self.services,
+            self.hosts,
+            self.host_cores,
+            self.simulated_seconds
         )
     }
 
@@ -87,7 +98,9 @@ impl Summary {
         if let (Some(off), Some(on)) = (self.run(false), self.run(true)) {
             if off.overloaded_host_seconds > 0 {
                 let ratio = on.overloaded_host_seconds as f64 / off.overloaded_host_seconds as f64;
-                notes.push(format!("Overload with protection is {ratio:.3} of that without."));
+                notes.push(format!(
+                    "Overload with protection is {ratio:.3} of that without."
+                ));
             }
         }
         notes
@@ -107,27 +120,55 @@ impl Summary {
         let per = self.containers.max(1) as f64 * days;
         vec![
             of("overloaded host-seconds", &|r| {
-                format!("{} ({:.2} %)", r.overloaded_host_seconds, 100.0 * r.overloaded_share())
+                format!(
+                    "{} ({:.2} %)",
+                    r.overloaded_host_seconds,
+                    100.0 * r.overloaded_share()
+                )
             }),
-            of("unserved core-seconds", &|r| format!("{:.1}", r.unserved_core_seconds)),
-            of("  of starting replicas", &|r| format!("{:.2}", r.unserved_start_core_seconds)),
-            of("  in hand-over gaps", &|r| format!("{:.2}", r.unserved_gap_core_seconds)),
+            of("unserved core-seconds", &|r| {
+                format!("{:.1}", r.unserved_core_seconds)
+            }),
+            of("  of starting replicas", &|r| {
+                format!("{:.2}", r.unserved_start_core_seconds)
+            }),
+            of("  in hand-over gaps", &|r| {
+                format!("{:.2}", r.unserved_gap_core_seconds)
+            }),
             of("host use, median / p99", &|r| {
-                format!("{:.1} / {:.1} %", 100.0 * r.use_quantile(0.5), 100.0 * r.use_quantile(0.99))
+                format!(
+                    "{:.1} / {:.1} %",
+                    100.0 * r.use_quantile(0.5),
+                    100.0 * r.use_quantile(0.99)
+                )
             }),
-            of("moves (per container and day)", &|r| format!("{} ({:.2})", r.moves, r.moves as f64 / per)),
-            of("overload lasts, median / p99", &|r| format!("{} / {} s", r.relief(0.5), r.relief(0.99))),
-            of("addresses claimed / reused", &|r| format!("{} / {}", r.address_claims, r.address_reuses)),
+            of("moves (per container and day)", &|r| {
+                format!("{} ({:.2})", r.moves, r.moves as f64 / per)
+            }),
+            of("overload lasts, median / p99", &|r| {
+                format!("{} / {} s", r.relief(0.5), r.relief(0.99))
+            }),
+            of("addresses claimed / reused", &|r| {
+                format!("{} / {}", r.address_claims, r.address_reuses)
+            }),
             of("address conflicts", &|r| r.address_conflicts.to_string()),
             of("tc operations, loss-free / not", &|r| {
                 let t = &r.tc_ops;
-                format!("{} / {}", t.free, t.refills + t.loses_leaf + t.loses_all + t.unshaped)
+                format!(
+                    "{} / {}",
+                    t.free,
+                    t.refills + t.loses_leaf + t.loses_all + t.unshaped
+                )
             }),
             of("weights sent / registry operations", &|r| {
                 format!("{} / {}", r.weight_updates, r.registry_updates)
             }),
-            of("largest error of a share of picks", &|r| format!("{:.3} %", 100.0 * r.share_error_max)),
-            of("cores saved against one container, one core", &|r| format!("{:.2} x", r.utilisation_gain())),
+            of("largest error of a share of picks", &|r| {
+                format!("{:.3} %", 100.0 * r.share_error_max)
+            }),
+            of("cores saved against one container, one core", &|r| {
+                format!("{:.2} x", r.utilisation_gain())
+            }),
         ]
     }
 
@@ -173,7 +214,10 @@ mod tests {
 
     #[test]
     fn too_light_is_judged_by_the_unprotected_run_only() {
-        let with = |runs| Summary { runs, ..Summary::default() };
+        let with = |runs| Summary {
+            runs,
+            ..Summary::default()
+        };
         assert!(with(vec![run(false, 9), run(true, 0)]).too_light());
         assert!(!with(vec![run(false, 10), run(true, 0)]).too_light());
         assert!(!with(vec![run(true, 0)]).too_light());
@@ -181,7 +225,10 @@ mod tests {
 
     #[test]
     fn the_table_has_a_column_a_run() {
-        let summary = Summary { runs: vec![run(false, 500), run(true, 100)], ..Summary::default() };
+        let summary = Summary {
+            runs: vec![run(false, 500), run(true, 100)],
+            ..Summary::default()
+        };
         let text = summary.text();
         assert!(text.contains("overloaded host-seconds"));
         assert!(text.contains("500 (50.00 %)") && text.contains("100 (10.00 %)"));

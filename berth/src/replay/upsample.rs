@@ -34,7 +34,12 @@ impl<'a> Upsampler<'a> {
         let mut streams: Vec<Rng> = (0..trace.containers.len()).map(stream).collect();
         let noise = streams.iter_mut().map(Rng::bell).collect();
         let limits = trace.containers.iter().map(|c| c.cores() * 100.0).collect();
-        Self { trace, noise, streams, limits }
+        Self {
+            trace,
+            noise,
+            streams,
+            limits,
+        }
     }
 
     /// Writes each container's demand of `second`, in cores, into `out` (one slot a container), and moves the
@@ -44,9 +49,18 @@ impl<'a> Upsampler<'a> {
         let (at, within) = ((second / interval) as usize, (second % interval) as f32);
         let part = within / interval as f32;
         let fresh = (1.0 - KEEP * KEEP).sqrt();
-        let each = self.trace.containers.iter().zip(&mut self.noise).zip(&mut self.streams);
+        let each = self
+            .trace
+            .containers
+            .iter()
+            .zip(&mut self.noise)
+            .zip(&mut self.streams);
         for (((container, noise), rng), (limit, out)) in each.zip(self.limits.iter().zip(out)) {
-            let here = container.samples.get(at).or(container.samples.last()).copied();
+            let here = container
+                .samples
+                .get(at)
+                .or(container.samples.last())
+                .copied();
             let here = here.unwrap_or(0.0);
             let next = container.samples.get(at + 1).copied().unwrap_or(here);
             let line = here + (next - here) * part;

@@ -124,15 +124,17 @@ impl Engine {
         };
         let well = matches!(outcome, ProbeOutcome::Pass | ProbeOutcome::Degraded);
         let returns = service.config.outliers.is_some_and(|o| o.pass_returns);
-        let returned = well && returns && core::mem::take(&mut record.ejected);
+        let returned = well && returns && record.ejected;
         match turn {
             Turn::To(Status::Failing) if record.held => {
                 // The source lost it and its check says so too: it is gone.
                 self.drop_endpoint(now, index, Reason::Confirmed, out);
             }
             Turn::To(status) => self.refresh(now, index, reason(status), out),
-            Turn::Same if returned => self.refresh(now, index, Reason::Returned, out),
             Turn::Same => {}
+        }
+        if returned {
+            self.return_ejected(now, index, out);
         }
         self.queue(index);
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::record::Class;
 use crate::config::ServiceConfig;
 use crate::effect::Mode;
+use crate::health::Reports;
 use crate::time::Timestamp;
 
 const NOBODY: u32 = u32::MAX;
@@ -23,10 +24,19 @@ pub(crate) struct Service {
     /// The present run of losses: when it began, of how many members, how many are lost.
     pub(crate) loss: Loss,
     pub(crate) held: u32,
+    /// What callers reported, by slot; empty without passive checks.
+    pub(crate) reported: Vec<Reports>,
+    pub(crate) spare: Reports,
+    /// MAX before the first endpoint. Until then, or the first snapshot, an added endpoint may be an old one that a predecessor of this
+    /// engine registered.
+    pub(crate) settled_at: Timestamp,
+    /// The end of the present interval of passive checks.
+    pub(crate) judged_at: Timestamp,
 }
 
 /// Losses that count together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loss {
     pub(crate) since: Timestamp,
     pub(crate) of: u32,
@@ -106,6 +116,10 @@ impl Service {
             busy: false,
             loss: Loss::default(),
             held: 0,
+            reported: Vec::new(),
+            spare: Reports::default(),
+            settled_at: Timestamp::MAX,
+            judged_at: Timestamp::MAX,
         }
     }
 
@@ -127,6 +141,15 @@ impl Service {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = NOBODY;
             self.free.push(slot);
+        }
+        // The slot's next tenant has no past.
+        self.forget(slot);
+    }
+
+    /// Forgets what callers reported of a slot.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        if let Some(reports) = self.reported.get_mut(slot as usize) {
+            *reports = Reports::default();
         }
     }
 

@@ -1,11 +1,15 @@
 //! The state machine: what is told in, what is to be done out.
 
+#[cfg(feature = "testing")]
+mod check;
 mod drain;
 mod health;
+mod losses;
 mod members;
 mod passive;
 mod query;
 mod record;
+mod snapshot;
 mod source;
 mod timers;
 mod weigh;
@@ -23,6 +27,7 @@ use crate::time::Timestamp;
 use drain::Places;
 use members::Service;
 use record::Records;
+pub use snapshot::Snapshot;
 use timers::Timers;
 
 /// The engine of one set of services. See the crate page for the model and the costs.
@@ -69,6 +74,7 @@ impl Engine {
         let full = InputError::Full { what: "services" };
         let id = self.service_names.intern(name).ok_or(full)?;
         self.services.push(Service::new(config));
+        self.start_judging(self.now, id);
         Ok(ServiceId(id))
     }
 
@@ -128,7 +134,7 @@ impl Engine {
             Input::Upsert { name, spec } => self.upsert(now, name, spec, out)?,
             Input::Remove { name } => self.remove(now, name, out)?,
             Input::Snapshot { service, endpoints } => {
-                self.snapshot_of(now, service, endpoints, out)?
+                self.snapshot_of(now, service, endpoints, out)?;
             }
             Input::Confirm { service } => self.confirm(now, service, out)?,
             Input::Probed {

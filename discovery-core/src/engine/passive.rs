@@ -1,41 +1,248 @@
-//! What callers report, judged service by service.
+//! What callers report, judged service by service and, within a service, centre by centre.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Engine;
-use crate::effect::Effect;
+use super::record::Class;
+use super::timers::Owner;
+use crate::effect::{Effect, Reason};
 use crate::error::InputError;
-use crate::health::Outcome;
+use crate::health::{Flavour, Outcome, Outliers, Reports, by_failure, by_success, may_eject};
 use crate::id::EndpointId;
-use crate::time::Timestamp;
+use crate::rng::{hash, high, mix};
+use crate::time::{Timestamp, nanos};
 
 impl Engine {
     pub(super) fn called(
         &mut self,
-        _now: Timestamp,
+        now: Timestamp,
         id: EndpointId,
-        _outcome: Outcome,
-        _count: u32,
-        _out: &mut Vec<Effect>,
+        outcome: Outcome,
+        count: u32,
+        out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
         let Some(record) = self.records.get(index) else {
             return Ok(());
         };
-        if let Some(service) = self.services.get_mut(record.service.index()) {
-            service.busy = true;
+        let Some(service) = self.services.get_mut(record.service.index()) else {
+            return Ok(());
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        service.busy = true;
+        let Some(config) = service.config.outliers else {
+            return Ok(());
+        };
+        let trips = service.reports(record.slot).take(&config, outcome, count);
+        if trips {
+            self.eject(now, index, &config, out);
         }
         Ok(())
     }
 
-    pub(super) fn start_judging(&mut self, _now: Timestamp, _service: u32) {}
+    /// Ejects an endpoint, if its priority's cap allows. O(members).
+    fn eject(&mut self, now: Timestamp, index: u32, config: &Outliers, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get(index) else {
+            return;
+        };
+        let Some(service) = self.services.get(record.service.index()) else {
+            return;
+        };
+        // Who takes no traffic anyway needs no ejection.
+        if record.ejected || !matches!(record.class, Class::Good | Class::Degraded | Class::Failed)
+        {
+            return;
+        }
+        let (mut hosts, mut ejected) = (0usize, 0usize);
+        for peer in service.members().filter_map(|i| self.records.get(i)) {
+            if peer.centre == record.centre && counted(peer.class) {
+                hosts += 1;
+                ejected += usize::from(peer.ejected);
+            }
+        }
+        if !may_eject(config, ejected, hosts) {
+            return;
+        }
+        let own = hash(record.name.as_bytes());
+        let slot = record.slot;
+        let Some(service) = self.services.get_mut(record.service.index()) else {
+            return;
+        };
+        let reports = service.reports(slot);
+        let length = reports.eject(config);
+        let draw = mix(self.seed ^ own ^ nanos(now.since(Timestamp::ZERO)));
+        let jitter = high(draw, nanos(config.ejection_jitter));
+        reports.until = now
+            .after(length)
+            .after(core::time::Duration::from_nanos(jitter));
+        if let Some(record) = self.records.get_mut(index) {
+            record.ejected = true;
+        }
+        self.refresh(now, index, Reason::Ejected, out);
+    }
 
+    /// Ends an ejection.
+    pub(super) fn return_ejected(&mut self, now: Timestamp, index: u32, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(index) else {
+            return;
+        };
+        record.ejected = false;
+        if let Some(service) = self.services.get_mut(record.service.index()) {
+            service.reports(record.slot).clear_runs();
+        }
+        self.refresh(now, index, Reason::Returned, out);
+    }
+
+    /// Begins the intervals at which a service's reports are judged, if it has passive checks.
+    pub(super) fn start_judging(&mut self, now: Timestamp, index: u32) {
+        let Some(service) = self.services.get_mut(index as usize) else {
+            return;
+        };
+        service.judged_at = match service.config.outliers {
+            Some(config) => now.after(config.interval),
+            None => Timestamp::MAX,
+        };
+        self.timers.push(service.judged_at, Owner::Service(index));
+    }
+
+    /// One interval is over.
     pub(super) fn judge(
         &mut self,
-        _now: Timestamp,
-        _at: Timestamp,
-        _service: u32,
-        _out: &mut Vec<Effect>,
+        now: Timestamp,
+        at: Timestamp,
+        index: u32,
+        out: &mut Vec<Effect>,
     ) {
+        let Some(service) = self.services.get(index as usize) else {
+            return;
+        };
+        let Some(config) = service.config.outliers.filter(|_| service.judged_at == at) else {
+            return;
+        };
+        let members: Vec<u32> = service.members().collect();
+        match config.flavour {
+            Flavour::Envoy => {
+                self.end_ejections(now, &members, out);
+                self.judge_rates(now, &members, &config, out);
+            }
+            Flavour::Grpc => {
+                self.judge_rates(now, &members, &config, out);
+                self.end_ejections(now, &members, out);
+            }
+        }
+        if let Some(service) = self.services.get_mut(index as usize) {
+            service.all_reports(|r| (r.calls, r.well) = (0, 0));
+        }
+        self.start_judging(now, index);
+    }
+
+    /// Returns whose time is over; who was well for the interval is a step further from the long ejections.
+    fn end_ejections(&mut self, now: Timestamp, members: &[u32], out: &mut Vec<Effect>) {
+        for &index in members {
+            let Some(record) = self.records.get(index) else {
+                continue;
+            };
+            let ejected = record.ejected;
+            let Some(service) = self.services.get_mut(record.service.index()) else {
+                continue;
+            };
+            let reports = service.reports(record.slot);
+            if !ejected {
+                reports.times = reports.times.saturating_sub(1);
+            } else if now >= reports.until {
+                self.return_ejected(now, index, out);
+            }
+        }
+    }
+
+    fn judge_rates(
+        &mut self,
+        now: Timestamp,
+        members: &[u32],
+        config: &Outliers,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut priorities: BTreeMap<u32, Vec<(usize, u64, u64)>> = BTreeMap::new();
+        for &index in members {
+            let Some(record) = self.records.get(index) else {
+                continue;
+            };
+            let (ejected, centre, slot) = (record.ejected, record.centre.0, record.slot);
+            let Some(service) = self.services.get_mut(record.service.index()) else {
+                continue;
+            };
+            let reports = *service.reports(slot);
+            if !ejected {
+                let interval = (index as usize, reports.calls, reports.well);
+                priorities.entry(centre).or_default().push(interval);
+            }
+        }
+        for hosts in priorities.values() {
+            let mut outliers = Vec::new();
+            if let Some(rate) = &config.success_rate {
+                outliers.push((rate.enforcement_percent, by_success(rate, hosts)));
+            }
+            if let Some(rate) = &config.failure_percentage {
+                outliers.push((
+                    rate.enforcement_percent,
+                    by_failure(rate, config.flavour, hosts),
+                ));
+            }
+            for (enforced, who) in outliers {
+                for index in who {
+                    self.eject_by_chance(now, index as u32, enforced, config, out);
+                }
+            }
+        }
+    }
+
+    fn eject_by_chance(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        percent: u8,
+        config: &Outliers,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(record) = self.records.get(index) else {
+            return;
+        };
+        let draw = mix(mix(self.seed ^ hash(record.name.as_bytes())) ^ now.nanos());
+        if high(draw, 100) < u64::from(percent) {
+            self.eject(now, index, config, out);
+        }
+    }
+}
+
+/// Counts among the hosts that the cap is a share of.
+fn counted(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Good | Class::Degraded | Class::Failed | Class::Pending
+    )
+}
+
+impl super::Service {
+    /// The reports on a slot; room for them is made at the first.
+    pub(super) fn reports(&mut self, slot: u32) -> &mut Reports {
+        let slot = slot as usize;
+        if slot >= self.reported.len() {
+            let slots = self.slots().max(slot + 1);
+            self.reported.resize(slots, Reports::default());
+        }
+        // Resized above, so the slot is there; the spare place only satisfies the types.
+        match self.reported.get_mut(slot) {
+            Some(reports) => reports,
+            None => &mut self.spare,
+        }
+    }
+
+    fn all_reports(&mut self, change: impl Fn(&mut Reports)) {
+        for reports in &mut self.reported {
+            change(reports);
+        }
     }
 }

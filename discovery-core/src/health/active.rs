@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::check::HealthCheck;
+use super::check::{CALM, HealthCheck};
 use crate::endpoint::Status;
 
 /// What a probe gave.
@@ -38,6 +38,9 @@ pub struct Checker {
     pub(crate) against: u8,
     /// Whether the last result changed the status.
     pub(crate) edge: bool,
+    /// Falls that are not forgiven yet, and the passes towards forgiving one.
+    pub(crate) falls: u8,
+    pub(crate) calm: u8,
 }
 
 impl Checker {
@@ -58,14 +61,16 @@ impl Checker {
         let well = |s| matches!(s, Status::Passing | Status::Degraded);
         if says == self.status {
             self.against = 0;
+            self.forgive();
             return Turn::Same;
         }
+        self.calm = 0;
         let needed = match self.status {
             // The first result decides; from passing to degraded and back no run is needed.
             Status::Unknown => 1,
             s if well(s) && well(says) => 1,
             _ if outcome == ProbeOutcome::FailAtOnce => 1,
-            Status::Failing => check.rise,
+            Status::Failing => self.rise(check),
             _ => check.fall,
         };
         self.against = self.against.saturating_add(1);
@@ -75,7 +80,29 @@ impl Checker {
         self.edge = self.status == Status::Failing || says == Status::Failing;
         self.status = says;
         self.against = 0;
+        if says == Status::Failing {
+            self.falls = self.falls.saturating_add(1);
+        }
         Turn::To(says)
+    }
+
+    /// The rise that is needed after so many falls.
+    fn rise(self, check: &HealthCheck) -> u8 {
+        let doublings = self.falls.saturating_sub(1).min(check.damping);
+        check
+            .rise
+            .saturating_mul(1u8.checked_shl(u32::from(doublings)).unwrap_or(u8::MAX))
+    }
+
+    fn forgive(&mut self) {
+        if self.status == Status::Failing || self.falls == 0 {
+            return;
+        }
+        self.calm = self.calm.saturating_add(1);
+        if self.calm >= CALM {
+            self.calm = 0;
+            self.falls -= 1;
+        }
     }
 
     /// How long to wait until the next probe, before jitter. `idle`: the service has had no call yet.
@@ -103,6 +130,7 @@ impl Checker {
 mod tests {
     use super::super::check::CheckKind;
     use super::*;
+    use alloc::vec::Vec;
 
     fn check() -> HealthCheck {
         let secs = |s| Some(Duration::from_secs(s));
@@ -148,6 +176,27 @@ mod tests {
             c.result(&check, ProbeOutcome::Fail),
             Turn::To(Status::Failing)
         );
+    }
+
+    #[test]
+    fn a_flapping_one_is_damped_and_forgiven() {
+        let check = HealthCheck {
+            damping: 2,
+            fall: 1,
+            ..check()
+        };
+        let mut c = Checker::default();
+        c.result(&check, ProbeOutcome::Pass);
+        let passes_needed = |c: &mut Checker| {
+            c.result(&check, ProbeOutcome::Fail);
+            (1..99).find(|_| c.result(&check, ProbeOutcome::Pass) != Turn::Same)
+        };
+        let needed: Vec<_> = (0..4).map(|_| passes_needed(&mut c)).collect();
+        assert_eq!(needed, [Some(2), Some(4), Some(8), Some(8)]);
+        for _ in 0..5 * u16::from(CALM) {
+            c.result(&check, ProbeOutcome::Pass);
+        }
+        assert_eq!(passes_needed(&mut c), Some(2));
     }
 
     #[test]

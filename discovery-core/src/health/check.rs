@@ -30,6 +30,9 @@ pub enum CheckKind {
     },
 }
 
+/// So many passes in a row, while passing, forgive one fall ([`HealthCheck::damping`]).
+pub const CALM: u8 = 20;
+
 /// Active checks of one service. Durations are 1 ms to a year. Intervals that are `None` are `interval`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -55,6 +58,9 @@ pub struct HealthCheck {
     pub healthy_edge_interval: Option<Duration>,
     /// While passing, until the service has had its first call (Envoy's `no_traffic_interval`, 60 s there).
     pub no_traffic_interval: Option<Duration>,
+    /// Flap damping: each fall doubles the rise that is needed next, up to so many doublings (0 to 7; 0 is
+    /// none). [`CALM`] passes in a row take one doubling back.
+    pub damping: u8,
     /// Up to this percentage of the interval is added, from the seed (0 to 100).
     pub jitter_percent: u8,
 }
@@ -74,6 +80,7 @@ impl HealthCheck {
             unhealthy_edge_interval: None,
             healthy_edge_interval: None,
             no_traffic_interval: None,
+            damping: 0,
             jitter_percent: 0,
         }
     }

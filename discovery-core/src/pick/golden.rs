@@ -1,9 +1,11 @@
-//! An even spread from one counter: the golden-ratio sequence over the cumulative weights.
+//! Smooth weighted picking at O(1): a golden-ratio sequence over blocks of slots, an exact round robin within.
 //!
 //! The fractional parts of `k * phi` are spread over the unit interval more evenly than any other multiples
-//! (Steinhaus' three-gap theorem), so that each slot's interval, as wide as its share, is met at an almost
-//! constant pace. A pick is one multiplication and a descent of a 16-ary tree of sums; a change of weight
-//! adds to at most 16 sums a level.
+//! (Steinhaus' three-gap theorem), so a block, an interval as wide as its share, is met at an almost constant
+//! pace, and a guide table finds it in one look. Within a block of 16 nginx's smooth round robin is exact to
+//! about one pick and is a few vector operations. A slot strays by its block's round robin, and by its small
+//! share of what the block strays: under 3 picks in all. The sequence alone, over all cumulative weights,
+//! strays 5.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,30 +13,123 @@ use alloc::vec::Vec;
 use super::{Picker, Request};
 use crate::rng::{Rng, high};
 
-/// Children of a node: one cache line of 32-bit sums.
+/// Slots of a block: their weights, and their credits, fill a cache line each.
 const FAN: usize = 16;
 
-/// The sum of scaled weights stays below this, so that signed 32-bit lanes compare it.
-const MOST: u64 = 1 << 30;
+/// Bits that a credit leaves for the lane's number.
+const LANE: i32 = FAN as i32;
+
+/// A block's scaled weights sum to at most this: credits, up to twice that, keep their lane's bits free.
+const BLOCK_MOST: u64 = 1 << 25;
+
+/// All scaled weights sum to at most this.
+const MOST: u64 = 1 << 31;
 
 /// 2^64 / phi, odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One node: inclusive running sums of its children.
-type Node = [i32; FAN];
+/// A lane that takes no part.
+const NEVER: i32 = i32::MIN / 2;
 
-/// Smooth weighted picking with an O(1) state: largest deviation from the exact shares a few picks, whatever
-/// the number of slots. Pick and change of weight O(log16 n).
+/// Sixteen slots and how far each is behind. Both arrays hold multiples of 16: a credit's low bits are the
+/// lane's number (the first lane's the highest), so that the largest credit names its lane.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Block {
+    credits: [i32; FAN],
+    weights: [i32; FAN],
+}
+
+impl Block {
+    const EMPTY: Self = Self {
+        credits: [NEVER; FAN],
+        weights: [0; FAN],
+    };
+
+    fn sum(&self) -> i32 {
+        self.weights.iter().sum()
+    }
+
+    /// nginx's rule: everybody earns its weight, the richest pays the sum. Written lane by lane without
+    /// branches, which the compiler turns into vector operations.
+    fn pick(&mut self) -> usize {
+        let mut best = i32::MIN;
+        for (credit, weight) in self.credits.iter_mut().zip(&self.weights) {
+            *credit += weight;
+            best = best.max(*credit);
+        }
+        let sum = self.sum();
+        for credit in &mut self.credits {
+            *credit -= if *credit == best { sum } else { 0 };
+        }
+        (LANE - 1 - (best & (LANE - 1))) as usize
+    }
+
+    /// Gives a lane a weight (a multiple of 16). Credits stay in proportion to the new sum and centred, so
+    /// that nobody is owed more than about a pick, however often weights change.
+    fn set(&mut self, lane: usize, weight: i32) {
+        let tag = LANE - 1 - lane as i32;
+        if let (Some(w), Some(c)) = (self.weights.get_mut(lane), self.credits.get_mut(lane)) {
+            if weight == 0 {
+                *c = NEVER + tag;
+            } else if *w == 0 {
+                *c = tag;
+            }
+            *w = weight;
+        }
+        let most = self.sum();
+        let (mut total, mut lanes) = (0i64, 0i64);
+        for (credit, weight) in self.credits.iter_mut().zip(&self.weights) {
+            if *weight > 0 {
+                let tag = *credit & (LANE - 1);
+                *credit = (*credit - tag).clamp(-most, most) + tag;
+                total += i64::from(*credit - tag);
+                lanes += 1;
+            }
+        }
+        let shift = (total.checked_div(lanes).unwrap_or(0) as i32) & !(LANE - 1);
+        for (credit, weight) in self.credits.iter_mut().zip(&self.weights) {
+            *credit -= if *weight > 0 { shift } else { 0 };
+        }
+    }
+
+    /// Starts somewhere in the cycle: each lane as far behind as `picks` picks at even pace would leave it.
+    fn start(&mut self, picks: u64) {
+        let sum = i64::from(self.sum().max(LANE)) / i64::from(LANE);
+        for (credit, weight) in self.credits.iter_mut().zip(&self.weights) {
+            if *weight > 0 {
+                let weight = i64::from(*weight) / i64::from(LANE);
+                let earned = (weight * (picks % (1 << 30)) as i64) % sum;
+                let behind = if earned * 2 > sum {
+                    earned - sum
+                } else {
+                    earned
+                };
+                *credit = behind as i32 * LANE + (*credit & (LANE - 1));
+            }
+        }
+    }
+}
+
+/// Smooth weighted picking: largest deviation from the exact shares under 3 picks, whatever the number of
+/// slots. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
 #[derive(Clone, Debug)]
 pub struct Golden {
     phase: u64,
+    seed: u64,
     weights: Vec<u32>,
-    /// Weights are scaled down by this many bits (rounded up), so that their sum fits.
+    /// Weights are scaled down by this many bits (rounded up), so that their sums fit.
     shift: u32,
     /// The unscaled sum.
     sum: u64,
-    /// From the root down; the last level's children are slots.
-    levels: Vec<Vec<Node>>,
+    blocks: Vec<Block>,
+    /// Running sums of the blocks' scaled weights.
+    ends: Vec<u32>,
+    /// For each fraction of the whole the block it falls in, as of the last time it was made: a place to
+    /// begin to look. Its length is a power of two.
+    guide: Vec<u32>,
+    /// Changes since the guide was made.
+    stale: usize,
 }
 
 impl Golden {
@@ -44,90 +139,105 @@ impl Golden {
     pub fn new(weights: &[u32], seed: u64) -> Self {
         let mut picker = Self {
             phase: Rng::new(seed, "golden start").next_u64(),
+            seed,
             weights: weights.to_vec(),
             shift: 0,
             sum: 0,
-            levels: Vec::new(),
+            blocks: Vec::new(),
+            ends: Vec::new(),
+            guide: Vec::new(),
+            stale: 0,
         };
         picker.rebuild();
         picker
     }
 
-    fn scaled(&self, weight: u32) -> i32 {
-        let scaled = u64::from(weight).div_ceil(1 << self.shift);
-        i32::try_from(scaled).unwrap_or(i32::MAX)
+    fn scaled(&self, weight: u32) -> u64 {
+        u64::from(weight).div_ceil(1 << self.shift)
     }
 
-    /// Builds the tree anew. O(n).
+    /// Builds everything anew. O(n).
     fn rebuild(&mut self) {
         self.sum = self.weights.iter().map(|&w| u64::from(w)).sum();
+        let sum = |slots: &[u32]| slots.iter().map(|&w| u64::from(w)).sum::<u64>();
+        let widest = self.weights.chunks(FAN).map(sum).max().unwrap_or(0);
         self.shift = 0;
-        // Rounding up adds at most 1 a slot; half the room is kept for weights that grow.
-        while (self.sum >> self.shift) + self.weights.len() as u64 >= MOST / 2 && self.shift < 32 {
+        // Half the room is kept for weights that grow; rounding up adds at most 1 a slot.
+        let slots = self.weights.len() as u64;
+        while self.shift < 32
+            && ((self.sum >> self.shift) + slots > MOST / 2
+                || (widest >> self.shift) + FAN as u64 > BLOCK_MOST / 2)
+        {
             self.shift += 1;
         }
-        let mut below: Vec<i32> = self.weights.iter().map(|&w| self.scaled(w)).collect();
-        self.levels.clear();
-        loop {
-            let mut level = vec![[0; FAN]; below.len().div_ceil(FAN).max(1)];
-            let mut sums = Vec::with_capacity(level.len());
-            for (node, children) in level.iter_mut().zip(below.chunks(FAN).chain([&[][..]])) {
-                let mut sum = 0i32;
-                for (i, place) in node.iter_mut().enumerate() {
-                    sum = sum.saturating_add(children.get(i).copied().unwrap_or(0));
-                    *place = sum;
-                }
-                sums.push(sum);
-            }
-            let root = level.len() == 1;
-            self.levels.push(level);
-            if root {
-                break;
-            }
-            below = sums;
-        }
-        self.levels.reverse();
-    }
-
-    /// Adds to the sums above a slot.
-    fn add(&mut self, slot: usize, delta: i32) {
-        let mut child = slot;
-        for level in self.levels.iter_mut().rev() {
-            if let Some(node) = level.get_mut(child / FAN) {
-                for sum in node.iter_mut().skip(child % FAN) {
-                    *sum = sum.saturating_add(delta);
+        let mut rng = Rng::new(self.seed, "golden blocks");
+        let mut blocks = Vec::with_capacity(self.weights.len().div_ceil(FAN));
+        let mut ends = Vec::with_capacity(blocks.capacity());
+        let mut end = 0u64;
+        for slots in self.weights.chunks(FAN) {
+            let mut block = Block::EMPTY;
+            for (lane, &weight) in slots.iter().enumerate() {
+                if weight > 0 {
+                    let scaled = self.scaled(weight);
+                    end += scaled;
+                    block.set(lane, scaled as i32 * LANE);
                 }
             }
-            child /= FAN;
+            block.start(rng.next_u64());
+            blocks.push(block);
+            ends.push(end as u32);
+        }
+        (self.blocks, self.ends) = (blocks, ends);
+        self.guide = vec![0; (self.blocks.len() * 4).next_power_of_two().min(1 << 16)];
+        self.remake_guide();
+    }
+
+    fn remake_guide(&mut self) {
+        self.stale = 0;
+        let total = u64::from(self.ends.last().copied().unwrap_or(0));
+        let (len, mut block) = (self.guide.len() as u64, 0usize);
+        for (i, place) in (0u64..).zip(&mut self.guide) {
+            let aim = i * total / len;
+            while self
+                .ends
+                .get(block)
+                .is_some_and(|&end| u64::from(end) <= aim)
+            {
+                block += 1;
+            }
+            *place = block.min(self.blocks.len().saturating_sub(1)) as u32;
         }
     }
 
-    fn total(&self) -> i32 {
-        self.levels
-            .first()
-            .and_then(|l| l.first())
-            .map_or(0, |root| root[FAN - 1])
+    /// The next block of the sequence.
+    fn block(&mut self) -> Option<usize> {
+        let total = *self.ends.last()?;
+        self.phase = self.phase.wrapping_add(STEP);
+        let aim = high(self.phase, u64::from(total)) as u32;
+        let at = self.phase >> (64 - self.guide.len().trailing_zeros()).min(63);
+        let mut block = *self.guide.get(at as usize)? as usize;
+        while *self.ends.get(block)? <= aim {
+            block += 1;
+        }
+        while block > 0 && *self.ends.get(block - 1)? > aim {
+            block -= 1;
+        }
+        Some(block)
     }
 }
 
 impl Picker for Golden {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
-        let total = self.total();
-        if total <= 0 {
+        if self.sum == 0 {
             return None;
         }
-        self.phase = self.phase.wrapping_add(STEP);
-        let mut left = high(self.phase, total as u64) as i32;
-        let mut at = 0usize;
-        for level in &self.levels {
-            let node = level.get(at)?;
-            let child: usize = node.iter().map(|&sum| usize::from(sum <= left)).sum();
-            if child > 0 {
-                left -= node.get(child - 1)?;
-            }
-            at = at * FAN + child;
-        }
-        Some(at)
+        let block = if self.blocks.len() == 1 {
+            0
+        } else {
+            self.block()?
+        };
+        let lane = self.blocks.get_mut(block)?.pick();
+        Some(block * FAN + lane)
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {
@@ -147,14 +257,27 @@ impl Picker for Golden {
         };
         let before = core::mem::replace(place, weight);
         self.sum = self.sum - u64::from(before) + u64::from(weight);
-        let delta = self.scaled(weight).saturating_sub(self.scaled(before));
-        let after = i64::from(self.total()) + i64::from(delta);
-        // Too large for the lanes, or scaled down for a sum long gone: choose the scale anew.
-        let coarse = self.shift > 0 && (after as u64) < MOST / 16;
-        if after >= MOST as i64 || coarse {
+        let (old, new) = (self.scaled(before), self.scaled(weight));
+        let at = slot / FAN;
+        let Some(block) = self.blocks.get_mut(at) else {
+            return;
+        };
+        let wide = (i64::from(block.sum() / LANE) + new as i64 - old as i64) as u64;
+        let total = u64::from(self.ends.last().copied().unwrap_or(0)) + new - old;
+        // Too large for the lanes, or scaled down for sums long gone: choose the scale anew.
+        let coarse = self.shift > 0 && (self.sum >> self.shift) < MOST / 256;
+        if wide > BLOCK_MOST || total > MOST || coarse {
             self.rebuild();
-        } else {
-            self.add(slot, delta);
+            return;
+        }
+        block.set(slot % FAN, new as i32 * LANE);
+        let delta = (new as u32).wrapping_sub(old as u32);
+        for end in self.ends.iter_mut().skip(at) {
+            *end = end.wrapping_add(delta);
+        }
+        self.stale += 1;
+        if self.stale > self.guide.len() / 8 {
+            self.remake_guide();
         }
     }
 

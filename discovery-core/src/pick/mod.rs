@@ -1,8 +1,26 @@
 //! Who gets the next request. One trait, several ways.
 
+mod alias;
+#[cfg(target_has_atomic = "64")]
+mod board;
+mod choices;
+mod edf;
 mod golden;
+mod maglev;
+mod smooth;
+mod stride;
 
+pub use alias::Alias;
+#[cfg(target_has_atomic = "64")]
+pub use board::{Board, Follower};
+pub use choices::{Choices, PeakEwma};
+pub use edf::Edf;
 pub use golden::Golden;
+pub use maglev::Maglev;
+pub use smooth::Smooth;
+pub use stride::Stride;
+
+use core::time::Duration;
 
 use crate::time::Timestamp;
 
@@ -29,4 +47,10 @@ pub trait Picker {
 
     /// How many slots there are, those of weight 0 among them.
     fn slots(&self) -> usize;
+
+    /// A request that was given to a slot is over. Pickers that count what is under way need it once for
+    /// each pick; the others need it not.
+    fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
+        let _ = (slot, now, latency);
+    }
 }

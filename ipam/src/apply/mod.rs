@@ -1,10 +1,10 @@
 //! Carrying out changes: each is checked whole before anything is altered, so a refused one alters nothing.
 
-mod block;
+pub(crate) mod block;
 mod claim;
 mod grow;
 mod pool;
-mod time;
+pub(crate) mod time;
 pub(crate) mod workload;
 
 use crate::change::{Change, What};
@@ -80,6 +80,7 @@ impl Ipam {
             What::PoolAdded { pool, spec } => self.apply_pool_added(*pool, spec),
             What::PoolDrained { pool, draining } => self.apply_pool_drained(*pool, *draining),
             What::PoolGrown { pool, cidr } => self.apply_pool_grown(*pool, *cidr),
+            What::PoolChanged { pool, spec } => self.apply_pool_changed(*pool, spec),
             What::PoolRemoved { pool } => self.apply_pool_removed(*pool),
             What::HostSet { host, settings } => self.apply_host_set(host, settings),
             What::BlockTaken {

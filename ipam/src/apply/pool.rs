@@ -2,9 +2,10 @@
 
 use super::ApplyError;
 use crate::cidr::Cidr;
-use crate::pool::spec::{PoolError, PoolSpec};
+use crate::pool::spec::{Affinity, PoolError, PoolSpec};
 use crate::pool::{Pool, PoolId, is_used};
 use crate::state::{Ipam, MOST_POOLS};
+use crate::time::Timestamp;
 
 impl Ipam {
     /// Whether a pool fits beside the others.
@@ -45,7 +46,7 @@ impl Ipam {
         }
     }
 
-    pub(super) fn apply_pool_added(
+    pub(crate) fn apply_pool_added(
         &mut self,
         id: PoolId,
         spec: &PoolSpec,
@@ -113,6 +114,38 @@ impl Ipam {
         if old.0 != cidr {
             self.regrow(id, cidr, old.1);
         }
+        Ok(())
+    }
+
+    /// Whether a pool can go on as `spec`: what its slots and bits were made from stays as it is.
+    pub(crate) fn check_change(&self, id: PoolId, spec: &PoolSpec) -> Result<(), PoolError> {
+        spec.check()?;
+        let pool = self.pool_at(id.0).ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
+        let old = &pool.spec;
+        let what = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
+            "name and prefix"
+        } else if (old.gateway, old.use_edges) != (spec.gateway, spec.use_edges)
+            || (&old.excluded, &old.set_aside) != (&spec.excluded, &spec.set_aside)
+        {
+            "gateway and excluded addresses"
+        } else if (old.block_size, old.order) != (spec.block_size, spec.order) {
+            "block size and order"
+        } else if (old.affinity == Affinity::Off) != (spec.affinity == Affinity::Off) {
+            "having blocks or none"
+        } else {
+            return Ok(());
+        };
+        Err(PoolError::Immutable { what })
+    }
+
+    pub(super) fn apply_pool_changed(&mut self, id: PoolId, spec: &PoolSpec) -> Result<(), ApplyError> {
+        self.check_change(id, spec)?;
+        let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
+        pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
+        pool.spec = spec.clone();
+        // A shorter quarantine may be over already.
+        self.due = Timestamp::ZERO;
+        self.advance(self.now);
         Ok(())
     }
 

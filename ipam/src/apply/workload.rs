@@ -100,7 +100,7 @@ impl Ipam {
         Ok(())
     }
 
-    fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
+    pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };

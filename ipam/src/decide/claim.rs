@@ -2,7 +2,7 @@
 
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
 use crate::change::{Change, Reason, What};
-use crate::cidr::{AddressRange, Family, shortened};
+use crate::cidr::{AddressRange, Family, number, shortened};
 use crate::claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
@@ -488,6 +488,9 @@ impl Ipam {
 
     /// A free address of the first pool that has one for this host.
     fn choose_free(&self, request: &Request<'_>, family: Family) -> Result<Choice, ClaimError> {
+        if let Some(choice) = self.choose_after(request, family) {
+            return Ok(choice);
+        }
         let asker = request.host.map(|host| self.asker(host));
         let draw = mix(self.seed ^ mix(self.sequence ^ (family as u64) << 63));
         let mut considered = Vec::new();
@@ -535,6 +538,36 @@ impl Ipam {
             family,
             considered,
         })
+    }
+
+    /// The first free address after the one that the request names, through its pools and round again.
+    fn choose_after(&self, request: &Request<'_>, family: Family) -> Option<Choice> {
+        let after = request.after.filter(|&a| Family::of(a) == family)?;
+        let index = |name: &&str| self.pool_names.get(*name).copied();
+        let ids: Vec<PoolId> = match request.pools {
+            [] => self.pool_names.values().copied().collect(),
+            named => named.iter().filter_map(index).collect(),
+        };
+        let fits = |id: &PoolId| self.pool_at(id.0).is_some_and(|p| p.spec.cidr.contains(after));
+        let start = ids.iter().position(fits)?;
+        let turns = ids.iter().cycle().skip(start).take(ids.len() + 1).enumerate();
+        for (turn, &id) in turns {
+            let Some(pool) = self.pool_at(id.0) else { continue };
+            let open = pool.spec.cidr.family() == family && !pool.draining;
+            if !open || missing_label(pool, request).is_some() {
+                continue;
+            }
+            let bounds = match turn {
+                0 => Some((number(after).checked_add(1)?, pool.spec.cidr.last_number())),
+                t if t == ids.len() => Some((pool.spec.cidr.base(), number(after))),
+                _ => Some((pool.spec.cidr.base(), pool.spec.cidr.last_number())),
+            };
+            if let Some(address) = bounds.and_then(|(from, to)| pool.first_between(from, to)) {
+                let place = Place { pool: id, address, origin: Origin::Fresh };
+                return Some(self.with_grab(request, place));
+            }
+        }
+        None
     }
 
     /// An address of one pool, or why there is none.

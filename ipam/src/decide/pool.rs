@@ -66,6 +66,28 @@ impl Ipam {
         Ok(Change::new(self.now, What::PoolGrown { pool, cidr }))
     }
 
+    /// Decides what a pool does with its addresses from now on: quarantine, early reuse, borrowing, block
+    /// limit, lease, VLAN, bridge, labels.
+    ///
+    /// # Errors
+    /// [`PoolError::Immutable`] for the rest.
+    pub fn decide_change_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
+        let pool = self.pool_named(&spec.name)?;
+        self.check_change(pool, &spec)?;
+        Ok(Change::new(self.now, What::PoolChanged { pool, spec: Box::new(spec) }))
+    }
+
+    /// [`Ipam::decide_change_pool`], carried out.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn change_pool(&mut self, now: Timestamp, spec: PoolSpec) -> Result<(), PoolError> {
+        self.advance(now);
+        let change = self.decide_change_pool(spec)?;
+        self.carry_out(&[change]);
+        Ok(())
+    }
+
     /// Decides that a pool goes.
     ///
     /// # Errors

@@ -244,6 +244,37 @@ impl Pool {
         }
     }
 
+    /// Lets a blank slot rest from `at` on, at its place by order of release.
+    pub(crate) fn rest_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
+        let was = self.leave(slot);
+        let id = self.rest.push_ordered(List::Resting, slot, at, order);
+        *self.cells.entry(slot) = Cell::pack(State::Resting(id));
+        self.settle(slot, is_used(was), true, now);
+        self.raise_low();
+    }
+
+    /// Puts a free slot at its place by order of release.
+    pub(crate) fn queue_at(&mut self, slot: u32, at: Timestamp, order: u64) {
+        if self.free.is_free(slot) {
+            self.free.take(slot);
+            self.put_back(slot, at, Some(order));
+        }
+    }
+
+    /// Makes a slot nobody's, free at once and as if never used.
+    pub(crate) fn vacate(&mut self, slot: u32, now: Timestamp) {
+        let was = self.leave(slot);
+        *self.cells.entry(slot) = Cell::BLANK;
+        let address = self.address(slot);
+        if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
+            self.free.release(slot);
+            if let Layout::Sparse { base, shift, .. } = &self.layout {
+                self.low = self.low.min((number(address) - base) >> shift);
+            }
+        }
+        self.settle(slot, is_used(was), false, now);
+    }
+
     /// Makes a slot that is in no state free, at the end of the queue where the pool has one.
     fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
         let address = self.address(slot);

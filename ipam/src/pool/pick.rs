@@ -161,6 +161,13 @@ impl Pool {
         }
     }
 
+    /// The first free address of a part of the pool, given by numbers.
+    pub(crate) fn first_between(&self, from: u128, to: u128) -> Option<IpAddr> {
+        let base = self.spec.cidr.base();
+        let offset = self.next_free(from.checked_sub(base)?)?;
+        (base + offset <= to).then(|| self.at(offset))
+    }
+
     fn can_materialise(&self) -> bool {
         self.layout.len() <= MOST_SLOTS - (1 << self.blocks.shift)
     }

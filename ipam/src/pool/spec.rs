@@ -390,6 +390,12 @@ pub enum PoolError {
         /// Addresses reserved to workloads and not held.
         reserved: u32,
     },
+    /// Something cannot change while the pool exists.
+    #[error("a pool's {what} cannot change; add another pool, or grow this one")]
+    Immutable {
+        /// What was to change.
+        what: &'static str,
+    },
     /// An address in use would become the network's or broadcast.
     #[error("{address} is in use and would be the network's or broadcast address of {cidr}")]
     EdgeInUse {

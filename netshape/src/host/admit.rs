@@ -107,19 +107,12 @@ impl Host {
             None => None,
             Some(name) => Some(self.tier_index(name)?),
         };
-        let probe = Member {
-            container: container.clone(),
-            minor: 0,
-            tier,
-            weight: 1,
-            allocated: [None; 2],
-        };
         for direction in [Direction::Ingress, Direction::Egress] {
             let Some(shape) = container.shape(direction) else {
                 continue;
             };
-            if let Some(name) = self
-                .device_of(&probe, direction)
+            if let Some(name) = container
+                .device(direction)
                 .filter(|n| self.devices.contains(n))
             {
                 let field = if direction == Direction::Ingress {
@@ -166,7 +159,7 @@ impl Host {
             return;
         }
         self.touched
-            .insert(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
+            .push(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
         let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
             return;
         };
@@ -176,6 +169,6 @@ impl Host {
             false => tier.promised.saturating_sub(rate),
         };
         self.touched
-            .insert(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
+            .push(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
     }
 }

@@ -10,7 +10,7 @@
 //! `cpu_percent` is percent of one core (250 is two and a half cores), one value an interval; containers may
 //! differ in length, shorter ones repeat their last value. Unknown keys and blank lines are passed over.
 
-use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, sample};
+use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
 use crate::answer::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -49,12 +49,19 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
     for number in 1usize.. {
         let place = || format!("{}:{number}", path.display());
         line.clear();
-        let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(io)?;
+        let read = reader
+            .by_ref()
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .map_err(io)?;
         if read == 0 {
             break;
         }
         if read as u64 == MAX_LINE {
-            return Err(Failure::input(format!("line over {MAX_LINE} bytes"), place()));
+            return Err(Failure::input(
+                format!("line over {MAX_LINE} bytes"),
+                place(),
+            ));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -67,19 +74,32 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
             let what = format!("{e}; want {{\"container\", \"service\", \"cpu_percent\": [...]}}");
             Failure::input(what, place())
         })?;
+        for (key, name) in [("container", &row.container), ("service", &row.service)] {
+            named(key, name, place)?;
+        }
         if !names.insert(row.container.clone()) {
-            let what = format!("container '{}' stands twice; names are unique", row.container);
+            let what = format!(
+                "container '{}' stands twice; names are unique",
+                row.container
+            );
             return Err(Failure::input(what, place()));
         }
         if row.cpu_percent.is_empty() {
-            return Err(Failure::input("cpu_percent is empty; want one value an interval", place()));
+            return Err(Failure::input(
+                "cpu_percent is empty; want one value an interval",
+                place(),
+            ));
         }
         total += row.cpu_percent.len();
         if rows.len() == MAX_CONTAINERS || total > MAX_SAMPLES {
             let what = format!("over {MAX_CONTAINERS} containers or {MAX_SAMPLES} samples");
             return Err(Failure::input(what, place()));
         }
-        let samples = row.cpu_percent.iter().map(|&v| sample(v, place)).collect::<Result<_, _>>()?;
+        let samples = row
+            .cpu_percent
+            .iter()
+            .map(|&v| sample(v, place))
+            .collect::<Result<_, _>>()?;
         rows.push((row.container, row.service, samples));
     }
     let Some(head) = head else {

@@ -31,7 +31,11 @@ pub fn generate(seed: u64) -> Trace {
             let index = rows.len();
             let mut rng = Rng::stream(seed, "generate/samples", index as u64);
             let samples = samples(levels[index], &mut rng);
-            rows.push((format!("s{service:02}-{replica:03}"), format!("s{service:02}"), samples));
+            rows.push((
+                format!("s{service:02}-{replica:03}"),
+                format!("s{service:02}"),
+                samples,
+            ));
         }
     }
     Trace::build("generated".to_owned(), true, INTERVAL, rows)
@@ -62,7 +66,10 @@ fn levels(seed: u64) -> Vec<f64> {
 /// One container's day around its level, in whole percent of one core.
 fn samples(level: f64, rng: &mut Rng) -> Vec<f32> {
     let own = libm::sqrt(BETWEEN) * level;
-    let (keep, fresh) = (AUTOCORRELATION, libm::sqrt(1.0 - AUTOCORRELATION * AUTOCORRELATION));
+    let (keep, fresh) = (
+        AUTOCORRELATION,
+        libm::sqrt(1.0 - AUTOCORRELATION * AUTOCORRELATION),
+    );
     let mut moving = f64::from(rng.bell());
     let mut out = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
@@ -88,7 +95,11 @@ fn normal_quantile(u: f64) -> f64 {
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
-        if normal_cdf(middle) < u { low = middle } else { high = middle }
+        if normal_cdf(middle) < u {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     0.5 * (low + high)
 }

@@ -14,6 +14,8 @@ use std::path::Path;
 pub const MAX_CONTAINERS: usize = 100_000;
 /// Most samples that all containers of a trace may hold together (1 GiB as 32-bit floats).
 pub const MAX_SAMPLES: usize = 1 << 28;
+/// Longest name of a container or service, in bytes.
+pub const MAX_NAME: usize = 120;
 /// Largest sample, in percent of one core (64 cores).
 pub const MAX_PERCENT: f32 = 6_400.0;
 
@@ -83,10 +85,20 @@ impl Trace {
             .map(|((name, _, mut samples), service)| {
                 let last = samples.last().copied().unwrap_or(0.0);
                 samples.resize(longest, last);
-                Container { name, service, samples }
+                Container {
+                    name,
+                    service,
+                    samples,
+                }
             })
             .collect();
-        Self { name, generated, interval, services, containers }
+        Self {
+            name,
+            generated,
+            interval,
+            services,
+            containers,
+        }
     }
 
     /// Seconds that the trace spans: samples times interval.
@@ -105,7 +117,12 @@ impl Trace {
     /// Mean and standard deviation of all samples, in percent of one core.
     #[must_use]
     pub fn moments(&self) -> (f64, f64) {
-        let all = || self.containers.iter().flat_map(|c| &c.samples).map(|&x| f64::from(x));
+        let all = || {
+            self.containers
+                .iter()
+                .flat_map(|c| &c.samples)
+                .map(|&x| f64::from(x))
+        };
         let n = all().count().max(1) as f64;
         let mean = all().sum::<f64>() / n;
         let variance = all().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
@@ -132,7 +149,18 @@ pub fn read(path: &Path, format: Format) -> Result<Trace, Failure> {
 /// A name for people: the path's last part.
 fn name_of(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    full.file_name().map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
+    full.file_name()
+        .map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Checks a name: a container's and its service's together must fit the 253 bytes of an address's workload.
+fn named(what: &str, name: &str, place: impl Fn() -> String) -> Result<(), Failure> {
+    let plain = !name.is_empty() && !name.chars().any(char::is_control);
+    if plain && name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    let what = format!("{what} is no name; want 1 to {MAX_NAME} bytes, no control characters");
+    Err(Failure::input(what, place()))
 }
 
 /// Checks one sample.

@@ -1,6 +1,6 @@
 //! PlanetLab days as CloudSim uses them: a directory, one file a container, one integer a line.
 
-use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, sample};
+use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
 use crate::answer::Failure;
 use std::path::Path;
 
@@ -36,6 +36,7 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         if name.starts_with('.') {
             continue;
         }
+        named("the file's name", name, place)?;
         files.push((name.to_owned(), entry.path()));
         if files.len() > MAX_CONTAINERS {
             let what = format!("more than {MAX_CONTAINERS} files; want one a container");
@@ -49,7 +50,10 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         let samples = container(&path)?;
         total += samples.len();
         if total > MAX_SAMPLES {
-            return Err(Failure::input(format!("more than {MAX_SAMPLES} samples"), place()));
+            return Err(Failure::input(
+                format!("more than {MAX_SAMPLES} samples"),
+                place(),
+            ));
         }
         let service = service(&name);
         rows.push((name, service, samples));
@@ -85,7 +89,10 @@ fn container(path: &Path) -> Result<Vec<f32>, Failure> {
         samples.push(sample(value as f64, || place(i + 1))?);
     }
     if samples.is_empty() {
-        return Err(Failure::input("empty; want one integer a line", path.display().to_string()));
+        return Err(Failure::input(
+            "empty; want one integer a line",
+            path.display().to_string(),
+        ));
     }
     Ok(samples)
 }

@@ -14,11 +14,17 @@ fn scratch(name: &str) -> PathBuf {
 #[test]
 fn the_slice_is_the_last_two_parts_with_two_exceptions() {
     let service = planetlab::service;
-    assert_eq!(service("146-179_surfsnel_dsl_internl_net_colostate_557"), "colostate_557");
+    assert_eq!(
+        service("146-179_surfsnel_dsl_internl_net_colostate_557"),
+        "colostate_557"
+    );
     assert_eq!(service("a_b_net_root"), "root");
     assert_eq!(service("146-179_surfsnel_net_rnp_dcc_ufjf"), "rnp_dcc_ufjf");
     assert_eq!(service("planet6_cs_ucsb_edu_ rnp_dcc_ufjf"), "rnp_dcc_ufjf");
-    assert_eq!(service("chimay_infonet_fundp_ac_be_ uofathens_zoi"), "uofathens_zoi");
+    assert_eq!(
+        service("chimay_infonet_fundp_ac_be_ uofathens_zoi"),
+        "uofathens_zoi"
+    );
     assert_eq!(service("alone"), "alone");
 }
 
@@ -77,9 +83,27 @@ fn our_own_format_is_read_and_its_faults_are_named() {
         (head.replace("1,", "2,"), ":1", "reads version 1"),
         (head.replace("60", "0"), ":1", "want 1 to"),
         (format!("{head}\n{row}\n{row}"), ":3", "stands twice"),
-        (format!("{head}\n{}", row.replace("250", "1e9")), ":2", "is no CPU load"),
-        (format!("{head}\n{}", row.replace("12, 13.5, 250", "")), ":2", "is empty"),
+        (
+            format!("{head}\n{}", row.replace("250", "1e9")),
+            ":2",
+            "is no CPU load",
+        ),
+        (
+            format!("{head}\n{}", row.replace("12, 13.5, 250", "")),
+            ":2",
+            "is empty",
+        ),
         (format!("{head}\n{{\"container\": 3}}"), ":2", "want {"),
+        (
+            format!("{head}\n{}", row.replace("\"a\"", "\"\"")),
+            ":2",
+            "container is no name",
+        ),
+        (
+            format!("{head}\n{}", row.replace("\"s\"", "\"a\\u0007\"")),
+            ":2",
+            "service is no name",
+        ),
         (head.to_owned(), "", "no container"),
     ] {
         fs::write(&file, &text).expect("write");
@@ -99,7 +123,10 @@ fn the_generated_day_meets_the_published_figures_for_every_seed() {
         assert_eq!(trace.seconds(), 86_400);
         let (mean, deviation) = trace.moments();
         assert!((mean - 12.31).abs() < 0.25, "seed {seed}: mean {mean}");
-        assert!((deviation - 17.09).abs() < 0.35, "seed {seed}: deviation {deviation}");
+        assert!(
+            (deviation - 17.09).abs() < 0.35,
+            "seed {seed}: deviation {deviation}"
+        );
         assert_eq!(trace, generate(seed));
     }
     assert_ne!(generate(1), generate(2));

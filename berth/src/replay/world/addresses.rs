@@ -52,14 +52,28 @@ impl Addresses {
         let fault = |e: &dyn Display| broken(0, "ipam", e);
         let wanted = (2 * trace.containers.len() + 1_024).next_power_of_two();
         let prefix = 32 - wanted.trailing_zeros();
-        let cidr: Cidr = format!("10.0.0.0/{prefix}").parse().map_err(|e: ipam::ParseError| fault(&e))?;
+        let cidr: Cidr = format!("10.0.0.0/{prefix}")
+            .parse()
+            .map_err(|e: ipam::ParseError| fault(&e))?;
         let gateway = IpAddr::from([10, 0, 0, 1]);
-        let spec = PoolSpec::new(POOL, cidr).gateway(gateway).quarantine(QUARANTINE).vlan(120).bridge("br120");
+        let spec = PoolSpec::new(POOL, cidr)
+            .gateway(gateway)
+            .quarantine(QUARANTINE)
+            .vlan(120)
+            .bridge("br120");
         let mut ipam = Ipam::new(seed);
         ipam.add_pool(at(0), spec).map_err(|e| fault(&e))?;
-        let name = |c: &super::super::trace::Container| format!("{}/{}", trace.services[c.service], c.name);
+        let name = |c: &super::super::trace::Container| {
+            format!("{}/{}", trace.services[c.service], c.name)
+        };
         let workloads = trace.containers.iter().map(name).collect();
-        Ok(Self { ipam, workloads, hosts, ledger: BTreeMap::new(), seen: BTreeMap::new() })
+        Ok(Self {
+            ipam,
+            workloads,
+            hosts,
+            ledger: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        })
     }
 
     /// Whether the container's workload has a fixed address: a third of them.
@@ -77,11 +91,21 @@ impl Addresses {
         figures: &mut Figures,
         events: &mut Events,
     ) -> Result<Held, Failure> {
-        let request = Request::new(owner).workload(&self.workloads[container]).host(&self.hosts[host]);
-        let request = if self.is_fixed(container) { request.fixed(&[]) } else { request.sticky(STICKY) };
+        let request = Request::new(owner)
+            .workload(&self.workloads[container])
+            .host(&self.hosts[host]);
+        let request = if self.is_fixed(container) {
+            request.fixed(&[])
+        } else {
+            request.sticky(STICKY)
+        };
         let granted = self.ipam.claim(at(second), &request);
         let grant = granted.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
-        let reason = if self.is_fixed(container) { "fixed" } else { "sticky" };
+        let reason = if self.is_fixed(container) {
+            "fixed"
+        } else {
+            "sticky"
+        };
         self.take(second, owner, &grant, reason, figures, events)
     }
 
@@ -96,20 +120,31 @@ impl Addresses {
         events: &mut Events,
     ) -> Result<Held, Failure> {
         let Some(lease) = grant.leases.first() else {
-            return Err(broken(second, "ipam", &format!("{owner} was granted no address")));
+            return Err(broken(
+                second,
+                "ipam",
+                &format!("{owner} was granted no address"),
+            ));
         };
         if let Some(other) = self.ledger.insert(lease.address, owner.to_owned()) {
-            let what = format!("{} is held by {other} and was granted to {owner}", lease.address);
+            let what = format!(
+                "{} is held by {other} and was granted to {owner}",
+                lease.address
+            );
             return Err(broken(second, "ipam", &what));
         }
         figures.address_claims += 1;
         figures.address_reuses += u64::from(self.seen.contains_key(&lease.address));
         if events.on() {
             let early = matches!(lease.origin, Origin::Early { .. });
-            let data = json!({"address": lease.address, "sequence": grant.sequence, "early": early});
+            let data =
+                json!({"address": lease.address, "sequence": grant.sequence, "early": early});
             events.say(second, "ipam", "claim", owner, reason, data);
         }
-        Ok(Held { address: lease.address, sequence: grant.sequence })
+        Ok(Held {
+            address: lease.address,
+            sequence: grant.sequence,
+        })
     }
 
     /// Gives an address back; it rests in quarantine unless its workload takes it over.
@@ -126,7 +161,14 @@ impl Addresses {
             self.ledger.remove(&held.address);
         }
         *self.seen.entry(held.address).or_default() += 1;
-        events.say(second, "ipam", "release", owner, "the replica has drained and ended", json!({"address": held.address}));
+        events.say(
+            second,
+            "ipam",
+            "release",
+            owner,
+            "the replica has drained and ended",
+            json!({"address": held.address}),
+        );
         Ok(())
     }
 
@@ -140,10 +182,19 @@ impl Addresses {
         events: &mut Events,
     ) -> Result<(), Failure> {
         let workload = &self.workloads[container];
-        let begun = self.ipam.begin_move(at(second), workload, &self.hosts[from], &self.hosts[to]);
+        let begun = self
+            .ipam
+            .begin_move(at(second), workload, &self.hosts[from], &self.hosts[to]);
         begun.map_err(|e| broken(second, "ipam", &format!("{workload}: {e}")))?;
         let data = json!({"from": self.hosts[from], "to": self.hosts[to]});
-        events.say(second, "ipam", "begin_move", workload, "its container moves", data);
+        events.say(
+            second,
+            "ipam",
+            "begin_move",
+            workload,
+            "its container moves",
+            data,
+        );
         Ok(())
     }
 
@@ -164,11 +215,23 @@ impl Addresses {
 
     /// The allocator's own invariants, and its claims against the ledger.
     pub(super) fn check(&self, second: u64) -> Result<(), Failure> {
-        self.ipam.check_invariants().map_err(|e| broken(second, "ipam", &e))?;
+        self.ipam
+            .check_invariants()
+            .map_err(|e| broken(second, "ipam", &e))?;
         let held: u64 = self.ipam.pools().map(|p| u64::from(p.usage().held)).sum();
         if held == self.ledger.len() as u64 {
             return Ok(());
         }
-        Err(broken(second, "ipam", &format!("{held} addresses held, {} in the ledger", self.ledger.len())))
+        Err(broken(
+            second,
+            "ipam",
+            &format!("{held} addresses held, {} in the ledger", self.ledger.len()),
+        ))
+    }
+
+    /// Writes into the ledger alone.
+    #[cfg(test)]
+    pub(super) fn enter_for_test(&mut self, address: IpAddr, owner: &str) {
+        self.ledger.insert(address, owner.to_owned());
     }
 }

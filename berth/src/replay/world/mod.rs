@@ -94,11 +94,19 @@ fn at(second: u64) -> Timestamp {
 
 /// An invariant that broke, or a core that refused what it should take: exit 1, with the step named.
 fn broken(second: u64, core: &str, what: &dyn Display) -> Failure {
-    Failure::no("invariant_broken", format!("{core}: {what}"), format!("second {second}"))
+    Failure::no(
+        "invariant_broken",
+        format!("{core}: {what}"),
+        format!("second {second}"),
+    )
 }
 
 /// The whole run.
-pub(super) fn run(setup: &Setup<'_>, events: &mut Events, done: &AtomicU64) -> Result<Figures, Failure> {
+pub(super) fn run(
+    setup: &Setup<'_>,
+    events: &mut Events,
+    done: &AtomicU64,
+) -> Result<Figures, Failure> {
     let mut world = World::new(setup, events)?;
     let mut demand = vec![0.0; setup.trace.containers.len()];
     let mut upsampler = Upsampler::new(setup.trace, setup.seed);
@@ -127,8 +135,14 @@ impl<'a> World<'a> {
             protector,
             addresses: Addresses::new(setup.seed, trace, names.clone())?,
             traffic: Traffic::new(setup.seed, &trace.services, &names, &centres, warm)?,
-            shaping: (0..hosts).map(|_| Shaping::new()).collect::<Result<_, _>>()?,
-            load: Load::new(trace.services.len(), hosts, trace.containers.iter().map(|c| c.cores()).collect()),
+            shaping: (0..hosts)
+                .map(|_| Shaping::new())
+                .collect::<Result<_, _>>()?,
+            load: Load::new(
+                trace.services.len(),
+                hosts,
+                trace.containers.iter().map(|c| c.cores()).collect(),
+            ),
             replicas: Vec::with_capacity(containers),
             tenants: Vec::with_capacity(containers),
             starts: vec![0; containers],
@@ -136,12 +150,27 @@ impl<'a> World<'a> {
             moves: Vec::new(),
             hot_since: vec![None; hosts],
             changed: true,
-            samples: Samples { hosts: vec![0; hosts], tasks: vec![0; containers], events: Vec::new() },
+            samples: Samples {
+                hosts: vec![0; hosts],
+                tasks: vec![0; containers],
+                events: Vec::new(),
+            },
         };
         for container in 0..containers {
             let task = task_of(container);
-            let node = world.protector.cluster().node_of(task).map_or(0, NodeId::index);
-            events.say(0, "scheduler-core", "place", &trace.containers[container].name, "fewest tasks first", json!({"host": node}));
+            let node = world
+                .protector
+                .cluster()
+                .node_of(task)
+                .map_or(0, NodeId::index);
+            events.say(
+                0,
+                "scheduler-core",
+                "place",
+                &trace.containers[container].name,
+                "fewest tasks first",
+                json!({"host": node}),
+            );
             let replica = world.create(0, container, node, true, events)?;
             world.claim(0, replica, events)?;
             world.serve(0, replica)?;
@@ -160,7 +189,10 @@ impl<'a> World<'a> {
     ) -> Result<usize, Failure> {
         let service = self.of[container];
         self.starts[container] += 1;
-        let name = format!("{}#{}", self.setup.trace.containers[container].name, self.starts[container]);
+        let name = format!(
+            "{}#{}",
+            self.setup.trace.containers[container].name, self.starts[container]
+        );
         self.shaping[host].add(second, host, container, &name, &mut self.figures, events)?;
         let replica = Replica {
             container,
@@ -172,7 +204,12 @@ impl<'a> World<'a> {
             need: 0.0,
             requests: 0.0,
         };
-        let tenant = Tenant { name, held: None, draining: None, up: warm };
+        let tenant = Tenant {
+            name,
+            held: None,
+            draining: None,
+            up: warm,
+        };
         self.changed = true;
         let free = self.replicas.iter().position(Option::is_none);
         let slot = free.unwrap_or(self.replicas.len());
@@ -192,7 +229,8 @@ impl<'a> World<'a> {
 
     fn place_of(&self, second: u64, replica: usize) -> Result<(usize, usize), Failure> {
         let found = self.replicas.get(replica).and_then(Option::as_ref);
-        let found = found.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))?;
+        let found =
+            found.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))?;
         Ok((found.container, found.host))
     }
 
@@ -200,7 +238,9 @@ impl<'a> World<'a> {
     fn claim(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Failure> {
         let (container, host) = self.place_of(second, replica)?;
         let name = self.tenant(second, replica)?.name.clone();
-        let held = self.addresses.claim(second, container, &name, host, &mut self.figures, events)?;
+        let held =
+            self.addresses
+                .claim(second, container, &name, host, &mut self.figures, events)?;
         self.tenant(second, replica)?.held = Some(held);
         self.changed = true;
         Ok(())
@@ -213,7 +253,9 @@ impl<'a> World<'a> {
         let tenant = self.tenant(second, replica)?;
         tenant.up = true;
         let (name, held) = (tenant.name.clone(), tenant.held.clone());
-        let Some(held) = held else { return Err(broken(second, "replay", &"serving without an address")) };
+        let Some(held) = held else {
+            return Err(broken(second, "replay", &"serving without an address"));
+        };
         let place = (replica, self.of[container], host);
         self.traffic.start(second, &name, place, held.address, warm)
     }
@@ -229,17 +271,32 @@ impl<'a> World<'a> {
     /// Ends a drained replica: its address is released, its endpoint removed, its shaping taken away.
     fn end(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Failure> {
         let (container, host) = self.place_of(second, replica)?;
-        let Some(tenant) = self.tenants.get_mut(replica).and_then(Option::take) else { return Ok(()) };
+        let Some(tenant) = self.tenants.get_mut(replica).and_then(Option::take) else {
+            return Ok(());
+        };
         self.replicas[replica] = None;
         self.changed = true;
         if let Some(held) = &tenant.held {
             self.addresses.release(second, &tenant.name, held, events)?;
         }
         self.traffic.stop(second, &tenant.name)?;
-        self.shaping[host].remove(second, host, container, &tenant.name, &mut self.figures, events)
+        self.shaping[host].remove(
+            second,
+            host,
+            container,
+            &tenant.name,
+            &mut self.figures,
+            events,
+        )
     }
 
-    fn step(&mut self, second: u64, last: bool, demand: &[f32], events: &mut Events) -> Result<(), Failure> {
+    fn step(
+        &mut self,
+        second: u64,
+        last: bool,
+        demand: &[f32],
+        events: &mut Events,
+    ) -> Result<(), Failure> {
         self.advance(second, events)?;
         self.direct(second, events)?;
         self.traffic.pick(second, last, &mut self.figures)?;
@@ -256,8 +313,20 @@ impl<'a> World<'a> {
 
     /// The engine's second: probes, weights, sync; and what callers know from now on.
     fn direct(&mut self, second: u64, events: &mut Events) -> Result<(), Failure> {
-        let Self { traffic, tenants, replicas, homeless, figures, .. } = self;
-        let up = |r: usize| tenants.get(r).and_then(Option::as_ref).is_some_and(|t| t.up);
+        let Self {
+            traffic,
+            tenants,
+            replicas,
+            homeless,
+            figures,
+            ..
+        } = self;
+        let up = |r: usize| {
+            tenants
+                .get(r)
+                .and_then(Option::as_ref)
+                .is_some_and(|t| t.up)
+        };
         traffic.step(second, figures, events, up, |replica, factor| {
             if let Some(replica) = replicas.get_mut(replica).and_then(Option::as_mut) {
                 replica.factor = factor;
@@ -270,7 +339,9 @@ impl<'a> World<'a> {
 
     /// Divides the demand and the hosts' cores.
     fn serve_demand(&mut self, second: u64, demand: &[f32]) {
-        let lost = self.load.divide(second, demand, &self.of, &self.homeless, &mut self.replicas);
+        let lost = self
+            .load
+            .divide(second, demand, &self.of, &self.homeless, &mut self.replicas);
         self.figures.demand_core_seconds += demand.iter().map(|&d| f64::from(d)).sum::<f64>();
         self.figures.unserved_core_seconds += lost.over + lost.own + lost.gap;
         self.figures.unserved_start_core_seconds += lost.starting;
@@ -283,8 +354,13 @@ impl<'a> World<'a> {
         for replica in self.replicas.iter().flatten() {
             // A host that is short of cores gives everybody the same share of what they ask.
             let asked = self.load.asked[replica.host];
-            let share = if asked > HOST_CORES { HOST_CORES / asked } else { 1.0 };
-            self.samples.tasks[replica.container] += (f64::from(replica.need) * share * 1_000.0) as Sample;
+            let share = if asked > HOST_CORES {
+                HOST_CORES / asked
+            } else {
+                1.0
+            };
+            self.samples.tasks[replica.container] +=
+                (f64::from(replica.need) * share * 1_000.0) as Sample;
             let served = replica.requests * share as f32;
             self.shaping[replica.host].demand(replica.container, served);
         }
@@ -295,7 +371,11 @@ impl<'a> World<'a> {
         for (host, sample) in self.samples.hosts.iter_mut().enumerate() {
             *sample = (self.load.used(host) * 1_000.0).round() as Sample;
         }
-        let Samples { hosts, tasks, events: changes } = &mut self.samples;
+        let Samples {
+            hosts,
+            tasks,
+            events: changes,
+        } = &mut self.samples;
         changes.clear();
         let observed = self.protector.observe(at(second), hosts, tasks, changes);
         observed.map_err(|e| broken(second, "scheduler-core", &e))?;
@@ -305,16 +385,28 @@ impl<'a> World<'a> {
             let (what, reason) = match change.kind {
                 EventKind::Entered => {
                     *since = Some(second);
-                    ("overloaded", "the window's mean is above the safety capacity")
+                    (
+                        "overloaded",
+                        "the window's mean is above the safety capacity",
+                    )
                 }
                 EventKind::Left => {
-                    self.figures.reliefs.extend(since.take().map(|s| second - s));
+                    self.figures
+                        .reliefs
+                        .extend(since.take().map(|s| second - s));
                     ("relieved", "the window's mean is below the lower threshold")
                 }
             };
             if events.on() {
                 let data = json!({"mean_millicores": change.mean, "threshold_millicores": change.threshold});
-                events.say(second, "scheduler-core", what, &format!("host-{host:03}"), reason, data);
+                events.say(
+                    second,
+                    "scheduler-core",
+                    what,
+                    &format!("host-{host:03}"),
+                    reason,
+                    data,
+                );
             }
         }
         let detector = self.protector.detector();
@@ -322,7 +414,8 @@ impl<'a> World<'a> {
             let node = node_of(host);
             let above = |mean: Sample| detector.threshold(node).is_some_and(|t| mean > t);
             let overloaded = detector.mean(node).is_some_and(above);
-            self.figures.host(second, self.load.used(host), HOST_CORES, overloaded);
+            self.figures
+                .host(second, self.load.used(host), HOST_CORES, overloaded);
         }
         Ok(())
     }
@@ -330,9 +423,14 @@ impl<'a> World<'a> {
     /// Every invariant: cheap ones each second, those over whole states whenever something changed.
     fn check(&mut self, second: u64) -> Result<(), Failure> {
         for (replica, tenant) in self.replicas.iter().zip(&self.tenants) {
-            let (Some(replica), Some(tenant)) = (replica, tenant) else { continue };
+            let (Some(replica), Some(tenant)) = (replica, tenant) else {
+                continue;
+            };
             if tenant.draining.is_some_and(|since| since < second) && replica.factor > 0.0 {
-                let what = format!("{} still has traffic a sync after its drain began", tenant.name);
+                let what = format!(
+                    "{} still has traffic a sync after its drain began",
+                    tenant.name
+                );
                 return Err(broken(second, "discovery-core", &what));
             }
         }
@@ -356,9 +454,17 @@ impl<'a> World<'a> {
         let used = self.shaping.iter().filter(|s| s.ever_used()).count();
         self.figures.hosts_used = used as u64;
         self.figures.shared_cores = used as f64 * HOST_CORES;
-        let own = self.setup.trace.containers.iter().map(|c| f64::from(c.cores()));
+        let own = self
+            .setup
+            .trace
+            .containers
+            .iter()
+            .map(|c| f64::from(c.cores()));
         self.figures.dedicated_cores = own.sum();
         self.figures.finish();
         self.figures
     }
 }
+
+#[cfg(test)]
+mod tests;

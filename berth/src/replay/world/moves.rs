@@ -46,34 +46,80 @@ impl World<'_> {
         }
         if events.on() {
             let data = json!({"moves": plan.moves.len(), "stuck": plan.stuck.len()});
-            events.say(second, "scheduler-core", "plan", "cluster", plan.explain().trim_end(), data);
+            events.say(
+                second,
+                "scheduler-core",
+                "plan",
+                "cluster",
+                plan.explain().trim_end(),
+                data,
+            );
         }
         for planned in &plan.moves {
-            self.begin(second, planned.task, planned.from.index(), planned.to, events)?;
+            self.begin(
+                second,
+                planned.task,
+                planned.from.index(),
+                planned.to,
+                events,
+            )?;
             if events.on() {
                 let name = &self.setup.trace.containers[planned.task.index()].name;
                 let data = json!({"from": planned.from.index(), "to": planned.to.index()});
-                events.say(second, "scheduler-core", "move", name, &planned.to_string(), data);
+                events.say(
+                    second,
+                    "scheduler-core",
+                    "move",
+                    name,
+                    &planned.to_string(),
+                    data,
+                );
             }
         }
         Ok(())
     }
 
-    fn begin(&mut self, second: u64, task: TaskId, from: usize, to: NodeId, events: &mut Events) -> Result<(), Failure> {
+    pub(super) fn begin(
+        &mut self,
+        second: u64,
+        task: TaskId,
+        from: usize,
+        to: NodeId,
+        events: &mut Events,
+    ) -> Result<(), Failure> {
         let container = task.index();
         let serves = |r: &Replica| r.container == container && r.host == from;
-        let old = self.replicas.iter().position(|r| r.as_ref().is_some_and(serves));
-        let old = old.ok_or_else(|| broken(second, "scheduler-core", &format!("task {task} is not on node {from}")))?;
-        self.protector.begin_move(at(second), task, to).map_err(|e| broken(second, "scheduler-core", &e))?;
+        let old = self
+            .replicas
+            .iter()
+            .position(|r| r.as_ref().is_some_and(serves));
+        let old = old.ok_or_else(|| {
+            broken(
+                second,
+                "scheduler-core",
+                &format!("task {task} is not on node {from}"),
+            )
+        })?;
+        self.protector
+            .begin_move(at(second), task, to)
+            .map_err(|e| broken(second, "scheduler-core", &e))?;
         let to = to.index();
         let new = self.create(second, container, to, false, events)?;
         if self.addresses.is_fixed(container) {
-            self.addresses.begin_move(second, container, from, to, events)?;
+            self.addresses
+                .begin_move(second, container, from, to, events)?;
         } else {
             self.claim(second, new, events)?;
         }
-        let stage = Stage::Starting { until: second + BOOT };
-        self.moves.push(Move { container, old, new, stage });
+        let stage = Stage::Starting {
+            until: second + BOOT,
+        };
+        self.moves.push(Move {
+            container,
+            old,
+            new,
+            stage,
+        });
         self.figures.moves += 1;
         self.figures.bucket(second).moves += 1;
         Ok(())
@@ -93,14 +139,21 @@ impl World<'_> {
     }
 
     /// One move's second; false once it is over.
-    fn step_move(&mut self, second: u64, m: &mut Move, events: &mut Events) -> Result<bool, Failure> {
+    fn step_move(
+        &mut self,
+        second: u64,
+        m: &mut Move,
+        events: &mut Events,
+    ) -> Result<bool, Failure> {
         let fixed = self.addresses.is_fixed(m.container);
         match m.stage {
             Stage::Starting { until } if second >= until => {
                 if fixed {
                     self.drain(second, m.old)?;
                     self.homeless[m.container] = true;
-                    m.stage = Stage::Draining { until: second + DRAIN };
+                    m.stage = Stage::Draining {
+                        until: second + DRAIN,
+                    };
                 } else {
                     self.serve(second, m.new)?;
                     m.stage = Stage::Warming { since: second };
@@ -108,7 +161,9 @@ impl World<'_> {
             }
             Stage::Warming { since } if self.has_warmed(second, since, m.new) => {
                 self.drain(second, m.old)?;
-                m.stage = Stage::Draining { until: second + DRAIN };
+                m.stage = Stage::Draining {
+                    until: second + DRAIN,
+                };
             }
             Stage::Draining { until } if second >= until => {
                 self.end(second, m.old, events)?;
@@ -135,7 +190,9 @@ impl World<'_> {
     /// The old replica has released the fixed address: the new one takes it and serves.
     fn hand_over(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Failure> {
         let name = self.tenant(second, m.new)?.name.clone();
-        let held = self.addresses.finish_move(second, m.container, &name, &mut self.figures, events)?;
+        let held =
+            self.addresses
+                .finish_move(second, m.container, &name, &mut self.figures, events)?;
         self.tenant(second, m.new)?.held = Some(held);
         self.changed = true;
         self.serve(second, m.new)

@@ -22,16 +22,32 @@ pub(super) fn centre(host: usize) -> usize {
 /// Hosts of 8 cores in two centres; at most ceil(replicas / hosts) of a service on a host, and a service of two
 /// or more in both centres; placed by count.
 pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Failure> {
-    let internal = |e: &dyn std::fmt::Display| Failure::no("infeasible", e.to_string(), "placement");
-    let resources =
-        [Resource { transient: false, load_weight: 1 }, Resource { transient: true, load_weight: 0 }];
+    let internal =
+        |e: &dyn std::fmt::Display| Failure::no("infeasible", e.to_string(), "placement");
+    let resources = [
+        Resource {
+            transient: false,
+            load_weight: 1,
+        },
+        Resource {
+            transient: true,
+            load_weight: 0,
+        },
+    ];
     let mut builder = ModelBuilder::new(&resources).map_err(|e| internal(&e))?;
     let millicores = (HOST_CORES * 1_000.0) as u64;
     let safety = (HOST_CORES * SAFETY * 1_000.0) as u64;
     for host in 0..hosts {
         let (location, neighbourhood) = (centre(host) as u64, 0);
         let (capacity, safety) = (&[millicores, SLOTS], &[safety, SLOTS]);
-        builder.node(Node { location, neighbourhood, capacity, safety }).map_err(|e| internal(&e))?;
+        builder
+            .node(Node {
+                location,
+                neighbourhood,
+                capacity,
+                safety,
+            })
+            .map_err(|e| internal(&e))?;
     }
     let mut replicas = vec![0u32; trace.services.len()];
     for container in &trace.containers {
@@ -39,19 +55,32 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Failure> {
     }
     let mut services = Vec::with_capacity(replicas.len());
     for &replicas in &replicas {
-        let per_node = replicas.div_ceil(u32::try_from(hosts).unwrap_or(u32::MAX)).max(1);
+        let per_node = replicas
+            .div_ceil(u32::try_from(hosts).unwrap_or(u32::MAX))
+            .max(1);
         let spread = replicas.min(CENTRES as u32);
-        services.push(builder.service(Service { spread, per_node }).map_err(|e| internal(&e))?);
+        services.push(
+            builder
+                .service(Service { spread, per_node })
+                .map_err(|e| internal(&e))?,
+        );
     }
     for container in &trace.containers {
         let service = services[container.service];
         // What a container takes of the CPU is measured, not declared; a slot is all it asks for.
-        let task = Task { service, need: &[0, 1], move_cost: 1 };
+        let task = Task {
+            service,
+            need: &[0, 1],
+            move_cost: 1,
+        };
         builder.task(task).map_err(|e| internal(&e))?;
     }
     let model = builder.build().map_err(|e| internal(&e))?;
     let assignment = ByCount.place(&model).map_err(|e| {
-        let what = format!("{} containers on {hosts} hosts: {e}", trace.containers.len());
+        let what = format!(
+            "{} containers on {hosts} hosts: {e}",
+            trace.containers.len()
+        );
         Failure::no("infeasible", what, "--hosts")
     })?;
     let cluster = Cluster::new(model, &assignment).map_err(|e| internal(&e))?;

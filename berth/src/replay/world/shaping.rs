@@ -7,8 +7,8 @@ use super::super::load::BITS_PER_CORE;
 use super::broken;
 use crate::answer::Failure;
 use netshape::{
-    Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside, Kernel, Plan, Rate,
-    Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
+    Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside,
+    Kernel, Object, Op, Plan, Rate, Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
 };
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -22,6 +22,10 @@ const RESERVE: Rate = Rate::mbit(200);
 const GUARANTEE: Rate = Rate::mbit(50);
 /// What a container may reach, in each direction.
 const CEILING: Rate = Rate::gbit(2);
+/// A share stays while the new one differs by less than a 2^-2 part of it: demand here jitters by 15 % a second.
+const DEADBAND: u32 = 2;
+/// Seconds between two looks at a host's whole shaping, besides those when a container comes or goes.
+const WHOLE: u64 = 60;
 /// The uplink's name on every host.
 const DEV: &str = "eth0";
 
@@ -33,13 +37,21 @@ pub(super) struct Shaping {
     /// What each slot's container wants to send, in bit/s.
     wants: Vec<u64>,
     usage: Vec<Usage>,
-    /// Slot of each container here.
+    /// What the last division changed.
+    changed: Vec<(Slot, Rate)>,
+    /// Slot of each container, where it is here.
     slots: Vec<Option<Slot>>,
+    /// The slots in use.
+    present: Vec<Slot>,
     used: bool,
 }
 
 fn terms() -> Terms {
-    Terms { guarantee: GUARANTEE, ceiling: CEILING, weight: 1 }
+    Terms {
+        guarantee: GUARANTEE,
+        ceiling: CEILING,
+        weight: 1,
+    }
 }
 
 /// The container's name may be longer than a device's may be: its number names the veth.
@@ -58,10 +70,18 @@ impl Shaping {
         Ok(Self {
             host: host.map_err(|e| broken(0, "netshape", &e))?,
             kernel,
-            elastic: Elastic::new(capacity, ElasticConfig { deadband: 2, ..ElasticConfig::default() }),
+            elastic: Elastic::new(
+                capacity,
+                ElasticConfig {
+                    deadband: DEADBAND,
+                    ..ElasticConfig::default()
+                },
+            ),
             wants: Vec::new(),
             usage: Vec::new(),
+            changed: Vec::new(),
             slots: Vec::new(),
+            present: Vec::new(),
             used: false,
         })
     }
@@ -100,11 +120,13 @@ impl Shaping {
             self.slots.resize(container + 1, None);
         }
         self.slots[container] = Some(slot);
+        self.present.push(slot);
         let most = self.wants.len().max(slot.index() + 1);
         self.wants.resize(most, 0);
         self.usage.resize(most, Usage::default());
         self.used = true;
-        let reason = format!("{name} comes: guarantee {GUARANTEE}, ceiling {CEILING}, both directions");
+        let reason =
+            format!("{name} comes: guarantee {GUARANTEE}, ceiling {CEILING}, both directions");
         self.carry_out(second, host, &reason, figures, events)
     }
 
@@ -118,9 +140,12 @@ impl Shaping {
         figures: &mut Figures,
         events: &mut Events,
     ) -> Result<(), Failure> {
-        let Some(slot) = self.slots.get_mut(container).and_then(Option::take) else { return Ok(()) };
+        let Some(slot) = self.slots.get_mut(container).and_then(Option::take) else {
+            return Ok(());
+        };
         let devices = [Direction::Ingress, Direction::Egress].map(|d| self.host.device(slot, d));
         self.elastic.set(slot, None);
+        self.present.retain(|s| *s != slot);
         self.wants[slot.index()] = 0;
         self.host.remove(&veth(container));
         // The namespace goes with the container, and its devices' trees with it: nothing to take down.
@@ -151,7 +176,7 @@ impl Shaping {
         events: &mut Events,
     ) -> Result<(), Failure> {
         let mut limited = false;
-        for slot in self.slots.iter().flatten() {
+        for slot in &self.present {
             let wants = self.wants[slot.index()];
             let has = self.elastic.allocation(*slot).unwrap_or(CEILING).bits();
             let over = wants.saturating_sub(has);
@@ -164,16 +189,41 @@ impl Shaping {
             };
         }
         figures.network_limited_host_seconds += u64::from(limited);
-        let changes = self.elastic.step(Duration::from_secs(1), &self.usage).len();
-        if changes == 0 {
+        let changes = self.elastic.step(Duration::from_secs(1), &self.usage);
+        self.changed.clear();
+        self.changed.extend(changes.iter().map(|c| (c.slot, c.to)));
+        if self.changed.is_empty() {
             return Ok(());
         }
         self.elastic.carry_into(&mut self.host, Direction::Egress);
-        let reason = if events.on() { format!("{changes} shares of the uplink changed") } else { String::new() };
-        self.carry_out(second, host, &reason, figures, events)
+        let plan = self.plan(second, host, figures)?;
+        if events.on() {
+            let subject = format!("host-{host:03}");
+            let reason =
+                "somebody wants more than their share, or less, so the spare is divided anew";
+            events.say(
+                second,
+                "netshape",
+                "divide",
+                &subject,
+                reason,
+                ceilings(&plan),
+            );
+        }
+        // Planning the whole host anew each time would be most of the replay: what has just been planned is
+        // marked as changed again, and once a minute the whole is looked at.
+        if second % WHOLE == 0 {
+            return self.nothing_left(second, host, diff(&self.kernel, &self.host).len());
+        }
+        for &(slot, rate) in &self.changed {
+            self.host.allocate(slot, Direction::Egress, None);
+            self.host.allocate(slot, Direction::Egress, Some(rate));
+        }
+        let left = diff_touched(&self.kernel, &mut self.host).len();
+        self.nothing_left(second, host, left)
     }
 
-    /// Plans what changed, carries it out on the kernel's model, and plans all anew: nothing may be left.
+    /// Plans what changed, carries it out, and plans the whole host anew: nothing may be left.
     fn carry_out(
         &mut self,
         second: u64,
@@ -182,9 +232,38 @@ impl Shaping {
         figures: &mut Figures,
         events: &mut Events,
     ) -> Result<(), Failure> {
+        let plan = self.plan(second, host, figures)?;
+        if events.on() {
+            events.say(
+                second,
+                "netshape",
+                "plan",
+                &format!("host-{host:03}"),
+                reason,
+                steps(&plan),
+            );
+        }
+        self.nothing_left(second, host, diff(&self.kernel, &self.host).len())
+    }
+
+    /// A plan that was carried out leaves nothing to plan.
+    fn nothing_left(&self, second: u64, host: usize, left: usize) -> Result<(), Failure> {
+        if left == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "host-{host:03}: planned again after it was carried out, the plan has {left} steps"
+        );
+        Err(broken(second, "netshape", &what))
+    }
+
+    /// Plans what changed and carries it out on the kernel's model.
+    fn plan(&mut self, second: u64, host: usize, figures: &mut Figures) -> Result<Plan, Failure> {
         let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
         let plan = diff_touched(&self.kernel, &mut self.host);
-        self.kernel.apply_all(&plan).map_err(|(step, e)| fault(&format!("step {step} of the plan: {e}")))?;
+        self.kernel
+            .apply_all(&plan)
+            .map_err(|(step, e)| fault(&format!("step {step} of the plan: {e}")))?;
         let losses = plan.losses();
         let ops = &mut figures.tc_ops;
         ops.free += losses.free;
@@ -192,24 +271,33 @@ impl Shaping {
         ops.loses_leaf += losses.loses_leaf;
         ops.loses_all += losses.loses_all;
         ops.unshaped += losses.unshaped;
-        if events.on() {
-            events.say(second, "netshape", "plan", &format!("host-{host:03}"), reason, steps(&plan));
+        Ok(plan)
+    }
+
+    /// What shapes somebody's ingress vanishes from the kernel.
+    #[cfg(test)]
+    pub(super) fn forget_for_test(&mut self) {
+        let device = self
+            .present
+            .first()
+            .and_then(|s| self.host.device(*s, Direction::Ingress));
+        if let Some(device) = device {
+            self.kernel.put_device(device, Device::new());
         }
-        let left = diff(&self.kernel, &self.host);
-        if left.is_empty() {
-            return Ok(());
-        }
-        Err(fault(&format!("planned again after it was carried out, the plan still has {} steps", left.len())))
     }
 
     /// No sum over capacity: neither what is promised nor what is divided.
     pub(super) fn check(&self, second: u64, host: usize) -> Result<(), Failure> {
         let capacity = UPLINK.saturating_sub(RESERVE);
-        let (promised, divided) = (self.host.promised(Direction::Egress), self.elastic.allocated());
+        let (promised, divided) = (
+            self.host.promised(Direction::Egress),
+            self.elastic.allocated(),
+        );
         if promised <= capacity && divided <= capacity {
             return Ok(());
         }
-        let what = format!("host-{host:03}: {promised} promised and {divided} divided of {capacity}");
+        let what =
+            format!("host-{host:03}: {promised} promised and {divided} divided of {capacity}");
         Err(broken(second, "netshape", &what))
     }
 }
@@ -218,4 +306,16 @@ impl Shaping {
 fn steps(plan: &Plan) -> Value {
     let step = |op| json!({"tc": plan.argv(op).join(" "), "why": plan.why(op)});
     json!({"steps": plan.ops().iter().map(step).collect::<Vec<_>>()})
+}
+
+/// The ceilings that a division's plan sets, by class, in bit/s: one `class change` each.
+fn ceilings(plan: &Plan) -> Value {
+    let ceiling = |op: &Op| match &op.object {
+        Object::Class(class) => Some((
+            class.id.to_string(),
+            json!(class.htb.ceil.bytes_per_second.saturating_mul(8)),
+        )),
+        _ => None,
+    };
+    Value::Object(plan.ops().iter().filter_map(ceiling).collect())
 }

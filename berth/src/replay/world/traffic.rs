@@ -6,9 +6,9 @@ use super::super::figures::Figures;
 use super::broken;
 use crate::answer::Failure;
 use discovery_core::{
-    CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck, Input, NodeId,
-    Op, Picker, ProbeOutcome, Registry, Request, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth, ZoneId,
-    diff, transactions,
+    CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck,
+    Input, NodeId, Op, Picker, ProbeOutcome, Registry, Request, ServiceConfig, ServiceId, Target,
+    Timestamp, WarmUp, Warmth, ZoneId, diff, transactions,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -78,12 +78,28 @@ impl Traffic {
         for name in services {
             let mut check = HealthCheck::new(CheckKind::Tcp);
             check.jitter_percent = 10;
-            let warm_up = if warm { WarmUp::envoy(WINDOW) } else { WarmUp::Off };
-            let config = ServiceConfig { health: Some(check), warm_up, ..ServiceConfig::default() };
+            let warm_up = if warm {
+                WarmUp::envoy(WINDOW)
+            } else {
+                WarmUp::Off
+            };
+            let config = ServiceConfig {
+                health: Some(check),
+                warm_up,
+                ..ServiceConfig::default()
+            };
             let id = engine.service(name, config).map_err(|e| fault(&e))?;
             let picker = Golden::new(&[], seed ^ id.index() as u64);
             let (name, dirty, total) = (name.clone(), false, 0);
-            out.push(Service { id, name, picker, dirty, total, picked: Vec::new(), expected: Vec::new() });
+            out.push(Service {
+                id,
+                name,
+                picker,
+                dirty,
+                total,
+                picked: Vec::new(),
+                expected: Vec::new(),
+            });
         }
         let mut nodes = Vec::with_capacity(hosts.len());
         let (mut zones, mut centres) = (Vec::new(), Vec::new());
@@ -95,7 +111,17 @@ impl Traffic {
         }
         let (known, effects, probes) = (BTreeMap::new(), Vec::new(), Vec::new());
         let registry = Registry::new();
-        Ok(Self { engine, registry, services: out, nodes, zones, centres, known, effects, probes })
+        Ok(Self {
+            engine,
+            registry,
+            services: out,
+            nodes,
+            zones,
+            centres,
+            known,
+            effects,
+            probes,
+        })
     }
 
     fn told(&mut self, second: u64, input: Input<'_>) -> Result<(), Failure> {
@@ -125,19 +151,41 @@ impl Traffic {
         };
         self.told(second, Input::Upsert { name, spec })?;
         let endpoint = self.engine.find(name);
-        let slot = endpoint.and_then(|e| self.engine.endpoint(e)).map(|e| e.slot);
+        let slot = endpoint
+            .and_then(|e| self.engine.endpoint(e))
+            .map(|e| e.slot);
         let (Some(endpoint), Some(slot)) = (endpoint, slot) else {
-            return Err(broken(second, "discovery-core", &format!("{name} was added and is not there")));
+            return Err(broken(
+                second,
+                "discovery-core",
+                &format!("{name} was added and is not there"),
+            ));
         };
-        self.known.insert(name.to_owned(), Known { replica, endpoint, slot });
+        self.known.insert(
+            name.to_owned(),
+            Known {
+                replica,
+                endpoint,
+                slot,
+            },
+        );
         Ok(())
     }
 
     /// Takes a replica out of rotation; after the next sync it has no traffic.
     pub(super) fn drain(&mut self, second: u64, name: &str) -> Result<(), Failure> {
-        let Some(known) = self.known.get(name) else { return Ok(()) };
+        let Some(known) = self.known.get(name) else {
+            return Ok(());
+        };
         let target = Target::Endpoint(known.endpoint);
-        self.told(second, Input::Drain { target, on: true, over: Duration::ZERO })
+        self.told(
+            second,
+            Input::Drain {
+                target,
+                on: true,
+                over: Duration::ZERO,
+            },
+        )
     }
 
     /// A replica is gone.
@@ -147,7 +195,10 @@ impl Traffic {
 
     /// Whether the engine gives this replica its whole weight: warm, passing, not draining.
     pub(super) fn warm(&self, name: &str) -> bool {
-        let endpoint = self.known.get(name).and_then(|k| self.engine.endpoint(k.endpoint));
+        let endpoint = self
+            .known
+            .get(name)
+            .and_then(|k| self.engine.endpoint(k.endpoint));
         endpoint.is_some_and(|e| e.weight == e.base_weight.saturating_mul(1_000))
     }
 
@@ -162,7 +213,11 @@ impl Traffic {
         up: impl Fn(usize) -> bool,
         mut factor: impl FnMut(usize, f32),
     ) -> Result<(), Failure> {
-        if self.engine.next_deadline().is_some_and(|due| due <= at(second)) {
+        if self
+            .engine
+            .next_deadline()
+            .is_some_and(|due| due <= at(second))
+        {
             self.told(second, Input::Time)?;
         }
         for _ in 0..PROBE_ROUNDS {
@@ -173,11 +228,24 @@ impl Traffic {
             let probes = std::mem::take(&mut self.probes);
             for &(endpoint, attempt) in &probes {
                 // One that was removed since it was to be probed answers nobody.
-                let Some(endpoint_now) = self.engine.endpoint(endpoint) else { continue };
+                let Some(endpoint_now) = self.engine.endpoint(endpoint) else {
+                    continue;
+                };
                 figures.probes += 1;
                 let replica = self.known.get(endpoint_now.name).map(|k| k.replica);
-                let outcome = if replica.is_some_and(&up) { ProbeOutcome::Pass } else { ProbeOutcome::Fail };
-                self.told(second, Input::Probed { endpoint, attempt, outcome })?;
+                let outcome = if replica.is_some_and(&up) {
+                    ProbeOutcome::Pass
+                } else {
+                    ProbeOutcome::Fail
+                };
+                self.told(
+                    second,
+                    Input::Probed {
+                        endpoint,
+                        attempt,
+                        outcome,
+                    },
+                )?;
             }
             self.probes = probes;
             self.probes.clear();
@@ -190,7 +258,9 @@ impl Traffic {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             let service = match &effect {
-                Effect::Probe { endpoint, attempt, .. } => {
+                Effect::Probe {
+                    endpoint, attempt, ..
+                } => {
                     self.probes.push((*endpoint, *attempt));
                     continue;
                 }
@@ -216,23 +286,48 @@ impl Traffic {
     }
 
     fn say(&self, second: u64, effect: &Effect, events: &mut Events) {
-        let name = |id: &EndpointId| self.engine.endpoint(*id).map_or(String::new(), |e| e.name.to_owned());
+        let name = |id: &EndpointId| {
+            self.engine
+                .endpoint(*id)
+                .map_or(String::new(), |e| e.name.to_owned())
+        };
         let service = |id: &ServiceId| self.engine.service_name(*id).unwrap_or_default().to_owned();
         let (what, subject, reason, data) = match effect {
             Effect::Probe { .. } => return,
-            Effect::Register { endpoint, reason } => ("register", name(endpoint), reason.to_string(), Value::Null),
-            Effect::Update { endpoint, reason, .. } => ("update", name(endpoint), reason.to_string(), Value::Null),
-            Effect::Deregister { name, reason, .. } => {
-                ("deregister", name.to_string(), reason.to_string(), Value::Null)
+            Effect::Register { endpoint, reason } => {
+                ("register", name(endpoint), reason.to_string(), Value::Null)
             }
-            Effect::SetWeight { endpoint, weight, reason, .. } => {
+            Effect::Update {
+                endpoint, reason, ..
+            } => ("update", name(endpoint), reason.to_string(), Value::Null),
+            Effect::Deregister { name, reason, .. } => (
+                "deregister",
+                name.to_string(),
+                reason.to_string(),
+                Value::Null,
+            ),
+            Effect::SetWeight {
+                endpoint,
+                weight,
+                reason,
+                ..
+            } => {
                 let data = json!({"weight_thousandths": weight});
                 ("set_weight", name(endpoint), reason.to_string(), data)
             }
-            Effect::Mode { service: id, mode } => ("mode", service(id), format!("{mode:?}"), Value::Null),
-            Effect::Hold { service: id, held, of } => {
-                ("hold", service(id), format!("{held} of {of} endpoints vanished at once"), Value::Null)
+            Effect::Mode { service: id, mode } => {
+                ("mode", service(id), format!("{mode:?}"), Value::Null)
             }
+            Effect::Hold {
+                service: id,
+                held,
+                of,
+            } => (
+                "hold",
+                service(id),
+                format!("{held} of {of} endpoints vanished at once"),
+                Value::Null,
+            ),
         };
         events.say(second, "discovery-core", what, &subject, &reason, data);
     }
@@ -248,17 +343,31 @@ impl Traffic {
     ) -> Result<(), Failure> {
         for service in self.services.iter_mut().filter(|s| s.dirty) {
             service.dirty = false;
-            let ops = diff(&service.name, self.engine.registrations(service.id), &self.registry, OWNER);
+            let ops = diff(
+                &service.name,
+                self.engine.registrations(service.id),
+                &self.registry,
+                OWNER,
+            );
             for op in transactions(&ops).flatten() {
-                self.registry.apply(op).map_err(|e| broken(second, "discovery-core", &e))?;
+                self.registry
+                    .apply(op)
+                    .map_err(|e| broken(second, "discovery-core", &e))?;
                 figures.registry_updates += 1;
                 let (name, weight) = match op {
-                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => {
-                        (name, if entry.standing.serves() { entry.weight } else { 0 })
-                    }
+                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => (
+                        name,
+                        if entry.standing.serves() {
+                            entry.weight
+                        } else {
+                            0
+                        },
+                    ),
                     Op::Deregister { name, .. } => (name, 0),
                 };
-                let Some(known) = self.known.get(name) else { continue };
+                let Some(known) = self.known.get(name) else {
+                    continue;
+                };
                 service.total -= u64::from(service.picker.weight(known.slot));
                 service.total += u64::from(weight);
                 service.picker.set_weight(known.slot, weight);
@@ -267,15 +376,31 @@ impl Traffic {
                     self.known.remove(name);
                 }
             }
-            let again = diff(&service.name, self.engine.registrations(service.id), &self.registry, OWNER);
+            let again = diff(
+                &service.name,
+                self.engine.registrations(service.id),
+                &self.registry,
+                OWNER,
+            );
             if !again.is_empty() {
-                let what = format!("the registry of {} has not converged: {} operations left", service.name, again.len());
+                let what = format!(
+                    "the registry of {} has not converged: {} operations left",
+                    service.name,
+                    again.len()
+                );
                 return Err(broken(second, "discovery-core", &what));
             }
             if !ops.is_empty() && events.on() {
                 let reason = "the registry differs from the engine";
                 let data = json!({"operations": ops.len()});
-                events.say(second, "discovery-core", "sync", &service.name, reason, data);
+                events.say(
+                    second,
+                    "discovery-core",
+                    "sync",
+                    &service.name,
+                    reason,
+                    data,
+                );
             }
         }
         Ok(())
@@ -283,13 +408,23 @@ impl Traffic {
 
     /// Picks some requests of every service and, once an hour, holds the shares of the picks against those of
     /// the weights.
-    pub(super) fn pick(&mut self, second: u64, last: bool, figures: &mut Figures) -> Result<(), Failure> {
-        let request = Request { key: 0, now: at(second) };
+    pub(super) fn pick(
+        &mut self,
+        second: u64,
+        last: bool,
+        figures: &mut Figures,
+    ) -> Result<(), Failure> {
+        let request = Request {
+            key: 0,
+            now: at(second),
+        };
         let close = last || (second + 1) % SHARE_WINDOW == 0;
         for service in self.services.iter_mut().filter(|s| s.total > 0) {
             let slots = service.picker.slots();
             service.picked.resize(slots.max(service.picked.len()), 0);
-            service.expected.resize(slots.max(service.expected.len()), 0.0);
+            service
+                .expected
+                .resize(slots.max(service.expected.len()), 0.0);
             let each = PICKS as f64 / service.total as f64;
             for (slot, expected) in service.expected.iter_mut().enumerate() {
                 *expected += each * f64::from(service.picker.weight(slot));

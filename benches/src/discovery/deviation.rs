@@ -1,0 +1,69 @@
+//! How far counts stray from exact shares: the largest |count - N p| over all endpoints and many prefixes.
+
+use discovery_core::{Edf, Golden, Picker, Request};
+
+use super::weights;
+use crate::{Figure, Judge, Limit, Measured};
+
+/// The largest deviation over 10^6 picks, looked at each time an endpoint is picked (before and after, where
+/// it is extreme for that endpoint) and for all at the end.
+fn deviation(picker: &mut dyn Picker, weights: &[u32]) -> f64 {
+    let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let shares: Vec<f64> = weights.iter().map(|&w| f64::from(w) / total).collect();
+    let mut counts = vec![0u32; weights.len()];
+    let request = Request::default();
+    let mut worst = 0f64;
+    for n in 0..1_000_000u32 {
+        let Some(slot) = picker.pick(&request) else { return f64::INFINITY };
+        let (count, share) = (f64::from(counts[slot]), shares[slot]);
+        // An endpoint is furthest behind just before it is picked and furthest ahead just after.
+        worst = worst.max(f64::from(n) * share - count);
+        worst = worst.max(count + 1.0 - f64::from(n + 1) * share);
+        counts[slot] += 1;
+    }
+    let end = counts.iter().zip(&shares).map(|(&c, p)| (f64::from(c) - 1e6 * p).abs());
+    end.fold(worst, f64::max)
+}
+
+fn golden() -> Result<Measured, String> {
+    let mut worst = 0f64;
+    for n in [10, 1_000, 10_000] {
+        let weights = weights(n);
+        let starts = 100u64;
+        for seed in 0..starts {
+            worst = worst.max(deviation(&mut Golden::new(&weights, seed), &weights));
+        }
+    }
+    Ok(Measured::alone(worst))
+}
+
+fn edf() -> Result<Measured, String> {
+    let (mut ours, mut plain) = (0f64, 0f64);
+    for n in [10, 1_000, 10_000] {
+        let weights = weights(n);
+        let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+        plain = plain.max(deviation(&mut Edf::new(&real), &weights));
+        for seed in 0..5 {
+            ours = ours.max(deviation(&mut Edf::seeded(&real, seed), &weights));
+        }
+    }
+    Ok(Measured::beside(ours, plain))
+}
+
+/// The rows.
+pub(super) fn figures() -> Vec<Figure> {
+    let row = |id, what, must, aim, run| Figure {
+        id,
+        what,
+        unit: "picks",
+        judge: Judge::Ours,
+        must: Limit::AtMost(must),
+        aim: Limit::AtMost(aim),
+        long: false,
+        run,
+    };
+    vec![
+        row("discovery/golden-deviation", "smooth picker's largest deviation over 10^6 picks; 10, 1,000 and 10,000 endpoints, 100 starts each", 5.0, 3.0, golden),
+        row("discovery/edf-deviation", "EDF's largest deviation, seeded pre-picks; peer without", 2.0, 1.5, edf),
+    ]
+}

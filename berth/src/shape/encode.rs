@@ -1,0 +1,82 @@
+//! `berth shape encode`: a tc batch as the messages that tc would send.
+
+use super::{EraArg, FileArg, read};
+use crate::answer::{Answer, Failure};
+use clap::Args;
+use netshape::wire::hex_of;
+use netshape::{IfIndexes, parse_line};
+use serde_json::json;
+use std::fmt::Write as _;
+
+/// Arguments of `berth shape encode`.
+#[derive(Debug, Args)]
+pub(super) struct EncodeArgs {
+    /// The batch: one tc command a line, with or without `tc` in front; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    batch: FileArg,
+    /// The tc whose roundings to follow.
+    #[arg(long, value_enum, default_value_t)]
+    era: EraArg,
+    /// Devices and their numbers: d0=3,d1=2.
+    #[arg(long, value_name = "DEV=N,...", value_delimiter = ',')]
+    ifindex: Vec<String>,
+}
+
+fn devices(given: &[String]) -> Result<IfIndexes, Failure> {
+    let mut devices = IfIndexes::new();
+    for pair in given.iter().map(|p| p.trim()).filter(|p| !p.is_empty()) {
+        let parsed = pair
+            .split_once('=')
+            .and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
+        let Some((name, number)) = parsed.filter(|(name, n)| !name.is_empty() && *n != 0) else {
+            return Err(Failure::input(
+                format!("`{pair}` is not DEV=NUMBER, such as d0=3"),
+                "--ifindex",
+            ));
+        };
+        devices.insert(name.to_owned(), number);
+    }
+    Ok(devices)
+}
+
+/// A refused line goes to standard error and sends nothing; the rest goes on, and the status is 1.
+pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
+    let devices = devices(&args.ifindex)?;
+    let text = read(&args.batch)?;
+    let (mut out, mut messages, mut refused) = (String::new(), Vec::new(), Vec::new());
+    let mut seq = 0_u32;
+    for (i, line) in text.lines().enumerate() {
+        let command = line.trim();
+        match parse_line(command, args.era.into(), &devices) {
+            Ok(None) => continue,
+            Ok(Some(mut message)) => {
+                seq = seq.wrapping_add(1);
+                message.seq = seq;
+                let hex = hex_of(&message.to_bytes());
+                let _ = writeln!(out, "# {}\n> {hex}", with_tc(command));
+                messages.push(json!({"line": i + 1, "command": command, "hex": hex}));
+            }
+            Err(error) => {
+                let place = format!("{}:{}", args.batch.display(), i + 1);
+                eprintln!("berth: {place}: {command}: {error}");
+                let _ = writeln!(out, "# {}", with_tc(command));
+                refused
+                    .push(json!({"line": i + 1, "command": command, "message": error.to_string()}));
+            }
+        }
+    }
+    let status = u8::from(!refused.is_empty());
+    Ok(Answer {
+        text: out,
+        json: json!({"messages": messages, "refused": refused}),
+        status,
+    })
+}
+
+/// The command as the captures name it.
+fn with_tc(command: &str) -> String {
+    match command.split_whitespace().next() {
+        Some("tc") => command.to_owned(),
+        _ => format!("tc {command}"),
+    }
+}

@@ -1,0 +1,98 @@
+//! `berth shape`: plans, encodes and decodes traffic shaping, from files alone.
+
+mod decode;
+mod encode;
+mod message;
+mod plan;
+mod policy;
+
+use crate::answer::{Answer, Failure};
+use clap::{Args, Subcommand, ValueEnum};
+use netshape::Era;
+use std::path::{Path, PathBuf};
+
+/// Bandwidth shaping: from a declared policy to the exact tree.
+#[derive(Debug, Args)]
+pub struct ShapeArgs {
+    #[command(subcommand)]
+    command: ShapeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ShapeCommand {
+    /// Say what would be done to get from the observed state to the declared policy.
+    ///
+    /// Example: berth shape plan --desired policy.toml --observed seen.json --format batch
+    Plan(plan::PlanArgs),
+    /// Write the netlink messages that tc sends for a batch, as text.
+    ///
+    /// Example: berth shape encode --batch setup.tc --era 6.1 --ifindex d0=3,d1=2
+    Encode(encode::EncodeArgs),
+    /// Read netlink messages in that text form.
+    ///
+    /// Example: berth shape decode d0.class.dump.nl --json
+    Decode(decode::DecodeArgs),
+}
+
+/// Which tc rounds the bursts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum EraArg {
+    /// iproute2 up to 6.14.
+    #[default]
+    #[value(name = "6.1")]
+    Truncating,
+    /// iproute2 from 6.15 on.
+    #[value(name = "7.1")]
+    Ceil,
+}
+
+impl From<EraArg> for Era {
+    fn from(era: EraArg) -> Self {
+        match era {
+            EraArg::Truncating => Self::Truncating,
+            EraArg::Ceil => Self::Ceil,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Bad input or files that can't be read.
+pub fn run(args: &ShapeArgs) -> Result<Answer, Failure> {
+    match &args.command {
+        ShapeCommand::Plan(args) => plan::run(args),
+        ShapeCommand::Encode(args) => encode::run(args),
+        ShapeCommand::Decode(args) => decode::run(args),
+    }
+}
+
+/// Greatest file that is read, 64 MiB.
+const FILE_MOST: u64 = 64 << 20;
+
+/// A text file of bounded size; `-` is standard input.
+fn read(path: &Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let place = path.display().to_string();
+    let io = |e: std::io::Error| Failure::io(&e, place.clone());
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(FILE_MOST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(io)?;
+        file.take(FILE_MOST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
+    }
+    if bytes.len() as u64 > FILE_MOST {
+        return Err(Failure::input(format!("over {FILE_MOST} bytes"), place));
+    }
+    String::from_utf8(bytes).map_err(|e| Failure::input(e.to_string(), path.display().to_string()))
+}
+
+/// A file given on the command line.
+type FileArg = PathBuf;

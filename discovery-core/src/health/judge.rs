@@ -1,0 +1,165 @@
+//! The arithmetic of passive checks: runs of errors, rates over an interval, the cap.
+
+use super::outlier::{Flavour, Outcome, Outliers, Rate};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What callers have reported of one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Reports {
+    /// Errors, gateway errors, local errors in a row.
+    pub(crate) errors: u32,
+    pub(crate) gateway: u32,
+    pub(crate) local: u32,
+    /// Calls of this interval, and those of them that went well.
+    pub(crate) calls: u64,
+    pub(crate) well: u64,
+    /// Ejections in a row, as Envoy and gRPC count them.
+    pub(crate) times: u32,
+    /// When the present ejection is over.
+    pub(crate) until: Timestamp,
+}
+
+impl Reports {
+    /// Takes calls that ended alike; whether a run of errors is long enough to eject. The run then begins
+    /// anew, so that a refused ejection is asked for again after as many errors.
+    pub(crate) fn take(&mut self, config: &Outliers, outcome: Outcome, count: u32) -> bool {
+        self.calls = self.calls.saturating_add(u64::from(count));
+        let add = |run: &mut u32, hit: bool| {
+            *run = if hit { run.saturating_add(count) } else { 0 };
+        };
+        if outcome == Outcome::Ok {
+            self.well = self.well.saturating_add(u64::from(count));
+        }
+        // A call that never reached the server says nothing of the server's own errors.
+        if outcome != Outcome::Local {
+            add(
+                &mut self.errors,
+                matches!(outcome, Outcome::Error | Outcome::Gateway),
+            );
+            add(&mut self.gateway, outcome == Outcome::Gateway);
+        }
+        add(&mut self.local, outcome == Outcome::Local);
+        let long = |run: u32, limit: Option<u32>| limit.is_some_and(|l| l > 0 && run >= l);
+        let trips = long(self.errors, config.consecutive_errors)
+            || long(self.gateway, config.consecutive_gateway)
+            || long(self.local, config.consecutive_local);
+        if trips {
+            self.clear_runs();
+        }
+        trips
+    }
+
+    pub(crate) fn clear_runs(&mut self) {
+        (self.errors, self.gateway, self.local) = (0, 0, 0);
+    }
+
+    /// Counts an ejection and gives its length before jitter: the base times the ejections in a row, at most
+    /// the maximum (which is at least the base).
+    pub(crate) fn eject(&mut self, config: &Outliers) -> Duration {
+        self.times = self.times.saturating_add(1);
+        self.clear_runs();
+        let most = config.max_ejection.max(config.base_ejection);
+        let grown = config.base_ejection.saturating_mul(self.times).min(most);
+        // Beyond the maximum counting on would only delay the way back.
+        if grown == most && config.flavour == Flavour::Envoy {
+            let enough = most
+                .as_nanos()
+                .div_ceil(config.base_ejection.as_nanos().max(1));
+            self.times = self.times.min(u32::try_from(enough).unwrap_or(u32::MAX));
+        }
+        grown
+    }
+}
+
+/// Whether one more of `hosts` may be ejected when `ejected` are.
+pub(crate) fn may_eject(config: &Outliers, ejected: usize, hosts: usize) -> bool {
+    if config.always_one && ejected == 0 {
+        return true;
+    }
+    let most = usize::from(config.max_ejection_percent) * hosts;
+    match config.flavour {
+        Flavour::Envoy => (ejected + 1) * 100 <= most,
+        Flavour::Grpc => ejected * 100 < most,
+    }
+}
+
+/// The success rate (percent) below which an endpoint is an outlier: mean less `factor_permille` thousandths
+/// of the population's standard deviation, as Envoy and gRPC A50 have it. `None` of no rates.
+#[must_use]
+pub fn success_rate_threshold(rates: &[f64], factor_permille: u32) -> Option<SuccessRates> {
+    if rates.is_empty() {
+        return None;
+    }
+    let n = rates.len() as f64;
+    let mean = rates.iter().sum::<f64>() / n;
+    let variance = rates.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / n;
+    let stdev = libm::sqrt(variance);
+    let threshold = mean - stdev * (f64::from(factor_permille) / 1000.0);
+    Some(SuccessRates {
+        mean,
+        variance,
+        stdev,
+        threshold,
+    })
+}
+
+/// Statistics of success rates, in percent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SuccessRates {
+    /// Mean.
+    pub mean: f64,
+    /// Population variance.
+    pub variance: f64,
+    /// Its root.
+    pub stdev: f64,
+    /// Rates strictly below it are outliers.
+    pub threshold: f64,
+}
+
+/// An endpoint's interval: who (its place in the caller's list), calls and those that went well.
+pub(crate) type Interval = (usize, u64, u64);
+
+/// Who is an outlier by success rate.
+pub(crate) fn by_success(rate: &Rate, hosts: &[Interval]) -> Vec<usize> {
+    let enough = with_volume(rate, hosts);
+    let percent = |&(_, calls, well): &Interval| well as f64 * 100.0 / calls as f64;
+    let rates: Vec<f64> = enough.iter().map(percent).collect();
+    let Some(found) = success_rate_threshold(&rates, rate.limit) else {
+        return Vec::new();
+    };
+    let below = enough.iter().filter(|h| percent(h) < found.threshold);
+    below.map(|h| h.0).collect()
+}
+
+/// Who is an outlier by failure percentage.
+pub(crate) fn by_failure(rate: &Rate, flavour: Flavour, hosts: &[Interval]) -> Vec<usize> {
+    let beyond = |&&(_, calls, well): &&Interval| {
+        let (failed, limit) = (
+            calls.saturating_sub(well) * 100,
+            u64::from(rate.limit) * calls,
+        );
+        match flavour {
+            Flavour::Envoy => failed >= limit,
+            Flavour::Grpc => failed > limit,
+        }
+    };
+    with_volume(rate, hosts)
+        .iter()
+        .filter(beyond)
+        .map(|h| h.0)
+        .collect()
+}
+
+/// Those with enough calls, or none when they are too few to judge.
+fn with_volume(rate: &Rate, hosts: &[Interval]) -> Vec<Interval> {
+    let volume = u64::from(rate.request_volume).max(1);
+    let enough: Vec<Interval> = hosts.iter().filter(|h| h.1 >= volume).copied().collect();
+    if enough.len() < rate.minimum_hosts as usize {
+        Vec::new()
+    } else {
+        enough
+    }
+}

@@ -1,0 +1,293 @@
+//! Earliest deadline first: the smoothest order there is, at O(log n) a pick.
+//!
+//! Each slot is due each `1 / weight` of virtual time; the earliest is picked, the first come on a tie, and is
+//! due again one period later (Envoy's `EdfScheduler`). Unlike there, a changed weight re-keys its slot at
+//! once: what is left of its present period is stretched or shrunk, so that a raised weight need not wait for
+//! the end of a long old period.
+
+use alloc::vec::Vec;
+
+use super::{Picker, Request};
+use crate::rng::Rng;
+
+/// Children of a heap node: four keep the heap shallow and share cache lines.
+const FAN: usize = 4;
+
+/// Virtual times are brought back to 0 beyond this, long before they lose precision.
+const REBASE: f64 = 1e6;
+
+/// "Not in the heap."
+const NOWHERE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: f64,
+    /// Ties go to the lower: who was put in first.
+    order: u64,
+    slot: u32,
+}
+
+impl Due {
+    fn before(&self, other: &Self) -> bool {
+        self.at < other.at || (self.at == other.at && self.order < other.order)
+    }
+}
+
+/// A slot's pace: it was due at `base`, then each `1 / weight`, `turns` times so far. Multiplied out rather
+/// than added up, so that equal times are equal however they are reached.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    weight: f64,
+    base: f64,
+    turns: f64,
+}
+
+impl Pace {
+    fn due(&self) -> f64 {
+        self.base + self.turns / self.weight
+    }
+}
+
+/// Earliest-deadline-first picking. Pick and change of weight O(log4 n), no allocation.
+#[derive(Clone, Debug)]
+pub struct Edf {
+    heap: Vec<Due>,
+    /// Where each slot is in the heap.
+    places: Vec<u32>,
+    paces: Vec<Pace>,
+    now: f64,
+    order: u64,
+}
+
+impl Edf {
+    /// Slots of these weights, none picked yet: Envoy's scheduler, pick for pick. Weights that are not
+    /// positive numbers take no part.
+    #[must_use]
+    pub fn new(weights: &[f64]) -> Self {
+        let mut edf = Self {
+            heap: Vec::with_capacity(weights.len()),
+            places: Vec::new(),
+            paces: Vec::new(),
+            now: 0.0,
+            order: 0,
+        };
+        for (slot, &weight) in weights.iter().enumerate() {
+            edf.set(slot, weight);
+        }
+        edf
+    }
+
+    /// As after a random number of picks, up to a whole cycle: schedulers that are made anew, or one a
+    /// thread, do not all begin with the heaviest slots. O(n log n).
+    #[must_use]
+    pub fn seeded(weights: &[f64], seed: u64) -> Self {
+        let mut edf = Self::new(weights);
+        let sum: f64 = edf.paces.iter().map(|p| p.weight).sum();
+        let picks = Rng::new(seed, "edf start").below(sum.min(1e15) as u64);
+        edf.skip(picks, sum);
+        edf
+    }
+
+    /// Moves on by `picks` picks: in one step to a time by which at most as many are due, the rest one by
+    /// one (not many more than there are slots).
+    ///
+    /// First dues are half a period in (Sainte-Lague's order) rather than a whole one: counts then stray to
+    /// both sides alike, and half as far between any two moments.
+    fn skip(&mut self, picks: u64, sum: f64) {
+        if sum <= 0.0 {
+            return;
+        }
+        // Half a pick a slot is what rounding to the nearest may add.
+        let until = ((picks as f64 - self.heap.len() as f64 / 2.0) / sum).max(0.0);
+        let mut made = 0u64;
+        for due in &mut self.heap {
+            let Some(pace) = self.paces.get_mut(due.slot as usize) else {
+                continue;
+            };
+            let times = libm::floor(until * pace.weight + 0.5);
+            made = made.saturating_add(times as u64);
+            pace.turns = times + 0.5;
+            due.at = pace.due();
+        }
+        // On a tie the one that was put in first, at its last pick, comes first: the one with the longer
+        // period. In this order the list is a heap.
+        let weight = |d: &Due| self.paces.get(d.slot as usize).map_or(0.0, |p| p.weight);
+        let longer = |a: &Due, b: &Due| weight(a).total_cmp(&weight(b)).then(a.order.cmp(&b.order));
+        self.heap
+            .sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| longer(a, b)));
+        for place in 0..self.heap.len() {
+            if let Some(due) = self.heap.get_mut(place) {
+                due.order = place as u64;
+            }
+            self.note(place);
+        }
+        self.now = until;
+        let left = picks.saturating_sub(made).min(2 * self.heap.len() as u64);
+        for _ in 0..left {
+            self.pick(&Request::default());
+        }
+    }
+
+    /// Gives a slot a weight that need not be whole.
+    pub fn set(&mut self, slot: usize, weight: f64) {
+        let weight = if weight.is_finite() {
+            weight.max(0.0)
+        } else {
+            0.0
+        };
+        if slot >= self.paces.len() {
+            let Ok(_) = u32::try_from(slot) else { return };
+            self.paces.resize(slot + 1, Pace::default());
+            self.places.resize(slot + 1, NOWHERE);
+        }
+        let Some(pace) = self.paces.get_mut(slot) else {
+            return;
+        };
+        let before = core::mem::replace(&mut pace.weight, weight);
+        if before == weight {
+            return;
+        }
+        let place = self.places.get(slot).map_or(usize::MAX, |&p| p as usize);
+        match (before > 0.0, weight > 0.0) {
+            (false, true) => {
+                (pace.base, pace.turns) = (self.now, 1.0);
+                let at = pace.due();
+                self.enter(slot as u32, at);
+            }
+            (true, false) => self.leave(place),
+            (true, true) => {
+                let Some(due) = self.heap.get_mut(place) else {
+                    return;
+                };
+                // The part of the present period that is still to come keeps its share of the new one.
+                due.at = self.now + (due.at - self.now).max(0.0) * (before / weight);
+                (pace.base, pace.turns) = (due.at, 0.0);
+                let place = self.rise(place);
+                self.sink(place);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn enter(&mut self, slot: u32, at: f64) {
+        self.heap.push(Due {
+            at,
+            order: self.order,
+            slot,
+        });
+        self.order += 1;
+        let last = self.heap.len() - 1;
+        self.note(last);
+        self.rise(last);
+    }
+
+    fn leave(&mut self, place: usize) {
+        if place >= self.heap.len() {
+            return;
+        }
+        let gone = self.heap.swap_remove(place);
+        if let Some(p) = self.places.get_mut(gone.slot as usize) {
+            *p = NOWHERE;
+        }
+        if place < self.heap.len() {
+            self.note(place);
+            let place = self.rise(place);
+            self.sink(place);
+        }
+    }
+
+    /// Writes down where the slot at a place is.
+    fn note(&mut self, place: usize) {
+        if let Some(due) = self.heap.get(place)
+            && let Some(p) = self.places.get_mut(due.slot as usize)
+        {
+            *p = place as u32;
+        }
+    }
+
+    fn rise(&mut self, mut place: usize) -> usize {
+        while place > 0 {
+            let parent = (place - 1) / FAN;
+            match (self.heap.get(place), self.heap.get(parent)) {
+                (Some(child), Some(up)) if child.before(up) => {}
+                _ => break,
+            }
+            self.heap.swap(place, parent);
+            self.note(place);
+            place = parent;
+        }
+        self.note(place);
+        place
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        let Some(&moving) = self.heap.get(place) else {
+            return;
+        };
+        loop {
+            let first = place * FAN + 1;
+            let children = self.heap.iter().enumerate().skip(first).take(FAN);
+            let mut best: Option<(usize, Due)> = None;
+            for (at, child) in children {
+                if best.as_ref().is_none_or(|(_, b)| child.before(b)) {
+                    best = Some((at, *child));
+                }
+            }
+            let Some((at, child)) = best.filter(|(_, c)| c.before(&moving)) else {
+                break;
+            };
+            if let Some(up) = self.heap.get_mut(place) {
+                *up = child;
+            }
+            if let Some(p) = self.places.get_mut(child.slot as usize) {
+                *p = place as u32;
+            }
+            place = at;
+        }
+        if let Some(end) = self.heap.get_mut(place) {
+            *end = moving;
+        }
+        self.note(place);
+    }
+
+    /// Keeps virtual time small.
+    fn rebase(&mut self) {
+        for due in &mut self.heap {
+            due.at -= self.now;
+            if let Some(pace) = self.paces.get_mut(due.slot as usize) {
+                (pace.base, pace.turns) = (due.at, 0.0);
+            }
+        }
+        self.now = 0.0;
+    }
+}
+
+impl Picker for Edf {
+    fn pick(&mut self, _request: &Request) -> Option<usize> {
+        let first = self.heap.first_mut()?;
+        let slot = first.slot as usize;
+        self.now = first.at;
+        let pace = self.paces.get_mut(slot)?;
+        pace.turns += 1.0;
+        first.at = pace.due();
+        first.order = self.order;
+        self.order += 1;
+        self.sink(0);
+        if self.now > REBASE {
+            self.rebase();
+        }
+        Some(slot)
+    }
+
+    fn set_weight(&mut self, slot: usize, weight: u32) {
+        self.set(slot, f64::from(weight));
+    }
+
+    fn weight(&self, slot: usize) -> u32 {
+        self.paces.get(slot).map_or(0, |p| p.weight as u32)
+    }
+
+    fn slots(&self) -> usize {
+        self.paces.len()
+    }
+}

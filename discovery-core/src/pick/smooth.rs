@@ -1,0 +1,96 @@
+//! nginx's smooth weighted round robin, with its effective weights.
+
+use alloc::vec::Vec;
+
+use super::{Picker, Request};
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    weight: i64,
+    /// Falls with failures, creeps back by 1 a pick.
+    effective: i64,
+    current: i64,
+}
+
+/// `current += effective` for all, the largest current is picked (the first on a tie) and loses the sum.
+/// Deviation below one pick; a pick is O(slots), a change of weight O(1) and keeps the state.
+#[derive(Clone, Debug, Default)]
+pub struct Smooth {
+    peers: Vec<Peer>,
+}
+
+impl Smooth {
+    /// Slots of these weights.
+    #[must_use]
+    pub fn new(weights: &[u32]) -> Self {
+        let peer = |&w: &u32| Peer {
+            weight: i64::from(w),
+            effective: i64::from(w),
+            current: 0,
+        };
+        Self {
+            peers: weights.iter().map(peer).collect(),
+        }
+    }
+
+    /// A call to the slot failed: its effective weight loses `weight / max_fails` (at least nothing is left
+    /// of it), and recovers by 1 with each pick.
+    pub fn failed(&mut self, slot: usize, max_fails: u32) {
+        if let Some(peer) = self.peers.get_mut(slot) {
+            let loss = peer.weight.checked_div(i64::from(max_fails)).unwrap_or(0);
+            peer.effective = (peer.effective - loss).max(0);
+        }
+    }
+}
+
+impl Picker for Smooth {
+    fn pick(&mut self, _request: &Request) -> Option<usize> {
+        let (mut total, mut best): (i64, Option<(usize, i64)>) = (0, None);
+        for (slot, peer) in self
+            .peers
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, p)| p.weight > 0)
+        {
+            peer.current += peer.effective;
+            total += peer.effective;
+            if peer.effective < peer.weight {
+                peer.effective += 1;
+            }
+            if best.is_none_or(|(_, most)| peer.current > most) {
+                best = Some((slot, peer.current));
+            }
+        }
+        let (slot, _) = best?;
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.current -= total;
+        }
+        Some(slot)
+    }
+
+    fn set_weight(&mut self, slot: usize, weight: u32) {
+        if slot >= self.peers.len() {
+            if weight == 0 {
+                return;
+            }
+            self.peers.resize(slot + 1, Peer::default());
+        }
+        if let Some(peer) = self.peers.get_mut(slot) {
+            let new = i64::from(weight);
+            // A failing peer keeps what it lost; the state of all goes on (Dubbo throws it away here).
+            peer.effective = (peer.effective + new - peer.weight).clamp(0, new);
+            peer.weight = new;
+            if new == 0 {
+                peer.current = 0;
+            }
+        }
+    }
+
+    fn weight(&self, slot: usize) -> u32 {
+        self.peers.get(slot).map_or(0, |p| p.weight as u32)
+    }
+
+    fn slots(&self) -> usize {
+        self.peers.len()
+    }
+}

@@ -1,0 +1,77 @@
+//! How often to compare everything, with nothing to prompt it.
+
+use core::time::Duration;
+
+use crate::rng::Rng;
+use crate::time::{Timestamp, nanos};
+
+/// Nodes up to which the interval is not stretched (Consul's `scaleThreshold`).
+const THRESHOLD: u32 = 128;
+
+/// How much the spread of full comparisons grows with the cluster: Consul's
+/// `ceil(log2(nodes) - log2(128)) + 1` above 128 nodes, 1 up to there.
+#[must_use]
+pub fn scale_factor(nodes: u32) -> u32 {
+    if nodes <= THRESHOLD {
+        return 1;
+    }
+    // ceil(log2 n) in integers; 128 is a power of two, so its logarithm comes out of the ceiling.
+    (u32::BITS - (nodes - 1).leading_zeros()) - THRESHOLD.ilog2() + 1
+}
+
+/// When each node compares everything next: after the interval, and a random part of `scale_factor`
+/// intervals, so that a large cluster does not descend on its registry at once. After a failure soon
+/// (Consul: 15 s), when a registry server was found anew at once (3 s).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AntiEntropy {
+    /// The interval (Consul: 1 min).
+    pub interval: Duration,
+    /// After a failure (Consul: 15 s).
+    pub retry: Duration,
+    rng: Rng,
+}
+
+impl AntiEntropy {
+    /// With Consul's intervals.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let (interval, retry) = (Duration::from_secs(60), Duration::from_secs(15));
+        Self {
+            interval,
+            retry,
+            rng: Rng::new(seed, "anti-entropy"),
+        }
+    }
+
+    /// The next full comparison after one that went well.
+    pub fn next(&mut self, now: Timestamp, nodes: u32) -> Timestamp {
+        let most = nanos(self.interval).saturating_mul(u64::from(scale_factor(nodes)));
+        now.after(self.interval)
+            .after(Duration::from_nanos(self.rng.below(most)))
+    }
+
+    /// The next one after one that failed.
+    pub fn after_failure(&mut self, now: Timestamp, nodes: u32) -> Timestamp {
+        let most = nanos(self.retry).saturating_mul(u64::from(scale_factor(nodes)));
+        now.after(self.retry)
+            .after(Duration::from_nanos(self.rng.below(most)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads_over_the_scaled_interval() {
+        let mut ae = AntiEntropy::new(3);
+        let now = Timestamp::from_secs(1000);
+        let waits: alloc::vec::Vec<u64> = (0..1000)
+            .map(|_| ae.next(now, 8192).since(now).as_secs())
+            .collect();
+        assert!(waits.iter().all(|w| (60..480).contains(w)));
+        assert!(waits.iter().any(|w| *w < 80) && waits.iter().any(|w| *w > 460));
+        assert!(ae.after_failure(now, 1).since(now).as_secs() < 30);
+        assert_eq!(scale_factor(u32::MAX), 26);
+    }
+}

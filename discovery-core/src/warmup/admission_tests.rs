@@ -1,0 +1,144 @@
+use super::*;
+
+fn rules() -> AdmissionRules {
+    AdmissionRules {
+        concurrency: None,
+        rate: None,
+        burst: 1,
+        window: Duration::from_secs(100),
+        curve: Curve::Linear { cold_percent: 10 },
+        queue: Duration::ZERO,
+    }
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + ms)
+}
+
+#[test]
+fn concurrency_rises_in_a_line() {
+    let a = Admission::new(
+        AdmissionRules {
+            concurrency: Some(100),
+            ..rules()
+        },
+        at(0),
+    )
+    .unwrap();
+    let let_in = |ms| {
+        let n = (0..1000)
+            .take_while(|_| a.ask(at(ms)) == Answer::Go)
+            .count();
+        assert_eq!(a.under_way() as usize, n);
+        (0..n).for_each(|_| a.done());
+        n
+    };
+    assert_eq!([let_in(0), let_in(50_000), let_in(100_000)], [10, 55, 100]);
+    a.restart(at(200_000));
+    assert_eq!(let_in(200_000), 10);
+    a.warm();
+    assert_eq!(let_in(200_000), 100);
+    a.done();
+    assert_eq!((a.under_way(), let_in(200_000)), (0, 100));
+}
+
+#[test]
+fn rate_follows_the_cold_factor_and_the_ramp_takes_its_window() {
+    let curve = Curve::ColdFactor { factor: 3 };
+    let a = Admission::new(
+        AdmissionRules {
+            rate: Some(1000),
+            curve,
+            ..rules()
+        },
+        at(0),
+    )
+    .unwrap();
+    let in_second = |s: u64| {
+        let asks = (0..200_000).map(|i| at(s * 1000).after(Duration::from_nanos(i * 5_000)));
+        asks.filter(|&now| a.ask(now) == Answer::Go).count() as f64
+    };
+    assert!((in_second(0) - 333.0).abs() <= 5.0);
+    let half = 1000.0 / libm::sqrt(9.0 - 8.0 * 0.505);
+    let got = in_second(50);
+    assert!((got - half).abs() <= 5.0, "{got} for {half}");
+    assert!((in_second(100) - 1000.0).abs() <= 5.0);
+}
+
+#[test]
+fn the_queue_is_bounded_and_in_order() {
+    let queue = Duration::from_millis(25);
+    let rules = AdmissionRules {
+        rate: Some(100),
+        queue,
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    a.warm();
+    let answers: [Answer; 5] = core::array::from_fn(|_| a.ask(at(0)));
+    let wait = |ms| Answer::Wait(Duration::from_millis(ms));
+    assert_eq!(
+        answers,
+        [
+            Answer::Go,
+            wait(10),
+            wait(20),
+            Answer::Reject,
+            Answer::Reject
+        ]
+    );
+    assert_eq!(a.ask(at(10)), wait(20));
+}
+
+#[test]
+fn a_burst_goes_at_once() {
+    let a = Admission::new(
+        AdmissionRules {
+            rate: Some(100),
+            burst: 5,
+            ..rules()
+        },
+        at(0),
+    )
+    .unwrap();
+    a.warm();
+    let n = (0..20).filter(|_| a.ask(at(0)) == Answer::Go).count();
+    assert_eq!(n, 5);
+}
+
+#[test]
+fn a_rejection_by_rate_gives_its_place_back() {
+    let rules = AdmissionRules {
+        rate: Some(1),
+        concurrency: Some(50),
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    assert_eq!(
+        (a.ask(at(0)), a.ask(at(0)), a.under_way()),
+        (Answer::Go, Answer::Reject, 1)
+    );
+}
+
+#[test]
+fn odd_rules_are_refused() {
+    let err = |r| Admission::new(r, at(0)).map(|_| ()).unwrap_err();
+    assert_eq!(
+        err(AdmissionRules {
+            burst: 0,
+            ..rules()
+        })
+        .field,
+        "admission.burst"
+    );
+    assert_eq!(
+        err(AdmissionRules {
+            rate: Some(0),
+            ..rules()
+        })
+        .field,
+        "admission.rate"
+    );
+    let curve = Curve::ColdFactor { factor: 1 };
+    assert_eq!(err(AdmissionRules { curve, ..rules() }).least, 2);
+}

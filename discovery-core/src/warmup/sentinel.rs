@@ -1,0 +1,129 @@
+//! Sentinel's warm-up: a bucket of stored tokens that a cold start finds full and traffic empties; the fuller
+//! it is above a warning line, the fewer requests a second pass.
+
+use core::time::Duration;
+
+use crate::config::{span, within};
+use crate::error::ConfigError;
+use crate::time::Timestamp;
+
+/// Sentinel's `WarmUpController`, and with a queue its `WarmUpRateLimiterController`: decision for decision.
+/// The caller counts requests by second; a single owner asks.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SentinelWarmUp {
+    /// Requests a second when warm.
+    count: f64,
+    cold_factor: u32,
+    warning: u64,
+    most: u64,
+    slope: f64,
+    stored: u64,
+    /// Whole seconds at which tokens were last filled, in milliseconds.
+    filled_ms: u64,
+    queue: Option<Duration>,
+    passed_ms: Option<u64>,
+}
+
+/// What a cold callee says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Answer {
+    /// Go ahead.
+    Go,
+    /// Go ahead after this long; the place in the queue is taken.
+    Wait(Duration),
+    /// Too much for now.
+    Reject,
+}
+
+impl SentinelWarmUp {
+    /// `count` requests a second once warm, after `warm_up`; a cold start lets `count / cold_factor` pass
+    /// (Sentinel's default is 3). With a `queue`, requests are paced and wait for at most so long.
+    ///
+    /// # Errors
+    /// A count of 0 or above 10^9, a cold factor below 2 or above 1000, a warm-up outside 1 ms to a year.
+    pub fn new(
+        count: u32,
+        warm_up: Duration,
+        cold_factor: u32,
+        queue: Option<Duration>,
+    ) -> Result<Self, ConfigError> {
+        within("admission.count", u64::from(count), 1, 1_000_000_000)?;
+        within("admission.cold_factor", u64::from(cold_factor), 2, 1000)?;
+        span("admission.warm_up", warm_up)?;
+        let (n, f, seconds) = (
+            f64::from(count),
+            f64::from(cold_factor),
+            warm_up.as_secs_f64(),
+        );
+        let warning = (seconds * n) as u64 / u64::from(cold_factor - 1);
+        let most = warning + (2.0 * seconds * n / (1.0 + f)) as u64;
+        let span = (most - warning).max(1) as f64;
+        let slope = (f - 1.0) / n / span;
+        Ok(Self {
+            count: n,
+            cold_factor,
+            warning,
+            most,
+            slope,
+            stored: 0,
+            filled_ms: 0,
+            queue,
+            passed_ms: None,
+        })
+    }
+
+    /// Whether `acquire` more may pass, when `passed` have in this second and `passed_before` in the last.
+    /// `now` is wall-clock time well after the epoch: the first request finds the bucket full.
+    pub fn ask(&mut self, now: Timestamp, passed: u64, passed_before: u64, acquire: u32) -> Answer {
+        let now_ms = now.nanos() / 1_000_000;
+        self.sync(now_ms, passed_before);
+        let rate = self.rate();
+        match self.queue {
+            None if passed as f64 + f64::from(acquire) <= rate => Answer::Go,
+            None => Answer::Reject,
+            Some(queue) => self.pace(now_ms, f64::from(acquire) / rate, queue),
+        }
+    }
+
+    /// Requests a second that may pass now: the warm count below the warning line, less above it.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        if self.stored < self.warning {
+            return self.count;
+        }
+        let above = (self.stored - self.warning) as f64;
+        (1.0 / (above * self.slope + 1.0 / self.count)).next_up()
+    }
+
+    fn sync(&mut self, now_ms: u64, passed_before: u64) {
+        let second = now_ms - now_ms % 1000;
+        if second <= self.filled_ms {
+            return;
+        }
+        let idle = passed_before < self.count as u64 / u64::from(self.cold_factor);
+        // At the line itself nothing is filled up: Sentinel's rule, kept.
+        if self.stored < self.warning || (self.stored > self.warning && idle) {
+            let fresh = (second - self.filled_ms) as f64 * self.count / 1000.0;
+            self.stored = (self.stored as f64 + fresh) as u64;
+        }
+        self.stored = self.stored.min(self.most).saturating_sub(passed_before);
+        self.filled_ms = second;
+    }
+
+    fn pace(&mut self, now_ms: u64, seconds: f64, queue: Duration) -> Answer {
+        let cost = libm::round(seconds * 1000.0) as u64;
+        let due = self.passed_ms.map_or(0, |at| at.saturating_add(cost));
+        if due <= now_ms {
+            self.passed_ms = Some(now_ms);
+            return Answer::Go;
+        }
+        let wait = Duration::from_millis(due - now_ms);
+        if wait > queue {
+            return Answer::Reject;
+        }
+        self.passed_ms = Some(due);
+        Answer::Wait(wait)
+    }
+}

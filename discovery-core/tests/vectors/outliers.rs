@@ -1,0 +1,197 @@
+//! Who is ejected, by what the callers of a whole engine report.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use discovery_core::{
+    Conditions, EndpointId, EndpointSpec, Engine, Flavour, Input, Outcome, Outliers, Rate,
+    ServiceConfig, Timestamp, Warmth, success_rate_threshold,
+};
+use doors::Value;
+
+use super::{each, integer, integers, near, number, numbers, same};
+
+struct Hosts {
+    engine: Engine,
+    ids: Vec<EndpointId>,
+}
+
+impl Hosts {
+    fn new(n: usize, outliers: Outliers) -> Self {
+        let mut engine = Engine::new(1);
+        let config = ServiceConfig {
+            outliers: Some(outliers),
+            ..ServiceConfig::default()
+        };
+        let service = engine.service("s", config).unwrap();
+        let spec = EndpointSpec {
+            service,
+            node: engine.node("n").unwrap(),
+            zone: engine.zone("z").unwrap(),
+            centre: engine.centre("c").unwrap(),
+            address: "10.0.0.1:80".parse().unwrap(),
+            weight: 1,
+            conditions: Conditions::READY,
+            started_at: Timestamp::ZERO,
+            warmth: Warmth::Warm,
+        };
+        let mut hosts = Self {
+            engine,
+            ids: Vec::new(),
+        };
+        for i in 0..n {
+            let name = format!("host{i}");
+            hosts.tell(Timestamp::ZERO, Input::Upsert { name: &name, spec });
+            hosts.ids.push(hosts.engine.find(&name).unwrap());
+        }
+        hosts
+    }
+
+    fn tell(&mut self, now: Timestamp, input: Input<'_>) {
+        self.engine.handle(now, input, &mut Vec::new()).unwrap();
+    }
+
+    fn call(&mut self, now: Timestamp, host: usize, outcome: Outcome, count: u32) {
+        let endpoint = self.ids[host];
+        self.tell(
+            now,
+            Input::Called {
+                endpoint,
+                outcome,
+                count,
+            },
+        );
+    }
+
+    fn ejected(&self) -> Vec<u64> {
+        let out = |id: &EndpointId| self.engine.endpoint(*id).is_some_and(|e| e.ejected);
+        (0..)
+            .zip(&self.ids)
+            .filter(|(_, id)| out(id))
+            .map(|(i, _)| i)
+            .collect()
+    }
+}
+
+/// Only rates are judged.
+fn rates_only() -> Outliers {
+    Outliers {
+        consecutive_errors: None,
+        consecutive_gateway: None,
+        consecutive_local: None,
+        success_rate: None,
+        ..Outliers::default()
+    }
+}
+
+#[test]
+fn envoy_outlier_success_rate() {
+    each("envoy_outlier_success_rate.json", |case, _| {
+        let rates = numbers(case, "success_rates");
+        let factor = integer(case, "stdev_factor_permille")? as u32;
+        let found = success_rate_threshold(&rates, factor).ok_or("no rates")?;
+        let said = [
+            ("mean", found.mean),
+            ("variance", found.variance),
+            ("stdev", found.stdev),
+            ("threshold", found.threshold),
+        ];
+        for (key, got) in said {
+            if case.get(key).is_some() {
+                near(key, number(case, key)?, got, 0.01)?;
+            }
+        }
+        // The same through an engine: a thousand calls a host, rates to a tenth of a percent.
+        let rate = Rate {
+            limit: factor,
+            minimum_hosts: 1,
+            request_volume: 100,
+            enforcement_percent: 100,
+        };
+        let outliers = Outliers {
+            success_rate: Some(rate),
+            max_ejection_percent: 100,
+            ..rates_only()
+        };
+        let mut hosts = Hosts::new(rates.len(), outliers);
+        for (host, rate) in rates.iter().enumerate() {
+            let well = (rate * 10.0).round() as u32;
+            hosts.call(Timestamp::ZERO, host, Outcome::Ok, well);
+            hosts.call(Timestamp::ZERO, host, Outcome::Error, 1000 - well);
+        }
+        hosts.tell(Timestamp::from_secs(10), Input::Time);
+        same("ejected", &integers(case, "ejected"), &hosts.ejected())?;
+        // At an ejection of 10 s, 9.999 s later it still stands.
+        Ok(())
+    });
+}
+
+#[test]
+fn grpc_outlier_detection() {
+    each("grpc_outlier_detection.json", |case, whole| {
+        let defaults = whole.get("defaults").cloned().unwrap_or(Value::Null);
+        let given = |key: &str| integer(case, key).or_else(|_| integer(&defaults, key));
+        let seconds = |key: &str| given(key).map(Duration::from_secs);
+        let outliers = Outliers {
+            flavour: Flavour::Grpc,
+            interval: seconds("interval_s")?,
+            base_ejection: seconds("base_ejection_time_s")?,
+            max_ejection: seconds("max_ejection_time_s")?,
+            max_ejection_percent: given("max_ejection_percent")? as u8,
+            success_rate: rate(case, "success_rate", "stdev_factor")?,
+            failure_percentage: rate(case, "failure_percentage", "threshold")?,
+            ..rates_only()
+        };
+        let n = integer(case, "hosts")? as usize;
+        let mut hosts = Hosts::new(n, outliers);
+        let failing = integers(case, "failing_hosts");
+        let mut most: BTreeMap<usize, u64> = BTreeMap::new();
+        if let Some(limits) = case.get("max_calls").and_then(Value::as_object) {
+            for (host, limit) in limits {
+                most.insert(
+                    host.parse().map_err(|e| format!("{e}"))?,
+                    limit.as_u64().unwrap_or(0),
+                );
+            }
+        }
+        let mut calls = vec![0u64; n];
+        for call in 0..integer(case, "total_calls")? as usize {
+            let host = call % n;
+            if most.get(&host).is_some_and(|m| calls[host] >= *m) {
+                continue;
+            }
+            calls[host] += 1;
+            let fails = failing.contains(&(host as u64));
+            let outcome = if fails { Outcome::Error } else { Outcome::Ok };
+            hosts.call(Timestamp::ZERO, host, outcome, 1);
+        }
+        let mut now = Timestamp::ZERO.after(outliers.interval);
+        hosts.tell(now, Input::Time);
+        same("ejected", &integers(case, "ejected"), &hosts.ejected())?;
+        let Some(then) = case.get("then") else {
+            return Ok(());
+        };
+        now = now
+            .after(outliers.max_ejection)
+            .after(Duration::from_nanos(1));
+        while let Some(due) = hosts.engine.next_deadline().filter(|&t| t <= now) {
+            for host in 0..n {
+                hosts.call(due, host, Outcome::Ok, 20);
+            }
+            hosts.tell(due, Input::Time);
+        }
+        same("ejected then", &integers(then, "ejected"), &hosts.ejected())
+    });
+}
+
+fn rate(case: &Value, key: &str, limit: &str) -> Result<Option<Rate>, String> {
+    let Some(r) = case.get(key).filter(|r| r.is_object()) else {
+        return Ok(None);
+    };
+    Ok(Some(Rate {
+        limit: integer(r, limit)? as u32,
+        minimum_hosts: integer(r, "minimum_hosts")? as u32,
+        request_volume: integer(r, "request_volume")? as u32,
+        enforcement_percent: integer(r, "enforcement_percentage")? as u8,
+    }))
+}

@@ -1,0 +1,224 @@
+//! Exact pick sequences.
+
+use discovery_core::{Edf, Picker, Request, Smooth, Stride, locality_weight};
+use doors::Value;
+
+use super::{each, integer, integers, list, near, number, numbers, same};
+
+fn picks(picker: &mut dyn Picker, n: usize) -> Vec<u64> {
+    (0..n)
+        .filter_map(|_| picker.pick(&Request::default()))
+        .map(|slot| slot as u64)
+        .collect()
+}
+
+fn counts(picked: &[u64], slots: usize) -> Vec<u64> {
+    let mut counts = vec![0; slots];
+    picked.iter().for_each(|&slot| counts[slot as usize] += 1);
+    counts
+}
+
+#[test]
+fn envoy_edf() {
+    each("envoy_edf.json", |case, _| {
+        if case.get("add").is_some() {
+            return expired(case);
+        }
+        let weights = numbers(case, "weights");
+        if let Ok(iterations) = integer(case, "iterations") {
+            return first_picks(case, &weights, iterations);
+        }
+        let n = integer(case, "picks_n").unwrap_or(0) as usize;
+        let listed = integers(case, "picks");
+        let got = picks(&mut Edf::new(&weights), n.max(listed.len()));
+        if !listed.is_empty() {
+            return same("picks", &listed, &got);
+        }
+        let rule = case.get("rule").and_then(Value::as_str).unwrap_or("");
+        if let Some(modulus) = rule.strip_prefix("pick k (0-based) is k mod ") {
+            let modulus: u64 = modulus.parse().map_err(|e| format!("{rule}: {e}"))?;
+            let want: Vec<u64> = (0..n as u64).map(|k| k % modulus).collect();
+            return same("picks", &want, &got);
+        }
+        // Other rules speak of counts in proportion to the weights over whole cycles.
+        let want = case.get("counts").map(|_| integers(case, "counts"));
+        let all: f64 = weights.iter().sum();
+        let share = |w: &f64| (w * n as f64 / all).round() as u64;
+        let want = want.unwrap_or_else(|| weights.iter().map(share).collect());
+        for (slot, (w, g)) in want.iter().zip(counts(&got, weights.len())).enumerate() {
+            near(&format!("count of {slot}"), *w as f64, g as f64, 1.0)?;
+        }
+        Ok(())
+    });
+}
+
+/// Entries that were dropped are passed over: here their weight has become 0.
+fn expired(case: &Value) -> Result<(), String> {
+    let entries: Vec<(u64, f64, bool)> = list(case, "add")
+        .iter()
+        .filter_map(|e| {
+            let parts = e.as_array()?;
+            let dropped = parts.get(2).and_then(Value::as_str) == Some("dropped");
+            Some((parts.first()?.as_u64()?, parts.get(1)?.as_f64()?, dropped))
+        })
+        .collect();
+    let mut edf = Edf::new(&entries.iter().map(|e| e.1).collect::<Vec<_>>());
+    for (slot, entry) in entries.iter().enumerate() {
+        if entry.2 {
+            edf.set_weight(slot, 0);
+        }
+    }
+    let got = edf.pick(&Request::default()).map(|slot| entries[slot].0);
+    same(
+        "first pick",
+        &case.get("expected_first_pick").and_then(Value::as_u64),
+        &got,
+    )
+}
+
+fn first_picks(case: &Value, weights: &[f64], iterations: u64) -> Result<(), String> {
+    let mut seen = vec![0u64; weights.len()];
+    for seed in 0..iterations {
+        if let Some(slot) = Edf::seeded(weights, seed).pick(&Request::default()) {
+            seen[slot] += 1;
+        }
+    }
+    let all: f64 = weights.iter().sum();
+    let tolerance = number(case, "tolerance_percent_points")?;
+    for (slot, (w, n)) in weights.iter().zip(seen).enumerate() {
+        let got = n as f64 * 100.0 / iterations as f64;
+        near(
+            &format!("percent of {slot}"),
+            w * 100.0 / all,
+            got,
+            tolerance,
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn envoy_slow_start_picks() {
+    each("envoy_slow_start_picks.json", |case, _| {
+        let want = integers(case, "picks");
+        let mut edf = Edf::new(&numbers(case, "weights"));
+        same("picks", &want, &picks(&mut edf, want.len()))
+    });
+}
+
+#[test]
+fn envoy_locality_wrr() {
+    each("envoy_locality_wrr.json", |case, _| {
+        let (weights, hosts) = (integers(case, "locality_weights"), integers(case, "hosts"));
+        let healthy = integers(case, "healthy");
+        let factor = integer(case, "overprovisioning_factor").unwrap_or(140) as u32;
+        let excluded = integers(case, "excluded");
+        let weight = |i: usize| {
+            let counted = hosts[i].saturating_sub(excluded.get(i).copied().unwrap_or(0));
+            locality_weight(weights[i] as u32, factor, healthy[i] as u32, counted as u32)
+        };
+        let weights: Vec<f64> = (0..weights.len()).map(weight).collect();
+        let mut edf = Edf::new(&weights);
+        if let Some(Value::Null) = case.get("picks") {
+            return same("picks", &None, &edf.pick(&Request::default()));
+        }
+        let want = integers(case, "counts_over_100_picks");
+        if !want.is_empty() {
+            return same(
+                "counts",
+                &want,
+                &counts(&picks(&mut edf, 100), weights.len()),
+            );
+        }
+        let want = integers(case, "picks");
+        same("picks", &want, &picks(&mut edf, want.len()))
+    });
+}
+
+#[test]
+fn nginx_smooth_wrr() {
+    each("nginx_smooth_wrr.json", |case, _| {
+        let weights: Vec<u32> = integers(case, "weights")
+            .iter()
+            .map(|&w| w as u32)
+            .collect();
+        let want = integers(case, "picks");
+        same(
+            "picks",
+            &want,
+            &picks(&mut Smooth::new(&weights), want.len()),
+        )
+    });
+}
+
+#[test]
+fn grpc_static_stride() {
+    each("grpc_static_stride.json", |case, _| {
+        let weights = numbers(case, "weights");
+        let mut stride = Stride::new(&weights, start(case)?);
+        let want = integers(case, "picks");
+        if !want.is_empty() {
+            let mut after = Vec::new();
+            let mut got = Vec::new();
+            for _ in 0..want.len() {
+                got.extend(picks(&mut stride, 1));
+                after.push(u64::from(stride.sequence()));
+            }
+            same("picks", &want, &got)?;
+            let wanted = integers(case, "sequence_after");
+            return if wanted.is_empty() {
+                Ok(())
+            } else {
+                same("sequence", &wanted, &after)
+            };
+        }
+        let n = integer(case, "picks_n")? as usize;
+        let got = counts(&picks(&mut stride, n), weights.len());
+        let want = integers(case, "counts");
+        if !want.is_empty() {
+            return same("counts", &want, &got);
+        }
+        let (all, tolerance) = (
+            weights.iter().sum::<f64>(),
+            number(case, "share_tolerance")?,
+        );
+        for (slot, (w, count)) in weights.iter().zip(&got).enumerate() {
+            let share = *count as f64 / n as f64;
+            near(&format!("share of {slot}"), w / all, share, tolerance)?;
+        }
+        Ok(())
+    });
+}
+
+/// Where the sequence starts: a number, or the first `nextInt` of Java's generator with a seed.
+fn start(case: &Value) -> Result<u32, String> {
+    let Some(given) = case.get("sequence_start") else {
+        return Ok(0);
+    };
+    if let Some(number) = given.as_i64() {
+        return Ok(number as u32);
+    }
+    let text = given
+        .as_str()
+        .ok_or("sequence_start is neither a number nor a text")?;
+    let seed = text
+        .split_once("Random(")
+        .and_then(|(_, rest)| rest.split_once(')'));
+    let seed: u64 = seed
+        .ok_or("no Random(seed)")?
+        .0
+        .parse()
+        .map_err(|e| format!("{text}: {e}"))?;
+    // java.util.Random's documented generator: 48 bits, the upper 32 of the first step.
+    let state = (seed ^ 0x5_DEEC_E66D) & ((1 << 48) - 1);
+    let state = state.wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & ((1 << 48) - 1);
+    let first = (state >> 16) as u32;
+    if let Some((_, said)) = text.split_once("= ") {
+        same(
+            "first nextInt",
+            &said.trim().parse::<i32>().ok(),
+            &Some(first as i32),
+        )?;
+    }
+    Ok(first)
+}

@@ -1,0 +1,84 @@
+//! Warm-up on both sides.
+
+use core::time::Duration;
+
+use discovery_core::{Answer, SentinelWarmUp, Timestamp, WarmUp};
+use doors::Value;
+
+use super::{each, integer, list, near, number, same};
+
+#[test]
+fn envoy_slow_start_factor() {
+    each("envoy_slow_start_factor.json", |case, _| {
+        let seconds = |key| number(case, key).map(Duration::from_secs_f64);
+        let shape = WarmUp::Envoy {
+            window: seconds("window_s")?,
+            aggression: number(case, "aggression").unwrap_or(1.0),
+            least_percent: integer(case, "min_weight_percent").unwrap_or(10) as u8,
+        };
+        let got = shape.factor(seconds("time_in_healthy_s")?, 1);
+        near(
+            "factor",
+            number(case, "expected_factor_source_comment")?,
+            got,
+            0.01,
+        )
+    });
+}
+
+#[test]
+fn dubbo_warmup() {
+    each("dubbo_warmup.json", |case, _| {
+        let whole = |key| {
+            case.get(key)
+                .and_then(Value::as_i64)
+                .ok_or(format!("no {key}"))
+        };
+        // A start in the future (an uptime below 0) is an age of 0, as a negative weight is none.
+        let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let shape = WarmUp::Dubbo {
+            window: millis(whole("warmup_ms")?),
+        };
+        let weight = u32::try_from(whole("weight")?).unwrap_or(0);
+        let factor = shape.factor(millis(whole("uptime_ms")?), weight);
+        let got = (factor * f64::from(weight)).round() as i64;
+        same("weight", &whole("expected")?, &got)
+    });
+}
+
+#[test]
+fn sentinel_warmup() {
+    each("sentinel_warmup.json", |case, _| {
+        let queue = integer(case, "max_queueing_ms")
+            .ok()
+            .map(Duration::from_millis);
+        let warm_up = Duration::from_secs_f64(number(case, "warmup_s")?);
+        let (count, cold) = (
+            integer(case, "count")? as u32,
+            integer(case, "cold_factor")? as u32,
+        );
+        let mut s = SentinelWarmUp::new(count, warm_up, cold, queue).map_err(|e| e.to_string())?;
+        // Any wall-clock time will do: the first request finds the bucket full.
+        let mut now_ms = 1_600_000_000_000u64;
+        for (i, step) in list(case, "steps").iter().enumerate() {
+            for _ in 0..integer(step, "repeat").unwrap_or(1) {
+                now_ms += integer(step, "advance_ms").unwrap_or(0);
+                let now = Timestamp::from_millis(now_ms);
+                let (passed, before) = (
+                    integer(step, "pass_qps")?,
+                    integer(step, "previous_pass_qps")?,
+                );
+                let acquire = integer(step, "acquire").unwrap_or(1) as u32;
+                let answer = s.ask(now, passed, before, acquire);
+                if let Answer::Wait(wait) = answer {
+                    // The caller sleeps; the next step finds the clock moved on.
+                    now_ms += wait.as_millis() as u64;
+                }
+                if let Some(want) = step.get("expected").and_then(Value::as_bool) {
+                    same(&format!("step {i}"), &want, &(answer != Answer::Reject))?;
+                }
+            }
+        }
+        Ok(())
+    });
+}

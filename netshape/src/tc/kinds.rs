@@ -1,0 +1,402 @@
+//! Options of qdiscs and classes, by kind.
+
+use super::words::{Words, begins};
+use super::{Context, TcError, number, stab};
+use crate::object::{FqCodel, Htb, HtbClass, RateSpec, Tbf};
+use crate::ticks::Era;
+use crate::wire::Options;
+use alloc::boxed::Box;
+use alloc::format;
+
+/// `get_hz()`: the kernel's clock as `/proc/net/psched` gives it.
+const HZ: u64 = 1_000_000_000;
+
+/// Options of a qdisc: `None` where tc sends none.
+pub(super) fn qdisc(
+    kind: &str,
+    words: &mut Words<'_>,
+    context: &Context<'_>,
+) -> Result<Option<Options>, TcError> {
+    match kind {
+        "htb" => htb(words).map(|h| Some(Options::Htb(h))),
+        "tbf" => tbf(words, context.era),
+        "bfifo" | "pfifo" | "pfifo_head_drop" => fifo(kind, words),
+        "fq_codel" => fq_codel(words).map(|f| Some(Options::FqCodel(Box::new(f)))),
+        "ingress" | "clsact" => {
+            // `handle X` is taken and has no effect.
+            while let Some(word) = words.next() {
+                if word != "handle" {
+                    return Err(TcError::unknown(word));
+                }
+                words.value()?;
+            }
+            Ok(None)
+        }
+        other => match words.next() {
+            None => Ok(None),
+            Some(option) => Err(TcError::new(format!(
+                "Unknown qdisc \"{other}\", hence option \"{option}\" is unparsable"
+            ))),
+        },
+    }
+}
+
+/// Options of a class.
+pub(super) fn class(
+    kind: &str,
+    words: &mut Words<'_>,
+    context: &Context<'_>,
+) -> Result<Option<Options>, TcError> {
+    match kind {
+        "htb" => htb_class(words, context.era).map(|c| Some(Options::HtbClass(c))),
+        other => Err(TcError::new(format!(
+            "Error: Qdisc \"{other}\" is classless."
+        ))),
+    }
+}
+
+/// A value after a name, or `Illegal "name"`.
+fn value<T>(
+    words: &mut Words<'_>,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, TcError> {
+    read(words.value()?).ok_or_else(|| TcError::illegal(name))
+}
+
+fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
+    let mut htb = Htb::to_default(0);
+    while let Some(word) = words.next() {
+        match word {
+            w if begins(w, "r2q") => {
+                htb.rate2quantum = value(words, "r2q", |t| number::u32(t, 10))?
+            }
+            w if begins(w, "default") => {
+                htb.default = value(words, "default", |t| number::u32(t, 16))?;
+            }
+            w if begins(w, "debug") => {
+                let digits = words
+                    .value()?
+                    .bytes()
+                    .take(16)
+                    .take_while(|b| (b'0'..=b'3').contains(b));
+                htb.debug |= digits
+                    .zip(0_u32..)
+                    .fold(0, |d, (b, i)| d | u32::from(b - b'0') << (2 * i));
+            }
+            w if begins(w, "direct_qlen") => {
+                let qlen = value(words, "direct_qlen", |t| number::u32(t, 10))?;
+                // All ones is what tc itself takes for "not given".
+                htb.direct_qlen = (qlen != u32::MAX).then_some(qlen);
+            }
+            w if begins(w, "offload") => htb.offload = true,
+            other => return Err(TcError::unknown(other)),
+        }
+    }
+    Ok(htb)
+}
+
+/// A rate, said once; of a percentage tc must ask the device for its speed, which is not known here.
+fn rate(words: &mut Words<'_>, place: &mut u64, name: &str) -> Result<(), TcError> {
+    let word = words.value()?;
+    if *place != 0 {
+        return Err(TcError::new(format!("Double \"{name}\" spec")));
+    }
+    if word.contains('%') {
+        return Err(TcError::new(format!(
+            "\"{name}\" {word}: the device's speed is not known"
+        )));
+    }
+    *place = number::rate(word).ok_or_else(|| TcError::illegal(name))?;
+    Ok(())
+}
+
+/// Base-2 logarithm of a rate table's cell: 256 cells cover the MTU.
+fn cell_log(given: Option<u8>, mtu: u64) -> u8 {
+    let mtu = if mtu == 0 { 2047 } else { mtu };
+    given.unwrap_or_else(|| (0_u8..64).find(|log| mtu >> log <= 255).unwrap_or(0))
+}
+
+fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
+    let (mut class, mut mtu, mut layer) = (HtbClass::default(), 1600_u32, 1_u32);
+    let (mut mpu, mut overhead) = (0_u16, 0_u16);
+    let (mut rate64, mut ceil64) = (0, 0);
+    let (mut burst, mut cburst) = ((0_u64, None), (0_u64, None));
+    let bucket = |t: &str| {
+        let (bytes, cell) = number::size_and_cell(t)?;
+        // Until 6.15 the bytes are kept in 32 bits.
+        (era == Era::Ceil || bytes <= u64::from(u32::MAX)).then_some((bytes, cell))
+    };
+    while let Some(word) = words.next() {
+        match word {
+            w if begins(w, "prio") => class.prio = value(words, "prio", |t| number::u32(t, 10))?,
+            w if begins(w, "mtu") => mtu = value(words, "mtu", |t| number::u32(t, 10))?,
+            w if begins(w, "mpu") => mpu = value(words, "mpu", |t| number::u16(t, 10))?,
+            w if begins(w, "overhead") => {
+                overhead = value(words, "overhead", |t| number::u16(t, 10))?;
+            }
+            w if begins(w, "linklayer") => layer = value(words, "linklayer", stab::linklayer)?,
+            w if begins(w, "quantum") => {
+                class.quantum = value(words, "quantum", |t| number::u32(t, 10))?;
+            }
+            w if begins(w, "burst") || w == "buffer" || w == "maxburst" => {
+                let cell = burst.1;
+                burst = value(words, w, bucket)?;
+                burst.1 = burst.1.or(cell);
+            }
+            w if begins(w, "cburst") || w == "cbuffer" || w == "cmaxburst" => {
+                let cell = cburst.1;
+                cburst = value(words, w, bucket)?;
+                cburst.1 = cburst.1.or(cell);
+            }
+            "ceil" => rate(words, &mut ceil64, "ceil")?,
+            "rate" => rate(words, &mut rate64, "rate")?,
+            other => return Err(TcError::unknown(other)),
+        }
+    }
+    if rate64 == 0 {
+        return Err(TcError::new("\"rate\" is required."));
+    }
+    let ceil64 = if ceil64 == 0 { rate64 } else { ceil64 };
+    let spec = |rate, cell| RateSpec {
+        bytes_per_second: rate,
+        overhead,
+        mpu,
+        linklayer: layer as u8,
+        cell_log: cell_log(cell, u64::from(mtu)),
+        cell_align: -1,
+    };
+    class.rate = spec(rate64, burst.1);
+    class.ceil = spec(ceil64, cburst.1);
+    let ticks = |rate: u64, bytes: u64, name: &str| {
+        let bytes = if bytes == 0 {
+            rate / HZ + u64::from(mtu)
+        } else {
+            bytes
+        };
+        let bytes = if era == Era::Ceil {
+            bytes
+        } else {
+            u64::from(bytes as u32)
+        };
+        let out = || TcError::new(format!("htb: {name} out of range"));
+        era.ticks(rate, bytes).ok_or_else(out)
+    };
+    class.buffer = ticks(rate64, burst.0, "burst")?;
+    class.cbuffer = ticks(ceil64, cburst.0, "cburst")?;
+    Ok(class)
+}
+
+/// A value said once, or `tbf: duplicate "name" specification`.
+fn once<T: Default + PartialEq>(
+    words: &mut Words<'_>,
+    place: &mut T,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<(), TcError> {
+    let word = words.value()?;
+    if *place != T::default() {
+        return Err(TcError::new(format!(
+            "tbf: duplicate \"{name}\" specification"
+        )));
+    }
+    let illegal = || TcError::new(format!("tbf: illegal value for \"{name}\": \"{word}\""));
+    *place = read(word).ok_or_else(illegal)?;
+    Ok(())
+}
+
+/// What is said of a TBF.
+#[derive(Default)]
+struct TbfWords {
+    limit: u32,
+    latency: u32,
+    buffer: u32,
+    mtu: u32,
+    mpu: u32,
+    overhead: u16,
+    rate: u64,
+    peak: u64,
+    rate_cell: Option<u8>,
+    peak_cell: Option<u8>,
+    layer: u32,
+}
+
+impl TbfWords {
+    fn read(words: &mut Words<'_>) -> Result<Option<Self>, TcError> {
+        let mut t = Self {
+            layer: 1,
+            ..Self::default()
+        };
+        let mut any = false;
+        while let Some(word) = words.next() {
+            any = true;
+            match word {
+                w if begins(w, "limit") => {
+                    t.one_bound(t.latency != 0)?;
+                    once(words, &mut t.limit, "limit", number::size)?;
+                }
+                w if begins(w, "latency") => {
+                    t.one_bound(t.limit != 0)?;
+                    once(words, &mut t.latency, "latency", number::time)?;
+                }
+                w if begins(w, "burst") || w == "buffer" || w == "maxburst" => {
+                    let cell = &mut t.rate_cell;
+                    once(words, &mut t.buffer, "buffer/burst/maxburst", |x| {
+                        bytes_of(x, cell)
+                    })?;
+                }
+                "mtu" | "minburst" => {
+                    let cell = &mut t.peak_cell;
+                    once(words, &mut t.mtu, "mtu/minburst", |x| bytes_of(x, cell))?;
+                }
+                "mpu" => once(words, &mut t.mpu, "mpu", number::size)?,
+                "rate" => once(words, &mut t.rate, "rate", number::rate)?,
+                w if begins(w, "peakrate") => once(words, &mut t.peak, "peakrate", number::rate)?,
+                w if begins(w, "overhead") => {
+                    once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
+                }
+                w if begins(w, "linklayer") => {
+                    t.layer = value(words, "linklayer", stab::linklayer)?
+                }
+                other => return Err(TcError::new(format!("tbf: unknown parameter \"{other}\""))),
+            }
+        }
+        Ok(any.then_some(t))
+    }
+
+    fn one_bound(&self, other: bool) -> Result<(), TcError> {
+        let text = "tbf: specifying both \"latency\" and \"limit\" is not allowed";
+        if other {
+            Err(TcError::new(text))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn complete(&self) -> Result<(), TcError> {
+        let text = match self {
+            Self { rate: 0, .. } => "tbf: the \"rate\" parameter is mandatory.",
+            Self { buffer: 0, .. } => "tbf: the \"burst\" parameter is mandatory.",
+            Self { mtu: 0, peak, .. } if *peak != 0 => {
+                "tbf: when \"peakrate\" is specified, \"mtu\" must also be specified."
+            }
+            Self {
+                limit: 0,
+                latency: 0,
+                ..
+            } => "tbf: either \"limit\" or \"latency\" is required.",
+            _ => return Ok(()),
+        };
+        Err(TcError::new(text))
+    }
+
+    /// Latency as bytes: what waits that long at the rate, and the bucket. In doubles, as tc computes it.
+    fn limit(&self) -> u32 {
+        if self.limit != 0 {
+            return self.limit;
+        }
+        let waits = |rate: u64, bucket: u32| {
+            rate as f64 * f64::from(self.latency) / 1_000_000.0 + f64::from(bucket)
+        };
+        let (limit, peak) = (waits(self.rate, self.buffer), waits(self.peak, self.mtu));
+        let least = if self.peak != 0 && peak < limit {
+            peak
+        } else {
+            limit
+        };
+        // A double to `unsigned int`: the lower half of 64 bits.
+        least as u64 as u32
+    }
+}
+
+/// A size with a cell, in 32 bits.
+fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
+    let (bytes, given) = number::size_and_cell(text)?;
+    *cell = given.or(*cell);
+    u32::try_from(bytes).ok()
+}
+
+fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
+    let Some(t) = TbfWords::read(words)? else {
+        return Ok(None);
+    };
+    t.complete()?;
+    let spec = |rate, cell| RateSpec {
+        bytes_per_second: rate,
+        overhead: t.overhead,
+        mpu: t.mpu as u16,
+        linklayer: t.layer as u8,
+        cell_log: cell_log(cell, u64::from(t.mtu)),
+        cell_align: -1,
+    };
+    let ticks = |rate: u64, bytes: u32, name: &str| {
+        // tc takes the rate cut to 32 bits here; the kernel goes by the bytes.
+        let ticks = era.ticks(rate.min(u64::from(u32::MAX)), u64::from(bytes));
+        ticks.ok_or_else(|| TcError::new(format!("tbf: {name} out of range")))
+    };
+    let mut tbf = Tbf {
+        rate: spec(t.rate, t.rate_cell),
+        peak: RateSpec::default(),
+        limit: t.limit(),
+        buffer: ticks(t.rate, t.buffer, "burst")?,
+        mtu: 0,
+        burst: Some(t.buffer),
+        pburst: None,
+    };
+    if t.peak != 0 {
+        tbf.peak = spec(t.peak, t.peak_cell);
+        tbf.mtu = ticks(t.peak, t.mtu, "mtu")?;
+        tbf.pburst = Some(t.mtu);
+    }
+    Ok(Some(Options::Tbf(Box::new(tbf))))
+}
+
+fn fifo(kind: &str, words: &mut Words<'_>) -> Result<Option<Options>, TcError> {
+    let mut limit = None;
+    while let Some(word) = words.next() {
+        if word != "limit" {
+            return Err(TcError::new(format!(
+                "{kind}: unknown parameter \"{word}\""
+            )));
+        }
+        let text = words.value()?;
+        let illegal = || TcError::new(format!("{kind}: Illegal value for \"limit\": \"{text}\""));
+        limit = Some(number::size(text).ok_or_else(illegal)?);
+    }
+    Ok(limit.map(Options::Fifo))
+}
+
+fn fq_codel(words: &mut Words<'_>) -> Result<FqCodel, TcError> {
+    let mut f = FqCodel::default();
+    // What tc takes for "not given" where that is not the same as absent.
+    let some = |v: u32| (v != 0).then_some(v);
+    let all_but_ones = |v: u32| (v != u32::MAX).then_some(v);
+    while let Some(word) = words.next() {
+        let plain = |t: &str| number::u32(t, 0);
+        match word {
+            "limit" => f.limit = some(value(words, "limit", plain)?),
+            "flows" => f.flows = some(value(words, "flows", plain)?),
+            "quantum" => f.quantum = some(value(words, "quantum", plain)?),
+            "drop_batch" => f.drop_batch = some(value(words, "drop_batch", plain)?),
+            "target" => f.target = some(value(words, "target", number::time)?),
+            "interval" => f.interval = some(value(words, "interval", number::time)?),
+            "ce_threshold" => {
+                f.ce_threshold = all_but_ones(value(words, "ce_threshold", number::time)?);
+            }
+            "memory_limit" => {
+                f.memory_limit = all_but_ones(value(words, "memory_limit", number::size)?);
+            }
+            "ce_threshold_selector" => {
+                let pair = value(words, "ce_threshold_selector", |t| {
+                    let (value, mask) = t.split_once('/')?;
+                    Some((number::u8(value, 0)?, number::u8(mask, 0)?))
+                })?;
+                (f.ce_threshold_selector, f.ce_threshold_mask) = (Some(pair.0), Some(pair.1));
+            }
+            "ecn" => f.ecn = Some(1),
+            "noecn" => f.ecn = Some(0),
+            other => return Err(TcError::unknown(other)),
+        }
+    }
+    Ok(f)
+}

@@ -1,0 +1,158 @@
+//! A dump as the state of devices, without a detour over messages: this is what runs each second on a busy host.
+
+use super::attr::{Attr, Attrs, Fields};
+use super::decode::decode;
+use super::{Message, Options, TcMessage, What, WireError, queue};
+use crate::device::Device;
+use crate::handle::Handle;
+use crate::object::{Class, Extras, Filter, FilterKind, FqCodel, Htb, Other, Qdisc, QdiscKind};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+/// The number of `RTM_NEWTCLASS`.
+const NEW_CLASS: u16 = 40;
+
+/// Reads dumps of qdiscs, classes and filters into devices by interface index, on top of what is there. O(n) where the
+/// dump is in order of handles, else O(n²) moves of memory at worst.
+///
+/// # Errors
+/// Bytes that are no messages; the devices then hold what came before.
+pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), WireError> {
+    let mut messages = decode(bytes);
+    let mut classes = messages.clone();
+    let mut last: Option<(i32, Device)> = None;
+    while let Some(raw) = classes.raw() {
+        let raw = raw?;
+        if raw.number == NEW_CLASS {
+            if let Some((ifindex, class)) = class(raw.body)? {
+                match &mut last {
+                    Some((index, device)) if *index == ifindex => drop(device.put_class(class)),
+                    _ => {
+                        settle(last.take(), into);
+                        let mut device = into.remove(&ifindex).unwrap_or_default();
+                        device.put_class(class);
+                        last = Some((ifindex, device));
+                    }
+                }
+            }
+            // What was read is not read again as a message.
+            continue;
+        }
+        messages.seek(raw.at);
+        if let Some(message) = messages.next() {
+            if let Message::Tc(message) = message? {
+                settle(last.take(), into);
+                put(&message, into.entry(message.ifindex).or_default());
+            }
+        }
+    }
+    settle(last, into);
+    Ok(())
+}
+
+fn settle(last: Option<(i32, Device)>, into: &mut BTreeMap<i32, Device>) {
+    if let Some((ifindex, device)) = last {
+        into.insert(ifindex, device);
+    }
+}
+
+/// An HTB class straight from its bytes; others have no options worth keeping.
+fn class(body: &[u8]) -> Result<Option<(i32, Class)>, WireError> {
+    let mut fields = Fields(body);
+    let _family = fields.u32();
+    let ifindex = fields.i32();
+    let id = Handle::from_raw(fields.u32());
+    let parent = Handle::from_raw(fields.u32());
+    let (mut htb, mut options): (bool, Option<Attr<'_>>) = (false, None);
+    for attr in Attrs::new(body.get(20..).unwrap_or(&[])) {
+        let attr = attr?;
+        match attr.kind {
+            1 => htb = attr.data == b"htb\0",
+            2 => options = Some(attr),
+            _ => {}
+        }
+    }
+    let Some(options) = options.filter(|_| htb) else {
+        return Ok(None);
+    };
+    let Some(htb) = queue::read_class(options.nest())? else {
+        return Ok(None);
+    };
+    // A dump calls the qdisc "root" where a request names it.
+    let parent = if parent == Handle::ROOT {
+        id.of_qdisc()
+    } else {
+        parent
+    };
+    Ok(Some((ifindex, Class { id, parent, htb })))
+}
+
+/// One dumped qdisc or filter.
+pub(crate) fn put(message: &TcMessage, device: &mut Device) {
+    match message.what {
+        What::Qdisc => drop(device.put_qdisc(qdisc_of(message))),
+        What::Filter => drop(device.put_filter(filter_of(message))),
+        What::Class => {}
+    }
+}
+
+/// A qdisc of a request or dump.
+#[must_use]
+pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
+    let name = message.kind.as_deref().unwrap_or("");
+    let kind = match (name, &message.options) {
+        ("htb", Some(Options::Htb(htb))) => QdiscKind::Htb(*htb),
+        ("htb", None) => QdiscKind::Htb(Htb::to_default(0)),
+        ("tbf", Some(Options::Tbf(tbf))) => QdiscKind::Tbf(tbf.clone()),
+        ("bfifo", Some(Options::Fifo(limit))) => QdiscKind::Bfifo(Some(*limit)),
+        ("bfifo", None) => QdiscKind::Bfifo(None),
+        ("pfifo", Some(Options::Fifo(limit))) => QdiscKind::Pfifo(Some(*limit)),
+        ("pfifo", None) => QdiscKind::Pfifo(None),
+        ("fq_codel", Some(Options::FqCodel(f))) => QdiscKind::FqCodel(f.clone()),
+        ("fq_codel", None) => QdiscKind::FqCodel(Box::new(FqCodel::default())),
+        ("ingress", _) => QdiscKind::Ingress,
+        ("clsact", _) => QdiscKind::Clsact,
+        ("mq", _) => QdiscKind::Mq,
+        (_, options) => {
+            let options = match options {
+                Some(Options::Raw(bytes)) => Some(bytes.clone()),
+                _ => None,
+            };
+            QdiscKind::Other(Box::new(Other {
+                kind: name.into(),
+                options,
+            }))
+        }
+    };
+    let extras = Extras {
+        stab: message.stab.as_deref().cloned(),
+        estimator: message.estimator,
+        ingress_block: message.ingress_block,
+        egress_block: message.egress_block,
+    };
+    let extras = (extras != Extras::default()).then(|| Box::new(extras));
+    Qdisc {
+        handle: message.handle,
+        parent: message.parent,
+        kind,
+        extras,
+    }
+}
+
+/// A filter of a request or dump.
+#[must_use]
+pub(crate) fn filter_of(message: &TcMessage) -> Filter {
+    let kind = match &message.options {
+        Some(Options::U32(u32)) => FilterKind::U32(u32.clone()),
+        None if message.kind.as_deref() == Some("u32") => FilterKind::U32(Box::default()),
+        _ => FilterKind::Other(message.kind.clone().unwrap_or_default()),
+    };
+    Filter {
+        parent: message.parent,
+        chain: message.chain.unwrap_or(0),
+        prio: message.prio(),
+        protocol: message.protocol(),
+        handle: message.handle.raw(),
+        kind,
+    }
+}
