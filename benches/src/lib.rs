@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod ipam;
 pub mod measure;
 pub mod netshape;
+pub mod place;
 pub mod replay;
 
 use std::fmt;
@@ -114,8 +115,9 @@ pub fn figures() -> Vec<Figure> {
     [
         replay::figures(),
         discovery::figures(),
+        ipam::figures(),
         netshape::figures(),
+        place::figures(),
     ]
     .concat()
-    [replay::figures(), discovery::figures(), ipam::figures()].concat()
 }

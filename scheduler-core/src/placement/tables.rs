@@ -112,8 +112,14 @@ impl Tables {
 
     fn count(&mut self, model: &Model, service: usize, node: usize, by: i32) {
         self.nodes.add(service, node, by);
-        self.locations
-            .add(service, model.location[node] as usize, by);
+        if self.locations.has(service) {
+            let location = model.location[node] as usize;
+            self.locations.add(service, location, by);
+            // Its first task there, or its last one gone.
+            if self.locations.get(service, location) == Some(u32::from(by > 0)) {
+                self.places[service] = self.places[service].wrapping_add_signed(by);
+            }
+        }
         self.neighbourhoods
             .add(service, model.neighbourhood[node] as usize, by);
     }
