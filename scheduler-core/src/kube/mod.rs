@@ -15,6 +15,8 @@ mod evict;
 mod fit;
 mod objects;
 mod scores;
+#[cfg(test)]
+mod tests;
 
 pub use balance::{Evictor, EvictorError, Goal, Namespaces};
 pub use classes::{
