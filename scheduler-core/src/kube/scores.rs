@@ -68,17 +68,12 @@ impl<'a> Scorer<'a> {
     /// The score of a node with these `allocatable` amounts on which the pods of `standing` are, were `pod` to
     /// join them. O(resources x containers).
     #[must_use]
-    pub fn score<'p>(
-        &self,
-        allocatable: &Quantities<'_>,
-        standing: impl Iterator<Item = &'p Pod<'p>> + Clone,
-        pod: &Pod<'_>,
-    ) -> u64 {
+    pub fn score(&self, allocatable: &Quantities<'_>, standing: &[&Pod<'_>], pod: &Pod<'_>) -> u64 {
         let parts: Vec<(u64, u64, u64)> = self
             .weights
             .iter()
             .filter_map(|(name, weight)| {
-                let (asked, capacity) = self.fill(name, allocatable, standing.clone(), pod)?;
+                let (asked, capacity) = self.fill(name, allocatable, standing, pod)?;
                 Some((asked, capacity, *weight))
             })
             .collect();
@@ -91,11 +86,11 @@ impl<'a> Scorer<'a> {
 
     /// Requested (at most the capacity, except that too much counts as full) and capacity of one resource;
     /// `None` where it is passed over: not on the node, or an extended resource that the pod does not want.
-    fn fill<'p>(
+    fn fill(
         &self,
         name: &str,
         allocatable: &Quantities<'_>,
-        standing: impl Iterator<Item = &'p Pod<'p>>,
+        standing: &[&Pod<'_>],
         pod: &Pod<'_>,
     ) -> Option<(u64, u64)> {
         let capacity = allocatable.get(name).copied().filter(|c| *c > 0)?;
@@ -109,7 +104,7 @@ impl<'a> Scorer<'a> {
         if wanted == 0 && !matches!(name, "cpu" | "memory" | "ephemeral-storage") {
             return None;
         }
-        let asked = standing.fold(wanted, |sum, p| {
+        let asked = standing.iter().fold(wanted, |sum, p| {
             sum.saturating_add(p.request(name, default).unwrap_or(0))
         });
         Some((asked.min(capacity), capacity))

@@ -48,7 +48,7 @@ fn scores_of_extremes_stay_within_bounds() {
     let weights = ["cpu", "memory"].map(|name| Weight { name, weight: 100 });
     let score = |strategy, pod: &Pod<'_>| {
         let scorer = Scorer::new(strategy, &weights).unwrap();
-        scorer.score(&huge.into(), core::iter::repeat_n(pod, 3), pod)
+        scorer.score(&huge.into(), &[pod; 3], pod)
     };
     assert_eq!(score(Strategy::LeastAllocated, &pod), 0);
     assert_eq!(score(Strategy::MostAllocated, &pod), 100);
@@ -79,7 +79,7 @@ fn balance_of_three_resources_is_a_deviation() {
         containers: vec![asks(&[("cpu", 1), ("memory", 4), ("x.y/z", 7)])],
         ..Pod::default()
     };
-    let score = scorer.score(&names.map(|n| (n, 10)).into(), core::iter::empty(), &pod);
+    let score = scorer.score(&names.map(|n| (n, 10)).into(), &[], &pod);
     // Shares 0.1, 0.4, 0.7: a deviation of the root of 0.06.
     assert_eq!(score, 75);
 }

@@ -61,11 +61,9 @@ fn run(case: &Value) -> Result<(), String> {
         .ok_or("no scores expected")?;
     for node in list(case, "nodes") {
         let name = text(node, "name");
-        let standing = pods
-            .iter()
-            .filter(|(at, _)| *at == name)
-            .map(|(_, pod)| pod);
-        let score = scorer.score(&quantities(&node["capacity"])?, standing, &new);
+        let there = pods.iter().filter(|(at, _)| *at == name);
+        let standing: Vec<&Pod<'_>> = there.map(|(_, pod)| pod).collect();
+        let score = scorer.score(&quantities(&node["capacity"])?, &standing, &new);
         let want = expected.get(name).and_then(Value::as_u64);
         same(name, &want, &Some(score))?;
     }
