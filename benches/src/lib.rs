@@ -117,9 +117,6 @@ pub fn figures() -> Vec<Figure> {
         ipam::figures(),
         netshape::figures(),
         discovery::figures(),
-        discovery::figures(),
-        ipam::figures(),
-        netshape::figures(),
         place::figures(),
     ]
     .concat()
