@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::endpoint::{MAX_NAME, MAX_WEIGHT};
+use crate::endpoint::{MAX_HINTS, MAX_NAME, MAX_WEIGHT};
 use crate::id::{EndpointId, ServiceId};
 
 /// A configuration's field is out of its range; durations are given in milliseconds.
@@ -53,6 +53,12 @@ pub enum InputError {
     #[error("a name of {given} bytes, must have 1 to {MAX_NAME}")]
     Name {
         /// Its length in bytes.
+        given: usize,
+    },
+    /// Too many zones in an endpoint's hints.
+    #[error("hints name {given} zones, must be at most {MAX_HINTS}")]
+    Hints {
+        /// How many.
         given: usize,
     },
     /// A base weight that is too large.

@@ -28,7 +28,9 @@ pub use centres::{
 };
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
-pub use endpoint::{Conditions, Endpoint, EndpointSpec, MAX_NAME, MAX_WEIGHT, Status, Warmth};
+pub use endpoint::{
+    Conditions, Endpoint, EndpointSpec, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
+};
 pub use engine::{Engine, Snapshot};
 pub use error::{ConfigError, InputError, RestoreError};
 pub use health::{

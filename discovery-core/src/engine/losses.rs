@@ -92,6 +92,7 @@ impl Engine {
             return;
         };
         let (id, slot, class, held) = (record.service, record.slot, record.class, record.held);
+        self.hints.remove(&index);
         let Some(name) = self.records.remove(index) else {
             return;
         };

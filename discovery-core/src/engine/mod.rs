@@ -4,6 +4,7 @@
 mod check;
 mod drain;
 mod health;
+mod hints;
 mod losses;
 mod members;
 mod passive;
@@ -14,6 +15,7 @@ mod source;
 mod timers;
 mod weigh;
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::config::ServiceConfig;
@@ -42,6 +44,8 @@ pub struct Engine {
     places: Places,
     records: Records,
     timers: Timers,
+    /// Zones that hints name, by record index; few endpoints have any.
+    hints: BTreeMap<u32, Vec<ZoneId>>,
 }
 
 impl Engine {
@@ -57,6 +61,7 @@ impl Engine {
             places: Places::default(),
             records: Records::default(),
             timers: Timers::default(),
+            hints: BTreeMap::new(),
         }
     }
 
@@ -152,6 +157,7 @@ impl Engine {
             } => {
                 self.called(now, endpoint, outcome, count, out)?;
             }
+            Input::Hints { endpoint, zones } => self.hint(endpoint, zones)?,
             Input::Drain { target, on, over } => match target {
                 Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out)?,
                 Target::Node(node) => self.drain_node(now, node, on, out)?,

@@ -62,6 +62,8 @@ pub(super) struct KeptEndpoint {
     /// Warm, seen up, drained, ejected, held, unsettled.
     pub(super) flags: [bool; 6],
     pub(super) reports: Option<Reports>,
+    /// Zones that its hints name.
+    pub(super) hints: Vec<ZoneId>,
 }
 
 /// Moves a time of the snapshot to the present clock.
@@ -85,9 +87,14 @@ impl Engine {
         let mut endpoints = Vec::with_capacity(self.records.len());
         // By service and slot, so that slots are given again in the same order.
         for s in &self.services {
-            for r in s.members().filter_map(|i| self.records.get(i)) {
+            for index in s.members() {
+                let Some(r) = self.records.get(index) else {
+                    continue;
+                };
+                let hints = self.hints.get(&index).cloned().unwrap_or_default();
                 let reports = s.reported.get(r.slot as usize).copied();
-                endpoints.push(kept(r, reports.filter(|r| *r != Reports::default())));
+                let reports = reports.filter(|r| *r != Reports::default());
+                endpoints.push(kept(r, reports, hints));
             }
         }
         Snapshot {
@@ -253,12 +260,13 @@ impl Engine {
             // Its weight is looked at again at once: time has passed.
             record.warm_due = now;
         }
+        self.hint(self.records.id(index), &kept.hints)?;
         self.queue(index);
         Ok(())
     }
 }
 
-fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
+fn kept(r: &Record, reports: Option<Reports>, hints: Vec<ZoneId>) -> KeptEndpoint {
     KeptEndpoint {
         name: r.name.to_string(),
         at: [r.service.0, r.node.0, r.zone.0, r.centre.0],
@@ -280,6 +288,7 @@ fn kept(r: &Record, reports: Option<Reports>) -> KeptEndpoint {
         attempt: r.attempt,
         flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held, r.unsettled],
         reports,
+        hints,
     }
 }
 

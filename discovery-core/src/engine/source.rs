@@ -8,7 +8,7 @@ use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
 use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
 use crate::error::InputError;
-use crate::health::Checker;
+use crate::health::{CheckKind, Checker};
 use crate::id::ServiceId;
 use crate::sync::Standing;
 use crate::time::Timestamp;
@@ -23,7 +23,12 @@ impl Engine {
     ) -> Result<(), InputError> {
         config.check()?;
         let service = self.service_of(id)?;
-        let checks = (service.config.health.is_some(), config.health.is_some());
+        let kind = |c: &ServiceConfig| {
+            c.health
+                .as_ref()
+                .map(|h| matches!(h.kind, CheckKind::Ttl { .. }))
+        };
+        let (before, after) = (kind(&service.config), kind(config));
         let members: Vec<u32> = service.members().collect();
         if let Some(service) = self.services.get_mut(id.index()) {
             service.config = config.clone();
@@ -33,24 +38,23 @@ impl Engine {
             let Some(record) = self.records.get_mut(index) else {
                 continue;
             };
-            match checks {
-                (true, false) => {
-                    record.checker = Checker {
-                        status: Status::Passing,
-                        ..Checker::default()
-                    };
-                    record.probing = false;
-                    record.check_due = Timestamp::MAX;
-                }
-                // What passed without checks keeps its traffic until its first result says otherwise.
-                (false, true) => {
-                    record.checker = Checker {
-                        status: record.checker.status,
-                        ..Checker::default()
-                    };
-                    record.check_due = first;
-                }
-                _ => {}
+            if before != after {
+                // What passed keeps its traffic until its first result of the new kind says otherwise.
+                let status = if after.is_some() {
+                    record.checker.status
+                } else {
+                    Status::Passing
+                };
+                record.checker = Checker {
+                    status,
+                    ..Checker::default()
+                };
+                record.probing = false;
+                record.check_due = if record.answers() {
+                    first
+                } else {
+                    Timestamp::MAX
+                };
             }
             record.ejected &= config.outliers.is_some();
             self.refresh(now, index, Reason::Configured, out);
@@ -234,7 +238,7 @@ impl Engine {
         {
             None => Timestamp::MAX,
             Some(check) => match check.kind {
-                crate::health::CheckKind::Ttl { ttl } => now.after(ttl),
+                CheckKind::Ttl { ttl } => now.after(ttl),
                 _ => now,
             },
         }

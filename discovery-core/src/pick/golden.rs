@@ -25,6 +25,9 @@ const BLOCK_MOST: u64 = 1 << 25;
 /// All scaled weights sum to at most this.
 const MOST: u64 = 1 << 31;
 
+/// The longest guide.
+const GUIDE_MOST: usize = 1 << 16;
+
 /// 2^64 / phi, odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -188,8 +191,20 @@ impl Golden {
             ends.push(end as u32);
         }
         (self.blocks, self.ends) = (blocks, ends);
-        self.guide = vec![0; (self.blocks.len() * 4).next_power_of_two().min(1 << 16)];
+        self.guide = vec![0; (self.blocks.len() * 4).next_power_of_two().min(GUIDE_MOST)];
         self.remake_guide();
+    }
+
+    /// Makes room for more slots, in empty blocks; the guide, and with it everything, is made anew when it has
+    /// become too coarse, so that growing slot by slot is O(1) each on average.
+    fn grow(&mut self, slots: usize) {
+        self.weights.resize(slots, 0);
+        let end = self.ends.last().copied().unwrap_or(0);
+        self.blocks.resize(slots.div_ceil(FAN), Block::EMPTY);
+        self.ends.resize(self.blocks.len(), end);
+        if self.blocks.len() * 2 > self.guide.len() && self.guide.len() < GUIDE_MOST {
+            self.rebuild();
+        }
     }
 
     fn remake_guide(&mut self) {
@@ -245,12 +260,7 @@ impl Picker for Golden {
             if weight == 0 {
                 return;
             }
-            self.weights.resize(slot + 1, 0);
-            if let Some(place) = self.weights.get_mut(slot) {
-                *place = weight;
-            }
-            self.rebuild();
-            return;
+            self.grow(slot + 1);
         }
         let Some(place) = self.weights.get_mut(slot) else {
             return;

@@ -142,3 +142,25 @@ fn odd_rules_are_refused() {
     let curve = Curve::ColdFactor { factor: 1 };
     assert_eq!(err(AdmissionRules { curve, ..rules() }).least, 2);
 }
+
+#[test]
+fn threads_share_one_limit() {
+    extern crate std;
+    let rules = AdmissionRules {
+        concurrency: Some(64),
+        rate: Some(1_000),
+        burst: 100,
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    a.warm();
+    let let_in: usize = std::thread::scope(|scope| {
+        let ask = || (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+        let threads: [_; 4] = core::array::from_fn(|_| scope.spawn(ask));
+        threads.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!((let_in, a.under_way()), (64, 64), "four threads, one limit");
+    (0..64).for_each(|_| a.done());
+    let rest = (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+    assert_eq!(rest, 36, "the burst's other part");
+}

@@ -6,8 +6,10 @@
 //! the plan leaves somebody in it; ejections within their cap; what others registered stays. After quiet:
 //! registry and proxies say what is true, and shares are the weights'.
 
+mod chaos;
 mod checks;
 mod events;
+mod syncing;
 mod world;
 
 use world::World;

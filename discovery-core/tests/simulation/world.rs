@@ -7,7 +7,7 @@ use discovery_core::{
     CentreId, CheckKind, Conditions, Effect, EndpointSpec, Engine, Entry, Golden, HealthCheck,
     Input, NodeId, Op, Outcome, Outliers, Picker, ProbeOutcome, Rate, Registration, Registry,
     Request, Rng, ServiceConfig, ServiceId, Snapshot, Standing, Target, Timestamp, WarmUp, Warmth,
-    ZoneId, diff, transactions,
+    ZoneId,
 };
 
 use super::events::{Agenda, Event};
@@ -17,7 +17,7 @@ pub(crate) const QUIET: u64 = 40_000;
 pub(crate) const END: u64 = 130_000;
 
 pub(crate) const OWNER: &str = "berth";
-const PODS: u64 = 10;
+pub(crate) const PODS: u64 = 10;
 
 /// What is true of a pod.
 #[derive(Clone, Debug)]
@@ -31,16 +31,16 @@ pub(crate) struct Pod {
 pub(crate) struct Proxy {
     pub(crate) names: Vec<String>,
     pub(crate) weights: Vec<u32>,
-    picker: Golden,
+    pub(crate) picker: Golden,
     /// The start of the last whole sync whose result the table holds.
     pub(crate) seen_sync: Option<u64>,
 }
 
 /// A sync that is being written.
 pub(crate) struct Writing {
-    id: u64,
-    began: u64,
-    left: Vec<Vec<Op>>,
+    pub(crate) id: u64,
+    pub(crate) began: u64,
+    pub(crate) left: Vec<Vec<Op>>,
     /// Whether its plan leaves somebody serving.
     pub(crate) serves: bool,
 }
@@ -48,20 +48,22 @@ pub(crate) struct Writing {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) now: u64,
-    agenda: Agenda,
+    pub(crate) agenda: Agenda,
     pub(crate) engine: Option<Engine>,
-    saved: Snapshot,
+    pub(crate) saved: Snapshot,
     pub(crate) service: ServiceId,
-    ids: Ids,
+    pub(crate) ids: Ids,
     pub(crate) pods: BTreeMap<String, Pod>,
     pub(crate) nodes_drained: BTreeSet<NodeId>,
     pub(crate) registry: Registry,
-    registry_up: bool,
-    source_up: bool,
-    centre_drained: Option<CentreId>,
+    pub(crate) registry_up: bool,
+    pub(crate) source_up: bool,
+    pub(crate) centre_drained: Option<CentreId>,
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) writing: Option<Writing>,
-    syncs: u64,
+    pub(crate) syncs: u64,
+    /// Writes of syncs up to this one died with the connections of a crashed engine.
+    pub(crate) fence: u64,
     pub(crate) clean_sync: Option<u64>,
     /// Since when the engine has given a name no weight.
     pub(crate) zero_since: BTreeMap<String, u64>,
@@ -100,11 +102,11 @@ pub(crate) fn time(ms: u64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + ms)
 }
 
-struct Ids {
-    service: ServiceId,
-    nodes: [NodeId; 4],
-    zone: ZoneId,
-    centres: [CentreId; 2],
+pub(crate) struct Ids {
+    pub(crate) service: ServiceId,
+    pub(crate) nodes: [NodeId; 4],
+    pub(crate) zone: ZoneId,
+    pub(crate) centres: [CentreId; 2],
 }
 
 /// Names before ids: the same in every engine of this world.
@@ -151,6 +153,7 @@ impl World {
             proxies: vec![empty(), empty()],
             writing: None,
             syncs: 0,
+            fence: 0,
             clean_sync: None,
             zero_since: BTreeMap::new(),
             log: Vec::new(),
@@ -191,7 +194,7 @@ impl World {
         Entry::new(&wanted, "them", 0)
     }
 
-    fn add(&mut self, i: u64) {
+    pub(crate) fn add(&mut self, i: u64) {
         let spec = EndpointSpec {
             service: self.service,
             node: self.ids.nodes[self.rng.below(4) as usize],
@@ -234,12 +237,12 @@ impl World {
         self.settled()
     }
 
-    fn chaotic(&self) -> bool {
+    pub(crate) fn chaotic(&self) -> bool {
         self.now < QUIET
     }
 
     /// A message: usually once and soon, in chaos now and then late, twice or never.
-    fn send(&mut self, event: Event) {
+    pub(crate) fn send(&mut self, event: Event) {
         let delay = 1 + self.rng.below(30);
         if self.chaotic() {
             match self.rng.below(20) {
@@ -255,7 +258,7 @@ impl World {
     }
 
     /// The source says what it knows of one pod.
-    fn say(&mut self, name: &str) {
+    pub(crate) fn say(&mut self, name: &str) {
         if !self.source_up {
             return;
         }
@@ -266,7 +269,7 @@ impl World {
         self.send(event);
     }
 
-    fn again(&mut self, after: u64, event: Event) {
+    pub(crate) fn again(&mut self, after: u64, event: Event) {
         self.agenda.push(self.now + after, event);
     }
 
@@ -329,7 +332,10 @@ impl World {
                 }
                 self.again(2_500, Event::Save);
             }
-            Event::Crash => (self.engine, self.writing) = (None, None),
+            Event::Crash => {
+                (self.engine, self.writing) = (None, None);
+                self.fence = self.syncs;
+            }
             Event::Restart if self.engine.is_none() => return self.restart(),
             Event::Restart => {}
             Event::RegistryBack => self.registry_up = true,
@@ -349,103 +355,6 @@ impl World {
         Ok(())
     }
 
-    fn some_pod(&mut self) -> Option<String> {
-        let n = self.rng.below(self.pods.len() as u64) as usize;
-        self.pods.keys().nth(n).cloned()
-    }
-
-    fn chaos(&mut self) {
-        let Some(name) = self.some_pod() else {
-            return self.add(5);
-        };
-        let (down, now) = (500 + self.rng.below(6_000), self.now);
-        let kind = self.rng.below(17);
-        let fresh = self.rng.below(PODS);
-        let free = !self.pods.contains_key(&format!("p{fresh}"));
-        let Some(pod) = self.pods.get_mut(&name) else {
-            return;
-        };
-        let staying = !pod.spec.conditions.terminating;
-        match kind {
-            0..=2 if free => self.add(fresh),
-            3 | 4 => {
-                pod.spec.conditions = Conditions::TERMINATING;
-                let gone = Event::Gone(name.clone(), pod.spec.started_at.nanos());
-                self.say(&name);
-                self.again(down, gone);
-            }
-            5 | 6 => pod.well = !pod.well,
-            7 if staying => {
-                pod.spec.started_at = time(now);
-                (pod.well, pod.drained) = (true, false);
-                self.say(&name);
-            }
-            8 if staying => {
-                pod.spec.conditions = if pod.spec.conditions.ready {
-                    Conditions::STARTING
-                } else {
-                    Conditions::READY
-                };
-                self.say(&name);
-            }
-            9 => pod.drained = !pod.drained,
-            10 => {
-                self.nodes_drained.insert(pod.spec.node);
-                let undrain = Event::Undrain(Target::Node(pod.spec.node));
-                self.again(down, undrain);
-            }
-            11 => {
-                self.again(0, Event::Crash);
-                self.again(down, Event::Restart);
-            }
-            12 => {
-                self.registry_up = false;
-                self.again(down, Event::RegistryBack);
-            }
-            14 => {
-                self.source_up = false;
-                self.again(down, Event::SourceBack);
-            }
-            15 => {
-                let centre = pod.spec.centre;
-                self.centre_drained = Some(centre);
-                self.again(down, Event::Undrain(Target::Centre(centre)));
-            }
-            13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
-            _ => {
-                // A pod vanishes without a word, with others of its node.
-                let node = pod.spec.node;
-                let gone: Vec<String> = self
-                    .pods
-                    .iter()
-                    .filter(|(_, p)| p.spec.node == node)
-                    .map(|(n, _)| n.clone())
-                    .collect();
-                for name in gone {
-                    self.pods.remove(&name);
-                    self.say(&name);
-                }
-            }
-        }
-    }
-
-    /// Chaos is over: everything runs again, and what is half done is finished.
-    fn calm(&mut self) {
-        self.again(0, Event::Restart);
-        self.again(0, Event::RegistryBack);
-        self.again(0, Event::SourceBack);
-        self.nodes_drained.clear();
-        self.centre_drained = None;
-        if self.pods.is_empty() {
-            self.add(3);
-        }
-        for pod in self.pods.values_mut() {
-            if !pod.spec.conditions.terminating {
-                pod.spec.conditions = Conditions::READY;
-            }
-        }
-    }
-
     /// Hands the engine an input and carries its effects out.
     pub(crate) fn tell(&mut self, input: Input<'_>) -> Result<(), String> {
         let Some(engine) = &mut self.engine else {
@@ -459,15 +368,15 @@ impl World {
         super::checks::cap(engine, self.service, &ejected, &out)?;
         self.watch_weights();
         for effect in out {
-            self.carry_out(effect);
+            self.carry_out(&effect);
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn carry_out(&mut self, effect: &Effect) {
         if let Effect::Probe {
             endpoint, attempt, ..
-        } = effect
+        } = *effect
         {
             let Some(known) = self.engine.as_ref().and_then(|e| e.endpoint(endpoint)) else {
                 return;
@@ -510,135 +419,6 @@ impl World {
         // What it knew after the last save it knows no more.
         self.zero_since.clear();
         self.tell(Input::Time)
-    }
-
-    /// Says again what should be drained; confirms losses that are real.
-    fn operate(&mut self) -> Result<(), String> {
-        self.again(2_000, Event::Operator);
-        let Some(engine) = &self.engine else {
-            return Ok(());
-        };
-        let (mut drains, mut real) = (Vec::new(), false);
-        for (id, _) in engine.endpoints(self.service) {
-            let Some(endpoint) = engine.endpoint(id) else {
-                continue;
-            };
-            let pod = self.pods.get(endpoint.name);
-            drains.push((Target::Endpoint(id), pod.is_some_and(|p| p.drained)));
-            real |= endpoint.held && pod.is_none();
-        }
-        let nodes = self
-            .ids
-            .nodes
-            .map(|n| (Target::Node(n), self.nodes_drained.contains(&n)));
-        drains.extend(nodes);
-        let centres = self
-            .ids
-            .centres
-            .map(|c| (Target::Centre(c), self.centre_drained == Some(c)));
-        drains.extend(centres);
-        for (target, on) in drains {
-            // Only a centre takes its time.
-            let over = Duration::from_secs(3);
-            self.tell(Input::Drain { target, on, over })?;
-        }
-        // One that is held in error comes back with the next list before it is confirmed, or after.
-        let patient = !self.chaotic() || self.rng.chance(1, 4);
-        if real && patient {
-            self.tell(Input::Confirm {
-                service: self.service,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// One sync at a time; what has not answered for 3 s is given up.
-    fn sync(&mut self) {
-        self.again(1_000, Event::Sync);
-        let stuck = self
-            .writing
-            .as_ref()
-            .is_some_and(|w| self.now < w.began + 5_000);
-        let Some(engine) = self.engine.as_ref().filter(|_| self.registry_up && !stuck) else {
-            return;
-        };
-        let ops = diff(
-            "web",
-            engine.registrations(self.service),
-            &self.registry,
-            OWNER,
-        );
-        let left: Vec<Vec<Op>> = transactions(&ops).map(<[Op]>::to_vec).collect();
-        let mut end = self.registry.clone();
-        let serves = ops.iter().all(|op| end.apply(op).is_ok()) && super::checks::serving(&end) > 0;
-        self.syncs += 1;
-        let id = self.syncs;
-        self.writing = Some(Writing {
-            id,
-            began: self.now,
-            left,
-            serves,
-        });
-        self.written(id, true);
-    }
-
-    fn write(&mut self, id: u64, ops: &[Op]) -> Result<(), String> {
-        if !self.registry_up {
-            return Ok(());
-        }
-        let mut well = true;
-        for op in ops {
-            let before = super::checks::serving(&self.registry);
-            well &= self.registry.apply(op).is_ok();
-            self.emptied(before, id)?;
-        }
-        self.send(Event::Written(id, well));
-        Ok(())
-    }
-
-    /// The registry never runs empty on the way to a plan that leaves somebody in it.
-    fn emptied(&self, before: usize, id: u64) -> Result<(), String> {
-        let ours = self.writing.as_ref().filter(|w| w.id == id && w.serves);
-        if ours.is_some() && before > 0 && super::checks::serving(&self.registry) == 0 {
-            return Err(format!(
-                "{}: sync {id} emptied the registry on its way",
-                self.now
-            ));
-        }
-        Ok(())
-    }
-
-    /// The next transaction of a sync, or its end.
-    fn written(&mut self, id: u64, well: bool) {
-        let Some(writing) = self.writing.as_mut().filter(|w| w.id == id) else {
-            return;
-        };
-        if !well {
-            self.writing = None;
-        } else if writing.left.is_empty() {
-            self.clean_sync = Some(writing.began);
-            self.writing = None;
-        } else {
-            let ops = writing.left.remove(0);
-            self.send(Event::Write(id, ops));
-        }
-    }
-
-    fn poll(&mut self, i: usize) {
-        self.again(700, Event::Poll(i));
-        if !self.registry_up {
-            return;
-        }
-        let open = self.registry.service("web").filter(|(_, e)| e.open());
-        let (names, weights): (Vec<_>, Vec<_>) =
-            open.map(|(n, e)| (n.to_owned(), e.weight)).unzip();
-        let proxy = &mut self.proxies[i];
-        if (&names, &weights) != (&proxy.names, &proxy.weights) {
-            proxy.picker = Golden::new(&weights, i as u64);
-            (proxy.names, proxy.weights) = (names, weights);
-        }
-        // A sync that is being written has changed what an earlier one left.
-        proxy.seen_sync = self.clean_sync;
     }
 
     fn call(&mut self) -> Result<(), String> {

@@ -1,10 +1,8 @@
 //! A restart says nothing that did not change, and what is read back is checked.
 
-mod bench;
-
 use core::time::Duration;
 
-use bench::{Bench, secs};
+use crate::bench::{Bench, secs};
 use discovery_core::{
     CheckKind, Effect, Engine, HealthCheck, Input, InputError, Mode, Outcome, Outliers,
     RestoreError, ServiceConfig, Snapshot, Target, Timestamp, WarmUp,
@@ -179,11 +177,9 @@ fn one_more_endpoint_moves_nobody_elses_jitter() {
         let mut b = Bench::new(jittered.clone());
         std::mem::swap(&mut b.engine, &mut engine);
         b.service = b.engine.service("web", jittered).unwrap();
-        for place in ["n1"] {
-            b.engine.node(place).unwrap();
-            b.engine.zone("a").unwrap();
-            b.engine.centre("north").unwrap();
-        }
+        b.engine.node("n1").unwrap();
+        b.engine.zone("a").unwrap();
+        b.engine.centre("north").unwrap();
         names.iter().for_each(|n| b.put(n, |_| {}));
         let mut at = Vec::new();
         while b.now < secs(100) {

@@ -1,10 +1,8 @@
 //! Passive checks through a whole engine.
 
-mod bench;
-
 use core::time::Duration;
 
-use bench::{Bench, secs};
+use crate::bench::{Bench, secs};
 use discovery_core::{CheckKind, HealthCheck, Input, Outcome, Outliers, Rate, ServiceConfig};
 
 fn engine(outliers: Outliers) -> Bench {
