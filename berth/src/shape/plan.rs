@@ -84,7 +84,8 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
         ..Capabilities::default()
     };
     let place = args.desired.display().to_string();
-    let refusal = |r: Refusal| Failure::no("refused", r.to_string(), place.clone());
+    // Without a sound host nothing can be planned at all.
+    let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
     let (host, refused) = policy.host(caps, &classes(args)?).map_err(refusal)?;
     let nothing = args.strict && !refused.is_empty();
     let plan = if nothing {

@@ -118,24 +118,8 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
                 }
                 head.dev.as_ref().map_or(Ok(()), |_| Err(exclusive()))?;
             }
-            w if begins(w, "preference") || begins(w, "priority") => {
-                let text = words.value()?;
-                if head.prio != 0 {
-                    return Err(TcError::duplicate("priority", text));
-                }
-                let given = number::u32(text, 0).filter(|p| *p <= 0xffff);
-                head.prio =
-                    given.ok_or_else(|| TcError::invalid("invalid priority value", text))?;
-            }
-            w if begins(w, "protocol") => {
-                let text = words.value()?;
-                if head.protocol.is_some() {
-                    return Err(TcError::duplicate("protocol", text));
-                }
-                let given = proto::ethertype(text);
-                head.protocol =
-                    Some(given.ok_or_else(|| TcError::invalid("invalid protocol", text))?);
-            }
+            w if begins(w, "preference") || begins(w, "priority") => set_prio(&mut head, words)?,
+            w if begins(w, "protocol") => set_protocol(&mut head, words)?,
             w if begins(w, "chain") => {
                 let text = words.value()?;
                 let given = number::u32(text, 0);
@@ -154,6 +138,26 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
         }
     }
     Ok(head)
+}
+
+fn set_prio(head: &mut Head<'_>, words: &mut Words<'_>) -> Result<(), TcError> {
+    let text = words.value()?;
+    if head.prio != 0 {
+        return Err(TcError::duplicate("priority", text));
+    }
+    let given = number::u32(text, 0).filter(|p| *p <= 0xffff);
+    head.prio = given.ok_or_else(|| TcError::invalid("invalid priority value", text))?;
+    Ok(())
+}
+
+fn set_protocol(head: &mut Head<'_>, words: &mut Words<'_>) -> Result<(), TcError> {
+    let text = words.value()?;
+    if head.protocol.is_some() {
+        return Err(TcError::duplicate("protocol", text));
+    }
+    let given = proto::ethertype(text);
+    head.protocol = Some(given.ok_or_else(|| TcError::invalid("invalid protocol", text))?);
+    Ok(())
 }
 
 /// What is said of a u32 filter, besides what is sent in the order it is said.
