@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod ipam;
 pub mod measure;
 pub mod netshape;
+pub mod place;
 pub mod replay;
 
 use std::fmt;
@@ -116,6 +117,7 @@ pub fn figures() -> Vec<Figure> {
         ipam::figures(),
         netshape::figures(),
         discovery::figures(),
+        place::figures(),
     ]
     .concat()
 }

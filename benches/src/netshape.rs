@@ -284,6 +284,16 @@ pub fn figures() -> Vec<Figure> {
         row("netshape/divide-10k", "elastic division of 10,000 classes, exact weighted max-min", 2.0, 0.5, division),
         row("netshape/diff-10k", "whole diff of 20,001 devices, 1,000 of 30,005 classes differ", 50.0, 10.0, whole_diff),
         Figure {
+            id: "netshape/diff-nlink",
+            what: "whole diff beside nlink 0.33's on the same trees",
+            unit: "ms",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.0),
+            aim: Limit::AtMost(0.2),
+            long: false,
+            run: || Err("nlink's diff reads a live kernel through tokio; no peer run here yet".to_owned()),
+        },
+        Figure {
             id: "netshape/sample-bytes",
             what: "captured tc requests equal byte for byte, or refused alike, of all shared set-ups",
             unit: "share",

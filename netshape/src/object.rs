@@ -108,7 +108,7 @@ pub struct Tbf {
     pub pburst: Option<u32>,
 }
 
-/// The options of fq_codel; `None` leaves the kernel's default.
+/// The options of `fq_codel`; `None` leaves the kernel's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FqCodel {

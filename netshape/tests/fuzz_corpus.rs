@@ -3,7 +3,9 @@
 use netshape::testing;
 use std::path::Path;
 
-fn replay(target: &str, run: fn(&[u8])) -> usize {
+type Run = fn(&[u8]);
+
+fn replay(target: &str, run: Run) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
     for kind in ["corpus", "crashers"] {
@@ -22,7 +24,7 @@ fn replay(target: &str, run: fn(&[u8])) -> usize {
 
 #[test]
 fn committed_inputs_hold() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [(&str, Run); 5] = [
         ("netshape_ops", testing::fuzz_ops),
         ("netshape_decode", testing::fuzz_decode),
         ("netshape_text", testing::fuzz_text),

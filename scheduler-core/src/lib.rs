@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod autoscale;
 mod ids;
+pub mod kube;
 mod live;
 mod model;
 mod order;

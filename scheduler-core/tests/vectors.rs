@@ -1,8 +1,16 @@
 //! Peers' recorded inputs and outputs, met through the public API: one test a known file. See
 //! `vectors/README.md` for what is compared and how.
 
+#[path = "vectors/classify.rs"]
+mod classify;
+#[path = "vectors/cluster.rs"]
+mod cluster;
+#[path = "vectors/evictions.rs"]
+mod evictions;
 #[path = "vectors/hpa.rs"]
 mod hpa;
+#[path = "vectors/scores.rs"]
+mod scores;
 #[path = "vectors/vpa.rs"]
 mod vpa;
 

@@ -197,7 +197,6 @@ impl Ipam {
                 return;
             };
             workload.fixed = true;
-            workload.until = Timestamp::MAX;
             match workload.spots.get(family) {
                 _ if known => {}
                 None => workload.spots.set(family, Some(spot)),
@@ -208,8 +207,7 @@ impl Ipam {
         if !workload.fixed && workload.spots.get(family) == Some(spot) {
             workload.spots.set(family, None);
             if workload.spots.is_empty() {
-                self.sticky.remove(&(workload.until, id));
-                workload.until = Timestamp::MAX;
+                self.forget_at(id, None);
             }
         }
     }
@@ -217,10 +215,8 @@ impl Ipam {
     /// Lets go of a sticky workload's kept addresses but one.
     fn unkeep_others(&mut self, id: u32, but: Spot) {
         let now = self.now;
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        self.sticky.remove(&(workload.until, id));
+        self.forget_at(id, None);
+        let Some(workload) = self.workloads.get_mut(id) else { return };
         let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
         for (_, spot) in spots.iter().filter(|&(_, s)| s != but) {
             self.rest_spot(spot, now);
@@ -245,7 +241,6 @@ impl Ipam {
         }
         let id = self.workloads.insert(Workload {
             ttl: 0,
-            until: Timestamp::MAX,
             name: self.names.insert(name),
             head: NONE,
             spots: Spots::EMPTY,
@@ -379,14 +374,9 @@ impl Ipam {
             return;
         };
         let old = workload.spots.get(family);
-        self.sticky.remove(&(workload.until, id));
         workload.spots.set(family, Some(spot));
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
-        workload.until = if moving { Timestamp::MAX } else { until };
-        if workload.until != Timestamp::MAX {
-            self.sticky.insert((workload.until, id));
-            self.due = self.due.min(workload.until);
-        }
+        self.forget_at(id, (!moving).then_some(until));
         if let Some(pool) = self.pool_at_mut(spot.pool) {
             pool.keep(spot.slot, id, now);
         }

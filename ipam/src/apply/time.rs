@@ -45,10 +45,21 @@ impl Ipam {
 
     /// The workload whose time is over first forgets its addresses.
     fn forget_first(&mut self) {
-        let Some((until, id)) = self.sticky.pop_first() else {
-            return;
-        };
+        let Some(&(until, id)) = self.sticky.first() else { return };
+        self.forget_at(id, None);
         self.forget(id, until);
+    }
+
+    /// Sets when a workload forgets what it keeps; `None`: not by time.
+    pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
+        if let Some(before) = self.sticky_until.remove(&id) {
+            self.sticky.remove(&(before, id));
+        }
+        if let Some(until) = until.filter(|&u| u != Timestamp::MAX) {
+            self.sticky_until.insert(id, until);
+            self.sticky.insert((until, id));
+            self.due = self.due.min(until);
+        }
     }
 
     /// A workload's kept addresses go back at `at`, to rest as if they had been released then.

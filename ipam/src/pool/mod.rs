@@ -59,6 +59,9 @@ pub(crate) struct Pool {
     pub(crate) free: SlotTree,
     pub(crate) cells: Paged<Cell, 128>,
     pub(crate) rest: RestLists,
+    /// In LRU pools with blocks: of queued slots the low bits of their order of release, side by side, so
+    /// that a block's oldest is found without a look at each one's entry.
+    pub(crate) ages: Paged<u32, 64>,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
     pub(crate) reserved: u32,
@@ -89,6 +92,7 @@ impl Pool {
             free: SlotTree::new(layout.len()),
             cells: Paged::new(Cell::BLANK),
             rest: RestLists::default(),
+            ages: Paged::new(0),
             blocks: Blocks::new(shift, blocks),
             held: 0,
             reserved: 0,
@@ -283,10 +287,11 @@ impl Pool {
             return;
         }
         let cell = if self.spec.order == Order::Lru {
-            let id = match order {
-                Some(order) => self.rest.push_ordered(List::Queued, slot, released, order),
-                None => self.rest.push(List::Queued, slot, released),
-            };
+            let order = order.unwrap_or_else(|| self.rest.next_order());
+            let id = self.rest.push_ordered(List::Queued, slot, released, order);
+            if self.spec.affinity != Affinity::Off {
+                *self.ages.entry(slot) = order as u32;
+            }
             Cell::pack(State::Queued(id))
         } else {
             Cell::BLANK
@@ -368,7 +373,8 @@ impl Pool {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.free.heap_bytes() + self.cells.heap_bytes() + self.blocks.heap_bytes()
+        let slots = self.free.heap_bytes() + self.cells.heap_bytes() + self.ages.heap_bytes();
+        slots + self.blocks.heap_bytes()
     }
 }
 

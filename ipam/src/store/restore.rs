@@ -194,7 +194,6 @@ impl Restorer {
         let id = self.ipam.intern_workload(&name);
         if let Some(w) = self.ipam.workloads.get_mut(id) {
             (w.ttl, w.fixed) = (ttl, fixed);
-            w.until = if fixed || moving.is_some() { Timestamp::MAX } else { until };
         }
         for &spot in &spots {
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
@@ -204,7 +203,7 @@ impl Restorer {
             }
         }
         if !fixed && moving.is_none() && !spots.is_empty() {
-            self.ipam.sticky.insert((until, id));
+            self.ipam.forget_at(id, Some(until));
         }
         if let Some(moving) = moving {
             for name in [&moving.from, &moving.to] {
@@ -388,9 +387,9 @@ impl Ipam {
         let spots: Vec<Spot> = self.kept_spots(id).collect();
         self.extra.remove(&id);
         if let Some(w) = self.workloads.get_mut(id) {
-            self.sticky.remove(&(w.until, id));
-            (w.spots, w.fixed, w.until) = (Spots::EMPTY, false, Timestamp::MAX);
+            (w.spots, w.fixed) = (Spots::EMPTY, false);
         }
+        self.forget_at(id, None);
         for spot in spots {
             if let Some(pool) = self.pool_at_mut(spot.pool)
                 && pool.state(spot.slot) == State::Kept(id)

@@ -108,7 +108,7 @@ impl Ipam {
         Some(Record::Workload {
             name: self.names.get(workload.name).into(),
             ttl: workload.ttl,
-            until: workload.until,
+            until: self.sticky_until.get(&id).copied().unwrap_or(Timestamp::MAX),
             fixed: workload.fixed,
             kept,
             moving,

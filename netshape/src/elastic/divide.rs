@@ -194,9 +194,9 @@ fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128)
             .saturating_mul(per)
             .saturating_add(moving.saturating_mul(u128::from(pivot.rate)));
         if taken <= u128::from(capacity) * per {
-            low = pivot
+            low = pivot;
         } else {
-            high = Some(pivot)
+            high = Some(pivot);
         }
         settle(open, claims, low, high, &mut settled, &mut weights);
     }

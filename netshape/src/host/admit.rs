@@ -1,6 +1,6 @@
 //! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
 
-use super::numbers::{FIRST, LAST, Numbers, TIER_FIRST};
+use super::numbers::{FIRST, Numbers, TIER_FIRST};
 use super::{Host, Member, TierClass, Touch, tree};
 use crate::handle::Handle;
 use crate::policy::{Container, Direction, Shape, Tier, Uplink};
@@ -92,7 +92,6 @@ pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierC
             promised: Rate::ZERO,
         });
     }
-    debug_assert!(FIRST < LAST);
     Ok(classes)
 }
 
@@ -146,6 +145,7 @@ impl Host {
 
     /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
     pub(super) fn account(&mut self, member: &Member, comes: bool) {
+        let whole = self.whole_rate();
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(shape) = member.container.shape(direction) {
                 self.promised
@@ -157,6 +157,10 @@ impl Host {
         };
         if self.uplink.is_none() {
             return;
+        }
+        if whole != self.whole_rate() {
+            self.touched
+                .push(Touch::Class(Handle::new(tree::MAJOR, tree::WHOLE)));
         }
         self.touched
             .push(Touch::Class(Handle::new(tree::MAJOR, member.minor)));

@@ -24,7 +24,7 @@ use numbers::{Fixed, Numbers};
 pub struct Capabilities {
     /// How bursts are rounded to ticks.
     pub era: Era,
-    /// Whether there is fq_codel; leaves are bfifo otherwise.
+    /// Whether there is `fq_codel`; leaves are bfifo otherwise.
     pub fq_codel: bool,
     /// Largest GSO packet in bytes where a device does not say; 65,536 in Linux.
     pub gso_max_size: u32,

@@ -18,7 +18,7 @@ pub(crate) const MAJOR: u16 = 1;
 /// Minor number of the only class of a veth's tree, and its leaf's major.
 const ONLY: u16 = 0x10;
 /// Minor number of the class that stands for the whole uplink.
-const WHOLE: u16 = 1;
+pub(super) const WHOLE: u16 = 1;
 /// Minor number of the class of the host's own traffic.
 const OWN: u16 = 2;
 /// What the host's own class has at least: HTB needs a rate.
@@ -149,16 +149,27 @@ impl Host {
         Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))
     }
 
-    /// The classes that do not come and go: the whole, the host's own, the tiers.
+    /// The rate of the class for the whole uplink: its capacity. Where nothing is reserved and all is promised, the host's
+    /// own class still has a rate, and the whole must hold that too.
+    pub(super) fn whole_rate(&self) -> Rate {
+        let Some(uplink) = &self.uplink else {
+            return Rate::ZERO;
+        };
+        let own = uplink.reserve.max(OWN_LEAST);
+        uplink
+            .capacity
+            .max(self.promised(Direction::Egress).saturating_add(own))
+    }
+
+    /// The classes that are no container's: the whole, the host's own, the tiers that have members.
     fn fixed_classes(&self, uplink: &Uplink) -> Vec<Class> {
-        let whole = uplink.capacity;
+        let (whole, ceil) = (self.whole_rate(), uplink.capacity);
         let at = |minor, parent, htb| Class {
             id: Handle::new(MAJOR, minor),
             parent,
             htb,
         };
-        let top = Handle::qdisc(MAJOR);
-        let inner = Handle::new(MAJOR, WHOLE);
+        let (top, inner) = (Handle::qdisc(MAJOR), Handle::new(MAJOR, WHOLE));
         let own = uplink.reserve.max(OWN_LEAST);
         let mut classes = Vec::with_capacity(self.tiers.len() + 2);
         classes.push(at(
@@ -166,20 +177,15 @@ impl Host {
             top,
             self.class(None, whole, whole, self.quantum, 0),
         ));
-        classes.push(at(
-            OWN,
-            inner,
-            self.class(None, own, whole, self.quantum, 0),
-        ));
+        classes.push(at(OWN, inner, self.class(None, own, ceil, self.quantum, 0)));
         for TierClass {
             minor, promised, ..
-        } in &self.tiers
+        } in self.tiers.iter().filter(|t| !t.promised.is_zero())
         {
-            let rate = (*promised).max(OWN_LEAST);
             classes.push(at(
                 *minor,
                 inner,
-                self.class(None, rate, whole, self.quantum, 0),
+                self.class(None, *promised, ceil, self.quantum, 0),
             ));
         }
         classes

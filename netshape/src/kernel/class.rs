@@ -126,14 +126,14 @@ fn delete(device: &mut Device, id: Handle) -> Result<(), KernelError> {
         return Ok(());
     };
     // The last child's going makes its parent a leaf again.
-    if let Some(parent) = device.class(class.parent).copied() {
-        if !device.has_children(parent.id) {
-            let htb = HtbClass {
-                level: 0,
-                ..parent.htb
-            };
-            device.put_class(Class { htb, ..parent });
-        }
+    if let Some(parent) = device.class(class.parent).copied()
+        && !device.has_children(parent.id)
+    {
+        let htb = HtbClass {
+            level: 0,
+            ..parent.htb
+        };
+        device.put_class(Class { htb, ..parent });
     }
     Ok(())
 }

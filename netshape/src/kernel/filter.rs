@@ -179,7 +179,7 @@ fn kept(given: &U32, handle: u32, old: Option<&Filter>) -> alloc::vec::Vec<U32Pa
         match part {
             U32Part::Hash(_) | U32Part::Flags(_) | U32Part::Raw(..) => {}
             U32Part::Sel(sel) => {
-                parts.push(U32Part::Sel(before.clone().unwrap_or_else(|| sel.clone())))
+                parts.push(U32Part::Sel(before.clone().unwrap_or_else(|| sel.clone())));
             }
             U32Part::Mark(m) => parts.push(U32Part::Mark(U32Mark { success: 0, ..*m })),
             other => parts.push(other.clone()),

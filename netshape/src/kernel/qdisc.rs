@@ -242,7 +242,7 @@ fn wire_time(spec: &RateSpec, bytes: u32) -> u64 {
     } else {
         length
     };
-    let time = u128::from(length) * u128::from(mult) >> shift;
+    let time = (u128::from(length) * u128::from(mult)) >> shift;
     u64::try_from(time).unwrap_or(u64::MAX)
 }
 

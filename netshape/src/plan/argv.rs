@@ -18,6 +18,10 @@ impl Words {
         self.0.push(word.into());
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts alike, mostly made on the spot"
+    )]
     fn pair(&mut self, name: &str, value: impl ToString) {
         self.word(name);
         self.0.push(value.to_string());

@@ -57,13 +57,11 @@ impl Work {
         match (old, new) {
             (None, None) => {}
             (Some(o), None) => {
-                self.gone.push(op(
-                    Action::Delete,
-                    Loss::LosesLeaf,
-                    Reason::Stale,
-                    o,
-                    Some(o),
-                ));
+                // A class with children has no queue of its own.
+                let inner = o.htb.level > 0 || seen.has_children(o.id);
+                let loss = if inner { Loss::Free } else { Loss::LosesLeaf };
+                self.gone
+                    .push(op(Action::Delete, loss, Reason::Stale, o, Some(o)));
             }
             (None, Some(n)) => {
                 // A leaf that becomes an inner class is purged of what waits in it.
@@ -90,9 +88,9 @@ impl Work {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
                 let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
                 if rate(n) < rate(o) {
-                    self.shrink.push(step)
+                    self.shrink.push(step);
                 } else {
-                    self.grow.push(step)
+                    self.grow.push(step);
                 }
             }
             (Some(_), Some(_)) => {}

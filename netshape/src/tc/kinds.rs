@@ -69,7 +69,7 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
     while let Some(word) = words.next() {
         match word {
             w if begins(w, "r2q") => {
-                htb.rate2quantum = value(words, "r2q", |t| number::u32(t, 10))?
+                htb.rate2quantum = value(words, "r2q", |t| number::u32(t, 10))?;
             }
             w if begins(w, "default") => {
                 htb.default = value(words, "default", |t| number::u32(t, 16))?;
@@ -256,7 +256,7 @@ impl TbfWords {
                     once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
                 }
                 w if begins(w, "linklayer") => {
-                    t.layer = value(words, "linklayer", stab::linklayer)?
+                    t.layer = value(words, "linklayer", stab::linklayer)?;
                 }
                 other => return Err(TcError::new(format!("tbf: unknown parameter \"{other}\""))),
             }

@@ -19,9 +19,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use words::Words;
 
-pub(crate) use number::u32_handle;
 #[cfg(feature = "serde")]
-pub(crate) use proto::ethertype;
+pub(crate) use {number::u32_handle, proto::ethertype};
 
 /// Devices by name.
 pub type IfIndexes = BTreeMap<String, u32>;

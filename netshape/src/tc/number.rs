@@ -71,18 +71,17 @@ fn strtod(text: &str) -> Option<(f64, &str)> {
     if let Some(hex) = unsigned
         .strip_prefix("0x")
         .or_else(|| unsigned.strip_prefix("0X"))
+        && let Some((value, rest)) = strtoul(hex, 16)
     {
-        if let Some((value, rest)) = strtoul(hex, 16) {
-            let value = value as f64;
-            return Some((
-                if trimmed.starts_with('-') {
-                    -value
-                } else {
-                    value
-                },
-                rest,
-            ));
-        }
+        let value = value as f64;
+        return Some((
+            if trimmed.starts_with('-') {
+                -value
+            } else {
+                value
+            },
+            rest,
+        ));
     }
     let digits = |from: &str| from.bytes().take_while(u8::is_ascii_digit).count();
     let whole = digits(unsigned);
@@ -132,7 +131,9 @@ const RATES: [(&str, f64); 18] = [
 
 /// A double as an integer below 2^64, rounded down.
 fn whole(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < 18_446_744_073_709_551_616.0).then_some(value as u64)
+    (0.0..18_446_744_073_709_551_616.0)
+        .contains(&value)
+        .then_some(value as u64)
 }
 
 /// `get_rate64`: byte/s. A bare number is bit/s.

@@ -55,7 +55,7 @@ pub(super) fn parse(
             w if begins(w, "estimator") => message.estimator = Some(stab::estimator(words)?),
             w if begins(w, "stab") => message.stab = Some(Box::new(stab::size_table(words)?)),
             w if begins(w, "ingress_block") => {
-                message.ingress_block = Some(block(words, "ingress")?)
+                message.ingress_block = Some(block(words, "ingress")?);
             }
             w if begins(w, "egress_block") => message.egress_block = Some(block(words, "egress")?),
             w if begins(w, "help") => return Err(TcError::new("Usage: tc qdisc ...")),

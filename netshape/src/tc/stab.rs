@@ -109,7 +109,7 @@ fn table(stab: &mut Stab) -> Result<(), TcError> {
 
 /// -ln(1 - 2^-k) for k = 1 to 31, by which tc picks the weight of an estimator's average.
 const LOGS: [f64; 31] = [
-    0.6931471805599453,
+    core::f64::consts::LN_2,
     0.2876820724517809,
     0.13353139262452263,
     0.06453852113757118,

@@ -26,9 +26,9 @@ pub fn naive_division(capacity: u64, claims: &[Claim]) -> Vec<u64> {
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if sum(&at(middle)) <= u128::from(capacity) {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     at(low)

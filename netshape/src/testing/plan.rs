@@ -37,13 +37,19 @@ impl Op {
             0..=5 => {
                 let guarantee = u16::try_from(bytes.below(400)).unwrap_or(0);
                 let more = u16::try_from(bytes.below(1_000)).unwrap_or(0);
-                Self::Insert(number, bytes.u8() % 4, guarantee, more, bytes.u8() % 4 == 0)
+                Self::Insert(
+                    number,
+                    bytes.u8() % 4,
+                    guarantee,
+                    more,
+                    bytes.u8().is_multiple_of(4),
+                )
             }
             6 => Self::Remove(number),
             7 => Self::Vanish(number),
             8..=9 => Self::Allocate(
                 number,
-                bytes.u8() % 2 == 0,
+                bytes.u8().is_multiple_of(2),
                 u16::try_from(bytes.below(2_000)).unwrap_or(0),
             ),
             10..=12 => {
@@ -291,6 +297,8 @@ impl World {
             again.batch()
         );
         for name in self.host.device_names() {
+            let sound = self.host.tree(&name).map_or(Ok(()), |t| t.check());
+            assert!(sound.is_ok(), "{name}: {sound:?}");
             self.check_tree(&name);
         }
     }

@@ -5,7 +5,7 @@ use super::decode::decode;
 use super::{Message, Options, TcMessage, What, WireError, queue};
 use crate::device::Device;
 use crate::handle::Handle;
-use crate::object::{Class, Extras, Filter, FilterKind, FqCodel, Htb, Other, Qdisc, QdiscKind};
+use crate::object::{Class, Extras, Filter, FilterKind, Htb, Other, Qdisc, QdiscKind};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
@@ -39,11 +39,11 @@ pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), WireEr
             continue;
         }
         messages.seek(raw.at);
-        if let Some(message) = messages.next() {
-            if let Message::Tc(message) = message? {
-                settle(last.take(), into);
-                put(&message, into.entry(message.ifindex).or_default());
-            }
+        if let Some(message) = messages.next()
+            && let Message::Tc(message) = message?
+        {
+            settle(last.take(), into);
+            put(&message, into.entry(message.ifindex).or_default());
         }
     }
     settle(last, into);
@@ -109,7 +109,7 @@ pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
         ("pfifo", Some(Options::Fifo(limit))) => QdiscKind::Pfifo(Some(*limit)),
         ("pfifo", None) => QdiscKind::Pfifo(None),
         ("fq_codel", Some(Options::FqCodel(f))) => QdiscKind::FqCodel(f.clone()),
-        ("fq_codel", None) => QdiscKind::FqCodel(Box::new(FqCodel::default())),
+        ("fq_codel", None) => QdiscKind::FqCodel(Box::default()),
         ("ingress", _) => QdiscKind::Ingress,
         ("clsact", _) => QdiscKind::Clsact,
         ("mq", _) => QdiscKind::Mq,

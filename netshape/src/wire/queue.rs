@@ -194,7 +194,7 @@ pub(super) fn read_tbf(attrs: Attrs<'_>) -> Result<Option<Tbf>, WireError> {
     }))
 }
 
-/// fq_codel's attributes in the order tc sends them, with their numbers.
+/// `fq_codel`'s attributes in the order tc sends them, with their numbers.
 fn fq_codel_fields(f: &FqCodel) -> [(u16, Option<u32>); 9] {
     [
         (2, f.limit),

@@ -2,8 +2,9 @@
 //! functions of metrics.
 //!
 //! - [`ReplicaCalculator`] turns the metrics of one scrape into a wanted number of replicas.
+//! - [`Scaler`] holds what behaviour needs to remember: stabilisation windows and rate policies.
 //! - [`DecayingHistogram`] keeps a container's usage in buckets whose weights halve with age, with compact
-//!   checkpoints.
+//!   checkpoints; [`Recommender`] reads a target and its bounds from it.
 //!
 //! Values are in *milli-units* (1000 = one core, one request a second, one byte) unless a name says otherwise.
 //! What is computed agrees with the upstream components on their own tests (`tests/vectors.rs`).
@@ -26,10 +27,18 @@ mod buckets;
 mod decay;
 mod histogram;
 mod pods;
+mod recommend;
 mod replicas;
+mod scaler;
+#[cfg(test)]
+mod tests;
 
 pub use buckets::{BucketError, Buckets};
 pub use decay::DecayingHistogram;
 pub use histogram::{Checkpoint, Histogram, HistogramError};
 pub use pods::{Load, Phase, PodMetric, PodState, Readiness};
+pub use recommend::{
+    History, Recommendation, Recommender, RecommenderConfig, RecommenderError, after_oom,
+};
 pub use replicas::{ReplicaCalculator, ReplicaError, Wanted};
+pub use scaler::{Policy, PolicyKind, Rules, Scaled, Scaler, ScalerConfig, ScalerError, Select};

@@ -1,8 +1,10 @@
 //! Search for cheaper placements.
 
+mod anneal;
 mod budget;
 mod exact;
 mod noising;
+mod prune;
 mod solve;
 mod steps;
 mod urgent;

@@ -4,7 +4,6 @@
 
 use super::Budget;
 use super::exact::{LIFT, SubProblem};
-use super::steps;
 use super::walk::Walk;
 use crate::Rng;
 use alloc::vec::Vec;
@@ -17,14 +16,14 @@ const DRAWS: usize = 1 << 12;
 const CALM: f64 = 0.9;
 /// First mean of the noise, in mean cost above the bound of a task.
 const NOISE: f64 = 2.0;
+/// Evaluations for each task that the full noise takes to settle; with fewer there is less noise.
+const SETTLES: f64 = 150_000.0;
+/// Share of the budget for annealing when there are balance objectives.
+const ANNEALED: f64 = 0.5;
 /// The noise falls to e to the minus this.
 const FALL: f64 = 5.0;
 /// First price of transient room, in load costs of what is held.
 const PRICE: f64 = 1.0;
-/// Single steps in a batch, one in how many evaluations they take, and their temperature in mean noise.
-const BATCH: u64 = 512;
-const STEPS_SHARE: u64 = 4;
-const STEP_HEAT: f64 = 1.0;
 /// Failures allowed for each lifted task.
 const PATIENCE: usize = 3;
 
@@ -40,8 +39,6 @@ pub(super) struct Noising {
     pool: Vec<u32>,
     /// Mean cost above the bound of a task at the start.
     scale: f64,
-    /// Evaluations that single steps have taken.
-    steps_spent: u64,
 }
 
 impl Noising {
@@ -54,7 +51,6 @@ impl Noising {
             effort: [1.0; SIZES.len()],
             draws: (0..DRAWS).map(draw).collect(),
             pool: Vec::new(),
-            steps_spent: 0,
             scale: gap as f64 / walk.model.tasks().max(1) as f64,
         }
     }
@@ -70,6 +66,18 @@ impl Noising {
         if walk.model.nodes < 2 || walk.model.tasks() == 0 {
             return;
         }
+        let mut from = 0.0;
+        if !walk.model.balances.is_empty() {
+            // With balances what a task adds does not only grow, so sub-problems cut off too much or too
+            // little; single steps bear the first half.
+            from = ANNEALED;
+            if !super::anneal::anneal(walk, rng, from, budget, improved) {
+                return;
+            }
+            walk.return_to_best();
+            let gap = walk.cost - super::lower_bound(walk.model);
+            self.scale = gap as f64 / walk.model.tasks() as f64;
+        }
         // A look costs a pass over the tasks, for their prices.
         let pace = (walk.model.tasks() as u64 * 4).clamp(4096, 1 << 20);
         let (mut look, mut heat, mut calm) = (0, 0.0, false);
@@ -83,9 +91,12 @@ impl Noising {
                 if spent >= 1.0 {
                     return;
                 }
-                let part = (spent / CALM).min(1.0);
+                let part = ((spent - from) / (CALM - from)).clamp(0.0, 1.0);
                 walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
-                heat = NOISE * self.scale * libm::exp(-FALL * part);
+                // What the whole budget will come to, by the pace so far: noise takes long to settle.
+                let each = walk.evaluations as f64 / spent.max(1e-6) / walk.model.tasks() as f64;
+                let noise = NOISE * (each / SETTLES).min(1.0);
+                heat = noise * self.scale * libm::exp(-FALL * part);
                 if part >= 1.0 && !calm {
                     calm = true;
                     walk.return_to_best();
@@ -93,34 +104,7 @@ impl Noising {
             }
             let heat = if calm { 0.0 } else { heat };
             self.step(walk, rng, heat);
-            if self.steps_spent <= self.all_spent(walk) / STEPS_SHARE {
-                self.single_steps(walk, rng, heat);
-            }
         }
-    }
-
-    fn all_spent(&self, walk: &Walk<'_>) -> u64 {
-        walk.evaluations
-    }
-
-    /// A batch of random shifts and swaps, accepted by Metropolis' rule.
-    fn single_steps(&mut self, walk: &mut Walk<'_>, rng: &mut Rng, heat: f64) {
-        let (tasks, nodes) = (walk.model.tasks(), walk.model.nodes);
-        for i in 0..BATCH {
-            let limit = (heat * STEP_HEAT * self.draws[rng.next_u64() as usize % DRAWS]) as i64;
-            let (task, to) = (rng.below(tasks), rng.below(nodes));
-            if i % 2 == 0 {
-                steps::shift(walk, task, to, limit);
-            } else {
-                let there = walk.now.list(to);
-                let other = there.get(rng.below(there.len())).copied();
-                if let Some(other) = other {
-                    steps::swap(walk, task, other as usize, limit);
-                }
-            }
-        }
-        walk.evaluations += BATCH;
-        self.steps_spent += BATCH;
     }
 
     fn step(&mut self, walk: &mut Walk<'_>, rng: &mut Rng, heat: f64) {
