@@ -106,7 +106,7 @@ impl Choices {
             return one;
         };
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
-        if self.countdown % 8 == 0 {
+        if self.countdown & 7 == 0 {
             self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
         }
         // 24 bits are all that an f32 holds.
