@@ -35,7 +35,7 @@ impl Service<()> for Instantly {
     }
 }
 
-/// Thread CPU time of poll_ready and call; each future is dropped, and so the request over, after 4 requests
+/// Thread CPU time of `poll_ready` and `call`; each future is dropped, and so the request over, after 4 requests
 /// an endpoint.
 fn tower() -> Result<f64, String> {
     let service = || {
