@@ -6,7 +6,7 @@ use discovery_core::testing::{fuzz_ops, fuzz_snapshot, run_ops};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn engine_and_model_agree(data in proptest::collection::vec(any::<u8>(), 0..600)) {

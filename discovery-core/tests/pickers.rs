@@ -44,7 +44,7 @@ fn request(i: u64) -> Request {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(256), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever weights come and go: a pick has weight, and there is one if there is any weight.
     #[test]

@@ -21,7 +21,10 @@ fn weights() -> Vec<u32> {
 /// CPU nanoseconds of this thread so far.
 fn cpu_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat");
-    text.split_whitespace().next().and_then(|f| f.parse().ok()).expect("a number")
+    text.split_whitespace()
+        .next()
+        .and_then(|f| f.parse().ok())
+        .expect("a number")
 }
 
 /// The best of five rounds of a million picks each, in nanoseconds a pick.
@@ -33,7 +36,9 @@ fn cost(mut pick: impl FnMut() -> usize) -> f64 {
         }
         (cpu_ns() - start) as f64 / f64::from(5 * PICKS)
     };
-    (0..5).map(|_| round(&mut pick)).fold(f64::INFINITY, f64::min)
+    (0..5)
+        .map(|_| round(&mut pick))
+        .fold(f64::INFINITY, f64::min)
 }
 
 /// The largest |count - N p|, looked at just before and after each pick of an endpoint.
@@ -64,11 +69,19 @@ fn main() {
     }
     let pingora: LoadBalancer<RoundRobin> =
         LoadBalancer::from_backends(Backends::new(discovery::Static::new(backends)));
-    pingora.update().now_or_never().expect("static discovery is at once").expect("an update");
+    pingora
+        .update()
+        .now_or_never()
+        .expect("static discovery is at once")
+        .expect("an update");
     let mut golden = Golden::new(&weights, 1);
     let request = Request::default();
     let ours = cost(|| golden.pick(&request).expect("a pick"));
-    let theirs = cost(|| pingora.select(b"", 1).map_or(0, |b| usize::from(b.weight > 0)));
+    let theirs = cost(|| {
+        pingora
+            .select(b"", 1)
+            .map_or(0, |b| usize::from(b.weight > 0))
+    });
     let our_deviation = deviation(&weights, || golden.pick(&request).expect("a pick"));
     let their_deviation = deviation(&weights, || {
         let backend = pingora.select(b"", 1).expect("a backend");

@@ -25,10 +25,10 @@ fn decision() -> Result<Measured, String> {
     let mut let_in = 0u64;
     let (rounds, calls) = (9, 4_000_000);
     let ns = ns_per_call(rounds, calls, |i| {
-        if i % 50_000 == 0 {
-            if let Ok(fresh) = fresh() {
-                admission = fresh;
-            }
+        if i % 50_000 == 0
+            && let Ok(fresh) = fresh()
+        {
+            admission = fresh;
         }
         now = now.after(Duration::from_nanos(4_000));
         let answer = admission.ask(now);

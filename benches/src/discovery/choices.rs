@@ -21,7 +21,11 @@ fn cost() -> Result<Measured, String> {
         let weights = weights(n);
         let mut picker = choices(&weights, 1);
         for slot in 0..n {
-            picker.done(slot, Timestamp::from_secs(1), Duration::from_micros(500 + slot as u64));
+            picker.done(
+                slot,
+                Timestamp::from_secs(1),
+                Duration::from_micros(500 + slot as u64),
+            );
         }
         let request = Request::default();
         worst = worst.max(ns_per_call(5, 4_000_000, |_| picker.pick(&request))?);
@@ -40,7 +44,9 @@ fn shares() -> Result<Measured, String> {
     let mut counts = [0u64; 10];
     for i in 0..10_000_000u64 {
         let now = Timestamp::from_nanos(i * 1_000);
-        let Some(slot) = picker.pick(&Request { key: 0, now }) else { return Err("no pick".into()) };
+        let Some(slot) = picker.pick(&Request { key: 0, now }) else {
+            return Err("no pick".into());
+        };
         counts[decile(slot)] += 1;
         ring.push_back(slot);
         if ring.len() > 4 * n {
@@ -49,7 +55,10 @@ fn shares() -> Result<Measured, String> {
         }
     }
     let mut fair = [0u64; 10];
-    weights.iter().enumerate().for_each(|(slot, &w)| fair[decile(slot)] += u64::from(w));
+    weights
+        .iter()
+        .enumerate()
+        .for_each(|(slot, &w)| fair[decile(slot)] += u64::from(w));
     let all = fair.iter().sum::<u64>() as f64;
     let off = counts.iter().zip(fair).map(|(&c, f)| {
         let want = f as f64 / all * 1e7;

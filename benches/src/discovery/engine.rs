@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use discovery_core::{
-    CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, ProbeOutcome, Rng, ServiceConfig,
-    Timestamp, WarmUp, Warmth,
+    CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, ProbeOutcome, Rng,
+    ServiceConfig, Timestamp, WarmUp, Warmth,
 };
 
 use crate::measure::ns_per_call;
@@ -40,11 +40,26 @@ fn full() -> Result<(Engine, Vec<(String, EndpointSpec)>), String> {
     }
     let mut out: Vec<Effect> = Vec::new();
     for (name, spec) in &endpoints {
-        engine.handle(Timestamp::ZERO, Input::Upsert { name, spec: *spec }, &mut out).map_err(text)?;
+        engine
+            .handle(
+                Timestamp::ZERO,
+                Input::Upsert { name, spec: *spec },
+                &mut out,
+            )
+            .map_err(text)?;
         for effect in std::mem::take(&mut out) {
-            if let Effect::Probe { endpoint, attempt, .. } = effect {
-                let input = Input::Probed { endpoint, attempt, outcome: ProbeOutcome::Pass };
-                engine.handle(Timestamp::ZERO, input, &mut out).map_err(text)?;
+            if let Effect::Probe {
+                endpoint, attempt, ..
+            } = effect
+            {
+                let input = Input::Probed {
+                    endpoint,
+                    attempt,
+                    outcome: ProbeOutcome::Pass,
+                };
+                engine
+                    .handle(Timestamp::ZERO, input, &mut out)
+                    .map_err(text)?;
             }
         }
         out.clear();
@@ -56,15 +71,20 @@ fn full() -> Result<(Engine, Vec<(String, EndpointSpec)>), String> {
 fn updates() -> Result<Measured, String> {
     let (mut engine, mut endpoints) = full()?;
     let mut rng = Rng::new(3, "updates");
-    let order: Vec<usize> =
-        (0..ENDPOINTS).map(|_| rng.below(ENDPOINTS as u64) as usize).collect();
+    let order: Vec<usize> = (0..ENDPOINTS)
+        .map(|_| rng.below(ENDPOINTS as u64) as usize)
+        .collect();
     let (mut out, now) = (Vec::new(), Timestamp::from_secs(1));
     let mut failed = None;
     let ns = ns_per_call(5, ENDPOINTS, |i| {
         let (name, spec) = &mut endpoints[order[i]];
         if i % 4 == 0 {
             let ready = !spec.conditions.ready;
-            spec.conditions = Conditions { ready, serving: ready, terminating: false };
+            spec.conditions = Conditions {
+                ready,
+                serving: ready,
+                terminating: false,
+            };
         } else {
             spec.weight = 50 + (spec.weight + 7) % 100;
         }
@@ -101,24 +121,26 @@ fn resident() -> Result<f64, String> {
 
 /// The rows.
 pub(super) fn figures() -> Vec<Figure> {
-    vec![Figure {
-        id: "discovery/updates",
-        what: "endpoint updates a second into an engine of 100,000",
-        unit: "per s",
-        judge: Judge::Ours,
-        must: Limit::AtLeast(500_000.0),
-        aim: Limit::AtLeast(1_000_000.0),
-        long: false,
-        run: updates,
-    },
-    Figure {
-        id: "discovery/bytes",
-        what: "resident bytes an endpoint in an engine of 100,000",
-        unit: "bytes",
-        judge: Judge::Ours,
-        must: Limit::AtMost(400.0),
-        aim: Limit::AtMost(250.0),
-        long: false,
-        run: bytes,
-    }]
+    vec![
+        Figure {
+            id: "discovery/updates",
+            what: "endpoint updates a second into an engine of 100,000",
+            unit: "per s",
+            judge: Judge::Ours,
+            must: Limit::AtLeast(500_000.0),
+            aim: Limit::AtLeast(1_000_000.0),
+            long: false,
+            run: updates,
+        },
+        Figure {
+            id: "discovery/bytes",
+            what: "resident bytes an endpoint in an engine of 100,000",
+            unit: "bytes",
+            judge: Judge::Ours,
+            must: Limit::AtMost(400.0),
+            aim: Limit::AtMost(250.0),
+            long: false,
+            run: bytes,
+        },
+    ]
 }

@@ -54,11 +54,14 @@ impl Ord for Deadline {
 
 impl PlainEdf {
     fn new(weights: &[u32]) -> Self {
-        let entry = |(slot, &w): (usize, &u32)| {
-            Reverse((Deadline(1.0 / f64::from(w)), slot as u64, slot))
-        };
+        let entry =
+            |(slot, &w): (usize, &u32)| Reverse((Deadline(1.0 / f64::from(w)), slot as u64, slot));
         let heap = weights.iter().enumerate().map(entry).collect();
-        Self { heap, weights: weights.to_vec(), order: weights.len() as u64 }
+        Self {
+            heap,
+            weights: weights.to_vec(),
+            order: weights.len() as u64,
+        }
     }
 }
 
@@ -88,7 +91,10 @@ impl Picker for PlainEdf {
 fn smooth(n: usize) -> Result<Measured, String> {
     let weights = weights(n);
     let ours = churned(&mut Golden::new(&weights, 1), n)?;
-    Ok(Measured::beside(ours, churned(&mut PlainEdf::new(&weights), n)?))
+    Ok(Measured::beside(
+        ours,
+        churned(&mut PlainEdf::new(&weights), n)?,
+    ))
 }
 
 fn one_change() -> Result<Measured, String> {
@@ -96,8 +102,9 @@ fn one_change() -> Result<Measured, String> {
     let weights = weights(n);
     let mut golden = Golden::new(&weights, 1);
     let mut rng = Rng::new(6, "changes");
-    let moves: Vec<(usize, u32)> =
-        (0..n).map(|_| (rng.below(n as u64) as usize, 1 + rng.below(100) as u32)).collect();
+    let moves: Vec<(usize, u32)> = (0..n)
+        .map(|_| (rng.below(n as u64) as usize, 1 + rng.below(100) as u32))
+        .collect();
     let ns = ns_per_call(5, n * 100, |i| {
         let (slot, weight) = moves[i % n];
         golden.set_weight(slot, weight);
@@ -118,9 +125,36 @@ pub(super) fn figures() -> Vec<Figure> {
         run,
     };
     vec![
-        row("discovery/pick-10", "smooth weighted pick, 10 endpoints under churn; peer plain EDF", 20.0, 10.0, || smooth(10)),
-        row("discovery/pick-1000", "the same, 1,000 endpoints", 30.0, 15.0, || smooth(1000)),
-        row("discovery/pick-10000", "the same, 10,000 endpoints", 40.0, 20.0, || smooth(10_000)),
-        Figure { unit: "us", ..row("discovery/change-10000", "one weight change at 10,000 endpoints", 2.0, 0.3, one_change) },
+        row(
+            "discovery/pick-10",
+            "smooth weighted pick, 10 endpoints under churn; peer plain EDF",
+            20.0,
+            10.0,
+            || smooth(10),
+        ),
+        row(
+            "discovery/pick-1000",
+            "the same, 1,000 endpoints",
+            30.0,
+            15.0,
+            || smooth(1000),
+        ),
+        row(
+            "discovery/pick-10000",
+            "the same, 10,000 endpoints",
+            40.0,
+            20.0,
+            || smooth(10_000),
+        ),
+        Figure {
+            unit: "us",
+            ..row(
+                "discovery/change-10000",
+                "one weight change at 10,000 endpoints",
+                2.0,
+                0.3,
+                one_change,
+            )
+        },
     ]
 }

@@ -6,11 +6,14 @@ use crate::{Figure, Judge, Limit, Measured};
 /// Ours and pingora's of one kind of figure.
 fn read(kind: &str) -> Result<Measured, String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/compare/pingora.json");
-    let text = std::fs::read(path)
-        .map_err(|e| format!("no benches/compare/pingora.json ({e}); `cargo run --release` there writes it"))?;
+    let text = std::fs::read(path).map_err(|e| {
+        format!("no benches/compare/pingora.json ({e}); `cargo run --release` there writes it")
+    })?;
     let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     let number = |who: &str| {
-        json[kind][who].as_f64().ok_or(format!("pingora.json: no number {kind}.{who}"))
+        json[kind][who]
+            .as_f64()
+            .ok_or(format!("pingora.json: no number {kind}.{who}"))
     };
     Ok(Measured::beside(number("ours")?, number("pingora")?))
 }

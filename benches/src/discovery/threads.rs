@@ -33,7 +33,9 @@ fn rate(threads: u64) -> Result<f64, String> {
         Ok::<u64, String>(thread_cpu_ns()?.saturating_sub(begin))
     };
     thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|seed| scope.spawn(move || run(seed))).collect();
+        let handles: Vec<_> = (0..threads)
+            .map(|seed| scope.spawn(move || run(seed)))
+            .collect();
         let mut sum = 0.0;
         for handle in handles {
             let ns = handle.join().map_err(|_| "a thread failed")??;

@@ -35,12 +35,17 @@ impl Service<()> for Instantly {
     }
 }
 
-/// Thread CPU time of poll_ready and call; each future is dropped, and so the request over, after 4 requests
+/// Thread CPU time of `poll_ready` and `call`; each future is dropped, and so the request over, after 4 requests
 /// an endpoint.
 fn tower() -> Result<f64, String> {
     let service = || {
         let (unknown, decay) = (Duration::from_millis(300), Duration::from_secs(10));
-        TowerEwma::new(Instantly, unknown, decay.as_nanos() as f64, CompleteOnResponse::default())
+        TowerEwma::new(
+            Instantly,
+            unknown,
+            decay.as_nanos() as f64,
+            CompleteOnResponse::default(),
+        )
     };
     let list = ServiceList::new((0..ENDPOINTS).map(|_| service()));
     let mut balance = Balance::new(list);
@@ -54,7 +59,11 @@ fn tower() -> Result<f64, String> {
             drop(under_way.pop_front());
         }
     })?;
-    if failed { Err("tower's balance was not ready".into()) } else { Ok(ns) }
+    if failed {
+        Err("tower's balance was not ready".into())
+    } else {
+        Ok(ns)
+    }
 }
 
 fn ours() -> Result<f64, String> {

@@ -27,7 +27,7 @@ impl Default for PeakEwma {
     }
 }
 
-/// One slot as this handle sees it; four to a cache line.
+/// One slot as this handle sees it; small, since picks touch slots at random.
 #[derive(Clone, Copy, Debug)]
 struct Load {
     under_way: u32,
@@ -35,8 +35,6 @@ struct Load {
     latency: f32,
     /// 1 / weight.
     share: f32,
-    /// The weight's root.
-    root: f32,
 }
 
 /// Sample times are in ticks of 2^16 ns (65 us): 78 hours until they wrap.
@@ -89,13 +87,10 @@ impl Choices {
     }
 
     fn load(&self, weight: u32) -> Load {
-        let weight = weight.max(1) as f32;
-        let (share, root) = (1.0 / weight, libm::sqrtf(weight));
         Load {
             under_way: 0,
             latency: self.unknown,
-            share,
-            root,
+            share: 1.0 / weight.max(1) as f32,
         }
     }
 
@@ -111,12 +106,14 @@ impl Choices {
             return one;
         };
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
-        self.level += (la + lb - 2.0 * self.level) * (1.0 / 2048.0);
+        if self.countdown & 7 == 0 {
+            self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
+        }
         // 24 bits are all that an f32 holds.
         let draw = (self.coin.next_u64() >> 40) as u32 as f32 * (1.0 / 16_777_216.0);
         // The lighter one's mean count is `level * weight`; per weight, a count shows a deviation of the
         // mean's root, or of the mean itself where that is less.
-        let root = a.root.min(b.root);
+        let root = inverse_root(a.share.max(b.share));
         let lean = (root * root).min(root * self.inverse) * (1.0 / 6.0);
         let both = a.latency + b.latency;
         let first = draw * both < b.latency + lean * (lb - la) * both;
@@ -131,6 +128,11 @@ impl Choices {
         }
         self.countdown -= 1;
     }
+}
+
+/// `1 / sqrt(x)` to 4 %: minus half the exponent. It only scales how far odds lean.
+fn inverse_root(x: f32) -> f32 {
+    f32::from_bits(0x5F37_59DF_u32.wrapping_sub(x.to_bits() >> 1))
 }
 
 impl Picker for Choices {
@@ -156,7 +158,7 @@ impl Picker for Choices {
         }
         let new = self.load(weight);
         if let Some(load) = self.loads.get_mut(slot) {
-            (load.share, load.root) = (new.share, new.root);
+            load.share = new.share;
         }
     }
 

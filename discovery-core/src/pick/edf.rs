@@ -13,8 +13,8 @@ use crate::rng::Rng;
 /// Children of a heap node: four keep the heap shallow and share cache lines.
 const FAN: usize = 4;
 
-/// Virtual times are brought back to 0 beyond this, long before they lose precision.
-const REBASE: f64 = 1e6;
+/// After so many turns of one slot virtual times are brought back to 0, long before they lose precision.
+const REBASE: f64 = 1e12;
 
 /// "Not in the heap."
 const NOWHERE: u32 = u32::MAX;
@@ -269,11 +269,12 @@ impl Picker for Edf {
         self.now = first.at;
         let pace = self.paces.get_mut(slot)?;
         pace.turns += 1.0;
+        let long = pace.turns > REBASE;
         first.at = pace.due();
         first.order = self.order;
         self.order += 1;
         self.sink(0);
-        if self.now > REBASE {
+        if long {
             self.rebase();
         }
         Some(slot)

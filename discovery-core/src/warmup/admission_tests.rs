@@ -145,6 +145,7 @@ fn odd_rules_are_refused() {
 
 #[test]
 fn threads_share_one_limit() {
+    #[cfg(test)]
     extern crate std;
     let rules = AdmissionRules {
         concurrency: Some(64),

@@ -1,5 +1,5 @@
 //! Source, engine, registry, proxies and callers in virtual time: messages are lost, repeated, late and
-//! reordered, each part crashes. A failing seed is printed and replays: `BERTH_SEED=<seed>`.
+//! reordered, each part crashes. A failing seed is printed and replays: `BERTH_SIM_SEED=<seed>`.
 //!
 //! Held at every step: the engine's own invariants; no traffic to an endpoint that the engine has given no
 //! weight since before the last whole sync that the proxy has seen; no operation empties the registry while
@@ -21,9 +21,9 @@ fn seeds() -> std::ops::Range<u64> {
         reason = "chooses how much is run, never how it runs"
     )]
     let number = |name| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    match number("BERTH_SEED") {
+    match number("BERTH_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("BERTH_SEEDS").unwrap_or(1_000),
+        None => 0..number("BERTH_SIM_SEEDS").unwrap_or(1_000),
     }
 }
 
@@ -31,7 +31,7 @@ fn seeds() -> std::ops::Range<u64> {
 fn a_thousand_worlds_converge() {
     for seed in seeds() {
         if let Err(broken) = World::new(seed).run() {
-            panic!("BERTH_SEED={seed}: {broken}");
+            panic!("BERTH_SIM_SEED={seed}: {broken}");
         }
     }
 }
