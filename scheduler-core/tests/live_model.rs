@@ -22,12 +22,14 @@ proptest! {
     }
 }
 
+/// A fuzz target's entry.
+type Entry = fn(&[u8]);
+
 #[test]
 fn corpus_and_crashers_replay() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
-    let targets: [(&str, fn(&[u8])); 2] =
-        [("scheduler_ops", fuzz_ops), ("scheduler_read", fuzz_read)];
+    let targets: [(&str, Entry); 2] = [("scheduler_ops", fuzz_ops), ("scheduler_read", fuzz_read)];
     let folders = targets
         .iter()
         .flat_map(|(t, run)| ["corpus", "crashers"].map(|kind| (format!("{kind}/{t}"), *run)));

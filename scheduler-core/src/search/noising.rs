@@ -101,12 +101,20 @@ impl Noising {
                 // What the whole budget will come to, by the pace so far: noise takes long to settle, and
                 // with more than it takes several runs, of which the best counts, do better than one.
                 let each = walk.evaluations as f64 / spent.max(1e-6) / walk.model.tasks() as f64;
-                let runs = if from > 0.0 { 1.0 } else { fixed_runs.unwrap_or(each / SETTLES).clamp(1.0, MOST_RUNS) };
+                let runs = if from > 0.0 {
+                    1.0
+                } else {
+                    fixed_runs.unwrap_or(each / SETTLES).clamp(1.0, MOST_RUNS)
+                };
                 let runs = libm::floor(runs);
                 if spent > PROBED && fixed_runs.is_none() {
                     fixed_runs = Some(runs);
                 }
-                let part = if whole < 1.0 { whole * runs - libm::floor(whole * runs) } else { 1.0 };
+                let part = if whole < 1.0 {
+                    whole * runs - libm::floor(whole * runs)
+                } else {
+                    1.0
+                };
                 if fixed_runs.is_some() && whole < 1.0 && libm::floor(whole * runs) > run {
                     run = libm::floor(whole * runs);
                     walk.jump(&home);
