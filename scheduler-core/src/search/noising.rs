@@ -19,7 +19,7 @@ const NOISE: f64 = 2.0;
 /// Evaluations for each task that the full noise takes to settle; with fewer there is less noise.
 const SETTLES: f64 = 150_000.0;
 /// Runs from the start at most.
-const MOST_RUNS: f64 = 4.0;
+const MOST_RUNS: f64 = 2.0;
 /// Share of the budget after which the pace is taken as known.
 const PROBED: f64 = 0.01;
 /// Share of the budget for annealing when there are balance objectives.
