@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Two machines, one resource; both processes on the first, which is above its safety capacity.
-const MODEL: &str = "1\n1 10\n2\n0 0 20 5 0 1\n1 1 20 30 1 0\n2\n0 0\n0 0\n2\n0 8 1\n1 4 1\n0\n1 10 100\n";
+const MODEL: &str =
+    "1\n1 10\n2\n0 0 20 5 0 1\n1 1 20 30 1 0\n2\n0 0\n0 0\n2\n0 8 1\n1 4 1\n0\n1 10 100\n";
 
 fn files(test: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("berth-place-{test}-{}", std::process::id()));
@@ -20,7 +21,11 @@ fn berth(dir: &Path, args: &[&str]) -> Output {
     let berth = Command::new(env!("CARGO_BIN_EXE_berth"));
     let mut command = berth;
     let fixed = ["--model", "m", "--assignment", "a"];
-    command.current_dir(dir).args(["--json", "place", args[0]]).args(fixed).args(&args[1..]);
+    command
+        .current_dir(dir)
+        .args(["--json", "place", args[0]])
+        .args(fixed)
+        .args(&args[1..]);
     command.output().unwrap()
 }
 
@@ -59,8 +64,18 @@ fn sample(name: &str) -> Option<Value> {
 #[test]
 fn solve_check_and_order_keep_the_contract_and_agree() {
     let dir = files("all");
-    let solve =
-        berth(&dir, &["solve", "--solution", "s", "--evaluations", "20000", "--curve", "c.csv"]);
+    let solve = berth(
+        &dir,
+        &[
+            "solve",
+            "--solution",
+            "s",
+            "--evaluations",
+            "20000",
+            "--curve",
+            "c.csv",
+        ],
+    );
     assert_eq!(solve.status.code(), Some(0), "{solve:?}");
     let check = berth(&dir, &["check", "--solution", "s"]);
     assert_eq!(check.status.code(), Some(0), "{check:?}");
@@ -75,9 +90,11 @@ fn solve_check_and_order_keep_the_contract_and_agree() {
     assert_eq!(order["moves"], solve["moves"]);
     let curve = std::fs::read_to_string(dir.join("c.csv")).unwrap();
     assert!(curve.starts_with("seconds,evaluations,cost\n"));
-    for (name, answer) in
-        [("place-solve.json", &solve), ("place-check.json", &check), ("place-order.json", &order)]
-    {
+    for (name, answer) in [
+        ("place-solve.json", &solve),
+        ("place-check.json", &check),
+        ("place-order.json", &order),
+    ] {
         if let Some(sample) = sample(name) {
             promised(&sample, answer, name);
         }
@@ -88,11 +105,24 @@ fn solve_check_and_order_keep_the_contract_and_agree() {
 fn the_same_seed_and_evaluations_write_the_same_bytes() {
     let dir = files("same");
     for out in ["s1", "s2"] {
-        let done =
-            berth(&dir, &["solve", "--solution", out, "--evaluations", "9000", "--threads", "2"]);
+        let done = berth(
+            &dir,
+            &[
+                "solve",
+                "--solution",
+                out,
+                "--evaluations",
+                "9000",
+                "--threads",
+                "2",
+            ],
+        );
         assert!(done.status.success());
     }
-    assert_eq!(std::fs::read(dir.join("s1")).unwrap(), std::fs::read(dir.join("s2")).unwrap());
+    assert_eq!(
+        std::fs::read(dir.join("s1")).unwrap(),
+        std::fs::read(dir.join("s2")).unwrap()
+    );
 }
 
 #[test]
@@ -116,7 +146,10 @@ fn malformed_and_missing_files_say_what_and_where() {
     assert_eq!(solve.status.code(), Some(2));
     let error = json(&solve);
     let message = error["error"]["message"].as_str().unwrap();
-    assert!(message.contains("line 1, column 3: `7` where the machine of process 1"), "{message}");
+    assert!(
+        message.contains("line 1, column 3: `7` where the machine of process 1"),
+        "{message}"
+    );
     let check = berth(&dir, &["check", "--solution", "absent"]);
     assert_eq!(check.status.code(), Some(2), "the assignment is read first");
     std::fs::write(dir.join("a"), "0 0\n").unwrap();

@@ -1,7 +1,7 @@
 //! Random operations on a live cluster, and the fuzz target's corpus, replayed.
 
 use proptest::prelude::*;
-use scheduler_core::testing::fuzz_ops;
+use scheduler_core::testing::{fuzz_ops, fuzz_read};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -9,18 +9,36 @@ proptest! {
     fn nothing_done_to_a_cluster_breaks_it(data in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz_ops(&data);
     }
+
+    /// A valid file with some bytes changed: refused with a place, or read and true.
+    #[test]
+    fn the_reader_never_panics(changes in proptest::collection::vec((0..400_usize, any::<u8>()), 0..6)) {
+        let mut text = std::fs::read("../fuzz/corpus/scheduler_read/two_nodes").unwrap();
+        for (at, byte) in changes {
+            let place = at % text.len();
+            text[place] = byte;
+        }
+        fuzz_read(&text);
+    }
 }
+
+/// A fuzz target's entry.
+type Entry = fn(&[u8]);
 
 #[test]
 fn corpus_and_crashers_replay() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
-    for folder in ["corpus/scheduler_ops", "crashers/scheduler_ops"] {
+    let targets: [(&str, Entry); 2] = [("scheduler_ops", fuzz_ops), ("scheduler_read", fuzz_read)];
+    let folders = targets
+        .iter()
+        .flat_map(|(t, run)| ["corpus", "crashers"].map(|kind| (format!("{kind}/{t}"), *run)));
+    for (folder, run) in folders {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
             continue;
         };
         for entry in entries {
-            fuzz_ops(&std::fs::read(entry.unwrap().path()).unwrap());
+            run(&std::fs::read(entry.unwrap().path()).unwrap());
             ran += 1;
         }
     }

@@ -11,24 +11,42 @@ use scheduler_core::{
 fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
     let width = 1 + rng.below(3);
     let resources: Vec<Resource> = (0..width)
-        .map(|_| Resource { transient: rng.below(2) == 0, load_weight: rng.below(10) as u64 })
+        .map(|_| Resource {
+            transient: rng.below(2) == 0,
+            load_weight: rng.below(10) as u64,
+        })
         .collect();
     let mut b = ModelBuilder::new(&resources).unwrap();
     let services = 1 + rng.below(tasks);
-    let at: Vec<NodeId> = (0..tasks).map(|_| NodeId(rng.below(nodes) as u32)).collect();
+    let at: Vec<NodeId> = (0..tasks)
+        .map(|_| NodeId(rng.below(nodes) as u32))
+        .collect();
     let service: Vec<usize> = (0..tasks).map(|_| rng.below(services)).collect();
-    let need: Vec<Vec<u64>> =
-        (0..tasks).map(|_| (0..width).map(|_| rng.below(20) as u64).collect()).collect();
-    let place: Vec<(u64, u64)> =
-        (0..nodes).map(|_| (rng.below(3) as u64, rng.below(2) as u64)).collect();
-    for n in 0..nodes {
+    let need: Vec<Vec<u64>> = (0..tasks)
+        .map(|_| (0..width).map(|_| rng.below(20) as u64).collect())
+        .collect();
+    let place: Vec<(u64, u64)> = (0..nodes)
+        .map(|_| (rng.below(3) as u64, rng.below(2) as u64))
+        .collect();
+    for (n, (location, neighbourhood)) in place.iter().copied().enumerate() {
         let used = |r: usize| -> u64 {
-            (0..tasks).filter(|t| at[*t].index() == n).map(|t| need[t][r]).sum()
+            (0..tasks)
+                .filter(|t| at[*t].index() == n)
+                .map(|t| need[t][r])
+                .sum()
         };
         let capacity: Vec<u64> = (0..width).map(|r| used(r) + rng.below(25) as u64).collect();
-        let safety: Vec<u64> = capacity.iter().map(|c| c * rng.below(10) as u64 / 10).collect();
-        let (location, neighbourhood) = place[n];
-        b.node(Node { location, neighbourhood, capacity: &capacity, safety: &safety }).unwrap();
+        let safety: Vec<u64> = capacity
+            .iter()
+            .map(|c| c * rng.below(10) as u64 / 10)
+            .collect();
+        b.node(Node {
+            location,
+            neighbourhood,
+            capacity: &capacity,
+            safety: &safety,
+        })
+        .unwrap();
     }
     // Constraints that the assignment just fulfils.
     let members = |s: usize| (0..tasks).filter(move |t| *t < usize::MAX && s < usize::MAX);
@@ -60,14 +78,31 @@ fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
     for t in 0..tasks {
         let service = ServiceId(service[t] as u32);
         let move_cost = rng.below(5) as u64;
-        b.task(Task { service, need: &need[t], move_cost }).unwrap();
+        b.task(Task {
+            service,
+            need: &need[t],
+            move_cost,
+        })
+        .unwrap();
     }
     if rng.below(2) == 0 {
         let (first, second) = (rng.below(width), rng.below(width));
-        b.balance(Balance { first, second, target: 2, weight: 3 }).unwrap();
+        b.balance(Balance {
+            first,
+            second,
+            target: 2,
+            weight: 3,
+        })
+        .unwrap();
     }
-    b.travel((0..nodes * nodes).map(|_| rng.below(4) as u32).collect()).unwrap();
-    b.weights(Weights { task_move: 1, service_move: 10, node_move: 2 }).unwrap();
+    b.travel((0..nodes * nodes).map(|_| rng.below(4) as u32).collect())
+        .unwrap();
+    b.weights(Weights {
+        task_move: 1,
+        service_move: 10,
+        node_move: 2,
+    })
+    .unwrap();
     (b.build().unwrap(), at)
 }
 
@@ -89,8 +124,9 @@ fn deltas_and_counters_equal_recomputation_on_many_random_moves() {
                 let swap = p.cost_of_swap(&model, task, other);
                 let mut at = p.assignment();
                 at.swap(task.index(), other.index());
-                let homes: Vec<NodeId> =
-                    (0..tasks as u32).map(|t| p.home_of(TaskId(t)).unwrap()).collect();
+                let homes: Vec<NodeId> = (0..tasks as u32)
+                    .map(|t| p.home_of(TaskId(t)).unwrap())
+                    .collect();
                 let swapped = Placement::moved(&model, &homes, &at).unwrap();
                 assert_eq!(swapped.cost(&model) - before, swap, "round {round}");
             }
@@ -104,7 +140,10 @@ fn deltas_and_counters_equal_recomputation_on_many_random_moves() {
             }
             if step % 997 == 0 {
                 p.check_invariants(&model).unwrap();
-                assert!(p.violations(&model).is_empty(), "round {round}, step {step}");
+                assert!(
+                    p.violations(&model).is_empty(),
+                    "round {round}, step {step}"
+                );
             }
         }
     }
@@ -124,12 +163,19 @@ fn a_shift_is_refused_exactly_when_the_result_is_infeasible() {
             next[t] = NodeId(n as u32);
             let fresh = Placement::moved(&model, &at, &next).unwrap();
             let blocked = p.blocked(&model, TaskId(t as u32), NodeId(n as u32));
-            assert_eq!(blocked.is_none(), fresh.violations(&model).is_empty(), "{blocked:?}");
+            assert_eq!(
+                blocked.is_none(),
+                fresh.violations(&model).is_empty(),
+                "{blocked:?}"
+            );
             refused += u32::from(blocked.is_some());
             allowed += u32::from(blocked.is_none());
         }
     }
-    assert!(refused > 300 && allowed > 300, "{refused} refused, {allowed} allowed");
+    assert!(
+        refused > 300 && allowed > 300,
+        "{refused} refused, {allowed} allowed"
+    );
 }
 
 /// The least cost over all feasible assignments.
@@ -156,7 +202,9 @@ fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
         let best = brute_force(&model, &at);
         let mut improvements = Vec::new();
         let found = Solver { seed }
-            .improve(&model, &at, &mut Evaluations(100_000), &mut |_, c| improvements.push(c))
+            .improve(&model, &at, &mut Evaluations(100_000), &mut |_, c| {
+                improvements.push(c);
+            })
             .unwrap();
         let p = Placement::moved(&model, &at, &found.assignment).unwrap();
         assert!(p.violations(&model).is_empty());
@@ -173,7 +221,9 @@ fn the_same_seed_and_evaluations_give_the_same_answer() {
     let (model, at) = instance(&mut Rng::named(4, "same"), 60, 8);
     let run = |seed| {
         let mut budget = Evaluations(400_000);
-        Solver { seed }.improve(&model, &at, &mut budget, &mut |_, _| {}).unwrap()
+        Solver { seed }
+            .improve(&model, &at, &mut budget, &mut |_, _| {})
+            .unwrap()
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).evaluations, 0);
@@ -203,7 +253,10 @@ fn simulate(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order, rng:
     }
     for (t, node) in now.iter().enumerate() {
         let given_up = order.given_up.contains(&TaskId(t as u32));
-        assert!(given_up || *node == target[t], "task {t} is not where it should be");
+        assert!(
+            given_up || *node == target[t],
+            "task {t} is not where it should be"
+        );
     }
 }
 
@@ -216,7 +269,10 @@ fn assert_feasible(model: &Model, now: &[NodeId], moving: &[(TaskId, NodeId)]) {
                 let held = moving.iter().filter(|(_, from)| from.0 == n);
                 used += held.map(|(t, _)| model.need(*t)[r]).sum::<i64>();
             }
-            assert!(used <= model.capacity(NodeId(n))[r], "node {n}, resource {r}");
+            assert!(
+                used <= model.capacity(NodeId(n))[r],
+                "node {n}, resource {r}"
+            );
         }
     }
     let broken = Placement::new(model, now).unwrap().violations(model);
@@ -231,9 +287,13 @@ fn orders_are_safe_in_any_interleaving_and_give_up_no_more_than_brute_force() {
         let (tasks, nodes) = (2 + rng.below(9), 2 + rng.below(4));
         let (model, at) = instance(&mut rng, tasks, nodes);
         let budget = &mut Evaluations(20_000);
-        let found = Solver { seed: round }.improve(&model, &at, budget, &mut |_, _| {}).unwrap();
+        let found = Solver { seed: round }
+            .improve(&model, &at, budget, &mut |_, _| {})
+            .unwrap();
         let target = found.assignment;
-        let limits = OrderLimits { per_node: 1 + rng.below(4) };
+        let limits = OrderLimits {
+            per_node: 1 + rng.below(4),
+        };
         let order = order_moves(&model, &at, &target, limits).unwrap();
         simulate(&model, &at, &target, &order, &mut rng);
         let most = most_one_by_one(&model, &at, &target);
@@ -269,7 +329,11 @@ fn most_one_by_one(model: &Model, at: &[NodeId], target: &[NodeId]) -> usize {
             }
         }
     }
-    let sizes = reached.iter().enumerate().filter(|(_, r)| **r).map(|(s, _)| s.count_ones());
+    let sizes = reached
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| **r)
+        .map(|(s, _)| s.count_ones());
     sizes.max().unwrap_or(0) as usize
 }
 
@@ -294,5 +358,8 @@ fn urgent_answers_are_feasible_gain_what_they_say_and_leave_the_placement_alone(
         explained += usize::from(!urgent.forbidden.is_empty());
         assert!(!urgent.explain().is_empty());
     }
-    assert!(found > 30 && explained > 20, "{found} moves, {explained} explanations");
+    assert!(
+        found > 30 && explained > 20,
+        "{found} moves, {explained} explanations"
+    );
 }

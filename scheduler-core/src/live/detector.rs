@@ -180,7 +180,11 @@ impl Detector {
 
     fn advance(&mut self, sample: impl Fn(usize) -> Sample) {
         let nodes = self.threshold.len();
-        let row = self.above_ring.iter_mut().skip(self.above_next * nodes).take(nodes);
+        let row = self
+            .above_ring
+            .iter_mut()
+            .skip(self.above_next * nodes)
+            .take(nodes);
         let each = row.zip(&mut self.above).zip(&self.threshold);
         for (node, ((old, above), threshold)) in each.enumerate() {
             let new = sample(node);

@@ -24,14 +24,22 @@ fn a_spike_shorter_than_the_window_triggers_nothing_however_high() {
             let mut samples = vec![999; 20];
             samples.extend(vec![height; length]);
             samples.extend([999; 20]);
-            assert_eq!(feed(&mut d, 0, &samples), vec![], "{length} samples of {height}");
+            assert_eq!(
+                feed(&mut d, 0, &samples),
+                vec![],
+                "{length} samples of {height}"
+            );
         }
     }
     let mut d = detector();
     let mut samples = vec![999; 20];
     samples.extend([1001; 10]);
     let events = feed(&mut d, 0, &samples);
-    assert_eq!(events.len(), 1, "a whole window above the threshold is no spike");
+    assert_eq!(
+        events.len(),
+        1,
+        "a whole window above the threshold is no spike"
+    );
     assert_eq!(events[0].at, Timestamp::from_secs(29));
 }
 

@@ -3,10 +3,12 @@
 mod build;
 mod error;
 mod sets;
+mod spec;
 
-pub use build::{Balance, ModelBuilder, Node, Resource, Service, Task, Weights};
+pub use build::ModelBuilder;
 pub use error::ModelError;
 pub(crate) use sets::{Lists, NodeSet};
+pub use spec::{Balance, Node, Resource, Service, Task, Weights};
 
 use crate::{NodeId, ServiceId, TaskId};
 use alloc::vec::Vec;

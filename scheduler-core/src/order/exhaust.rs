@@ -1,7 +1,7 @@
 //! For a few moves: the largest set of them that can be made one by one, by going through all sets.
 
-use super::{Order, OrderLimits, Step};
 use super::wave::Wave;
+use super::{Order, OrderLimits, Step};
 use crate::{Model, NodeId, Placement, TaskId};
 use alloc::string::String;
 use alloc::vec;
@@ -12,8 +12,9 @@ pub(super) const MOST: usize = 12;
 
 /// The order that gives up fewest moves, without places to wait, one move a wave.
 pub(super) fn exhaust(model: &Model, start: Placement, target: &[NodeId]) -> Order {
-    let moves: Vec<usize> =
-        (0..target.len()).filter(|t| start.at[*t] != target[*t].0).collect();
+    let moves: Vec<usize> = (0..target.len())
+        .filter(|t| start.at[*t] != target[*t].0)
+        .collect();
     let homes = start.at.clone();
     let sets = 1_usize << moves.len();
     // By which move each set was reached first; `NEVER` when it was not.
@@ -31,7 +32,11 @@ pub(super) fn exhaust(model: &Model, start: Placement, target: &[NodeId]) -> Ord
             best = set;
         }
         for (i, task) in moves.iter().enumerate() {
-            let node = if set >> i & 1 == 1 { target[*task].0 } else { homes[*task] };
+            let node = if set >> i & 1 == 1 {
+                target[*task].0
+            } else {
+                homes[*task]
+            };
             now.shift(model, *task, node as usize);
             now.settle(model, *task);
         }
@@ -54,7 +59,13 @@ pub(super) fn exhaust(model: &Model, start: Placement, target: &[NodeId]) -> Ord
         let (from, to) = (NodeId(homes[task]), target[task]);
         let reason = String::from("the only order that gives up fewest moves");
         let task = TaskId(task as u32);
-        order.waves.push(vec![Step { task, from, to, staging: false, reason }]);
+        order.waves.push(vec![Step {
+            task,
+            from,
+            to,
+            staging: false,
+            reason,
+        }]);
         set &= !(1 << i);
     }
     order.waves.reverse();

@@ -63,7 +63,9 @@ pub struct OrderLimits {
 impl Default for OrderLimits {
     /// As many as fit.
     fn default() -> Self {
-        Self { per_node: usize::MAX }
+        Self {
+            per_node: usize::MAX,
+        }
     }
 }
 
@@ -89,7 +91,11 @@ pub fn order_moves(
         return Ok(order);
     }
     let best = exhaust::exhaust(model, start, target);
-    Ok(if best.given_up.len() < order.given_up.len() { best } else { order })
+    Ok(if best.given_up.len() < order.given_up.len() {
+        best
+    } else {
+        order
+    })
 }
 
 /// The state of one ordering.
@@ -109,8 +115,9 @@ struct Planner<'m> {
 impl<'m> Planner<'m> {
     fn new(model: &'m Model, now: Placement, target: &[NodeId], limits: OrderLimits) -> Self {
         let target: Vec<u32> = target.iter().map(|n| n.0).collect();
-        let mut left: Vec<u32> =
-            (0..target.len() as u32).filter(|t| target[*t as usize] != now.at[*t as usize]).collect();
+        let mut left: Vec<u32> = (0..target.len() as u32)
+            .filter(|t| target[*t as usize] != now.at[*t as usize])
+            .collect();
         // Large tasks first: what is left over suits small ones. Then lower priorities first.
         let width = model.resources;
         let size = |t: &u32| -> f64 {
@@ -123,11 +130,23 @@ impl<'m> Planner<'m> {
         };
         left.sort_by(|a, b| {
             let priority = |t: &u32| model.priority[*t as usize];
-            priority(a).cmp(&priority(b)).then(size(b).total_cmp(&size(a))).then(a.cmp(b))
+            priority(a)
+                .cmp(&priority(b))
+                .then(size(b).total_cmp(&size(a)))
+                .then(a.cmp(b))
         });
         let initial = now.at.clone();
         let (staged, order) = (BTreeMap::new(), Order::default());
-        Self { model, now, target, initial, limits, left, staged, order }
+        Self {
+            model,
+            now,
+            target,
+            initial,
+            limits,
+            left,
+            staged,
+            order,
+        }
     }
 
     fn run(&mut self) {
@@ -166,7 +185,13 @@ impl<'m> Planner<'m> {
             let from = self.now.at[*task as usize];
             let reason = self.reason(*task, from, *to, waiting);
             let (from, to) = (NodeId(from), NodeId(*to));
-            steps.push(Step { task: TaskId(*task), from, to, staging, reason });
+            steps.push(Step {
+                task: TaskId(*task),
+                from,
+                to,
+                staging,
+                reason,
+            });
         }
         for (task, to) in moves {
             self.now.shift(self.model, *task as usize, *to as usize);
@@ -179,12 +204,21 @@ impl<'m> Planner<'m> {
         let mut reason = String::new();
         // Writing to a string cannot fail.
         let _ = match waiting.get(&from) {
-            Some(Blocked::Room { task: other, resource }) => {
+            Some(Blocked::Room {
+                task: other,
+                resource,
+            }) => {
                 let freed = self.model.need[task as usize * self.model.resources + resource];
-                write!(reason, "frees {freed} of resource {resource} on node {from} for task {other}")
+                write!(
+                    reason,
+                    "frees {freed} of resource {resource} on node {from} for task {other}"
+                )
             }
             Some(Blocked::Conflict { task: other }) => {
-                write!(reason, "leaves node {from}, where task {other} of its service waits to go")
+                write!(
+                    reason,
+                    "leaves node {from}, where task {other} of its service waits to go"
+                )
             }
             _ => write!(reason, "node {to} has room"),
         };

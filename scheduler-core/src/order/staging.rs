@@ -33,10 +33,17 @@ impl Planner<'_> {
         let indices: Vec<NodeIndex> = self.left.iter().map(|t| graph.add_node(*t)).collect();
         let mut leaving: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (i, task) in self.left.iter().enumerate() {
-            leaving.entry(self.now.at[*task as usize]).or_default().push(i);
+            leaving
+                .entry(self.now.at[*task as usize])
+                .or_default()
+                .push(i);
         }
         for (i, task) in self.left.iter().enumerate() {
-            for j in leaving.get(&self.target[*task as usize]).into_iter().flatten() {
+            for j in leaving
+                .get(&self.target[*task as usize])
+                .into_iter()
+                .flatten()
+            {
                 graph.add_edge(indices[i], indices[*j], ());
             }
         }
@@ -53,7 +60,9 @@ impl Planner<'_> {
 
     fn size(&self, task: u32) -> i64 {
         let width = self.model.resources;
-        self.model.need[task as usize * width..][..width].iter().sum()
+        self.model.need[task as usize * width..][..width]
+            .iter()
+            .sum()
     }
 
     /// Stages residents of the task's target, one after another, until the task can go there, and moves it.
@@ -82,7 +91,8 @@ impl Planner<'_> {
         // Undone in the other order: each step back is as feasible as the step was.
         while self.order.waves.len() > waves {
             for step in self.order.waves.pop().into_iter().flatten() {
-                self.now.shift(self.model, step.task.index(), step.from.index());
+                self.now
+                    .shift(self.model, step.task.index(), step.from.index());
                 self.now.settle(self.model, step.task.index());
                 let (t, at) = (step.task.0, step.from.0);
                 if self.target[t as usize] == at {
@@ -117,7 +127,15 @@ impl Planner<'_> {
                 }
                 Blocked::Room { .. } => {
                     let missing = self.missing_without(task, to, *resident);
-                    (missing > 0, stays, if missing > 0 { missing } else { self.size(*resident) })
+                    (
+                        missing > 0,
+                        stays,
+                        if missing > 0 {
+                            missing
+                        } else {
+                            self.size(*resident)
+                        },
+                    )
                 }
                 _ => continue,
             };
@@ -145,16 +163,22 @@ impl Planner<'_> {
             }
             Constraint::Spread { service } => {
                 let members = model.members.of(service.index());
-                let taken: BTreeSet<u32> =
-                    members.iter().map(|t| place(self.now.at[*t as usize] as usize).0).collect();
+                let taken: BTreeSet<u32> = members
+                    .iter()
+                    .map(|t| place(self.now.at[*t as usize] as usize).0)
+                    .collect();
                 who = service.0;
-                suits = alloc::boxed::Box::new(move |n| !taken.contains(&model.location[n as usize]));
+                suits =
+                    alloc::boxed::Box::new(move |n| !taken.contains(&model.location[n as usize]));
             }
             _ => return None,
         }
         let members = model.members.of(who as usize).iter().copied();
         let free = |t: &u32| *t != task && self.staged.get(t).is_none_or(|n| *n < STAGINGS);
-        let waits = |t: u32| self.waiting_place_where(t, wanted, &suits).map(|node| (t, node));
+        let waits = |t: u32| {
+            self.waiting_place_where(t, wanted, &suits)
+                .map(|node| (t, node))
+        };
         members.filter(free).find_map(waits)
     }
 
@@ -190,7 +214,9 @@ impl Planner<'_> {
             if wave.refuses(&self.now, task as usize, node as usize) {
                 continue;
             }
-            let free: i64 = self.now.rows[node as usize * 2 * width..][..width].iter().sum();
+            let free: i64 = self.now.rows[node as usize * 2 * width..][..width]
+                .iter()
+                .sum();
             let key = (!wanted.contains(&node), free);
             if best.is_none_or(|(b, _)| key > b) {
                 best = Some((key, node));

@@ -82,7 +82,10 @@ impl<'m> Wave<'m> {
             *self.from_neighbourhood.entry((service, left)).or_default() += 1;
         }
         if model.location[from] != model.location[to] {
-            *self.from_location.entry((service, model.location[from])).or_default() += 1;
+            *self
+                .from_location
+                .entry((service, model.location[from]))
+                .or_default() += 1;
         }
         None
     }
@@ -103,7 +106,10 @@ impl<'m> Wave<'m> {
         };
         let waits = task as u32;
         if let Some(resource) = (0..width).find(short) {
-            return Some(Blocked::Room { task: waits, resource });
+            return Some(Blocked::Room {
+                task: waits,
+                resource,
+            });
         }
         let held = model.pinned[task];
         if held || !model.allows(TaskId(task as u32), NodeId(to as u32)) {
@@ -152,8 +158,7 @@ impl<'m> Wave<'m> {
         if left == entered {
             return true;
         }
-        let there =
-            |s: usize, b: u32| now.tables.in_neighbourhood(model, &now.at, s, b as usize);
+        let there = |s: usize, b: u32| now.tables.in_neighbourhood(model, &now.at, s, b as usize);
         let certain = |s: usize, b: u32, more: u32| {
             there(s, b) > count(&self.from_neighbourhood, s, b) + more
         };

@@ -115,9 +115,16 @@ impl Placement {
         let free = &self.rows[node * 2 * width..][..width];
         let out = &model.need[leaves * width..][..width];
         let into = &model.need[comes * width..][..width];
-        let (stays, back) = (self.home[leaves] as usize == node, self.home[comes] as usize == node);
+        let (stays, back) = (
+            self.home[leaves] as usize == node,
+            self.home[comes] as usize == node,
+        );
         if !stays && !back {
-            return free.iter().zip(out).zip(into).all(|((f, o), i)| *i <= f + o);
+            return free
+                .iter()
+                .zip(out)
+                .zip(into)
+                .all(|((f, o), i)| *i <= f + o);
         }
         (0..width).all(|r| {
             let transient = model.transient[r];

@@ -80,7 +80,11 @@ impl Placement {
     #[must_use]
     pub fn cost_of_shift(&self, model: &Model, task: TaskId, to: NodeId) -> i64 {
         let known = task.index() < model.tasks() && to.index() < model.nodes();
-        if known { self.shift_cost(model, task.index(), to.index()) } else { 0 }
+        if known {
+            self.shift_cost(model, task.index(), to.index())
+        } else {
+            0
+        }
     }
 
     /// Exact change of the total cost if two tasks changed places, whatever that breaks; 0 for unknown
@@ -88,7 +92,11 @@ impl Placement {
     #[must_use]
     pub fn cost_of_swap(&self, model: &Model, a: TaskId, b: TaskId) -> i64 {
         let known = a.index() < model.tasks() && b.index() < model.tasks();
-        if known { self.swap_cost(model, a.index(), b.index()) } else { 0 }
+        if known {
+            self.swap_cost(model, a.index(), b.index())
+        } else {
+            0
+        }
     }
 
     /// Moves a task if no hard constraint forbids it; the change of the total cost comes back.
@@ -163,7 +171,12 @@ impl Placement {
     }
 
     /// Whether everything but room and conflict lets the task go to `to`.
-    pub(crate) fn permits_apart_from_conflict(&self, model: &Model, task: usize, to: usize) -> bool {
+    pub(crate) fn permits_apart_from_conflict(
+        &self,
+        model: &Model,
+        task: usize,
+        to: usize,
+    ) -> bool {
         self.may_stand(model, task, to) && self.scattered(model, task, to).is_none()
     }
 
@@ -180,9 +193,17 @@ impl Placement {
         let count = |s: usize, b: usize| tables.in_neighbourhood(model, &self.at, s, b);
         (0..model.neighbourhoods).all(|b| {
             if count(s, b) > 0 {
-                model.depends.of(s).iter().all(|on| count(*on as usize, b) > 0)
+                model
+                    .depends
+                    .of(s)
+                    .iter()
+                    .all(|on| count(*on as usize, b) > 0)
             } else {
-                model.dependents.of(s).iter().all(|who| count(*who as usize, b) == 0)
+                model
+                    .dependents
+                    .of(s)
+                    .iter()
+                    .all(|who| count(*who as usize, b) == 0)
             }
         })
     }

@@ -227,8 +227,10 @@ impl Tables {
             return self.places[service];
         }
         let members = model.members.of(service);
-        let mut seen: Vec<u32> =
-            members.iter().map(|t| model.location[at[*t as usize] as usize]).collect();
+        let mut seen: Vec<u32> = members
+            .iter()
+            .map(|t| model.location[at[*t as usize] as usize])
+            .collect();
         seen.sort_unstable();
         seen.dedup();
         seen.len() as u32

@@ -26,7 +26,10 @@ pub fn read_model(text: &[u8]) -> Result<Model, ReadError> {
     for _ in 0..t.index(4096, "the number of resources")? {
         let transient = t.number(1, "whether the resource is transient")? == 1;
         let load_weight = t.number(AMOUNT, "the weight of the resource's load cost")?;
-        resources.push(Resource { transient, load_weight });
+        resources.push(Resource {
+            transient,
+            load_weight,
+        });
     }
     let mut b = refused(&t, ModelBuilder::new(&resources))?;
     nodes(&mut t, &mut b, resources.len())?;
@@ -42,7 +45,11 @@ pub fn read_model(text: &[u8]) -> Result<Model, ReadError> {
         }
         let move_cost = t.number(AMOUNT, "the process's move cost")?;
         let service = ServiceId(service as u32);
-        let added = b.task(Task { service, need: &need, move_cost });
+        let added = b.task(Task {
+            service,
+            need: &need,
+            move_cost,
+        });
         refused(&t, added)?;
     }
     for _ in 0..t.index(usize::MAX, "the number of balance objectives")? {
@@ -51,14 +58,26 @@ pub fn read_model(text: &[u8]) -> Result<Model, ReadError> {
         let second = t.index(last, "the second resource of a balance objective")?;
         let target = t.number(AMOUNT, "the balance target")? as i64;
         let weight = t.number(AMOUNT, "the weight of the balance objective")? as i64;
-        let added = b.balance(Balance { first, second, target, weight });
+        let added = b.balance(Balance {
+            first,
+            second,
+            target,
+            weight,
+        });
         refused(&t, added)?;
     }
     let mut weight = |want| t.number(AMOUNT, want).map(|w| w as i64);
     let task_move = weight("the weight of process moves")?;
     let service_move = weight("the weight of service moves")?;
     let node_move = weight("the weight of machine moves")?;
-    refused(&t, b.weights(Weights { task_move, service_move, node_move }))?;
+    refused(
+        &t,
+        b.weights(Weights {
+            task_move,
+            service_move,
+            node_move,
+        }),
+    )?;
     t.end()?;
     refused(&t, b.build())
 }
@@ -80,7 +99,12 @@ fn nodes(t: &mut Tokens<'_>, b: &mut ModelBuilder, width: usize) -> Result<(), R
         for amount in &mut safety {
             *amount = t.number(AMOUNT, "a safety capacity of the machine")?;
         }
-        let node = Node { location, neighbourhood, capacity: &capacity, safety: &safety };
+        let node = Node {
+            location,
+            neighbourhood,
+            capacity: &capacity,
+            safety: &safety,
+        };
         refused(t, b.node(node))?;
         for _ in 0..count {
             let cost = t.number(u64::from(u32::MAX), "a cost of moving to a machine")?;
@@ -94,7 +118,13 @@ fn services(t: &mut Tokens<'_>, b: &mut ModelBuilder) -> Result<usize, ReadError
     let count = t.index(usize::MAX, "the number of services")?;
     for s in 0..count {
         let spread = t.index(usize::MAX, "the service's least spread")? as u32;
-        let service = refused(t, b.service(Service { spread, per_node: 1 }))?;
+        let service = refused(
+            t,
+            b.service(Service {
+                spread,
+                per_node: 1,
+            }),
+        )?;
         for _ in 0..t.index(usize::MAX, "the number of dependencies")? {
             let on = t.index(count - 1, &format!("a service that service {s} depends on"))?;
             b.depends(service, ServiceId(on as u32));

@@ -28,7 +28,11 @@ pub(super) struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, next: 0, start: 0 }
+        Self {
+            text,
+            next: 0,
+            start: 0,
+        }
     }
 
     /// Numbers that the rest of the file can hold at most: a bound for what a count may reserve.
@@ -37,7 +41,11 @@ impl<'a> Tokens<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        while self.text.get(self.next).is_some_and(u8::is_ascii_whitespace) {
+        while self
+            .text
+            .get(self.next)
+            .is_some_and(u8::is_ascii_whitespace)
+        {
             self.next += 1;
         }
         self.start = self.next;
@@ -48,7 +56,9 @@ impl<'a> Tokens<'a> {
         self.skip_blanks();
         let mut value: u64 = 0;
         while let Some(digit) = self.text.get(self.next).filter(|b| b.is_ascii_digit()) {
-            let more = value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit - b'0')));
+            let more = value
+                .checked_mul(10)
+                .and_then(|v| v.checked_add(u64::from(digit - b'0')));
             value = more.ok_or_else(|| self.error(limit, want))?;
             self.next += 1;
         }
@@ -88,10 +98,16 @@ impl<'a> Tokens<'a> {
         let given = match token {
             [] => String::from("the end of the file"),
             _ => {
-                let shown = String::from_utf8_lossy(token.get(..token.len().min(24)).unwrap_or(&[]));
+                let shown =
+                    String::from_utf8_lossy(token.get(..token.len().min(24)).unwrap_or(&[]));
                 alloc::format!("`{shown}`")
             }
         };
-        ReadError { line, column, given, want: String::from(want) }
+        ReadError {
+            line,
+            column,
+            given,
+            want: String::from(want),
+        }
     }
 }

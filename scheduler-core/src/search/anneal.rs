@@ -32,12 +32,16 @@ pub(super) fn anneal(
     let width = model.resources;
     let weigh = |t: u32| -> i64 {
         let need = &model.need[t as usize * width..][..width];
-        need.iter().zip(&model.load_weight).map(|(q, w)| q * w).sum()
+        need.iter()
+            .zip(&model.load_weight)
+            .map(|(q, w)| q * w)
+            .sum()
     };
     reach.movable.sort_by_key(|t| core::cmp::Reverse(weigh(*t)));
     let weights: Vec<f64> = reach.movable.iter().map(|t| weigh(*t) as f64).collect();
-    let draws: Vec<f64> =
-        (0..DRAWS).map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64)).collect();
+    let draws: Vec<f64> = (0..DRAWS)
+        .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
+        .collect();
     let gap = (walk.cost - super::lower_bound(model)) as f64 / model.tasks() as f64;
     let hot = (gap * HOT).max(2.0);
     loop {
@@ -48,7 +52,10 @@ pub(super) fn anneal(
         let part = (spent / until).min(1.0);
         let heat = hot * libm::exp(-libm::log(hot) * part);
         walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
-        let active = weights.partition_point(|w| *w >= heat).max(10).min(weights.len());
+        let active = weights
+            .partition_point(|w| *w >= heat)
+            .max(10)
+            .min(weights.len());
         for _ in 0..LOOK {
             let random = rng.next_u64();
             let limit = (heat * draws[random as usize % DRAWS]) as i64;

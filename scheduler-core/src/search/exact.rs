@@ -63,7 +63,8 @@ impl SubProblem {
         let mut present = 0;
         self.rows.clear();
         for node in &self.nodes {
-            self.rows.extend_from_slice(&walk.now.rows[*node as usize * 2 * width..][..2 * width]);
+            self.rows
+                .extend_from_slice(&walk.now.rows[*node as usize * 2 * width..][..2 * width]);
             present += walk.now.node_cost[*node as usize];
         }
         self.chosen.clear();
@@ -73,12 +74,17 @@ impl SubProblem {
             self.chosen.push(place as u8);
             let home = walk.now.home[task];
             present += self.noise[place * LIFT + self.chosen.len() - 1];
-            present += model.move_cost(task, home as usize, at as usize) + walk.price(task, at as usize);
+            present +=
+                model.move_cost(task, home as usize, at as usize) + walk.price(task, at as usize);
             let row = &mut self.rows[place * 2 * width..][..2 * width];
             for r in 0..width {
                 let need = model.need[task * width + r];
                 row[width + r] -= need;
-                row[r] += if home == at && model.transient[r] { 0 } else { need };
+                row[r] += if home == at && model.transient[r] {
+                    0
+                } else {
+                    need
+                };
             }
         }
         self.best_choice.clone_from(&self.chosen);
@@ -91,7 +97,12 @@ impl SubProblem {
         self.weight.clear();
         for task in &self.tasks {
             let need = &model.need[*task as usize * width..][..width];
-            self.weight.push(need.iter().zip(&model.load_weight).map(|(q, w)| q * w).sum());
+            self.weight.push(
+                need.iter()
+                    .zip(&model.load_weight)
+                    .map(|(q, w)| q * w)
+                    .sum(),
+            );
         }
         self.adds.clear();
         self.adds.resize(count * LIFT, NEVER);
@@ -119,7 +130,10 @@ impl SubProblem {
             for (j, node) in self.nodes.iter().enumerate() {
                 let mut spare = 255;
                 if walk.now.tables.nodes.has(s) {
-                    let on = walk.now.tables.on_node(model, &walk.now.at, s, *node as usize);
+                    let on = walk
+                        .now
+                        .tables
+                        .on_node(model, &walk.now.at, s, *node as usize);
                     let mut lifted = u32::from(usize::from(self.chosen[t]) == j);
                     for u in bits(same) {
                         lifted += u32::from(usize::from(self.chosen[u]) == j);
@@ -136,8 +150,16 @@ impl SubProblem {
         let model = walk.model;
         let width = model.resources;
         let over = &self.rows[j * 2 * width + width..][..width];
-        let load: i64 = over.iter().zip(&model.load_weight).map(|(o, w)| w * (*o).max(0)).sum();
-        if model.balances.is_empty() { load } else { load + self.balance(walk, j, |_| 0) }
+        let load: i64 = over
+            .iter()
+            .zip(&model.load_weight)
+            .map(|(o, w)| w * (*o).max(0))
+            .sum();
+        if model.balances.is_empty() {
+            load
+        } else {
+            load + self.balance(walk, j, |_| 0)
+        }
     }
 
     fn balance(&self, walk: &Walk<'_>, j: usize, change: impl Fn(usize) -> i64) -> i64 {
@@ -147,9 +169,8 @@ impl SubProblem {
             let over = self.rows[j * 2 * width + width + r];
             model.capacity[node * width + r] - model.safety[node * width + r] - over - change(r)
         };
-        let missing = |b: &crate::Balance| {
-            b.weight * (b.target * free(b.first) - free(b.second)).max(0)
-        };
+        let missing =
+            |b: &crate::Balance| b.weight * (b.target * free(b.first) - free(b.second)).max(0);
         model.balances.iter().map(missing).sum()
     }
 
@@ -190,7 +211,10 @@ impl SubProblem {
         if !model.balances.is_empty() {
             sum += self.balance(walk, j, |r| need[r]);
         }
-        sum - self.cost[j] + model.move_cost(task, home, node) + walk.price(task, node) + self.noise[j * LIFT + t]
+        sum - self.cost[j]
+            + model.move_cost(task, home, node)
+            + walk.price(task, node)
+            + self.noise[j * LIFT + t]
     }
 
     /// Branches on the task that has most to lose for each place left.
@@ -234,7 +258,9 @@ impl SubProblem {
         let mut tried = 0_u32;
         for turn in 0..count {
             let left = (0..count).filter(|j| tried >> j & 1 == 0);
-            let Some(j) = left.min_by_key(|j| self.adds[j * LIFT + t]) else { return };
+            let Some(j) = left.min_by_key(|j| self.adds[j * LIFT + t]) else {
+                return;
+            };
             tried |= 1 << j;
             let add = self.adds[j * LIFT + t];
             if add == NEVER || self.failures == 0 || so_far.saturating_add(add) >= self.best {
@@ -269,7 +295,11 @@ impl SubProblem {
         let (free, over) = self.rows[j * 2 * width..][..2 * width].split_at_mut(width);
         for r in 0..width {
             over[r] += sign * need[r];
-            free[r] -= if at_home && model.transient[r] { 0 } else { sign * need[r] };
+            free[r] -= if at_home && model.transient[r] {
+                0
+            } else {
+                sign * need[r]
+            };
         }
         if sign > 0 {
             self.cost[j] = self.row_cost(walk, j);
@@ -297,21 +327,31 @@ impl SubProblem {
     /// Shifts the tasks to the best places found; back again if services' constraints that were asked one
     /// by one do not hold together.
     fn carry_out(&mut self, walk: &mut Walk<'_>) -> bool {
-        let before: Vec<u32> = self.tasks.iter().map(|t| walk.now.at[*t as usize]).collect();
+        let before: Vec<u32> = self
+            .tasks
+            .iter()
+            .map(|t| walk.now.at[*t as usize])
+            .collect();
         for (t, task) in self.tasks.iter().enumerate() {
             let to = self.nodes[usize::from(self.best_choice[t])];
             if walk.now.at[*task as usize] != to {
                 walk.shift(*task as usize, to as usize);
             }
         }
-        let services = self.tasks.iter().map(|t| walk.model.service_of[*t as usize] as usize);
+        let services = self
+            .tasks
+            .iter()
+            .map(|t| walk.model.service_of[*t as usize] as usize);
         let mut checked = vec![];
         for s in services {
             if !checked.contains(&s) {
                 checked.push(s);
             }
         }
-        if checked.iter().all(|s| walk.now.service_holds(walk.model, *s)) {
+        if checked
+            .iter()
+            .all(|s| walk.now.service_holds(walk.model, *s))
+        {
             walk.mark();
             return true;
         }

@@ -5,7 +5,7 @@
 use super::Budget;
 use super::exact::{LIFT, SubProblem};
 use super::walk::Walk;
-use crate::Rng;
+use crate::{NodeId, Rng};
 use alloc::vec::Vec;
 
 /// Numbers of nodes that sub-problems have.
@@ -18,6 +18,10 @@ const CALM: f64 = 0.9;
 const NOISE: f64 = 2.0;
 /// Evaluations for each task that the full noise takes to settle; with fewer there is less noise.
 const SETTLES: f64 = 150_000.0;
+/// Runs from the start at most.
+const MOST_RUNS: f64 = 2.0;
+/// Share of the budget after which the pace is taken as known.
+const PROBED: f64 = 0.01;
 /// Share of the budget for annealing when there are balance objectives.
 const ANNEALED: f64 = 0.5;
 /// The noise falls to e to the minus this.
@@ -80,7 +84,9 @@ impl Noising {
         }
         // A look costs a pass over the tasks, for their prices.
         let pace = (walk.model.tasks() as u64 * 4).clamp(4096, 1 << 20);
-        let (mut look, mut heat, mut calm) = (0, 0.0, false);
+        let (mut look, mut heat, mut calm, mut run) = (0, 0.0, false, 0.0);
+        let mut fixed_runs: Option<f64> = None;
+        let home: Vec<NodeId> = walk.now.home.iter().map(|n| NodeId(*n)).collect();
         loop {
             if walk.evaluations >= look {
                 look = walk.evaluations + pace;
@@ -91,13 +97,32 @@ impl Noising {
                 if spent >= 1.0 {
                     return;
                 }
-                let part = ((spent - from) / (CALM - from)).clamp(0.0, 1.0);
-                walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
-                // What the whole budget will come to, by the pace so far: noise takes long to settle.
+                let whole = ((spent - from) / (CALM - from)).clamp(0.0, 1.0);
+                // What the whole budget will come to, by the pace so far: noise takes long to settle, and
+                // with more than it takes several runs, of which the best counts, do better than one.
                 let each = walk.evaluations as f64 / spent.max(1e-6) / walk.model.tasks() as f64;
-                let noise = NOISE * (each / SETTLES).min(1.0);
+                let runs = if from > 0.0 {
+                    1.0
+                } else {
+                    fixed_runs.unwrap_or(each / SETTLES).clamp(1.0, MOST_RUNS)
+                };
+                let runs = libm::floor(runs);
+                if spent > PROBED && fixed_runs.is_none() {
+                    fixed_runs = Some(runs);
+                }
+                let part = if whole < 1.0 {
+                    whole * runs - libm::floor(whole * runs)
+                } else {
+                    1.0
+                };
+                if fixed_runs.is_some() && whole < 1.0 && libm::floor(whole * runs) > run {
+                    run = libm::floor(whole * runs);
+                    walk.jump(&home);
+                }
+                walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
+                let noise = NOISE * (each / runs / SETTLES).min(1.0);
                 heat = noise * self.scale * libm::exp(-FALL * part);
-                if part >= 1.0 && !calm {
+                if whole >= 1.0 && !calm {
                     calm = true;
                     walk.return_to_best();
                 }

@@ -24,7 +24,12 @@ impl Reach {
         let free_to_move = |t: &u32| !model.pinned[*t as usize];
         if tasks.saturating_mul(nodes) > PAIR_LIMIT {
             let movable = (0..tasks as u32).filter(free_to_move).collect();
-            return Self { movable, start: Vec::new(), nodes: Vec::new(), all: nodes };
+            return Self {
+                movable,
+                start: Vec::new(),
+                nodes: Vec::new(),
+                all: nodes,
+            };
         }
         let limit = limits(model, now);
         let width = model.resources;
@@ -49,7 +54,12 @@ impl Reach {
             }
             start.push(list.len() as u32);
         }
-        Self { movable, start, nodes: list, all: nodes }
+        Self {
+            movable,
+            start,
+            nodes: list,
+            all: nodes,
+        }
     }
 
     /// The nodes in reach of a task, its home left out; only where lists are kept.

@@ -1,8 +1,8 @@
 //! The whole search: what runs when, and what comes out.
 
+use super::Budget;
 use super::noising::Noising;
 use super::walk::Walk;
-use super::Budget;
 use crate::{Model, NodeId, Placement, PlacementError, Rng};
 use alloc::vec::Vec;
 
@@ -73,12 +73,10 @@ impl Improver for Solver {
 pub fn lower_bound(model: &Model) -> i64 {
     let width = model.resources;
     let sum = |flat: &[i64], r: usize| flat.iter().skip(r).step_by(width.max(1)).sum::<i64>();
-    let load = |r: usize| {
-        model.load_weight[r] * (sum(&model.need, r) - sum(&model.safety, r)).max(0)
-    };
+    let load =
+        |r: usize| model.load_weight[r] * (sum(&model.need, r) - sum(&model.safety, r)).max(0);
     let free = |r: usize| sum(&model.capacity, r) - sum(&model.need, r);
-    let missing = |b: &crate::Balance| {
-        b.weight * (b.target * free(b.first) - free(b.second)).max(0)
-    };
+    let missing =
+        |b: &crate::Balance| b.weight * (b.target * free(b.first) - free(b.second)).max(0);
     (0..width).map(load).sum::<i64>() + model.balances.iter().map(missing).sum::<i64>()
 }

@@ -28,7 +28,8 @@ pub(super) fn swap(walk: &mut Walk<'_>, a: usize, b: usize, limit: i64) -> bool 
     if at_a == at_b || !now.fits_after(model, at_a, a, b) || !now.fits_after(model, at_b, b, a) {
         return false;
     }
-    let price = walk.price(a, at_b) + walk.price(b, at_a) - walk.price(a, at_a) - walk.price(b, at_b);
+    let price =
+        walk.price(a, at_b) + walk.price(b, at_a) - walk.price(a, at_a) - walk.price(b, at_b);
     if now.swap_cost(model, a, b) + price > limit {
         return false;
     }

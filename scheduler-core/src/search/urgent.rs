@@ -39,7 +39,14 @@ impl Urgent {
     pub fn explain(&self) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
-        for UrgentMove { task, from, to, gain, left } in &self.moves {
+        for UrgentMove {
+            task,
+            from,
+            to,
+            gain,
+            left,
+        } in &self.moves
+        {
             let _ = writeln!(
                 out,
                 "move task {task} from node {from} to node {to}: costs {gain} less, {left} is left on node {from}"
@@ -67,12 +74,20 @@ pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usi
         let mut forbidden = BTreeMap::new();
         let Some((gain, task, to)) = best(model, placement, node, &mut forbidden) else {
             urgent.forbidden = forbidden.into_iter().collect();
-            urgent.forbidden.sort_by_key(|(_, places)| core::cmp::Reverse(*places));
+            urgent
+                .forbidden
+                .sort_by_key(|(_, places)| core::cmp::Reverse(*places));
             break;
         };
         placement.shift(model, task.index(), to.index());
         let left = placement.node_cost[node.index()];
-        urgent.moves.push(UrgentMove { task, from: node, to, gain, left });
+        urgent.moves.push(UrgentMove {
+            task,
+            from: node,
+            to,
+            gain,
+            left,
+        });
     }
     for m in urgent.moves.iter().rev() {
         placement.shift(model, m.task.index(), m.from.index());

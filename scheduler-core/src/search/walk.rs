@@ -60,7 +60,11 @@ impl<'m> Walk<'m> {
     /// The price of a task's being on a node.
     #[inline]
     pub(crate) fn price(&self, task: usize, node: usize) -> i64 {
-        if self.now.home[task] as usize == node { 0 } else { self.price[task] }
+        if self.now.home[task] as usize == node {
+            0
+        } else {
+            self.price[task]
+        }
     }
 
     /// The least cost seen.
@@ -104,7 +108,11 @@ impl<'m> Walk<'m> {
 
     /// The best assignment seen.
     pub(crate) fn best_assignment(&self) -> Vec<NodeId> {
-        let mut at = if self.copied { self.copy.clone() } else { self.now.at.clone() };
+        let mut at = if self.copied {
+            self.copy.clone()
+        } else {
+            self.now.at.clone()
+        };
         if !self.copied {
             for (task, node) in self.journal.iter().rev() {
                 at[*task as usize] = *node;

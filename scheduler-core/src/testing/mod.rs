@@ -21,3 +21,31 @@ pub fn fuzz_ops(data: &[u8]) {
         world.apply(&op);
     }
 }
+
+/// The reader's fuzz entry: any bytes are read as a model, and what is a model must hold together.
+///
+/// # Panics
+/// When a model that was read does not keep its promises.
+pub fn fuzz_read(data: &[u8]) {
+    use crate::{Placement, Placer as _, roadef};
+    let (text, rest) = data.split_at(data.iter().position(|b| *b == b'|').unwrap_or(data.len()));
+    let Ok(model) = roadef::read_model(text) else {
+        return;
+    };
+    if model.nodes() > 64 || model.tasks() > 256 {
+        return;
+    }
+    let read = roadef::read_assignment(&model, rest.get(1..).unwrap_or(&[]));
+    let placed = read.ok().or_else(|| crate::ByCount.place(&model).ok());
+    let Some(at) = placed else { return };
+    let Ok(placement) = Placement::new(&model, &at) else {
+        return;
+    };
+    let checked = placement.check_invariants(&model);
+    assert!(checked.is_ok(), "{checked:?}");
+    let written = roadef::write_assignment(&at);
+    assert_eq!(
+        roadef::read_assignment(&model, written.as_bytes()).as_ref(),
+        Ok(&at)
+    );
+}
