@@ -24,8 +24,10 @@ fn naive(axis: &Buckets, samples: &[(f64, f64, u64)], half_life: u64, p: f64) ->
     axis.start((bucket + 1).min(axis.count() - 1))
 }
 
-fn pod_parts()
--> impl Strategy<Value = (u8, u8, bool, Option<(bool, u64)>, Option<u64>, Option<i64>)> {
+/// Name, phase, deleting, readiness and its time, start, request.
+type Parts = (u8, u8, bool, Option<(bool, u64)>, Option<u64>, Option<i64>);
+
+fn pod_parts() -> impl Strategy<Value = Parts> {
     let phase = 0_u8..5;
     let readiness = proptest::option::of((any::<bool>(), 0_u64..2_000));
     let request = proptest::option::of(prop_oneof![0_i64..2_000, any::<i64>()]);

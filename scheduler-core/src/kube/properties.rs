@@ -8,8 +8,10 @@ use proptest::strategy::Strategy;
 
 const KINDS: [&str; 3] = ["ReplicaSet", "DaemonSet", "Job"];
 
-fn clusters()
--> impl Strategy<Value = (Vec<(u64, bool)>, Vec<(usize, u64, u64, usize, Option<i32>)>)> {
+/// Nodes: CPU, unschedulable. Pods: node, CPU, memory, kind of owner, priority.
+type Parts = (Vec<(u64, bool)>, Vec<(usize, u64, u64, usize, Option<i32>)>);
+
+fn clusters() -> impl Strategy<Value = Parts> {
     let amount = || prop_oneof![4 => 0_u64..100, 1 => any::<u64>()];
     let nodes = proptest::collection::vec((amount(), any::<bool>()), 0..5);
     let priority = proptest::option::of(any::<i32>());
