@@ -6,7 +6,10 @@
 
 pub mod card;
 pub mod discovery;
+pub mod ipam;
 pub mod measure;
+pub mod netshape;
+pub mod place;
 pub mod replay;
 
 use std::fmt;
@@ -109,5 +112,15 @@ pub struct Figure {
 /// Every figure, in the order of the table.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [replay::figures(), discovery::figures()].concat()
+    [
+        replay::figures(),
+        ipam::figures(),
+        netshape::figures(),
+        discovery::figures(),
+        discovery::figures(),
+        ipam::figures(),
+        netshape::figures(),
+        place::figures(),
+    ]
+    .concat()
 }

@@ -1,6 +1,8 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer;
+use crate::ipam::{self, IpamArgs};
+use crate::place::{self, PlaceArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::{Parser, Subcommand};
@@ -21,8 +23,12 @@ struct Cli {
 enum Command {
     /// Replay a day of load through all four cores (the default).
     Replay(ReplayArgs),
+    /// Addresses: pools, claims, collection, routes.
+    Ipam(Box<IpamArgs>),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
+    /// Place tasks: solve, check and order reassignments.
+    Place(PlaceArgs),
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -37,7 +43,9 @@ pub fn main() -> ExitCode {
         .unwrap_or_else(|| Command::Replay(ReplayArgs::default()))
     {
         Command::Replay(args) => replay::run(&args),
+        Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args),
+        Command::Place(args) => place::run(&args),
     };
     ExitCode::from(answer::print(outcome, cli.json))
 }

@@ -7,6 +7,8 @@
 
 pub mod answer;
 pub mod cli;
+pub mod ipam;
+pub mod place;
 pub mod process;
 pub mod replay;
 pub mod rng;

@@ -11,6 +11,9 @@ pub const MAX_WEIGHT: u32 = 1_000_000;
 /// The longest name of anything, in bytes (Kubernetes' names end at 253, a namespace and a slash fit too).
 pub const MAX_NAME: usize = 512;
 
+/// The most zones in an endpoint's hints (Kubernetes allows 8).
+pub const MAX_HINTS: usize = 64;
+
 /// The conditions of an `EndpointSlice` endpoint. Kubernetes keeps `ready = serving && !terminating`, save
 /// where a service publishes unready addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,8 @@
 //! What may be wrong with an input, with what was given and what would be right.
 
-use crate::endpoint::{MAX_NAME, MAX_WEIGHT};
+use alloc::string::String;
+
+use crate::endpoint::{MAX_HINTS, MAX_NAME, MAX_WEIGHT};
 use crate::id::{EndpointId, ServiceId};
 
 /// A configuration's field is out of its range; durations are given in milliseconds.
@@ -53,6 +55,12 @@ pub enum InputError {
         /// Its length in bytes.
         given: usize,
     },
+    /// Too many zones in an endpoint's hints.
+    #[error("hints name {given} zones, must be at most {MAX_HINTS}")]
+    Hints {
+        /// How many.
+        given: usize,
+    },
     /// A base weight that is too large.
     #[error("weight {given}, must be at most {MAX_WEIGHT}")]
     Weight {
@@ -80,5 +88,21 @@ pub enum InputError {
     Full {
         /// Of what.
         what: &'static str,
+    },
+}
+
+/// Why a snapshot was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Something in it would have been refused as an input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A name stands twice.
+    #[error("{what} {name} stands twice")]
+    Twice {
+        /// Of what kind.
+        what: &'static str,
+        /// The name.
+        name: String,
     },
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::config::ServiceConfig;
 use crate::endpoint::EndpointSpec;
 use crate::health::{Outcome, ProbeOutcome};
-use crate::id::{CentreId, EndpointId, NodeId, ServiceId};
+use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
 
 /// One thing that happened. Names stand only where an endpoint is first mentioned; the rest goes by ids.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +68,14 @@ pub enum Input<'a> {
         outcome: Outcome,
         /// How many in a row.
         count: u32,
+    },
+    /// The zones for whose traffic an endpoint is meant (`EndpointSlice` hints); none takes them back. They
+    /// do not touch weights: see [`crate::Engine::usable_from`].
+    Hints {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The zones, at most [`crate::MAX_HINTS`].
+        zones: &'a [ZoneId],
     },
     /// Starts or ends the drain of an endpoint, a node or a centre.
     Drain {

@@ -14,6 +14,7 @@ mod id;
 mod input;
 mod pick;
 mod rng;
+mod seam;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -21,22 +22,28 @@ mod time;
 mod warmup;
 
 pub use centres::{
-    Failover, Loads, Locality, Policy, PriorityHealth, PriorityRules, Seen, ZoneRules, compact,
-    locality_priority, locality_weight, priority_loads, usable, zone_shares,
+    Balancer, Failover, Fare, Loads, Locality, MAX_PRIORITIES, Member, Policy, PriorityHealth,
+    PriorityRules, Seen, ZoneRules, compact, locality_priority, locality_weight, priority_loads,
+    usable, zone_shares,
 };
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
-pub use endpoint::{Conditions, Endpoint, EndpointSpec, MAX_NAME, MAX_WEIGHT, Status, Warmth};
-pub use engine::Engine;
-pub use error::{ConfigError, InputError};
+pub use endpoint::{
+    Conditions, Endpoint, EndpointSpec, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
+};
+pub use engine::{Engine, Snapshot};
+pub use error::{ConfigError, InputError, RestoreError};
 pub use health::{
     CALM, CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate,
     SuccessRates, Turn, success_rate_threshold,
 };
 pub use id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
 pub use input::{Input, Target};
-pub use pick::{Alias, Edf, Golden, Picker, Request, Smooth, Stride};
+pub use pick::{Alias, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Smooth, Stride};
+#[cfg(target_has_atomic = "64")]
+pub use pick::{Board, Follower};
 pub use rng::Rng;
+pub use seam::{Prober, Sink, Source, turn};
 pub use sync::{
     AntiEntropy, ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff,
     scale_factor, transactions,

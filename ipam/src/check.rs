@@ -54,10 +54,11 @@ impl Ipam {
             self.by_workload.len() == self.workloads.len(),
             "workload index differs in number"
         );
-        for &(until, id) in &self.sticky {
+        ensure!(self.sticky.len() == self.sticky_until.len(), "forgetting is miscounted");
+        for &(_, id) in &self.sticky {
             let workload = self.workloads.get(id);
             let fits =
-                workload.is_some_and(|w| !w.fixed && w.until == until && !w.spots.is_empty());
+                workload.is_some_and(|w| !w.fixed && !w.spots.is_empty());
             ensure!(
                 fits,
                 "workload record {id} is to forget what it does not keep"
@@ -132,7 +133,9 @@ impl Ipam {
             !idle || self.moves.contains_key(&id),
             "`{name}` has nothing and is remembered"
         );
-        let forgets = self.sticky.contains(&(workload.until, id));
+        let until = self.sticky_until.get(&id);
+        let forgets = until.is_some_and(|&u| self.sticky.contains(&(u, id)));
+        ensure!(forgets == until.is_some(), "`{name}` forgets and does not");
         let keeps = !workload.fixed && !workload.spots.is_empty() && !self.moves.contains_key(&id);
         ensure!(
             forgets == keeps,

@@ -37,14 +37,17 @@ mod check;
 mod cidr;
 mod claim;
 mod decide;
+mod forecast;
 mod names;
 mod pool;
 mod prefixes;
 mod query;
 mod rng;
+mod routes;
 mod slab;
 mod slots;
 mod state;
+mod store;
 mod subrange;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -56,16 +59,24 @@ pub use check::Broken;
 pub use cidr::{AddressRange, Cidr, Family, ParseError, number};
 pub use claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
 pub use decide::{
-    ClaimError, Considered, Decision, MoveError, NotHeld, ReleaseError, RenewError, ReserveError,
+    ClaimError, Considered, Decision, MoveError, NotHeld, Problem, Reconciliation, ReleaseError, RenewError, ReserveError,
     WhyNot,
 };
+pub use forecast::Forecast;
 pub use pool::blocks::BlockState;
 pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec};
 pub use pool::{PoolId, Usage};
 pub use prefixes::{PrefixError, Prefixes};
 pub use query::{BlockRef, ClaimRef, Holder, PoolRef};
 pub use rng::Rng;
+pub use routes::{
+    Encapsulation, Node, RouteDelta, RouteError, RoutePolicy, Tunnel, Wrap, encapsulation, merged,
+};
 pub use slots::SlotTree;
 pub use state::Ipam;
+pub use store::{
+    Event, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested, Revision, Store,
+    StoreError, TransactError, Txn, Watched, ready,
+};
 pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

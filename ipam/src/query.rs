@@ -241,6 +241,18 @@ impl Ipam {
         })
     }
 
+    /// Whether a workload has a reservation.
+    #[must_use]
+    pub fn is_reserved(&self, workload: &str) -> bool {
+        self.workload(workload).and_then(|id| self.workloads.get(id)).is_some_and(|w| w.fixed)
+    }
+
+    /// The latest fencing token given.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// The addresses a workload has reserved, or keeps for a time, whether held now or not.
     pub fn kept_for(&self, workload: &str) -> impl Iterator<Item = IpAddr> + '_ {
         let spots = self

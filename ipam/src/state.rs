@@ -68,7 +68,7 @@ impl Spots {
     }
 }
 
-/// One owner's claim: 64 bytes.
+/// One owner's claim: 56 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) sequence: u64,
@@ -93,13 +93,11 @@ pub(crate) enum Kind {
     Fixed,
 }
 
-/// A workload: who holds addresses for it, and which it will find again. 40 bytes.
+/// A workload: who holds addresses for it, and which it will find again. 32 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     /// How long its addresses are kept after release, in nanoseconds.
     pub(crate) ttl: u64,
-    /// Until when they are kept; [`Timestamp::MAX`] while it moves.
-    pub(crate) until: Timestamp,
     pub(crate) name: NameId,
     /// Its first claim.
     pub(crate) head: u32,
@@ -149,9 +147,13 @@ pub struct Ipam {
     pub(crate) by_host: BTreeMap<Arc<str>, u32>,
     /// When sticky workloads without a claim forget their addresses.
     pub(crate) sticky: BTreeSet<(Timestamp, u32)>,
+    /// The same, by workload.
+    pub(crate) sticky_until: BTreeMap<u32, Timestamp>,
     /// Reserved addresses beyond one per family.
     pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
     pub(crate) moves: BTreeMap<u32, Move>,
+    /// Keys of records that time made untrue since they were last taken; `None` where nobody takes them.
+    pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
     /// Owners that were missing, by claim: since when, and their token then.
     pub(crate) suspects: BTreeMap<u32, (Timestamp, u64)>,
 }
@@ -176,8 +178,10 @@ impl Ipam {
             by_workload: HashTable::new(),
             by_host: BTreeMap::new(),
             sticky: BTreeSet::new(),
+            sticky_until: BTreeMap::new(),
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
+            dirty: None,
             suspects: BTreeMap::new(),
         }
     }
@@ -267,3 +271,6 @@ impl Ipam {
 pub(crate) fn end(until: Timestamp) -> Option<Timestamp> {
     (until != Timestamp::MAX).then_some(until)
 }
+
+/// A million claims are what these sizes are for.
+const _: () = assert!(size_of::<Option<Claim>>() == 56 && size_of::<Option<Workload>>() == 32);

@@ -1,10 +1,15 @@
-//! Random operations against the naive model.
+//! Random operations against the naive model, hostile records and policies, and the fuzz targets' corpora.
 
-use ipam::testing::{OP_BYTES, fuzz_ops};
+use ipam::testing::{OP_BYTES, fuzz_ops, fuzz_policies, fuzz_records};
 use proptest::prelude::*;
+use std::path::Path;
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(2000))]
 
     #[test]
     fn the_allocator_agrees_with_the_model(
@@ -14,5 +19,59 @@ proptest! {
         let mut data = vec![seed];
         data.extend(ops.iter().flatten());
         fuzz_ops(&data);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn hostile_records_restore_to_a_sound_state(
+        ops in proptest::collection::vec(any::<[u8; OP_BYTES]>(), 1..60),
+        damage in proptest::collection::vec(any::<u8>(), 1..60),
+    ) {
+        // A quarter of the bytes are damage; operations that do nothing fill up the rest.
+        let mut data: Vec<u8> = ops.iter().flatten().copied().collect();
+        data.resize(data.len().max(damage.len() * 3).next_multiple_of(OP_BYTES), 0);
+        data.extend(damage.iter().cycle().take(data.len() / 3));
+        fuzz_records(&data);
+    }
+
+    #[test]
+    fn hostile_policies_are_refused_or_work(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fuzz_policies(&data);
+    }
+
+    #[test]
+    fn any_bytes_are_a_record_or_an_error(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(ipam::Record::decode(&data).is_err() || !data.is_empty());
+    }
+}
+
+/// Runs a target over its committed inputs; how many there were.
+fn replay(target: &str, run: fn(&[u8])) -> usize {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let mut ran = 0;
+    for kind in ["corpus", "crashers"] {
+        let Ok(entries) = std::fs::read_dir(root.join(kind).join(target)) else { continue };
+        let mut paths: Vec<_> = entries.map(|e| e.expect("an entry").path()).collect();
+        paths.sort();
+        for path in paths {
+            run(&std::fs::read(&path).expect("an input"));
+            ran += 1;
+        }
+    }
+    ran
+}
+
+#[test]
+fn the_committed_corpora_and_crashers_pass() {
+    let targets: [(&str, fn(&[u8])); 3] = [
+        ("ipam_ops", fuzz_ops),
+        ("ipam_records", fuzz_records),
+        ("ipam_policies", fuzz_policies),
+    ];
+    for (target, run) in targets {
+        assert!(replay(target, run) >= 6, "the corpus of {target} is not there");
     }
 }

@@ -50,6 +50,10 @@ pub struct Device {
     qdiscs: Vec<Qdisc>,
     classes: Vec<Class>,
     filters: Vec<Filter>,
+    /// Its number, where that is known.
+    pub ifindex: Option<i32>,
+    /// Largest GSO packet in bytes, where that is known.
+    pub gso_max_size: Option<u32>,
 }
 
 impl Device {
@@ -60,6 +64,8 @@ impl Device {
             qdiscs: Vec::new(),
             classes: Vec::new(),
             filters: Vec::new(),
+            ifindex: None,
+            gso_max_size: None,
         }
     }
 
@@ -168,8 +174,14 @@ impl Device {
 
     /// Puts a filter in its place, in exchange for the one that is there. O(log n) and a move of what follows.
     pub fn put_filter(&mut self, filter: Filter) -> Option<Filter> {
-        match self.filters.binary_search_by_key(&filter_key(&filter), filter_key) {
-            Ok(i) => self.filters.get_mut(i).map(|slot| core::mem::replace(slot, filter)),
+        match self
+            .filters
+            .binary_search_by_key(&filter_key(&filter), filter_key)
+        {
+            Ok(i) => self
+                .filters
+                .get_mut(i)
+                .map(|slot| core::mem::replace(slot, filter)),
             Err(i) => {
                 self.filters.insert(i, filter);
                 None

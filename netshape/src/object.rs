@@ -108,7 +108,7 @@ pub struct Tbf {
     pub pburst: Option<u32>,
 }
 
-/// The options of fq_codel; `None` leaves the kernel's default.
+/// The options of `fq_codel`; `None` leaves the kernel's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FqCodel {
@@ -280,15 +280,19 @@ pub struct HtbClass {
 }
 
 impl HtbClass {
-    /// Whether the kernel does the same with both: ticks differ by `tolerance` at the most.
+    /// Whether both have the same rates and buckets: ticks differ by `tolerance` at the most.
     #[must_use]
     pub fn same(&self, other: &Self, tolerance: u32) -> bool {
         self.rate.same(&other.rate)
             && self.ceil.same(&other.ceil)
             && self.buffer.abs_diff(other.buffer) <= tolerance
             && self.cbuffer.abs_diff(other.cbuffer) <= tolerance
-            && self.quantum == other.quantum
-            && self.prio == other.prio
+    }
+
+    /// Whether both take the same turns. Of a class with children the kernel heeds neither and keeps what it had.
+    #[must_use]
+    pub const fn same_turns(&self, other: &Self) -> bool {
+        self.quantum == other.quantum && self.prio == other.prio
     }
 }
 

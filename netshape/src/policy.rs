@@ -1,10 +1,13 @@
 //! What is declared: rates per container and direction, tiers, the uplink. A value that exists is valid by itself;
 //! whether a host can carry it is [`crate::Host`]'s to say.
 
+use crate::device::DevName;
+use crate::host::ifb_name;
 use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::ticks::bytes_of;
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -255,6 +258,21 @@ impl Container {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The device that shapes one direction, if that is shaped.
+    #[must_use]
+    pub fn device(&self, direction: Direction) -> Option<DevName> {
+        self.shape(direction)?;
+        let (netns, dev) = match (direction, &self.inside) {
+            (Direction::Ingress, _) => (None, self.veth.clone()),
+            (Direction::Egress, Inside::Netns(netns)) => (Some(netns.clone()), self.dev.clone()),
+            (Direction::Egress, Inside::Pid(pid)) => {
+                (Some(format!("pid:{pid}").into()), self.dev.clone())
+            }
+            (Direction::Egress, Inside::Ifb) => (None, ifb_name(&self.veth)),
+        };
+        Some(DevName { netns, dev })
     }
 
     /// The shape of one direction, if that is shaped.

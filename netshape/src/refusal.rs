@@ -1,6 +1,8 @@
 //! What a policy asks for and can't have, with the figures.
 
+use crate::handle::Handle;
 use crate::rate::{Bytes, Rate};
+use crate::unit::UnitError;
 use alloc::format;
 use alloc::string::String;
 
@@ -121,6 +123,54 @@ pub enum RefusalKind {
     NoSuchTier {
         /// What was given.
         given: String,
+    },
+    /// HTB has eight levels.
+    #[error("class {class} is deeper than {limit} levels")]
+    TooDeep {
+        /// The class.
+        class: Handle,
+        /// How many there are.
+        limit: usize,
+    },
+    /// A class that something points at is not there.
+    #[error("{what} {class} is no class: the kernel would take it and not shape what goes there")]
+    NoSuchClass {
+        /// `parent`, `default` or `flowid`.
+        what: &'static str,
+        /// What it points at.
+        class: Handle,
+    },
+    /// HTB lets children exceed their parent, so we must not.
+    #[error("sum {sum} below class {parent} over its {given}")]
+    ChildrenOverParent {
+        /// The parent.
+        parent: Handle,
+        /// What its children have.
+        sum: Rate,
+        /// What it has.
+        given: Rate,
+    },
+    /// A number with a unit that can't be taken as it stands.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    /// A field that must be given.
+    #[error("is missing, and there is no uplink to take it from")]
+    Missing,
+    /// Two fields that exclude each other.
+    #[error("`{given}` is given beside {other}: write one of them")]
+    Either {
+        /// What was given.
+        given: String,
+        /// The other field.
+        other: &'static str,
+    },
+    /// More than a policy may hold.
+    #[error("{given} of them, {limit} at most")]
+    TooMany {
+        /// How many there are.
+        given: usize,
+        /// How many may be.
+        limit: usize,
     },
     /// 16 bits of class numbers are used up.
     #[error("no class number is left: {used} of {limit} are taken")]

@@ -46,19 +46,30 @@ impl Era {
         }
     }
 
-    /// Bytes that this era's tc must be told so that `ticks` come out at `rate` byte/s: the least such number, or the
+    /// Bytes that this era's tc must be told so that `ticks` come out at `rate` byte/s: the roundest such number, or the
     /// nearest below where no number of bytes gives exactly these ticks (the flag is then false).
     #[must_use]
     pub fn bytes(self, rate: u64, ticks: u32) -> (u64, bool) {
-        // ticks · 64 ns · rate, in integers.
-        let near = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;
-        let near = u64::try_from(near).unwrap_or(u64::MAX);
+        let Some(low) = self.first(rate, ticks) else {
+            return (bytes_of(rate, ticks), false);
+        };
+        if self.ticks(rate, low) != Some(ticks) {
+            return (low.saturating_sub(1), false);
+        }
+        let next = ticks.checked_add(1).and_then(|t| self.first(rate, t));
+        let high = next.map_or(low, |n| n.saturating_sub(1)).max(low);
+        (roundest(low, high), true)
+    }
+
+    /// The least number of bytes that take at least `ticks`.
+    fn first(self, rate: u64, ticks: u32) -> Option<u64> {
+        let near = bytes_of(rate, ticks);
         // One microsecond's bytes either side covers both roundings.
         let margin = rate / 500_000 + 2;
         let (mut low, mut high) = (near.saturating_sub(margin), near.saturating_add(margin));
         let reaches = |bytes: u64| self.ticks(rate, bytes).is_none_or(|t| t >= ticks);
         if !reaches(high) {
-            return (near, false);
+            return None;
         }
         while low < high {
             let middle = low + (high - low) / 2;
@@ -68,12 +79,17 @@ impl Era {
                 low = middle + 1;
             }
         }
-        if self.ticks(rate, low) == Some(ticks) {
-            (low, true)
-        } else {
-            (low.saturating_sub(1), false)
-        }
+        Some(low)
     }
+}
+
+/// The multiple of the largest unit that people use within a range; its lower end where there is none.
+fn roundest(low: u64, high: u64) -> u64 {
+    let units = [1 << 20, 1_000_000, 128 << 10, 1 << 10, 1_000, 100, 10];
+    let within = |unit: &u64| {
+        Some(low.div_ceil(*unit).saturating_mul(*unit)).filter(|m| *m <= high && *m > 0)
+    };
+    units.iter().find_map(within).unwrap_or(low)
 }
 
 /// Bytes that `ticks` stand for at `rate` byte/s, rounded down: for people only.

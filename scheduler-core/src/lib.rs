@@ -31,5 +31,7 @@ pub use order::{Order, OrderLimits, Step, order_moves};
 pub use place::{ByCount, Placer, Unplaced};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
-pub use search::{Answer, Budget, Evaluations, Improver, Solver, lower_bound};
+pub use search::{
+    Answer, Budget, Evaluations, Improver, Solver, Urgent, UrgentMove, lower_bound, relieve,
+};
 pub use time::Timestamp;

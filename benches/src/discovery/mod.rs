@@ -1,7 +1,13 @@
 //! `discovery-core`: picking beside plain EDF and tower's balance, admission, the engine at size.
 
+mod admission;
+mod choices;
 mod deviation;
+mod engine;
 mod picks;
+mod pingora;
+mod threads;
+mod tower;
 
 use discovery_core::Rng;
 
@@ -12,6 +18,12 @@ use crate::Figure;
 pub fn figures() -> Vec<Figure> {
     let mut all = picks::figures();
     all.extend(deviation::figures());
+    all.extend(choices::figures());
+    all.extend(threads::figures());
+    all.extend(admission::figures());
+    all.extend(engine::figures());
+    all.extend(tower::figures());
+    all.extend(pingora::figures());
     all
 }
 

@@ -44,7 +44,6 @@ pub(super) fn run(args: &DecodeArgs) -> Result<Answer, Failure> {
                 Message::Done => done = true,
                 Message::Answer { seq, errno } => answers.push(json!({"seq": seq, "errno": errno})),
                 Message::Other { number } => answers.push(json!({"type": number})),
-                _ => {}
             }
         }
     }

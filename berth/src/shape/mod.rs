@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 mod message;
+mod plan;
+mod policy;
 
 use crate::answer::{Answer, Failure};
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,6 +20,10 @@ pub struct ShapeArgs {
 
 #[derive(Debug, Subcommand)]
 enum ShapeCommand {
+    /// Say what would be done to get from the observed state to the declared policy.
+    ///
+    /// Example: berth shape plan --desired policy.toml --observed seen.json --format batch
+    Plan(plan::PlanArgs),
     /// Write the netlink messages that tc sends for a batch, as text.
     ///
     /// Example: berth shape encode --batch setup.tc --era 6.1 --ifindex d0=3,d1=2
@@ -55,6 +61,7 @@ impl From<EraArg> for Era {
 /// Bad input or files that can't be read.
 pub fn run(args: &ShapeArgs) -> Result<Answer, Failure> {
     match &args.command {
+        ShapeCommand::Plan(args) => plan::run(args),
         ShapeCommand::Encode(args) => encode::run(args),
         ShapeCommand::Decode(args) => decode::run(args),
     }

@@ -50,7 +50,7 @@ pub fn zone_shares(
     let whole: u64 = room.iter().sum();
     let mut given = 0;
     for (share, room) in shares.iter_mut().zip(&room) {
-        let part = if whole == 0 { 0 } else { left * room / whole };
+        let part = (left * room).checked_div(whole).unwrap_or(0);
         *share = part as u32;
         given += part;
     }

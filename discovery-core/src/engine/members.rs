@@ -27,12 +27,16 @@ pub(crate) struct Service {
     /// What callers reported, by slot; empty without passive checks.
     pub(crate) reported: Vec<Reports>,
     pub(crate) spare: Reports,
+    /// MAX before the first endpoint. Until then, or the first snapshot, an added endpoint may be an old one that a predecessor of this
+    /// engine registered.
+    pub(crate) settled_at: Timestamp,
     /// The end of the present interval of passive checks.
     pub(crate) judged_at: Timestamp,
 }
 
 /// Losses that count together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loss {
     pub(crate) since: Timestamp,
     pub(crate) of: u32,
@@ -114,6 +118,7 @@ impl Service {
             held: 0,
             reported: Vec::new(),
             spare: Reports::default(),
+            settled_at: Timestamp::MAX,
             judged_at: Timestamp::MAX,
         }
     }

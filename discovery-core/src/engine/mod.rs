@@ -1,15 +1,21 @@
 //! The state machine: what is told in, what is to be done out.
 
+#[cfg(feature = "testing")]
+mod check;
 mod drain;
 mod health;
+mod hints;
+mod losses;
 mod members;
 mod passive;
 mod query;
 mod record;
+mod snapshot;
 mod source;
 mod timers;
 mod weigh;
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::config::ServiceConfig;
@@ -23,6 +29,7 @@ use crate::time::Timestamp;
 use drain::Places;
 use members::Service;
 use record::Records;
+pub use snapshot::Snapshot;
 use timers::Timers;
 
 /// The engine of one set of services. See the crate page for the model and the costs.
@@ -37,6 +44,8 @@ pub struct Engine {
     places: Places,
     records: Records,
     timers: Timers,
+    /// Zones that hints name, by record index; few endpoints have any.
+    hints: BTreeMap<u32, Vec<ZoneId>>,
 }
 
 impl Engine {
@@ -52,6 +61,7 @@ impl Engine {
             places: Places::default(),
             records: Records::default(),
             timers: Timers::default(),
+            hints: BTreeMap::new(),
         }
     }
 
@@ -129,7 +139,7 @@ impl Engine {
             Input::Upsert { name, spec } => self.upsert(now, name, spec, out)?,
             Input::Remove { name } => self.remove(now, name, out)?,
             Input::Snapshot { service, endpoints } => {
-                self.snapshot_of(now, service, endpoints, out)?
+                self.snapshot_of(now, service, endpoints, out)?;
             }
             Input::Confirm { service } => self.confirm(now, service, out)?,
             Input::Probed {
@@ -147,6 +157,7 @@ impl Engine {
             } => {
                 self.called(now, endpoint, outcome, count, out)?;
             }
+            Input::Hints { endpoint, zones } => self.hint(endpoint, zones)?,
             Input::Drain { target, on, over } => match target {
                 Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out)?,
                 Target::Node(node) => self.drain_node(now, node, on, out)?,

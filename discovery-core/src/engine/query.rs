@@ -44,7 +44,7 @@ impl Engine {
             node: r.node,
             zone: r.zone,
             centre: r.centre,
-            address: r.address,
+            address: r.address.get(),
             slot: r.slot as usize,
             base_weight: r.base,
             weight: r.weight,
@@ -81,7 +81,7 @@ impl Engine {
             .services
             .get(service.index())
             .into_iter()
-            .flat_map(|s| s.members());
+            .flat_map(super::members::Service::members);
         members.filter_map(|i| Some((self.records.id(i), self.records.get(i)?.weight)))
     }
 
@@ -159,7 +159,7 @@ impl Engine {
             node: self.places.nodes.name(r.node.0)?,
             zone: self.zones.name(r.zone.0)?,
             centre: self.places.centres.name(r.centre.0)?,
-            address: r.address,
+            address: r.address.get(),
             weight: r.weight,
             standing: r.standing,
         })
@@ -171,7 +171,7 @@ impl Engine {
             .services
             .get(service.index())
             .into_iter()
-            .flat_map(|s| s.members());
+            .flat_map(super::members::Service::members);
         members.filter_map(|i| self.registration(self.records.id(i)))
     }
 }

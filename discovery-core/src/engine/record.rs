@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use hashbrown::HashTable;
 
@@ -32,11 +32,36 @@ pub(crate) enum Class {
     Fallback,
 }
 
+/// A socket address in 16 bytes rather than 32: most are IPv4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl Address {
+    pub(crate) fn get(&self) -> SocketAddr {
+        match self {
+            Self::V4(address) => SocketAddr::V4(*address),
+            Self::V6(address) => SocketAddr::V6(**address),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(address),
+            SocketAddr::V6(address) => Self::V6(Box::new(address)),
+        }
+    }
+}
+
 /// One endpoint. Field order and widths are chosen for size.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) name: Box<str>,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     pub(crate) started_at: Timestamp,
     /// From when its age counts; MAX while it has not been up.
     pub(crate) warm_from: Timestamp,
@@ -72,6 +97,8 @@ pub(crate) struct Record {
     pub(crate) probing: bool,
     pub(crate) ejected: bool,
     pub(crate) held: bool,
+    /// Not checked yet, and added while its service was settling: a registry may know more.
+    pub(crate) unsettled: bool,
 }
 
 impl Record {

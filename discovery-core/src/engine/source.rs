@@ -2,14 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::members::Loss;
 use super::record::{Class, Record};
 use super::{Engine, named};
 use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
 use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
 use crate::error::InputError;
-use crate::health::Checker;
+use crate::health::{CheckKind, Checker};
 use crate::id::ServiceId;
 use crate::sync::Standing;
 use crate::time::Timestamp;
@@ -24,7 +23,12 @@ impl Engine {
     ) -> Result<(), InputError> {
         config.check()?;
         let service = self.service_of(id)?;
-        let checks = (service.config.health.is_some(), config.health.is_some());
+        let kind = |c: &ServiceConfig| {
+            c.health
+                .as_ref()
+                .map(|h| matches!(h.kind, CheckKind::Ttl { .. }))
+        };
+        let (before, after) = (kind(&service.config), kind(config));
         let members: Vec<u32> = service.members().collect();
         if let Some(service) = self.services.get_mut(id.index()) {
             service.config = config.clone();
@@ -34,24 +38,23 @@ impl Engine {
             let Some(record) = self.records.get_mut(index) else {
                 continue;
             };
-            match checks {
-                (true, false) => {
-                    record.checker = Checker {
-                        status: Status::Passing,
-                        ..Checker::default()
-                    };
-                    record.probing = false;
-                    record.check_due = Timestamp::MAX;
-                }
-                // What passed without checks keeps its traffic until its first result says otherwise.
-                (false, true) => {
-                    record.checker = Checker {
-                        status: record.checker.status,
-                        ..Checker::default()
-                    };
-                    record.check_due = first;
-                }
-                _ => {}
+            if before != after {
+                // What passed keeps its traffic until its first result of the new kind says otherwise.
+                let status = if after.is_some() {
+                    record.checker.status
+                } else {
+                    Status::Passing
+                };
+                record.checker = Checker {
+                    status,
+                    ..Checker::default()
+                };
+                record.probing = false;
+                record.check_due = if record.answers() {
+                    first
+                } else {
+                    Timestamp::MAX
+                };
             }
             record.ejected &= config.outliers.is_some();
             self.refresh(now, index, Reason::Configured, out);
@@ -62,7 +65,8 @@ impl Engine {
     }
 
     /// Refuses a spec that speaks of what is not known, before anything is changed.
-    fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<(), InputError> {
+    /// Gives the endpoint of that name, if there is one.
+    fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<Option<u32>, InputError> {
         named(name)?;
         self.service_of(spec.service)?;
         let place = |what, given: u32, known: usize| match (given as usize) < known {
@@ -75,17 +79,14 @@ impl Engine {
         if spec.weight > MAX_WEIGHT {
             return Err(InputError::Weight { given: spec.weight });
         }
-        let holder = self
-            .records
-            .find(name)
-            .and_then(|i| self.records.get(i))
-            .map(|r| r.service);
+        let known = self.records.find(name);
+        let holder = known.and_then(|i| self.records.get(i)).map(|r| r.service);
         match holder {
             Some(holder) if holder != spec.service => Err(InputError::OtherService {
                 holder,
                 given: spec.service,
             }),
-            _ => Ok(()),
+            _ => Ok(known),
         }
     }
 
@@ -96,19 +97,7 @@ impl Engine {
         spec: EndpointSpec,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        self.vet(name, &spec)?;
-        self.put(now, name, spec, out)
-    }
-
-    /// Adds or changes an endpoint that was vetted.
-    fn put(
-        &mut self,
-        now: Timestamp,
-        name: &str,
-        spec: EndpointSpec,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        match self.records.find(name) {
+        match self.vet(name, &spec)? {
             Some(index) => self.change(now, index, &spec, out),
             None => self.add(now, name, &spec, out)?,
         }
@@ -130,6 +119,12 @@ impl Engine {
         };
         let mut record = fresh(name, spec, status);
         (record.warm_from, record.warm) = warmth(spec.warmth, now);
+        if let Some(service) = self.services.get_mut(spec.service.index()) {
+            if service.settled_at == Timestamp::MAX {
+                service.settled_at = now.after(service.config.hold_window);
+            }
+            record.unsettled = now < service.settled_at;
+        }
         if record.answers() {
             record.check_due = self.first_check(spec.service, now);
         }
@@ -163,7 +158,12 @@ impl Engine {
             return;
         };
         let restarted = record.started_at != spec.started_at;
-        let place = (record.address, record.node, record.zone, record.centre);
+        let place = (
+            record.address.get(),
+            record.node,
+            record.zone,
+            record.centre,
+        );
         let moved = place != (spec.address, spec.node, spec.zone, spec.centre);
         let answered = record.answers();
         let same = !restarted
@@ -174,14 +174,17 @@ impl Engine {
         if same {
             return;
         }
-        (record.address, record.node) = (spec.address, spec.node);
+        if moved {
+            record.address = spec.address.into();
+        }
+        record.node = spec.node;
         (record.zone, record.centre) = (spec.zone, spec.centre);
         (record.base, record.conditions) = (spec.weight, spec.conditions);
         record.started_at = spec.started_at;
-        if core::mem::take(&mut record.held) {
-            if let Some(service) = self.services.get_mut(spec.service.index()) {
-                service.held = service.held.saturating_sub(1);
-            }
+        if core::mem::take(&mut record.held)
+            && let Some(service) = self.services.get_mut(spec.service.index())
+        {
+            service.held = service.held.saturating_sub(1);
         }
         if restarted {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
@@ -192,6 +195,7 @@ impl Engine {
             record.down_at = Timestamp::ZERO;
             record.ejected = false;
             record.drained = false;
+            record.unsettled = false;
         }
         // A new process, or one that answers again, is looked at at once; a new process knows no past.
         let checked = first < Timestamp::MAX;
@@ -234,7 +238,7 @@ impl Engine {
         {
             None => Timestamp::MAX,
             Some(check) => match check.kind {
-                crate::health::CheckKind::Ttl { ttl } => now.after(ttl),
+                CheckKind::Ttl { ttl } => now.after(ttl),
                 _ => now,
             },
         }
@@ -264,13 +268,13 @@ impl Engine {
         let name = |i: &usize| endpoints.get(*i).map_or("", |e| e.0);
         order.sort_by_key(name);
         for pair in order.windows(2) {
-            if let [first, second] = pair {
-                if name(first) == name(second) {
-                    return Err(InputError::Twice {
-                        first: *first,
-                        second: *second,
-                    });
-                }
+            if let [first, second] = pair
+                && name(first) == name(second)
+            {
+                return Err(InputError::Twice {
+                    first: *first,
+                    second: *second,
+                });
             }
         }
         for (name, spec) in endpoints {
@@ -287,109 +291,13 @@ impl Engine {
         let gone = |i: &u32| self.records.get(*i).is_some_and(|r| !seen(&r.name));
         let lost: Vec<u32> = service.members().filter(gone).collect();
         for (name, spec) in endpoints {
-            self.put(now, name, *spec, out)?;
+            self.upsert(now, name, *spec, out)?;
+        }
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.settled_at = service.settled_at.min(now);
         }
         self.lose(now, &lost, out);
         Ok(())
-    }
-
-    pub(super) fn confirm(
-        &mut self,
-        now: Timestamp,
-        id: ServiceId,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        let service = self.service_of(id)?;
-        let held = |i: &u32| self.records.get(*i).is_some_and(|r| r.held);
-        let gone: Vec<u32> = service.members().filter(held).collect();
-        for index in gone {
-            self.drop_endpoint(now, index, Reason::Confirmed, out);
-        }
-        Ok(())
-    }
-
-    /// Endpoints of one service that the source no longer has. Those that were to go anyway (draining,
-    /// terminating, failing) go; of the others not more than the configured share at once.
-    fn lose(&mut self, now: Timestamp, gone: &[u32], out: &mut Vec<Effect>) {
-        let mut sudden = Vec::new();
-        for &index in gone {
-            match self.records.get(index) {
-                Some(r) if r.held => {}
-                Some(r) if matches!(r.class, Class::Good | Class::Degraded) => sudden.push(index),
-                Some(r) if r.class == Class::Failed && r.ejected => sudden.push(index),
-                _ => self.drop_endpoint(now, index, Reason::Gone, out),
-            }
-        }
-        let Some(id) = sudden
-            .first()
-            .and_then(|&i| self.records.get(i))
-            .map(|r| r.service)
-        else {
-            return;
-        };
-        let Some(service) = self.services.get_mut(id.index()) else {
-            return;
-        };
-        let size = u32::try_from(service.len()).unwrap_or(u32::MAX);
-        if service.loss.lost == 0 || now.since(service.loss.since) >= service.config.hold_window {
-            service.loss = Loss {
-                since: now,
-                of: size,
-                lost: 0,
-            };
-        }
-        let lost = u64::from(service.loss.lost) + sudden.len() as u64;
-        let allowed = u64::from(service.loss.of) * u64::from(service.config.hold_percent);
-        if lost * 100 <= allowed {
-            service.loss.lost = u32::try_from(lost).unwrap_or(u32::MAX);
-            for index in sudden {
-                self.drop_endpoint(now, index, Reason::Gone, out);
-            }
-            return;
-        }
-        service.held = service.held.saturating_add(sudden.len() as u32);
-        let (held, of) = (service.held, size);
-        for index in sudden {
-            if let Some(record) = self.records.get_mut(index) {
-                record.held = true;
-            }
-        }
-        out.push(Effect::Hold {
-            service: id,
-            held,
-            of,
-        });
-    }
-
-    /// Takes an endpoint out for good.
-    pub(super) fn drop_endpoint(
-        &mut self,
-        now: Timestamp,
-        index: u32,
-        reason: Reason,
-        out: &mut Vec<Effect>,
-    ) {
-        let endpoint = self.records.id(index);
-        let Some(record) = self.records.get(index) else {
-            return;
-        };
-        let (id, slot, class, held) = (record.service, record.slot, record.class, record.held);
-        let Some(name) = self.records.remove(index) else {
-            return;
-        };
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.leave(slot);
-            service.tally.shift(class, Class::Out);
-            service.held = service.held.saturating_sub(u32::from(held));
-        }
-        // Whoever takes over is said first.
-        self.turn(now, id.0, out);
-        out.push(Effect::Deregister {
-            endpoint,
-            service: id,
-            name,
-            reason,
-        });
     }
 }
 
@@ -405,7 +313,7 @@ fn warmth(told: Warmth, now: Timestamp) -> (Timestamp, bool) {
 fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
     Record {
         name: name.into(),
-        address: spec.address,
+        address: spec.address.into(),
         started_at: spec.started_at,
         warm_from: Timestamp::MAX,
         down_at: Timestamp::ZERO,
@@ -436,5 +344,6 @@ fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
         probing: false,
         ejected: false,
         held: false,
+        unsettled: false,
     }
 }

@@ -129,7 +129,7 @@ impl Engine {
 }
 
 /// Thousandths of a base weight; never 0 unless the base is.
-fn scaled(base: u32, permille: u16, share: u16) -> u32 {
+pub(super) fn scaled(base: u32, permille: u16, share: u16) -> u32 {
     let product = u64::from(base) * u64::from(permille) * u64::from(share) / 1000;
     u32::try_from(product)
         .unwrap_or(u32::MAX)
@@ -181,7 +181,7 @@ fn warmed(record: &Record, config: &ServiceConfig, now: Timestamp) -> (u16, Time
 }
 
 /// How the endpoint counts. Kubernetes' reading: ready ones are used, else those that still serve.
-fn classify(record: &Record, places: &Places) -> Class {
+pub(super) fn classify(record: &Record, places: &Places) -> Class {
     let Record {
         conditions: c,
         checker,
@@ -212,7 +212,7 @@ fn classify(record: &Record, places: &Places) -> Class {
 }
 
 /// What a registry is told. Ejections are what callers see, and stay out of it.
-fn stand(record: &Record, places: &Places) -> Standing {
+pub(super) fn stand(record: &Record, places: &Places) -> Standing {
     let drained = record.drained || places.drained(record.node.0, record.centre.0);
     if drained || record.conditions.terminating {
         return Standing::Draining;
@@ -221,7 +221,8 @@ fn stand(record: &Record, places: &Places) -> Standing {
         return Standing::Failing;
     }
     match record.checker.status {
-        Status::Unknown => Standing::Unknown,
+        Status::Unknown if record.unsettled => Standing::Unknown,
+        Status::Unknown => Standing::Failing,
         Status::Passing => Standing::Passing,
         Status::Degraded => Standing::Degraded,
         Status::Failing => Standing::Failing,

@@ -98,7 +98,7 @@ impl Checker {
         if self.status == Status::Failing || self.falls == 0 {
             return;
         }
-        self.calm += 1;
+        self.calm = self.calm.saturating_add(1);
         if self.calm >= CALM {
             self.calm = 0;
             self.falls -= 1;
@@ -187,7 +187,7 @@ mod tests {
         };
         let mut c = Checker::default();
         c.result(&check, ProbeOutcome::Pass);
-        let mut passes_needed = |c: &mut Checker| {
+        let passes_needed = |c: &mut Checker| {
             c.result(&check, ProbeOutcome::Fail);
             (1..99).find(|_| c.result(&check, ProbeOutcome::Pass) != Turn::Same)
         };

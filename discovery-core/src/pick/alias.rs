@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Picker, Request};
-use crate::rng::{Rng, high};
+use crate::rng::Rng;
 
 /// One column: its own slot up to `limit` of 2^32, another's above.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,9 +71,9 @@ impl Alias {
         let full = u128::from(self.sum);
         for (slot, share) in (0u32..).zip(&self.shares) {
             if *share < full {
-                self.small.push(slot)
+                self.small.push(slot);
             } else {
-                self.large.push(slot)
+                self.large.push(slot);
             }
         }
         while let (Some(&low), Some(&high)) = (self.small.last(), self.large.last()) {
@@ -103,22 +103,51 @@ impl Alias {
         }
     }
 
-    /// A slot by the table as it is, `None` where its weight has become 0 since.
-    pub(super) fn draw(&mut self) -> Option<usize> {
-        let bits = self.rng.next_u64();
-        // The upper bits choose the column, the lower ones the side.
-        let at = high(bits, self.columns.len() as u64) as usize;
+    /// A slot by the table as it is, `None` where its weight has become 0 since. The draw's product with the
+    /// number of columns names the column, what is left over below the point the side.
+    fn draw(&self, bits: u32) -> Option<usize> {
+        let scaled = u64::from(bits) * self.columns.len() as u64;
+        let at = (scaled >> 32) as usize;
         let column = self.columns.get(at)?;
-        let slot = if (bits as u32) < column.limit {
-            at
-        } else {
-            column.other as usize
-        };
-        self.weights.get(slot).filter(|&&w| w > 0).map(|_| slot)
+        // Which side is a fair coin's throw to a branch predictor: chosen without a branch.
+        let own = (scaled as u32) < column.limit;
+        let slot = core::hint::select_unpredictable(own, at, column.other as usize);
+        // As built the table leads to no slot of weight 0.
+        let open = !self.dirty || self.weights.get(slot).is_some_and(|&w| w > 0);
+        open.then_some(slot)
+    }
+
+    /// Two independent draws from one random word.
+    pub(super) fn pair(&mut self) -> Option<(usize, usize)> {
+        if self.sum == 0 {
+            return None;
+        }
+        self.turn();
+        let bits = self.rng.next_u64();
+        match (self.draw((bits >> 32) as u32), self.draw(bits as u32)) {
+            (Some(one), Some(two)) => Some((one, two)),
+            (Some(one), None) | (None, Some(one)) => Some((one, one)),
+            (None, None) => self.again().map(|one| (one, one)),
+        }
+    }
+
+    /// After a draw that fell on slots closed since the table was built.
+    fn again(&mut self) -> Option<usize> {
+        for _ in 0..8 {
+            let bits = (self.rng.next_u64() >> 32) as u32;
+            if let Some(slot) = self.draw(bits) {
+                return Some(slot);
+            }
+        }
+        // Most of the old weight is gone: no point in waiting for the batch.
+        self.settle();
+        let bits = (self.rng.next_u64() >> 32) as u32;
+        self.draw(bits)
+            .or_else(|| self.weights.iter().position(|&w| w > 0))
     }
 
     /// Rebuilds when a batch is full.
-    pub(super) fn turn(&mut self) {
+    fn turn(&mut self) {
         self.picks += 1;
         if self.dirty && self.picks >= self.weights.len() {
             self.settle();
@@ -132,16 +161,8 @@ impl Picker for Alias {
             return None;
         }
         self.turn();
-        for _ in 0..8 {
-            if let Some(slot) = self.draw() {
-                return Some(slot);
-            }
-        }
-        // Most of the old weight is gone: no point in waiting for the batch.
-        self.settle();
-        (0..64)
-            .find_map(|_| self.draw())
-            .or_else(|| self.weights.iter().position(|&w| w > 0))
+        let bits = (self.rng.next_u64() >> 32) as u32;
+        self.draw(bits).or_else(|| self.again())
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {

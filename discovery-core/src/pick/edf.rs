@@ -101,7 +101,9 @@ impl Edf {
         let until = ((picks as f64 - self.heap.len() as f64 / 2.0) / sum).max(0.0);
         let mut made = 0u64;
         for due in &mut self.heap {
-            let Some(pace) = self.paces.get_mut(due.slot as usize) else { continue };
+            let Some(pace) = self.paces.get_mut(due.slot as usize) else {
+                continue;
+            };
             let times = libm::floor(until * pace.weight + 0.5);
             made = made.saturating_add(times as u64);
             pace.turns = times + 0.5;
@@ -196,10 +198,10 @@ impl Edf {
 
     /// Writes down where the slot at a place is.
     fn note(&mut self, place: usize) {
-        if let Some(due) = self.heap.get(place) {
-            if let Some(p) = self.places.get_mut(due.slot as usize) {
-                *p = place as u32;
-            }
+        if let Some(due) = self.heap.get(place)
+            && let Some(p) = self.places.get_mut(due.slot as usize)
+        {
+            *p = place as u32;
         }
     }
 

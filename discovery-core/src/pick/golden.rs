@@ -25,6 +25,9 @@ const BLOCK_MOST: u64 = 1 << 25;
 /// All scaled weights sum to at most this.
 const MOST: u64 = 1 << 31;
 
+/// The longest guide.
+const GUIDE_MOST: usize = 1 << 16;
+
 /// 2^64 / phi, odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -41,7 +44,10 @@ struct Block {
 }
 
 impl Block {
-    const EMPTY: Self = Self { credits: [NEVER; FAN], weights: [0; FAN] };
+    const EMPTY: Self = Self {
+        credits: [NEVER; FAN],
+        weights: [0; FAN],
+    };
 
     fn sum(&self) -> i32 {
         self.weights.iter().sum()
@@ -97,7 +103,11 @@ impl Block {
             if *weight > 0 {
                 let weight = i64::from(*weight) / i64::from(LANE);
                 let earned = (weight * (picks % (1 << 30)) as i64) % sum;
-                let behind = if earned * 2 > sum { earned - sum } else { earned };
+                let behind = if earned * 2 > sum {
+                    earned - sum
+                } else {
+                    earned
+                };
                 *credit = behind as i32 * LANE + (*credit & (LANE - 1));
             }
         }
@@ -181,8 +191,20 @@ impl Golden {
             ends.push(end as u32);
         }
         (self.blocks, self.ends) = (blocks, ends);
-        self.guide = vec![0; (self.blocks.len() * 4).next_power_of_two().min(1 << 16)];
+        self.guide = vec![0; (self.blocks.len() * 4).next_power_of_two().min(GUIDE_MOST)];
         self.remake_guide();
+    }
+
+    /// Makes room for more slots, in empty blocks; the guide, and with it everything, is made anew when it has
+    /// become too coarse, so that growing slot by slot is O(1) each on average.
+    fn grow(&mut self, slots: usize) {
+        self.weights.resize(slots, 0);
+        let end = self.ends.last().copied().unwrap_or(0);
+        self.blocks.resize(slots.div_ceil(FAN), Block::EMPTY);
+        self.ends.resize(self.blocks.len(), end);
+        if self.blocks.len() * 2 > self.guide.len() && self.guide.len() < GUIDE_MOST {
+            self.rebuild();
+        }
     }
 
     fn remake_guide(&mut self) {
@@ -191,7 +213,11 @@ impl Golden {
         let (len, mut block) = (self.guide.len() as u64, 0usize);
         for (i, place) in (0u64..).zip(&mut self.guide) {
             let aim = i * total / len;
-            while self.ends.get(block).is_some_and(|&end| u64::from(end) <= aim) {
+            while self
+                .ends
+                .get(block)
+                .is_some_and(|&end| u64::from(end) <= aim)
+            {
                 block += 1;
             }
             *place = block.min(self.blocks.len().saturating_sub(1)) as u32;
@@ -220,7 +246,11 @@ impl Picker for Golden {
         if self.sum == 0 {
             return None;
         }
-        let block = if self.blocks.len() == 1 { 0 } else { self.block()? };
+        let block = if self.blocks.len() == 1 {
+            0
+        } else {
+            self.block()?
+        };
         let lane = self.blocks.get_mut(block)?.pick();
         Some(block * FAN + lane)
     }
@@ -230,19 +260,18 @@ impl Picker for Golden {
             if weight == 0 {
                 return;
             }
-            self.weights.resize(slot + 1, 0);
-            if let Some(place) = self.weights.get_mut(slot) {
-                *place = weight;
-            }
-            self.rebuild();
-            return;
+            self.grow(slot + 1);
         }
-        let Some(place) = self.weights.get_mut(slot) else { return };
+        let Some(place) = self.weights.get_mut(slot) else {
+            return;
+        };
         let before = core::mem::replace(place, weight);
         self.sum = self.sum - u64::from(before) + u64::from(weight);
         let (old, new) = (self.scaled(before), self.scaled(weight));
         let at = slot / FAN;
-        let Some(block) = self.blocks.get_mut(at) else { return };
+        let Some(block) = self.blocks.get_mut(at) else {
+            return;
+        };
         let wide = (i64::from(block.sum() / LANE) + new as i64 - old as i64) as u64;
         let total = u64::from(self.ends.last().copied().unwrap_or(0)) + new - old;
         // Too large for the lanes, or scaled down for sums long gone: choose the scale anew.

@@ -1,14 +1,22 @@
 //! Who gets the next request. One trait, several ways.
 
 mod alias;
+#[cfg(target_has_atomic = "64")]
+mod board;
+mod choices;
 mod edf;
 mod golden;
+mod maglev;
 mod smooth;
 mod stride;
 
 pub use alias::Alias;
+#[cfg(target_has_atomic = "64")]
+pub use board::{Board, Follower};
+pub use choices::{Choices, PeakEwma};
 pub use edf::Edf;
 pub use golden::Golden;
+pub use maglev::Maglev;
 pub use smooth::Smooth;
 pub use stride::Stride;
 

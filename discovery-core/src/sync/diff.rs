@@ -69,12 +69,10 @@ pub enum Op {
 
 impl Op {
     /// Operations that give a service endpoints come first, those that take them away last: no prefix of the
-    /// whole leaves a service with fewer serving endpoints than both its beginning and its end.
+    /// whole leaves a service with fewer open endpoints than both its beginning and its end.
     fn rank(&self) -> u8 {
         match self {
-            Self::Register { entry, .. } | Self::Update { entry, .. } => {
-                u8::from(!entry.standing.serves() || entry.weight == 0)
-            }
+            Self::Register { entry, .. } | Self::Update { entry, .. } => u8::from(!entry.open()),
             Self::Deregister { .. } => 2,
         }
     }

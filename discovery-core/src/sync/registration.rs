@@ -7,7 +7,9 @@ use core::net::SocketAddr;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Standing {
-    /// Not yet checked: a registry that has it keeps what it says (so a restart takes nobody out).
+    /// Not yet checked by an engine that was just made: a registry that has it from a predecessor keeps what
+    /// it says, so that a restart without a snapshot takes nobody out. Later newcomers are failing until they
+    /// pass.
     #[default]
     Unknown,
     /// May be used.
@@ -21,7 +23,8 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether traffic may go there.
+    /// Whether traffic goes there in an ordinary way; see [`super::Entry::open`] for whether it goes there
+    /// now.
     #[must_use]
     pub fn serves(self) -> bool {
         matches!(self, Self::Passing | Self::Degraded)

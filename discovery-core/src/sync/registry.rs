@@ -45,6 +45,13 @@ impl Entry {
         }
     }
 
+    /// Whether traffic may go there: its weight alone says so. In a panic failing ones have one, and in the
+    /// last resort departing ones.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.weight > 0
+    }
+
     /// Whether it says what is wanted. A standing that is not known yet is no reason to rewrite it, nor is
     /// the weight of 0 that goes with it.
     #[must_use]

@@ -1,1 +1,69 @@
-//! Shared by model tests and fuzz targets; not a stable API.
+//! Operations, a naive model and the checks that model tests and fuzz targets share. Not a stable API.
+
+mod model;
+mod ops;
+mod status;
+
+pub use model::Naive;
+pub use ops::{Bytes, Op};
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Effect, Engine, Timestamp};
+
+/// Decodes operations and runs them against engine and model.
+///
+/// # Panics
+/// When an invariant is broken: that is what a fuzzer looks for.
+pub fn fuzz_ops(data: &[u8]) {
+    if let Err(broken) = run_ops(data) {
+        panic!("{broken}");
+    }
+}
+
+/// Builds an engine from the first half of the data, damages its snapshot by the second, and restores it.
+///
+/// # Panics
+/// When what was restored breaks an invariant.
+pub fn fuzz_snapshot(data: &[u8]) {
+    let (ops, damage) = data.split_at(data.len() / 2);
+    let mut naive = Naive::new();
+    let mut bytes = Bytes::new(ops);
+    while let Some(op) = Op::decode(&mut bytes) {
+        let _ = naive.apply(&op);
+    }
+    let mut snapshot = naive.engine().snapshot();
+    snapshot.damage(damage);
+    let now = naive.now();
+    if let Ok(mut engine) = Engine::restore(&snapshot, now) {
+        let mut out: Vec<Effect> = Vec::new();
+        for second in 0..5 {
+            let now = Timestamp::from_nanos(now.nanos().saturating_add(second * 1_000_000_000));
+            let _ = engine.handle(now, crate::Input::Time, &mut out);
+        }
+        let again = engine.snapshot();
+        assert!(
+            Engine::restore(&again, engine.now()).is_ok(),
+            "a snapshot of a restored engine is refused"
+        );
+    }
+}
+
+/// Runs operations against engine and model; the first disagreement, if any.
+///
+/// # Errors
+/// What broke, after which operation.
+pub fn run_ops(data: &[u8]) -> Result<usize, String> {
+    let mut naive = Naive::new();
+    let mut bytes = Bytes::new(data);
+    let mut done = 0;
+    while let Some(op) = Op::decode(&mut bytes) {
+        naive
+            .apply(&op)
+            .map_err(|e| format!("operation {done} {op:?}: {e}"))?;
+        done += 1;
+    }
+    Ok(done)
+}

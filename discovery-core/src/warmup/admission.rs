@@ -1,6 +1,6 @@
 //! What a cold callee lets in: concurrency and rate that rise from cold to full, consulted without a lock.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use super::sentinel::Answer;
@@ -29,36 +29,51 @@ pub enum Curve {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AdmissionRules {
-    /// Requests under way at once when warm, 1 to 10^9; `None` does not limit them.
+    /// Requests under way at once when warm, 1 to 262,143; `None` does not limit them.
     pub concurrency: Option<u32>,
-    /// Requests a second when warm, 1 to 10^9; `None` does not limit them.
+    /// Requests a second when warm, 1 to 10^7; `None` does not limit them.
     pub rate: Option<u32>,
-    /// Requests that may come at once without regard to the rate, at least 1.
+    /// Requests that may come at once without regard to the rate, 1 to 262,143.
     pub burst: u32,
     /// How long the ramp takes.
     pub window: Duration,
     /// Its shape.
     pub curve: Curve,
-    /// A request beyond the rate waits for at most this long; zero rejects it. Beyond the concurrency it is
+    /// A request beyond the rate waits for at most this long (up to an hour); zero rejects it. Beyond the concurrency it is
     /// rejected always: when a place will be free is not known.
     pub queue: Duration,
 }
 
-/// Admission to one callee. Shared by reference between threads: asking is one compare-and-swap for each
-/// limit that is set, and never waits.
+/// The low bits of the state: requests under way.
+const COUNT: u64 = (1 << 18) - 1;
+
+/// Times are kept in units of 2^2 ns, in the state's upper 46 bits: 78 hours until they wrap.
+const UNIT: u32 = 2;
+
+/// Times in units wrap here.
+const WRAP: u64 = (1 << 46) - 1;
+
+/// Admission to one callee. Shared by reference between threads: asking is one compare-and-swap, and never
+/// waits.
 #[derive(Debug)]
 pub struct Admission {
     rules: AdmissionRules,
+    /// 1 / window, per nanosecond.
+    pace: f64,
     window: u64,
+    /// In units: how long a request may wait, and the time between requests when warm (0: no limit).
     queue: u64,
-    /// Nanoseconds between requests when warm.
     interval: u64,
+    /// The most requests under way, when warm.
+    most: u64,
+    /// 1 where requests under way are counted.
+    count: u64,
     /// Nanoseconds at which the ramp began.
     start: AtomicU64,
-    /// The moment by which all that was let in would have come at the allowed rate (GCRA's theoretical
-    /// arrival time).
-    due: AtomicU64,
-    under_way: AtomicU32,
+    /// Requests under way in the low bits; above them the moment, in units, by which all that was let in
+    /// would have come at the allowed rate (GCRA's theoretical arrival time). One word, so that both limits
+    /// are decided at once.
+    state: AtomicU64,
 }
 
 impl Admission {
@@ -67,20 +82,21 @@ impl Admission {
     /// # Errors
     /// A limit out of its range.
     pub fn new(rules: AdmissionRules, now: Timestamp) -> Result<Self, ConfigError> {
-        const MOST: u64 = 1_000_000_000;
         within(
             "admission.concurrency",
             u64::from(rules.concurrency.unwrap_or(1)),
             1,
-            MOST,
+            COUNT,
         )?;
         within(
             "admission.rate",
             u64::from(rules.rate.unwrap_or(1)),
             1,
-            MOST,
+            10_000_000,
         )?;
-        within("admission.burst", u64::from(rules.burst), 1, MOST)?;
+        within("admission.burst", u64::from(rules.burst), 1, COUNT)?;
+        let queue_ms = u64::try_from(rules.queue.as_millis()).unwrap_or(u64::MAX);
+        within("admission.queue", queue_ms, 0, 3_600_000)?;
         span("admission.window", rules.window)?;
         match rules.curve {
             Curve::Linear { cold_percent } => {
@@ -91,13 +107,17 @@ impl Admission {
             }
         }
         Ok(Self {
+            pace: 1.0 / nanos(rules.window) as f64,
             window: nanos(rules.window),
-            queue: nanos(rules.queue),
-            interval: MOST / u64::from(rules.rate.unwrap_or(1)).max(1),
+            queue: nanos(rules.queue) >> UNIT,
+            interval: rules
+                .rate
+                .map_or(0, |r| (1_000_000_000 / u64::from(r)) >> UNIT),
+            most: rules.concurrency.map_or(COUNT, u64::from),
+            count: u64::from(rules.concurrency.is_some()),
             rules,
             start: AtomicU64::new(now.nanos()),
-            due: AtomicU64::new(0),
-            under_way: AtomicU32::new(0),
+            state: AtomicU64::new(0),
         })
     }
 
@@ -121,7 +141,7 @@ impl Admission {
         if age >= self.window || start == 0 {
             return 1.0;
         }
-        let way = age as f64 / self.window as f64;
+        let way = age as f64 * self.pace;
         match self.rules.curve {
             Curve::Linear { cold_percent } => {
                 let cold = f64::from(cold_percent) / 100.0;
@@ -139,65 +159,58 @@ impl Admission {
     #[must_use]
     pub fn ask(&self, now: Timestamp) -> Answer {
         let level = self.level(now);
-        if let Some(full) = self.rules.concurrency {
-            // At least one, or a callee could never warm up.
-            let limit = ((f64::from(full) * level) as u32).max(1);
-            let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-            if before >= limit {
-                self.under_way.fetch_sub(1, Ordering::Relaxed);
-                return Answer::Reject;
+        let (mut most, mut each) = (self.most, self.interval);
+        if level < 1.0 {
+            each = (each as f64 / level) as u64;
+            if self.count > 0 {
+                // At least one, or a callee could never warm up.
+                most = ((most as f64 * level + 1e-6) as u64).max(1);
             }
         }
-        if self.rules.rate.is_none() {
-            return Answer::Go;
-        }
-        let answer = self.pace(now.nanos(), level);
-        if answer == Answer::Reject && self.rules.concurrency.is_some() {
-            self.under_way.fetch_sub(1, Ordering::Relaxed);
-        }
-        answer
-    }
-
-    fn pace(&self, now: u64, level: f64) -> Answer {
-        let each = if level < 1.0 {
-            (self.interval as f64 / level) as u64
-        } else {
-            self.interval
-        };
-        let ahead = each.saturating_mul(u64::from(self.rules.burst - 1));
-        let mut due = self.due.load(Ordering::Relaxed);
+        let ahead = each * u64::from(self.rules.burst - 1);
+        let now = (now.nanos() >> UNIT) & WRAP;
+        let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let wait = due.saturating_sub(now).saturating_sub(ahead);
+            let under_way = state & COUNT;
+            if under_way >= most {
+                return Answer::Reject;
+            }
+            // How far what was let in reaches beyond now. More than could ever have been let in means a
+            // moment long past: times wrap.
+            let beyond = (state >> COUNT.count_ones()).wrapping_sub(now) & WRAP;
+            let beyond = if beyond > WRAP / 2 { 0 } else { beyond };
+            let wait = beyond.saturating_sub(ahead);
             if wait > self.queue {
                 return Answer::Reject;
             }
-            let next = due.max(now).saturating_add(each);
-            match self
-                .due
-                .compare_exchange_weak(due, next, Ordering::Relaxed, Ordering::Relaxed)
-            {
+            let due = now.wrapping_add(beyond).wrapping_add(each) & WRAP;
+            let next = due << COUNT.count_ones() | (under_way + self.count);
+            match self.state.compare_exchange_weak(
+                state,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) if wait == 0 => return Answer::Go,
-                Ok(_) => return Answer::Wait(Duration::from_nanos(wait)),
-                Err(moved) => due = moved,
+                Ok(_) => return Answer::Wait(Duration::from_nanos(wait << UNIT)),
+                Err(moved) => state = moved,
             }
         }
     }
 
     /// A request that was let in is over.
     pub fn done(&self) {
-        if self.rules.concurrency.is_some() {
-            // One too many must not wrap to a limit that is never free again.
-            let less = |n: u32| Some(n.saturating_sub(1));
-            let _ = self
-                .under_way
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        }
+        // One too many changes nothing rather than the neighbouring bits.
+        let less = |state: u64| (state & COUNT > 0).then(|| state - 1);
+        let _ = self
+            .state
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Requests under way.
+    /// Requests under way; 0 where concurrency is not limited.
     #[must_use]
     pub fn under_way(&self) -> u32 {
-        self.under_way.load(Ordering::Relaxed)
+        (self.state.load(Ordering::Relaxed) & COUNT) as u32
     }
 }
 

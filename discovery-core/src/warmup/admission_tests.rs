@@ -55,9 +55,8 @@ fn rate_follows_the_cold_factor_and_the_ramp_takes_its_window() {
     )
     .unwrap();
     let in_second = |s: u64| {
-        (0..10_000)
-            .filter(|i| a.ask(at(s * 1000 + i / 10)) == Answer::Go)
-            .count() as f64
+        let asks = (0..200_000).map(|i| at(s * 1000).after(Duration::from_nanos(i * 5_000)));
+        asks.filter(|&now| a.ask(now) == Answer::Go).count() as f64
     };
     assert!((in_second(0) - 333.0).abs() <= 5.0);
     let half = 1000.0 / libm::sqrt(9.0 - 8.0 * 0.505);
@@ -142,4 +141,26 @@ fn odd_rules_are_refused() {
     );
     let curve = Curve::ColdFactor { factor: 1 };
     assert_eq!(err(AdmissionRules { curve, ..rules() }).least, 2);
+}
+
+#[test]
+fn threads_share_one_limit() {
+    extern crate std;
+    let rules = AdmissionRules {
+        concurrency: Some(64),
+        rate: Some(1_000),
+        burst: 100,
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    a.warm();
+    let let_in: usize = std::thread::scope(|scope| {
+        let ask = || (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+        let threads: [_; 4] = core::array::from_fn(|_| scope.spawn(ask));
+        threads.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!((let_in, a.under_way()), (64, 64), "four threads, one limit");
+    (0..64).for_each(|_| a.done());
+    let rest = (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+    assert_eq!(rest, 36, "the burst's other part");
 }

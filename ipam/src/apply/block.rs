@@ -48,7 +48,7 @@ impl Ipam {
         self.names.remove(name);
     }
 
-    pub(super) fn apply_host_set(
+    pub(crate) fn apply_host_set(
         &mut self,
         name: &str,
         settings: &HostSettings,

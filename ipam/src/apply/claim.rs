@@ -113,28 +113,30 @@ impl Ipam {
             .as_deref()
             .map_or(NONE, |w| self.intern_workload(w));
         let host = host.as_deref().map_or(NONE, |h| self.intern_host(h));
-        let kind = match kept {
-            Kept::Ephemeral | Kept::Sticky(core::time::Duration::ZERO) => Kind::Ephemeral,
-            Kept::Sticky(_) => Kind::Sticky,
-            Kept::Fixed => Kind::Fixed,
-        };
-        let next = self.workloads.get(workload).map_or(NONE, |w| w.head);
-        let id = self.claims.insert(Claim {
-            sequence,
-            touched: self.now,
-            until,
-            owner: self.names.insert(owner),
-            workload,
-            host,
-            next,
-            spots: Spots::EMPTY,
-            kind,
-        });
+        let (kind, touched, name) = (Kind::from(kept), self.now, self.names.insert(owner));
+        let (next, spots) = (NONE, Spots::EMPTY);
+        let claim =
+            Claim { sequence, touched, until, owner: name, workload, host, next, spots, kind };
+        let id = self.link_claim(claim, owner, kept);
+        let mut spots = Spots::EMPTY;
+        for place in [v4, v6].into_iter().flatten() {
+            let spot = self.take_place(id, workload, host == NONE, place, kind);
+            spots.set(Family::of(place.address), spot);
+        }
+        if let Some(claim) = self.claims.get_mut(id) {
+            claim.spots = spots;
+        }
+    }
+
+    /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
+    pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: &str, kept: Kept) -> u32 {
+        let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
+        claim.next = self.workloads.get(workload).map_or(NONE, |w| w.head);
+        let id = self.claims.insert(claim);
         let (seed, names, claims) = (self.seed, &self.names, &self.claims);
-        self.by_owner
-            .insert_unique(hash(seed, owner.as_bytes()), id, |&i| {
-                hash(seed, claims.get(i).map_or(&[], |c| names.bytes(c.owner)))
-            });
+        self.by_owner.insert_unique(hash(seed, owner.as_bytes()), id, |&i| {
+            hash(seed, claims.get(i).map_or(&[], |c| names.bytes(c.owner)))
+        });
         if let Some(w) = self.workloads.get_mut(workload) {
             w.head = id;
             if let Kept::Sticky(ttl) = kept {
@@ -145,14 +147,7 @@ impl Ipam {
             host.uses += 1;
         }
         self.sequence = self.sequence.max(sequence);
-        let mut spots = Spots::EMPTY;
-        for place in [v4, v6].into_iter().flatten() {
-            let spot = self.take_place(id, workload, host == NONE, place, kind);
-            spots.set(Family::of(place.address), spot);
-        }
-        if let Some(claim) = self.claims.get_mut(id) {
-            claim.spots = spots;
-        }
+        id
     }
 
     fn take_place(
@@ -202,7 +197,6 @@ impl Ipam {
                 return;
             };
             workload.fixed = true;
-            workload.until = Timestamp::MAX;
             match workload.spots.get(family) {
                 _ if known => {}
                 None => workload.spots.set(family, Some(spot)),
@@ -213,8 +207,7 @@ impl Ipam {
         if !workload.fixed && workload.spots.get(family) == Some(spot) {
             workload.spots.set(family, None);
             if workload.spots.is_empty() {
-                self.sticky.remove(&(workload.until, id));
-                workload.until = Timestamp::MAX;
+                self.forget_at(id, None);
             }
         }
     }
@@ -222,10 +215,8 @@ impl Ipam {
     /// Lets go of a sticky workload's kept addresses but one.
     fn unkeep_others(&mut self, id: u32, but: Spot) {
         let now = self.now;
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        self.sticky.remove(&(workload.until, id));
+        self.forget_at(id, None);
+        let Some(workload) = self.workloads.get_mut(id) else { return };
         let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
         for (_, spot) in spots.iter().filter(|&(_, s)| s != but) {
             self.rest_spot(spot, now);
@@ -250,7 +241,6 @@ impl Ipam {
         }
         let id = self.workloads.insert(Workload {
             ttl: 0,
-            until: Timestamp::MAX,
             name: self.names.insert(name),
             head: NONE,
             spots: Spots::EMPTY,
@@ -299,27 +289,29 @@ impl Ipam {
 
     pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        if let Ok(entry) = self
-            .by_owner
-            .find_entry(hash(self.seed, owner.as_bytes()), |&i| i == id)
-        {
-            entry.remove();
-        }
-        self.suspects.remove(&id);
-        let Some(claim) = self.claims.remove(id) else {
-            return Ok(());
-        };
-        self.names.remove(claim.owner);
-        self.unlink(claim.workload, id, claim.next);
+        let Some(claim) = self.take_claim(id, owner) else { return Ok(()) };
         for (family, spot) in claim.spots.iter() {
             self.give_back(&claim, family, spot);
         }
         self.drop_workload_if_idle(claim.workload);
+        self.drop_host_if_idle(claim.host);
+        Ok(())
+    }
+
+    /// Takes a claim out of the records, its index, its workload's chain and its host's count.
+    pub(crate) fn take_claim(&mut self, id: u32, owner: &str) -> Option<Claim> {
+        let hash = hash(self.seed, owner.as_bytes());
+        if let Ok(entry) = self.by_owner.find_entry(hash, |&i| i == id) {
+            entry.remove();
+        }
+        self.suspects.remove(&id);
+        let claim = self.claims.remove(id)?;
+        self.names.remove(claim.owner);
+        self.unlink(claim.workload, id, claim.next);
         if let Some(host) = self.hosts.get_mut(claim.host) {
             host.uses = host.uses.saturating_sub(1);
-            self.drop_host_if_idle(claim.host);
         }
-        Ok(())
+        Some(claim)
     }
 
     /// Takes a claim out of its workload's chain.
@@ -382,14 +374,9 @@ impl Ipam {
             return;
         };
         let old = workload.spots.get(family);
-        self.sticky.remove(&(workload.until, id));
         workload.spots.set(family, Some(spot));
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
-        workload.until = if moving { Timestamp::MAX } else { until };
-        if workload.until != Timestamp::MAX {
-            self.sticky.insert((workload.until, id));
-            self.due = self.due.min(workload.until);
-        }
+        self.forget_at(id, (!moving).then_some(until));
         if let Some(pool) = self.pool_at_mut(spot.pool) {
             pool.keep(spot.slot, id, now);
         }

@@ -1,10 +1,10 @@
 //! Carrying out changes: each is checked whole before anything is altered, so a refused one alters nothing.
 
-mod block;
+pub(crate) mod block;
 mod claim;
 mod grow;
 mod pool;
-mod time;
+pub(crate) mod time;
 pub(crate) mod workload;
 
 use crate::change::{Change, What};

@@ -46,7 +46,7 @@ impl Ipam {
         }
     }
 
-    pub(super) fn apply_pool_added(
+    pub(crate) fn apply_pool_added(
         &mut self,
         id: PoolId,
         spec: &PoolSpec,

@@ -1,5 +1,6 @@
 //! What happens by time alone: quarantines end, sticky workloads forget.
 
+use crate::pool::PoolId;
 use crate::state::{Ipam, NONE, Spots};
 use crate::time::Timestamp;
 
@@ -44,10 +45,21 @@ impl Ipam {
 
     /// The workload whose time is over first forgets its addresses.
     fn forget_first(&mut self) {
-        let Some((until, id)) = self.sticky.pop_first() else {
-            return;
-        };
+        let Some(&(until, id)) = self.sticky.first() else { return };
+        self.forget_at(id, None);
         self.forget(id, until);
+    }
+
+    /// Sets when a workload forgets what it keeps; `None`: not by time.
+    pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
+        if let Some(before) = self.sticky_until.remove(&id) {
+            self.sticky.remove(&(before, id));
+        }
+        if let Some(until) = until.filter(|&u| u != Timestamp::MAX) {
+            self.sticky_until.insert(id, until);
+            self.sticky.insert((until, id));
+            self.due = self.due.min(until);
+        }
     }
 
     /// A workload's kept addresses go back at `at`, to rest as if they had been released then.
@@ -56,12 +68,35 @@ impl Ipam {
             return;
         };
         let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
+        self.note_forgotten(id, spots);
         for (_, spot) in spots.iter() {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 pool.let_rest(spot.slot, at, at);
             }
         }
         self.drop_workload_if_idle(id);
+    }
+
+    /// Where a store is kept in step: the records that time alone made untrue.
+    fn note_forgotten(&mut self, id: u32, spots: Spots) {
+        if self.dirty.is_none() {
+            return;
+        }
+        let blocks = spots.iter().filter_map(|(_, s)| {
+            let pool = self.pool_at(s.pool)?;
+            let block = pool.block_cidr(pool.block_of(s.slot));
+            Some(crate::store::record::block_key(PoolId(s.pool), block.first()))
+        });
+        let name = self.workload_name(id).map(crate::store::record::workload_key);
+        let keys: alloc::vec::Vec<_> = blocks.chain(name).collect();
+        self.dirty.iter_mut().for_each(|dirty| dirty.extend(keys.iter().cloned()));
+    }
+
+    /// As [`Ipam::note_forgotten`], of one key.
+    pub(crate) fn note_dirty(&mut self, key: &str) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.insert(key.into());
+        }
     }
 
     /// Forgets a workload that neither holds nor keeps anything.

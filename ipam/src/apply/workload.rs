@@ -74,8 +74,8 @@ impl Ipam {
         let now = self.now;
         let mut mine: alloc::collections::BTreeSet<Spot> = self.kept_spots(id).collect();
         if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed) {
-            self.sticky.remove(&(w.until, id));
-            (w.fixed, w.until) = (true, Timestamp::MAX);
+            w.fixed = true;
+            self.forget_at(id, None);
         }
         for &(pool_id, range) in ranges {
             for address in addresses(range) {
@@ -100,7 +100,7 @@ impl Ipam {
         Ok(())
     }
 
-    fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
+    pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
@@ -180,10 +180,7 @@ impl Ipam {
             },
         );
         // What it keeps is not forgotten on the way.
-        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed) {
-            self.sticky.remove(&(w.until, id));
-            w.until = Timestamp::MAX;
-        }
+        self.forget_at(id, None);
         Ok(())
     }
 
@@ -213,9 +210,8 @@ impl Ipam {
             && !w.fixed
             && !w.spots.is_empty()
         {
-            w.until = Timestamp::from_nanos(now.as_nanos().saturating_add(w.ttl));
-            self.sticky.insert((w.until, id));
-            self.due = self.due.min(w.until);
+            let until = Timestamp::from_nanos(now.as_nanos().saturating_add(w.ttl));
+            self.forget_at(id, Some(until));
         }
         self.drop_workload_if_idle(id);
         Ok(())

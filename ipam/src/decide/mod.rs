@@ -1,6 +1,7 @@
 //! Deciding: each operation looks at the state, alters nothing, and says what to change, or why not.
 
 pub(crate) mod claim;
+mod collect;
 mod errors;
 mod lease;
 mod moving;
@@ -8,6 +9,7 @@ mod pool;
 mod release;
 
 pub use claim::Decision;
+pub use collect::{Problem, Reconciliation};
 pub use errors::{
     ClaimError, Considered, MoveError, NotHeld, ReleaseError, RenewError, ReserveError, WhyNot,
 };

@@ -58,7 +58,7 @@ pub(crate) struct HostBlocks {
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     pub(crate) shift: u8,
-    table: Paged<Block, 64>,
+    table: Paged<Block, 16>,
     pub(crate) hosts: BTreeMap<u32, HostBlocks>,
     /// Blocks that exist and belong to nobody.
     pub(crate) unclaimed: SlotTree,

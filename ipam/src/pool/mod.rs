@@ -59,6 +59,9 @@ pub(crate) struct Pool {
     pub(crate) free: SlotTree,
     pub(crate) cells: Paged<Cell, 128>,
     pub(crate) rest: RestLists,
+    /// In LRU pools with blocks: of queued slots the low bits of their order of release, side by side, so
+    /// that a block's oldest is found without a look at each one's entry.
+    pub(crate) ages: Paged<u32, 64>,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
     pub(crate) reserved: u32,
@@ -89,6 +92,7 @@ impl Pool {
             free: SlotTree::new(layout.len()),
             cells: Paged::new(Cell::BLANK),
             rest: RestLists::default(),
+            ages: Paged::new(0),
             blocks: Blocks::new(shift, blocks),
             held: 0,
             reserved: 0,
@@ -244,6 +248,37 @@ impl Pool {
         }
     }
 
+    /// Lets a blank slot rest from `at` on, at its place by order of release.
+    pub(crate) fn rest_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
+        let was = self.leave(slot);
+        let id = self.rest.push_ordered(List::Resting, slot, at, order);
+        *self.cells.entry(slot) = Cell::pack(State::Resting(id));
+        self.settle(slot, is_used(was), true, now);
+        self.raise_low();
+    }
+
+    /// Puts a free slot at its place by order of release.
+    pub(crate) fn queue_at(&mut self, slot: u32, at: Timestamp, order: u64) {
+        if self.free.is_free(slot) {
+            self.free.take(slot);
+            self.put_back(slot, at, Some(order));
+        }
+    }
+
+    /// Makes a slot nobody's, free at once and as if never used.
+    pub(crate) fn vacate(&mut self, slot: u32, now: Timestamp) {
+        let was = self.leave(slot);
+        *self.cells.entry(slot) = Cell::BLANK;
+        let address = self.address(slot);
+        if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
+            self.free.release(slot);
+            if let Layout::Sparse { base, shift, .. } = &self.layout {
+                self.low = self.low.min((number(address) - base) >> shift);
+            }
+        }
+        self.settle(slot, is_used(was), false, now);
+    }
+
     /// Makes a slot that is in no state free, at the end of the queue where the pool has one.
     fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
         let address = self.address(slot);
@@ -252,10 +287,11 @@ impl Pool {
             return;
         }
         let cell = if self.spec.order == Order::Lru {
-            let id = match order {
-                Some(order) => self.rest.push_ordered(List::Queued, slot, released, order),
-                None => self.rest.push(List::Queued, slot, released),
-            };
+            let order = order.unwrap_or_else(|| self.rest.next_order());
+            let id = self.rest.push_ordered(List::Queued, slot, released, order);
+            if self.spec.affinity != Affinity::Off {
+                *self.ages.entry(slot) = order as u32;
+            }
             Cell::pack(State::Queued(id))
         } else {
             Cell::BLANK
@@ -337,7 +373,8 @@ impl Pool {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.free.heap_bytes() + self.cells.heap_bytes() + self.blocks.heap_bytes()
+        let slots = self.free.heap_bytes() + self.cells.heap_bytes() + self.ages.heap_bytes();
+        slots + self.blocks.heap_bytes()
     }
 }
 

@@ -246,19 +246,21 @@ impl Pool {
 
     /// Of a range's free slots the first that was never used, else the one released longest ago.
     fn least_recent(&self, slots: core::ops::Range<u32>, lowest: u32) -> u32 {
-        let mut best = (lowest, (Timestamp::MAX, u64::MAX));
-        let mut slot = lowest;
+        // Orders are compared by their distance to the next one: 32 bits of them wrap after four thousand
+        // million releases, of which the oldest that is still queued is far younger.
+        let next = self.rest.next_order() as u32;
+        let (mut best, mut oldest, mut slot) = (lowest, 0, lowest);
         loop {
-            let State::Queued(id) = self.state(slot) else {
+            if !matches!(self.state(slot), State::Queued(_)) {
                 return slot;
-            };
-            let age = self.rest.get(id).map_or(best.1, |r| (r.at, r.order));
-            if age < best.1 {
-                best = (slot, age);
+            }
+            let age = next.wrapping_sub(self.ages.get(slot));
+            if age > oldest {
+                (best, oldest) = (slot, age);
             }
             match self.free.first_in(slot + 1..slots.end) {
                 Some(next) => slot = next,
-                None => return best.0,
+                None => return best,
             }
         }
     }

@@ -67,23 +67,31 @@ impl RestLists {
         self.push_ordered(list, slot, at, order)
     }
 
-    /// Appends with a given tie-breaker (a restored entry's, or one that moves from list to list).
+    pub(crate) fn next_order(&self) -> u64 {
+        self.next_order
+    }
+
+    /// Adds an entry at its place by time and tie-breaker: at the end, but for restored ones and those that
+    /// move from list to list.
     pub(crate) fn push_ordered(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> u32 {
         self.next_order = self.next_order.max(order.saturating_add(1));
-        let (first, last) = self.ends[list as usize];
-        let id = self.entries.insert(Rest {
-            at,
-            order,
-            slot,
-            previous: last,
-            next: NONE,
-        });
-        match self.entries.get_mut(last) {
+        let mut previous = self.ends[list as usize].1;
+        while let Some(entry) = self.entries.get(previous).filter(|e| (e.at, e.order) > (at, order)) {
+            previous = entry.previous;
+        }
+        let next = match self.entries.get(previous) {
+            Some(entry) => entry.next,
+            None => self.ends[list as usize].0,
+        };
+        let id = self.entries.insert(Rest { at, order, slot, previous, next });
+        match self.entries.get_mut(previous) {
             Some(entry) => entry.next = id,
             None => self.ends[list as usize].0 = id,
         }
-        let _ = first;
-        self.ends[list as usize].1 = id;
+        match self.entries.get_mut(next) {
+            Some(entry) => entry.previous = id,
+            None => self.ends[list as usize].1 = id,
+        }
         self.counts[list as usize] += 1;
         id
     }

@@ -1,10 +1,14 @@
 //! The operations, naive model and checks that model tests and fuzz targets share. Not a stable API.
 
+mod hostile;
 mod model;
 mod op;
+mod store;
 
+pub use hostile::{fuzz_policies, fuzz_records};
 pub use model::Model;
 pub use op::{Op, Reader};
+pub use store::check_store;
 
 /// Runs operations decoded from bytes against the allocator and the naive model, checking everything
 /// after each. Panics where they disagree.

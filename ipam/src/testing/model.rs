@@ -124,7 +124,12 @@ impl Model {
                 let what = crate::What::HostSet { host, settings };
                 self.carry_out(vec![Change { at: self.now, what }]);
             }
-            Op::Reconcile { .. } | Op::TidyBlocks { .. } | Op::Restore => {}
+            Op::Reconcile { alive } => self.reconcile(*alive),
+            Op::TidyBlocks { .. } => {
+                let changes = self.ipam.decide_tidy_blocks();
+                self.carry_out(changes);
+            }
+            Op::Restore => self.restore(),
         }
         self.check(op);
     }
@@ -469,6 +474,34 @@ impl Model {
             }
             Err(_) => {}
         }
+    }
+
+    /// Everyone but the owners of one remainder is missing; the pass began a second ago.
+    fn reconcile(&mut self, alive: u8) {
+        let began = Timestamp::from_nanos(self.now.as_nanos() - 1_000_000_000);
+        let grace = Duration::from_secs(30);
+        let lives = |owner: &str| {
+            owner.trim_start_matches('c').parse::<u8>().is_ok_and(|n| n % 3 == alive % 3)
+        };
+        let out = self.ipam.decide_reconcile(began, grace, lives);
+        for owner in &out.released {
+            assert!(!lives(owner), "a living owner lost its claim");
+            let touched = self.ipam.claim_of(owner).map(|c| c.touched());
+            assert!(touched.is_some_and(|t| t.after(grace) <= self.now), "`{owner}` had no grace");
+        }
+        self.carry_out(out.changes);
+    }
+
+    /// The state goes on as its own records describe it, and these describe it the same again.
+    fn restore(&mut self) {
+        let records = self.ipam.records();
+        let bytes: Vec<Vec<u8>> = records.iter().map(crate::Record::encode).collect();
+        let decoded = bytes.iter().map(|b| crate::Record::decode(b).expect("what was encoded"));
+        let (mut again, misfits) = Ipam::restore(self.now, decoded);
+        assert_eq!(misfits, Vec::new());
+        assert_eq!(again.records(), records, "restored, the state is another");
+        again.resume_sequence(self.last_sequence);
+        self.ipam = again;
     }
 
     fn reserve(&mut self, workload: u8, pool: u8, offset: u8, count: u8) {

@@ -78,7 +78,7 @@ pub fn divide(
         let (floor, cap, weight) = (claim.floor, claim.cap.max(claim.floor), claim.weight.max(1));
         let share = match weights {
             0 => u128::from(cap),
-            w => left.saturating_mul(u128::from(weight)) / w,
+            w => proportion(left, weight, w),
         };
         let share = u64::try_from(share).unwrap_or(u64::MAX).clamp(floor, cap);
         if share < cap && share >= floor {
@@ -89,6 +89,15 @@ pub fn divide(
     }
     let rest = usize::try_from(u128::from(capacity).saturating_sub(given)).unwrap_or(0);
     single_bits(rest, left, weights, claims, key, scratch, out);
+}
+
+/// `left · weight / weights`, in 64 bits where that is enough: a 128-bit division takes many times as long.
+fn proportion(left: u128, weight: u32, weights: u128) -> u128 {
+    let product = left.saturating_mul(u128::from(weight));
+    match (u64::try_from(product), u64::try_from(weights)) {
+        (Ok(product), Ok(weights)) => u128::from(product.checked_div(weights).unwrap_or(0)),
+        _ => product.checked_div(weights).unwrap_or(0),
+    }
 }
 
 /// Hands out the bits that did not divide, one each, among the claims that stand at the level.
@@ -185,9 +194,9 @@ fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128)
             .saturating_mul(per)
             .saturating_add(moving.saturating_mul(u128::from(pivot.rate)));
         if taken <= u128::from(capacity) * per {
-            low = pivot
+            low = pivot;
         } else {
-            high = Some(pivot)
+            high = Some(pivot);
         }
         settle(open, claims, low, high, &mut settled, &mut weights);
     }

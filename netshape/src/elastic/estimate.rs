@@ -4,6 +4,9 @@
 use super::{Claim, Terms};
 use crate::rate::Rate;
 
+/// What a class without an allocation is taken to use when it has a queue, in bit/s.
+const START: u64 = 64_000;
+
 /// What was measured of one class in an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -31,6 +34,8 @@ pub(super) struct Class {
     pub(super) share: u64,
     /// Bits saved below the guarantee.
     pub(super) credit: u64,
+    /// Whether credit lifted its last allocation.
+    pub(super) lifted: bool,
 }
 
 impl Class {
@@ -66,8 +71,12 @@ impl Class {
         let near = sent.saturating_add(limit >> 4) >= limit;
         let held = usage.overlimits > 0 && sent >= limit / 2;
         let queued = u64::from(usage.backlog).saturating_mul(128) > limit;
-        let wants = if (near && sent > 0) || held && sent > 0 || queued {
-            sent.max(limit).saturating_mul(2).max(self.guarantee)
+        let wants = if (sent > 0 && (near || held)) || queued {
+            // One that has nothing yet must start somewhere.
+            sent.max(limit)
+                .max(START)
+                .saturating_mul(2)
+                .max(self.guarantee)
         } else {
             // A quarter more than it used leaves room to be seen growing.
             sent.saturating_add(sent / 4)

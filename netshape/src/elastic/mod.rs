@@ -170,16 +170,18 @@ impl Elastic {
             .unwrap_or(u64::MAX)
             .max(1);
         let credit = u64::from(self.config.credit_seconds);
-        let (mut short, mut moved) = (false, false);
+        let (mut short, mut moved, mut spent) = (false, false, false);
         let none = Usage::default();
         for (i, class) in self.classes.iter_mut().enumerate() {
             if class.present {
                 class.observe(usage.get(i).unwrap_or(&none), nanos, credit);
                 short |= class.estimate > class.allocated;
                 moved |= class.moved();
+                // Whoever was lifted by credit comes down when that is used up.
+                spent |= class.lifted && class.credit == 0;
             }
         }
-        if self.stale || (short && moved) {
+        if self.stale || spent || (short && moved) {
             self.divide();
         }
         &self.changes
@@ -242,6 +244,7 @@ impl Elastic {
             .zip(&self.share)
         {
             class.share = *share;
+            class.lifted = false;
             let floor = claim.floor;
             let credit = class.credit.min(claim.cap.saturating_sub(*share));
             any |= credit > 0;
@@ -265,8 +268,14 @@ impl Elastic {
             &mut self.scratch,
             &mut self.target,
         );
-        for ((class, claim), extra) in self.classes.iter().zip(&mut self.claims).zip(&self.target) {
+        for ((class, claim), extra) in self
+            .classes
+            .iter_mut()
+            .zip(&mut self.claims)
+            .zip(&self.target)
+        {
             let wanted = class.claim();
+            class.lifted = *extra > 0;
             let floor = match extra {
                 0 => wanted.floor,
                 extra => class.share.saturating_add(*extra).min(wanted.cap),

@@ -1,6 +1,6 @@
 //! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
 
-use super::numbers::{FIRST, LAST, Numbers, TIER_FIRST};
+use super::numbers::{FIRST, Numbers, TIER_FIRST};
 use super::{Host, Member, TierClass, Touch, tree};
 use crate::handle::Handle;
 use crate::policy::{Container, Direction, Shape, Tier, Uplink};
@@ -92,7 +92,6 @@ pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierC
             promised: Rate::ZERO,
         });
     }
-    debug_assert!(FIRST < LAST);
     Ok(classes)
 }
 
@@ -107,19 +106,12 @@ impl Host {
             None => None,
             Some(name) => Some(self.tier_index(name)?),
         };
-        let probe = Member {
-            container: container.clone(),
-            minor: 0,
-            tier,
-            weight: 1,
-            allocated: [None; 2],
-        };
         for direction in [Direction::Ingress, Direction::Egress] {
             let Some(shape) = container.shape(direction) else {
                 continue;
             };
-            if let Some(name) = self
-                .device_of(&probe, direction)
+            if let Some(name) = container
+                .device(direction)
                 .filter(|n| self.devices.contains(n))
             {
                 let field = if direction == Direction::Ingress {
@@ -153,6 +145,7 @@ impl Host {
 
     /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
     pub(super) fn account(&mut self, member: &Member, comes: bool) {
+        let whole = self.whole_rate();
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(shape) = member.container.shape(direction) {
                 self.promised
@@ -165,8 +158,12 @@ impl Host {
         if self.uplink.is_none() {
             return;
         }
+        if whole != self.whole_rate() {
+            self.touched
+                .push(Touch::Class(Handle::new(tree::MAJOR, tree::WHOLE)));
+        }
         self.touched
-            .insert(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
+            .push(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
         let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
             return;
         };
@@ -176,6 +173,6 @@ impl Host {
             false => tier.promised.saturating_sub(rate),
         };
         self.touched
-            .insert(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
+            .push(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
     }
 }

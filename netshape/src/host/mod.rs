@@ -12,17 +12,19 @@ use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::ticks::Era;
 use admit::Promised;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use numbers::Numbers;
+use hashbrown::{HashMap, HashSet};
+pub(crate) use numbers::ifb_name;
+use numbers::{Fixed, Numbers};
 
 /// What the kernel at hand can do and which `tc` will read the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// How bursts are rounded to ticks.
     pub era: Era,
-    /// Whether there is fq_codel; leaves are bfifo otherwise.
+    /// Whether there is `fq_codel`; leaves are bfifo otherwise.
     pub fq_codel: bool,
     /// Largest GSO packet in bytes where a device does not say; 65,536 in Linux.
     pub gso_max_size: u32,
@@ -90,6 +92,8 @@ pub(crate) enum Touch {
     Device(Slot, Direction),
     /// A device that is shaped no more.
     Dropped(DevName),
+    /// A veth that is redirected to an ifb no more.
+    Unhooked(DevName, DevName),
 }
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
@@ -100,13 +104,14 @@ pub struct Host {
     pub(crate) tiers: Vec<TierClass>,
     pub(crate) members: Vec<Option<Member>>,
     free: Vec<Slot>,
-    by_id: BTreeMap<Arc<str>, Slot>,
+    by_id: HashMap<Arc<str>, Slot, Fixed>,
     /// Members by minor number: the uplink's classes in order.
     pub(crate) by_minor: BTreeMap<u16, Slot>,
-    devices: BTreeSet<DevName>,
+    pub(crate) devices: HashSet<DevName, Fixed>,
     numbers: Numbers,
     promised: Promised,
-    pub(crate) touched: BTreeSet<Touch>,
+    /// Unsorted, with repetitions; some may be out of date, which the plan sees.
+    pub(crate) touched: Vec<Touch>,
     /// Quantum of weight 1.
     pub(crate) quantum: u32,
 }
@@ -138,11 +143,11 @@ impl Host {
             tiers,
             members: Vec::new(),
             free: Vec::new(),
-            by_id: BTreeMap::new(),
+            by_id: HashMap::default(),
             by_minor: BTreeMap::new(),
             devices,
             numbers,
-            touched: BTreeSet::from([Touch::Uplink]),
+            touched: alloc::vec![Touch::Uplink],
             quantum: (tree::QUANTUM_MOST / heaviest).clamp(tree::QUANTUM_LEAST, tree::QUANTUM_UNIT),
         })
     }
@@ -181,9 +186,8 @@ impl Host {
         };
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
-                self.touched.remove(&Touch::Dropped(name.clone()));
                 self.devices.insert(name);
-                self.touched.insert(Touch::Device(slot, direction));
+                self.touched.push(Touch::Device(slot, direction));
             }
         }
         self.account(&member, true);
@@ -203,10 +207,16 @@ impl Host {
         self.by_minor.remove(&member.minor);
         self.free.push(slot);
         for direction in [Direction::Ingress, Direction::Egress] {
-            self.touched.remove(&Touch::Device(slot, direction));
             if let Some(name) = self.device_of(&member, direction) {
                 self.devices.remove(&name);
-                self.touched.insert(Touch::Dropped(name));
+                if direction == Direction::Egress && member.container.inside == Inside::Ifb {
+                    let veth = DevName {
+                        netns: None,
+                        dev: member.container.veth.clone(),
+                    };
+                    self.touched.push(Touch::Unhooked(veth, name.clone()));
+                }
+                self.touched.push(Touch::Dropped(name));
             }
         }
         Some(member.container)
@@ -224,11 +234,10 @@ impl Host {
         self.member(slot).map(|m| &m.container)
     }
 
-    /// The containers by id, with their slots.
+    /// The containers by slot: in the order they came, save that a free slot is taken again.
     pub fn containers(&self) -> impl Iterator<Item = (Slot, &Container)> {
-        self.by_id
-            .values()
-            .filter_map(|slot| self.container(*slot).map(|c| (*slot, c)))
+        let members = (0_u32..).map(Slot).zip(&self.members);
+        members.filter_map(|(slot, m)| m.as_ref().map(|m| (slot, &m.container)))
     }
 
     /// The class a container has on the uplink; its minor number stays the container's while it is here.
@@ -298,7 +307,7 @@ impl Host {
             return false;
         }
         *place = rate;
-        self.touched.insert(if on_uplink {
+        self.touched.push(if on_uplink {
             Touch::Class(Handle::new(tree::MAJOR, member.minor))
         } else {
             Touch::Device(slot, direction)
@@ -306,33 +315,16 @@ impl Host {
         true
     }
 
+    /// How many devices are shaped.
+    pub(crate) fn device_count(&self) -> usize {
+        self.devices.len()
+    }
+
     pub(crate) fn member(&self, slot: Slot) -> Option<&Member> {
         self.members.get(slot.index()).and_then(Option::as_ref)
     }
 
-    /// Name of the device that shapes one direction.
     fn device_of(&self, member: &Member, direction: Direction) -> Option<DevName> {
-        let Container {
-            veth, dev, inside, ..
-        } = &member.container;
-        member.container.shape(direction)?;
-        Some(match (direction, inside) {
-            (Direction::Ingress, _) => DevName {
-                netns: None,
-                dev: veth.clone(),
-            },
-            (Direction::Egress, Inside::Netns(netns)) => DevName {
-                netns: Some(netns.clone()),
-                dev: dev.clone(),
-            },
-            (Direction::Egress, Inside::Pid(pid)) => DevName {
-                netns: Some(alloc::format!("pid:{pid}").into()),
-                dev: dev.clone(),
-            },
-            (Direction::Egress, Inside::Ifb) => DevName {
-                netns: None,
-                dev: numbers::ifb_name(veth),
-            },
-        })
+        member.container.device(direction)
     }
 }

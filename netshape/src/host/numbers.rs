@@ -77,6 +77,33 @@ impl Numbers {
     }
 }
 
+/// FNV-1a with 64 bits as a hasher: fixed, so that nothing depends on the process. What is hashed are names that the
+/// host's own administrator gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl core::hash::Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |h, b| {
+            (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
+        });
+    }
+
+    fn finish(&self) -> u64 {
+        // hashbrown takes its control bits from the top, where short names differ least.
+        self.0 ^ self.0.rotate_left(29)
+    }
+}
+
+/// What maps and sets of names are built with.
+pub(crate) type Fixed = core::hash::BuildHasherDefault<Fnv>;
+
 /// FNV-1a, 32 bits: stable across machines and versions, which is all that is asked of it.
 pub(crate) fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |h, b| {

@@ -18,7 +18,7 @@ pub(crate) const MAJOR: u16 = 1;
 /// Minor number of the only class of a veth's tree, and its leaf's major.
 const ONLY: u16 = 0x10;
 /// Minor number of the class that stands for the whole uplink.
-const WHOLE: u16 = 1;
+pub(super) const WHOLE: u16 = 1;
 /// Minor number of the class of the host's own traffic.
 const OWN: u16 = 2;
 /// What the host's own class has at least: HTB needs a rate.
@@ -59,13 +59,13 @@ impl Host {
             .as_ref()
             .is_some_and(|u| name.netns.is_none() && u.dev == name.dev)
         {
-            self.uplink_tree(&mut device);
+            self.uplink_tree(None, &mut device);
             return Some(device);
         }
         for (slot, _) in self.containers() {
             for direction in [Direction::Ingress, Direction::Egress] {
                 if self.device(slot, direction).as_ref() == Some(name) {
-                    self.veth_tree(slot, direction, &mut device);
+                    self.veth_tree(slot, direction, None, &mut device);
                     return Some(device);
                 }
             }
@@ -74,7 +74,13 @@ impl Host {
     }
 
     /// Writes the tree of one direction's own device.
-    pub(crate) fn veth_tree(&self, slot: Slot, direction: Direction, into: &mut Device) {
+    pub(crate) fn veth_tree(
+        &self,
+        slot: Slot,
+        direction: Direction,
+        gso: Option<u32>,
+        into: &mut Device,
+    ) {
         into.clear();
         let Some(member) = self.member(slot) else {
             return;
@@ -96,11 +102,11 @@ impl Host {
             parent: Handle::qdisc(MAJOR),
             htb,
         });
-        into.put_qdisc(self.leaf(id, shape.ceiling()));
+        into.put_qdisc(self.leaf(id, shape.ceiling(), gso));
     }
 
     /// Writes the uplink's tree.
-    pub(crate) fn uplink_tree(&self, into: &mut Device) {
+    pub(crate) fn uplink_tree(&self, gso: Option<u32>, into: &mut Device) {
         into.clear();
         let Some(uplink) = &self.uplink else { return };
         for class in self.fixed_classes(uplink) {
@@ -114,11 +120,11 @@ impl Host {
                 continue;
             };
             into.put_class(class);
-            if let Some(leaf) = self.uplink_leaf(*minor) {
+            if let Some(leaf) = self.uplink_leaf(*minor, gso) {
                 into.put_qdisc(leaf);
             }
         }
-        into.put_qdisc(self.leaf(Handle::new(MAJOR, OWN), uplink.capacity));
+        into.put_qdisc(self.leaf(Handle::new(MAJOR, OWN), uplink.capacity, gso));
         into.put_qdisc(self.root(OWN));
     }
 
@@ -133,23 +139,37 @@ impl Host {
             .find(|c| c.id.minor() == minor)
     }
 
-    /// The leaf of one container's class on the uplink.
-    pub(crate) fn uplink_leaf(&self, minor: u16) -> Option<Qdisc> {
+    /// The leaf of the host's own or one container's class on the uplink.
+    pub(crate) fn uplink_leaf(&self, minor: u16, gso: Option<u32>) -> Option<Qdisc> {
+        if minor == OWN {
+            return Some(self.leaf(Handle::new(MAJOR, OWN), self.uplink.as_ref()?.capacity, gso));
+        }
         let shape = self.member(*self.by_minor.get(&minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
-        Some(self.leaf(Handle::new(MAJOR, minor), ceiling))
+        Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))
     }
 
-    /// The classes that do not come and go: the whole, the host's own, the tiers.
+    /// The rate of the class for the whole uplink: its capacity. Where nothing is reserved and all is promised, the host's
+    /// own class still has a rate, and the whole must hold that too.
+    pub(super) fn whole_rate(&self) -> Rate {
+        let Some(uplink) = &self.uplink else {
+            return Rate::ZERO;
+        };
+        let own = uplink.reserve.max(OWN_LEAST);
+        uplink
+            .capacity
+            .max(self.promised(Direction::Egress).saturating_add(own))
+    }
+
+    /// The classes that are no container's: the whole, the host's own, the tiers that have members.
     fn fixed_classes(&self, uplink: &Uplink) -> Vec<Class> {
-        let whole = uplink.capacity;
+        let (whole, ceil) = (self.whole_rate(), uplink.capacity);
         let at = |minor, parent, htb| Class {
             id: Handle::new(MAJOR, minor),
             parent,
             htb,
         };
-        let top = Handle::qdisc(MAJOR);
-        let inner = Handle::new(MAJOR, WHOLE);
+        let (top, inner) = (Handle::qdisc(MAJOR), Handle::new(MAJOR, WHOLE));
         let own = uplink.reserve.max(OWN_LEAST);
         let mut classes = Vec::with_capacity(self.tiers.len() + 2);
         classes.push(at(
@@ -157,20 +177,15 @@ impl Host {
             top,
             self.class(None, whole, whole, self.quantum, 0),
         ));
-        classes.push(at(
-            OWN,
-            inner,
-            self.class(None, own, whole, self.quantum, 0),
-        ));
+        classes.push(at(OWN, inner, self.class(None, own, ceil, self.quantum, 0)));
         for TierClass {
             minor, promised, ..
-        } in &self.tiers
+        } in self.tiers.iter().filter(|t| !t.promised.is_zero())
         {
-            let rate = (*promised).max(OWN_LEAST);
             classes.push(at(
                 *minor,
                 inner,
-                self.class(None, rate, whole, self.quantum, 0),
+                self.class(None, *promised, ceil, self.quantum, 0),
             ));
         }
         classes
@@ -206,8 +221,8 @@ impl Host {
     }
 
     /// A queue below a leaf class, numbered like the class.
-    fn leaf(&self, class: Handle, ceiling: Rate) -> Qdisc {
-        let limit = leaf_limit(ceiling, self.caps.gso_max_size);
+    fn leaf(&self, class: Handle, ceiling: Rate, gso: Option<u32>) -> Qdisc {
+        let limit = leaf_limit(ceiling, gso.unwrap_or(self.caps.gso_max_size));
         let kind = if self.caps.fq_codel {
             // fq_codel counts its limit in packets and bounds bytes by memory.
             QdiscKind::FqCodel(Box::new(FqCodel {

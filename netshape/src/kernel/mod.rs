@@ -1,17 +1,53 @@
-//! A model of the kernel: what its shaping objects are after a request, and what it answers.
+//! A model of the kernel: what its shaping objects are after a request, and what it answers, silent acceptances included
+//! (a parent class that is missing makes a root class; a change of parent is taken and ignored; a filter may point at no
+//! class). Checked against the dumps of every captured set-up.
 
-mod apply;
+mod class;
+mod error;
+mod filter;
+mod qdisc;
 
-pub use apply::KernelError;
+pub use error::KernelError;
 
 use crate::device::{DevName, Device};
+use crate::handle::Handle;
+use crate::object::FilterKind;
 use crate::plan::{Op, Plan};
+use crate::wire::{TcMessage, What};
 use alloc::collections::BTreeMap;
+
+/// What a model must know of a device beside its shaping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `txqueuelen`: the limit of a pfifo without one, and of HTB's direct queue.
+    pub tx_queue_len: u32,
+    /// Hardware queues.
+    pub tx_queues: u16,
+    /// Bytes of the largest packet with its header.
+    pub frame: u32,
+    /// Whether the kernel has `fq_codel`.
+    pub fq_codel: bool,
+    /// Whether u32 matches marks (`CONFIG_CLS_U32_MARK`); without it a kernel takes them and drops them silently.
+    pub u32_mark: bool,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            tx_queue_len: 1000,
+            tx_queues: 1,
+            frame: 1514,
+            fq_codel: true,
+            u32_mark: true,
+        }
+    }
+}
 
 /// The shaping objects of a machine's devices: as observed, or as a model that plans are tried on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
     devices: BTreeMap<DevName, Device>,
+    facts: BTreeMap<DevName, Facts>,
 }
 
 impl Kernel {
@@ -20,6 +56,7 @@ impl Kernel {
     pub const fn new() -> Self {
         Self {
             devices: BTreeMap::new(),
+            facts: BTreeMap::new(),
         }
     }
 
@@ -28,8 +65,14 @@ impl Kernel {
         self.devices.insert(name, device);
     }
 
+    /// Says what a device is like; [`Facts::default`] is a veth.
+    pub fn set_facts(&mut self, name: DevName, facts: Facts) {
+        self.facts.insert(name, facts);
+    }
+
     /// Takes a device away, as when a container's veth goes.
     pub fn remove_device(&mut self, name: &DevName) -> Option<Device> {
+        self.facts.remove(name);
         self.devices.remove(name)
     }
 
@@ -50,8 +93,7 @@ impl Kernel {
     /// What the kernel would answer; nothing is changed then.
     pub fn apply(&mut self, plan: &Plan, op: &Op) -> Result<(), KernelError> {
         let name = plan.device(op).ok_or(KernelError::NoDevice)?;
-        let device = self.devices.get_mut(name).ok_or(KernelError::NoDevice)?;
-        apply::apply(device, op)
+        self.request(name, &plan.message(op, 0))
     }
 
     /// Carries out a whole plan.
@@ -64,4 +106,51 @@ impl Kernel {
         }
         Ok(())
     }
+
+    /// Answers one request on a device (its `ifindex` is not looked at, save that -1 means a shared block).
+    ///
+    /// # Errors
+    /// What the kernel would answer; nothing is changed then.
+    pub fn request(&mut self, name: &DevName, message: &TcMessage) -> Result<(), KernelError> {
+        let facts = self.facts.get(name).copied().unwrap_or_default();
+        if message.ifindex == -1 {
+            return self.block_request(message);
+        }
+        let device = self.devices.get_mut(name).ok_or(KernelError::NoDevice)?;
+        match message.what {
+            What::Qdisc => qdisc::request(device, message, facts),
+            What::Class => class::request(device, message),
+            What::Filter => filter::request(device, message, facts),
+        }
+    }
+
+    /// A filter of a shared block is one filter of each device that shares it.
+    fn block_request(&mut self, message: &TcMessage) -> Result<(), KernelError> {
+        let block = message.parent.raw();
+        let facts = &self.facts;
+        let mut found = false;
+        for (name, device) in &mut self.devices {
+            let Some(parent) = qdisc::hook_of_block(device, block) else {
+                continue;
+            };
+            let mut message = message.clone();
+            (message.parent, message.ifindex) = (parent, 0);
+            let facts = facts.get(name).copied().unwrap_or_default();
+            filter::request(device, &message, facts)?;
+            found = true;
+        }
+        if found {
+            Ok(())
+        } else {
+            Err(KernelError::NoBlock)
+        }
+    }
+}
+
+/// Whether a filter on the class's qdisc points at it.
+fn pointed_at(device: &Device, class: Handle) -> bool {
+    device.filters().iter().any(|f| match &f.kind {
+        FilterKind::U32(u32) => u32.classid() == Some(class),
+        FilterKind::Other(_) => false,
+    })
 }

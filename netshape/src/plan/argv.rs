@@ -1,6 +1,7 @@
 //! A step as the arguments of `tc`.
 
 use super::op::{Action, Object, Op};
+use super::redirect::{PRIO, Redirect};
 use crate::handle::Handle;
 use crate::object::{Class, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
 use crate::rate::Rate;
@@ -17,6 +18,10 @@ impl Words {
         self.0.push(word.into());
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts alike, mostly made on the spot"
+    )]
     fn pair(&mut self, name: &str, value: impl ToString) {
         self.word(name);
         self.0.push(value.to_string());
@@ -33,8 +38,39 @@ pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
     match &op.object {
         Object::Qdisc(q) => qdisc(&mut words, q, whole, era),
         Object::Class(c) => class(&mut words, c, whole, era),
+        Object::Redirect(r) => redirect(&mut words, r, whole),
     }
     words.0
+}
+
+fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
+    words.pair(
+        "parent",
+        format!("{:x}:{}", r.parent.major(), minor(r.parent)),
+    );
+    words.pair("protocol", "all");
+    words.pair("prio", PRIO);
+    if r.handle != 0 {
+        let (table, bucket, node) = (r.handle >> 20, (r.handle >> 12) & 0xff, r.handle & 0xfff);
+        words.pair("handle", format!("{table:x}:{bucket:x}:{node:x}"));
+    }
+    words.word("u32");
+    if whole {
+        let rest = [
+            "match", "u32", "0", "0", "action", "mirred", "egress", "redirect",
+        ];
+        rest.iter().for_each(|w| words.word(w));
+        words.pair("dev", &r.to);
+    }
+}
+
+/// The minor half of a hook; nothing where it is 0.
+fn minor(handle: Handle) -> String {
+    if handle.minor() == 0 {
+        String::new()
+    } else {
+        format!("{:x}", handle.minor())
+    }
 }
 
 fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, era: Era) {

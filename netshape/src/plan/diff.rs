@@ -6,13 +6,15 @@
 
 use super::leaf;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::redirect;
+use super::work::Work;
 use super::{LeftAlone, Plan};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
-use crate::host::{Host, Touch};
+use crate::host::{Host, Slot, Touch};
 use crate::kernel::Kernel;
-use crate::object::{Class, Htb, Qdisc, QdiscKind};
-use crate::policy::Direction;
+use crate::object::{Htb, Qdisc, QdiscKind};
+use crate::policy::{Direction, Inside};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,6 +23,7 @@ use alloc::vec::Vec;
 #[must_use]
 pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
+    plan.ops.reserve(host.device_count() * 4);
     if let Some(uplink) = &host.uplink {
         let name = DevName {
             netns: None,
@@ -32,14 +35,20 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     for (slot, _) in host.containers() {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = host.device(slot, direction) {
-                host.veth_tree(slot, direction, &mut wanted);
-                device(observed.device(&name), &wanted, &name, host, &mut plan);
+                let seen = observed.device(&name);
+                host.veth_tree(slot, direction, gso(seen), &mut wanted);
+                device(seen, &wanted, &name, host, &mut plan);
+                hook(observed, host, slot, direction, &name, &mut plan);
             }
         }
     }
     for touch in &host.touched {
-        if let Touch::Dropped(name) = touch {
-            dropped(observed, name, &mut plan);
+        match touch {
+            // What went may have come again since.
+            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
+            Touch::Dropped(name) => dropped(observed, name, &mut plan),
+            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
+            _ => {}
         }
     }
     plan
@@ -49,7 +58,9 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
 #[must_use]
 pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
-    let touched = core::mem::take(&mut host.touched);
+    let mut touched = core::mem::take(&mut host.touched);
+    touched.sort_unstable();
+    touched.dedup();
     let host = &*host;
     let mut classes: Vec<Handle> = Vec::new();
     let whole = touched.contains(&Touch::Uplink);
@@ -57,14 +68,19 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
         match touch {
             Touch::Uplink => {}
             Touch::Class(id) => classes.push(*id),
+            // What went may have come again since.
+            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
+            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
             Touch::Device(slot, direction) => {
                 let Some(name) = host.device(*slot, *direction) else {
                     continue;
                 };
                 let mut wanted = Device::new();
-                host.veth_tree(*slot, *direction, &mut wanted);
-                device(observed.device(&name), &wanted, &name, host, &mut plan);
+                let seen = observed.device(&name);
+                host.veth_tree(*slot, *direction, gso(seen), &mut wanted);
+                device(seen, &wanted, &name, host, &mut plan);
+                hook(observed, host, *slot, *direction, &name, &mut plan);
             }
         }
     }
@@ -86,10 +102,37 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
     plan
 }
 
+/// The redirect to an ifb, where that is the way.
+fn hook(
+    observed: &Kernel,
+    host: &Host,
+    slot: Slot,
+    direction: Direction,
+    ifb: &DevName,
+    plan: &mut Plan,
+) {
+    let Some(container) = host.container(slot) else {
+        return;
+    };
+    if direction == Direction::Egress && container.inside == Inside::Ifb {
+        let veth = DevName {
+            netns: None,
+            dev: container.veth.clone(),
+        };
+        redirect::redirect(observed, &veth, ifb, plan);
+    }
+}
+
+/// Largest GSO packet of a device, where it was observed.
+fn gso(seen: Option<&Device>) -> Option<u32> {
+    seen.and_then(|d| d.gso_max_size)
+}
+
 fn whole_uplink(observed: &Kernel, name: &DevName, host: &Host, plan: &mut Plan) {
     let mut wanted = Device::new();
-    host.uplink_tree(&mut wanted);
-    device(observed.device(name), &wanted, name, host, plan);
+    let seen = observed.device(name);
+    host.uplink_tree(gso(seen), &mut wanted);
+    device(seen, &wanted, name, host, plan);
 }
 
 /// The uplink's changed classes; the whole device where its root is not yet ours.
@@ -103,18 +146,26 @@ fn uplink_classes(
     let fits = |d: &&Device| d.root().is_some_and(|r| is_ours(r, Htb::to_default(2)));
     let Some(seen) = seen.filter(fits) else {
         let mut wanted = Device::new();
-        host.uplink_tree(&mut wanted);
+        host.uplink_tree(gso(seen), &mut wanted);
         return device(seen, &wanted, name, host, plan);
     };
     let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
     for id in ids {
-        let (wanted, leaf) = (host.uplink_class(id.minor()), host.uplink_leaf(id.minor()));
-        work.class(seen, seen.class(*id), wanted.as_ref());
+        let (wanted, leaf) = (
+            host.uplink_class(id.minor()),
+            host.uplink_leaf(id.minor(), gso(Some(seen))),
+        );
+        work.class(seen, seen.class(*id), wanted.as_ref(), || leaf.is_some());
         if wanted.is_some() {
             leaf::leaf(&mut work, seen.qdisc_at(*id), leaf.as_ref());
         }
     }
-    let wanted = |id: Handle| (host.uplink_class(id.minor()), host.uplink_leaf(id.minor()));
+    let wanted = |id: Handle| {
+        (
+            host.uplink_class(id.minor()),
+            host.uplink_leaf(id.minor(), gso(Some(seen))),
+        )
+    };
     work.finish(seen, &wanted, plan);
 }
 
@@ -202,7 +253,33 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
         object,
         before,
     });
-    below(&nothing, wanted, name, host, plan);
+    fresh(number, wanted, plan);
+}
+
+/// Everything below a root that is new: each class, and its leaf behind it.
+fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
+    let mut leaves = wanted
+        .qdiscs()
+        .iter()
+        .filter(|q| q.parent != Handle::ROOT)
+        .peekable();
+    let mut add = |object| {
+        plan.ops.push(Op {
+            device: number,
+            action: Action::Add,
+            loss: Loss::Free,
+            reason: Reason::Missing,
+            object,
+            before: Before::Nothing,
+        });
+    };
+    // Our own numbering puts parents first.
+    for class in wanted.classes() {
+        add(Object::Class(*class));
+        while let Some(leaf) = leaves.next_if(|q| q.parent <= class.id) {
+            add(Object::Qdisc(leaf.clone()));
+        }
+    }
 }
 
 /// What is below a root that is ours: one merge of the two sorted lists.
@@ -216,13 +293,14 @@ fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut
         .peekable();
     for class in wanted.classes() {
         while let Some(stale) = old.next_if(|o| o.id < class.id) {
-            work.class(seen, Some(stale), None);
+            work.class(seen, Some(stale), None, || false);
         }
         let same = old.next_if(|o| o.id == class.id);
-        work.class(seen, same, Some(class));
+        let leaf = || wanted.qdisc_at(class.id).is_some();
+        work.class(seen, same, Some(class), leaf);
     }
     for stale in old {
-        work.class(seen, Some(stale), None);
+        work.class(seen, Some(stale), None, || false);
     }
     let mut old = seen
         .qdiscs()
@@ -237,137 +315,4 @@ fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut
     }
     let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);
-}
-
-/// Steps of one device, sorted into the phases of the module's text.
-pub(super) struct Work {
-    pub(super) device: u32,
-    tolerance: u32,
-    /// Leaf qdiscs that go.
-    pub(super) off: Vec<Op>,
-    pub(super) gone: Vec<Op>,
-    pub(super) shrink: Vec<Op>,
-    pub(super) grow: Vec<Op>,
-    /// Leaf qdiscs that come.
-    pub(super) on: Vec<Op>,
-}
-
-impl Work {
-    fn new(device: u32, tolerance: u32) -> Self {
-        let (off, gone, shrink, grow, on) = Default::default();
-        Self {
-            device,
-            tolerance,
-            off,
-            gone,
-            shrink,
-            grow,
-            on,
-        }
-    }
-
-    /// Compares one class.
-    fn class(&mut self, seen: &Device, old: Option<&Class>, new: Option<&Class>) {
-        let device = self.device;
-        let op = |action, loss, reason, class: &Class, before: Option<&Class>| Op {
-            device,
-            action,
-            loss,
-            reason,
-            object: Object::Class(*class),
-            before: before.map_or(Before::Nothing, |b| {
-                Before::Object(Box::new(Object::Class(*b)))
-            }),
-        };
-        match (old, new) {
-            (None, None) => {}
-            (Some(o), None) => {
-                self.gone.push(op(
-                    Action::Delete,
-                    Loss::LosesLeaf,
-                    Reason::Stale,
-                    o,
-                    Some(o),
-                ));
-            }
-            (None, Some(n)) => {
-                // A leaf that becomes an inner class is purged of what waits in it.
-                let purges = seen.qdisc_at(n.parent).is_some();
-                let loss = if purges { Loss::LosesLeaf } else { Loss::Free };
-                self.grow
-                    .push(op(Action::Add, loss, Reason::Missing, n, None));
-            }
-            (Some(o), Some(n)) if o.parent != n.parent => {
-                // The kernel takes a change of parent, answers 0 and keeps the old one.
-                self.gone.push(op(
-                    Action::Delete,
-                    Loss::LosesLeaf,
-                    Reason::InTheWay,
-                    o,
-                    Some(o),
-                ));
-                self.grow
-                    .push(op(Action::Add, Loss::Free, Reason::Missing, n, None));
-            }
-            (Some(o), Some(n)) if !o.htb.same(&n.htb, self.tolerance) => {
-                let rate = |c: &Class| c.htb.rate.bytes_per_second;
-                let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
-                if rate(n) < rate(o) {
-                    self.shrink.push(step)
-                } else {
-                    self.grow.push(step)
-                }
-            }
-            (Some(_), Some(_)) => {}
-        }
-    }
-
-    /// Appends the steps in order.
-    fn finish(mut self, seen: &Device, wanted: leaf::Wanted<'_>, plan: &mut Plan) {
-        if !self.gone.is_empty() {
-            self.drag(seen, wanted);
-        }
-        let depth = |op: &Op| match &op.object {
-            Object::Class(c) => depth(seen, c),
-            Object::Qdisc(_) => 0,
-        };
-        self.gone.sort_by_key(|op| core::cmp::Reverse(depth(op)));
-        self.shrink.reverse();
-        parents_first(&mut self.grow);
-        plan.ops.append(&mut self.off);
-        plan.ops.append(&mut self.gone);
-        plan.ops.append(&mut self.shrink);
-        if self.on.is_empty() {
-            plan.ops.append(&mut self.grow);
-            return;
-        }
-        // Each new class is followed by its leaf, so that it never takes traffic into the kernel's own default queue.
-        let mut on = self.on.into_iter().peekable();
-        for op in self.grow {
-            let id = leaf::class_id(&op);
-            plan.ops.push(op);
-            plan.ops.extend(core::iter::from_fn(|| {
-                on.next_if(|q| leaf::class_id(q) <= id)
-            }));
-        }
-        plan.ops.extend(on);
-    }
-}
-
-/// How deep a class is; bounded, since what was observed may be anything.
-fn depth(seen: &Device, class: &Class) -> u32 {
-    let (mut at, mut depth) = (class.parent, 0);
-    while let Some(parent) = seen.class(at).filter(|_| depth < 64) {
-        (at, depth) = (parent.parent, depth + 1);
-    }
-    depth
-}
-
-/// Adds in an order such that parents come first. Our own numbering does already.
-fn parents_first(grow: &mut [Op]) {
-    let key = |op: &Op| match &op.object {
-        Object::Class(c) => (c.parent.minor() != 0, c.id),
-        Object::Qdisc(q) => (true, q.parent),
-    };
-    grow.sort_by_key(key);
 }

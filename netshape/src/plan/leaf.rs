@@ -1,7 +1,7 @@
 //! Leaf qdiscs, and what a class takes with it when it has to go.
 
-use super::diff::Work;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::work::Work;
 use crate::device::Device;
 use crate::handle::Handle;
 use crate::object::{Class, Qdisc};
@@ -74,15 +74,8 @@ impl Work {
         if let Some(last) = self.grow.last().filter(same) {
             return last.action == Action::Add;
         }
-        let key = |op: &Op| match &op.object {
-            Object::Class(c) => c.id,
-            Object::Qdisc(q) => q.parent,
-        };
-        let found = self
-            .grow
-            .binary_search_by_key(&id, key)
-            .ok()
-            .and_then(|i| self.grow.get(i));
+        let found = self.grow.binary_search_by_key(&id, class_id).ok();
+        let found = found.and_then(|i| self.grow.get(i));
         found.is_some_and(|op| op.action == Action::Add)
     }
 
@@ -179,6 +172,7 @@ pub(super) fn class_id(op: &Op) -> Handle {
     match &op.object {
         Object::Class(c) => c.id,
         Object::Qdisc(q) => q.parent,
+        Object::Redirect(r) => r.parent,
     }
 }
 

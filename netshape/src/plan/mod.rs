@@ -1,16 +1,26 @@
 //! Plans: what to do, in which order, what each step may cost, and how to take it back.
 
 mod argv;
+mod bytes;
 mod diff;
+#[cfg(feature = "serde")]
+mod document;
+mod explain;
 mod leaf;
 mod op;
+mod redirect;
+mod work;
 
 pub use diff::{diff, diff_touched};
+#[cfg(feature = "serde")]
+pub use document::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
 pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
+pub use redirect::Redirect;
 
 use crate::device::DevName;
 use crate::handle::Handle;
 use crate::ticks::Era;
+use crate::wire::TcMessage;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -35,6 +45,7 @@ pub struct Plan {
     pub(crate) devices: Vec<DevName>,
     pub(crate) ops: Vec<Op>,
     pub(crate) left_alone: Vec<LeftAlone>,
+    pub(crate) needs: Vec<DevName>,
     pub(crate) era: Era,
 }
 
@@ -46,6 +57,7 @@ impl Plan {
             devices: Vec::new(),
             ops: Vec::new(),
             left_alone: Vec::new(),
+            needs: Vec::new(),
             era,
         }
     }
@@ -103,6 +115,24 @@ impl Plan {
             .first()
             .map(|o| self.argv(o))
             .unwrap_or_default()
+    }
+
+    /// The netlink message of a step, on the device with this number. Rate tables are left out.
+    #[must_use]
+    pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage {
+        bytes::message(op, ifindex)
+    }
+
+    /// A step in words, with the formula of each number.
+    #[must_use]
+    pub fn explain(&self, op: &Op) -> String {
+        explain::explain(self, op)
+    }
+
+    /// Devices that must exist before the first step: ifbs that were not observed.
+    #[must_use]
+    pub fn needs(&self) -> &[DevName] {
+        &self.needs
     }
 
     /// Why a step is taken, with the figures.

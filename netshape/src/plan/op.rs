@@ -1,5 +1,6 @@
 //! One step of a plan.
 
+use super::redirect::Redirect;
 use crate::device::Device;
 use crate::object::{Class, Qdisc, QdiscKind};
 use crate::rate::Rate;
@@ -112,22 +113,25 @@ impl Losses {
     }
 }
 
-/// A qdisc or a class.
+/// A qdisc, a class or a redirecting filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// A qdisc.
     Qdisc(Qdisc),
     /// A class.
     Class(Class),
+    /// A filter that redirects to an ifb.
+    Redirect(Box<Redirect>),
 }
 
 impl Object {
-    /// `qdisc` or `class`.
+    /// `qdisc`, `class` or `filter`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Qdisc(_) => "qdisc",
             Self::Class(_) => "class",
+            Self::Redirect(_) => "filter",
         }
     }
 }
@@ -215,6 +219,7 @@ impl Op {
         let what = match &self.object {
             Object::Qdisc(q) => format!("{} qdisc {}", q.kind.name(), q.handle),
             Object::Class(c) => format!("class {}", c.id),
+            Object::Redirect(r) => format!("redirect to {}", r.to),
         };
         match self.reason {
             Reason::Missing => match &self.object {
@@ -225,7 +230,7 @@ impl Op {
                         rate(c.htb.ceil)
                     )
                 }
-                Object::Qdisc(_) => format!("{what} is missing"),
+                _ => format!("{what} is missing"),
             },
             Reason::Stale => format!("{what} is no longer wanted"),
             Reason::InTheWay => format!("{what} is in the way and can't be changed in place"),
@@ -304,6 +309,7 @@ fn in_order(device: &Device) -> Vec<Object> {
             let handle = match &object {
                 Object::Qdisc(q) => q.handle,
                 Object::Class(c) => c.id,
+                Object::Redirect(_) => continue,
             };
             let classes = device.classes().iter().filter(|c| c.parent == handle);
             next.extend(classes.map(|c| Object::Class(*c)));

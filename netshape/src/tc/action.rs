@@ -24,7 +24,9 @@ const NUMBER_MOST: u32 = 0x0fff_ffff;
 
 /// A verdict, if the next word is one (or begins one).
 fn verdict(words: &mut Words<'_>) -> Result<Option<i32>, TcError> {
-    let Some(word) = words.peek() else { return Ok(None) };
+    let Some(word) = words.peek() else {
+        return Ok(None);
+    };
     if let Some((_, action)) = VERDICTS.iter().find(|(name, _)| begins(word, name)) {
         words.skip();
         return Ok(Some(*action));
@@ -45,7 +47,10 @@ fn verdict(words: &mut Words<'_>) -> Result<Option<i32>, TcError> {
 }
 
 /// The actions after the first `action`, up to what belongs to the filter again.
-pub(super) fn parse(words: &mut Words<'_>, context: &Context<'_>) -> Result<Vec<TcAction>, TcError> {
+pub(super) fn parse(
+    words: &mut Words<'_>,
+    context: &Context<'_>,
+) -> Result<Vec<TcAction>, TcError> {
     let mut actions = Vec::new();
     let mut expected = true;
     while let Some(word) = words.peek() {
@@ -62,7 +67,10 @@ pub(super) fn parse(words: &mut Words<'_>, context: &Context<'_>) -> Result<Vec<
                     words.skip();
                 }
                 match verdict(words)? {
-                    Some(action) => actions.push(TcAction::Gact(Gact { index: index(words)?, action })),
+                    Some(action) => actions.push(TcAction::Gact(Gact {
+                        index: index(words)?,
+                        action,
+                    })),
                     None if expected => {
                         return Err(TcError::new(format!("Unknown action \"{w}\"")));
                     }

@@ -36,7 +36,8 @@ pub(super) fn parse(
                     return Err(TcError::duplicate("parent", text));
                 }
                 let given = number::classid(text);
-                message.parent = given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
+                message.parent =
+                    given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
             }
             w if begins(w, "estimator") => message.estimator = Some(stab::estimator(words)?),
             w if begins(w, "help") => return Err(TcError::new("Usage: tc class ...")),

@@ -49,7 +49,9 @@ pub(super) fn class(
 ) -> Result<Option<Options>, TcError> {
     match kind {
         "htb" => htb_class(words, context.era).map(|c| Some(Options::HtbClass(c))),
-        other => Err(TcError::new(format!("Error: Qdisc \"{other}\" is classless."))),
+        other => Err(TcError::new(format!(
+            "Error: Qdisc \"{other}\" is classless."
+        ))),
     }
 }
 
@@ -66,13 +68,21 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
     let mut htb = Htb::to_default(0);
     while let Some(word) = words.next() {
         match word {
-            w if begins(w, "r2q") => htb.rate2quantum = value(words, "r2q", |t| number::u32(t, 10))?,
+            w if begins(w, "r2q") => {
+                htb.rate2quantum = value(words, "r2q", |t| number::u32(t, 10))?;
+            }
             w if begins(w, "default") => {
                 htb.default = value(words, "default", |t| number::u32(t, 16))?;
             }
             w if begins(w, "debug") => {
-                let digits = words.value()?.bytes().take(16).take_while(|b| (b'0'..=b'3').contains(b));
-                htb.debug |= digits.zip(0_u32..).fold(0, |d, (b, i)| d | u32::from(b - b'0') << (2 * i));
+                let digits = words
+                    .value()?
+                    .bytes()
+                    .take(16)
+                    .take_while(|b| (b'0'..=b'3').contains(b));
+                htb.debug |= digits
+                    .zip(0_u32..)
+                    .fold(0, |d, (b, i)| d | u32::from(b - b'0') << (2 * i));
             }
             w if begins(w, "direct_qlen") => {
                 let qlen = value(words, "direct_qlen", |t| number::u32(t, 10))?;
@@ -93,7 +103,9 @@ fn rate(words: &mut Words<'_>, place: &mut u64, name: &str) -> Result<(), TcErro
         return Err(TcError::new(format!("Double \"{name}\" spec")));
     }
     if word.contains('%') {
-        return Err(TcError::new(format!("\"{name}\" {word}: the device's speed is not known")));
+        return Err(TcError::new(format!(
+            "\"{name}\" {word}: the device's speed is not known"
+        )));
     }
     *place = number::rate(word).ok_or_else(|| TcError::illegal(name))?;
     Ok(())
@@ -157,8 +169,16 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
     class.rate = spec(rate64, burst.1);
     class.ceil = spec(ceil64, cburst.1);
     let ticks = |rate: u64, bytes: u64, name: &str| {
-        let bytes = if bytes == 0 { rate / HZ + u64::from(mtu) } else { bytes };
-        let bytes = if era == Era::Ceil { bytes } else { u64::from(bytes as u32) };
+        let bytes = if bytes == 0 {
+            rate / HZ + u64::from(mtu)
+        } else {
+            bytes
+        };
+        let bytes = if era == Era::Ceil {
+            bytes
+        } else {
+            u64::from(bytes as u32)
+        };
         let out = || TcError::new(format!("htb: {name} out of range"));
         era.ticks(rate, bytes).ok_or_else(out)
     };
@@ -176,7 +196,9 @@ fn once<T: Default + PartialEq>(
 ) -> Result<(), TcError> {
     let word = words.value()?;
     if *place != T::default() {
-        return Err(TcError::new(format!("tbf: duplicate \"{name}\" specification")));
+        return Err(TcError::new(format!(
+            "tbf: duplicate \"{name}\" specification"
+        )));
     }
     let illegal = || TcError::new(format!("tbf: illegal value for \"{name}\": \"{word}\""));
     *place = read(word).ok_or_else(illegal)?;
@@ -201,7 +223,10 @@ struct TbfWords {
 
 impl TbfWords {
     fn read(words: &mut Words<'_>) -> Result<Option<Self>, TcError> {
-        let mut t = Self { layer: 1, ..Self::default() };
+        let mut t = Self {
+            layer: 1,
+            ..Self::default()
+        };
         let mut any = false;
         while let Some(word) = words.next() {
             any = true;
@@ -216,7 +241,9 @@ impl TbfWords {
                 }
                 w if begins(w, "burst") || w == "buffer" || w == "maxburst" => {
                     let cell = &mut t.rate_cell;
-                    once(words, &mut t.buffer, "buffer/burst/maxburst", |x| bytes_of(x, cell))?;
+                    once(words, &mut t.buffer, "buffer/burst/maxburst", |x| {
+                        bytes_of(x, cell)
+                    })?;
                 }
                 "mtu" | "minburst" => {
                     let cell = &mut t.peak_cell;
@@ -228,7 +255,9 @@ impl TbfWords {
                 w if begins(w, "overhead") => {
                     once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
                 }
-                w if begins(w, "linklayer") => t.layer = value(words, "linklayer", stab::linklayer)?,
+                w if begins(w, "linklayer") => {
+                    t.layer = value(words, "linklayer", stab::linklayer)?;
+                }
                 other => return Err(TcError::new(format!("tbf: unknown parameter \"{other}\""))),
             }
         }
@@ -237,7 +266,11 @@ impl TbfWords {
 
     fn one_bound(&self, other: bool) -> Result<(), TcError> {
         let text = "tbf: specifying both \"latency\" and \"limit\" is not allowed";
-        if other { Err(TcError::new(text)) } else { Ok(()) }
+        if other {
+            Err(TcError::new(text))
+        } else {
+            Ok(())
+        }
     }
 
     fn complete(&self) -> Result<(), TcError> {
@@ -247,9 +280,11 @@ impl TbfWords {
             Self { mtu: 0, peak, .. } if *peak != 0 => {
                 "tbf: when \"peakrate\" is specified, \"mtu\" must also be specified."
             }
-            Self { limit: 0, latency: 0, .. } => {
-                "tbf: either \"limit\" or \"latency\" is required."
-            }
+            Self {
+                limit: 0,
+                latency: 0,
+                ..
+            } => "tbf: either \"limit\" or \"latency\" is required.",
             _ => return Ok(()),
         };
         Err(TcError::new(text))
@@ -264,7 +299,11 @@ impl TbfWords {
             rate as f64 * f64::from(self.latency) / 1_000_000.0 + f64::from(bucket)
         };
         let (limit, peak) = (waits(self.rate, self.buffer), waits(self.peak, self.mtu));
-        let least = if self.peak != 0 && peak < limit { peak } else { limit };
+        let least = if self.peak != 0 && peak < limit {
+            peak
+        } else {
+            limit
+        };
         // A double to `unsigned int`: the lower half of 64 bits.
         least as u64 as u32
     }
@@ -278,7 +317,9 @@ fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
 }
 
 fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
-    let Some(t) = TbfWords::read(words)? else { return Ok(None) };
+    let Some(t) = TbfWords::read(words)? else {
+        return Ok(None);
+    };
     t.complete()?;
     let spec = |rate, cell| RateSpec {
         bytes_per_second: rate,
@@ -314,7 +355,9 @@ fn fifo(kind: &str, words: &mut Words<'_>) -> Result<Option<Options>, TcError> {
     let mut limit = None;
     while let Some(word) = words.next() {
         if word != "limit" {
-            return Err(TcError::new(format!("{kind}: unknown parameter \"{word}\"")));
+            return Err(TcError::new(format!(
+                "{kind}: unknown parameter \"{word}\""
+            )));
         }
         let text = words.value()?;
         let illegal = || TcError::new(format!("{kind}: Illegal value for \"limit\": \"{text}\""));

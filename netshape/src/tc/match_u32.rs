@@ -33,7 +33,11 @@ fn illegal() -> TcError {
 /// Adds a key, or joins it with one at the same place.
 fn pack(sel: &mut U32Sel, val: u32, mask: u32, At { off, offmask }: At) -> Result<(), TcError> {
     let val = val & mask;
-    if let Some(key) = sel.keys.iter_mut().find(|k| k.off == off && k.offmask == offmask) {
+    if let Some(key) = sel
+        .keys
+        .iter_mut()
+        .find(|k| k.off == off && k.offmask == offmask)
+    {
         if (val ^ key.val) & mask & key.mask != 0 {
             return Err(illegal());
         }
@@ -44,7 +48,12 @@ fn pack(sel: &mut U32Sel, val: u32, mask: u32, At { off, offmask }: At) -> Resul
     if sel.keys.len() >= KEYS_MAX || off % 4 != 0 {
         return Err(illegal());
     }
-    sel.keys.push(U32Key { mask, val, off, offmask });
+    sel.keys.push(U32Key {
+        mask,
+        val,
+        off,
+        offmask,
+    });
     Ok(())
 }
 
@@ -154,8 +163,12 @@ fn ip6(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
         "src" => ipv6(words, sel, 8),
         "dst" => ipv6(words, sel, 24),
         "priority" => {
-            let val = number::u32(words.value()?, 0).filter(|v| *v <= 0xff).ok_or_else(illegal)?;
-            let mask = number::u32(words.value()?, 16).filter(|m| *m <= 0xff).ok_or_else(illegal)?;
+            let val = number::u32(words.value()?, 0)
+                .filter(|v| *v <= 0xff)
+                .ok_or_else(illegal)?;
+            let mask = number::u32(words.value()?, 16)
+                .filter(|m| *m <= 0xff)
+                .ok_or_else(illegal)?;
             pack(sel, val << 20, mask << 20, at(0))
         }
         "protocol" => number_key(words, sel, at(6), 8),
@@ -164,7 +177,15 @@ fn ip6(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
         "sport" => number_key(words, sel, at(40), 16),
         "icmp_type" => number_key(words, sel, at(40), 8),
         // The mask of the next header's offset is tc's own doing.
-        "icmp_code" => number_key(words, sel, At { off: 41, offmask: 1 }, 8),
+        "icmp_code" => number_key(
+            words,
+            sel,
+            At {
+                off: 41,
+                offmask: 1,
+            },
+            8,
+        ),
         _ => Err(illegal()),
     }
 }
@@ -192,7 +213,9 @@ fn ipv4_addr(text: &str) -> Option<u32> {
 
 fn ipv4(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError> {
     let text = words.value()?;
-    let (addr, len) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+    let (addr, len) = text
+        .split_once('/')
+        .map_or((text, None), |(a, l)| (a, Some(l)));
     let (addr, len) = match addr {
         "default" | "any" | "all" => (0, Some(0)),
         addr => (ipv4_addr(addr).ok_or_else(illegal)?, prefix(len, 32)),
@@ -205,7 +228,9 @@ fn ipv4(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError
 
 fn ipv6(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError> {
     let text = words.value()?;
-    let (addr, len) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+    let (addr, len) = text
+        .split_once('/')
+        .map_or((text, None), |(a, l)| (a, Some(l)));
     let (addr, len) = match addr {
         "default" | "any" | "all" => (Ipv6Addr::UNSPECIFIED, Some(0)),
         addr => (addr.parse().map_err(|_| illegal())?, prefix(len, 128)),
@@ -220,7 +245,15 @@ fn ipv6(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError
         }
         let bits = left.min(32);
         let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-        pack(sel, u32::from_be_bytes(*quad), mask, At { off: off.saturating_add(4 * i), offmask })?;
+        pack(
+            sel,
+            u32::from_be_bytes(*quad),
+            mask,
+            At {
+                off: off.saturating_add(4 * i),
+                offmask,
+            },
+        )?;
         left -= bits;
     }
     Ok(())
@@ -238,7 +271,10 @@ fn ether(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcErro
     let place = parse_at(words, at(off))?;
     let [a, b, c, d, e, f] = bytes;
     for (i, (high, low)) in (0_i32..).zip([(a, b), (c, d), (e, f)]) {
-        let at = At { off: place.off.saturating_add(2 * i), ..place };
+        let at = At {
+            off: place.off.saturating_add(2 * i),
+            ..place
+        };
         pack_bits(sel, high << 8 | low, 0xffff, at, 16)?;
     }
     Ok(())

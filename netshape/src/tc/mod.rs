@@ -19,6 +19,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use words::Words;
 
+#[cfg(feature = "serde")]
+pub(crate) use {number::u32_handle, proto::ethertype};
+
 /// Devices by name.
 pub type IfIndexes = BTreeMap<String, u32>;
 
@@ -49,7 +52,9 @@ impl TcError {
 
     /// `duplicate "name": "word" is the second value.`
     fn duplicate(name: &str, word: &str) -> Self {
-        Self(format!("Error: duplicate \"{name}\": \"{word}\" is the second value."))
+        Self(format!(
+            "Error: duplicate \"{name}\": \"{word}\" is the second value."
+        ))
     }
 
     /// `Cannot find device "dev"`.
@@ -81,14 +86,20 @@ pub fn parse_line(line: &str, era: Era, devices: &IfIndexes) -> Result<Option<Tc
     if words.peek() == Some("tc") {
         words.skip();
     }
-    let Some(object) = words.next() else { return Ok(None) };
+    let Some(object) = words.next() else {
+        return Ok(None);
+    };
     let context = Context { era, devices };
     let what = match object {
         // tc takes any beginning of these words.
         o if words::begins(o, "qdisc") => What::Qdisc,
         o if words::begins(o, "class") => What::Class,
         o if words::begins(o, "filter") => What::Filter,
-        other => return Err(TcError::new(format!("Object \"{other}\" is unknown, try \"tc help\"."))),
+        other => {
+            return Err(TcError::new(format!(
+                "Object \"{other}\" is unknown, try \"tc help\"."
+            )));
+        }
     };
     let name = match what {
         What::Qdisc => "qdisc",
@@ -98,11 +109,13 @@ pub fn parse_line(line: &str, era: Era, devices: &IfIndexes) -> Result<Option<Tc
     let command = words.next().unwrap_or("show");
     let Some((verb, flags)) = command_of(what, command) else {
         let shows = ["list", "show", "lst", "get", "help"];
-        return Err(TcError::new(if shows.iter().any(|s| words::begins(command, s)) {
-            format!("\"{name} {command}\" changes nothing, so there is nothing to encode")
-        } else {
-            format!("Command \"{command}\" is unknown, try \"tc {name} help\".")
-        }));
+        return Err(TcError::new(
+            if shows.iter().any(|s| words::begins(command, s)) {
+                format!("\"{name} {command}\" changes nothing, so there is nothing to encode")
+            } else {
+                format!("Command \"{command}\" is unknown, try \"tc {name} help\".")
+            },
+        ));
     };
     let message = TcMessage::new(what, verb, REQUEST | ACK | flags);
     let message = match what {

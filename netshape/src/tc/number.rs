@@ -23,10 +23,19 @@ fn strtoul(text: &str, base: u32) -> Option<(u64, &str)> {
         (0, None) => (10, text),
         (base, _) => (base, text),
     };
-    let end = digits.find(|c: char| !c.is_digit(base)).unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_digit(base))
+        .unwrap_or(digits.len());
     let (number, rest) = digits.split_at_checked(end)?;
     let value = u64::from_str_radix(number, base).ok()?;
-    Some((if negative { value.wrapping_neg() } else { value }, rest))
+    Some((
+        if negative {
+            value.wrapping_neg()
+        } else {
+            value
+        },
+        rest,
+    ))
 }
 
 /// `get_u32`.
@@ -59,11 +68,20 @@ fn strtod(text: &str) -> Option<(f64, &str)> {
     let trimmed = text.trim_start();
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     let sign = trimmed.len() - unsigned.len();
-    if let Some(hex) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
-        if let Some((value, rest)) = strtoul(hex, 16) {
-            let value = value as f64;
-            return Some((if trimmed.starts_with('-') { -value } else { value }, rest));
-        }
+    if let Some(hex) = unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
+        && let Some((value, rest)) = strtoul(hex, 16)
+    {
+        let value = value as f64;
+        return Some((
+            if trimmed.starts_with('-') {
+                -value
+            } else {
+                value
+            },
+            rest,
+        ));
     }
     let digits = |from: &str| from.bytes().take_while(u8::is_ascii_digit).count();
     let whole = digits(unsigned);
@@ -113,7 +131,9 @@ const RATES: [(&str, f64); 18] = [
 
 /// A double as an integer below 2^64, rounded down.
 fn whole(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < 18_446_744_073_709_551_616.0).then_some(value as u64)
+    (0.0..18_446_744_073_709_551_616.0)
+        .contains(&value)
+        .then_some(value as u64)
 }
 
 /// `get_rate64`: byte/s. A bare number is bit/s.
@@ -121,7 +141,12 @@ pub(super) fn rate(text: &str) -> Option<u64> {
     let (value, suffix) = strtod(text)?;
     let scale = match suffix {
         "" => 1.0,
-        s => RATES.iter().find(|(name, _)| s.eq_ignore_ascii_case(name))?.1,
+        s => {
+            RATES
+                .iter()
+                .find(|(name, _)| s.eq_ignore_ascii_case(name))?
+                .1
+        }
     };
     whole(value * scale / 8.0)
 }
@@ -151,8 +176,12 @@ pub(super) fn size(text: &str) -> Option<u32> {
 
 /// `get_size_and_cell`: `15k/8`; the cell must be a power of two.
 pub(super) fn size_and_cell(text: &str) -> Option<(u64, Option<u8>)> {
-    let Some((bytes, cell)) = text.split_once('/') else { return Some((size64(text)?, None)) };
-    let cell = u32::try_from(integer(cell, 0)?).ok().filter(|c| c.is_power_of_two())?;
+    let Some((bytes, cell)) = text.split_once('/') else {
+        return Some((size64(text)?, None));
+    };
+    let cell = u32::try_from(integer(cell, 0)?)
+        .ok()
+        .filter(|c| c.is_power_of_two())?;
     Some((size64(bytes)?, u8::try_from(cell.trailing_zeros()).ok()))
 }
 
@@ -198,13 +227,17 @@ pub(super) fn classid(text: &str) -> Option<Handle> {
         return rest.is_empty().then(|| Handle::from_raw(major as u32));
     };
     let major = u16::try_from(major).ok()?;
-    let (minor, rest) = if minor.is_empty() { (0, "") } else { strtoul(minor, 16)? };
+    let (minor, rest) = if minor.is_empty() {
+        (0, "")
+    } else {
+        strtoul(minor, 16)?
+    };
     let minor = u16::try_from(minor).ok()?;
     rest.is_empty().then(|| Handle::new(major, minor))
 }
 
 /// `get_u32_handle`: `800:1:2`, `800:`, `::2`, or 32 bits as `0x...`.
-pub(super) fn u32_handle(text: &str) -> Option<u32> {
+pub(crate) fn u32_handle(text: &str) -> Option<u32> {
     if !text.contains(':') {
         return text.starts_with("0x").then(|| u32(text, 16)).flatten();
     }

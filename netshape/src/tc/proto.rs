@@ -39,7 +39,11 @@ const NAMES: [(&str, u16); 33] = [
 ];
 
 /// An Ethertype by name or number.
-pub(super) fn ethertype(text: &str) -> Option<u16> {
-    let named = NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
-    named.map(|(_, number)| *number).or_else(|| number::u16(text, 0))
+pub(crate) fn ethertype(text: &str) -> Option<u16> {
+    let named = NAMES
+        .iter()
+        .find(|(name, _)| text.eq_ignore_ascii_case(name));
+    named
+        .map(|(_, number)| *number)
+        .or_else(|| number::u16(text, 0))
 }

@@ -10,7 +10,9 @@ use alloc::format;
 /// Sets the parent, once.
 fn set_parent(message: &mut TcMessage, parent: Handle, name: &str) -> Result<(), TcError> {
     if !message.parent.is_none() {
-        return Err(TcError::new(format!("Error: \"{name}\" is a duplicate parent ID")));
+        return Err(TcError::new(format!(
+            "Error: \"{name}\" is a duplicate parent ID"
+        )));
     }
     message.parent = parent;
     Ok(())
@@ -47,11 +49,14 @@ pub(super) fn parse(
                     return Err(TcError::duplicate("parent", text));
                 }
                 let given = number::classid(text);
-                message.parent = given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
+                message.parent =
+                    given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
             }
             w if begins(w, "estimator") => message.estimator = Some(stab::estimator(words)?),
             w if begins(w, "stab") => message.stab = Some(Box::new(stab::size_table(words)?)),
-            w if begins(w, "ingress_block") => message.ingress_block = Some(block(words, "ingress")?),
+            w if begins(w, "ingress_block") => {
+                message.ingress_block = Some(block(words, "ingress")?);
+            }
             w if begins(w, "egress_block") => message.egress_block = Some(block(words, "egress")?),
             w if begins(w, "help") => return Err(TcError::new("Usage: tc qdisc ...")),
             name => {

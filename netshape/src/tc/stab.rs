@@ -20,7 +20,11 @@ pub(super) fn linklayer(word: &str) -> Option<u32> {
 /// What a packet of `size` bytes counts as: ATM packs 48 bytes into cells of 53.
 fn adjusted(size: u32, mpu: u32, linklayer: u32) -> u32 {
     let size = size.max(mpu);
-    if linklayer == 2 { size.div_ceil(48).saturating_mul(53) } else { size }
+    if linklayer == 2 {
+        size.div_ceil(48).saturating_mul(53)
+    } else {
+        size
+    }
 }
 
 /// `stab [mtu N] [mpu N] [overhead N] [tsize N] [linklayer TYPE]`, up to the first other word.
@@ -105,7 +109,7 @@ fn table(stab: &mut Stab) -> Result<(), TcError> {
 
 /// -ln(1 - 2^-k) for k = 1 to 31, by which tc picks the weight of an estimator's average.
 const LOGS: [f64; 31] = [
-    0.6931471805599453,
+    core::f64::consts::LN_2,
     0.2876820724517809,
     0.13353139262452263,
     0.06453852113757118,
@@ -148,9 +152,14 @@ pub(super) fn estimator(words: &mut Words<'_>) -> Result<Estimator, TcError> {
     let constant = time("invalid estimator time constant")?;
     let out_of_range = || TcError::new("Error: estimator parameters are out of range.");
     // 250 ms to 8 s, in powers of two.
-    let power = (0_i8..=5).find(|i| interval <= (1 << i) * 250_000).ok_or_else(out_of_range)?;
+    let power = (0_i8..=5)
+        .find(|i| interval <= (1 << i) * 250_000)
+        .ok_or_else(out_of_range)?;
     let long = |log: &f64| f64::from(interval) / log > f64::from(constant);
     let ewma_log = LOGS.iter().position(long).unwrap_or(LOGS.len());
     let ewma_log = u8::try_from(ewma_log).ok().filter(|e| (1..31).contains(e));
-    Ok(Estimator { interval: power - 2, ewma_log: ewma_log.ok_or_else(out_of_range)? })
+    Ok(Estimator {
+        interval: power - 2,
+        ewma_log: ewma_log.ok_or_else(out_of_range)?,
+    })
 }

@@ -45,7 +45,9 @@ pub(super) fn parse(
     }
     let Some(kind) = head.kind else {
         if head.handle.is_some() {
-            return Err(TcError::new("Must specify filter type when using \"handle\""));
+            return Err(TcError::new(
+                "Must specify filter type when using \"handle\"",
+            ));
         }
         return Ok(message);
     };
@@ -54,7 +56,9 @@ pub(super) fn parse(
         if words.left() == 0 && head.handle.is_none() {
             return Ok(message);
         }
-        return Err(TcError::new(format!("filter kind \"{kind}\" has no form here: only u32 has")));
+        return Err(TcError::new(format!(
+            "filter kind \"{kind}\" has no form here: only u32 has"
+        )));
     }
     if let Some(text) = head.handle {
         let handle = number::u32_handle(text).ok_or_else(|| TcError::new("Illegal filter ID"))?;
@@ -94,7 +98,8 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
                     return Err(TcError::duplicate("parent", text));
                 }
                 let given = number::classid(text);
-                message.parent = given.ok_or_else(|| TcError::invalid("Invalid parent ID", text))?;
+                message.parent =
+                    given.ok_or_else(|| TcError::invalid("Invalid parent ID", text))?;
             }
             "handle" => {
                 let text = words.value()?;
@@ -106,7 +111,8 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
             w if begins(w, "block") => {
                 let text = words.value()?;
                 let given = number::u32(text, 0).filter(|b| *b != 0);
-                let given = given.ok_or_else(|| TcError::invalid("invalid block index value", text))?;
+                let given =
+                    given.ok_or_else(|| TcError::invalid("invalid block index value", text))?;
                 if head.block.replace(given).is_some() {
                     return Err(TcError::duplicate("block", text));
                 }
@@ -118,7 +124,8 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
                     return Err(TcError::duplicate("priority", text));
                 }
                 let given = number::u32(text, 0).filter(|p| *p <= 0xffff);
-                head.prio = given.ok_or_else(|| TcError::invalid("invalid priority value", text))?;
+                head.prio =
+                    given.ok_or_else(|| TcError::invalid("invalid priority value", text))?;
             }
             w if begins(w, "protocol") => {
                 let text = words.value()?;
@@ -126,12 +133,14 @@ fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, 
                     return Err(TcError::duplicate("protocol", text));
                 }
                 let given = proto::ethertype(text);
-                head.protocol = Some(given.ok_or_else(|| TcError::invalid("invalid protocol", text))?);
+                head.protocol =
+                    Some(given.ok_or_else(|| TcError::invalid("invalid protocol", text))?);
             }
             w if begins(w, "chain") => {
                 let text = words.value()?;
                 let given = number::u32(text, 0);
-                let given = given.ok_or_else(|| TcError::invalid("invalid chain index value", text))?;
+                let given =
+                    given.ok_or_else(|| TcError::invalid("invalid chain index value", text))?;
                 if message.chain.replace(given).is_some() {
                     return Err(TcError::duplicate("chain", text));
                 }
@@ -181,7 +190,16 @@ fn options(
     while let Some(word) = words.next() {
         option(word, &mut said, words, context)?;
     }
-    let Said { mut u32, mut sel, selects, terminal, htid, order, flags, .. } = said;
+    let Said {
+        mut u32,
+        mut sel,
+        selects,
+        terminal,
+        htid,
+        order,
+        flags,
+        ..
+    } = said;
     sel.flags |= if terminal { TERMINAL } else { 0 };
     if order != 0 {
         let node = message.handle.raw() & 0xfff;
@@ -233,7 +251,8 @@ fn option(
         }
         "link" => parts.push(U32Part::Link(table(words.value()?)?)),
         "ht" => {
-            let handle = number::u32_handle(words.value()?).ok_or_else(|| TcError::illegal("ht"))?;
+            let handle =
+                number::u32_handle(words.value()?).ok_or_else(|| TcError::illegal("ht"))?;
             // Only beside a filter's own handle does tc mind a node's number, which it then drops.
             if said.handled && handle & 0xfff != 0 {
                 return Err(TcError::new("\"ht\" must be a hash table."));
@@ -290,7 +309,11 @@ fn sample(said: &mut Said, words: &mut Words<'_>, era: Era) -> Result<(), TcErro
         words.value()?;
         words.back();
     }
-    let shift = if key.mask == 0 { 0 } else { key.mask.trailing_zeros() };
+    let shift = if key.mask == 0 {
+        0
+    } else {
+        key.mask.trailing_zeros()
+    };
     let hash = (key.val & key.mask) >> shift;
     said.htid = (hash % buckets) << 12 | (said.htid & 0xfff0_0000);
     said.sampled = true;

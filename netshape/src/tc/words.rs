@@ -22,10 +22,17 @@ impl<'a> Words<'a> {
         while let Some(first) = rest.chars().next().filter(|c| *c != '#') {
             let (word, after) = if first == '"' || first == '\'' {
                 let inner = rest.get(1..).unwrap_or("");
-                let end = inner.find(first).ok_or_else(|| TcError::new("Unterminated quoted string"))?;
-                (inner.get(..end).unwrap_or(""), inner.get(end + 1..).unwrap_or(""))
+                let end = inner
+                    .find(first)
+                    .ok_or_else(|| TcError::new("Unterminated quoted string"))?;
+                (
+                    inner.get(..end).unwrap_or(""),
+                    inner.get(end + 1..).unwrap_or(""),
+                )
             } else {
-                let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+                let end = rest
+                    .find(|c: char| c.is_ascii_whitespace())
+                    .unwrap_or(rest.len());
                 rest.split_at(end)
             };
             words.push(word);
@@ -58,7 +65,8 @@ impl<'a> Words<'a> {
 
     /// The value that must follow a name.
     pub(super) fn value(&mut self) -> Result<&'a str, TcError> {
-        self.next().ok_or_else(|| TcError::new("Command line is not complete. Try option \"help\""))
+        self.next()
+            .ok_or_else(|| TcError::new("Command line is not complete. Try option \"help\""))
     }
 
     /// How many words are left.

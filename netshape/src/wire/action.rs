@@ -125,7 +125,13 @@ pub(super) fn read(attrs: Attrs<'_>) -> Result<Vec<TcAction>, WireError> {
         actions.push(match kind {
             "mirred" => {
                 let (eaction, ifindex) = (rest.i32(), rest.u32());
-                TcAction::Mirred(Mirred { index, action, eaction, ifindex, block })
+                TcAction::Mirred(Mirred {
+                    index,
+                    action,
+                    eaction,
+                    ifindex,
+                    block,
+                })
             }
             "gact" => TcAction::Gact(Gact { index, action }),
             other => TcAction::Other(other.into()),

@@ -36,12 +36,19 @@ impl<'a> Iterator for Attrs<'a> {
         let len = usize::from(u16::from_le_bytes([l0, l1]));
         let kind = u16::from_le_bytes([k0, k1]);
         let Some(data) = self.bytes.get(4..len) else {
-            let error = WireError::AttrLength { attr: kind, len, left: self.bytes.len() };
+            let error = WireError::AttrLength {
+                attr: kind,
+                len,
+                left: self.bytes.len(),
+            };
             self.bytes = &[];
             return Some(Err(error));
         };
         self.bytes = self.bytes.get(len.next_multiple_of(4)..).unwrap_or(&[]);
-        Some(Ok(Attr { kind: kind & TYPE_MASK, data }))
+        Some(Ok(Attr {
+            kind: kind & TYPE_MASK,
+            data,
+        }))
     }
 }
 
@@ -53,7 +60,11 @@ impl<'a> Attr<'a> {
 
     /// A payload of at least `N` bytes; what follows is left for newer kernels.
     pub(super) fn array<const N: usize>(self) -> Result<[u8; N], WireError> {
-        let error = WireError::AttrShort { attr: self.kind, want: N, have: self.data.len() };
+        let error = WireError::AttrShort {
+            attr: self.kind,
+            want: N,
+            have: self.data.len(),
+        };
         self.data.first_chunk().copied().ok_or(error)
     }
 
@@ -71,7 +82,11 @@ impl<'a> Attr<'a> {
 
     /// Text up to its zero byte.
     pub(super) fn text(self) -> Result<&'a str, WireError> {
-        let end = self.data.iter().position(|b| *b == 0).unwrap_or(self.data.len());
+        let end = self
+            .data
+            .iter()
+            .position(|b| *b == 0)
+            .unwrap_or(self.data.len());
         let text = self.data.get(..end).unwrap_or(&[]);
         core::str::from_utf8(text).map_err(|_| WireError::Text { attr: self.kind })
     }

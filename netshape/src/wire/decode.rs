@@ -48,7 +48,13 @@ impl<'a> Messages<'a> {
     pub(super) fn raw(&mut self) -> Option<Result<Raw<'a>, WireError>> {
         let left = self.bytes.get(self.at..).filter(|l| !l.is_empty())?;
         let at = self.at;
-        let truncated = |want| Some(Err(WireError::Truncated { at, want, have: left.len() }));
+        let truncated = |want| {
+            Some(Err(WireError::Truncated {
+                at,
+                want,
+                have: left.len(),
+            }))
+        };
         let Some(head) = left.first_chunk::<HEAD>() else {
             self.at = self.bytes.len();
             return truncated(HEAD);
@@ -62,7 +68,14 @@ impl<'a> Messages<'a> {
             return truncated(len.max(HEAD));
         };
         self.at = at.saturating_add(len.next_multiple_of(4));
-        Some(Ok(Raw { number, flags, seq, pid, body, at }))
+        Some(Ok(Raw {
+            number,
+            flags,
+            seq,
+            pid,
+            body,
+            at,
+        }))
     }
 }
 
@@ -83,12 +96,19 @@ impl Iterator for Messages<'_> {
 }
 
 fn message(raw: &Raw<'_>) -> Result<Message, WireError> {
-    let short = |want| WireError::Truncated { at: raw.at, want: want + HEAD, have: raw.body.len() + HEAD };
+    let short = |want| WireError::Truncated {
+        at: raw.at,
+        want: want + HEAD,
+        have: raw.body.len() + HEAD,
+    };
     match raw.number {
         DONE => Ok(Message::Done),
         ERROR => {
             let errno = raw.body.first_chunk().copied().ok_or_else(|| short(4))?;
-            Ok(Message::Answer { seq: raw.seq, errno: i32::from_le_bytes(errno) })
+            Ok(Message::Answer {
+                seq: raw.seq,
+                errno: i32::from_le_bytes(errno),
+            })
         }
         number => match What::of(number) {
             Some((what, verb)) => {
@@ -107,7 +127,11 @@ fn message(raw: &Raw<'_>) -> Result<Message, WireError> {
 fn head<'a>(message: &mut TcMessage, raw: &Raw<'a>) -> Result<Attrs<'a>, WireError> {
     let (want, have) = (HEAD + TCMSG, HEAD + raw.body.len());
     let Some((head, rest)) = raw.body.split_first_chunk::<TCMSG>() else {
-        return Err(WireError::Truncated { at: raw.at, want, have });
+        return Err(WireError::Truncated {
+            at: raw.at,
+            want,
+            have,
+        });
     };
     let mut fields = Fields(head);
     let _family = fields.u32();
@@ -128,7 +152,10 @@ fn attributes(message: &mut TcMessage, attrs: Attrs<'_>) -> Result<(), WireError
             4 => xstats = attr.data,
             5 => {
                 let [interval, ewma_log]: [u8; 2] = attr.array()?;
-                message.estimator = Some(Estimator { interval: interval.cast_signed(), ewma_log });
+                message.estimator = Some(Estimator {
+                    interval: interval.cast_signed(),
+                    ewma_log,
+                });
             }
             7 => {
                 let into = message.stats.get_or_insert_default();
@@ -165,17 +192,13 @@ fn typed(what: What, kind: &str, attr: Attr<'_>) -> Result<Options, WireError> {
     let raw = || Options::Raw(attr.data.to_vec());
     Ok(match (what, kind) {
         (What::Qdisc, "htb") => queue::read_htb(attr.nest())?.map_or_else(raw, Options::Htb),
-        (What::Class, "htb") => {
-            queue::read_class(attr.nest())?.map_or_else(raw, Options::HtbClass)
-        }
+        (What::Class, "htb") => queue::read_class(attr.nest())?.map_or_else(raw, Options::HtbClass),
         (What::Qdisc, "tbf") => match queue::read_tbf(attr.nest())? {
             Some(tbf) => Options::Tbf(Box::new(tbf)),
             None => raw(),
         },
         (What::Qdisc, "bfifo" | "pfifo" | "pfifo_head_drop") => Options::Fifo(attr.u32()?),
-        (What::Qdisc, "fq_codel") => {
-            Options::FqCodel(Box::new(queue::read_fq_codel(attr.nest())?))
-        }
+        (What::Qdisc, "fq_codel") => Options::FqCodel(Box::new(queue::read_fq_codel(attr.nest())?)),
         (What::Filter, "u32") => Options::U32(Box::new(u32::read(attr.nest())?)),
         _ => raw(),
     })
@@ -199,7 +222,10 @@ fn stab(attr: Attr<'_>) -> Result<Stab, WireError> {
             }
             2 => {
                 let (pairs, _odd) = within.data.as_chunks::<2>();
-                stab.data = pairs.iter().map(|p| u16::from_le_bytes(*p)).collect::<Vec<u16>>();
+                stab.data = pairs
+                    .iter()
+                    .map(|p| u16::from_le_bytes(*p))
+                    .collect::<Vec<u16>>();
             }
             _ => {}
         }

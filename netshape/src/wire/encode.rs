@@ -53,7 +53,9 @@ impl TcMessage {
             out.text(KIND, kind);
         }
         // A filter's estimator comes after its options, that of others before.
-        let estimator = self.estimator.map(|e| [e.interval.to_le_bytes()[0], e.ewma_log]);
+        let estimator = self
+            .estimator
+            .map(|e| [e.interval.to_le_bytes()[0], e.ewma_log]);
         if let Some(estimator) = estimator.filter(|_| !filter) {
             out.attr(RATE, &estimator);
         }
@@ -99,7 +101,11 @@ fn write_stab(stab: &Stab, out: &mut Out<'_>) {
         }
         out.attr(1, &spec);
         if !stab.data.is_empty() {
-            let data: Vec<u8> = stab.data.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+            let data: Vec<u8> = stab
+                .data
+                .iter()
+                .flat_map(|entry| entry.to_le_bytes())
+                .collect();
             out.attr(2, &data);
         }
     });

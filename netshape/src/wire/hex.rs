@@ -27,21 +27,30 @@ pub struct HexError {
 
 /// The lines of a text; empty ones are left out. A line of hexadecimal digits alone counts as received.
 pub fn hex_lines(text: &str) -> impl Iterator<Item = Result<HexLine<'_>, HexError>> {
-    let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
-    lines.filter(|(_, line)| !line.is_empty()).map(|(line, text)| {
-        let of = |rest: &str| bytes(rest).map_err(|why| HexError { line, why });
-        if let Some(command) = text.strip_prefix('#') {
-            return Ok(HexLine::Command(command.trim()));
-        }
-        if let Some(rest) = text.strip_prefix('>') {
-            return of(rest).map(HexLine::Sent);
-        }
-        of(text.strip_prefix('<').unwrap_or(text)).map(HexLine::Received)
-    })
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| (i + 1, line.trim()));
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(line, text)| {
+            let of = |rest: &str| bytes(rest).map_err(|why| HexError { line, why });
+            if let Some(command) = text.strip_prefix('#') {
+                return Ok(HexLine::Command(command.trim()));
+            }
+            if let Some(rest) = text.strip_prefix('>') {
+                return of(rest).map(HexLine::Sent);
+            }
+            of(text.strip_prefix('<').unwrap_or(text)).map(HexLine::Received)
+        })
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>, &'static str> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digit = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     let mut digits = text.bytes().filter(|b| !b.is_ascii_whitespace());
     let mut out = Vec::with_capacity(text.len() / 2);
     while let Some(high) = digits.next() {

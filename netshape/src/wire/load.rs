@@ -5,9 +5,7 @@ use super::decode::decode;
 use super::{Message, Options, TcMessage, What, WireError, queue};
 use crate::device::Device;
 use crate::handle::Handle;
-use crate::object::{
-    Class, Extras, Filter, FilterKind, FqCodel, Htb, Other, Qdisc, QdiscKind,
-};
+use crate::object::{Class, Extras, Filter, FilterKind, Htb, Other, Qdisc, QdiscKind};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
@@ -41,11 +39,11 @@ pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), WireEr
             continue;
         }
         messages.seek(raw.at);
-        if let Some(message) = messages.next() {
-            if let Message::Tc(message) = message? {
-                settle(last.take(), into);
-                put(&message, into.entry(message.ifindex).or_default());
-            }
+        if let Some(message) = messages.next()
+            && let Message::Tc(message) = message?
+        {
+            settle(last.take(), into);
+            put(&message, into.entry(message.ifindex).or_default());
         }
     }
     settle(last, into);
@@ -74,25 +72,33 @@ fn class(body: &[u8]) -> Result<Option<(i32, Class)>, WireError> {
             _ => {}
         }
     }
-    let Some(options) = options.filter(|_| htb) else { return Ok(None) };
-    let Some(htb) = queue::read_class(options.nest())? else { return Ok(None) };
+    let Some(options) = options.filter(|_| htb) else {
+        return Ok(None);
+    };
+    let Some(htb) = queue::read_class(options.nest())? else {
+        return Ok(None);
+    };
     // A dump calls the qdisc "root" where a request names it.
-    let parent = if parent == Handle::ROOT { id.of_qdisc() } else { parent };
+    let parent = if parent == Handle::ROOT {
+        id.of_qdisc()
+    } else {
+        parent
+    };
     Ok(Some((ifindex, Class { id, parent, htb })))
 }
 
 /// One dumped qdisc or filter.
 pub(crate) fn put(message: &TcMessage, device: &mut Device) {
     match message.what {
-        What::Qdisc => drop(device.put_qdisc(qdisc(message))),
-        What::Filter => drop(device.put_filter(filter(message))),
+        What::Qdisc => drop(device.put_qdisc(qdisc_of(message))),
+        What::Filter => drop(device.put_filter(filter_of(message))),
         What::Class => {}
     }
 }
 
 /// A qdisc of a request or dump.
 #[must_use]
-pub(crate) fn qdisc(message: &TcMessage) -> Qdisc {
+pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
     let name = message.kind.as_deref().unwrap_or("");
     let kind = match (name, &message.options) {
         ("htb", Some(Options::Htb(htb))) => QdiscKind::Htb(*htb),
@@ -103,7 +109,7 @@ pub(crate) fn qdisc(message: &TcMessage) -> Qdisc {
         ("pfifo", Some(Options::Fifo(limit))) => QdiscKind::Pfifo(Some(*limit)),
         ("pfifo", None) => QdiscKind::Pfifo(None),
         ("fq_codel", Some(Options::FqCodel(f))) => QdiscKind::FqCodel(f.clone()),
-        ("fq_codel", None) => QdiscKind::FqCodel(Box::new(FqCodel::default())),
+        ("fq_codel", None) => QdiscKind::FqCodel(Box::default()),
         ("ingress", _) => QdiscKind::Ingress,
         ("clsact", _) => QdiscKind::Clsact,
         ("mq", _) => QdiscKind::Mq,
@@ -112,7 +118,10 @@ pub(crate) fn qdisc(message: &TcMessage) -> Qdisc {
                 Some(Options::Raw(bytes)) => Some(bytes.clone()),
                 _ => None,
             };
-            QdiscKind::Other(Box::new(Other { kind: name.into(), options }))
+            QdiscKind::Other(Box::new(Other {
+                kind: name.into(),
+                options,
+            }))
         }
     };
     let extras = Extras {
@@ -122,12 +131,17 @@ pub(crate) fn qdisc(message: &TcMessage) -> Qdisc {
         egress_block: message.egress_block,
     };
     let extras = (extras != Extras::default()).then(|| Box::new(extras));
-    Qdisc { handle: message.handle, parent: message.parent, kind, extras }
+    Qdisc {
+        handle: message.handle,
+        parent: message.parent,
+        kind,
+        extras,
+    }
 }
 
 /// A filter of a request or dump.
 #[must_use]
-pub(crate) fn filter(message: &TcMessage) -> Filter {
+pub(crate) fn filter_of(message: &TcMessage) -> Filter {
     let kind = match &message.options {
         Some(Options::U32(u32)) => FilterKind::U32(u32.clone()),
         None if message.kind.as_deref() == Some("u32") => FilterKind::U32(Box::default()),

@@ -16,11 +16,12 @@ pub use action::{Gact, Mirred, TcAction};
 pub use decode::{Messages, decode};
 pub use hex::{HexError, HexLine, hex_lines, hex_of};
 pub use load::load;
+pub(crate) use load::{filter_of, qdisc_of};
 pub use stats::{HtbStats, Stats};
 pub use u32::{U32, U32Key, U32Mark, U32Part, U32Sel};
 
 use crate::handle::Handle;
-use crate::object::{Estimator, FqCodel, Htb, HtbClass, Stab, Tbf};
+use crate::object::{Estimator, Filter, FilterKind, FqCodel, Htb, HtbClass, Stab, Tbf};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -38,7 +39,11 @@ pub const CREATE: u16 = 0x400;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum What {
     /// A qdisc.
     Qdisc,
@@ -50,7 +55,11 @@ pub enum What {
 
 /// What is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Verb {
     /// Made, changed or dumped.
     New,
@@ -170,6 +179,21 @@ impl TcMessage {
             ingress_block: None,
             egress_block: None,
             stats: None,
+        }
+    }
+
+    /// Sets parent, chain, priority, protocol, kind and options to a filter's.
+    pub(crate) fn set_filter(&mut self, filter: &Filter) {
+        self.parent = filter.parent;
+        self.chain = (filter.chain != 0).then_some(filter.chain);
+        self.info = u32::from(filter.prio) << 16 | u32::from(filter.protocol.to_be());
+        self.handle = Handle::from_raw(filter.handle);
+        match &filter.kind {
+            FilterKind::U32(u32) => {
+                self.kind = Some("u32".into());
+                self.options = Some(Options::U32(u32.clone()));
+            }
+            FilterKind::Other(kind) => self.kind = Some(kind.clone()),
         }
     }
 

@@ -28,12 +28,25 @@ fn read_spec(fields: &mut Fields<'_>) -> RateSpec {
     let cell_align = fields.i16();
     let mpu = fields.u16();
     let bytes_per_second = u64::from(fields.u32());
-    RateSpec { bytes_per_second, overhead, mpu, linklayer, cell_log, cell_align }
+    RateSpec {
+        bytes_per_second,
+        overhead,
+        mpu,
+        linklayer,
+        cell_log,
+        cell_align,
+    }
 }
 
 pub(super) fn write_htb(htb: &Htb, out: &mut Out<'_>) {
     let mut glob = Vec::with_capacity(20);
-    for field in [HTB_VERSION, htb.rate2quantum, htb.default, htb.debug, htb.direct_packets] {
+    for field in [
+        HTB_VERSION,
+        htb.rate2quantum,
+        htb.default,
+        htb.debug,
+        htb.direct_packets,
+    ] {
         glob.extend_from_slice(&field.to_le_bytes());
     }
     out.attr(2, &glob);
@@ -62,7 +75,14 @@ pub(super) fn read_htb(attrs: Attrs<'_>) -> Result<Option<Htb>, WireError> {
         let _version = fields.u32();
         let (rate2quantum, default) = (fields.u32(), fields.u32());
         let (debug, direct_packets) = (fields.u32(), fields.u32());
-        Htb { rate2quantum, default, debug, direct_qlen, offload, direct_packets }
+        Htb {
+            rate2quantum,
+            default,
+            debug,
+            direct_qlen,
+            offload,
+            direct_packets,
+        }
     }))
 }
 
@@ -76,7 +96,13 @@ pub(super) fn write_class(class: &HtbClass, out: &mut Out<'_>) {
     let mut opt = Vec::with_capacity(44);
     write_spec(&class.rate, &mut opt);
     write_spec(&class.ceil, &mut opt);
-    for field in [class.buffer, class.cbuffer, class.quantum, class.level, class.prio] {
+    for field in [
+        class.buffer,
+        class.cbuffer,
+        class.quantum,
+        class.level,
+        class.prio,
+    ] {
         opt.extend_from_slice(&field.to_le_bytes());
     }
     out.attr(1, &opt);
@@ -101,7 +127,15 @@ pub(super) fn read_class(attrs: Attrs<'_>) -> Result<Option<HtbClass>, WireError
         ceil.bytes_per_second = ceil.bytes_per_second.max(ceil64);
         let (buffer, cbuffer, quantum) = (fields.u32(), fields.u32(), fields.u32());
         let (level, prio) = (fields.u32(), fields.u32());
-        HtbClass { rate, ceil, buffer, cbuffer, quantum, prio, level }
+        HtbClass {
+            rate,
+            ceil,
+            buffer,
+            cbuffer,
+            quantum,
+            prio,
+            level,
+        }
     }))
 }
 
@@ -148,11 +182,19 @@ pub(super) fn read_tbf(attrs: Attrs<'_>) -> Result<Option<Tbf>, WireError> {
         rate.bytes_per_second = rate.bytes_per_second.max(rate64);
         peak.bytes_per_second = peak.bytes_per_second.max(peak64);
         let (limit, buffer, mtu) = (fields.u32(), fields.u32(), fields.u32());
-        Tbf { rate, peak, limit, buffer, mtu, burst, pburst }
+        Tbf {
+            rate,
+            peak,
+            limit,
+            buffer,
+            mtu,
+            burst,
+            pburst,
+        }
     }))
 }
 
-/// fq_codel's attributes in the order tc sends them, with their numbers.
+/// `fq_codel`'s attributes in the order tc sends them, with their numbers.
 fn fq_codel_fields(f: &FqCodel) -> [(u16, Option<u32>); 9] {
     [
         (2, f.limit),

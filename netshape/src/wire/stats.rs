@@ -81,5 +81,11 @@ pub(super) fn read_htb(data: &[u8]) -> Option<HtbStats> {
     let bytes: &[u8; 20] = data.first_chunk()?;
     let mut fields = Fields(bytes);
     let (lends, borrows, giants) = (fields.u32(), fields.u32(), fields.u32());
-    Some(HtbStats { lends, borrows, giants, tokens: fields.i32(), ctokens: fields.i32() })
+    Some(HtbStats {
+        lends,
+        borrows,
+        giants,
+        tokens: fields.i32(),
+        ctokens: fields.i32(),
+    })
 }

@@ -92,34 +92,64 @@ impl U32 {
     /// The selector.
     #[must_use]
     pub fn sel(&self) -> Option<&U32Sel> {
-        self.parts.iter().find_map(|p| if let U32Part::Sel(s) = p { Some(s) } else { None })
+        self.parts.iter().find_map(|p| {
+            if let U32Part::Sel(s) = p {
+                Some(s)
+            } else {
+                None
+            }
+        })
     }
 
     /// The class that packets go to: the last one said.
     #[must_use]
     pub fn classid(&self) -> Option<Handle> {
-        let of = |p: &U32Part| if let U32Part::ClassId(h) = p { Some(*h) } else { None };
+        let of = |p: &U32Part| {
+            if let U32Part::ClassId(h) = p {
+                Some(*h)
+            } else {
+                None
+            }
+        };
         self.parts.iter().rev().find_map(of)
     }
 
     /// The buckets of a hash table.
     #[must_use]
     pub fn divisor(&self) -> Option<u32> {
-        let of = |p: &U32Part| if let U32Part::Divisor(d) = p { Some(*d) } else { None };
+        let of = |p: &U32Part| {
+            if let U32Part::Divisor(d) = p {
+                Some(*d)
+            } else {
+                None
+            }
+        };
         self.parts.iter().rev().find_map(of)
     }
 
     /// The hash table that is looked in next.
     #[must_use]
     pub fn link(&self) -> Option<u32> {
-        let of = |p: &U32Part| if let U32Part::Link(l) = p { Some(*l) } else { None };
+        let of = |p: &U32Part| {
+            if let U32Part::Link(l) = p {
+                Some(*l)
+            } else {
+                None
+            }
+        };
         self.parts.iter().rev().find_map(of)
     }
 
     /// The hash table and bucket the filter is in.
     #[must_use]
     pub fn hash(&self) -> Option<u32> {
-        let of = |p: &U32Part| if let U32Part::Hash(h) = p { Some(*h) } else { None };
+        let of = |p: &U32Part| {
+            if let U32Part::Hash(h) = p {
+                Some(*h)
+            } else {
+                None
+            }
+        };
         self.parts.iter().rev().find_map(of)
     }
 
@@ -163,7 +193,12 @@ pub(super) fn write(u32: &U32, out: &mut Out<'_>, actions: fn(&[TcAction], &mut 
 fn sel_bytes(sel: &U32Sel) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(16 + 16 * sel.keys.len());
     let keys = sel.keys.get(..sel.keys.len().min(128)).unwrap_or(&[]);
-    bytes.extend_from_slice(&[sel.flags, sel.offshift, u8::try_from(keys.len()).unwrap_or(128), 0]);
+    bytes.extend_from_slice(&[
+        sel.flags,
+        sel.offshift,
+        u8::try_from(keys.len()).unwrap_or(128),
+        0,
+    ]);
     bytes.extend_from_slice(&sel.offmask.to_be_bytes());
     bytes.extend_from_slice(&sel.off.to_le_bytes());
     bytes.extend_from_slice(&sel.offoff.to_le_bytes());
@@ -186,14 +221,32 @@ fn read_sel(attr: Attr<'_>) -> Result<U32Sel, WireError> {
     let (off, offoff, hoff, hmask) = (fields.u16(), fields.i16(), fields.i16(), fields.be32());
     let want = 16 + 16 * usize::from(nkeys);
     if attr.data.len() < want {
-        return Err(WireError::AttrShort { attr: attr.kind, want, have: attr.data.len() });
+        return Err(WireError::AttrShort {
+            attr: attr.kind,
+            want,
+            have: attr.data.len(),
+        });
     }
     let mut key = || {
         let (mask, val) = (fields.be32(), fields.be32());
-        U32Key { mask, val, off: fields.i32(), offmask: fields.i32() }
+        U32Key {
+            mask,
+            val,
+            off: fields.i32(),
+            offmask: fields.i32(),
+        }
     };
     let keys = (0..nkeys).map(|_| key()).collect();
-    Ok(U32Sel { flags, offshift, offmask, off, offoff, hoff, hmask, keys })
+    Ok(U32Sel {
+        flags,
+        offshift,
+        offmask,
+        off,
+        offoff,
+        hoff,
+        hmask,
+        keys,
+    })
 }
 
 pub(super) fn read(attrs: Attrs<'_>) -> Result<U32, WireError> {

@@ -16,7 +16,10 @@ pub(crate) struct Sample {
 pub(crate) fn samples() -> Option<Vec<Sample>> {
     let root = doors::data("data/tc-samples")?;
     let mut samples = Vec::new();
-    let mut sets: Vec<_> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut sets: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     sets.sort();
     for set in sets.iter().filter(|p| p.is_dir()) {
         for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
@@ -49,15 +52,25 @@ pub(crate) fn ifindexes(requests: &[(String, Vec<Vec<u8>>)]) -> IfIndexes {
     let mut found = IfIndexes::new();
     for (command, sent) in requests {
         let words: Vec<&str> = command.split_whitespace().collect();
-        let dev = words.iter().position(|w| *w == "dev").and_then(|i| words.get(i + 1));
+        let dev = words
+            .iter()
+            .position(|w| *w == "dev")
+            .and_then(|i| words.get(i + 1));
         if let (Some(dev), Some(bytes)) = (dev, sent.first()) {
             let index = u32::from_le_bytes(bytes[20..24].try_into().unwrap());
             found.insert((*dev).to_owned(), index);
             // A mirred action's target stands last in the command and at the end of `tc_mirred`.
-            let target = words.iter().rposition(|w| *w == "dev").and_then(|i| words.get(i + 1));
+            let target = words
+                .iter()
+                .rposition(|w| *w == "dev")
+                .and_then(|i| words.get(i + 1));
             for message in netshape::wire::decode(bytes).flatten() {
-                let netshape::wire::Message::Tc(message) = message else { continue };
-                let Some(netshape::wire::Options::U32(u32)) = &message.options else { continue };
+                let netshape::wire::Message::Tc(message) = message else {
+                    continue;
+                };
+                let Some(netshape::wire::Options::U32(u32)) = &message.options else {
+                    continue;
+                };
                 for action in u32.actions() {
                     if let netshape::wire::TcAction::Mirred(m) = action {
                         found.insert(target.unwrap().to_string(), m.ifindex);
@@ -71,8 +84,12 @@ pub(crate) fn ifindexes(requests: &[(String, Vec<Vec<u8>>)]) -> IfIndexes {
 
 /// A message with its sequence and port zeroed and without RTAB, CTAB, PTAB, lengths mended.
 pub(crate) fn normal(bytes: &[u8]) -> Vec<u8> {
-    let kind_at = find(&bytes[36..], 1).map(|(_, d)| d.to_vec()).unwrap_or_default();
-    let kind = String::from_utf8_lossy(&kind_at).trim_end_matches('\0').to_owned();
+    let kind_at = find(&bytes[36..], 1)
+        .map(|(_, d)| d.to_vec())
+        .unwrap_or_default();
+    let kind = String::from_utf8_lossy(&kind_at)
+        .trim_end_matches('\0')
+        .to_owned();
     let class = matches!(u16::from_le_bytes([bytes[4], bytes[5]]), 40..=43);
     let tables: &[u16] = match kind.as_str() {
         "htb" if class => &[3, 4],

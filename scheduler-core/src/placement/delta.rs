@@ -115,16 +115,9 @@ impl Placement {
         let free = &self.rows[node * 2 * width..][..width];
         let out = &model.need[leaves * width..][..width];
         let into = &model.need[comes * width..][..width];
-        let (stays, back) = (
-            self.home[leaves] as usize == node,
-            self.home[comes] as usize == node,
-        );
+        let (stays, back) = (self.home[leaves] as usize == node, self.home[comes] as usize == node);
         if !stays && !back {
-            return free
-                .iter()
-                .zip(out)
-                .zip(into)
-                .all(|((f, o), i)| *i <= f + o);
+            return free.iter().zip(out).zip(into).all(|((f, o), i)| *i <= f + o);
         }
         (0..width).all(|r| {
             let transient = model.transient[r];
@@ -132,6 +125,12 @@ impl Placement {
             let taken = if back && transient { 0 } else { into[r] };
             taken <= free[r] + freed
         })
+    }
+
+    /// Whether everything but room lets the task go to `to`.
+    #[inline]
+    pub(crate) fn permits(&self, model: &Model, task: usize, to: usize) -> bool {
+        self.forbidden(model, task, to).is_none()
     }
 
     /// By how much the number of moved tasks of the task's service changes.
@@ -148,9 +147,21 @@ impl Placement {
         if from == to {
             return 0;
         }
-        let home = self.home[task] as usize;
-        let mut delta = self.cost_with(model, to, task) - self.node_cost[to];
-        delta += self.cost_without(model, from, task) - self.node_cost[from];
+        let leaves = self.cost_without(model, from, task) - self.node_cost[from];
+        self.shift_cost_known(model, task, to, leaves)
+    }
+
+    /// [`Placement::shift_cost`] to another node when what leaving changes on the source is known.
+    #[inline]
+    pub(crate) fn shift_cost_known(
+        &self,
+        model: &Model,
+        task: usize,
+        to: usize,
+        leaves: i64,
+    ) -> i64 {
+        let (from, home) = (self.at[task] as usize, self.home[task] as usize);
+        let mut delta = self.cost_with(model, to, task) - self.node_cost[to] + leaves;
         delta += model.move_cost(task, home, to) - model.move_cost(task, home, from);
         let by = self.moved_by(task, to);
         if by != 0 {
@@ -180,12 +191,5 @@ impl Placement {
             delta += model.weights.service_move * (worst as i64 - self.tables.worst_moved() as i64);
         }
         delta
-    }
-
-    /// Whether the constraints of services (conflict, spread, dependency) and the task's own (class, pin)
-    /// let it go to `to`.
-    #[inline]
-    pub(crate) fn permits(&self, model: &Model, task: usize, to: usize) -> bool {
-        self.forbidden(model, task, to).is_none()
     }
 }

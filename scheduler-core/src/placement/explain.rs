@@ -75,6 +75,38 @@ impl Placement {
         self.forbidden(model, task, to)
     }
 
+    /// Exact change of the total cost if the task moved, whatever that breaks; 0 for an unknown task or
+    /// node. O(resources).
+    #[must_use]
+    pub fn cost_of_shift(&self, model: &Model, task: TaskId, to: NodeId) -> i64 {
+        let known = task.index() < model.tasks() && to.index() < model.nodes();
+        if known { self.shift_cost(model, task.index(), to.index()) } else { 0 }
+    }
+
+    /// Exact change of the total cost if two tasks changed places, whatever that breaks; 0 for unknown
+    /// tasks. O(resources).
+    #[must_use]
+    pub fn cost_of_swap(&self, model: &Model, a: TaskId, b: TaskId) -> i64 {
+        let known = a.index() < model.tasks() && b.index() < model.tasks();
+        if known { self.swap_cost(model, a.index(), b.index()) } else { 0 }
+    }
+
+    /// Moves a task if no hard constraint forbids it; the change of the total cost comes back.
+    ///
+    /// # Errors
+    /// The constraint that forbids it; nothing has changed then.
+    pub fn try_shift(
+        &mut self,
+        model: &Model,
+        task: TaskId,
+        to: NodeId,
+    ) -> Result<i64, Constraint> {
+        match self.blocked(model, task, to) {
+            Some(constraint) => Err(constraint),
+            None => Ok(self.shift(model, task.index(), to.index())),
+        }
+    }
+
     fn short_of(&self, model: &Model, task: usize, to: usize) -> usize {
         let width = model.resources;
         let home = self.home[task] as usize == to;

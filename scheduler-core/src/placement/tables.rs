@@ -80,6 +80,8 @@ pub(crate) struct Tables {
     moved: Vec<u32>,
     having: Vec<u32>,
     worst: usize,
+    /// Locations with tasks of each service, where a table of locations is kept.
+    places: Vec<u32>,
 }
 
 impl Tables {
@@ -100,6 +102,7 @@ impl Tables {
             moved: vec![0; services],
             having,
             worst: 0,
+            places: vec![0; services],
         };
         for (task, node) in at.iter().enumerate() {
             tables.count(model, model.service_of[task] as usize, *node as usize, 1);
@@ -109,8 +112,14 @@ impl Tables {
 
     fn count(&mut self, model: &Model, service: usize, node: usize, by: i32) {
         self.nodes.add(service, node, by);
-        self.locations
-            .add(service, model.location[node] as usize, by);
+        if self.locations.has(service) {
+            let location = model.location[node] as usize;
+            self.locations.add(service, location, by);
+            // Its first task there, or its last one gone.
+            if self.locations.get(service, location) == Some(u32::from(by > 0)) {
+                self.places[service] = self.places[service].wrapping_add_signed(by);
+            }
+        }
         self.neighbourhoods
             .add(service, model.neighbourhood[node] as usize, by);
     }
@@ -212,24 +221,17 @@ impl Tables {
             .unwrap_or_else(|| scan(model, at, service, here))
     }
 
-    /// Number of locations where the service has tasks: O(its tasks or the locations, whichever are fewer).
+    /// Number of locations where the service has tasks; O(its tasks) where no table is kept.
     pub(crate) fn spread(&self, model: &Model, at: &[u32], service: usize) -> u32 {
-        let members = model.members.of(service);
-        let row = self.locations.row[service] as usize * model.locations;
-        match self.locations.counts.get(row..row + model.locations) {
-            Some(counts) if model.locations <= members.len() * 2 => {
-                counts.iter().filter(|c| **c > 0).count() as u32
-            }
-            _ => {
-                let mut seen: Vec<u32> = members
-                    .iter()
-                    .map(|t| model.location[at[*t as usize] as usize])
-                    .collect();
-                seen.sort_unstable();
-                seen.dedup();
-                seen.len() as u32
-            }
+        if !self.locations.counts.is_empty() {
+            return self.places[service];
         }
+        let members = model.members.of(service);
+        let mut seen: Vec<u32> =
+            members.iter().map(|t| model.location[at[*t as usize] as usize]).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen.len() as u32
     }
 }
 

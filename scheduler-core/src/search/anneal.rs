@@ -1,118 +1,71 @@
-//! Simulated annealing with shifts and swaps.
+//! Annealing with single shifts and swaps, the large tasks first: while it is hot only tasks that weigh as
+//! much as the temperature take part, since smaller ones would only wander and take up room.
 
-use super::Budget;
 use super::prune::Reach;
 use super::walk::Walk;
+use super::{Budget, steps};
 use crate::Rng;
 use alloc::vec::Vec;
 
+/// Precomputed draws of -ln(u): the limit that a worsening step must stay below, in temperatures.
+const DRAWS: usize = 1 << 12;
 /// Evaluations between two looks at the budget.
 const LOOK: u64 = 4096;
-/// Precomputed draws of -ln(u): the limit that a worsening step must stay below, in temperatures.
-const DRAWS: usize = 1 << 14;
+/// First temperature, in mean cost above the bound of a task; the last one is 1.
+const HOT: f64 = 10.0;
+/// First price of transient room, in load costs of what is held.
+const PRICE: f64 = 1.0;
 
-/// One annealing run's parameters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
-    /// First temperature, in cost.
-    pub(crate) hot: f64,
-    /// Last temperature.
-    pub(crate) cold: f64,
-    /// Shares of the budget between which it runs.
-    pub(crate) from: f64,
-    pub(crate) until: f64,
-    /// Share of swaps among the steps, of 256.
-    pub(crate) swaps: u64,
-}
-
-/// Draws of -ln(u) for u on a grid in (0, 1), so that a step needs no logarithm.
-pub(crate) fn draws() -> Vec<f64> {
-    (0..DRAWS).map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64)).collect()
-}
-
-/// Runs one schedule from where the walk is. Returns false when the budget is spent.
-pub(crate) fn anneal(
+/// Anneals until the share `until` of the budget is spent; false when all of it is.
+pub(super) fn anneal(
     walk: &mut Walk<'_>,
-    reach: &Reach,
     rng: &mut Rng,
-    draws: &[f64],
-    scales: &[f64],
-    schedule: Schedule,
+    until: f64,
     budget: &mut dyn Budget,
+    improved: &mut dyn FnMut(u64, i64),
 ) -> bool {
-    let Schedule { hot, cold, from, until, swaps } = schedule;
-    let cooling = libm::log(cold / hot);
+    let model = walk.model;
+    let mut reach = Reach::new(model, &walk.now);
+    if reach.movable.is_empty() {
+        return true;
+    }
+    let width = model.resources;
+    let weigh = |t: u32| -> i64 {
+        let need = &model.need[t as usize * width..][..width];
+        need.iter().zip(&model.load_weight).map(|(q, w)| q * w).sum()
+    };
+    reach.movable.sort_by_key(|t| core::cmp::Reverse(weigh(*t)));
+    let weights: Vec<f64> = reach.movable.iter().map(|t| weigh(*t) as f64).collect();
+    let draws: Vec<f64> =
+        (0..DRAWS).map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64)).collect();
+    let gap = (walk.cost - super::lower_bound(model)) as f64 / model.tasks() as f64;
+    let hot = (gap * HOT).max(2.0);
     loop {
         let spent = budget.spent(walk.evaluations);
         if spent >= until || spent >= 1.0 {
             return spent < 1.0;
         }
-        let part = ((spent - from) / (until - from)).clamp(0.0, 1.0);
-        let heat = hot * libm::exp(cooling * part);
-        let active = scales.partition_point(|s| *s >= heat).max(10).min(scales.len());
+        let part = (spent / until).min(1.0);
+        let heat = hot * libm::exp(-libm::log(hot) * part);
+        walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
+        let active = weights.partition_point(|w| *w >= heat).max(10).min(weights.len());
         for _ in 0..LOOK {
-            let r = rng.next_u64();
-            let limit = (heat * draws[(r as usize) % DRAWS]) as i64;
+            let random = rng.next_u64();
+            let limit = (heat * draws[random as usize % DRAWS]) as i64;
             let task = reach.movable[rng.below(active)] as usize;
             let to = reach.draw(task, walk.now.home[task], rng.next_u64());
-            if (r >> 32) & 255 < swaps {
-                let there = walk.now.list(to);
-                if let Some(other) = there.get(rng.below(there.len())).copied() {
-                    swap(walk, task, other as usize, limit);
-                }
-            } else {
-                shift(walk, task, to, limit);
+            if random >> 63 == 0 {
+                steps::shift(walk, task, to, limit);
+                continue;
+            }
+            let there = walk.now.list(to);
+            if let Some(other) = there.get(rng.below(there.len())).copied() {
+                steps::swap(walk, task, other as usize, limit);
             }
         }
         walk.evaluations += LOOK;
-    }
-}
-
-/// Shifts if it fits, costs at most `limit` more, and is permitted.
-#[inline]
-pub(crate) fn shift(walk: &mut Walk<'_>, task: usize, to: usize, limit: i64) -> bool {
-    let (model, now) = (walk.model, &walk.now);
-    if now.at[task] as usize == to || !now.fits(model, to, task) {
-        return false;
-    }
-    if now.shift_cost(model, task, to) > limit || !now.permits(model, task, to) {
-        return false;
-    }
-    walk.shift(task, to);
-    walk.mark();
-    true
-}
-
-/// Swaps two tasks' nodes if both fit, it costs at most `limit` more, and both are permitted.
-#[inline]
-pub(crate) fn swap(walk: &mut Walk<'_>, a: usize, b: usize, limit: i64) -> bool {
-    let (model, now) = (walk.model, &walk.now);
-    let (at_a, at_b) = (now.at[a] as usize, now.at[b] as usize);
-    if at_a == at_b || !now.fits_after(model, at_a, a, b) || !now.fits_after(model, at_b, b, a) {
-        return false;
-    }
-    if now.swap_cost(model, a, b) > limit {
-        return false;
-    }
-    if model.service_of[a] == model.service_of[b] {
-        // The service's counters stay as they are; only each task's own constraints are asked.
-        if !now.may_stand(model, a, at_b) || !now.may_stand(model, b, at_a) {
-            return false;
+        for (evaluations, cost) in walk.curve.drain(..) {
+            improved(evaluations, cost);
         }
-        walk.shift(a, at_b);
-        walk.shift(b, at_a);
-        walk.mark();
-        return true;
     }
-    if !now.permits(model, a, at_b) {
-        return false;
-    }
-    walk.shift(a, at_b);
-    if !walk.now.permits(model, b, at_a) {
-        walk.shift(a, at_a);
-        return false;
-    }
-    walk.shift(b, at_a);
-    walk.mark();
-    true
 }

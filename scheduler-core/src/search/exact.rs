@@ -29,6 +29,8 @@ pub(crate) struct SubProblem {
     weight: Vec<i64>,
     chosen: Vec<u8>,
     best_choice: Vec<u8>,
+    /// What a place is said to cost more than it does, at `node * LIFT + task`.
+    pub(crate) noise: Vec<i64>,
     best: i64,
     failures: u32,
     found: bool,
@@ -36,21 +38,21 @@ pub(crate) struct SubProblem {
 
 impl SubProblem {
     /// Solves the sub-problem of `nodes` and `tasks` (which stand on these), giving up after so many
-    /// failures. If an arrangement is found that costs less than `limit` more than the present one, it is
-    /// carried out. Returns whether something has changed.
-    pub(crate) fn solve(&mut self, walk: &mut Walk<'_>, failures: u32, limit: i64) -> bool {
+    /// failures. If an arrangement is found that costs less than the present one, noise and prices
+    /// included, it is carried out. Returns whether something has changed.
+    pub(crate) fn solve(&mut self, walk: &mut Walk<'_>, failures: u32) -> bool {
         self.tasks.truncate(LIFT);
         if self.tasks.is_empty() {
             return false;
         }
         let present = self.lift(walk);
-        self.best = present.saturating_add(limit);
+        self.best = present;
         self.failures = failures;
         self.found = false;
         let open = (1_u64 << self.tasks.len()) - 1;
         let base = self.cost.iter().sum();
         self.descend(walk, open, base);
-        self.found && self.carry_out(walk, present.saturating_add(limit))
+        self.found && self.carry_out(walk)
     }
 
     /// Takes the tasks off the nodes' rows; returns what the nodes and the tasks' moves cost at present.
@@ -70,7 +72,8 @@ impl SubProblem {
             let place = self.nodes.iter().position(|n| *n == at).unwrap_or(0);
             self.chosen.push(place as u8);
             let home = walk.now.home[task];
-            present += model.move_cost(task, home as usize, at as usize);
+            present += self.noise[place * LIFT + self.chosen.len() - 1];
+            present += model.move_cost(task, home as usize, at as usize) + walk.price(task, at as usize);
             let row = &mut self.rows[place * 2 * width..][..2 * width];
             for r in 0..width {
                 let need = model.need[task * width + r];
@@ -187,7 +190,7 @@ impl SubProblem {
         if !model.balances.is_empty() {
             sum += self.balance(walk, j, |r| need[r]);
         }
-        sum - self.cost[j] + model.move_cost(task, home, node)
+        sum - self.cost[j] + model.move_cost(task, home, node) + walk.price(task, node) + self.noise[j * LIFT + t]
     }
 
     /// Branches on the task that has most to lose for each place left.
@@ -229,12 +232,14 @@ impl SubProblem {
     fn branch(&mut self, walk: &mut Walk<'_>, rest: u64, so_far: i64, t: usize) {
         let count = self.nodes.len();
         let mut tried = 0_u32;
-        for _ in 0..count {
+        for turn in 0..count {
             let left = (0..count).filter(|j| tried >> j & 1 == 0);
             let Some(j) = left.min_by_key(|j| self.adds[j * LIFT + t]) else { return };
             tried |= 1 << j;
             let add = self.adds[j * LIFT + t];
             if add == NEVER || self.failures == 0 || so_far.saturating_add(add) >= self.best {
+                // Only where adding can lower a balance's cost can the very first place be too dear.
+                self.failures = self.failures.saturating_sub(u32::from(turn == 0));
                 return;
             }
             let level = rest.count_ones() as usize;
@@ -290,8 +295,8 @@ impl SubProblem {
     }
 
     /// Shifts the tasks to the best places found; back again if services' constraints that were asked one
-    /// by one do not hold together, or the cost with everything counted is not below the limit.
-    fn carry_out(&mut self, walk: &mut Walk<'_>, _limit: i64) -> bool {
+    /// by one do not hold together.
+    fn carry_out(&mut self, walk: &mut Walk<'_>) -> bool {
         let before: Vec<u32> = self.tasks.iter().map(|t| walk.now.at[*t as usize]).collect();
         for (t, task) in self.tasks.iter().enumerate() {
             let to = self.nodes[usize::from(self.best_choice[t])];

@@ -52,14 +52,9 @@ impl Reach {
         Self { movable, start, nodes: list, all: nodes }
     }
 
-    /// Whether lists are kept.
-    pub(crate) fn listed(&self) -> bool {
-        !self.start.is_empty()
-    }
-
     /// The nodes in reach of a task, its home left out; only where lists are kept.
     #[inline]
-    pub(crate) fn of(&self, task: usize) -> &[u32] {
+    fn of(&self, task: usize) -> &[u32] {
         &self.nodes[self.start[task] as usize..self.start[task + 1] as usize]
     }
 

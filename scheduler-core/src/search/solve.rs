@@ -1,7 +1,6 @@
 //! The whole search: what runs when, and what comes out.
-extern crate std;
 
-use super::anneal::{self, Schedule};
+use super::noising::Noising;
 use super::walk::Walk;
 use super::Budget;
 use crate::{Model, NodeId, Placement, PlacementError, Rng};
@@ -51,38 +50,20 @@ impl Improver for Solver {
         model: &Model,
         initial: &[NodeId],
         budget: &mut dyn Budget,
-        _improved: &mut dyn FnMut(u64, i64),
+        improved: &mut dyn FnMut(u64, i64),
     ) -> Result<Answer, PlacementError> {
         let start = Placement::new(model, initial)?;
         let initial = start.cost(model);
         let mut walk = Walk::new(model, start);
-        let mut rng = Rng::named(self.seed, "anneal");
-        let gap = (initial - lower_bound(model)) as f64;
-        let e=|k:&str,d:f64| std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d); let hot = gap / model.tasks() as f64 * e("HOT",0.1);  let swaps=e("SW",128.0) as u64; let cold=e("COLD",1.0);
-        let draws = anneal::draws();
-        let mut reach = super::prune::Reach::new(model, &walk.now);
-        let w = model.resources;
-        let scale = |t: u32| (0..w).map(|r| model.load_weight[r] * model.need[t as usize * w + r]).sum::<i64>();
-        reach.movable.sort_by_key(|t| -scale(*t));
-        let scales: alloc::vec::Vec<f64> = reach.movable.iter().map(|t| scale(*t) as f64 * 1.0 / e("K", 1.0)).collect();
-        
-        let schedule = Schedule { hot, cold, from: 0.0, until: 1.0, swaps };
-        let mut schedule = schedule;
-        schedule.until = e("SA", 0.5);
-        anneal::anneal(&mut walk, &reach, &mut rng, &draws, &scales, schedule, budget);
-        let a = walk.best();
-        walk.return_to_best();
-        let mut lns = super::lns::Lns::new(model, &walk);
-        lns.run(&mut walk, &mut rng, 1.0, budget);
-        std::println!("sa {a} then {}", walk.best());
-        let answer = Answer {
+        let mut rng = Rng::named(self.seed, "sub-problems");
+        Noising::new(&walk).run(&mut walk, &mut rng, budget, improved);
+        Ok(Answer {
             assignment: walk.best_assignment(),
             cost: walk.best(),
             initial,
             lower_bound: lower_bound(model),
             evaluations: walk.evaluations,
-        };
-        Ok(answer)
+        })
     }
 }
 

@@ -20,12 +20,23 @@ pub(crate) struct Walk<'m> {
     copied: bool,
     /// (evaluations, cost) of every improvement since it was last taken.
     pub(crate) curve: Vec<(u64, i64)>,
+    /// What being away from home is said to cost more than it does, per task.
+    pub(crate) price: Vec<i64>,
+    /// Load cost of each task's transient needs: what it blocks on two nodes once it has moved.
+    held: Vec<i64>,
 }
 
 impl<'m> Walk<'m> {
     pub(crate) fn new(model: &'m Model, now: Placement) -> Self {
         let cost = now.cost(model);
+        let width = model.resources;
+        let transient = |t: usize, r: &usize| {
+            model.transient[*r].then(|| model.load_weight[*r] * model.need[t * width + r])
+        };
+        let held = |t: usize| (0..width).filter_map(|r| transient(t, &r)).sum();
         Self {
+            price: alloc::vec![0; model.tasks()],
+            held: (0..model.tasks()).map(held).collect(),
             model,
             now,
             cost,
@@ -36,6 +47,20 @@ impl<'m> Walk<'m> {
             copied: false,
             curve: Vec::new(),
         }
+    }
+
+    /// Prices transient room at so many times the load cost of what is held of it. It is the one thing that
+    /// no later move gives back, so at first only moves that gain much for it should be made.
+    pub(crate) fn set_price(&mut self, strength: f64) {
+        for (price, held) in self.price.iter_mut().zip(&self.held) {
+            *price = (*held as f64 * strength) as i64;
+        }
+    }
+
+    /// The price of a task's being on a node.
+    #[inline]
+    pub(crate) fn price(&self, task: usize, node: usize) -> i64 {
+        if self.now.home[task] as usize == node { 0 } else { self.price[task] }
     }
 
     /// The least cost seen.

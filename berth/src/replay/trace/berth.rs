@@ -10,7 +10,7 @@
 //! `cpu_percent` is percent of one core (250 is two and a half cores), one value an interval; containers may
 //! differ in length, shorter ones repeat their last value. Unknown keys and blank lines are passed over.
 
-use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, sample};
+use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
 use crate::answer::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -74,6 +74,9 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
             let what = format!("{e}; want {{\"container\", \"service\", \"cpu_percent\": [...]}}");
             Failure::input(what, place())
         })?;
+        for (key, name) in [("container", &row.container), ("service", &row.service)] {
+            named(key, name, place)?;
+        }
         if !names.insert(row.container.clone()) {
             let what = format!(
                 "container '{}' stands twice; names are unique",

@@ -14,6 +14,8 @@ use std::path::Path;
 pub const MAX_CONTAINERS: usize = 100_000;
 /// Most samples that all containers of a trace may hold together (1 GiB as 32-bit floats).
 pub const MAX_SAMPLES: usize = 1 << 28;
+/// Longest name of a container or service, in bytes.
+pub const MAX_NAME: usize = 120;
 /// Largest sample, in percent of one core (64 cores).
 pub const MAX_PERCENT: f32 = 6_400.0;
 
@@ -149,6 +151,16 @@ fn name_of(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     full.file_name()
         .map_or_else(|| "trace".to_owned(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Checks a name: a container's and its service's together must fit the 253 bytes of an address's workload.
+fn named(what: &str, name: &str, place: impl Fn() -> String) -> Result<(), Failure> {
+    let plain = !name.is_empty() && !name.chars().any(char::is_control);
+    if plain && name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    let what = format!("{what} is no name; want 1 to {MAX_NAME} bytes, no control characters");
+    Err(Failure::input(what, place()))
 }
 
 /// Checks one sample.

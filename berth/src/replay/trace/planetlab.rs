@@ -1,6 +1,6 @@
 //! PlanetLab days as CloudSim uses them: a directory, one file a container, one integer a line.
 
-use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, sample};
+use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
 use crate::answer::Failure;
 use std::path::Path;
 
@@ -36,6 +36,7 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         if name.starts_with('.') {
             continue;
         }
+        named("the file's name", name, place)?;
         files.push((name.to_owned(), entry.path()));
         if files.len() > MAX_CONTAINERS {
             let what = format!("more than {MAX_CONTAINERS} files; want one a container");

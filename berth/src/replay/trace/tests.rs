@@ -94,6 +94,16 @@ fn our_own_format_is_read_and_its_faults_are_named() {
             "is empty",
         ),
         (format!("{head}\n{{\"container\": 3}}"), ":2", "want {"),
+        (
+            format!("{head}\n{}", row.replace("\"a\"", "\"\"")),
+            ":2",
+            "container is no name",
+        ),
+        (
+            format!("{head}\n{}", row.replace("\"s\"", "\"a\\u0007\"")),
+            ":2",
+            "service is no name",
+        ),
         (head.to_owned(), "", "no container"),
     ] {
         fs::write(&file, &text).expect("write");

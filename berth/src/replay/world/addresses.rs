@@ -228,4 +228,10 @@ impl Addresses {
             &format!("{held} addresses held, {} in the ledger", self.ledger.len()),
         ))
     }
+
+    /// Writes into the ledger alone.
+    #[cfg(test)]
+    pub(super) fn enter_for_test(&mut self, address: IpAddr, owner: &str) {
+        self.ledger.insert(address, owner.to_owned());
+    }
 }

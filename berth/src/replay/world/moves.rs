@@ -79,7 +79,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         second: u64,
         task: TaskId,

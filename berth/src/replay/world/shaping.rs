@@ -274,6 +274,18 @@ impl Shaping {
         Ok(plan)
     }
 
+    /// What shapes somebody's ingress vanishes from the kernel.
+    #[cfg(test)]
+    pub(super) fn forget_for_test(&mut self) {
+        let device = self
+            .present
+            .first()
+            .and_then(|s| self.host.device(*s, Direction::Ingress));
+        if let Some(device) = device {
+            self.kernel.put_device(device, Device::new());
+        }
+    }
+
     /// No sum over capacity: neither what is promised nor what is divided.
     pub(super) fn check(&self, second: u64, host: usize) -> Result<(), Failure> {
         let capacity = UPLINK.saturating_sub(RESERVE);

@@ -7,8 +7,8 @@ use super::broken;
 use crate::answer::Failure;
 use discovery_core::{
     CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck,
-    Input, NodeId, Op, Picker, ProbeOutcome, Registry, Request, ServiceConfig, ServiceId, Target,
-    Timestamp, WarmUp, Warmth, ZoneId, diff, transactions,
+    Input, NodeId, Op, Picker, ProbeOutcome, Registry, ServiceConfig, ServiceId, Target, Timestamp,
+    WarmUp, Warmth, ZoneId, diff, transactions,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,24 +19,20 @@ use std::time::Duration;
 const WEIGHT: u32 = 100;
 /// The window of a warm-up.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
-/// Requests picked for each service in each second to check the shares.
-const PICKS: u64 = 4;
-/// Seconds over which shares are compared.
-const SHARE_WINDOW: u64 = 3_600;
 /// Rounds of probes and answers within one second; a probe's answer may ask for another.
 const PROBE_ROUNDS: usize = 4;
 /// Our mark in the registry.
 const OWNER: &str = "berth-replay";
 
 /// A service: its id, name and picker, whether the registry has to be looked at, and the share check.
-struct Service {
+pub(super) struct Service {
     id: ServiceId,
-    name: String,
-    picker: Golden,
+    pub(super) name: String,
+    pub(super) picker: Golden,
     dirty: bool,
-    total: u64,
-    picked: Vec<u64>,
-    expected: Vec<f64>,
+    pub(super) total: u64,
+    pub(super) picked: Vec<u64>,
+    pub(super) expected: Vec<f64>,
 }
 
 /// An endpoint as callers know it.
@@ -50,7 +46,7 @@ struct Known {
 pub(super) struct Traffic {
     engine: Engine,
     registry: Registry,
-    services: Vec<Service>,
+    pub(super) services: Vec<Service>,
     nodes: Vec<NodeId>,
     zones: Vec<ZoneId>,
     centres: Vec<CentreId>,
@@ -59,7 +55,7 @@ pub(super) struct Traffic {
     probes: Vec<(EndpointId, u32)>,
 }
 
-fn at(second: u64) -> Timestamp {
+pub(super) fn at(second: u64) -> Timestamp {
     Timestamp::from_secs(second)
 }
 
@@ -404,56 +400,5 @@ impl Traffic {
             }
         }
         Ok(())
-    }
-
-    /// Picks some requests of every service and, once an hour, holds the shares of the picks against those of
-    /// the weights.
-    pub(super) fn pick(
-        &mut self,
-        second: u64,
-        last: bool,
-        figures: &mut Figures,
-    ) -> Result<(), Failure> {
-        let request = Request {
-            key: 0,
-            now: at(second),
-        };
-        let close = last || (second + 1) % SHARE_WINDOW == 0;
-        for service in self.services.iter_mut().filter(|s| s.total > 0) {
-            let slots = service.picker.slots();
-            service.picked.resize(slots.max(service.picked.len()), 0);
-            service
-                .expected
-                .resize(slots.max(service.expected.len()), 0.0);
-            let each = PICKS as f64 / service.total as f64;
-            for (slot, expected) in service.expected.iter_mut().enumerate() {
-                *expected += each * f64::from(service.picker.weight(slot));
-            }
-            for _ in 0..PICKS {
-                let slot = service.picker.pick(&request);
-                let Some(count) = slot.and_then(|s| service.picked.get_mut(s)) else {
-                    let what = format!("{} has weight and nobody was picked", service.name);
-                    return Err(broken(second, "discovery-core", &what));
-                };
-                *count += 1;
-            }
-            figures.picks += PICKS;
-        }
-        if close {
-            self.compare(figures);
-        }
-        Ok(())
-    }
-
-    fn compare(&mut self, figures: &mut Figures) {
-        for service in &mut self.services {
-            let picks: u64 = service.picked.iter().sum();
-            for (picked, expected) in service.picked.iter().zip(&service.expected) {
-                let error = (*picked as f64 - expected).abs() / picks.max(1) as f64;
-                figures.share_error_max = figures.share_error_max.max(error);
-            }
-            service.picked.fill(0);
-            service.expected.fill(0.0);
-        }
     }
 }

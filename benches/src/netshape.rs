@@ -1,0 +1,307 @@
+//! Figures of `netshape`: planning, decoding, dividing at ten thousand containers.
+
+use crate::measure::{median, ns_per_call, thread_cpu_ns};
+use crate::{Figure, Judge, Limit, Measured};
+use netshape::wire::{TcMessage, load};
+use netshape::{
+    Capabilities, Claim, Container, Device, Direction, Host, Kernel, Rate, Scratch, Shape, Tier, Uplink, diff,
+    diff_touched, divide, parse_line,
+};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+const CONTAINERS: usize = 10_000;
+
+/// A host with ten thousand containers, each shaped both ways and sharing the uplink.
+fn host() -> Result<Host, String> {
+    let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
+    let tiers = ["gold", "silver", "bronze"].iter().zip([4, 2, 1]);
+    let tiers: Result<Vec<Tier>, _> = tiers.map(|(name, weight)| Tier::new(name, weight)).collect();
+    let tiers = tiers.map_err(|e| e.to_string())?;
+    let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).map_err(|e| e.to_string())?;
+    for i in 0..CONTAINERS {
+        host.insert(container(i)?).map_err(|e| e.to_string())?;
+    }
+    Ok(host)
+}
+
+fn container(i: usize) -> Result<Container, String> {
+    let shape = Shape::new(Rate::mbit(1 + i as u64 % 30), Rate::mbit(200)).map_err(|e| e.to_string())?;
+    let tier = ["gold", "silver", "bronze"].get(i % 3).copied().unwrap_or("gold");
+    let container = Container::new(&format!("container-{i}"), &format!("veth{i}"));
+    let container = container.map_err(|e| e.to_string())?.in_tier(tier);
+    Ok(container.shaped(Direction::Ingress, shape).shaped(Direction::Egress, shape))
+}
+
+/// All devices there, and everything carried out.
+fn settled(host: &Host) -> Result<Kernel, String> {
+    let mut kernel = Kernel::new();
+    for name in host.device_names() {
+        kernel.put_device(name, Device::new());
+    }
+    let plan = diff(&kernel, host);
+    kernel.apply_all(&plan).map_err(|(i, e)| format!("step {i}: {e}"))?;
+    Ok(kernel)
+}
+
+/// From containers to a whole plan, admission included, from nothing.
+fn plan_all() -> Result<Measured, String> {
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let containers: Result<Vec<Container>, String> = (0..CONTAINERS).map(container).collect();
+        let mut host = {
+            let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
+            let tiers: Result<Vec<Tier>, _> = ["gold", "silver", "bronze"].map(|n| Tier::new(n, 2)).into_iter().collect();
+            Host::new(Some(uplink), tiers.map_err(|e| e.to_string())?, Capabilities::default())
+                .map_err(|e| e.to_string())?
+        };
+        let containers = containers?;
+        let kernel = Kernel::new();
+        let start = thread_cpu_ns()?;
+        for container in containers {
+            host.insert(container).map_err(|e| e.to_string())?;
+        }
+        let plan = diff(&kernel, &host);
+        times.push(thread_cpu_ns()?.saturating_sub(start) as f64 / 1e6);
+        if black_box(&plan).len() < 8 * CONTAINERS {
+            return Err(format!("{} steps", plan.len()));
+        }
+    }
+    Ok(Measured::alone(median(times)))
+}
+
+/// One container's egress allocation changes: a plan of one step against ten thousand observed classes.
+fn plan_one() -> Result<Measured, String> {
+    let mut host = host()?;
+    let kernel = settled(&host)?;
+    let _ = diff_touched(&kernel, &mut host);
+    let slots: Vec<_> = host.containers().map(|(slot, _)| slot).collect();
+    let rounds = 2_000_usize;
+    let start = thread_cpu_ns()?;
+    for i in 0..rounds {
+        let slot = *slots.get(i * 47 % slots.len()).ok_or("no slot")?;
+        host.allocate(slot, Direction::Egress, Some(Rate::mbit(60 + i as u64 % 7)));
+        let plan = diff_touched(&kernel, &mut host);
+        if black_box(&plan).len() != 1 {
+            return Err(format!("{} steps", plan.len()));
+        }
+    }
+    let spent = thread_cpu_ns()?.saturating_sub(start);
+    Ok(Measured::alone(spent as f64 / 1e6 / rounds as f64))
+}
+
+/// One container leaves and one comes, both ends and the uplink.
+fn plan_turnover() -> Result<Measured, String> {
+    let mut host = host()?;
+    let kernel = settled(&host)?;
+    let _ = diff_touched(&kernel, &mut host);
+    let rounds = 1_000_usize;
+    let newcomers: Result<Vec<Container>, String> = (0..rounds).map(|i| container(CONTAINERS + i)).collect();
+    let newcomers = newcomers?;
+    let start = thread_cpu_ns()?;
+    for (i, newcomer) in newcomers.into_iter().enumerate() {
+        host.remove(&format!("container-{i}"));
+        host.insert(newcomer).map_err(|e| e.to_string())?;
+        let plan = diff_touched(&kernel, &mut host);
+        // Two roots go, one class; two trees of three come, one class with its leaf; tiers may change.
+        if black_box(&plan).len() < 10 {
+            return Err(format!("{} steps", plan.len()));
+        }
+    }
+    let spent = thread_cpu_ns()?.saturating_sub(start);
+    Ok(Measured::alone(spent as f64 / 1e6 / rounds as f64))
+}
+
+/// A dump of ten thousand classes with their counters' attributes, as the kernel lays it out.
+fn dump() -> Result<Vec<u8>, String> {
+    let devices = [("d0".to_owned(), 3)].into_iter().collect();
+    let mut bytes = Vec::new();
+    for i in 0..CONTAINERS {
+        let line = format!("class add dev d0 parent 1:1 classid 1:{:x} htb rate {}mbit ceil 1gbit", i + 256, 1 + i % 90);
+        let message = parse_line(&line, netshape::Era::Ceil, &devices).map_err(|e| e.to_string())?;
+        let message: TcMessage = message.ok_or("no message")?;
+        let start = bytes.len();
+        message.encode(&mut bytes);
+        // TCA_XSTATS, TCA_STATS, TCA_STATS2 {basic, queue, app}: what a real dump carries and a plan passes over.
+        for (kind, len) in [(3_u16, 36_u16), (7, 68), (4, 20)] {
+            bytes.extend_from_slice(&(len + 4).to_le_bytes());
+            bytes.extend_from_slice(&kind.to_le_bytes());
+            bytes.resize(bytes.len() + usize::from(len), 0);
+        }
+        let len = u32::try_from(bytes.len() - start).unwrap_or(0);
+        bytes.get_mut(start..start + 4).ok_or("short")?.copy_from_slice(&len.to_le_bytes());
+    }
+    Ok(bytes)
+}
+
+fn decode_dump() -> Result<Measured, String> {
+    let bytes = dump()?;
+    let ns = ns_per_call(9, 20, |_| {
+        let mut devices = BTreeMap::new();
+        let outcome = load(&bytes, &mut devices);
+        (outcome.is_ok(), devices)
+    })?;
+    let mut devices = BTreeMap::new();
+    load(&bytes, &mut devices).map_err(|e| e.to_string())?;
+    let classes = devices.get(&3).map_or(0, |d| d.classes().len());
+    if classes != CONTAINERS {
+        return Err(format!("{classes} classes"));
+    }
+    Ok(Measured::alone(ns / 1e6))
+}
+
+/// One whole division of ten thousand claims that don't fit in, each time other demands.
+fn division() -> Result<Measured, String> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    let sets: Vec<Vec<Claim>> = (0..8)
+        .map(|_| {
+            let claim = |_| {
+                let floor = next() % 5_000_000;
+                Claim { floor, cap: floor + next() % 300_000_000, weight: 1 + (next() % 7) as u32 }
+            };
+            (0..CONTAINERS).map(claim).collect()
+        })
+        .collect();
+    let (mut scratch, mut shares) = (Scratch::new(), Vec::new());
+    let ns = ns_per_call(9, 64, |i| {
+        let claims = sets.get(i % sets.len()).map_or(&[][..], Vec::as_slice);
+        divide(400_000_000_000, claims, |i| i as u64, &mut scratch, &mut shares);
+        shares.first().copied()
+    })?;
+    let sum: u64 = shares.iter().sum();
+    if sum != 400_000_000_000 {
+        return Err(format!("sum {sum}"));
+    }
+    Ok(Measured::alone(ns / 1e6))
+}
+
+/// The whole diff of ten thousand observed classes with ten thousand wanted ones where one in ten differs.
+fn whole_diff() -> Result<Measured, String> {
+    let mut host = host()?;
+    let kernel = settled(&host)?;
+    let slots: Vec<_> = host.containers().map(|(slot, _)| slot).collect();
+    for slot in slots.iter().step_by(10) {
+        host.allocate(*slot, Direction::Egress, Some(Rate::mbit(77)));
+    }
+    let mut steps = 0;
+    let ns = ns_per_call(5, 4, |_| {
+        let plan = diff(&kernel, &host);
+        steps = plan.len();
+        plan
+    })?;
+    if steps != CONTAINERS.div_ceil(10) {
+        return Err(format!("{steps} steps"));
+    }
+    Ok(Measured::alone(ns / 1e6))
+}
+
+/// Captured requests that come out byte for byte, of all of the listed kinds (1 is all).
+fn sample_bytes() -> Result<Measured, String> {
+    let root = doors::shared().join("data/tc-samples");
+    let (mut equal, mut all) = (0_u32, 0_u32);
+    let sets = std::fs::read_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+    for set in sets.flatten() {
+        for (tc, era) in [("tc6.1", netshape::Era::Truncating), ("tc7.1", netshape::Era::Ceil)] {
+            let Ok(text) = std::fs::read_to_string(set.path().join(tc).join("requests.nl")) else { continue };
+            let (good, total) = requests(&text, era)?;
+            equal += good;
+            all += total;
+        }
+    }
+    if all == 0 {
+        return Err(format!("no requests below {}", root.display()));
+    }
+    Ok(Measured::alone(f64::from(equal) / f64::from(all)))
+}
+
+/// How many commands of a capture give the same decoded message, or are refused alike; decoding drops rate tables and
+/// sequence numbers, and keeps every other field.
+fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
+    use netshape::wire::{HexLine, Message, decode, hex_lines};
+    let mut cases: Vec<(&str, Option<TcMessage>)> = Vec::new();
+    for line in hex_lines(text) {
+        match line.map_err(|e| e.to_string())? {
+            HexLine::Command(command) => cases.push((command, None)),
+            HexLine::Sent(bytes) => {
+                let first = decode(&bytes).next();
+                if let (Some(Ok(Message::Tc(m))), Some(case)) = (first, cases.last_mut()) {
+                    let (mut message, none) = (*m, 0);
+                    (message.seq, message.pid) = (none, none);
+                    case.1.get_or_insert(message);
+                }
+            }
+            HexLine::Received(_) => {}
+        }
+    }
+    let mut devices = netshape::IfIndexes::new();
+    for (command, message) in &cases {
+        let mut words = command.split_whitespace().skip_while(|w| *w != "dev").skip(1);
+        if let (Some(dev), Some(message)) = (words.next(), message) {
+            devices.insert(dev.to_owned(), u32::try_from(message.ifindex).unwrap_or(0));
+        }
+        let target = command.split_whitespace().rev().zip(command.split_whitespace().rev().skip(1));
+        let target = target.filter(|(_, before)| *before == "dev").map(|(dev, _)| dev).next();
+        if let (Some(dev), Some(netshape::wire::Options::U32(u32))) =
+            (target, message.as_ref().and_then(|m| m.options.as_ref()))
+        {
+            for action in u32.actions() {
+                if let netshape::wire::TcAction::Mirred(m) = action {
+                    devices.insert(dev.to_owned(), m.ifindex);
+                }
+            }
+        }
+    }
+    let same = |(command, theirs): &&(&str, Option<TcMessage>)| {
+        let ours = parse_line(command, era, &devices).ok().flatten();
+        ours.as_ref().map(TcMessage::to_bytes) == theirs.as_ref().map(TcMessage::to_bytes)
+    };
+    let equal = cases.iter().filter(same).count();
+    Ok((u32::try_from(equal).unwrap_or(0), u32::try_from(cases.len()).unwrap_or(0)))
+}
+
+/// The rows.
+#[must_use]
+pub fn figures() -> Vec<Figure> {
+    let row = |id, what, must, aim, run| Figure {
+        id,
+        what,
+        unit: "ms",
+        judge: Judge::Ours,
+        must: Limit::AtMost(must),
+        aim: Limit::AtMost(aim),
+        long: false,
+        run,
+    };
+    vec![
+        row("netshape/plan-10k", "admit and plan 10,000 containers from nothing, 80,005 steps", 50.0, 10.0, plan_all),
+        row("netshape/plan-1-of-10k", "plan one changed class among 10,000", 1.0, 0.1, plan_one),
+        row("netshape/turnover-1-of-10k", "plan one container leaving and one coming among 10,000", 1.0, 0.1, plan_turnover),
+        row("netshape/decode-10k", "decode a dump of 10,000 classes into a device", 10.0, 3.0, decode_dump),
+        row("netshape/divide-10k", "elastic division of 10,000 classes, exact weighted max-min", 2.0, 0.5, division),
+        row("netshape/diff-10k", "whole diff of 20,001 devices, 1,000 of 30,005 classes differ", 50.0, 10.0, whole_diff),
+        Figure {
+            id: "netshape/diff-nlink",
+            what: "whole diff beside nlink 0.33's on the same trees",
+            unit: "ms",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.0),
+            aim: Limit::AtMost(0.2),
+            long: false,
+            run: || Err("nlink's diff reads a live kernel through tokio; no peer run here yet".to_owned()),
+        },
+        Figure {
+            id: "netshape/sample-bytes",
+            what: "captured tc requests equal byte for byte, or refused alike, of all shared set-ups",
+            unit: "share",
+            judge: Judge::Ours,
+            must: Limit::AtLeast(1.0),
+            aim: Limit::AtLeast(1.0),
+            long: false,
+            run: sample_bytes,
+        },
+    ]
+}

@@ -1,0 +1,227 @@
+//! Placement: costs on the challenge's instances against the best solvers measured on them (one thread, 60
+//! CPU seconds; see the anchors), and how fast the engine answers.
+
+use crate::measure::{median, ns_per_call, thread_cpu_ns};
+use crate::{Figure, Judge, Limit, Measured};
+use scheduler_core::{
+    Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, OrderLimits, Placement, Resource,
+    Rng, Service, Solver, Task, TaskId, Weights, lower_bound, order_moves, relieve, roadef,
+};
+
+type Outcome = Result<Measured, String>;
+
+fn instance(name: &str) -> Result<(Model, Vec<NodeId>), String> {
+    let part = |kind: &str| -> Result<Vec<u8>, String> {
+        let path = doors::data(&format!("data/roadef2012/{name}.{kind}.txt")).ok_or("no data")?;
+        std::fs::read(path).map_err(|e| e.to_string())
+    };
+    let model = roadef::read_model(&part("model")?).map_err(|e| e.to_string())?;
+    let at = roadef::read_assignment(&model, &part("assignment")?).map_err(|e| e.to_string())?;
+    Ok((model, at))
+}
+
+/// CPU seconds of this thread.
+fn seconds() -> f64 {
+    thread_cpu_ns().unwrap_or(0) as f64 / 1e9
+}
+
+/// Cost after so many CPU seconds of one thread, reading included; feasibility checked from scratch.
+fn solved(name: &str, limit: f64, seed: u64) -> Result<i64, String> {
+    let start = seconds();
+    let (model, at) = instance(name)?;
+    let mut budget = |_| (seconds() - start) / limit;
+    let found =
+        Solver { seed }.improve(&model, &at, &mut budget, &mut |_, _| {}).map_err(|e| e.to_string())?;
+    let p = Placement::moved(&model, &at, &found.assignment).map_err(|e| e.to_string())?;
+    if !p.violations(&model).is_empty() {
+        return Err("infeasible".to_owned());
+    }
+    Ok(p.cost_by_part(&model).total())
+}
+
+/// The median of three seeds.
+fn cost(name: &str, limit: f64) -> Outcome {
+    let costs: Result<Vec<f64>, String> =
+        (1..=3).map(|seed| solved(name, limit, seed).map(|c| c as f64)).collect();
+    Ok(Measured::alone(median(costs?)))
+}
+
+/// The better of two threads of 300 s each: threads share nothing, so they are run one after the other.
+fn long_cost(name: &str) -> Outcome {
+    let best = solved(name, 300.0, 1)?.min(solved(name, 300.0, 2)?);
+    Ok(Measured::alone(best as f64))
+}
+
+/// Two rows for each instance: 60 s against the must, 300 s with two threads against the aim.
+macro_rules! costs {
+    ($($name:literal, $must:expr, $aim:expr;)*) => {
+        vec![$(
+            Figure {
+                id: concat!("place/cost-60s-", $name),
+                what: "cost after 60 CPU s, one thread, median of 3 seeds",
+                unit: "cost", judge: Judge::Ours, must: Limit::AtMost($must), aim: Limit::AtMost($aim),
+                long: true, run: || cost($name, 60.0),
+            },
+            Figure {
+                id: concat!("place/cost-300s-", $name),
+                what: "cost after 300 CPU s each of two threads",
+                unit: "cost", judge: Judge::Ours, must: Limit::AtMost($aim), aim: Limit::AtMost($aim),
+                long: true, run: || long_cost($name),
+            },
+        )*]
+    };
+}
+
+/// This area's rows.
+#[must_use]
+pub fn figures() -> Vec<Figure> {
+    let mut figures = speed();
+    figures.extend(costs! {
+        "a1_1", 44_306_501.0 * 1.001, 44_306_501.0;
+        "a1_2", 777_912_030.0 * 1.001, 777_912_030.0;
+        "a1_3", 583_006_422.0 * 1.001, 583_006_422.0;
+        "a1_4", 262_125_116.0 * 1.001, 262_125_116.0;
+        "a1_5", 727_578_310.0 * 1.001, 727_578_310.0;
+        "a2_1", 329.0, 202.0;
+        "a2_2", 762_962_585.0, 740_000_000.0;
+        "a2_3", 1_219_337_750.0, 1_200_000_000.0;
+        "a2_4", 1_682_962_798.0, 1_680_615_349.0;
+        "a2_5", 325_657_187.0, 315_000_000.0;
+        "b_1", 3_345_134_837.0, 3_330_000_000.0;
+        "b_2", 1_017_353_285.0, 1_015_553_800.0;
+        "b_3", 158_435_371.0, 156_835_787.0;
+        "b_4", 4_677_854_047.0, 4_677_823_040.0;
+        "b_5", 924_392_538.0, 923_092_380.0;
+    });
+    figures
+}
+
+fn speed() -> Vec<Figure> {
+    let row = |id, what, unit, must, aim, run| Figure {
+        id, what, unit, judge: Judge::Ours, must, aim, long: false, run,
+    };
+    let (most, least) = (Limit::AtMost, Limit::AtLeast);
+    vec![
+        row("place/half-gap", "b_5: half of the load cost's gap to its bound closed, CPU", "s",
+            most(2.0), most(0.5), half_gap),
+        row("place/shifts-12", "shift evaluations, 12 resources (b_1), one thread", "million/s",
+            least(5.0), least(10.0), || shifts("b_1")),
+        row("place/shifts-3", "shift evaluations, 3 resources (a1_3), one thread", "million/s",
+            least(12.0), least(25.0), || shifts("a1_3")),
+        row("place/urgent", "urgent answer, 3 moves, 50,000 tasks x 5,000 nodes", "ms",
+            most(20.0), most(5.0), urgent),
+        row("place/order-b_1", "order of moves of a 5 s answer for b_1, CPU; none given up", "s",
+            most(5.0), most(1.0), || order("b_1")),
+        row("place/order-b_5", "order of moves of a 5 s answer for b_5, CPU; none given up", "s",
+            most(5.0), most(1.0), || order("b_5")),
+        row("place/growth", "time of an evaluation, 1,000,000 tasks over 1,000", "ratio",
+            most(10.0), most(4.0), growth),
+    ]
+}
+
+fn half_gap() -> Outcome {
+    let (model, at) = instance("b_5")?;
+    let (start, goal) = (Placement::new(&model, &at).map_err(|e| e.to_string())?, lower_bound(&model));
+    let half = goal + (start.cost(&model) - goal) / 2;
+    let (begin, reached) = (seconds(), std::cell::Cell::new(None));
+    let mut budget = |_| if reached.get().is_some() { 1.0 } else { (seconds() - begin) / 20.0 };
+    let mut improved = |_, cost| {
+        if cost <= half && reached.get().is_none() {
+            reached.set(Some(seconds() - begin));
+        }
+    };
+    Solver { seed: 1 }.improve(&model, &at, &mut budget, &mut improved).map_err(|e| e.to_string())?;
+    Ok(Measured::alone(reached.get().unwrap_or(20.0)))
+}
+
+/// Exact cost of random shifts, and whether a hard constraint forbids them, on the initial assignment.
+fn shifts(name: &str) -> Outcome {
+    let (model, at) = instance(name)?;
+    let p = Placement::new(&model, &at).map_err(|e| e.to_string())?;
+    Ok(Measured::alone(1e3 / shift_ns(&model, &p)?))
+}
+
+fn shift_ns(model: &Model, p: &Placement) -> Result<f64, String> {
+    let mut rng = Rng::named(1, "shifts");
+    let pairs: Vec<(TaskId, NodeId)> = (0..1 << 16)
+        .map(|_| {
+            (TaskId(rng.below(model.tasks()) as u32), NodeId(rng.below(model.nodes()) as u32))
+        })
+        .collect();
+    ns_per_call(5, 500_000, |i| {
+        let (task, node) = pairs[i % pairs.len()];
+        p.cost_of_shift(model, task, node)
+    })
+}
+
+/// A synthetic cluster: `tasks` tasks of 12 resources on `nodes` nodes, services of ten.
+fn synthetic(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String> {
+    let mut rng = Rng::named(7, "synthetic");
+    let resources: Vec<Resource> =
+        (0..12).map(|r| Resource { transient: r < 2, load_weight: 1 + r }).collect();
+    let mut b = ModelBuilder::new(&resources).map_err(|e| e.to_string())?;
+    let each = (tasks / nodes).max(1) as u64;
+    for n in 0..nodes as u64 {
+        let (capacity, safety) = ([each * 80; 12], [each * 52; 12]);
+        let node = Node { location: n % 50, neighbourhood: n % 5, capacity: &capacity, safety: &safety };
+        b.node(node).map_err(|e| e.to_string())?;
+    }
+    let mut at = Vec::with_capacity(tasks);
+    for t in 0..tasks {
+        if t % 10 == 0 {
+            b.service(Service { spread: 2, per_node: 1 }).map_err(|e| e.to_string())?;
+        }
+        let need: Vec<u64> = (0..12).map(|_| rng.below(100) as u64).collect();
+        let service = scheduler_core::ServiceId((t / 10) as u32);
+        b.task(Task { service, need: &need, move_cost: 1 }).map_err(|e| e.to_string())?;
+        at.push(NodeId((t % nodes) as u32));
+    }
+    b.weights(Weights { task_move: 1, service_move: 10, node_move: 1 }).map_err(|e| e.to_string())?;
+    Ok((b.build().map_err(|e| e.to_string())?, at))
+}
+
+fn urgent() -> Outcome {
+    let (model, at) = synthetic(50_000, 5_000)?;
+    let mut p = Placement::new(&model, &at).map_err(|e| e.to_string())?;
+    let hot = (0..5_000)
+        .map(NodeId)
+        .max_by_key(|n| p.tasks_on(*n).map(|t| model.need(t).iter().sum::<i64>()).sum::<i64>())
+        .ok_or("no node")?;
+    let ns = ns_per_call(5, 3, |_| relieve(&model, &mut p, hot, 3))?;
+    let answer = relieve(&model, &mut p, hot, 3);
+    if answer.moves.is_empty() {
+        return Err("nothing was found".to_owned());
+    }
+    Ok(Measured::alone(ns / 1e6))
+}
+
+fn order(name: &str) -> Outcome {
+    let (model, at) = instance(name)?;
+    let start = seconds();
+    let mut budget = |_| (seconds() - start) / 5.0;
+    let found =
+        Solver { seed: 1 }.improve(&model, &at, &mut budget, &mut |_, _| {}).map_err(|e| e.to_string())?;
+    let start = seconds();
+    let order = order_moves(&model, &at, &found.assignment, OrderLimits::default())
+        .map_err(|e| e.to_string())?;
+    let spent = seconds() - start;
+    if !order.given_up.is_empty() {
+        return Err(format!("{} moves were given up", order.given_up.len()));
+    }
+    Ok(Measured::alone(spent))
+}
+
+fn growth() -> Outcome {
+    let time = |tasks: usize, nodes: usize| -> Result<f64, String> {
+        let (model, at) = synthetic(tasks, nodes)?;
+        let p = Placement::new(&model, &at).map_err(|e| e.to_string())?;
+        // A few evaluations of the search itself, so that what is timed is what it does.
+        if tasks <= 1_000 {
+            let found = Solver { seed: 1 }.improve(&model, &at, &mut Evaluations(10_000), &mut |_, _| {});
+            found.map_err(|e| e.to_string())?;
+        }
+        shift_ns(&model, &p)
+    };
+    let (small, large) = (time(1_000, 10)?, time(1_000_000, 10_000)?);
+    Ok(Measured::alone(large / small))
+}

@@ -1,0 +1,384 @@
+//! The command line of `berth ipam`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use ipam::{AddressRange, Cidr};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Addresses: pools, claims, releases, collection, routes.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    berth ipam --store redb:/var/lib/berth/ipam.redb pool add p 10.9.0.0/22 --gateway 10.9.0.1 --vlan 120\n  \
+    berth ipam --store redb:/var/lib/berth/ipam.redb claim --owner c1/eth0 --workload shop/web-0 --host h1 --sticky 1h\n  \
+    berth ipam --store redb:/var/lib/berth/ipam.redb release --owner c1/eth0")]
+pub struct IpamArgs {
+    /// Where the state is kept: `memory` (gone at the end) or `redb:PATH`.
+    #[arg(long, value_name = "STORE", global = true, default_value = "memory")]
+    pub store: String,
+    /// How long to wait for a store that another process uses.
+    #[arg(long, value_name = "TIME", global = true, default_value = "30s", value_parser = duration)]
+    pub lock_wait: Duration,
+    /// Seed of a new store: where hosts' blocks start, what random order gives.
+    #[arg(long, value_name = "SEED", global = true)]
+    pub seed: Option<u64>,
+    #[command(subcommand)]
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Pools of addresses.
+    Pool {
+        #[command(subcommand)]
+        action: PoolAction,
+    },
+    /// Addresses for an owner; the same owner asking again is given what it has.
+    Claim(ClaimArgs),
+    /// Prolong a lease; refused means: stop using the addresses.
+    Renew {
+        /// The owner.
+        #[arg(long)]
+        owner: String,
+        /// The claim's fencing token.
+        #[arg(long)]
+        sequence: u64,
+        /// For how long; without it, until released.
+        #[arg(long, value_parser = duration)]
+        lease: Option<Duration>,
+    },
+    /// Give an owner's addresses back.
+    Release {
+        /// The owner.
+        #[arg(long)]
+        owner: String,
+        /// Only this claim: with another fencing token nothing is freed.
+        #[arg(long)]
+        sequence: Option<u64>,
+    },
+    /// Claims.
+    Show {
+        /// Of this owner only.
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Reserve addresses to a workload, running or not.
+    Reserve(ReserveArgs),
+    /// Hand a workload's address over to another host.
+    Move {
+        #[command(subcommand)]
+        action: MoveAction,
+    },
+    /// Hosts.
+    Host {
+        #[command(subcommand)]
+        action: HostAction,
+    },
+    /// Collect claims whose owners are gone and blocks nobody needs.
+    Gc(GcArgs),
+    /// List what is wrong, with the repair; exit 1 if problems are left.
+    Fsck {
+        /// Carry the repairs out.
+        #[arg(long)]
+        repair: bool,
+        /// How long an owner must have been missing.
+        #[arg(long, default_value = "15m", value_parser = duration)]
+        grace: Duration,
+    },
+    /// Where packets to other hosts' addresses go.
+    Routes(RoutesArgs),
+    /// The whole state as one JSON document.
+    Dump,
+    /// Read a dump into an empty store.
+    Load {
+        /// The dump; `-` is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Also if the store is not empty: everything in it goes.
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PoolAction {
+    /// Add a pool.
+    Add(Box<PoolAddArgs>),
+    /// Every pool and its use.
+    List,
+    /// Remove a pool that nobody holds addresses of.
+    Rm {
+        /// The pool.
+        name: String,
+    },
+    /// Give nothing more from a pool; who has addresses keeps them.
+    Drain {
+        /// The pool.
+        name: String,
+        /// Give again.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Make a pool's prefix larger.
+    Grow {
+        /// The pool.
+        name: String,
+        /// The larger prefix.
+        cidr: Cidr,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PoolAddArgs {
+    /// Its name.
+    pub(super) name: String,
+    /// Its prefix, such as 10.9.0.0/22.
+    pub(super) cidr: Cidr,
+    /// The gateway; never given out.
+    #[arg(long)]
+    pub(super) gateway: Option<IpAddr>,
+    /// A range never given out, A-B, a prefix or one address; again for more.
+    #[arg(long, value_name = "A-B")]
+    pub(super) exclude: Vec<AddressRange>,
+    /// A range given out only when asked for by address; again for more.
+    #[arg(long, value_name = "A-B")]
+    pub(super) set_aside: Vec<AddressRange>,
+    /// How long a released address rests.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub(super) quarantine: Duration,
+    /// When nothing is free, take the longest-resting address before its time.
+    #[arg(long)]
+    pub(super) early_reuse: bool,
+    /// Prefix length of a block; /26 or /122 unless given.
+    #[arg(long)]
+    pub(super) block_size: Option<u8>,
+    /// Most blocks of a host.
+    #[arg(long)]
+    pub(super) block_limit: Option<u32>,
+    /// Which free address comes next.
+    #[arg(long, value_enum, default_value = "lru")]
+    pub(super) order: OrderArg,
+    /// What blocks mean to hosts.
+    #[arg(long, value_enum, default_value = "borrow")]
+    pub(super) affinity: AffinityArg,
+    /// VLAN id.
+    #[arg(long)]
+    pub(super) vlan: Option<u16>,
+    /// Bridge that attachments join.
+    #[arg(long)]
+    pub(super) bridge: Option<String>,
+    /// A label by which claims choose pools; again for more.
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    pub(super) label: Vec<(String, String)>,
+    /// How long a claim lasts unless renewed.
+    #[arg(long, value_parser = duration)]
+    pub(super) lease: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum OrderArg {
+    /// The lowest.
+    Lowest,
+    /// The next after the last given.
+    RoundRobin,
+    /// Never used ones, then the one released longest ago.
+    Lru,
+    /// Drawn from the seed.
+    Random,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum AffinityArg {
+    /// Every host draws from the whole pool.
+    Off,
+    /// Own blocks first, then others'.
+    Borrow,
+    /// Own blocks only.
+    Strict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FamilyArg {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// One of each, or nothing.
+    Dual,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClaimArgs {
+    /// The attachment, such as container-1/eth0.
+    #[arg(long)]
+    pub(super) owner: String,
+    /// The stable identity behind it, such as shop/web-0.
+    #[arg(long, value_name = "NS/NAME")]
+    pub(super) workload: Option<String>,
+    /// The host that will use it.
+    #[arg(long)]
+    pub(super) host: Option<String>,
+    /// A pool, in order of preference; again for more.
+    #[arg(long)]
+    pub(super) pool: Vec<String>,
+    /// A label the pool must bear; again for more.
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    pub(super) label: Vec<(String, String)>,
+    /// Which families; otherwise that of the pools named, IPv4 if both.
+    #[arg(long, value_enum)]
+    pub(super) family: Option<FamilyArg>,
+    /// The workload finds its address again within this time after release.
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "fixed")]
+    pub(super) sticky: Option<Duration>,
+    /// Reserved to the workload from now on: these, or whichever it is given.
+    #[arg(long, value_name = "IP,...", num_args = 0..=1, default_missing_value = "")]
+    pub(super) fixed: Option<String>,
+    /// This very address, with any retention; one of each family.
+    #[arg(long)]
+    pub(super) address: Vec<IpAddr>,
+    /// How long the claim lasts unless renewed.
+    #[arg(long, value_parser = duration)]
+    pub(super) lease: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReserveArgs {
+    /// The workload.
+    #[arg(long, value_name = "NS/NAME")]
+    pub(super) workload: String,
+    /// Addresses or ranges, by commas.
+    #[arg(
+        long,
+        value_name = "IP,...",
+        value_delimiter = ',',
+        required_unless_present = "remove"
+    )]
+    pub(super) address: Vec<AddressRange>,
+    /// End the workload's reservation.
+    #[arg(long, conflicts_with = "address")]
+    pub(super) remove: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MoveAction {
+    /// A workload leaves a host for another.
+    Begin {
+        /// The workload.
+        #[arg(long)]
+        workload: String,
+        /// The host it leaves.
+        #[arg(long)]
+        from: String,
+        /// The host it goes to.
+        #[arg(long)]
+        to: String,
+    },
+    /// The new owner takes over, once the old one has released or its lease is over.
+    Finish {
+        /// The workload.
+        #[arg(long)]
+        workload: String,
+        /// The new owner.
+        #[arg(long)]
+        owner: String,
+    },
+    /// The workload stays.
+    Abort {
+        /// The workload.
+        #[arg(long)]
+        workload: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HostAction {
+    /// A host's settings, all of them anew.
+    Set(HostSetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HostSetArgs {
+    /// The host.
+    pub(super) name: String,
+    /// Its address and subnet in the network that carries the hosts, such as 192.168.1.11/24.
+    #[arg(long, value_name = "IP/LEN")]
+    pub(super) address: Option<String>,
+    /// Most blocks in any one pool.
+    #[arg(long)]
+    pub(super) block_limit: Option<u32>,
+    /// Give its blocks up.
+    #[arg(long)]
+    pub(super) drain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// The owners that live, one a line; `-` is standard input. Without it only leases and blocks are
+    /// looked at.
+    #[arg(long, value_name = "FILE")]
+    pub(super) live: Option<PathBuf>,
+    /// How long an owner must be missing, in two passes.
+    #[arg(long, default_value = "15m", value_parser = duration)]
+    pub(super) grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RoutesArgs {
+    /// As seen from this host: routes to all others. Without it, every host's own prefixes.
+    #[arg(long)]
+    pub(super) host: Option<String>,
+    /// When to wrap packets.
+    #[arg(long, value_enum, default_value = "cross-subnet")]
+    pub(super) wrap: WrapArg,
+    /// How to wrap them.
+    #[arg(long, value_enum, default_value = "ipip")]
+    pub(super) tunnel: TunnelArg,
+    /// The gateways between subnets learn the routes (BGP, say).
+    #[arg(long)]
+    pub(super) gateways_know: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum WrapArg {
+    /// Never.
+    Never,
+    /// Between subnets.
+    CrossSubnet,
+    /// Always.
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TunnelArg {
+    /// IP in IP.
+    Ipip,
+    /// VXLAN.
+    Vxlan,
+}
+
+/// A time such as `60s`, `1h`, `500ms`, `5m`, `2d`; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(format!("`{unit}` is no unit of time: use ms, s, m, h or d")),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is no time such as 60s or 1h"))?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| format!("`{text}` is too long"))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}

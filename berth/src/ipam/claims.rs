@@ -1,0 +1,279 @@
+//! Claims, releases, moves.
+
+use super::args::{ClaimArgs, FamilyArg};
+use super::session::Session;
+use super::text;
+use crate::answer::{Answer, Failure};
+use ipam::{
+    AddressRange, ClaimError, Families, Family, Grant, MoveError, NotHeld, ReleaseError,
+    RenewError, Request, Retention,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn claim_failure(error: &ClaimError, place: &str) -> Failure {
+    let message = error.to_string();
+    match error {
+        ClaimError::Exhausted { .. } => Failure::no("exhausted", message, place),
+        ClaimError::Different { .. } => Failure::no("different", message, "--owner"),
+        ClaimError::Moving { .. } => Failure::no("moving", message, "--workload"),
+        ClaimError::Unavailable {
+            why: NotHeld::NoPool,
+            ..
+        } => Failure::input(message, place),
+        ClaimError::Unavailable { .. } => Failure::no("unavailable", message, place),
+        ClaimError::UnknownPool(_) => Failure::input(message, "--pool"),
+        ClaimError::Name { field, .. } => Failure::input(message, format!("--{field}")),
+        ClaimError::NeedsWorkload => Failure::input(message, "--workload"),
+        ClaimError::Addresses { .. } => Failure::input(message, "--family"),
+    }
+}
+
+/// The answer of a claim.
+fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
+    let mut lines = String::new();
+    for lease in &grant.leases {
+        let gateway = lease
+            .gateway
+            .map_or_else(String::new, |g| format!("  via {g}"));
+        let vlan = lease
+            .vlan
+            .map_or_else(String::new, |v| format!("  vlan {v}"));
+        let (address, length) = (lease.address, lease.prefix_length);
+        lines += &format!("{address}/{length}  {}{gateway}{vlan}\n", lease.pool);
+    }
+    if grant.early() {
+        lines += "taken from quarantine before its time\n";
+    }
+    let json = json!({
+        "owner": owner,
+        "workload": workload,
+        "sequence": grant.sequence,
+        "until_unix_ns": grant.until.map(|u| u.as_nanos()),
+        "early": grant.early(),
+        "reused": grant.reused(),
+        "addresses": grant.leases.iter().map(text::lease).collect::<Vec<_>>(),
+    });
+    Answer::done(lines, json)
+}
+
+/// The families wanted: as said, else of the addresses, else of the pools named, IPv4 where both would do.
+fn families(session: &Session, args: &ClaimArgs, fixed: &[AddressRange]) -> Families {
+    let of = |families: Vec<Family>| {
+        let (v4, v6) = (
+            families.contains(&Family::V4),
+            families.contains(&Family::V6),
+        );
+        (v4, v6)
+    };
+    let asked = args
+        .address
+        .iter()
+        .map(|&a| Family::of(a))
+        .chain(fixed.iter().map(|r| r.family()));
+    match (args.family, of(asked.collect())) {
+        (Some(FamilyArg::V4), _) | (None, (true, false)) => Families::V4,
+        (Some(FamilyArg::V6), _) | (None, (false, true)) => Families::V6,
+        (Some(FamilyArg::Dual), _) | (None, (true, true)) => Families::Dual,
+        (None, (false, false)) => {
+            let named = |name: &str| args.pool.is_empty() || args.pool.iter().any(|p| p == name);
+            let pools = session.ipam().pools().filter(|p| named(&p.spec().name));
+            match of(pools.map(|p| p.spec().cidr.family()).collect()) {
+                (false, true) => Families::V6,
+                _ => Families::V4,
+            }
+        }
+    }
+}
+
+pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, Failure> {
+    let fixed: Vec<AddressRange> = match args.fixed.as_deref() {
+        None | Some("") => Vec::new(),
+        Some(list) => list
+            .split(',')
+            .map(|a| {
+                a.parse()
+                    .map_err(|e: ipam::ParseError| Failure::input(e.to_string(), "--fixed"))
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let pools: Vec<&str> = args.pool.iter().map(String::as_str).collect();
+    let labels: Vec<(&str, &str)> = args.label.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let request = Request {
+        owner: &args.owner,
+        workload: args.workload.as_deref(),
+        host: args.host.as_deref(),
+        retention: match (args.sticky, &args.fixed) {
+            (Some(ttl), _) => Retention::Sticky(ttl),
+            (None, Some(_)) => Retention::Fixed(&fixed),
+            (None, None) => Retention::Ephemeral,
+        },
+        families: families(session, args, &fixed),
+        pools: &pools,
+        labels: &labels,
+        addresses: &args.address,
+        after: None,
+        lease: args.lease,
+    };
+    let place = args
+        .pool
+        .first()
+        .map_or_else(String::new, |p| format!("--pool {p}"));
+    let grant = session.transact(
+        |ipam| {
+            let decision = ipam.decide_claim(&request)?;
+            let changes = decision
+                .changes
+                .into_iter()
+                .map(ipam::Change::into_owned)
+                .collect();
+            Ok((decision.grant, changes))
+        },
+        |e: ClaimError| claim_failure(&e, &place),
+    )?;
+    Ok(granted(&args.owner, args.workload.as_deref(), &grant))
+}
+
+pub(super) fn renew(
+    session: &mut Session,
+    owner: &str,
+    sequence: u64,
+    lease: Option<Duration>,
+) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| {
+            Ok((
+                (),
+                vec![ipam.decide_renew(owner, sequence, lease)?.into_owned()],
+            ))
+        },
+        |e: RenewError| {
+            let kind = match e {
+                RenewError::Expired { .. } => "expired",
+                RenewError::Gone { .. } => "gone",
+                RenewError::Fenced { .. } => "fenced",
+            };
+            Failure::no(kind, e.to_string(), "--owner")
+        },
+    )?;
+    let until = session
+        .ipam()
+        .claim_of(owner)
+        .and_then(|c| c.until())
+        .map(|u| u.as_nanos());
+    let json = json!({"owner": owner, "sequence": sequence, "until_unix_ns": until});
+    Ok(Answer::done(format!("{owner} #{sequence} renewed\n"), json))
+}
+
+pub(super) fn release(
+    session: &mut Session,
+    owner: &str,
+    sequence: Option<u64>,
+) -> Result<Answer, Failure> {
+    let released = session.transact(
+        |ipam| {
+            let sequence = sequence.or_else(|| ipam.claim_of(owner).map(|c| c.sequence()));
+            let sequence = sequence.unwrap_or_default();
+            Ok((
+                sequence,
+                vec![ipam.decide_release(owner, sequence)?.into_owned()],
+            ))
+        },
+        |e: ReleaseError| {
+            let kind = match e {
+                ReleaseError::Unknown { .. } => "not_held",
+                ReleaseError::Stale { .. } => "stale",
+            };
+            Failure::no(kind, e.to_string(), "--owner")
+        },
+    )?;
+    let json = json!({"owner": owner, "sequence": released, "released": true});
+    Ok(Answer::done(
+        format!("{owner} #{released} released\n"),
+        json,
+    ))
+}
+
+pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Failure> {
+    let mut claims: Vec<_> = match owner {
+        None => session.ipam().claims().collect(),
+        Some(owner) => {
+            let claim = session.ipam().claim_of(owner);
+            let missing = || Failure::no("not_held", format!("`{owner}` holds nothing"), "--owner");
+            vec![claim.ok_or_else(missing)?]
+        }
+    };
+    claims.sort_by_key(|c| c.owner());
+    let json: Vec<Value> = claims.iter().map(|&c| text::claim(c)).collect();
+    let lines: String = claims.iter().map(|&c| text::claim_line(c)).collect();
+    let lines = if lines.is_empty() {
+        "no claims\n".into()
+    } else {
+        lines
+    };
+    Ok(Answer::done(lines, json!({"claims": json})))
+}
+
+fn move_failure(error: MoveError) -> Failure {
+    let kind = match &error {
+        MoveError::Claim(claim) => return claim_failure(claim, "--owner"),
+        MoveError::StillHeld { .. } => "still_held",
+        MoveError::Moving { .. } => "moving",
+        MoveError::NotMoving { .. } => "not_moving",
+        MoveError::NotThere { .. } | MoveError::Ephemeral { .. } | MoveError::SameHost { .. } => {
+            "cannot_move"
+        }
+    };
+    Failure::no(kind, error.to_string(), "--workload")
+}
+
+pub(super) fn begin_move(
+    session: &mut Session,
+    workload: &str,
+    from: &str,
+    to: &str,
+) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| {
+            Ok((
+                (),
+                vec![ipam.decide_begin_move(workload, from, to)?.into_owned()],
+            ))
+        },
+        move_failure,
+    )?;
+    let json = json!({"workload": workload, "from": from, "to": to, "moving": true});
+    Ok(Answer::done(
+        format!("{workload} leaves {from} for {to}\n"),
+        json,
+    ))
+}
+
+pub(super) fn finish_move(
+    session: &mut Session,
+    workload: &str,
+    owner: &str,
+) -> Result<Answer, Failure> {
+    let grant = session.transact(
+        |ipam| {
+            let decision = ipam.decide_finish_move(workload, owner)?;
+            let changes = decision
+                .changes
+                .into_iter()
+                .map(ipam::Change::into_owned)
+                .collect();
+            Ok((decision.grant, changes))
+        },
+        move_failure,
+    )?;
+    Ok(granted(owner, Some(workload), &grant))
+}
+
+pub(super) fn abort_move(session: &mut Session, workload: &str) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_abort_move(workload)?.into_owned()])),
+        move_failure,
+    )?;
+    let json = json!({"workload": workload, "moving": false});
+    Ok(Answer::done(format!("{workload} stays\n"), json))
+}

@@ -1,0 +1,189 @@
+//! Pools, reservations, hosts.
+
+use super::args::{AffinityArg, HostSetArgs, OrderArg, PoolAddArgs, ReserveArgs};
+use super::session::Session;
+use super::text;
+use crate::answer::{Answer, Failure};
+use ipam::{Affinity, Change, Cidr, HostSettings, Order, PoolError, PoolSpec, ReserveError, What};
+use serde_json::json;
+
+fn spec(args: &PoolAddArgs) -> PoolSpec {
+    let mut spec = PoolSpec::new(&*args.name, args.cidr);
+    spec.gateway = args.gateway;
+    spec.excluded.clone_from(&args.exclude);
+    spec.set_aside.clone_from(&args.set_aside);
+    spec.quarantine = args.quarantine;
+    spec.early_reuse = args.early_reuse;
+    spec.block_size = args.block_size.unwrap_or(spec.block_size);
+    spec.block_limit = args.block_limit;
+    spec.order = match args.order {
+        OrderArg::Lowest => Order::Lowest,
+        OrderArg::RoundRobin => Order::RoundRobin,
+        OrderArg::Lru => Order::Lru,
+        OrderArg::Random => Order::Random,
+    };
+    spec.affinity = match args.affinity {
+        AffinityArg::Off => Affinity::Off,
+        AffinityArg::Borrow => Affinity::Borrow,
+        AffinityArg::Strict => Affinity::Strict,
+    };
+    spec.vlan = args.vlan;
+    spec.bridge.clone_from(&args.bridge);
+    spec.labels = args.label.iter().cloned().collect();
+    spec.lease = args.lease;
+    spec
+}
+
+fn pool_failure(error: &PoolError) -> Failure {
+    let message = error.to_string();
+    match error {
+        PoolError::Exists(_) => Failure::no("exists", message, "pool"),
+        PoolError::Overlap { .. } => Failure::no("overlap", message, "pool"),
+        PoolError::InUse { .. } => Failure::no("in_use", message, "pool"),
+        PoolError::EdgeInUse { .. } => Failure::no("in_use", message, "pool"),
+        PoolError::Unknown(_) => Failure::no("unknown_pool", message, "pool"),
+        _ => Failure::input(message, "pool"),
+    }
+}
+
+pub(super) fn add(session: &mut Session, args: &PoolAddArgs) -> Result<Answer, Failure> {
+    let spec = spec(args);
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_add_pool(spec.clone())?])),
+        |e: PoolError| pool_failure(&e),
+    )?;
+    Ok(one(session, &args.name))
+}
+
+/// One pool as it is now.
+fn one(session: &Session, name: &str) -> Answer {
+    match session.ipam().pool(name) {
+        Some(pool) => Answer::done(text::pool_line(pool), text::pool(pool)),
+        None => Answer::done(String::new(), json!({"name": name})),
+    }
+}
+
+pub(super) fn list(session: &Session) -> Answer {
+    let pools: Vec<_> = session.ipam().pools().map(text::pool).collect();
+    let lines: String = session.ipam().pools().map(text::pool_line).collect();
+    let lines = if lines.is_empty() {
+        "no pools\n".into()
+    } else {
+        lines
+    };
+    Answer::done(lines, json!({"pools": pools}))
+}
+
+pub(super) fn remove(session: &mut Session, name: &str) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_remove_pool(name)?])),
+        |e: PoolError| pool_failure(&e),
+    )?;
+    Ok(Answer::done(
+        format!("{name} removed\n"),
+        json!({"name": name, "removed": true}),
+    ))
+}
+
+pub(super) fn drain(session: &mut Session, name: &str, on: bool) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_drain_pool(name, on)?])),
+        |e: PoolError| pool_failure(&e),
+    )?;
+    Ok(one(session, name))
+}
+
+pub(super) fn grow(session: &mut Session, name: &str, cidr: Cidr) -> Result<Answer, Failure> {
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_grow_pool(name, cidr)?])),
+        |e: PoolError| pool_failure(&e),
+    )?;
+    Ok(one(session, name))
+}
+
+pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answer, Failure> {
+    let workload = &*args.workload;
+    if args.remove {
+        let now = session.now();
+        let what = What::Unreserved {
+            workload: workload.to_owned().into(),
+        };
+        let change = Change { at: now, what };
+        let none = ipam::ApplyError::Name {
+            what: "workload",
+            name: workload.to_owned(),
+            state: "has no reservation",
+        };
+        session.transact(
+            |ipam| match ipam.is_reserved(workload) {
+                true => Ok(((), vec![change.clone()])),
+                false => Err(none.clone()),
+            },
+            |e| Failure::no("not_reserved", e.to_string(), "--workload"),
+        )?;
+    } else {
+        session.transact(
+            |ipam| {
+                Ok((
+                    (),
+                    vec![ipam.decide_reserve(workload, &args.address)?.into_owned()],
+                ))
+            },
+            |e: ReserveError| match e {
+                ReserveError::NoPool(_) => Failure::input(e.to_string(), "--address"),
+                _ => Failure::no("unavailable", e.to_string(), "--address"),
+            },
+        )?;
+    }
+    let kept: Vec<String> = session
+        .ipam()
+        .kept_for(workload)
+        .map(|a| a.to_string())
+        .collect();
+    let line = match kept.as_slice() {
+        [] => format!("{workload}: nothing reserved\n"),
+        kept => format!("{workload}: {}\n", kept.join(" ")),
+    };
+    Ok(Answer::done(
+        line,
+        json!({"workload": workload, "reserved": kept}),
+    ))
+}
+
+pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answer, Failure> {
+    let (mut address, mut subnet) = (None, None);
+    if let Some(text) = &args.address {
+        let bad = || Failure::input(format!("`{text}` is not ADDRESS/LENGTH"), "--address");
+        let (ip, length) = text.split_once('/').ok_or_else(bad)?;
+        let ip: std::net::IpAddr = ip.parse().map_err(|_| bad())?;
+        let length = length.parse().map_err(|_| bad())?;
+        subnet = Some(Cidr::containing(ip, length).map_err(|_| bad())?);
+        address = Some(ip);
+    }
+    let settings = HostSettings {
+        block_limit: args.block_limit,
+        draining: args.drain,
+        starts: Vec::new(),
+        address,
+        subnet,
+    };
+    let (now, host) = (session.now(), args.name.clone());
+    let set = What::HostSet {
+        host: host.clone().into(),
+        settings: settings.clone(),
+    };
+    session.transact(
+        |_| {
+            Ok::<_, std::convert::Infallible>((
+                (),
+                vec![Change {
+                    at: now,
+                    what: set.clone(),
+                }],
+            ))
+        },
+        |e| match e {},
+    )?;
+    let json = json!({"host": host, "settings": settings});
+    Ok(Answer::done(format!("{host} set\n"), json))
+}

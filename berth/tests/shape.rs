@@ -1,0 +1,296 @@
+//! `berth shape`: the promised keys and types, exit codes, and what goes where.
+
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn berth(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("berth-shape-{}-{name}", std::process::id()));
+    std::fs::File::create(&path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    path
+}
+
+/// Every key of the sample is there with the same JSON type; of an array, each element is like the sample's first.
+fn like(sample: &Value, answer: &Value, at: &str) {
+    match (sample, answer) {
+        (Value::Object(s), Value::Object(a)) => {
+            for (key, value) in s {
+                let at = format!("{at}.{key}");
+                like(
+                    value,
+                    a.get(key).unwrap_or_else(|| panic!("{at} is missing")),
+                    &at,
+                );
+            }
+        }
+        (Value::Array(s), Value::Array(a)) => {
+            if let Some(first) = s.first() {
+                a.iter()
+                    .for_each(|item| like(first, item, &format!("{at}[]")));
+            }
+        }
+        (s, a) => {
+            let same = std::mem::discriminant(s) == std::mem::discriminant(a);
+            assert!(
+                same || ["netns", "tier"].iter().any(|n| at.ends_with(n)),
+                "{at}: {s} {a}"
+            );
+        }
+    }
+}
+
+fn contract(name: &str) -> Option<Value> {
+    let path = doors::data(&format!("contract/{name}"))?;
+    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+}
+
+const POLICY: &str = r#"
+[host]
+uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }
+[[tier]]
+name = "gold"
+weight = 4
+[[container]]
+id = "web-1"
+veth = "veth1a2b"
+netns = "web-1"
+tier = "gold"
+ingress = { guarantee = "50mbit", ceiling = "200mbit", burst = "256kB" }
+egress  = { ceiling = "200mbit" }
+[[container]]
+id = "greedy"
+veth = "veth9"
+netns = "greedy"
+egress = { guarantee = "12gbit", ceiling = "12gbit" }
+"#;
+
+/// Something that is not ours on the uplink, and a veth that is shaped otherwise.
+const SEEN: &str = r#"{"devices": [
+  {"netns": null, "dev": "eth0", "ifindex": 2, "gso_max_size": 65536,
+   "qdiscs": [{"kind": "tbf", "handle": "8001:", "parent": "root"}], "classes": [], "filters": []},
+  {"netns": null, "dev": "veth1a2b", "ifindex": 7, "gso_max_size": 65536,
+   "qdiscs": [{"kind": "htb", "handle": "1:", "parent": "root", "default": 16},
+              {"kind": "bfifo", "handle": "10:", "parent": "1:10", "limit_bytes": 625000}],
+   "classes": [{"kind": "htb", "classid": "1:10", "parent": "root", "rate_bytes_per_second": 12500000,
+     "ceil_bytes_per_second": 12500000, "buffer_ticks": 320000, "cbuffer_ticks": 320000, "quantum": 10000, "prio": 0}],
+   "filters": []}]}"#;
+
+#[test]
+fn plan_answers_as_promised() {
+    let (policy, seen) = (file("p.toml", POLICY), file("seen.json", SEEN));
+    let (policy, seen) = (policy.to_str().unwrap(), seen.to_str().unwrap());
+    let out = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        policy,
+        "--observed",
+        seen,
+        "--json",
+    ]);
+    assert_eq!(out.status.code(), Some(1), "one container is refused");
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    if let Some(sample) = contract("shape-plan.json") {
+        like(&sample, &answer, "plan");
+    }
+    assert_eq!(
+        answer["refused"][0]["field"],
+        "container[1].egress.guarantee"
+    );
+    assert_eq!(answer["left_alone"][0]["handle"], "8001:");
+    let change = &answer["ops"][0];
+    assert_eq!(
+        (&change["action"], &change["loss"]),
+        (&json!("change"), &json!("free"))
+    );
+    assert_eq!(
+        change["why"],
+        "rate 100 Mbit/s to 200 Mbit/s, ceiling 100 Mbit/s to 200 Mbit/s, buffer 320000 ticks to 160000 ticks, cbuffer 320000 ticks to 160000 ticks"
+    );
+    assert_eq!(change["inverse"][1], "change");
+    // The same document by --format json.
+    let again = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        policy,
+        "--observed",
+        seen,
+        "--format",
+        "json",
+    ]);
+    assert_eq!(
+        answer,
+        serde_json::from_slice::<Value>(&again.stdout).unwrap()
+    );
+    // Strict plans nothing.
+    let strict = berth(&["shape", "plan", "--desired", policy, "--strict", "--json"]);
+    assert_eq!(strict.status.code(), Some(1));
+    let strict: Value = serde_json::from_slice(&strict.stdout).unwrap();
+    assert_eq!(
+        (
+            strict["ops"].as_array().unwrap().len(),
+            strict["refused"].as_array().unwrap().len()
+        ),
+        (0, 1)
+    );
+}
+
+#[test]
+fn a_batch_of_a_plan_is_what_its_netlink_form_says() {
+    let policy = r#"{"container": [{"id": "a", "veth": "v0", "netns": "a", "ingress": {"ceiling": "10mbit"}}]}"#;
+    let seen = r#"{"devices": [{"netns": null, "dev": "v0", "ifindex": 5, "qdiscs": [], "classes": [], "filters": []}]}"#;
+    let (policy, seen) = (file("a.json", policy), file("a-seen.json", seen));
+    for era in ["6.1", "7.1"] {
+        let plan = |format| {
+            let (p, s) = (policy.to_str().unwrap(), seen.to_str().unwrap());
+            berth(&[
+                "shape",
+                "plan",
+                "--desired",
+                p,
+                "--observed",
+                s,
+                "--era",
+                era,
+                "--format",
+                format,
+            ])
+        };
+        let batch = plan("batch");
+        assert_eq!(batch.status.code(), Some(0));
+        let batch = file(
+            &format!("a-{era}.tc"),
+            std::str::from_utf8(&batch.stdout).unwrap(),
+        );
+        let encoded = berth(&[
+            "shape",
+            "encode",
+            "--batch",
+            batch.to_str().unwrap(),
+            "--era",
+            era,
+            "--ifindex",
+            "v0=5",
+        ]);
+        assert_eq!(
+            encoded.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&encoded.stderr)
+        );
+        assert_eq!(
+            String::from_utf8(encoded.stdout).unwrap(),
+            String::from_utf8(plan("netlink").stdout).unwrap()
+        );
+    }
+}
+
+#[test]
+fn encode_goes_on_after_a_refused_line_and_decode_reads_it() {
+    let batch = file(
+        "b.tc",
+        "qdisc add dev d0 root handle 1: htb default 10\nclass add dev d0 parent 1: classid 1:1 htb\n\n# comment\ntc class add dev d0 parent 1:1 classid 1:10 htb rate 50mbit\nqdisc add dev nosuch root pfifo\n",
+    );
+    let out = berth(&[
+        "shape",
+        "encode",
+        "--batch",
+        batch.to_str().unwrap(),
+        "--era",
+        "7.1",
+        "--ifindex",
+        "d0=3,d1=2",
+    ]);
+    assert_eq!(out.status.code(), Some(1));
+    let (text, errors) = (
+        String::from_utf8(out.stdout).unwrap(),
+        String::from_utf8(out.stderr).unwrap(),
+    );
+    assert_eq!(
+        text.lines().filter(|l| l.starts_with("> ")).count(),
+        2,
+        "{text}"
+    );
+    assert!(
+        errors.contains("\"rate\" is required.")
+            && errors.contains("Cannot find device \"nosuch\""),
+        "{errors}"
+    );
+    let hex = file("b.nl", &text);
+    let decoded = berth(&["shape", "decode", hex.to_str().unwrap(), "--json"]);
+    assert_eq!(decoded.status.code(), Some(0));
+    let answer: Value = serde_json::from_slice(&decoded.stdout).unwrap();
+    let class = &answer["messages"][1];
+    assert_eq!(
+        (&class["handle"], &class["options"]["rate_bytes_per_second"]),
+        (&json!("1:10"), &json!(6_250_000))
+    );
+    if let Some(sample) = contract("shape-decode.json") {
+        like(&sample, &json!({"messages": [class]}), "decode");
+    }
+}
+
+#[test]
+fn bad_input_says_what_and_where() {
+    let bad = file(
+        "bad.toml",
+        "[[container]]\nid = \"a\"\nveth = \"v\"\ningress = { ceiling = \"50mbps\" }\n",
+    );
+    let out = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        bad.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(out.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(
+        answer["refused"][0]["field"],
+        "container[0].ingress.ceiling"
+    );
+    assert!(
+        answer["refused"][0]["why"]
+            .as_str()
+            .unwrap()
+            .contains("50mbit or 50MB/s")
+    );
+    let unknown = file("unknown.toml", "[host]\nuplnk = 1\n");
+    let out = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        unknown.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(out.status.code(), Some(2));
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("uplnk"),
+        "{answer}"
+    );
+    let missing = berth(&["shape", "decode", "/nonexistent/x.nl", "--json"]);
+    assert_eq!(missing.status.code(), Some(3));
+    let hex = file("odd.nl", "> 123\n");
+    assert_eq!(
+        berth(&["shape", "decode", hex.to_str().unwrap()])
+            .status
+            .code(),
+        Some(2)
+    );
+}

@@ -1,0 +1,145 @@
+//! What must hold of an engine after every input, computed anew from its records.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::members::{Tally, used};
+use super::record::Class;
+use super::weigh::{classify, scaled, stand};
+use super::{Engine, Snapshot};
+use crate::effect::Mode;
+use crate::rng::mix;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// Every invariant that can be read off the engine's own state; for tests and fuzzers.
+    ///
+    /// # Errors
+    /// The first one that is broken.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> Result<(), String> {
+        for (id, service) in self.services.iter().enumerate() {
+            let (mut tally, mut held, mut sum, mut well) = (Tally::default(), 0, 0u64, 0u32);
+            for index in service.members() {
+                let record = self
+                    .records
+                    .get(index)
+                    .ok_or(format!("slot of a dead record {index}"))?;
+                if record.service.index() != id || service.at(record.slot as usize) != Some(index) {
+                    return Err(format!("{} is not where its service has it", record.name));
+                }
+                self.check_record(index, service.mode)?;
+                tally.shift(Class::Out, record.class);
+                held += u32::from(record.held);
+                sum += u64::from(record.weight);
+                let open = matches!(
+                    record.class,
+                    Class::Good | Class::Degraded | Class::Fallback
+                );
+                well += u32::from(open && record.base > 0);
+            }
+            if tally != service.tally || held != service.held {
+                return Err(format!(
+                    "service {id}: {:?} kept, {tally:?} counted",
+                    service.tally
+                ));
+            }
+            if service.mode != tally.mode(service.config.panic_percent) {
+                return Err(format!(
+                    "service {id}: mode {:?} for {tally:?}",
+                    service.mode
+                ));
+            }
+            // A base weight of 0 is a choice; who chose it for all healthy ones wants no traffic.
+            if well > 0
+                && sum == 0
+                && service.mode != Mode::Normal
+                && service.mode != Mode::Degraded
+            {
+                return Err(format!(
+                    "service {id} is without traffic though {well} are well"
+                ));
+            }
+        }
+        let members: usize = self.services.iter().map(super::Service::len).sum();
+        match members == self.records.len() {
+            true => Ok(()),
+            false => Err(format!("{members} members, {} records", self.records.len())),
+        }
+    }
+
+    fn check_record(&self, index: u32, mode: Mode) -> Result<(), String> {
+        let Some(r) = self.records.get(index) else {
+            return Ok(());
+        };
+        let name = &r.name;
+        if self.records.find(name) != Some(index) {
+            return Err(format!("{name} is not found by its name"));
+        }
+        let (class, standing) = (classify(r, &self.places), stand(r, &self.places));
+        if (class, standing) != (r.class, r.standing) {
+            return Err(format!(
+                "{name} is {:?} {:?}, not {class:?} {standing:?}",
+                r.class, r.standing
+            ));
+        }
+        let share = self.places.share(r.centre.0);
+        let expected = match used(class, mode) {
+            false => 0,
+            true if mode == Mode::LastResort => scaled(r.base, r.permille, 1000),
+            true => scaled(r.base, r.permille, share),
+        };
+        if expected != r.weight || (expected == 0) != (!used(class, mode) || r.base == 0) {
+            return Err(format!("{name} weighs {}, not {expected}", r.weight));
+        }
+        if r.queued > r.check_due.min(r.warm_due) {
+            return Err(format!("{name} is due before its timer"));
+        }
+        if r.up() != (r.down_at == Timestamp::MAX) {
+            return Err(format!("{name}: up {} but down at {:?}", r.up(), r.down_at));
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    /// Damages a snapshot, for fuzzers: each word of `bytes` overwrites something.
+    #[doc(hidden)]
+    pub fn damage(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(4) {
+            let word = chunk.iter().fold(0u64, |w, b| w << 8 | u64::from(*b));
+            let n = self.endpoints.len().max(1) as u64;
+            let Some(e) = self.endpoints.get_mut((word % n) as usize) else {
+                return;
+            };
+            let value = mix(word);
+            let small = (value >> 32) as u32 % 5;
+            match value % 12 {
+                0 => e.at[(small % 4) as usize] = small,
+                1 => e.base = (value >> 20) as u32,
+                2 => e.weight = (value >> 20) as u32,
+                3 => e.warm_from = Timestamp::from_nanos(value),
+                4 => e.down_at = Timestamp::from_nanos(value),
+                5 => e.check_due = Timestamp::from_nanos(value),
+                6 => e.flags[small as usize] ^= true,
+                7 => (e.checker.against, e.checker.falls, e.checker.calm) = (255, 255, 255),
+                8 => {
+                    e.name = Vec::from(["", "a", "web-1"])
+                        .into_iter()
+                        .cycle()
+                        .nth(small as usize)
+                        .map_or_else(String::new, Into::into);
+                }
+                9 => e.conditions.ready ^= true,
+                10 => self.now = Timestamp::from_nanos(value),
+                _ => {
+                    if let Some((_, ramp)) = self.centres.first_mut() {
+                        (ramp.share, ramp.from) =
+                            ((value >> 40) as u16, (value >> 20) as u16 % 1001);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `EndpointSlice` hints: which zones' traffic an endpoint is meant for.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use crate::endpoint::MAX_HINTS;
+use crate::error::InputError;
+use crate::id::{EndpointId, ServiceId, ZoneId};
+
+impl Engine {
+    pub(super) fn hint(&mut self, id: EndpointId, zones: &[ZoneId]) -> Result<(), InputError> {
+        let index = self.living(id)?;
+        if zones.len() > MAX_HINTS {
+            return Err(InputError::Hints { given: zones.len() });
+        }
+        let known = self.zones.len();
+        if let Some(zone) = zones.iter().find(|z| z.index() >= known) {
+            return Err(InputError::UnknownPlace {
+                what: "zone",
+                given: zone.0,
+                known,
+            });
+        }
+        if zones.is_empty() {
+            self.hints.remove(&index);
+        } else {
+            self.hints.insert(index, zones.to_vec());
+        }
+        Ok(())
+    }
+
+    /// The endpoints that a caller in `zone` uses, with their weights in use, in order of slots.
+    ///
+    /// Kubernetes' rule: if all that are in use have hints, and one of them names the zone, those that name
+    /// it; else all that are in use. O(members log endpoints).
+    #[must_use]
+    pub fn usable_from(&self, service: ServiceId, zone: ZoneId) -> Vec<(EndpointId, u32)> {
+        let used: Vec<(EndpointId, u32)> = self
+            .endpoints(service)
+            .filter(|(_, weight)| *weight > 0)
+            .collect();
+        let hints = |id: &EndpointId| self.hints.get(&id.index);
+        let near = |(id, _): &&(EndpointId, u32)| hints(id).is_some_and(|z| z.contains(&zone));
+        let hinted = used.iter().all(|(id, _)| hints(id).is_some());
+        let mine: Vec<(EndpointId, u32)> = used.iter().filter(near).copied().collect();
+        if hinted && !mine.is_empty() {
+            mine
+        } else {
+            used
+        }
+    }
+}

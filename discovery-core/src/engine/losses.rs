@@ -1,0 +1,113 @@
+//! Endpoints that the source no longer has: they go, but not too many at once.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use super::members::Loss;
+use super::record::Class;
+use crate::effect::{Effect, Reason};
+use crate::error::InputError;
+use crate::id::ServiceId;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn confirm(
+        &mut self,
+        now: Timestamp,
+        id: ServiceId,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let service = self.service_of(id)?;
+        let held = |i: &u32| self.records.get(*i).is_some_and(|r| r.held);
+        let gone: Vec<u32> = service.members().filter(held).collect();
+        for index in gone {
+            self.drop_endpoint(now, index, Reason::Confirmed, out);
+        }
+        Ok(())
+    }
+
+    /// Endpoints of one service that the source no longer has. Those that were to go anyway (draining,
+    /// terminating, failing) go; of the others not more than the configured share at once.
+    pub(super) fn lose(&mut self, now: Timestamp, gone: &[u32], out: &mut Vec<Effect>) {
+        let mut sudden = Vec::new();
+        for &index in gone {
+            match self.records.get(index) {
+                Some(r) if r.held => {}
+                Some(r) if matches!(r.class, Class::Good | Class::Degraded) => sudden.push(index),
+                Some(r) if r.class == Class::Failed && r.ejected => sudden.push(index),
+                _ => self.drop_endpoint(now, index, Reason::Gone, out),
+            }
+        }
+        let Some(id) = sudden
+            .first()
+            .and_then(|&i| self.records.get(i))
+            .map(|r| r.service)
+        else {
+            return;
+        };
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return;
+        };
+        let size = u32::try_from(service.len()).unwrap_or(u32::MAX);
+        if service.loss.lost == 0 || now.since(service.loss.since) >= service.config.hold_window {
+            service.loss = Loss {
+                since: now,
+                of: size,
+                lost: 0,
+            };
+        }
+        let lost = u64::from(service.loss.lost) + sudden.len() as u64;
+        let allowed = u64::from(service.loss.of) * u64::from(service.config.hold_percent);
+        if lost * 100 <= allowed {
+            service.loss.lost = u32::try_from(lost).unwrap_or(u32::MAX);
+            for index in sudden {
+                self.drop_endpoint(now, index, Reason::Gone, out);
+            }
+            return;
+        }
+        service.held = service.held.saturating_add(sudden.len() as u32);
+        let (held, of) = (service.held, size);
+        for index in sudden {
+            if let Some(record) = self.records.get_mut(index) {
+                record.held = true;
+            }
+        }
+        out.push(Effect::Hold {
+            service: id,
+            held,
+            of,
+        });
+    }
+
+    /// Takes an endpoint out for good.
+    pub(super) fn drop_endpoint(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let endpoint = self.records.id(index);
+        let Some(record) = self.records.get(index) else {
+            return;
+        };
+        let (id, slot, class, held) = (record.service, record.slot, record.class, record.held);
+        self.hints.remove(&index);
+        let Some(name) = self.records.remove(index) else {
+            return;
+        };
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.leave(slot);
+            service.tally.shift(class, Class::Out);
+            service.held = service.held.saturating_sub(u32::from(held));
+        }
+        // Whoever takes over is said first.
+        self.turn(now, id.0, out);
+        out.push(Effect::Deregister {
+            endpoint,
+            service: id,
+            name,
+            reason,
+        });
+    }
+}

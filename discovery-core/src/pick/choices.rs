@@ -1,0 +1,196 @@
+//! Two choices by weight: requests under way over weight, and a peak-sensitive average of latency.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::alias::Alias;
+use super::{Picker, Request};
+use crate::rng::Rng;
+use crate::time::{Timestamp, nanos};
+
+/// How latency is averaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PeakEwma {
+    /// A sample's weight falls to 1/e in this time (linkerd2-proxy: 10 s).
+    pub decay: Duration,
+    /// The latency of a slot that was never sampled (linkerd2-proxy: 300 ms).
+    pub unknown: Duration,
+}
+
+impl Default for PeakEwma {
+    fn default() -> Self {
+        Self {
+            decay: Duration::from_secs(10),
+            unknown: Duration::from_millis(300),
+        }
+    }
+}
+
+/// One slot as this handle sees it; four to a cache line.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    under_way: u32,
+    /// Average latency in nanoseconds; what is assumed before the first sample.
+    latency: f32,
+    /// 1 / weight.
+    share: f32,
+    /// The weight's root.
+    root: f32,
+}
+
+/// Sample times are in ticks of 2^16 ns (65 us): 78 hours until they wrap.
+const TICK: u32 = 16;
+
+/// Draws two slots at random by weight and takes the better one, by what this handle has under way: handles
+/// of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
+///
+/// A coin decides between the two. Its odds are their latencies', and lean to the one with less under way for
+/// its weight, in proportion to the difference. A difference is 0 on average between equal endpoints,
+/// whatever their weights, so these share by weight; a strict comparison would not do: a slot whose fair part
+/// is a tenth of a request at a time always looks either idle or overloaded, and would be chosen nearly
+/// always or never. The lean is such that a difference of three standard deviations of a Poisson count decides
+/// outright. O(1).
+#[derive(Clone, Debug)]
+pub struct Choices {
+    alias: Alias,
+    coin: Rng,
+    loads: Vec<Load>,
+    /// The tick of each slot's last sample; 0 before the first.
+    sampled: Vec<u32>,
+    /// 1 / decay, per tick.
+    rate: f32,
+    unknown: f32,
+    /// A running average of requests under way per weight, over the slots drawn, and the inverse of its root
+    /// as of the last time the countdown ended.
+    level: f32,
+    inverse: f32,
+    countdown: u32,
+}
+
+impl Choices {
+    /// A handle with nothing under way.
+    #[must_use]
+    pub fn new(weights: &[u32], ewma: PeakEwma, seed: u64) -> Self {
+        let mut choices = Self {
+            alias: Alias::new(weights, seed),
+            coin: Rng::new(seed, "choices coin"),
+            loads: Vec::new(),
+            sampled: Vec::new(),
+            rate: 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32,
+            unknown: nanos(ewma.unknown).max(1) as f32,
+            level: 0.0,
+            inverse: 0.0,
+            countdown: 0,
+        };
+        choices.loads = weights.iter().map(|&w| choices.load(w)).collect();
+        choices.sampled.resize(weights.len(), 0);
+        choices
+    }
+
+    fn load(&self, weight: u32) -> Load {
+        let weight = weight.max(1) as f32;
+        let (share, root) = (1.0 / weight, libm::sqrtf(weight));
+        Load {
+            under_way: 0,
+            latency: self.unknown,
+            share,
+            root,
+        }
+    }
+
+    /// Requests under way to a slot.
+    #[must_use]
+    pub fn under_way(&self, slot: usize) -> u32 {
+        self.loads.get(slot).map_or(0, |l| l.under_way)
+    }
+
+    /// No division and no branch that a coin decides: the processor works on several picks at a time.
+    fn better(&mut self, one: usize, two: usize) -> usize {
+        let (Some(a), Some(b)) = (self.loads.get(one), self.loads.get(two)) else {
+            return one;
+        };
+        let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
+        self.level += (la + lb - 2.0 * self.level) * (1.0 / 2048.0);
+        // 24 bits are all that an f32 holds.
+        let draw = (self.coin.next_u64() >> 40) as u32 as f32 * (1.0 / 16_777_216.0);
+        // The lighter one's mean count is `level * weight`; per weight, a count shows a deviation of the
+        // mean's root, or of the mean itself where that is less.
+        let root = a.root.min(b.root);
+        let lean = (root * root).min(root * self.inverse) * (1.0 / 6.0);
+        let both = a.latency + b.latency;
+        let first = draw * both < b.latency + lean * (lb - la) * both;
+        core::hint::select_unpredictable(first, one, two)
+    }
+
+    /// Now and then: the average moves slowly.
+    fn count_down(&mut self) {
+        if self.countdown == 0 {
+            self.countdown = 256;
+            self.inverse = 1.0 / libm::sqrtf(self.level.max(1e-12));
+        }
+        self.countdown -= 1;
+    }
+}
+
+impl Picker for Choices {
+    fn pick(&mut self, _request: &Request) -> Option<usize> {
+        let (one, two) = self.alias.pair()?;
+        self.count_down();
+        let taken = if one == two {
+            one
+        } else {
+            self.better(one, two)
+        };
+        if let Some(load) = self.loads.get_mut(taken) {
+            load.under_way = load.under_way.saturating_add(1);
+        }
+        Some(taken)
+    }
+
+    fn set_weight(&mut self, slot: usize, weight: u32) {
+        self.alias.set_weight(slot, weight);
+        while self.loads.len() < self.alias.slots() {
+            self.loads.push(self.load(0));
+            self.sampled.push(0);
+        }
+        let new = self.load(weight);
+        if let Some(load) = self.loads.get_mut(slot) {
+            (load.share, load.root) = (new.share, new.root);
+        }
+    }
+
+    fn weight(&self, slot: usize) -> u32 {
+        self.alias.weight(slot)
+    }
+
+    fn slots(&self) -> usize {
+        self.alias.slots()
+    }
+
+    /// Peak-EWMA: a latency above the average replaces it at once, one below draws it down with a weight
+    /// that falls with the time since the last sample.
+    fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
+        let rate = self.rate;
+        let (Some(load), Some(sampled)) = (self.loads.get_mut(slot), self.sampled.get_mut(slot))
+        else {
+            return;
+        };
+        load.under_way = load.under_way.saturating_sub(1);
+        let sample = nanos(latency).max(1) as f32;
+        let tick = ((now.nanos() >> TICK) as u32).max(1);
+        load.latency = if sample >= load.latency || *sampled == 0 {
+            sample
+        } else {
+            let x = tick.saturating_sub(*sampled) as f32 * rate;
+            // Samples come often: the first terms of the series are exact to a millionth there.
+            let kept = if x < 0.015 {
+                1.0 - x + 0.5 * x * x
+            } else {
+                libm::expf(-x)
+            };
+            sample + (load.latency - sample) * kept
+        };
+        *sampled = tick;
+    }
+}

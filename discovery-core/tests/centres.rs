@@ -1,0 +1,186 @@
+//! A balancer over two centres: failover, return without a step, drains that are no failures.
+
+use core::time::Duration;
+
+use discovery_core::{
+    Balancer, CheckKind, Conditions, Effect, EndpointSpec, Engine, Fare, Golden, HealthCheck,
+    Input, Member, PriorityRules, ProbeOutcome, Request, ServiceConfig, Target, Timestamp, WarmUp,
+    Warmth,
+};
+
+fn balancer() -> Balancer<Golden> {
+    Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed))
+}
+
+fn member(priority: u32, weight: u32, fare: Fare) -> Option<Member> {
+    Some(Member {
+        priority,
+        base: 100,
+        weight,
+        fare,
+    })
+}
+
+/// The percentage of 10,000 picks that slots below `first` get.
+fn share(b: &mut Balancer<Golden>, first: usize) -> u32 {
+    let hits = (0..10_000)
+        .filter(|_| b.pick(&Request::default()).is_some_and(|s| s < first))
+        .count();
+    (hits as f64 / 100.0).round() as u32
+}
+
+#[test]
+fn what_the_healthy_part_cannot_carry_fails_over() {
+    let mut b = balancer();
+    for slot in 0..20 {
+        b.set(slot, member(u32::from(slot >= 10), 100, Fare::Healthy));
+    }
+    assert_eq!(share(&mut b, 10), 100);
+    let mut seen = Vec::new();
+    for slot in 0..10 {
+        b.set(slot, member(0, 100, Fare::Failing));
+        seen.push(share(&mut b, 10));
+    }
+    // 1.4 times the healthy share, whole percents.
+    assert_eq!(seen, [100, 100, 98, 84, 70, 56, 42, 28, 14, 0]);
+}
+
+#[test]
+fn load_returns_as_fast_as_endpoints_warm_up() {
+    let mut b = balancer();
+    for slot in 0..4 {
+        b.set(slot, member(u32::from(slot >= 2), 100, Fare::Healthy));
+    }
+    let mut last = 0;
+    for weight in (0..=100).step_by(5) {
+        (0..2).for_each(|slot| b.set(slot, member(0, weight, Fare::Healthy)));
+        let now = share(&mut b, 2);
+        assert!(
+            now >= last && now - last <= 8,
+            "a step from {last} to {now}"
+        );
+        last = now;
+    }
+    assert_eq!(last, 100);
+}
+
+#[test]
+fn a_planned_drain_is_no_failure() {
+    let mut b = balancer();
+    for slot in 0..6 {
+        b.set(slot, member(u32::from(slot >= 4), 100, Fare::Healthy));
+    }
+    for slot in 0..3 {
+        b.set(slot, member(0, 0, Fare::Excluded));
+    }
+    assert_eq!(
+        share(&mut b, 4),
+        100,
+        "the one that is left carries what is left of the priority"
+    );
+    assert!(b.loads().panic.iter().all(|p| !p));
+    for slot in 0..6 {
+        b.set(slot, None);
+    }
+    assert_eq!(b.pick(&Request::default()), None);
+}
+
+#[test]
+fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
+    let mut b = Balancer::new(
+        PriorityRules {
+            overprovisioning_percent: 100,
+            panic_percent: 0,
+        },
+        1,
+        |seed| Golden::new(&[], seed),
+    );
+    b.set(0, member(0, 100, Fare::Healthy));
+    b.set(1, member(0, 100, Fare::Degraded));
+    assert_eq!(share(&mut b, 1), 50);
+    b.set(2, member(0, 100, Fare::Healthy));
+    assert_eq!(b.loads().degraded, [33]);
+}
+
+#[test]
+fn panic_uses_all_of_a_priority() {
+    let mut b = balancer();
+    b.set(0, member(0, 100, Fare::Healthy));
+    (1..4).for_each(|slot| b.set(slot, member(0, 100, Fare::Failing)));
+    assert_eq!(
+        (b.loads().panic.clone(), share(&mut b, 1)),
+        (vec![true], 25)
+    );
+}
+
+/// A centre of an engine is drained for an upgrade: a caller's load leaves it without a step, and returns.
+#[test]
+fn an_engine_feeds_a_balancer() {
+    let mut engine = Engine::new(1);
+    let config = ServiceConfig {
+        health: Some(HealthCheck::new(CheckKind::Tcp)),
+        warm_up: WarmUp::envoy(Duration::from_secs(60)),
+        ..ServiceConfig::default()
+    };
+    let service = engine.service("web", config).unwrap();
+    let centres = ["north", "south"].map(|c| engine.centre(c).unwrap());
+    let (node, zone) = (engine.node("n").unwrap(), engine.zone("z").unwrap());
+    let (mut out, mut b) = (Vec::new(), balancer());
+    for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let spec = EndpointSpec {
+            service,
+            node,
+            zone,
+            centre: centres[i / 2],
+            address: "10.0.0.1:80".parse().unwrap(),
+            weight: 10,
+            conditions: Conditions::READY,
+            started_at: Timestamp::ZERO,
+            warmth: Warmth::Warm,
+        };
+        engine
+            .handle(Timestamp::ZERO, Input::Upsert { name, spec }, &mut out)
+            .unwrap();
+    }
+    let over = Duration::from_secs(100);
+    let (mut last, mut now) = (None, Timestamp::ZERO);
+    let drain = Input::Drain {
+        target: Target::Centre(centres[0]),
+        on: true,
+        over,
+    };
+    engine.handle(now, drain, &mut out).unwrap();
+    while now < Timestamp::from_secs(200) {
+        for effect in std::mem::take(&mut out) {
+            if let Effect::Probe {
+                endpoint, attempt, ..
+            } = effect
+            {
+                let input = Input::Probed {
+                    endpoint,
+                    attempt,
+                    outcome: ProbeOutcome::Pass,
+                };
+                engine.handle(now, input, &mut out).unwrap();
+            }
+        }
+        for slot in 0..engine.slots(service) {
+            let known = engine.at(service, slot).and_then(|id| engine.endpoint(id));
+            b.set(
+                slot,
+                known.map(|e| Member::of(&e, u32::from(e.centre != centres[0]))),
+            );
+        }
+        let here = share(&mut b, 2);
+        if let Some(last) = last {
+            assert!(
+                here <= last && last - here <= 4,
+                "{now:?}: a step from {last} to {here}"
+            );
+        }
+        last = Some(here);
+        now = engine.next_deadline().unwrap_or(Timestamp::MAX);
+        engine.handle(now, Input::Time, &mut out).unwrap();
+    }
+    assert_eq!(last, Some(0));
+}

@@ -1,0 +1,251 @@
+//! What every picker promises, and what each promises beside.
+
+use core::time::Duration;
+
+use discovery_core::{
+    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Rng, Smooth, Stride,
+    Timestamp,
+};
+use proptest::prelude::*;
+
+fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
+    let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+    // gRPC's stride takes a weight of 0 at the start for one not known yet.
+    let mut stride = Stride::new(&[], 0);
+    weights
+        .iter()
+        .enumerate()
+        .for_each(|(slot, &w)| stride.set_weight(slot, w));
+    let named: Vec<(u64, u32)> = (0..)
+        .map(|i| i * 77 + 5)
+        .zip(weights.iter().copied())
+        .collect();
+    vec![
+        ("edf", Box::new(Edf::new(&real))),
+        ("edf seeded", Box::new(Edf::seeded(&real, 4))),
+        ("golden", Box::new(Golden::new(weights, 4))),
+        ("smooth", Box::new(Smooth::new(weights))),
+        ("stride", Box::new(stride)),
+        ("alias", Box::new(Alias::new(weights, 4))),
+        (
+            "choices",
+            Box::new(Choices::new(weights, PeakEwma::default(), 4)),
+        ),
+        ("maglev", Box::new(Maglev::new(&named))),
+        ("bounded", Box::new(Maglev::new(&named).bounded(125))),
+    ]
+}
+
+fn request(i: u64) -> Request {
+    Request {
+        key: i.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        now: Timestamp::from_millis(i),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever weights come and go: a pick has weight, and there is one if there is any weight.
+    #[test]
+    fn picks_have_weight(
+        first in proptest::collection::vec(prop_oneof![Just(0u32), 1..5u32, Just(u32::MAX)], 0..40),
+        changes in proptest::collection::vec((0..60usize, prop_oneof![Just(0u32), 1..2_000u32]), 0..60),
+    ) {
+        for (name, mut picker) in all(&first) {
+            let mut weights = first.clone();
+            for (i, (slot, weight)) in changes.iter().enumerate() {
+                picker.set_weight(*slot, *weight);
+                if *slot >= weights.len() && *weight > 0 {
+                    weights.resize(slot + 1, 0);
+                }
+                if let Some(w) = weights.get_mut(*slot) {
+                    *w = *weight;
+                }
+                for k in 0..3 {
+                    let picked = picker.pick(&request(i as u64 * 3 + k));
+                    let open = weights.iter().any(|&w| w > 0);
+                    prop_assert_eq!(picked.is_some(), open, "{} {:?}", name, &weights);
+                    if let Some(slot) = picked {
+                        prop_assert!(weights[slot] > 0, "{} picked {}", name, slot);
+                        picker.done(slot, Timestamp::from_millis(i as u64), Duration::from_millis(1));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn shares_are_the_weights() {
+    let weights = [10, 0, 30, 20, 40];
+    let picks = 100_000u64;
+    for (name, mut picker) in all(&weights) {
+        let mut counts = [0u64; 5];
+        for i in 0..picks {
+            let slot = picker.pick(&request(i)).unwrap();
+            counts[slot] += 1;
+            picker.done(slot, Timestamp::from_millis(i), Duration::from_millis(1));
+        }
+        // Smooth ones are exact; random ones have their noise, a hash table its places.
+        let slack = match name {
+            "edf" | "edf seeded" | "golden" | "smooth" => 2.0,
+            "stride" => 5.0,
+            "bounded" => 1_500.0,
+            _ => 800.0,
+        };
+        for (count, weight) in counts.iter().zip(weights) {
+            let fair = picks as f64 * f64::from(weight) / 100.0;
+            assert!(
+                (*count as f64 - fair).abs() <= slack,
+                "{name}: {count} for {fair}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_raised_weight_counts_at_once_in_edf() {
+    let mut weights = vec![100.0; 100];
+    weights[0] = 0.001;
+    let mut edf = Edf::new(&weights);
+    (0..50).for_each(|_| assert!(edf.pick(&Request::default()).is_some()));
+    edf.set(0, 100.0);
+    let until = (0..500).find(|_| edf.pick(&Request::default()) == Some(0));
+    assert!(
+        until.is_some_and(|n| n <= 110),
+        "picked after {until:?} picks, not within a round"
+    );
+}
+
+#[test]
+fn failures_lower_nginx_weights_and_picks_bring_them_back() {
+    let mut smooth = Smooth::new(&[10, 10]);
+    smooth.failed(0, 1);
+    let share = |s: &mut Smooth| {
+        (0..20)
+            .filter(|_| s.pick(&Request::default()) == Some(0))
+            .count()
+    };
+    assert!(share(&mut smooth) < 10);
+    assert_eq!(share(&mut smooth), 10);
+}
+
+#[test]
+fn keys_stay_where_they_are() {
+    let slots: Vec<(u64, u32)> = (0..50).map(|i| (i * 31 + 7, 10)).collect();
+    let mut before = Maglev::new(&slots);
+    let mut after = Maglev::new(&slots);
+    after.set_weight(3, 0);
+    after.settle();
+    let (mut moved, keys) = (0, 20_000);
+    for i in 0..keys {
+        let was = before.pick(&request(i)).unwrap();
+        assert_eq!(before.pick(&request(i)), Some(was), "a key has one place");
+        moved += u64::from(was != 3 && after.pick(&request(i)) != Some(was));
+    }
+    // Maglev's disruption beyond the slot's own keys: a few percent with 100 places a slot.
+    assert!(
+        moved * 100 < keys * 4,
+        "{moved} of {keys} moved for no reason"
+    );
+}
+
+#[test]
+fn bounded_load_is_bounded() {
+    let slots: Vec<(u64, u32)> = (0..10).map(|i| (i, 1 + i as u32)).collect();
+    let mut bounded = Maglev::new(&slots).bounded(125);
+    let mut under_way = [0u32; 10];
+    let total: u32 = slots.iter().map(|s| s.1).sum();
+    for i in 1..=2_000u32 {
+        // One hot key.
+        let slot = bounded.pick(&request(1)).unwrap();
+        under_way[slot] += 1;
+        let bound = (1.25 * f64::from(i) * f64::from(slots[slot].1) / f64::from(total)).ceil();
+        assert!(
+            f64::from(under_way[slot]) <= bound,
+            "{} over {bound}",
+            under_way[slot]
+        );
+    }
+    assert!(
+        under_way.iter().filter(|&&n| n > 0).count() >= 8,
+        "a hot key spills over"
+    );
+    for (slot, n) in under_way.iter().enumerate() {
+        (0..*n).for_each(|_| bounded.done(slot, Timestamp::ZERO, Duration::ZERO));
+    }
+    let first = bounded.pick(&request(1));
+    assert_eq!(
+        first,
+        Maglev::new(&slots).pick(&request(1)),
+        "an idle bound changes nothing"
+    );
+}
+
+#[test]
+fn choices_send_slow_endpoints_less() {
+    let mut choices = Choices::new(&[10; 10], PeakEwma::default(), 3);
+    let mut ring = std::collections::VecDeque::new();
+    let mut counts = [0u32; 10];
+    for i in 0..100_000u64 {
+        let now = Timestamp::from_nanos(i * 50_000);
+        let slot = choices.pick(&Request { key: 0, now }).unwrap();
+        counts[slot] += 1;
+        // Slot 0 takes ten times as long.
+        ring.push_back((i + if slot == 0 { 400 } else { 40 }, slot));
+        let ended = ring
+            .iter()
+            .filter(|(end, _)| *end <= i)
+            .copied()
+            .collect::<Vec<_>>();
+        ring.retain(|(end, _)| *end > i);
+        for (_, slot) in ended {
+            let latency = Duration::from_millis(if slot == 0 { 20 } else { 2 });
+            choices.done(slot, now, latency);
+        }
+    }
+    let fair = 100_000 / 10;
+    assert!(counts[0] < fair / 3, "the slow one had {counts:?}");
+    assert!(
+        counts[1..].iter().all(|&n| n > fair && n < fair * 12 / 10),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn threads_follow_one_board() {
+    let mut board = Board::new(64);
+    (0..64).for_each(|slot| assert!(board.set_weight(slot, 1 + slot as u32)));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|seed| {
+                let mut handle = board.follow(|w| Golden::new(w, seed));
+                scope.spawn(move || {
+                    let mut n = 0u32;
+                    // Until the writer's last word has arrived, and then all picks are slot 5's.
+                    while n < 1_000 {
+                        let slot = handle.pick(&Request::default()).unwrap();
+                        n = if slot == 5 && handle.picker().weight(6) == 0 {
+                            n + 1
+                        } else {
+                            0
+                        };
+                    }
+                    handle.picker().weight(5)
+                })
+            })
+            .collect();
+        let mut rng = Rng::new(1, "writer");
+        for _ in 0..20_000 {
+            board.set_weight(rng.below(64) as usize, 1 + rng.below(9) as u32);
+        }
+        (0..64)
+            .filter(|s| *s != 5)
+            .for_each(|slot| assert!(board.set_weight(slot, 0)));
+        assert!(board.set_weight(5, 77));
+        for thread in threads {
+            assert!(thread.join().unwrap() > 0);
+        }
+    });
+}

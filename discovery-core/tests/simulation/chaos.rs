@@ -1,0 +1,147 @@
+//! What goes wrong, what the operator does about it, and how it all ends.
+
+use core::time::Duration;
+
+use discovery_core::{Conditions, Input, Target};
+
+use super::events::Event;
+use super::world::{PODS, World, time};
+
+impl World {
+    pub(crate) fn some_pod(&mut self) -> Option<String> {
+        let n = self.rng.below(self.pods.len() as u64) as usize;
+        self.pods.keys().nth(n).cloned()
+    }
+
+    pub(crate) fn chaos(&mut self) {
+        let Some(name) = self.some_pod() else {
+            return self.add(5);
+        };
+        let (down, now) = (500 + self.rng.below(6_000), self.now);
+        let kind = self.rng.below(17);
+        let fresh = self.rng.below(PODS);
+        let free = !self.pods.contains_key(&format!("p{fresh}"));
+        let Some(pod) = self.pods.get_mut(&name) else {
+            return;
+        };
+        let staying = !pod.spec.conditions.terminating;
+        match kind {
+            0..=2 if free => self.add(fresh),
+            3 | 4 => {
+                pod.spec.conditions = Conditions::TERMINATING;
+                let gone = Event::Gone(name.clone(), pod.spec.started_at.nanos());
+                self.say(&name);
+                self.again(down, gone);
+            }
+            5 | 6 => pod.well = !pod.well,
+            7 if staying => {
+                pod.spec.started_at = time(now);
+                (pod.well, pod.drained) = (true, false);
+                self.say(&name);
+            }
+            8 if staying => {
+                pod.spec.conditions = if pod.spec.conditions.ready {
+                    Conditions::STARTING
+                } else {
+                    Conditions::READY
+                };
+                self.say(&name);
+            }
+            9 => pod.drained = !pod.drained,
+            10 => {
+                self.nodes_drained.insert(pod.spec.node);
+                let undrain = Event::Undrain(Target::Node(pod.spec.node));
+                self.again(down, undrain);
+            }
+            11 => {
+                self.again(0, Event::Crash);
+                self.again(down, Event::Restart);
+            }
+            12 => {
+                self.registry_up = false;
+                self.again(down, Event::RegistryBack);
+            }
+            14 => {
+                self.source_up = false;
+                self.again(down, Event::SourceBack);
+            }
+            15 => {
+                let centre = pod.spec.centre;
+                self.centre_drained = Some(centre);
+                self.again(down, Event::Undrain(Target::Centre(centre)));
+            }
+            13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
+            _ => {
+                // A pod vanishes without a word, with others of its node.
+                let node = pod.spec.node;
+                let gone: Vec<String> = self
+                    .pods
+                    .iter()
+                    .filter(|(_, p)| p.spec.node == node)
+                    .map(|(n, _)| n.clone())
+                    .collect();
+                for name in gone {
+                    self.pods.remove(&name);
+                    self.say(&name);
+                }
+            }
+        }
+    }
+
+    /// Chaos is over: everything runs again, and what is half done is finished.
+    pub(crate) fn calm(&mut self) {
+        self.again(0, Event::Restart);
+        self.again(0, Event::RegistryBack);
+        self.again(0, Event::SourceBack);
+        self.nodes_drained.clear();
+        self.centre_drained = None;
+        if self.pods.is_empty() {
+            self.add(3);
+        }
+        for pod in self.pods.values_mut() {
+            if !pod.spec.conditions.terminating {
+                pod.spec.conditions = Conditions::READY;
+            }
+        }
+    }
+
+    /// Says again what should be drained; confirms losses that are real.
+    pub(crate) fn operate(&mut self) -> Result<(), String> {
+        self.again(2_000, Event::Operator);
+        let Some(engine) = &self.engine else {
+            return Ok(());
+        };
+        let (mut drains, mut real) = (Vec::new(), false);
+        for (id, _) in engine.endpoints(self.service) {
+            let Some(endpoint) = engine.endpoint(id) else {
+                continue;
+            };
+            let pod = self.pods.get(endpoint.name);
+            drains.push((Target::Endpoint(id), pod.is_some_and(|p| p.drained)));
+            real |= endpoint.held && pod.is_none();
+        }
+        let nodes = self
+            .ids
+            .nodes
+            .map(|n| (Target::Node(n), self.nodes_drained.contains(&n)));
+        drains.extend(nodes);
+        let centres = self
+            .ids
+            .centres
+            .map(|c| (Target::Centre(c), self.centre_drained == Some(c)));
+        drains.extend(centres);
+        for (target, on) in drains {
+            // Only a centre takes its time.
+            let over = Duration::from_secs(3);
+            self.tell(Input::Drain { target, on, over })?;
+        }
+        // One that is held in error comes back with the next list before it is confirmed, or after.
+        let patient = !self.chaotic() || self.rng.chance(1, 4);
+        if real && patient {
+            self.tell(Input::Confirm {
+                service: self.service,
+            })?;
+        }
+        Ok(())
+    }
+}

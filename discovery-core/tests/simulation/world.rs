@@ -1,0 +1,446 @@
+//! The parts and how they act.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use discovery_core::{
+    CentreId, CheckKind, Conditions, Effect, EndpointSpec, Engine, Entry, Golden, HealthCheck,
+    Input, NodeId, Op, Outcome, Outliers, Picker, ProbeOutcome, Rate, Registration, Registry,
+    Request, Rng, ServiceConfig, ServiceId, Snapshot, Standing, Target, Timestamp, WarmUp, Warmth,
+    ZoneId,
+};
+
+use super::events::{Agenda, Event};
+
+/// Chaos ends here, and everything must have settled there (milliseconds).
+pub(crate) const QUIET: u64 = 40_000;
+pub(crate) const END: u64 = 130_000;
+
+pub(crate) const OWNER: &str = "berth";
+pub(crate) const PODS: u64 = 10;
+
+/// What is true of a pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Pod {
+    pub(crate) spec: EndpointSpec,
+    pub(crate) well: bool,
+    pub(crate) drained: bool,
+}
+
+/// A proxy: the table it read last, and when.
+pub(crate) struct Proxy {
+    pub(crate) names: Vec<String>,
+    pub(crate) weights: Vec<u32>,
+    pub(crate) picker: Golden,
+    /// The start of the last whole sync whose result the table holds.
+    pub(crate) seen_sync: Option<u64>,
+}
+
+/// A sync that is being written.
+pub(crate) struct Writing {
+    pub(crate) id: u64,
+    pub(crate) began: u64,
+    pub(crate) left: Vec<Vec<Op>>,
+    /// Whether its plan leaves somebody serving.
+    pub(crate) serves: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) now: u64,
+    pub(crate) agenda: Agenda,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) saved: Snapshot,
+    pub(crate) service: ServiceId,
+    pub(crate) ids: Ids,
+    pub(crate) pods: BTreeMap<String, Pod>,
+    pub(crate) nodes_drained: BTreeSet<NodeId>,
+    pub(crate) registry: Registry,
+    pub(crate) registry_up: bool,
+    pub(crate) source_up: bool,
+    pub(crate) centre_drained: Option<CentreId>,
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) writing: Option<Writing>,
+    pub(crate) syncs: u64,
+    /// Writes of syncs up to this one died with the connections of a crashed engine.
+    pub(crate) fence: u64,
+    pub(crate) clean_sync: Option<u64>,
+    /// Since when the engine has given a name no weight.
+    pub(crate) zero_since: BTreeMap<String, u64>,
+    pub(crate) log: Vec<String>,
+}
+
+pub(crate) fn config() -> ServiceConfig {
+    let rate = Rate {
+        limit: 1900,
+        minimum_hosts: 3,
+        request_volume: 5,
+        enforcement_percent: 100,
+    };
+    ServiceConfig {
+        health: Some(HealthCheck {
+            interval: Duration::from_secs(2),
+            jitter_percent: 20,
+            damping: 1,
+            ..HealthCheck::new(CheckKind::Tcp)
+        }),
+        outliers: Some(Outliers {
+            interval: Duration::from_secs(3),
+            base_ejection: Duration::from_secs(3),
+            max_ejection: Duration::from_secs(10),
+            max_ejection_percent: 40,
+            success_rate: Some(rate),
+            ..Outliers::default()
+        }),
+        warm_up: WarmUp::envoy(Duration::from_secs(20)),
+        flap_grace: Duration::from_secs(5),
+        ..ServiceConfig::default()
+    }
+}
+
+pub(crate) fn time(ms: u64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + ms)
+}
+
+pub(crate) struct Ids {
+    pub(crate) service: ServiceId,
+    pub(crate) nodes: [NodeId; 4],
+    pub(crate) zone: ZoneId,
+    pub(crate) centres: [CentreId; 2],
+}
+
+/// Names before ids: the same in every engine of this world.
+fn fresh(seed: u64) -> (Engine, Ids) {
+    let mut engine = Engine::new(seed);
+    let service = engine.service("web", config()).unwrap();
+    let nodes = ["n0", "n1", "n2", "n3"].map(|n| engine.node(n).unwrap());
+    let zone = engine.zone("z").unwrap();
+    let centres = ["north", "south"].map(|c| engine.centre(c).unwrap());
+    (
+        engine,
+        Ids {
+            service,
+            nodes,
+            zone,
+            centres,
+        },
+    )
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let (engine, ids) = fresh(seed);
+        let empty = || Proxy {
+            names: Vec::new(),
+            weights: Vec::new(),
+            picker: Golden::new(&[], 0),
+            seen_sync: None,
+        };
+        let mut world = Self {
+            rng: Rng::new(seed, "world"),
+            now: 0,
+            agenda: Agenda::default(),
+            saved: engine.snapshot(),
+            engine: Some(engine),
+            service: ids.service,
+            ids,
+            pods: BTreeMap::new(),
+            nodes_drained: BTreeSet::new(),
+            registry: Registry::new(),
+            registry_up: true,
+            source_up: true,
+            centre_drained: None,
+            proxies: vec![empty(), empty()],
+            writing: None,
+            syncs: 0,
+            fence: 0,
+            clean_sync: None,
+            zero_since: BTreeMap::new(),
+            log: Vec::new(),
+        };
+        world.registry.insert("web", "p1", world.foreign());
+        let first = 2 + world.rng.below(6);
+        (0..first).for_each(|i| world.add(i + 2));
+        for (i, event) in [
+            Event::List,
+            Event::Sync,
+            Event::Poll(0),
+            Event::Poll(1),
+            Event::Call,
+            Event::Save,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            world.agenda.push(10 * i as u64, event);
+        }
+        world.agenda.push(3_000, Event::Chaos);
+        world.agenda.push(1_000, Event::Operator);
+        world
+    }
+
+    /// Another's entry, under a name that one of our pods may want.
+    pub(crate) fn foreign(&self) -> Entry {
+        let wanted = Registration {
+            service: "web",
+            name: "p1",
+            node: "theirs",
+            zone: "",
+            centre: "",
+            address: ([192, 0, 2, 1], 80).into(),
+            weight: 0,
+            standing: Standing::Failing,
+        };
+        Entry::new(&wanted, "them", 0)
+    }
+
+    pub(crate) fn add(&mut self, i: u64) {
+        let spec = EndpointSpec {
+            service: self.service,
+            node: self.ids.nodes[self.rng.below(4) as usize],
+            zone: self.ids.zone,
+            centre: self.ids.centres[self.rng.below(2) as usize],
+            address: ([10, 0, 0, i as u8], 80).into(),
+            weight: [1, 50, 100][self.rng.below(3) as usize],
+            conditions: Conditions::READY,
+            started_at: time(self.now),
+            warmth: Warmth::Cold,
+        };
+        let pod = Pod {
+            spec,
+            well: !self.rng.chance(1, 8),
+            drained: false,
+        };
+        let name = format!("p{i}");
+        self.pods.insert(name.clone(), pod);
+        self.say(&name);
+    }
+
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        while self.now < END {
+            let due = self.engine.as_ref().and_then(Engine::next_deadline);
+            let due = due.map_or(u64::MAX, |t| {
+                (t.nanos().div_ceil(1_000_000)).saturating_sub(1_000_000)
+            });
+            let next = self.agenda.next_at().unwrap_or(u64::MAX);
+            if due <= next {
+                self.now = self.now.max(due);
+                self.tell(Input::Time)?;
+                continue;
+            }
+            let Some((at, event)) = self.agenda.pop() else {
+                break;
+            };
+            self.now = self.now.max(at);
+            self.happen(event)?;
+        }
+        self.settled()
+    }
+
+    pub(crate) fn chaotic(&self) -> bool {
+        self.now < QUIET
+    }
+
+    /// A message: usually once and soon, in chaos now and then late, twice or never.
+    pub(crate) fn send(&mut self, event: Event) {
+        let delay = 1 + self.rng.below(30);
+        if self.chaotic() {
+            match self.rng.below(20) {
+                0 => return,
+                1 => self
+                    .agenda
+                    .push(self.now + delay + self.rng.below(500), event.clone()),
+                2 => return self.agenda.push(self.now + self.rng.below(4_000), event),
+                _ => {}
+            }
+        }
+        self.agenda.push(self.now + delay, event);
+    }
+
+    /// The source says what it knows of one pod.
+    pub(crate) fn say(&mut self, name: &str) {
+        if !self.source_up {
+            return;
+        }
+        let event = match self.pods.get(name) {
+            Some(pod) => Event::Upsert(name.to_owned(), pod.spec),
+            None => Event::Remove(name.to_owned()),
+        };
+        self.send(event);
+    }
+
+    pub(crate) fn again(&mut self, after: u64, event: Event) {
+        self.agenda.push(self.now + after, event);
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Chaos if self.chaotic() => {
+                self.chaos();
+                let wait = 200 + self.rng.below(1_500);
+                self.again(wait, Event::Chaos);
+            }
+            Event::Chaos => self.calm(),
+            Event::Upsert(name, spec) => return self.tell(Input::Upsert { name: &name, spec }),
+            Event::Remove(name) => return self.tell(Input::Remove { name: &name }),
+            Event::List => {
+                let all = self.pods.iter().map(|(n, p)| (n.clone(), p.spec)).collect();
+                if self.source_up {
+                    self.send(Event::Relist(all));
+                }
+                self.again(5_000, Event::List);
+            }
+            Event::Relist(all) => {
+                let all: Vec<_> = all.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+                return self.tell(Input::Snapshot {
+                    service: self.service,
+                    endpoints: &all,
+                });
+            }
+            Event::Gone(name, started) => {
+                let same = |p: &Pod| p.spec.started_at.nanos() == started;
+                if self.pods.get(&name).is_some_and(same) {
+                    self.pods.remove(&name);
+                    self.say(&name);
+                }
+            }
+            Event::Probed(endpoint, attempt, outcome) => {
+                return self.tell(Input::Probed {
+                    endpoint,
+                    attempt,
+                    outcome,
+                });
+            }
+            Event::Called(name, outcome) => {
+                let id = self.engine.as_ref().and_then(|e| e.find(&name));
+                if let Some(endpoint) = id {
+                    return self.tell(Input::Called {
+                        endpoint,
+                        outcome,
+                        count: 1,
+                    });
+                }
+            }
+            Event::Sync => self.sync(),
+            Event::Write(id, ops) => return self.write(id, &ops),
+            Event::Written(id, well) => self.written(id, well),
+            Event::Poll(i) => self.poll(i),
+            Event::Call => return self.call(),
+            Event::Save => {
+                if let Some(engine) = &self.engine {
+                    self.saved = engine.snapshot();
+                }
+                self.again(2_500, Event::Save);
+            }
+            Event::Crash => {
+                (self.engine, self.writing) = (None, None);
+                self.fence = self.syncs;
+            }
+            Event::Restart if self.engine.is_none() => return self.restart(),
+            Event::Restart => {}
+            Event::RegistryBack => self.registry_up = true,
+            Event::SourceBack => self.source_up = true,
+            Event::ProxyCrash(i) => {
+                self.proxies[i].names.clear();
+                self.proxies[i].weights.clear();
+                self.proxies[i].picker = Golden::new(&[], 0);
+            }
+            Event::Operator => return self.operate(),
+            Event::Undrain(Target::Node(node)) => {
+                self.nodes_drained.remove(&node);
+            }
+            Event::Undrain(Target::Centre(_)) => self.centre_drained = None,
+            Event::Undrain(Target::Endpoint(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// Hands the engine an input and carries its effects out.
+    pub(crate) fn tell(&mut self, input: Input<'_>) -> Result<(), String> {
+        let Some(engine) = &mut self.engine else {
+            return Ok(());
+        };
+        let ejected = super::checks::ejected(engine, self.service);
+        let mut out = Vec::new();
+        // Late words about an endpoint that is gone, or of another life, are refused; that is all.
+        let _ = engine.handle(time(self.now), input, &mut out);
+        engine.check_invariants()?;
+        super::checks::cap(engine, self.service, &ejected, &out)?;
+        self.watch_weights();
+        for effect in out {
+            self.carry_out(&effect);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: &Effect) {
+        if let Effect::Probe {
+            endpoint, attempt, ..
+        } = *effect
+        {
+            let Some(known) = self.engine.as_ref().and_then(|e| e.endpoint(endpoint)) else {
+                return;
+            };
+            let pod = self.pods.get(known.name);
+            let well = pod.is_some_and(|p| p.well && p.spec.started_at <= time(self.now));
+            let outcome = if well {
+                ProbeOutcome::Pass
+            } else {
+                ProbeOutcome::Fail
+            };
+            self.send(Event::Probed(endpoint, attempt, outcome));
+        } else {
+            self.log.push(format!("{} {effect:?}", self.now));
+        }
+    }
+
+    /// Keeps account of since when a name has had no weight.
+    fn watch_weights(&mut self) {
+        let Some(engine) = &self.engine else { return };
+        let mut open: BTreeSet<&str> = BTreeSet::new();
+        for (id, weight) in engine.endpoints(self.service) {
+            if let Some(endpoint) = engine.endpoint(id).filter(|_| weight > 0) {
+                open.insert(endpoint.name);
+            }
+        }
+        self.zero_since
+            .retain(|name, _| !open.contains(name.as_str()));
+        for i in 0..PODS {
+            let name = format!("p{i}");
+            if !open.contains(name.as_str()) {
+                self.zero_since.entry(name).or_insert(self.now);
+            }
+        }
+    }
+
+    fn restart(&mut self) -> Result<(), String> {
+        let engine = Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?;
+        self.engine = Some(engine);
+        // What it knew after the last save it knows no more.
+        self.zero_since.clear();
+        self.tell(Input::Time)
+    }
+
+    fn call(&mut self) -> Result<(), String> {
+        self.again(100, Event::Call);
+        let i = self.rng.below(2) as usize;
+        let Some(slot) = self.proxies[i].picker.pick(&Request::default()) else {
+            return Ok(());
+        };
+        let name = self.proxies[i].names[slot].clone();
+        self.stale(i, &name)?;
+        let well = self.pods.get(&name).is_some_and(|p| p.well);
+        self.send(Event::Called(
+            name,
+            if well { Outcome::Ok } else { Outcome::Error },
+        ));
+        Ok(())
+    }
+
+    pub(crate) fn picks(&mut self, i: usize, n: usize) -> Vec<usize> {
+        let picker = &mut self.proxies[i].picker;
+        (0..n)
+            .filter_map(|_| picker.pick(&Request::default()))
+            .collect()
+    }
+}

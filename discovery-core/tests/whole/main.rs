@@ -1,0 +1,7 @@
+//! A whole engine, seen from outside.
+
+mod bench;
+mod hints;
+mod outliers;
+mod paths;
+mod restart;

@@ -1,0 +1,170 @@
+//! Passive checks through a whole engine.
+
+use core::time::Duration;
+
+use crate::bench::{Bench, secs};
+use discovery_core::{CheckKind, HealthCheck, Input, Outcome, Outliers, Rate, ServiceConfig};
+
+fn engine(outliers: Outliers) -> Bench {
+    let outliers = Some(outliers);
+    let mut b = Bench::new(ServiceConfig {
+        outliers,
+        ..ServiceConfig::default()
+    });
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        b.put(name, |_| {});
+    }
+    b
+}
+
+fn call(b: &mut Bench, name: &str, outcome: Outcome, count: u32) {
+    let endpoint = b.id(name);
+    b.tell(Input::Called {
+        endpoint,
+        outcome,
+        count,
+    });
+}
+
+fn ejected(b: &Bench) -> String {
+    let out = |n: &&str| b.engine.endpoint(b.id(n)).unwrap().ejected;
+    ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+        .into_iter()
+        .filter(out)
+        .collect()
+}
+
+#[test]
+fn runs_of_errors_eject_and_a_success_ends_a_run() {
+    let mut b = engine(Outliers {
+        max_ejection_percent: 30,
+        ..Outliers::default()
+    });
+    call(&mut b, "a", Outcome::Error, 4);
+    call(&mut b, "a", Outcome::Ok, 1);
+    call(&mut b, "a", Outcome::Gateway, 4);
+    assert_eq!(ejected(&b), "");
+    call(&mut b, "a", Outcome::Error, 1);
+    call(&mut b, "b", Outcome::Local, 5);
+    assert_eq!(
+        (ejected(&b).as_str(), b.weight("a"), b.weight("c")),
+        ("ab", 0, 100_000)
+    );
+}
+
+#[test]
+fn ejections_grow_and_shrink() {
+    let mut b = engine(Outliers::default());
+    let mut lengths = Vec::new();
+    for _ in 0..3 {
+        call(&mut b, "a", Outcome::Error, 5);
+        let from = b.now;
+        while !ejected(&b).is_empty() {
+            b.now = b.now.after(Duration::from_secs(1));
+            b.tell(Input::Time);
+        }
+        lengths.push(b.now.since(from).as_secs());
+    }
+    // 30, 60 and 90 s, each ended by the next interval of 10 s.
+    assert_eq!(lengths, [30, 60, 90]);
+    b.run_until(b.now.after(Duration::from_secs(100)));
+    call(&mut b, "a", Outcome::Error, 5);
+    let from = b.now;
+    b.run_until(from.after(Duration::from_secs(30)));
+    assert_eq!(
+        ejected(&b),
+        "",
+        "well for long enough: the first length again"
+    );
+}
+
+#[test]
+fn the_cap_is_each_centres_own() {
+    let mut b = engine(Outliers {
+        max_ejection_percent: 20,
+        ..Outliers::default()
+    });
+    let south = b.engine.centre("south").unwrap();
+    for name in ["f", "g", "h", "i", "j"] {
+        b.put(name, |s| s.centre = south);
+    }
+    for name in ["a", "b", "f", "g"] {
+        call(&mut b, name, Outcome::Error, 5);
+    }
+    assert_eq!(ejected(&b), "af", "one of five in each");
+}
+
+#[test]
+fn a_cap_below_one_endpoint_ejects_nobody_unless_told() {
+    let mut b = engine(Outliers {
+        max_ejection_percent: 5,
+        ..Outliers::default()
+    });
+    call(&mut b, "a", Outcome::Error, 5);
+    assert_eq!(ejected(&b), "");
+    let always = Outliers {
+        max_ejection_percent: 5,
+        always_one: true,
+        ..Outliers::default()
+    };
+    let mut b = engine(always);
+    call(&mut b, "a", Outcome::Error, 5);
+    call(&mut b, "b", Outcome::Error, 5);
+    assert_eq!(ejected(&b), "a");
+}
+
+#[test]
+fn rates_are_judged_each_interval() {
+    let rate = Rate {
+        limit: 1900,
+        minimum_hosts: 5,
+        request_volume: 100,
+        enforcement_percent: 100,
+    };
+    let mut b = engine(Outliers {
+        max_ejection_percent: 100,
+        consecutive_errors: None,
+        success_rate: Some(rate),
+        ..Outliers::default()
+    });
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        call(
+            &mut b,
+            name,
+            Outcome::Error,
+            if name == "j" { 50 } else { 2 },
+        );
+        call(&mut b, name, Outcome::Ok, if name == "j" { 50 } else { 98 });
+    }
+    b.run_until(secs(9));
+    assert_eq!(ejected(&b), "");
+    b.run_until(secs(10));
+    assert_eq!(ejected(&b), "j");
+}
+
+#[test]
+fn a_pass_of_the_active_check_ends_an_ejection() {
+    let mut b = engine(Outliers::default());
+    let mut config = b.engine.config(b.service).unwrap().clone();
+    config.health = Some(HealthCheck::new(CheckKind::Tcp));
+    let service = b.service;
+    b.tell(Input::Configure {
+        service,
+        config: &config,
+    });
+    b.run_until(secs(2));
+    call(&mut b, "a", Outcome::Error, 5);
+    assert_eq!(ejected(&b), "a");
+    b.run_until(secs(10));
+    assert_eq!(ejected(&b), "");
+}
+
+#[test]
+fn a_newcomer_in_an_old_slot_has_no_past() {
+    let mut b = engine(Outliers::default());
+    call(&mut b, "a", Outcome::Error, 4);
+    b.tell(Input::Remove { name: "a" });
+    b.put("a", |_| {});
+    call(&mut b, "a", Outcome::Error, 4);
+    assert_eq!(ejected(&b), "");
+}

@@ -1,0 +1,205 @@
+//! Collection: claims whose owners are gone, blocks nobody needs, and what is broken.
+
+use crate::change::{Change, Reason, What};
+use crate::pool::blocks::BlockState;
+use crate::state::Ipam;
+use crate::store::Misfit;
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// One pass over the owners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// Owners that are missing and may still come back, by name.
+    pub suspects: Vec<String>,
+    /// Owners whose claims end now, by name.
+    pub released: Vec<String>,
+    /// What to apply.
+    pub changes: Vec<Change<'static>>,
+}
+
+/// What [`Ipam::fsck`] finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Problem {
+    /// `leaked`, `expired`, `stuck-move`, `misfit` or `broken`.
+    pub kind: &'static str,
+    /// The address or name it is about.
+    pub what: String,
+    /// What repairs it, in words.
+    pub repair: String,
+    /// What repairs it; none for a record that is to be dropped from the store, and for `broken`.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub changes: Vec<Change<'static>>,
+}
+
+/// How long a move may be under way before it is called stuck.
+const STUCK: Duration = Duration::from_secs(24 * 3600);
+
+impl Ipam {
+    /// Compares the owners with those that live, as seen by a pass that began at `began`. Who is missing
+    /// becomes a suspect; a suspect that is still missing `grace` later, in another pass, loses its claim.
+    /// Who claimed or renewed since the pass began is left alone: the pass may have looked too early.
+    /// Linear in the claims.
+    #[must_use]
+    pub fn decide_reconcile(
+        &self,
+        began: Timestamp,
+        grace: Duration,
+        lives: impl Fn(&str) -> bool,
+    ) -> Reconciliation {
+        let mut out = Reconciliation::default();
+        for (id, claim) in self.claims.iter() {
+            let owner = self.owner_name(id);
+            let suspected = self.suspects.get(&id).filter(|(_, seq)| *seq == claim.sequence);
+            let sequence = claim.sequence;
+            let name = || Cow::Owned(owner.to_string());
+            let what = if lives(owner) {
+                match suspected {
+                    Some(_) => What::Cleared { owner: name() },
+                    None => continue,
+                }
+            } else if claim.touched >= began {
+                continue;
+            } else {
+                match suspected {
+                    Some(&(since, _)) if since < began && since.after(grace) <= self.now => {
+                        out.released.push(owner.to_string());
+                        What::Released { owner: name(), sequence, reason: Reason::Collected }
+                    }
+                    Some(_) => {
+                        out.suspects.push(owner.to_string());
+                        continue;
+                    }
+                    None => {
+                        out.suspects.push(owner.to_string());
+                        What::Suspected { owner: name(), sequence }
+                    }
+                }
+            };
+            out.changes.push(Change::new(self.now, what));
+        }
+        out.suspects.sort();
+        out.released.sort();
+        out
+    }
+
+    /// [`Ipam::decide_reconcile`], carried out.
+    pub fn reconcile(
+        &mut self,
+        now: Timestamp,
+        began: Timestamp,
+        grace: Duration,
+        lives: impl Fn(&str) -> bool,
+    ) -> Reconciliation {
+        self.advance(now);
+        let out = self.decide_reconcile(began, grace, lives);
+        self.carry_out(&out.changes);
+        out
+    }
+
+    /// Blocks to give up: a draining host's at once when empty, others' when they have been empty for the
+    /// pool's `reclaim_after`, but never a host's last one. A draining host's blocks in use take nothing
+    /// new. Each change is guarded by the block's generation. Linear in the hosts' blocks.
+    #[must_use]
+    pub fn decide_tidy_blocks(&self) -> Vec<Change<'static>> {
+        let mut changes = Vec::new();
+        for (index, pool) in self.pools.iter().enumerate() {
+            let Some(pool) = pool else { continue };
+            let id = crate::pool::PoolId(index as u16);
+            for (&host, blocks) in &pool.blocks.hosts {
+                let Some(record) = self.hosts.get(host) else { continue };
+                let draining = record.settings.draining;
+                let mut left = blocks.all.len();
+                for &index in &blocks.all {
+                    let block = pool.blocks.get(index);
+                    let (cidr, generation) = (pool.block_cidr(index), block.generation);
+                    let over = block.empty_since.after(pool.spec.reclaim_after) <= self.now;
+                    let given_up = draining || block.state == BlockState::Releasing;
+                    if block.used == 0 && (given_up || (over && left > 1)) {
+                        left -= 1;
+                        let what = What::BlockReleased { pool: id, block: cidr, generation };
+                        changes.push(Change::new(self.now, what));
+                    } else if draining && block.state != BlockState::Releasing {
+                        let host = Cow::Owned(self.names.get(record.name).to_string());
+                        let (pool, state) = (id, BlockState::Releasing);
+                        let what = What::BlockTaken { pool, block: cidr, host, state, generation };
+                        changes.push(Change::new(self.now, what));
+                    }
+                }
+            }
+        }
+        changes
+    }
+
+    /// [`Ipam::decide_tidy_blocks`], carried out; how many blocks are free for others again.
+    pub fn tidy_blocks(&mut self, now: Timestamp) -> usize {
+        self.advance(now);
+        let changes = self.decide_tidy_blocks();
+        self.carry_out(&changes);
+        changes.iter().filter(|c| matches!(c.what, What::BlockReleased { .. })).count()
+    }
+
+    /// Everything that is wrong, each with its repair: claims whose lease is over, claims whose owner has
+    /// been missing for `grace`, moves that do not end, stored records that do not fit, and broken
+    /// invariants. Linear.
+    #[must_use]
+    pub fn fsck(&self, grace: Duration, misfits: &[Misfit]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (id, claim) in self.claims.iter() {
+            if claim.until <= self.now {
+                problems.push(self.end_problem("expired", id, Reason::Expired, "lease over"));
+                continue;
+            }
+            let suspected = self.suspects.get(&id).filter(|(_, seq)| *seq == claim.sequence);
+            if let Some(&(since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now) {
+                let missing = format!("missing for {} s", self.now.since(since).as_secs());
+                problems.push(self.end_problem("leaked", id, Reason::Repaired, &missing));
+            }
+        }
+        for (&id, moving) in &self.moves {
+            if moving.since.after(STUCK) <= self.now {
+                let name = self.workload_name(id).unwrap_or_default().to_string();
+                let repair = format!("call off its move, under way since {}", moving.since);
+                let workload = Cow::Owned(name.clone());
+                let what = What::MoveEnded { workload, finished: false };
+                let changes = Vec::from([Change::new(self.now, what)]);
+                problems.push(Problem { kind: "stuck-move", what: name, repair, changes });
+            }
+        }
+        problems.extend(misfits.iter().map(|m| Problem {
+            kind: "misfit",
+            what: m.what.clone(),
+            repair: format!("drop record {}: {}", m.key, m.why),
+            changes: Vec::new(),
+        }));
+        if let Err(broken) = self.check_invariants() {
+            let repair = "restore from a dump; this is a fault of the program".into();
+            problems.push(Problem { kind: "broken", what: broken.0, repair, changes: Vec::new() });
+        }
+        problems
+    }
+
+    fn end_problem(&self, kind: &'static str, id: u32, reason: Reason, why: &str) -> Problem {
+        let owner = self.owner_name(id).to_string();
+        let what = self.places_of(id).map(|p| p.address.to_string()).collect::<Vec<_>>().join(", ");
+        let repair = format!("release owner {owner}, {why}");
+        let sequence = self.claims.get(id).map_or(0, |c| c.sequence);
+        let released = What::Released { owner: Cow::Owned(owner), sequence, reason };
+        Problem { kind, what, repair, changes: Vec::from([Change::new(self.now, released)]) }
+    }
+
+    /// Carries out the repairs that are changes; how many problems they were for. Records that do not fit
+    /// are dropped by the store's driver, [`crate::Replica::drop_misfits`].
+    pub fn repair(&mut self, problems: &[Problem]) -> usize {
+        let mut repaired = 0;
+        for problem in problems.iter().filter(|p| !p.changes.is_empty()) {
+            repaired += usize::from(self.apply_all(&problem.changes).is_ok());
+        }
+        repaired
+    }
+}

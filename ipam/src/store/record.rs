@@ -1,0 +1,455 @@
+//! What is stored: one record a pool, host, block, workload and claim.
+
+use super::codec::{Reader, RecordError, Writer, hex};
+use crate::change::HostSettings;
+use crate::cidr::Cidr;
+use crate::claim::Kept;
+use crate::pool::PoolId;
+use crate::pool::blocks::BlockState;
+use crate::pool::spec::{Affinity, Order, PoolSpec};
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// The format's version; a later one refuses or converts what an earlier one wrote.
+const VERSION: u8 = 1;
+
+/// A released address of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Rested {
+    /// Its number within the block.
+    pub offset: u32,
+    /// When it was released.
+    pub at: Timestamp,
+    /// Breaks ties of `at`.
+    pub order: u64,
+}
+
+/// A workload on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MoveRecord<'a> {
+    /// The host it leaves.
+    pub from: Cow<'a, str>,
+    /// The host it goes to.
+    pub to: Cow<'a, str>,
+    /// Since when.
+    pub since: Timestamp,
+    /// How its addresses are kept.
+    pub kept: Kept,
+    /// What moves.
+    pub addresses: Vec<(PoolId, IpAddr)>,
+}
+
+/// One stored record. Together they are the allocator's whole state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "record", rename_all = "kebab-case"))]
+pub enum Record<'a> {
+    /// The allocator's seed.
+    Meta {
+        /// It decides where hosts start and what random order gives.
+        seed: u64,
+    },
+    /// A pool.
+    Pool {
+        /// Its number.
+        id: PoolId,
+        /// Whether it gives nothing more.
+        draining: bool,
+        /// What it is.
+        spec: Box<PoolSpec>,
+    },
+    /// Where a pool's order goes on.
+    Cursor {
+        /// The pool.
+        id: PoolId,
+        /// Offset from its first address, as text: JSON has no numbers of 128 bits.
+        cursor: Cow<'a, str>,
+    },
+    /// A host's settings.
+    Host {
+        /// Its name.
+        name: Cow<'a, str>,
+        /// The settings.
+        settings: HostSettings,
+    },
+    /// A block: the unit of compare-and-swap.
+    Block {
+        /// Its pool.
+        pool: PoolId,
+        /// Its prefix.
+        block: Cidr,
+        /// The host that has it, and how far its hold has come.
+        host: Option<(Cow<'a, str>, BlockState)>,
+        /// Counts its changes of host.
+        generation: u64,
+        /// Since when it is empty, if it is.
+        empty_since: Timestamp,
+        /// Addresses that rest or queue.
+        rested: Vec<Rested>,
+    },
+    /// A workload that keeps addresses or moves.
+    Workload {
+        /// Its name.
+        name: Cow<'a, str>,
+        /// How long it keeps an address after release, in nanoseconds.
+        ttl: u64,
+        /// Until when it keeps what it keeps.
+        until: Timestamp,
+        /// Whether `kept` is a reservation.
+        fixed: bool,
+        /// Addresses kept.
+        kept: Vec<(PoolId, IpAddr)>,
+        /// Its move.
+        moving: Option<MoveRecord<'a>>,
+    },
+    /// A claim.
+    Claim {
+        /// Its owner.
+        owner: Cow<'a, str>,
+        /// The workload behind it.
+        workload: Option<Cow<'a, str>>,
+        /// The host that uses it.
+        host: Option<Cow<'a, str>>,
+        /// Its fencing token.
+        sequence: u64,
+        /// When it was made or last renewed.
+        touched: Timestamp,
+        /// The end of its lease.
+        until: Option<Timestamp>,
+        /// How its addresses are kept.
+        kept: Kept,
+        /// Its addresses, at most one of each family.
+        addresses: Vec<(PoolId, IpAddr)>,
+        /// Since when its owner is missing, and its token then.
+        suspect: Option<(Timestamp, u64)>,
+    },
+}
+
+/// The keys' first parts, in the order in which a state is restored.
+pub(crate) const KINDS: [&str; 7] = ["m/", "p/", "r/", "h/", "b/", "w/", "c/"];
+
+pub(crate) fn pool_key(id: PoolId) -> String {
+    format!("p/{:05}", id.0)
+}
+
+pub(crate) fn cursor_key(id: PoolId) -> String {
+    format!("r/{:05}", id.0)
+}
+
+pub(crate) fn block_key(id: PoolId, first: IpAddr) -> String {
+    format!("b/{:05}/{}", id.0, hex(first))
+}
+
+pub(crate) fn host_key(name: &str) -> String {
+    format!("h/{name}")
+}
+
+pub(crate) fn workload_key(name: &str) -> String {
+    format!("w/{name}")
+}
+
+pub(crate) fn claim_key(owner: &str) -> String {
+    format!("c/{owner}")
+}
+
+impl<'a> Record<'a> {
+    /// The key under which it is stored.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Meta { .. } => "m/".into(),
+            Self::Pool { id, .. } => pool_key(*id),
+            Self::Cursor { id, .. } => cursor_key(*id),
+            Self::Host { name, .. } => host_key(name),
+            Self::Block { pool, block, .. } => block_key(*pool, block.first()),
+            Self::Workload { name, .. } => workload_key(name),
+            Self::Claim { owner, .. } => claim_key(owner),
+        }
+    }
+
+    /// Its place in the order of restoring.
+    pub(crate) fn rank(&self) -> usize {
+        match self {
+            Self::Meta { .. } => 0,
+            Self::Pool { .. } => 1,
+            Self::Cursor { .. } => 2,
+            Self::Host { .. } => 3,
+            Self::Block { .. } => 4,
+            Self::Workload { .. } => 5,
+            Self::Claim { .. } => 6,
+        }
+    }
+
+    /// Its bytes: version, kind, fields, checksum.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.byte(VERSION);
+        w.byte(self.rank() as u8);
+        match self {
+            Self::Meta { seed } => w.number(*seed),
+            Self::Pool { id, draining, spec } => {
+                w.number(id.0.into());
+                w.flag(*draining);
+                write_spec(&mut w, spec);
+            }
+            Self::Cursor { id, cursor } => {
+                w.number(id.0.into());
+                w.wide(cursor.parse().unwrap_or_default());
+            }
+            Self::Host { name, settings } => {
+                w.text(name);
+                write_settings(&mut w, settings);
+            }
+            Self::Block { pool, block, host, generation, empty_since, rested } => {
+                w.number(pool.0.into());
+                w.cidr(*block);
+                w.maybe(host.as_ref(), |w, (name, state)| {
+                    w.text(name);
+                    w.byte(*state as u8);
+                });
+                w.number(*generation);
+                w.time(*empty_since);
+                w.number(rested.len() as u64);
+                for rest in rested {
+                    w.number(rest.offset.into());
+                    w.time(rest.at);
+                    w.number(rest.order);
+                }
+            }
+            Self::Workload { name, ttl, until, fixed, kept, moving } => {
+                w.text(name);
+                w.number(*ttl);
+                w.time(*until);
+                w.flag(*fixed);
+                write_places(&mut w, kept);
+                w.maybe(moving.as_ref(), |w, m| {
+                    w.text(&m.from);
+                    w.text(&m.to);
+                    w.time(m.since);
+                    write_kept(w, m.kept);
+                    write_places(w, &m.addresses);
+                });
+            }
+            Self::Claim { .. } => self.encode_claim(&mut w),
+        }
+        w.finish()
+    }
+
+    fn encode_claim(&self, w: &mut Writer) {
+        let Self::Claim {
+            owner, workload, host, sequence, touched, until, kept, addresses, suspect,
+        } = self
+        else {
+            return;
+        };
+        w.text(owner);
+        w.maybe(workload.as_deref(), Writer::text);
+        w.maybe(host.as_deref(), Writer::text);
+        w.number(*sequence);
+        w.time(*touched);
+        w.maybe(*until, Writer::time);
+        write_kept(w, *kept);
+        write_places(w, addresses);
+        w.maybe(*suspect, |w, (at, sequence)| {
+            w.time(at);
+            w.number(sequence);
+        });
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`RecordError`]: torn, damaged, of another version, or with a field out of its bounds.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let mut r = Reader::new(bytes)?;
+        let found = r.byte()?;
+        if found != VERSION {
+            return Err(RecordError::Version { found, known: VERSION });
+        }
+        let record = match r.byte()? {
+            0 => Self::Meta { seed: r.number()? },
+            1 => {
+                let (id, draining) = (pool_id(&mut r)?, r.flag()?);
+                Self::Pool { id, draining, spec: Box::new(read_spec(&mut r)?) }
+            }
+            2 => Self::Cursor { id: pool_id(&mut r)?, cursor: format!("{}", r.wide()?).into() },
+            3 => Self::Host { name: r.text()?, settings: read_settings(&mut r)? },
+            4 => Self::Block {
+                pool: pool_id(&mut r)?,
+                block: r.cidr()?,
+                host: r.maybe(|r| Ok((r.text()?, read_state(r)?)))?,
+                generation: r.number()?,
+                empty_since: r.time()?,
+                rested: r.list(|r| {
+                    let offset = r.number()?.try_into().map_err(|_| RecordError::Field("offset"))?;
+                    Ok(Rested { offset, at: r.time()?, order: r.number()? })
+                })?,
+            },
+            5 => Self::Workload {
+                name: r.text()?,
+                ttl: r.number()?,
+                until: r.time()?,
+                fixed: r.flag()?,
+                kept: read_places(&mut r)?,
+                moving: r.maybe(|r| {
+                    Ok(MoveRecord {
+                        from: r.text()?,
+                        to: r.text()?,
+                        since: r.time()?,
+                        kept: read_kept(r)?,
+                        addresses: read_places(r)?,
+                    })
+                })?,
+            },
+            6 => Self::Claim {
+                owner: r.text()?,
+                workload: r.maybe(Reader::text)?,
+                host: r.maybe(Reader::text)?,
+                sequence: r.number()?,
+                touched: r.time()?,
+                until: r.maybe(Reader::time)?,
+                kept: read_kept(&mut r)?,
+                addresses: read_places(&mut r)?,
+                suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
+            },
+            _ => return Err(RecordError::Field("kind")),
+        };
+        r.end()?;
+        Ok(record)
+    }
+}
+
+fn pool_id(r: &mut Reader<'_>) -> Result<PoolId, RecordError> {
+    Ok(PoolId(r.number()?.try_into().map_err(|_| RecordError::Field("pool"))?))
+}
+
+fn write_places(w: &mut Writer, places: &[(PoolId, IpAddr)]) {
+    w.number(places.len() as u64);
+    for (pool, address) in places {
+        w.number(pool.0.into());
+        w.address(*address);
+    }
+}
+
+fn read_places(r: &mut Reader<'_>) -> Result<Vec<(PoolId, IpAddr)>, RecordError> {
+    r.list(|r| Ok((pool_id(r)?, r.address()?)))
+}
+
+fn write_kept(w: &mut Writer, kept: Kept) {
+    match kept {
+        Kept::Ephemeral => w.byte(0),
+        Kept::Sticky(ttl) => {
+            w.byte(1);
+            w.duration(ttl);
+        }
+        Kept::Fixed => w.byte(2),
+    }
+}
+
+fn read_kept(r: &mut Reader<'_>) -> Result<Kept, RecordError> {
+    match r.byte()? {
+        0 => Ok(Kept::Ephemeral),
+        1 => Ok(Kept::Sticky(r.duration()?)),
+        2 => Ok(Kept::Fixed),
+        _ => Err(RecordError::Field("kept")),
+    }
+}
+
+fn read_state(r: &mut Reader<'_>) -> Result<BlockState, RecordError> {
+    match r.byte()? {
+        0 => Ok(BlockState::Pending),
+        1 => Ok(BlockState::Confirmed),
+        2 => Ok(BlockState::Releasing),
+        _ => Err(RecordError::Field("state")),
+    }
+}
+
+fn write_settings(w: &mut Writer, settings: &HostSettings) {
+    w.maybe(settings.block_limit, |w, l| w.number(l.into()));
+    w.flag(settings.draining);
+    w.number(settings.starts.len() as u64);
+    settings.starts.iter().for_each(|&a| w.address(a));
+    w.maybe(settings.address, Writer::address);
+    w.maybe(settings.subnet, Writer::cidr);
+}
+
+fn read_settings(r: &mut Reader<'_>) -> Result<HostSettings, RecordError> {
+    Ok(HostSettings {
+        block_limit: r.maybe(small)?,
+        draining: r.flag()?,
+        starts: r.list(Reader::address)?,
+        address: r.maybe(Reader::address)?,
+        subnet: r.maybe(Reader::cidr)?,
+    })
+}
+
+fn small(r: &mut Reader<'_>) -> Result<u32, RecordError> {
+    r.number()?.try_into().map_err(|_| RecordError::Field("limit"))
+}
+
+fn write_spec(w: &mut Writer, spec: &PoolSpec) {
+    w.text(&spec.name);
+    w.cidr(spec.cidr);
+    w.maybe(spec.gateway, Writer::address);
+    for ranges in [&spec.excluded, &spec.set_aside] {
+        w.number(ranges.len() as u64);
+        ranges.iter().for_each(|&r| w.range(r));
+    }
+    w.flag(spec.use_edges);
+    w.maybe(spec.vlan, |w, v| w.number(v.into()));
+    w.maybe(spec.bridge.as_deref(), Writer::text);
+    w.number(spec.labels.len() as u64);
+    for (key, value) in &spec.labels {
+        w.text(key);
+        w.text(value);
+    }
+    w.byte(spec.block_size);
+    w.byte(spec.order as u8);
+    w.duration(spec.quarantine);
+    w.flag(spec.early_reuse);
+    w.byte(spec.affinity as u8);
+    w.maybe(spec.block_limit, |w, l| w.number(l.into()));
+    w.duration(spec.reclaim_after);
+    w.maybe(spec.lease, Writer::duration);
+}
+
+fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
+    Ok(PoolSpec {
+        name: r.text()?.into_owned(),
+        cidr: r.cidr()?,
+        gateway: r.maybe(Reader::address)?,
+        excluded: r.list(Reader::range)?,
+        set_aside: r.list(Reader::range)?,
+        use_edges: r.flag()?,
+        vlan: r.maybe(|r| r.number()?.try_into().map_err(|_| RecordError::Field("vlan")))?,
+        bridge: r.maybe(|r| Ok(r.text()?.into_owned()))?,
+        labels: r.list(|r| Ok((r.text()?.into_owned(), r.text()?.into_owned())))?.into_iter().collect(),
+        block_size: r.byte()?,
+        order: match r.byte()? {
+            0 => Order::Lowest,
+            1 => Order::RoundRobin,
+            2 => Order::Lru,
+            3 => Order::Random,
+            _ => return Err(RecordError::Field("order")),
+        },
+        quarantine: r.duration()?,
+        early_reuse: r.flag()?,
+        affinity: match r.byte()? {
+            0 => Affinity::Off,
+            1 => Affinity::Borrow,
+            2 => Affinity::Strict,
+            _ => return Err(RecordError::Field("affinity")),
+        },
+        block_limit: r.maybe(small)?,
+        reclaim_after: r.duration()?,
+        lease: r.maybe(Reader::duration)?,
+    })
+}

@@ -1,0 +1,340 @@
+//! An allocator kept in step with a store: decide on the copy in memory, commit, or learn what changed and
+//! decide again.
+
+use super::record::{KINDS, Record};
+use super::restore::{Misfit, Restorer};
+use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
+use crate::change::Change;
+use crate::rng::Rng;
+use crate::state::Ipam;
+use crate::time::Timestamp;
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Why a transaction came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransactError<E> {
+    /// It was decided so; the store is as it was.
+    #[error(transparent)]
+    Refused(E),
+    /// Others were quicker, every time.
+    #[error("`{key}` was contended in all of {attempts} attempts")]
+    Contended {
+        /// The key that was in the way last.
+        key: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// An allocator beside its store.
+#[derive(Debug)]
+pub struct Replica<S> {
+    store: S,
+    ipam: Ipam,
+    revision: Revision,
+    /// Whether the store has a seed: the first commit gives it one.
+    seeded: bool,
+    misfits: Vec<Misfit>,
+    rng: Rng,
+    /// How often a transaction is tried.
+    attempts: u32,
+}
+
+/// Keys of one page of a listing.
+const PAGE: usize = 4096;
+/// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
+const ATTEMPTS: u32 = 32;
+
+impl<S: Store> Replica<S> {
+    /// Reads a store's whole state. An empty store is given `seed`; another keeps its own.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn open(store: S, now: Timestamp, seed: u64) -> Result<Self, StoreError> {
+        let rng = Rng::stream(seed, "back-off");
+        let (ipam, misfits) = (Ipam::new(seed), Vec::new());
+        let mut replica = Self { store, ipam, revision: 0, seeded: false, misfits, rng, attempts: ATTEMPTS };
+        replica.reload(now).await?;
+        Ok(replica)
+    }
+
+    /// The allocator as of the last transaction or [`Replica::catch_up`].
+    #[must_use]
+    pub fn ipam(&self) -> &Ipam {
+        &self.ipam
+    }
+
+    /// Stored records that do not fit, and are not part of the state.
+    #[must_use]
+    pub fn misfits(&self) -> &[Misfit] {
+        &self.misfits
+    }
+
+    /// The store.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
+    /// done over.
+    async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            if let Some((ipam, misfits, revision)) = self.read_all(now).await? {
+                (self.ipam, self.misfits, self.revision) = (ipam, misfits, revision);
+                return Ok(());
+            }
+        }
+        Err(StoreError::Io("the store changed faster than it could be read".into()))
+    }
+
+    async fn read_all(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Option<(Ipam, Vec<Misfit>, Revision)>, StoreError> {
+        let mut ipam = Ipam::new(self.ipam.seed);
+        ipam.dirty = Some(BTreeSet::new());
+        let mut restorer = Restorer::onto(ipam, now);
+        self.seeded = false;
+        let mut revision = None;
+        for kind in KINDS {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
+                if *revision.get_or_insert(page.revision) != page.revision {
+                    return Ok(None);
+                }
+                for (key, value) in &page.entries {
+                    self.seeded |= key == "m/";
+                    add(&mut restorer, key, value);
+                }
+                after = page.entries.last().map(|(key, _)| key.clone());
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        let revision = revision.unwrap_or(0);
+        let (mut ipam, misfits) = restorer.finish();
+        // Tokens come after every commit: also after those whose claims are gone.
+        ipam.sequence = ipam.sequence.max(revision);
+        Ok(Some((ipam, misfits, revision)))
+    }
+
+    /// Learns what others committed since.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn catch_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        match self.store.watch("", self.revision).await? {
+            Watched::Compacted => self.reload(now).await,
+            Watched::Events(events, _) if events.iter().any(|e| is_structural(&e.key)) => {
+                self.reload(now).await
+            }
+            Watched::Events(events, revision) => {
+                self.overwrite(&events, now);
+                self.revision = revision;
+                self.ipam.sequence = self.ipam.sequence.max(revision);
+                self.ipam.advance(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the records of some keys what the events say.
+    fn overwrite(&mut self, events: &[Event], now: Timestamp) {
+        if events.is_empty() {
+            return;
+        }
+        let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
+        events.iter().for_each(|event| ipam.clear_key(&event.key));
+        self.misfits.retain(|m| !events.iter().any(|e| e.key == m.key));
+        let mut restorer = Restorer::onto(ipam, now);
+        let mut present: Vec<&Event> = events.iter().filter(|e| e.value.is_some()).collect();
+        present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
+        for event in present {
+            if let Some(value) = &event.value {
+                add(&mut restorer, &event.key, value);
+            }
+        }
+        let (ipam, misfits) = restorer.finish();
+        self.ipam = ipam;
+        self.misfits.extend(misfits);
+    }
+
+    /// Decides on the state at `now` and commits what was decided. `decide` may be called again when others
+    /// were quicker; a conflict costs a reading of the keys that changed, not of the pool. `wait` is awaited
+    /// between attempts for the duration given: adapters sleep there.
+    ///
+    /// # Errors
+    /// [`TransactError`].
+    pub async fn transact<T, E, W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        mut decide: impl FnMut(&Ipam) -> Result<(T, Vec<Change<'static>>), E>,
+        mut wait: impl FnMut(Duration) -> W,
+    ) -> Result<T, TransactError<E>> {
+        let mut contended = String::new();
+        for attempt in 0..self.attempts {
+            self.catch_up(now).await.map_err(TransactError::Store)?;
+            let (answer, changes) = decide(&self.ipam).map_err(TransactError::Refused)?;
+            match self.commit(now, &changes).await {
+                Ok(()) => return Ok(answer),
+                Err(StoreError::Conflict { key }) => contended = key,
+                Err(error) => return Err(TransactError::Store(error)),
+            }
+            // Full jitter: up to 1 ms, doubling up to 256 ms.
+            let most = 1_000_000u64 << attempt.min(8);
+            wait(Duration::from_nanos(self.rng.below(most))).await;
+        }
+        Err(TransactError::Contended { key: contended, attempts: self.attempts })
+    }
+
+    /// Applies changes to the copy and commits the records they altered; a refusal undoes the copy.
+    async fn commit(&mut self, now: Timestamp, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        let mut keys = BTreeSet::new();
+        if changes.is_empty() && self.ipam.dirty.as_ref().is_none_or(BTreeSet::is_empty) {
+            return Ok(());
+        }
+        let (mut before, mut structural) = (Vec::new(), false);
+        for change in changes {
+            let fresh: Vec<String> =
+                self.ipam.touched(change).into_iter().filter(|k| !keys.contains(k)).collect();
+            for key in fresh {
+                structural |= is_structural(&key);
+                let value = self.ipam.record(&key).map(|r| r.encode());
+                before.push(Event { key: key.clone(), value });
+                keys.insert(key);
+            }
+            if let Err(error) = self.ipam.apply(change) {
+                self.undo(before, structural, now).await?;
+                return Err(StoreError::Io(error.to_string()));
+            }
+        }
+        let dirty = self.ipam.dirty.replace(BTreeSet::new()).unwrap_or_default();
+        keys.extend(dirty);
+        keys.insert("m/".to_string());
+        let txn = self.transaction(keys, !self.seeded);
+        match self.store.commit(txn).await {
+            Ok(revision) => {
+                self.seeded = true;
+                // Others' commits in between are still to be learned.
+                if revision == self.revision + 1 {
+                    self.revision = revision;
+                }
+                self.ipam.sequence = self.ipam.sequence.max(revision);
+                Ok(())
+            }
+            Err(error) => {
+                self.undo(before, structural, now).await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn transaction(&self, keys: BTreeSet<String>, first: bool) -> Txn {
+        let mut txn = Txn { since: self.revision, ..Txn::default() };
+        for key in keys {
+            if key == "m/" && !first {
+                continue;
+            }
+            match self.ipam.record(&key) {
+                Some(record) => txn.put.push((key.clone(), record.encode())),
+                None => txn.delete.push(key.clone()),
+            }
+            // Where a pool goes on is a hint: it is nobody's ground for a conflict.
+            if !key.starts_with("r/") {
+                txn.unchanged.push(key);
+            }
+        }
+        txn
+    }
+
+    /// Makes the copy what it was, from the records as they were.
+    async fn undo(
+        &mut self,
+        before: Vec<Event>,
+        structural: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if structural {
+            return self.reload(now).await;
+        }
+        self.overwrite(&before, now);
+        Ok(())
+    }
+
+    /// Deletes the records that do not fit; how many.
+    ///
+    /// # Errors
+    /// When the store fails or others change them meanwhile.
+    pub async fn drop_misfits(&mut self, now: Timestamp) -> Result<usize, StoreError> {
+        let delete: Vec<String> = self.misfits.iter().map(|m| m.key.clone()).collect();
+        if delete.is_empty() {
+            return Ok(0);
+        }
+        let (count, unchanged) = (delete.len(), delete.clone());
+        let txn = Txn { unchanged, since: self.revision, put: Vec::new(), delete };
+        self.store.commit(txn).await?;
+        self.reload(now).await?;
+        Ok(count)
+    }
+
+    /// Replaces the whole store by a state: every other record goes.
+    ///
+    /// # Errors
+    /// When the store fails or others write meanwhile.
+    pub async fn replace(&mut self, now: Timestamp, ipam: &Ipam) -> Result<(), StoreError> {
+        self.catch_up(now).await?;
+        let records = ipam.records();
+        let put: Vec<(String, Vec<u8>)> = records.iter().map(|r| (r.key(), r.encode())).collect();
+        let kept: BTreeSet<&str> = put.iter().map(|(k, _)| &**k).collect();
+        let mut delete = Vec::new();
+        for kind in KINDS {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
+                after = page.entries.last().map(|(key, _)| key.clone());
+                let gone = page.entries.into_iter().map(|(k, _)| k);
+                delete.extend(gone.filter(|k| !kept.contains(&**k)));
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        let txn = Txn { unchanged: delete.clone(), since: self.revision, put, delete };
+        self.store.commit(txn).await?;
+        self.reload(now).await
+    }
+}
+
+/// Whether a key's change alters the ground that others stand on.
+fn is_structural(key: &str) -> bool {
+    key.starts_with("p/") || key.starts_with("m/")
+}
+
+fn add(restorer: &mut Restorer, key: &str, value: &[u8]) {
+    match Record::decode(value) {
+        Ok(record) if record.key() == key => restorer.add(record),
+        Ok(record) => {
+            let why = alloc::format!("is the record of `{}`", record.key());
+            restorer.misfits.push(Misfit::new(key, key, why));
+        }
+        Err(error) => restorer.misfits.push(Misfit::new(key, key, error)),
+    }
+}
+
+/// The output of a future that never waits, such as every one of [`super::MemoryStore`]'s: polled once.
+pub fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = core::pin::pin!(future);
+    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        core::task::Poll::Ready(output) => Some(output),
+        core::task::Poll::Pending => None,
+    }
+}

@@ -1,0 +1,436 @@
+//! Records as state: the whole at once, or one key after another.
+
+use super::record::Record;
+use crate::apply::ApplyError;
+use crate::change::HostSettings;
+use crate::cidr::Family;
+use crate::claim::Kept;
+use crate::pool::blocks::{BlockState, NOBODY};
+use crate::pool::cells::State;
+use crate::pool::rest::List;
+use crate::pool::spec::{Affinity, Order, name_fits};
+use crate::pool::{Pool, PoolId};
+use crate::state::{Claim, Ipam, Kind, Move, NONE, Spot, Spots};
+use crate::time::Timestamp;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// A record that does not fit the others, left out of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The record's key.
+    pub key: String,
+    /// The address or name it is about.
+    pub what: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Misfit {
+    pub(crate) fn new(key: &str, what: impl ToString, why: impl ToString) -> Self {
+        Self { key: key.to_string(), what: what.to_string(), why: why.to_string() }
+    }
+}
+
+/// A released address on its way into the list that it is in at `now`.
+struct Waiting {
+    at: Timestamp,
+    order: u64,
+    spot: Spot,
+}
+
+impl Ipam {
+    /// The state that records describe, at `now`. What does not fit is left out and listed: of two claims
+    /// to one address the one that comes first in the order of keys stays. Linear, sorting aside.
+    #[must_use]
+    pub fn restore<'a>(
+        now: Timestamp,
+        records: impl IntoIterator<Item = Record<'a>>,
+    ) -> (Self, Vec<Misfit>) {
+        let mut records: Vec<Record<'a>> = records.into_iter().collect();
+        if !records.is_sorted_by_key(Record::rank) {
+            records.sort_by_key(Record::rank);
+        }
+        let mut restorer = Restorer::new(now);
+        records.into_iter().for_each(|record| restorer.add(record));
+        restorer.finish()
+    }
+}
+
+/// Restores a state record by record, in the order of their kinds.
+pub(crate) struct Restorer {
+    pub(crate) ipam: Ipam,
+    waiting: Vec<Waiting>,
+    pub(crate) misfits: Vec<Misfit>,
+}
+
+impl Restorer {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self::onto(Ipam::new(0), now)
+    }
+
+    /// Goes on with a state from which the records' keys were cleared.
+    pub(crate) fn onto(mut ipam: Ipam, now: Timestamp) -> Self {
+        ipam.now = ipam.now.max(now);
+        Self { ipam, waiting: Vec::new(), misfits: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, record: Record<'_>) {
+        let key = record.key();
+        if let Err(misfit) = self.try_add(record, &key) {
+            self.misfits.push(misfit);
+        }
+    }
+
+    fn try_add(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        match record {
+            Record::Meta { seed } => {
+                // Only of an empty state: the indices are built under the seed.
+                if self.ipam.claims.len() == 0 && self.ipam.workloads.len() == 0 {
+                    self.ipam.seed = seed;
+                }
+                Ok(())
+            }
+            Record::Pool { id, draining, spec } => {
+                let added = self.ipam.apply_pool_added(id, &spec);
+                added.map_err(|e: ApplyError| Misfit::new(key, &spec.name, e))?;
+                if let Some(pool) = self.ipam.pool_at_mut(id.0) {
+                    pool.draining = draining;
+                }
+                Ok(())
+            }
+            Record::Cursor { id, cursor } => {
+                let bad = || Misfit::new(key, id, "is a cursor of no pool");
+                let cursor = cursor.parse().map_err(|_| bad())?;
+                self.ipam.pool_at_mut(id.0).ok_or_else(bad)?.cursor = cursor;
+                Ok(())
+            }
+            Record::Host { name, settings } => {
+                let set = self.ipam.apply_host_set(&name, &settings);
+                set.map_err(|e| Misfit::new(key, &name, e))
+            }
+            block @ Record::Block { .. } => self.add_block(block, key),
+            workload @ Record::Workload { .. } => self.add_workload(workload, key),
+            claim @ Record::Claim { .. } => self.add_claim(claim, key),
+        }
+    }
+
+    fn add_block(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        let Record::Block { pool: id, block: cidr, host, generation, empty_since, rested } = record
+        else {
+            return Ok(());
+        };
+        let misfit = |why: &str| Misfit::new(key, cidr, why);
+        let pool = self.ipam.pool_at_mut(id.0).ok_or_else(|| misfit("is a block of no pool"))?;
+        let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
+        if !inside {
+            return Err(misfit("is no block of its pool"));
+        }
+        let first = pool.materialise(cidr.first()).ok_or_else(|| misfit("does not fit its pool"))?;
+        let (index, slots) = (pool.block_of(first), pool.blocks.slots(pool.block_of(first)));
+        let quarantine = pool.spec.quarantine;
+        let mut emptied = empty_since;
+        for rest in &rested {
+            let slot = slots.start.saturating_add(rest.offset);
+            if !slots.contains(&slot) {
+                return Err(misfit("rests an address that is not its own"));
+            }
+            let due = rest.at.after(quarantine);
+            if due <= self.ipam.now {
+                emptied = emptied.max(due);
+            }
+            let spot = Spot { pool: id.0, slot };
+            self.waiting.push(Waiting { at: rest.at, order: rest.order, spot });
+        }
+        if let Some((name, state)) = host {
+            name_fits(&name).map_err(|e| misfit(&e.to_string()))?;
+            let host = self.ipam.intern_host(&name);
+            self.give_block(id, index, host, state);
+        }
+        if let Some(pool) = self.ipam.pool_at_mut(id.0).filter(|p| p.spec.affinity != Affinity::Off) {
+            pool.blocks.set_age(index, generation, emptied);
+        }
+        Ok(())
+    }
+
+    fn give_block(&mut self, id: PoolId, index: u32, host: u32, state: BlockState) {
+        if let Some(pool) = self.ipam.pool_at_mut(id.0).filter(|p| p.spec.affinity != Affinity::Off) {
+            let open = pool.free.first_in(pool.blocks.slots(index)).is_some();
+            pool.blocks.set_host(index, host, state, open);
+        } else {
+            self.ipam.drop_host_if_idle(host);
+        }
+    }
+
+    /// The slot of an address that is nobody's yet.
+    fn vacant(&mut self, place: (PoolId, IpAddr), key: &str) -> Result<Spot, Misfit> {
+        let (id, address) = place;
+        let misfit = |why: &str| Misfit::new(key, address, why);
+        let pool = self.ipam.pool_at_mut(id.0).ok_or_else(|| misfit("is an address of no pool"))?;
+        if pool.spec.excludes(address).is_some() {
+            return Err(misfit("is excluded"));
+        }
+        let slot = pool.materialise(address).ok_or_else(|| misfit("is not of its pool"))?;
+        match pool.state(slot) {
+            State::Held(_) | State::Kept(_) => Err(misfit("belongs to another already")),
+            _ => Ok(Spot { pool: id.0, slot }),
+        }
+    }
+
+    fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        let Record::Workload { name, ttl, until, fixed, kept, moving } = record else { return Ok(()) };
+        name_fits(&name).map_err(|e| Misfit::new(key, &name, e))?;
+        let spots: Vec<Spot> =
+            kept.iter().map(|&place| self.vacant(place, key)).collect::<Result<_, _>>()?;
+        let (now, over) = (self.ipam.now, !fixed && moving.is_none() && until <= self.ipam.now);
+        if over {
+            // Forgotten meanwhile: what it kept rests from then on, unless it is in use by now.
+            let order = u64::MAX;
+            self.waiting.extend(spots.iter().map(|&spot| Waiting { at: until, order, spot }));
+            self.ipam.note_dirty(key);
+            return Ok(());
+        }
+        let id = self.ipam.intern_workload(&name);
+        if let Some(w) = self.ipam.workloads.get_mut(id) {
+            (w.ttl, w.fixed) = (ttl, fixed);
+        }
+        for &spot in &spots {
+            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
+                pool.keep(spot.slot, id, now);
+                let family = pool.spec.cidr.family();
+                self.ipam.add_reserved(id, family, spot);
+            }
+        }
+        if !fixed && moving.is_none() && !spots.is_empty() {
+            self.ipam.forget_at(id, Some(until));
+        }
+        if let Some(moving) = moving {
+            for name in [&moving.from, &moving.to] {
+                name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
+            }
+            let (from, to) = (self.ipam.intern_host(&moving.from), self.ipam.intern_host(&moving.to));
+            let mut moved = Spots::EMPTY;
+            for (pool, address) in moving.addresses {
+                let slot = self.ipam.pool_at_mut(pool.0).and_then(|p| p.materialise(address));
+                moved.set(Family::of(address), slot.map(|slot| Spot { pool: pool.0, slot }));
+            }
+            for host in [from, to] {
+                if let Some(host) = self.ipam.hosts.get_mut(host) {
+                    host.uses += 1;
+                }
+            }
+            let moving = Move { from, to, since: moving.since, kept: moving.kept, spots: moved };
+            self.ipam.moves.insert(id, moving);
+        }
+        self.ipam.drop_workload_if_idle(id);
+        Ok(())
+    }
+
+    fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        let Record::Claim { owner, workload, host, sequence, touched, until, kept, addresses, suspect } =
+            record
+        else {
+            return Ok(());
+        };
+        let names = [Some(&owner), workload.as_ref(), host.as_ref()];
+        for name in names.into_iter().flatten() {
+            name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
+        }
+        let odd = |why: &str| Misfit::new(key, &owner, why);
+        if self.ipam.owner(&owner).is_some() {
+            return Err(odd("has another claim"));
+        }
+        let known = workload.as_deref().and_then(|w| self.ipam.workload(w));
+        let mut spots = Spots::EMPTY;
+        for &(id, address) in &addresses {
+            let spot = self.claimable((id, address), known, key)?;
+            if spots.get(Family::of(address)).is_some() {
+                return Err(odd("has two addresses of one family"));
+            }
+            spots.set(Family::of(address), Some(spot));
+        }
+        if spots.is_empty() || (workload.is_none() && kept != Kept::Ephemeral) {
+            return Err(odd("holds nothing, or keeps it for nobody"));
+        }
+        let claim = Claim {
+            sequence,
+            touched,
+            until: until.unwrap_or(Timestamp::MAX),
+            owner: self.ipam.names.insert(&owner),
+            workload: workload.as_deref().map_or(NONE, |w| self.ipam.intern_workload(w)),
+            host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
+            next: NONE,
+            spots,
+            kind: Kind::from(kept),
+        };
+        let id = self.ipam.link_claim(claim, &owner, kept);
+        for (_, spot) in spots.iter() {
+            let now = self.ipam.now;
+            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
+                pool.hold(spot.slot, id, now);
+            }
+        }
+        if let Some(suspect) = suspect {
+            self.ipam.suspects.insert(id, suspect);
+        }
+        Ok(())
+    }
+
+    /// The slot of an address that this workload's claim may hold: nobody's, or reserved to it.
+    fn claimable(
+        &mut self,
+        place: (PoolId, IpAddr),
+        workload: Option<u32>,
+        key: &str,
+    ) -> Result<Spot, Misfit> {
+        let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
+            let slot = p.slot(place.1)?;
+            let State::Kept(w) = p.state(slot) else { return None };
+            let fixed = self.ipam.workloads.get(w).is_some_and(|w| w.fixed);
+            (Some(w) == workload && fixed).then_some(Spot { pool: place.0.0, slot })
+        });
+        reserved.map_or_else(|| self.vacant(place, key), Ok)
+    }
+
+    /// Puts released addresses that nobody has into their lists, in order of release.
+    pub(crate) fn finish(mut self) -> (Ipam, Vec<Misfit>) {
+        self.waiting.sort_by_key(|w| (w.at, w.order, w.spot));
+        let now = self.ipam.now;
+        for waiting in &self.waiting {
+            let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else { continue };
+            if pool.state(waiting.spot.slot) == State::Blank {
+                pool.rest_again(waiting.spot.slot, waiting.at, waiting.order, now);
+            }
+        }
+        self.ipam.due = Timestamp::ZERO;
+        self.ipam.advance(now);
+        (self.ipam, self.misfits)
+    }
+}
+
+impl From<Kept> for Kind {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Ephemeral | Kept::Sticky(core::time::Duration::ZERO) => Self::Ephemeral,
+            Kept::Sticky(_) => Self::Sticky,
+            Kept::Fixed => Self::Fixed,
+        }
+    }
+}
+
+impl Pool {
+    /// A released slot of a restored state, in its place in order of release.
+    fn rest_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
+        // A workload's forgetting has no order of its own: after all others of its time.
+        let order = if order == u64::MAX { self.rest.next_order() } else { order };
+        if at.after(self.spec.quarantine) > now {
+            self.rest_at(slot, at, order, now);
+        } else if self.spec.order == Order::Lru {
+            self.queue_at(slot, at, order);
+        }
+    }
+
+    /// Makes a slot nobody's, without any rest: its block's record says whether it rests.
+    pub(crate) fn clear(&mut self, slot: u32, now: Timestamp) {
+        self.vacate(slot, now);
+    }
+}
+
+impl Ipam {
+    /// Sees to it that tokens come after `sequence`. Stores count commits and do this by themselves; who
+    /// keeps records elsewhere keeps the latest token too, for the claims that are gone.
+    pub fn resume_sequence(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Takes everything that a key's record says out of the state.
+    pub(crate) fn clear_key(&mut self, key: &str) {
+        let Some((kind, rest)) = key.split_at_checked(2) else { return };
+        match kind {
+            "h/" => {
+                if let Some(id) = self.host(rest) {
+                    if let Some(host) = self.hosts.get_mut(id) {
+                        host.settings = HostSettings::default();
+                    }
+                    self.drop_host_if_idle(id);
+                }
+            }
+            "b/" => self.clear_block(rest),
+            "w/" => self.clear_workload(rest),
+            "c/" => self.clear_claim(rest),
+            _ => {}
+        }
+    }
+
+    fn clear_claim(&mut self, owner: &str) {
+        let Some(id) = self.owner(owner) else { return };
+        let Some(claim) = self.take_claim(id, owner) else { return };
+        let now = self.now;
+        for (_, spot) in claim.spots.iter() {
+            let kept = self.kept_spots(claim.workload).any(|s| s == spot);
+            let fixed = self.workloads.get(claim.workload).is_some_and(|w| w.fixed);
+            if let Some(pool) = self.pool_at_mut(spot.pool) {
+                match kept && fixed {
+                    true => pool.keep(spot.slot, claim.workload, now),
+                    false => pool.clear(spot.slot, now),
+                }
+            }
+        }
+        self.drop_workload_if_idle(claim.workload);
+        self.drop_host_if_idle(claim.host);
+    }
+
+    fn clear_workload(&mut self, name: &str) {
+        let Some(id) = self.workload(name) else { return };
+        let now = self.now;
+        let spots: Vec<Spot> = self.kept_spots(id).collect();
+        self.extra.remove(&id);
+        if let Some(w) = self.workloads.get_mut(id) {
+            (w.spots, w.fixed) = (Spots::EMPTY, false);
+        }
+        self.forget_at(id, None);
+        for spot in spots {
+            if let Some(pool) = self.pool_at_mut(spot.pool)
+                && pool.state(spot.slot) == State::Kept(id)
+            {
+                pool.clear(spot.slot, now);
+            }
+        }
+        if let Some(moving) = self.moves.remove(&id) {
+            for host in [moving.from, moving.to] {
+                if let Some(host) = self.hosts.get_mut(host) {
+                    host.uses = host.uses.saturating_sub(1);
+                }
+                self.drop_host_if_idle(host);
+            }
+        }
+        self.drop_workload_if_idle(id);
+    }
+
+    fn clear_block(&mut self, rest: &str) {
+        let id = rest.get(..5).and_then(|id| id.parse::<u16>().ok());
+        let first = rest.get(6..).and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        let (Some(id), Some(first)) = (id, first) else { return };
+        let now = self.now;
+        let Some(pool) = self.pool_at_mut(id) else { return };
+        let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else { return };
+        let block = pool.block_of(slot);
+        for slot in pool.blocks.slots(block) {
+            if matches!(pool.state(slot), State::Resting(_) | State::Queued(_)) {
+                pool.clear(slot, now);
+            }
+        }
+        if pool.spec.affinity == Affinity::Off {
+            return;
+        }
+        let host = pool.blocks.get(block).host;
+        if host != NOBODY {
+            pool.blocks.set_host(block, NOBODY, BlockState::Pending, false);
+            self.drop_host_if_idle(host);
+        }
+    }
+}
+
+/// Both lists exist for as long as a pool does.
+const _: () = assert!(List::Resting as usize == 0);

@@ -1,0 +1,117 @@
+//! The seam: what an allocator needs of a store.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A store's count of its commits; a key's revision is that of the commit that last wrote or deleted it.
+pub type Revision = u64;
+
+/// All or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Txn {
+    /// Keys that nobody may have written or deleted since `since`.
+    pub unchanged: Vec<String>,
+    /// The revision up to which the writer knows those keys.
+    pub since: Revision,
+    /// What to write.
+    pub put: Vec<(String, Vec<u8>)>,
+    /// What to delete.
+    pub delete: Vec<String>,
+}
+
+/// Keys and values of one page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In order of key.
+    pub entries: Vec<(String, Vec<u8>)>,
+    /// The store's revision when the page was read.
+    pub revision: Revision,
+    /// Whether there are more keys after the last one.
+    pub more: bool,
+}
+
+/// A key that changed, with the value it has now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The key.
+    pub key: String,
+    /// Its value; `None` when it was deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What changed since a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Each changed key once, with its latest value, and the revision that this brings up to.
+    Events(Vec<Event>, Revision),
+    /// The store no longer knows what changed since then: list everything.
+    Compacted,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed a key of the transaction; nothing was written.
+    #[error("`{key}` was changed by another")]
+    Conflict {
+        /// The first such key.
+        key: String,
+    },
+    /// Another process holds the store and did not give it up in time.
+    #[error("the store was in use by another process for {waited_ms} ms")]
+    Busy {
+        /// How long was waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// Reading or writing failed; whether a commit took place is unknown.
+    #[error("the store failed: {0}")]
+    Io(String),
+}
+
+/// A store of keys and values with transactions. Runtime-free: what never waits answers at the first poll.
+///
+/// What every store must do is checked by `ipam::testing::check_store`.
+#[async_trait::async_trait]
+pub trait Store: Send {
+    /// The values of keys, in their order, and the store's revision.
+    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError>;
+
+    /// Keys that begin with `prefix`, in order, after `after` if given, at most `limit`.
+    async fn list(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// Commits a transaction; the store's new revision.
+    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError>;
+
+    /// What changed below `prefix` after revision `from`.
+    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError>;
+}
+
+#[async_trait::async_trait]
+impl<S: Store + ?Sized> Store for Box<S> {
+    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+        (**self).get(keys).await
+    }
+
+    async fn list(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        (**self).list(prefix, after, limit).await
+    }
+
+    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
+        (**self).commit(txn).await
+    }
+
+    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
+        (**self).watch(prefix, from).await
+    }
+}

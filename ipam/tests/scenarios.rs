@@ -1,0 +1,205 @@
+//! Transcripts: commands, a line of dashes, what they answer.
+
+use ipam::{
+    Affinity, Families, HostSettings, Ipam, Kept, Order, PoolSpec, Request, Retention, Timestamp,
+};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The words of a command, taken one after another.
+struct Words<'a>(std::str::SplitWhitespace<'a>);
+
+impl<'a> Words<'a> {
+    fn next(&mut self) -> &'a str {
+        self.0.next().unwrap_or_default()
+    }
+
+    fn seconds(&mut self) -> Duration {
+        Duration::from_secs(self.next().parse().expect("a number of seconds"))
+    }
+}
+
+struct Stage {
+    ipam: Ipam,
+    now: Timestamp,
+}
+
+impl Stage {
+    fn run(&mut self, line: &str) -> String {
+        let mut words = Words(line.split_whitespace());
+        let now = self.now;
+        match words.next() {
+            "pool" => self.pool(&mut words),
+            "drain" => answer(self.ipam.drain_pool(now, words.next(), true)),
+            "grow" => {
+                let (name, cidr) = (words.next(), words.next().parse().expect("a prefix"));
+                answer(self.ipam.grow_pool(now, name, cidr))
+            }
+            "remove" => answer(self.ipam.remove_pool(now, words.next())),
+            "wait" => {
+                self.now = now.after(words.seconds());
+                self.ipam.advance(self.now);
+                "ok\n".into()
+            }
+            "claim" => with_request(&mut words, |request| match self.ipam.claim(now, request) {
+                Ok(grant) => {
+                    let mut out = format!("#{}", grant.sequence);
+                    for lease in &grant.leases {
+                        let _ = write!(out, " {}/{} {:?}", lease.address, lease.prefix_length, lease.origin);
+                    }
+                    out + "\n"
+                }
+                Err(error) => format!("no: {error}\n"),
+            }),
+            "explain" => with_request(&mut words, |request| self.ipam.explain(request)),
+            "release" => {
+                let (owner, given) = (words.next(), words.next().trim_start_matches('#').parse().ok());
+                let sequence = given.or_else(|| self.ipam.claim_of(owner).map(|c| c.sequence()));
+                answer(self.ipam.release(now, owner, sequence.unwrap_or(0)))
+            }
+            "renew" => {
+                let owner = words.next();
+                let sequence = words.next().trim_start_matches('#').parse().expect("a sequence");
+                answer(self.ipam.renew(now, owner, sequence, Some(words.seconds())).map(|_| ()))
+            }
+            "expire" => format!("{} ended\n", self.ipam.expire(now)),
+            "move" => answer(self.ipam.begin_move(now, words.next(), words.next(), words.next())),
+            "finish" => match self.ipam.finish_move(now, words.next(), words.next()) {
+                Ok(grant) => format!("#{} {}\n", grant.sequence, grant.address().expect("an address")),
+                Err(error) => format!("no: {error}\n"),
+            },
+            "abort" => answer(self.ipam.abort_move(now, words.next())),
+            "host" => self.host(&mut words),
+            "tidy" => format!("{} given up\n", self.ipam.tidy_blocks(now)),
+            "reconcile" => {
+                let (grace, live): (_, Vec<&str>) = (words.seconds(), words.0.collect());
+                let out = self.ipam.reconcile(now, now, grace, |owner| live.contains(&owner));
+                format!("suspects {:?}, released {:?}\n", out.suspects, out.released)
+            }
+            "show" => self.show(),
+            "routes" => self.ipam.routes(words.next()).iter().map(|r| format!("{r}\n")).collect(),
+            "usage" => {
+                let usage = self.ipam.pool(words.next()).expect("a pool").usage();
+                let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
+                format!("{held} held, {kept} reserved, {resting} resting, {} free\n", usage.free)
+            }
+            other => panic!("no command `{other}`"),
+        }
+    }
+
+    fn pool(&mut self, words: &mut Words<'_>) -> String {
+        let (name, cidr) = (words.next(), words.next().parse().expect("a prefix"));
+        let mut spec = PoolSpec::new(name, cidr);
+        loop {
+            spec = match words.next() {
+                "" => break,
+                "quarantine" => spec.quarantine(words.seconds()),
+                "order" => spec.order(Order::from_name(words.next()).expect("an order")),
+                "off" => spec.affinity(Affinity::Off),
+                "strict" => spec.affinity(Affinity::Strict),
+                "early" => spec.early_reuse(),
+                "block" => spec.block_size(words.next().parse().expect("a length")),
+                "gateway" => spec.gateway(words.next().parse().expect("an address")),
+                "lease" => spec.lease(words.seconds()),
+                "label" => spec.label(words.next(), words.next()),
+                other => panic!("no pool option `{other}`"),
+            };
+        }
+        answer(self.ipam.add_pool(self.now, spec).map(|_| ()))
+    }
+
+    fn host(&mut self, words: &mut Words<'_>) -> String {
+        let (name, mut settings) = (words.next(), HostSettings::default());
+        match words.next() {
+            "limit" => settings.block_limit = words.next().parse().ok(),
+            "drain" => settings.draining = true,
+            "start" => settings.starts = words.next().parse().into_iter().collect(),
+            _ => {}
+        }
+        answer(self.ipam.set_host(self.now, name, settings))
+    }
+
+    fn show(&self) -> String {
+        let mut lines: Vec<String> = self.ipam.claims().map(|c| {
+            let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
+            let kept = match c.kept() {
+                Kept::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
+                kept => kept.name().into(),
+            };
+            format!("{} #{} {} on {}, {kept}\n", c.owner(), c.sequence(), addresses.join(" "), c.host().unwrap_or("-"))
+        }).collect();
+        lines.sort();
+        lines.concat()
+    }
+}
+
+fn answer<E: std::fmt::Display>(outcome: Result<(), E>) -> String {
+    outcome.map_or_else(|e| format!("no: {e}\n"), |()| "ok\n".into())
+}
+
+/// `OWNER [workload W] [host H] [sticky S | fixed] [pool P] [dual | v6] [at IP] [lease S] [label K V]`
+fn with_request(words: &mut Words<'_>, run: impl FnOnce(&Request<'_>) -> String) -> String {
+    let mut request = Request::new(words.next());
+    let (mut pools, mut addresses, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        match words.next() {
+            "" => break,
+            "workload" => request.workload = Some(words.next()),
+            "host" => request.host = Some(words.next()),
+            "sticky" => request.retention = Retention::Sticky(words.seconds()),
+            "fixed" => request.retention = Retention::Fixed(&[]),
+            "pool" => pools.push(words.next()),
+            "at" => addresses.push(words.next().parse().expect("an address")),
+            "label" => labels.push((words.next(), words.next())),
+            "dual" => request.families = Families::Dual,
+            "v6" => request.families = Families::V6,
+            "lease" => request.lease = Some(words.seconds()),
+            other => panic!("no claim option `{other}`"),
+        }
+    }
+    run(&request.pools(&pools).addresses(&addresses).labels(&labels))
+}
+
+/// Runs a transcript; the same transcript with the answers as they are.
+fn replay(text: &str) -> String {
+    let mut stage = Stage { ipam: Ipam::new(7), now: Timestamp::from_secs(0) };
+    let mut out = String::new();
+    let (mut answers, mut expected) = (String::new(), false);
+    for line in text.lines().chain([""]) {
+        match line {
+            "" => {
+                out.push_str(&std::mem::take(&mut answers));
+                out.push('\n');
+                expected = false;
+            }
+            "----" => {
+                out.push_str("----\n");
+                expected = true;
+            }
+            _ if expected => {}
+            line => {
+                out.push_str(line);
+                out.push('\n');
+                if !line.starts_with('#') {
+                    answers.push_str(&stage.run(line));
+                    stage.ipam.check_invariants().unwrap_or_else(|e| panic!("after `{line}`: {e}"));
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn transcripts_answer_as_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("transcripts").map(|e| e.expect("an entry").path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 5, "transcripts are missing");
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a transcript");
+        let ours = replay(&text);
+        assert_eq!(ours.trim_end(), text.trim_end(), "{}:\n{ours}", path.display());
+    }
+}

@@ -1,0 +1,234 @@
+//! The policy as people write it, in any format that serde reads. Every field is checked here, so that an error names it.
+
+use crate::host::{Capabilities, Host, Slot};
+use crate::policy::{Container, Direction, Inside, Shape, Tier, Uplink};
+use crate::rate::{Bytes, Rate};
+use crate::refusal::{Refusal, RefusalKind};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::str::FromStr;
+
+/// Greatest number of containers or tiers that a policy may hold.
+const MOST: usize = 65_536;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// What the host has.
+    #[serde(default)]
+    pub host: HostSection,
+    /// Classes of containers.
+    #[serde(default)]
+    pub tier: Vec<TierSection>,
+    /// The containers.
+    #[serde(default)]
+    pub container: Vec<ContainerSection>,
+}
+
+/// `[host]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSection {
+    /// The device that all share.
+    pub uplink: Option<UplinkSection>,
+}
+
+/// `uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UplinkSection {
+    /// Device.
+    pub dev: String,
+    /// What it carries.
+    pub capacity: String,
+    /// What the host keeps for itself.
+    pub reserve: Option<String>,
+}
+
+/// `[[tier]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierSection {
+    /// Name.
+    pub name: String,
+    /// Share in spare bandwidth, 1 to 1000.
+    pub weight: Option<u32>,
+}
+
+/// `[[container]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerSection {
+    /// Id.
+    pub id: String,
+    /// The host's end of its veth.
+    pub veth: String,
+    /// Named network namespace that it is in.
+    pub netns: Option<String>,
+    /// Or a process in it.
+    pub pid: Option<u32>,
+    /// Its end of the veth, `eth0` where not said.
+    pub dev: Option<String>,
+    /// Its tier.
+    pub tier: Option<String>,
+    /// A weight of its own.
+    pub weight: Option<u32>,
+    /// What comes in.
+    pub ingress: Option<ShapeSection>,
+    /// What goes out.
+    pub egress: Option<ShapeSection>,
+}
+
+/// `{ guarantee = "50mbit", ceiling = "200mbit", burst = "256kB", priority = 0 }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShapeSection {
+    /// What it has by right.
+    pub guarantee: Option<String>,
+    /// What it may reach; the uplink's capacity where not said.
+    pub ceiling: Option<String>,
+    /// Its bucket.
+    pub burst: Option<String>,
+    /// 0 to 7.
+    pub priority: Option<u64>,
+}
+
+fn parse<T: FromStr<Err = crate::unit::UnitError>>(text: &str, field: &str) -> Result<T, Refusal> {
+    text.parse()
+        .map_err(|error| Refusal::new(field, RefusalKind::Unit(error)))
+}
+
+impl PolicyFile {
+    /// The host that is wanted, and what had to be refused; the rest is in it. `numbers` are the class numbers that
+    /// containers had before, by id.
+    ///
+    /// # Errors
+    /// What is wrong with the host itself or its tiers: then nothing can be planned.
+    pub fn host(
+        &self,
+        caps: Capabilities,
+        numbers: &BTreeMap<String, u16>,
+    ) -> Result<(Host, Vec<Refusal>), Refusal> {
+        let limit = |name: &str, n: usize| match n > MOST {
+            true => Err(Refusal::new(
+                name,
+                RefusalKind::TooMany {
+                    given: n,
+                    limit: MOST,
+                },
+            )),
+            false => Ok(()),
+        };
+        limit("tier", self.tier.len())?;
+        limit("container", self.container.len())?;
+        let uplink = match &self.host.uplink {
+            None => None,
+            Some(section) => Some(section.uplink().map_err(|r| r.within("host.uplink"))?),
+        };
+        let mut tiers = Vec::with_capacity(self.tier.len());
+        for (i, section) in self.tier.iter().enumerate() {
+            let tier = Tier::new(&section.name, section.weight.unwrap_or(1));
+            tiers.push(tier.map_err(|r| r.within(&format!("tier[{i}]")))?);
+        }
+        let capacity = uplink.as_ref().map(Uplink::capacity);
+        let mut host = Host::new(uplink, tiers, caps)?;
+        let mut refused = Vec::new();
+        for (i, section) in self.container.iter().enumerate() {
+            let number = numbers.get(&section.id).copied();
+            if let Err(refusal) = section.insert(&mut host, capacity, number) {
+                refused.push(refusal.within(&format!("container[{i}]")));
+            }
+        }
+        Ok((host, refused))
+    }
+}
+
+impl UplinkSection {
+    fn uplink(&self) -> Result<Uplink, Refusal> {
+        let reserve = self
+            .reserve
+            .as_deref()
+            .map_or(Ok(Rate::ZERO), |r| parse(r, "reserve"))?;
+        Uplink::new(&self.dev, parse(&self.capacity, "capacity")?, reserve)
+    }
+}
+
+impl ContainerSection {
+    fn insert(
+        &self,
+        host: &mut Host,
+        capacity: Option<Rate>,
+        number: Option<u16>,
+    ) -> Result<Slot, Refusal> {
+        let inside = match (&self.netns, self.pid) {
+            (Some(_), Some(pid)) => {
+                let given = pid.to_string();
+                return Err(Refusal::new(
+                    "pid",
+                    RefusalKind::Either {
+                        given,
+                        other: "netns",
+                    },
+                ));
+            }
+            (Some(netns), None) => Inside::Netns(netns.as_str().into()),
+            (None, Some(pid)) => Inside::Pid(pid),
+            (None, None) => Inside::Ifb,
+        };
+        let dev = self.dev.as_deref().unwrap_or("eth0");
+        let mut container = Container::new(&self.id, &self.veth)?.inside(inside, dev)?;
+        if let Some(tier) = &self.tier {
+            container = container.in_tier(tier);
+        }
+        if let Some(weight) = self.weight {
+            if !(1..=1000).contains(&weight) {
+                let kind = RefusalKind::BadWeight {
+                    given: u64::from(weight),
+                };
+                return Err(Refusal::new("weight", kind));
+            }
+            container = container.weighing(weight);
+        }
+        for (direction, section) in [
+            (Direction::Ingress, &self.ingress),
+            (Direction::Egress, &self.egress),
+        ] {
+            if let Some(section) = section {
+                let shape = section
+                    .shape(capacity)
+                    .map_err(|r| r.within(direction.name()))?;
+                container = container.shaped(direction, shape);
+            }
+        }
+        host.insert_as(container, number)
+    }
+}
+
+impl ShapeSection {
+    fn shape(&self, capacity: Option<Rate>) -> Result<Shape, Refusal> {
+        let guarantee = self.guarantee.as_deref();
+        let guarantee = guarantee.map_or(Ok(Rate::ZERO), |g| parse(g, "guarantee"))?;
+        let ceiling = match (&self.ceiling, capacity) {
+            (Some(text), _) => parse(text, "ceiling")?,
+            (None, Some(capacity)) => capacity,
+            (None, None) => return Err(Refusal::new("ceiling", RefusalKind::Missing)),
+        };
+        let at = |field: &'static str| move |kind| Refusal::new(field, kind);
+        let mut shape = Shape::new(guarantee, ceiling).map_err(at("ceiling"))?;
+        if let Some(text) = &self.burst {
+            shape = shape
+                .with_burst(parse::<Bytes>(text, "burst")?)
+                .map_err(at("burst"))?;
+        }
+        if let Some(priority) = self.priority {
+            let small =
+                u8::try_from(priority).map_err(|_| RefusalKind::BadPriority { given: priority });
+            let small = small.and_then(|p| shape.with_priority(p));
+            shape = small.map_err(at("priority"))?;
+        }
+        Ok(shape)
+    }
+}

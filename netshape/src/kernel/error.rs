@@ -1,0 +1,56 @@
+//! What the kernel answers when it does not do as told.
+
+/// Its own texts, where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each is its text")]
+pub enum KernelError {
+    #[error("Cannot find device")]
+    NoDevice,
+    #[error("Exclusivity flag on, cannot modify.")]
+    QdiscExists,
+    #[error("Exclusivity flag on, cannot override.")]
+    HandleTaken,
+    #[error("NLM_F_REPLACE needed to override.")]
+    NeedsReplace,
+    #[error("Qdisc not found. To create specify NLM_F_CREATE flag.")]
+    NeedsCreate,
+    #[error("File exists")]
+    ClassExists,
+    #[error("No such file or directory")]
+    NotFound,
+    #[error("Invalid argument")]
+    Invalid,
+    #[error("Operation not supported")]
+    NotSupported,
+    #[error("Failed to find specified qdisc.")]
+    NoParentQdisc,
+    #[error("Specified class not found.")]
+    NoParentClass,
+    #[error("Cannot find specified qdisc on specified device.")]
+    NoQdisc,
+    #[error("Cannot delete qdisc with handle of zero.")]
+    ZeroHandle,
+    #[error("Specified qdisc kind is unknown.")]
+    UnknownKind,
+    #[error("Invalid qdisc name: must match existing qdisc.")]
+    KindMismatch,
+    #[error("Change operation not supported by specified qdisc.")]
+    ChangeNotSupported,
+    #[error("hw-tc-offload ethtool feature flag must be on.")]
+    NoOffload,
+    #[error("HTB class in use.")]
+    ClassInUse,
+    #[error("sch_htb: tree is too deep.")]
+    TooDeep,
+    #[error("Invalid handle.")]
+    InvalidHandle,
+    #[error("Parent Qdisc doesn't exists.")]
+    NoFilterParent,
+    #[error("Protocol mismatch for filter with specified priority.")]
+    ProtocolMismatch,
+    #[error("Filter already exists")]
+    FilterExists,
+    #[error("Block of given index was not found.")]
+    NoBlock,
+}

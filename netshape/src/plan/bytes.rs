@@ -1,0 +1,76 @@
+//! A step as the netlink message that carries it out.
+
+use super::op::{Action, Object, Op};
+use super::redirect::PRIO;
+use crate::handle::Handle;
+use crate::object::{Class, HtbClass, Qdisc, QdiscKind};
+use crate::wire::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What};
+use alloc::boxed::Box;
+use alloc::string::String;
+
+/// The message of a step on the device with this number.
+pub(super) fn message(op: &Op, ifindex: i32) -> TcMessage {
+    let what = match &op.object {
+        Object::Qdisc(_) => What::Qdisc,
+        Object::Class(_) => What::Class,
+        Object::Redirect(_) => What::Filter,
+    };
+    let (verb, flags) = match op.action {
+        Action::Add => (Verb::New, EXCL | CREATE),
+        Action::Change => (Verb::New, 0),
+        Action::Delete => (Verb::Del, 0),
+    };
+    let mut message = TcMessage::new(what, verb, REQUEST | ACK | flags);
+    message.ifindex = ifindex;
+    let whole = op.action != Action::Delete;
+    match &op.object {
+        Object::Qdisc(q) => qdisc(&mut message, q, whole),
+        Object::Class(c) => class(&mut message, c, whole),
+        Object::Redirect(r) => {
+            let filter = r.filter(|_| false);
+            message.set_filter(&filter);
+            message.info = u32::from(PRIO) << 16 | u32::from(3_u16.to_be());
+            message.handle = Handle::from_raw(r.handle);
+            if !whole {
+                message.options = None;
+            }
+        }
+    }
+    message
+}
+
+fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {
+    (message.handle, message.parent) = (q.handle, q.parent);
+    let hook = q.parent == Handle::INGRESS;
+    if !whole && !hook {
+        return;
+    }
+    message.kind = Some(String::from(q.kind.name()));
+    if !whole {
+        return;
+    }
+    message.options = match &q.kind {
+        QdiscKind::Htb(htb) => Some(Options::Htb(*htb)),
+        QdiscKind::Tbf(tbf) => Some(Options::Tbf(tbf.clone())),
+        QdiscKind::Bfifo(limit) | QdiscKind::Pfifo(limit) => limit.map(Options::Fifo),
+        QdiscKind::FqCodel(f) => Some(Options::FqCodel(f.clone())),
+        QdiscKind::Ingress | QdiscKind::Clsact | QdiscKind::Mq => None,
+        QdiscKind::Other(other) => other.options.clone().map(Options::Raw),
+    };
+    if let Some(extras) = &q.extras {
+        message.stab = extras.stab.clone().map(Box::new);
+        message.estimator = extras.estimator;
+        message.ingress_block = extras.ingress_block;
+        message.egress_block = extras.egress_block;
+    }
+}
+
+fn class(message: &mut TcMessage, c: &Class, whole: bool) {
+    message.handle = c.id;
+    if whole {
+        message.parent = c.parent;
+        message.kind = Some(String::from("htb"));
+        // The level is the kernel's to say.
+        message.options = Some(Options::HtbClass(HtbClass { level: 0, ..c.htb }));
+    }
+}

@@ -1,0 +1,124 @@
+//! A step in words: what, why, at what cost, and where each number comes from.
+
+use super::Plan;
+use super::op::{Action, Loss, Object, Op};
+use crate::object::{HtbClass, QdiscKind, RateSpec};
+use crate::policy::default_burst;
+use crate::rate::{Bytes, Rate};
+use crate::ticks::{Era, bytes_of};
+use alloc::string::String;
+use core::fmt::Write as _;
+
+/// What a loss class means.
+const fn cost(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Free => "no packet is lost",
+        Loss::Refills => "no packet is lost, the bucket is filled anew",
+        Loss::LosesLeaf => "what waits in this leaf is lost",
+        Loss::LosesAll => "what waits on the device is lost",
+        Loss::Unshaped => {
+            "what waits on the device is lost, and traffic passes unshaped until later steps are done"
+        }
+    }
+}
+
+/// A paragraph on one step.
+pub(super) fn explain(plan: &Plan, op: &Op) -> String {
+    let mut text = String::from("tc");
+    if let Some(netns) = plan.device(op).and_then(|d| d.netns.as_deref()) {
+        let _ = write!(text, " -n {netns}");
+    }
+    for word in plan.argv(op) {
+        let _ = write!(text, " {word}");
+    }
+    let _ = write!(
+        text,
+        "\n  why: {}\n  cost: {}, {}\n",
+        plan.why(op),
+        op.loss.name(),
+        cost(op.loss)
+    );
+    if op.action == Action::Delete {
+        return text;
+    }
+    match &op.object {
+        Object::Class(c) => class(&mut text, &c.htb, plan.era),
+        Object::Qdisc(q) => qdisc(&mut text, &q.kind),
+        Object::Redirect(r) => {
+            let _ = writeln!(
+                text,
+                "  every packet that comes in goes to {}, whose tree shapes it",
+                r.to
+            );
+        }
+    }
+    text
+}
+
+fn qdisc(text: &mut String, kind: &QdiscKind) {
+    let _ = match kind {
+        QdiscKind::Htb(h) => writeln!(
+            text,
+            "  default {:x}: unclassified traffic goes to class 1:{:x}",
+            h.default, h.default
+        ),
+        QdiscKind::Bfifo(Some(limit)) => writeln!(
+            text,
+            "  limit {limit} = max(25 ms of the ceiling, largest GSO packet + 5 %), in bytes: a queue that can't hold one GSO packet drops them all; bfifo, since the kernel was not said to have fq_codel"
+        ),
+        QdiscKind::FqCodel(f) => writeln!(
+            text,
+            "  memory_limit {} = max(25 ms of the ceiling, largest GSO packet + 5 %), in bytes",
+            f.memory_limit.unwrap_or(0)
+        ),
+        _ => Ok(()),
+    };
+}
+
+fn class(text: &mut String, htb: &HtbClass, era: Era) {
+    let rate = |text: &mut String, name: &str, spec: &RateSpec| {
+        let bytes = spec.bytes_per_second;
+        let _ = writeln!(
+            text,
+            "  {name} {bytes} B/s = {} / 8",
+            Rate::from_bytes_per_second(bytes)
+        );
+    };
+    let bucket = |text: &mut String, name: &str, spec: &RateSpec, ticks: u32| {
+        let (bytes, _) = era.bytes(spec.bytes_per_second, ticks);
+        let rounding = match era {
+            Era::Truncating => "whole µs, then whole ticks, both rounded down",
+            Era::Ceil => "rounded up once",
+        };
+        let _ = writeln!(
+            text,
+            "  {name} {ticks} ticks = {bytes} B / {} B/s in µs · 15.625 ({rounding}); the kernel holds {} B",
+            spec.bytes_per_second,
+            bytes_of(spec.bytes_per_second, ticks),
+        );
+        let full = Rate::from_bytes_per_second(spec.bytes_per_second);
+        if Bytes(bytes).0.abs_diff(default_burst(full).0) <= spec.bytes_per_second / 500_000 + 2 {
+            let ms = if full > Rate::gbit(2) { 20 } else { 10 };
+            let of = full.bytes_in_ms(ms);
+            let _ = writeln!(
+                text,
+                "    {} by default: max({ms} ms of the rate, {of} B; 128 KiB), at most 274 s of the rate",
+                default_burst(full)
+            );
+        }
+    };
+    rate(text, "rate", &htb.rate);
+    rate(text, "ceil", &htb.ceil);
+    bucket(text, "buffer", &htb.rate, htb.buffer);
+    bucket(text, "cbuffer", &htb.ceil, htb.cbuffer);
+    let _ = writeln!(
+        text,
+        "  quantum {} bytes a turn: weight · 10000 (less where weights are large), between 1514 and 200000",
+        htb.quantum
+    );
+    let _ = writeln!(
+        text,
+        "  prio {}: 0 takes spare bandwidth first, 7 last",
+        htb.prio
+    );
+}

@@ -1,0 +1,148 @@
+//! The steps of one device in their order.
+
+use super::Plan;
+use super::leaf;
+use super::op::{Action, Before, Loss, Object, Op, Reason};
+use crate::device::Device;
+use crate::object::Class;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Steps of one device, sorted into the phases of the module's text.
+pub(super) struct Work {
+    pub(super) device: u32,
+    tolerance: u32,
+    /// Leaf qdiscs that go.
+    pub(super) off: Vec<Op>,
+    pub(super) gone: Vec<Op>,
+    pub(super) shrink: Vec<Op>,
+    pub(super) grow: Vec<Op>,
+    /// Leaf qdiscs that come.
+    pub(super) on: Vec<Op>,
+}
+
+impl Work {
+    pub(super) fn new(device: u32, tolerance: u32) -> Self {
+        let (off, gone, shrink, grow, on) = Default::default();
+        Self {
+            device,
+            tolerance,
+            off,
+            gone,
+            shrink,
+            grow,
+            on,
+        }
+    }
+
+    /// Compares one class; `leaf` says whether it is to have a queue of its own.
+    pub(super) fn class(
+        &mut self,
+        seen: &Device,
+        old: Option<&Class>,
+        new: Option<&Class>,
+        leaf: impl FnOnce() -> bool,
+    ) {
+        let device = self.device;
+        let op = |action, loss, reason, class: &Class, before: Option<&Class>| Op {
+            device,
+            action,
+            loss,
+            reason,
+            object: Object::Class(*class),
+            before: before.map_or(Before::Nothing, |b| {
+                Before::Object(Box::new(Object::Class(*b)))
+            }),
+        };
+        match (old, new) {
+            (None, None) => {}
+            (Some(o), None) => {
+                // A class with children has no queue of its own.
+                let inner = o.htb.level > 0 || seen.has_children(o.id);
+                let loss = if inner { Loss::Free } else { Loss::LosesLeaf };
+                self.gone
+                    .push(op(Action::Delete, loss, Reason::Stale, o, Some(o)));
+            }
+            (None, Some(n)) => {
+                // A leaf that becomes an inner class is purged of what waits in it.
+                let purges = seen.qdisc_at(n.parent).is_some();
+                let loss = if purges { Loss::LosesLeaf } else { Loss::Free };
+                self.grow
+                    .push(op(Action::Add, loss, Reason::Missing, n, None));
+            }
+            (Some(o), Some(n)) if o.parent != n.parent => {
+                // The kernel takes a change of parent, answers 0 and keeps the old one.
+                self.gone.push(op(
+                    Action::Delete,
+                    Loss::LosesLeaf,
+                    Reason::InTheWay,
+                    o,
+                    Some(o),
+                ));
+                self.grow
+                    .push(op(Action::Add, Loss::Free, Reason::Missing, n, None));
+            }
+            (Some(o), Some(n))
+                if !o.htb.same(&n.htb, self.tolerance) || (!o.htb.same_turns(&n.htb) && leaf()) =>
+            {
+                let rate = |c: &Class| c.htb.rate.bytes_per_second;
+                let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
+                if rate(n) < rate(o) {
+                    self.shrink.push(step);
+                } else {
+                    self.grow.push(step);
+                }
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// Appends the steps in order.
+    pub(super) fn finish(mut self, seen: &Device, wanted: leaf::Wanted<'_>, plan: &mut Plan) {
+        if !self.gone.is_empty() {
+            self.drag(seen, wanted);
+        }
+        let depth = |op: &Op| match &op.object {
+            Object::Class(c) => depth(seen, c),
+            _ => 0,
+        };
+        self.gone.sort_by_key(|op| core::cmp::Reverse(depth(op)));
+        self.shrink.reverse();
+        parents_first(&mut self.grow);
+        plan.ops.append(&mut self.off);
+        plan.ops.append(&mut self.gone);
+        plan.ops.append(&mut self.shrink);
+        if self.on.is_empty() {
+            plan.ops.append(&mut self.grow);
+            return;
+        }
+        // Each new class is followed by its leaf, so that it never takes traffic into the kernel's own default queue.
+        let mut on = self.on.into_iter().peekable();
+        for op in self.grow {
+            let id = leaf::class_id(&op);
+            plan.ops.push(op);
+            plan.ops.extend(core::iter::from_fn(|| {
+                on.next_if(|q| leaf::class_id(q) <= id)
+            }));
+        }
+        plan.ops.extend(on);
+    }
+}
+
+/// How deep a class is; bounded, since what was observed may be anything.
+fn depth(seen: &Device, class: &Class) -> u32 {
+    let (mut at, mut depth) = (class.parent, 0);
+    while let Some(parent) = seen.class(at).filter(|_| depth < 64) {
+        (at, depth) = (parent.parent, depth + 1);
+    }
+    depth
+}
+
+/// Adds in an order such that parents come first. Our own numbering does already.
+fn parents_first(grow: &mut [Op]) {
+    let key = |op: &Op| match &op.object {
+        Object::Class(c) => (c.parent.minor() != 0, c.id),
+        _ => (true, leaf::class_id(op)),
+    };
+    grow.sort_by_key(key);
+}

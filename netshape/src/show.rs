@@ -1,0 +1,278 @@
+//! Observed state as `berth shape show --json` prints it.
+
+use crate::device::{DevName, Device};
+use crate::handle::Handle;
+use crate::kernel::Kernel;
+use crate::object::{
+    Class, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec,
+};
+use crate::tc::u32_handle;
+use crate::wire::{Mirred, TcAction, U32, U32Part};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The document; fields that a plan has no use for are passed over.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub struct Observed {
+    /// The devices.
+    #[serde(default)]
+    pub devices: Vec<ObservedDevice>,
+}
+
+/// One device.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub struct ObservedDevice {
+    /// Its network namespace; `null` is the host's.
+    pub netns: Option<String>,
+    /// Name.
+    pub dev: String,
+    /// Number.
+    pub ifindex: Option<i32>,
+    /// Largest GSO packet.
+    pub gso_max_size: Option<u32>,
+    /// Its qdiscs.
+    #[serde(default)]
+    qdiscs: Vec<ObservedQdisc>,
+    /// Its classes.
+    #[serde(default)]
+    classes: Vec<ObservedClass>,
+    /// Its filters.
+    #[serde(default)]
+    filters: Vec<ObservedFilter>,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct ObservedQdisc {
+    kind: String,
+    handle: String,
+    parent: String,
+    default: Option<u32>,
+    r2q: Option<u32>,
+    direct_qlen: Option<u32>,
+    limit_bytes: Option<u32>,
+    limit_packets: Option<u32>,
+    memory_limit_bytes: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct ObservedClass {
+    kind: String,
+    classid: String,
+    parent: String,
+    #[serde(default)]
+    rate_bytes_per_second: u64,
+    #[serde(default)]
+    ceil_bytes_per_second: u64,
+    #[serde(default)]
+    buffer_ticks: u32,
+    #[serde(default)]
+    cbuffer_ticks: u32,
+    #[serde(default)]
+    quantum: u32,
+    #[serde(default)]
+    prio: u32,
+    #[serde(default)]
+    overhead_bytes: u16,
+    #[serde(default)]
+    mpu_bytes: u16,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct ObservedFilter {
+    kind: String,
+    parent: String,
+    handle: String,
+    #[serde(default)]
+    prio: u16,
+    flowid: Option<String>,
+    #[serde(default)]
+    actions: Vec<ObservedAction>,
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct ObservedAction {
+    kind: String,
+    action: Option<String>,
+    to_ifindex: Option<u32>,
+}
+
+/// A field of the document that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: `{given}` is not {wanted}")]
+pub struct ShowError {
+    /// Such as `devices[0].classes[2].classid`.
+    pub field: String,
+    /// What stands there.
+    pub given: String,
+    /// What would be right.
+    pub wanted: &'static str,
+}
+
+fn handle(text: &str, field: impl FnOnce() -> String) -> Result<Handle, ShowError> {
+    text.parse().map_err(|_| ShowError {
+        field: field(),
+        given: text.chars().take(40).collect(),
+        wanted: "a handle such as `1:10` or root",
+    })
+}
+
+impl Observed {
+    /// The state as [`crate::diff`] takes it.
+    ///
+    /// # Errors
+    /// The first handle that is none.
+    pub fn kernel(&self) -> Result<Kernel, ShowError> {
+        let mut kernel = Kernel::new();
+        for (i, seen) in self.devices.iter().enumerate() {
+            let name = DevName {
+                netns: seen.netns.as_deref().map(Into::into),
+                dev: seen.dev.as_str().into(),
+            };
+            kernel.put_device(name, seen.device(i)?);
+        }
+        Ok(kernel)
+    }
+}
+
+impl ObservedDevice {
+    fn device(&self, number: usize) -> Result<Device, ShowError> {
+        let mut device = Device::new();
+        device.ifindex = self.ifindex;
+        device.gso_max_size = self.gso_max_size;
+        for (i, q) in self.qdiscs.iter().enumerate() {
+            let at = |name| move || format!("devices[{number}].qdiscs[{i}].{name}");
+            let parent = handle(&q.parent, at("parent"))?;
+            device.put_qdisc(Qdisc::new(
+                handle(&q.handle, at("handle"))?,
+                parent,
+                q.options(),
+            ));
+        }
+        for (i, c) in self
+            .classes
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.kind == "htb")
+        {
+            let at = |name| move || format!("devices[{number}].classes[{i}].{name}");
+            let id = handle(&c.classid, at("classid"))?;
+            let parent = match handle(&c.parent, at("parent"))? {
+                Handle::ROOT => id.of_qdisc(),
+                parent => parent,
+            };
+            device.put_class(Class {
+                id,
+                parent,
+                htb: c.options(),
+            });
+        }
+        for (i, f) in self.filters.iter().enumerate() {
+            let at = |name: &str| format!("devices[{number}].filters[{i}].{name}");
+            let parent = handle(&f.parent, || at("parent"))?;
+            let number = u32_handle(&f.handle).unwrap_or(i as u32);
+            let classid = match &f.flowid {
+                Some(flowid) => Some(handle(flowid, || at("flowid"))?),
+                None => None,
+            };
+            device.put_filter(f.filter(parent, number, classid));
+        }
+        Ok(device)
+    }
+}
+
+impl ObservedQdisc {
+    fn options(&self) -> QdiscKind {
+        match self.kind.as_str() {
+            "htb" => QdiscKind::Htb(Htb {
+                rate2quantum: self.r2q.unwrap_or(10),
+                default: self.default.unwrap_or(0),
+                direct_qlen: self.direct_qlen,
+                ..Htb::to_default(0)
+            }),
+            "bfifo" => QdiscKind::Bfifo(self.limit_bytes),
+            "pfifo" => QdiscKind::Pfifo(self.limit_packets),
+            "fq_codel" => QdiscKind::FqCodel(Box::new(FqCodel {
+                memory_limit: self.memory_limit_bytes,
+                ..FqCodel::default()
+            })),
+            "ingress" => QdiscKind::Ingress,
+            "clsact" => QdiscKind::Clsact,
+            "mq" => QdiscKind::Mq,
+            kind => QdiscKind::Other(Box::new(Other {
+                kind: kind.to_string(),
+                options: None,
+            })),
+        }
+    }
+}
+
+impl ObservedClass {
+    fn options(&self) -> HtbClass {
+        let spec = |rate| RateSpec {
+            overhead: self.overhead_bytes,
+            mpu: self.mpu_bytes,
+            ..RateSpec::plain(rate)
+        };
+        HtbClass {
+            rate: spec(self.rate_bytes_per_second),
+            ceil: spec(self.ceil_bytes_per_second),
+            buffer: self.buffer_ticks,
+            cbuffer: self.cbuffer_ticks,
+            quantum: self.quantum,
+            prio: self.prio,
+            level: 0,
+        }
+    }
+}
+
+impl ObservedFilter {
+    fn filter(&self, parent: Handle, handle: u32, classid: Option<Handle>) -> Filter {
+        let mut parts: Vec<U32Part> = classid.map(U32Part::ClassId).into_iter().collect();
+        if !self.actions.is_empty() {
+            parts.push(U32Part::Actions(
+                self.actions.iter().map(ObservedAction::action).collect(),
+            ));
+        }
+        let kind = match self.kind.as_str() {
+            "u32" => FilterKind::U32(Box::new(U32 { parts })),
+            other => FilterKind::Other(other.to_string()),
+        };
+        // The name of a protocol is not needed to know a filter again.
+        Filter {
+            parent,
+            chain: 0,
+            prio: self.prio,
+            protocol: 3,
+            handle,
+            kind,
+        }
+    }
+}
+
+impl ObservedAction {
+    fn action(&self) -> TcAction {
+        let eaction = match self.action.as_deref() {
+            Some("egress_redirect") => 1,
+            Some("egress_mirror") => 2,
+            Some("ingress_redirect") => 3,
+            Some("ingress_mirror") => 4,
+            _ => 0,
+        };
+        match (self.kind.as_str(), self.to_ifindex) {
+            ("mirred", to) => {
+                let action = if eaction % 2 == 1 { 4 } else { 3 };
+                let ifindex = to.unwrap_or(0);
+                TcAction::Mirred(Mirred {
+                    index: 0,
+                    action,
+                    eaction,
+                    ifindex,
+                    block: None,
+                })
+            }
+            (kind, _) => TcAction::Other(kind.to_string()),
+        }
+    }
+}

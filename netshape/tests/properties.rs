@@ -1,0 +1,129 @@
+//! Properties, over random lives of a host, random claims, random bytes.
+
+use netshape::testing::{
+    Bytes, Op, World, check_division, fuzz_decode, fuzz_elastic, fuzz_ops, naive_division,
+};
+use netshape::{Claim, Era, Scratch, divide};
+use proptest::prelude::*;
+
+fn rate() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0_u64),
+        Just(1_u64),
+        Just(u64::from(u32::MAX)),
+        0..2_000_u64,
+        0..20_000_000_000_u64,
+        0..u64::MAX / 64,
+    ]
+}
+
+fn claims() -> impl Strategy<Value = Vec<Claim>> {
+    let claim = (
+        rate(),
+        rate(),
+        prop_oneof![Just(1_u32), 0..4_u32, 1..1_001_u32],
+    );
+    let claim = claim.prop_map(|(floor, more, weight)| Claim {
+        floor,
+        cap: floor.saturating_add(more),
+        weight,
+    });
+    prop::collection::vec(claim, 0..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn division_is_exact_fair_and_as_the_naive_one(capacity in rate(), spare in rate(), claims in claims()) {
+        // Half the time the floors fit in.
+        let floors: u128 = claims.iter().map(|c| u128::from(c.floor)).sum();
+        let fit = u64::try_from(floors + u128::from(spare)).unwrap_or(u64::MAX);
+        for capacity in [capacity, fit] {
+            let (mut scratch, mut shares) = (Scratch::new(), Vec::new());
+            divide(capacity, &claims, |i| i as u64, &mut scratch, &mut shares);
+            check_division(capacity, &claims, &shares);
+            if floors <= u128::from(capacity) {
+                for (ours, naive) in shares.iter().zip(naive_division(capacity, &claims)) {
+                    // The model's level has 32 bits behind the point, and what all claims round down by lifts it.
+                    let bits = claims.len() as u64;
+                    prop_assert!(ours.abs_diff(naive) <= 2 + bits + (ours >> 30), "{ours} {naive}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn order_of_claims_changes_nothing(capacity in rate(), claims in claims(), turn in 0..40_usize) {
+        let n = claims.len();
+        let (mut scratch, mut shares, mut turned) = (Scratch::new(), Vec::new(), Vec::new());
+        divide(capacity, &claims, |i| i as u64, &mut scratch, &mut shares);
+        let by = turn.checked_rem(n).unwrap_or(0);
+        let mut rotated = claims.clone();
+        rotated.rotate_left(by);
+        // The key goes with the claim.
+        divide(capacity, &rotated, |i| ((i + by) % n) as u64, &mut scratch, &mut turned);
+        turned.rotate_right(by);
+        prop_assert_eq!(shares, turned);
+    }
+
+    #[test]
+    fn a_plan_cut_short_anywhere_ends_in_the_same_tree(
+        life in prop::collection::vec(any::<u8>(), 0..400),
+        cuts in prop::collection::vec(0..40_u16, 0..4),
+        ceil in any::<bool>(),
+    ) {
+        let era = if ceil { Era::Ceil } else { Era::Truncating };
+        let mut world = World::new(era, false);
+        let mut bytes = Bytes(&life);
+        while bytes.more() {
+            world.step(&Op::draw(&mut bytes));
+        }
+        let mut uncut = world.clone();
+        uncut.converge(&[]);
+        world.converge(&cuts);
+        for name in world.host.device_names() {
+            let classes = |w: &World| w.kernel.device(&name).map(|d| d.classes().to_vec());
+            prop_assert_eq!(classes(&world), classes(&uncut));
+        }
+    }
+
+    #[test]
+    fn random_bytes_hold(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_decode(&data);
+        fuzz_ops(&data);
+        fuzz_elastic(&data);
+    }
+
+    #[test]
+    fn ticks_come_back_from_bytes(rate in 1..100_000_000_000_u64, bytes in 1..100_000_000_u64) {
+        for era in [Era::Truncating, Era::Ceil] {
+            // As long as the ticks do not wrap, some number of bytes gives them again.
+            if bytes / rate >= 200 {
+                continue;
+            }
+            let ticks = era.ticks(rate, bytes).unwrap();
+            let (again, exact) = era.bytes(rate, ticks);
+            prop_assert!(exact, "{ticks}");
+            prop_assert_eq!(era.ticks(rate, again), Some(ticks));
+        }
+    }
+}
+
+#[test]
+fn the_same_life_gives_the_same_plan() {
+    let life: Vec<u8> = (0..2_000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let run = || {
+        let mut world = World::new(Era::Ceil, true);
+        let mut bytes = Bytes(&life);
+        while bytes.more() {
+            world.step(&Op::draw(&mut bytes));
+        }
+        netshape::diff(&netshape::Kernel::new(), &world.host).batch()
+    };
+    let first = run();
+    assert!(first.lines().count() > 10);
+    assert_eq!(first, run());
+}

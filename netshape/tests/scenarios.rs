@@ -1,0 +1,170 @@
+//! Transcripts: commands, a line of dashes, and what comes of them.
+
+use netshape::{
+    Capabilities, Container, Device, Direction, Host, Inside, Kernel, Plan, Rate, Shape, Tier,
+    Uplink, diff, diff_touched,
+};
+use std::fmt::Write as _;
+
+/// A host being talked to.
+struct Talk {
+    host: Host,
+    kernel: Kernel,
+    out: String,
+}
+
+impl Talk {
+    fn plan(&mut self, plan: &Plan) {
+        for op in plan.ops() {
+            let netns = plan
+                .device(op)
+                .and_then(|d| d.netns.as_deref())
+                .map_or(String::new(), |n| format!("-n {n} "));
+            writeln!(
+                self.out,
+                "{:<10} tc {netns}{}",
+                op.loss.name(),
+                plan.argv(op).join(" ")
+            )
+            .unwrap();
+            writeln!(self.out, "           {}", plan.why(op)).unwrap();
+        }
+        for left in plan.left_alone() {
+            writeln!(
+                self.out,
+                "left alone {} {} {}: {}",
+                left.device, left.object, left.handle, left.why
+            )
+            .unwrap();
+        }
+        if plan.is_empty() {
+            writeln!(self.out, "nothing to do").unwrap();
+        }
+    }
+
+    fn command(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["container", id, veth, rest @ ..] => {
+                let mut container = Container::new(id, veth).unwrap();
+                for word in rest {
+                    container = match word.split_once('=').unwrap_or((word, "")) {
+                        ("tier", tier) => container.in_tier(tier),
+                        ("ifb", _) => container.inside(Inside::Ifb, "eth0").unwrap(),
+                        (way, rates) => {
+                            let way = if way == "in" {
+                                Direction::Ingress
+                            } else {
+                                Direction::Egress
+                            };
+                            let (g, c) = rates.split_once("..").unwrap();
+                            let guarantee = if g.is_empty() {
+                                Rate::ZERO
+                            } else {
+                                g.parse().unwrap()
+                            };
+                            container
+                                .shaped(way, Shape::new(guarantee, c.parse().unwrap()).unwrap())
+                        }
+                    };
+                }
+                match self.host.insert(container) {
+                    Ok(slot) => {
+                        self.kernel
+                            .put_device(netshape::DevName::host(veth), Device::new());
+                        for way in [Direction::Ingress, Direction::Egress] {
+                            if let Some(name) = self.host.device(slot, way) {
+                                let mut device = Device::new();
+                                device.ifindex = Some(9);
+                                self.kernel.put_device(name, device);
+                            }
+                        }
+                    }
+                    Err(refusal) => writeln!(self.out, "refused: {refusal}").unwrap(),
+                }
+            }
+            ["remove", id] => drop(self.host.remove(id)),
+            ["allocate", id, way, rate] => {
+                let slot = self.host.slot(id).unwrap();
+                let way = if *way == "in" {
+                    Direction::Ingress
+                } else {
+                    Direction::Egress
+                };
+                self.host.allocate(slot, way, Some(rate.parse().unwrap()));
+            }
+            ["plan"] => self.plan(&diff(&self.kernel, &self.host)),
+            ["touched"] => {
+                let plan = diff_touched(&self.kernel, &mut self.host);
+                self.plan(&plan);
+                self.kernel.apply_all(&plan).unwrap();
+            }
+            ["apply", rest @ ..] => {
+                let steps = rest.first().map_or(usize::MAX, |n| n.parse().unwrap());
+                let plan = diff(&self.kernel, &self.host);
+                for op in plan.ops().iter().take(steps) {
+                    self.kernel.apply(&plan, op).unwrap();
+                }
+            }
+            ["tc", ..] => {
+                // Somebody else at work, on a device by name.
+                let devices = [("eth0", 1), ("v1", 2)]
+                    .map(|(n, i)| (n.to_owned(), i))
+                    .into_iter()
+                    .collect();
+                let message = netshape::parse_line(line, netshape::Era::Truncating, &devices)
+                    .unwrap()
+                    .unwrap();
+                let dev = words
+                    .iter()
+                    .position(|w| *w == "dev")
+                    .map(|i| words[i + 1])
+                    .unwrap();
+                match self.kernel.request(&netshape::DevName::host(dev), &message) {
+                    Ok(()) => {}
+                    Err(e) => writeln!(self.out, "kernel: {e}").unwrap(),
+                }
+            }
+            _ => panic!("{line}"),
+        }
+    }
+}
+
+fn run(commands: &str) -> String {
+    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100)).unwrap();
+    let tiers = vec![Tier::new("gold", 4).unwrap()];
+    let host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
+    let mut kernel = Kernel::new();
+    kernel.put_device(netshape::DevName::host("eth0"), Device::new());
+    let mut talk = Talk {
+        host,
+        kernel,
+        out: String::new(),
+    };
+    commands
+        .lines()
+        .filter(|l| !l.trim().is_empty() && !l.starts_with('#'))
+        .for_each(|l| talk.command(l));
+    talk.out
+}
+
+#[test]
+fn transcripts() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (commands, expected) = text.split_once("\n----\n").expect("a line of dashes");
+        assert_eq!(
+            run(commands).trim_end(),
+            expected.trim_end(),
+            "{}",
+            path.display()
+        );
+    }
+}

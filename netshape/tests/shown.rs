@@ -1,0 +1,138 @@
+//! What `tc show` prints against the netlink dump of the same moment: what is read is exact, the rest is refused.
+
+mod support;
+
+use netshape::wire::{HexLine, U32Part, hex_lines, load};
+use netshape::{
+    Device, Era, FilterKind, IfIndexes, Shown, TcJsonError, read_tc_json, read_tc_text,
+};
+use std::collections::BTreeMap;
+use support::{ifindexes, requests, samples};
+
+fn dumped(path: &std::path::Path) -> Option<Device> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (mut devices, mut number) = (BTreeMap::new(), None);
+    for line in hex_lines(&text) {
+        match line.unwrap() {
+            HexLine::Sent(b) => number = Some(i32::from_le_bytes(b[20..24].try_into().unwrap())),
+            HexLine::Received(b) => load(&b, &mut devices).unwrap(),
+            HexLine::Command(_) => {}
+        }
+    }
+    Some(devices.remove(&number?).unwrap_or_default())
+}
+
+/// Whether the dump has the same.
+fn agrees(shown: &Shown, device: &Device) -> bool {
+    match shown {
+        Shown::Qdisc(q) => device.qdisc_at(q.parent).is_some_and(|d| {
+            let plain = |k: &netshape::QdiscKind| match k {
+                netshape::QdiscKind::Other(o) => o.kind.clone(),
+                kind => format!("{kind:?}"),
+            };
+            d.handle == q.handle && plain(&d.kind) == plain(&q.kind)
+        }),
+        Shown::Class(c) => device.class(c.id).is_some_and(|d| {
+            // A class with children prints neither turns.
+            d.parent == c.parent
+                && d.htb.same(&c.htb, 0)
+                && (c.htb.level > 0 || d.htb.same_turns(&c.htb))
+        }),
+        Shown::Filter(f) => device.filters().iter().any(|d| {
+            let (FilterKind::U32(a), FilterKind::U32(b)) = (&d.kind, &f.kind) else {
+                return false;
+            };
+            let keys =
+                |u: &netshape::wire::U32| u.sel().map(|s| s.keys.clone()).unwrap_or_default();
+            let targets = |u: &netshape::wire::U32| format!("{:?}", u.actions());
+            let divisor =
+                |u: &netshape::wire::U32| u.parts.iter().any(|p| matches!(p, U32Part::Divisor(_)));
+            (d.parent, d.prio, d.protocol, d.handle) == (f.parent, f.prio, f.protocol, f.handle)
+                && (keys(a), a.classid(), targets(a), divisor(a))
+                    == (keys(b), b.classid(), targets(b), divisor(b))
+        }),
+    }
+}
+
+#[test]
+fn what_is_read_is_exact() {
+    let Some(samples) = samples() else { return };
+    let (mut exact, mut refused, mut as_text) = (0, 0, 0);
+    for sample in &samples {
+        let devices = requests(&sample.dir.join("requests.nl"))
+            .map_or_else(IfIndexes::new, |r| ifindexes(&r));
+        let mut paths: Vec<_> = std::fs::read_dir(&sample.dir)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let json = name.ends_with(".json");
+            let txt = name.ends_with(".txt") && name != "setup.txt" && name != "show.txt";
+            if !json && !txt {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let stem = name
+                .rsplitn(if json { 3 } else { 2 }, '.')
+                .last()
+                .unwrap()
+                .to_owned();
+            let reading = if txt {
+                read_tc_text(&text)
+            } else {
+                match read_tc_json(&text, sample.era, &devices) {
+                    Ok(reading) => reading,
+                    Err(TcJsonError::Text) if sample.era == Era::Truncating => {
+                        as_text += 1;
+                        continue;
+                    }
+                    Err(e) => panic!("{}: {e}", path.display()),
+                }
+            };
+            refused += reading.lossy.len();
+            let Some(device) = dumped(&sample.dir.join(format!("{stem}.dump.nl"))) else {
+                continue;
+            };
+            for shown in &reading.shown {
+                assert!(
+                    agrees(shown, &device),
+                    "{}: {shown:?}\n{device:?}",
+                    path.display()
+                );
+                exact += 1;
+            }
+        }
+    }
+    eprintln!(
+        "{exact} objects read exactly, {refused} refused as lossy, {as_text} files are text where JSON was asked for"
+    );
+    assert!(exact > 100 && refused > 100 && as_text > 0);
+}
+
+#[test]
+fn repeated_keys_are_all_read_and_a_device_that_is_gone_is_refused() {
+    let two = r#"[{"parent":"1:","protocol":"ip","pref":1,"kind":"u32","chain":0,"options":{"fh":"800::800",
+        "match":{"value":"1","mask":"ffffffff","offmask":"","off":12},"match":{"value":"2","mask":"ff","offmask":"nexthdr+","off":16}}}]"#;
+    let reading = read_tc_json(two, Era::Ceil, &IfIndexes::new()).unwrap();
+    let Shown::Filter(filter) = &reading.shown[0] else {
+        panic!()
+    };
+    let FilterKind::U32(u32) = &filter.kind else {
+        panic!()
+    };
+    assert_eq!(
+        u32.sel()
+            .unwrap()
+            .keys
+            .iter()
+            .map(|k| (k.val, k.offmask))
+            .collect::<Vec<_>>(),
+        [(1, 0), (2, -1)]
+    );
+    let gone = r#"[{"parent":"ffff:","protocol":"all","pref":1,"kind":"u32","chain":0,"options":{"fh":"800::800",
+        "actions":[{"kind":"mirred","mirred_action":"redirect","direction":"egress","to_dev":"*"}]}}]"#;
+    let reading = read_tc_json(gone, Era::Ceil, &IfIndexes::new()).unwrap();
+    assert!(reading.shown.is_empty() && reading.lossy[0].why.contains("device that is gone"));
+}

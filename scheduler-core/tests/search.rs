@@ -1,0 +1,298 @@
+//! Deltas against recomputation, searches against brute force, orders against a simulator that shares no
+//! code with them, all on random small models.
+
+use scheduler_core::{
+    Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Order, OrderLimits,
+    Placement, Resource, Rng, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound,
+    order_moves, relieve,
+};
+
+/// A random model and a feasible initial assignment of it.
+fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
+    let width = 1 + rng.below(3);
+    let resources: Vec<Resource> = (0..width)
+        .map(|_| Resource { transient: rng.below(2) == 0, load_weight: rng.below(10) as u64 })
+        .collect();
+    let mut b = ModelBuilder::new(&resources).unwrap();
+    let services = 1 + rng.below(tasks);
+    let at: Vec<NodeId> = (0..tasks).map(|_| NodeId(rng.below(nodes) as u32)).collect();
+    let service: Vec<usize> = (0..tasks).map(|_| rng.below(services)).collect();
+    let need: Vec<Vec<u64>> =
+        (0..tasks).map(|_| (0..width).map(|_| rng.below(20) as u64).collect()).collect();
+    let place: Vec<(u64, u64)> =
+        (0..nodes).map(|_| (rng.below(3) as u64, rng.below(2) as u64)).collect();
+    for n in 0..nodes {
+        let used = |r: usize| -> u64 {
+            (0..tasks).filter(|t| at[*t].index() == n).map(|t| need[t][r]).sum()
+        };
+        let capacity: Vec<u64> = (0..width).map(|r| used(r) + rng.below(25) as u64).collect();
+        let safety: Vec<u64> = capacity.iter().map(|c| c * rng.below(10) as u64 / 10).collect();
+        let (location, neighbourhood) = place[n];
+        b.node(Node { location, neighbourhood, capacity: &capacity, safety: &safety }).unwrap();
+    }
+    // Constraints that the assignment just fulfils.
+    let members = |s: usize| (0..tasks).filter(move |t| *t < usize::MAX && s < usize::MAX);
+    for s in 0..services {
+        let mine: Vec<usize> = members(s).filter(|t| service[*t] == s).collect();
+        let on = |n: usize| mine.iter().filter(|t| at[**t].index() == n).count();
+        let per_node = (0..nodes).map(on).max().unwrap_or(0).max(1) as u32;
+        let mut locations: Vec<u64> = mine.iter().map(|t| place[at[*t].index()].0).collect();
+        locations.sort_unstable();
+        locations.dedup();
+        let spread = rng.below(locations.len() + 1) as u32;
+        b.service(Service { spread, per_node }).unwrap();
+    }
+    for s in 0..services {
+        let on = rng.below(services);
+        let areas = |s: usize| -> Vec<u64> {
+            let mut v: Vec<u64> = (0..tasks)
+                .filter(|t| service[*t] == s)
+                .map(|t| place[at[t].index()].1)
+                .collect();
+            v.sort_unstable();
+            v.dedup();
+            v
+        };
+        if rng.below(3) == 0 && areas(s).iter().all(|a| areas(on).contains(a)) {
+            b.depends(ServiceId(s as u32), ServiceId(on as u32));
+        }
+    }
+    for t in 0..tasks {
+        let service = ServiceId(service[t] as u32);
+        let move_cost = rng.below(5) as u64;
+        b.task(Task { service, need: &need[t], move_cost }).unwrap();
+    }
+    if rng.below(2) == 0 {
+        let (first, second) = (rng.below(width), rng.below(width));
+        b.balance(Balance { first, second, target: 2, weight: 3 }).unwrap();
+    }
+    b.travel((0..nodes * nodes).map(|_| rng.below(4) as u32).collect()).unwrap();
+    b.weights(Weights { task_move: 1, service_move: 10, node_move: 2 }).unwrap();
+    (b.build().unwrap(), at)
+}
+
+#[test]
+fn deltas_and_counters_equal_recomputation_on_many_random_moves() {
+    let mut rng = Rng::named(1, "deltas");
+    let mut moves = 0;
+    for round in 0..60 {
+        let (tasks, nodes) = (2 + rng.below(20), 2 + rng.below(6));
+        let (model, at) = instance(&mut rng, tasks, nodes);
+        let mut p = Placement::new(&model, &at).unwrap();
+        for step in 0..8_000 {
+            let task = TaskId(rng.below(tasks) as u32);
+            let to = NodeId(rng.below(nodes) as u32);
+            let said = p.cost_of_shift(&model, task, to);
+            let before = p.cost(&model);
+            let other = TaskId(rng.below(tasks) as u32);
+            if step % 50 == 0 {
+                let swap = p.cost_of_swap(&model, task, other);
+                let mut at = p.assignment();
+                at.swap(task.index(), other.index());
+                let homes: Vec<NodeId> =
+                    (0..tasks as u32).map(|t| p.home_of(TaskId(t)).unwrap()).collect();
+                let swapped = Placement::moved(&model, &homes, &at).unwrap();
+                assert_eq!(swapped.cost(&model) - before, swap, "round {round}");
+            }
+            match p.try_shift(&model, task, to) {
+                Ok(delta) => {
+                    moves += 1;
+                    assert_eq!(delta, said, "round {round}, step {step}");
+                    assert_eq!(p.cost(&model), before + delta);
+                }
+                Err(_) => assert_eq!(p.cost(&model), before),
+            }
+            if step % 997 == 0 {
+                p.check_invariants(&model).unwrap();
+                assert!(p.violations(&model).is_empty(), "round {round}, step {step}");
+            }
+        }
+    }
+    assert!(moves > 40_000, "only {moves} moves were permitted");
+}
+
+#[test]
+fn a_shift_is_refused_exactly_when_the_result_is_infeasible() {
+    let mut rng = Rng::named(2, "refusals");
+    let (mut refused, mut allowed) = (0, 0);
+    for _ in 0..300 {
+        let (tasks, nodes) = (2 + rng.below(8), 2 + rng.below(4));
+        let (model, at) = instance(&mut rng, tasks, nodes);
+        let p = Placement::new(&model, &at).unwrap();
+        for (t, n) in (0..tasks * nodes).map(|i| (i / nodes, i % nodes)) {
+            let mut next = at.clone();
+            next[t] = NodeId(n as u32);
+            let fresh = Placement::moved(&model, &at, &next).unwrap();
+            let blocked = p.blocked(&model, TaskId(t as u32), NodeId(n as u32));
+            assert_eq!(blocked.is_none(), fresh.violations(&model).is_empty(), "{blocked:?}");
+            refused += u32::from(blocked.is_some());
+            allowed += u32::from(blocked.is_none());
+        }
+    }
+    assert!(refused > 300 && allowed > 300, "{refused} refused, {allowed} allowed");
+}
+
+/// The least cost over all feasible assignments.
+fn brute_force(model: &Model, at: &[NodeId]) -> i64 {
+    let (tasks, nodes) = (model.tasks() as u32, model.nodes());
+    let mut best = i64::MAX;
+    for code in 0..nodes.pow(tasks) {
+        let digit = |t: u32| NodeId((code / nodes.pow(t) % nodes) as u32);
+        let next: Vec<NodeId> = (0..tasks).map(digit).collect();
+        let p = Placement::moved(model, at, &next).unwrap();
+        if p.violations(model).is_empty() {
+            best = best.min(p.cost(model));
+        }
+    }
+    best
+}
+
+#[test]
+fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
+    let mut rng = Rng::named(3, "tiny");
+    let mut reached = 0;
+    for seed in 0..30 {
+        let (model, at) = instance(&mut rng, 5, 3);
+        let best = brute_force(&model, &at);
+        let mut improvements = Vec::new();
+        let found = Solver { seed }
+            .improve(&model, &at, &mut Evaluations(100_000), &mut |_, c| improvements.push(c))
+            .unwrap();
+        let p = Placement::moved(&model, &at, &found.assignment).unwrap();
+        assert!(p.violations(&model).is_empty());
+        assert_eq!(p.cost_by_part(&model).total(), found.cost);
+        assert!(lower_bound(&model) <= best && best <= found.cost && found.cost <= found.initial);
+        assert!(improvements.is_sorted_by(|a, b| a > b));
+        reached += u32::from(found.cost == best);
+    }
+    assert!(reached >= 25, "only {reached} of 30 optima were reached");
+}
+
+#[test]
+fn the_same_seed_and_evaluations_give_the_same_answer() {
+    let (model, at) = instance(&mut Rng::named(4, "same"), 60, 8);
+    let run = |seed| {
+        let mut budget = Evaluations(400_000);
+        Solver { seed }.improve(&model, &at, &mut budget, &mut |_, _| {}).unwrap()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1).evaluations, 0);
+}
+
+/// Replays an order move by move from the rules alone: in every wave each move begins and ends at random
+/// times; a moving task counts on both nodes for transient resources, and as there for the others.
+fn simulate(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order, rng: &mut Rng) {
+    let mut now = at.to_vec();
+    for wave in &order.waves {
+        let mut left: Vec<_> = wave.iter().collect();
+        let mut moving: Vec<(TaskId, NodeId)> = Vec::new();
+        let mut begun: Vec<(TaskId, NodeId)> = Vec::new();
+        while !left.is_empty() || !begun.is_empty() {
+            if !left.is_empty() && (begun.is_empty() || rng.below(2) == 0) {
+                let step = left.swap_remove(rng.below(left.len()));
+                assert_eq!(now[step.task.index()], step.from);
+                begun.push((step.task, step.from));
+                now[step.task.index()] = step.to;
+                moving.push((step.task, step.from));
+            } else {
+                let (task, _) = begun.swap_remove(rng.below(begun.len()));
+                moving.retain(|(t, _)| *t != task);
+            }
+            assert_feasible(model, &now, &moving);
+        }
+    }
+    for (t, node) in now.iter().enumerate() {
+        let given_up = order.given_up.contains(&TaskId(t as u32));
+        assert!(given_up || *node == target[t], "task {t} is not where it should be");
+    }
+}
+
+fn assert_feasible(model: &Model, now: &[NodeId], moving: &[(TaskId, NodeId)]) {
+    for n in 0..model.nodes() as u32 {
+        for r in 0..model.resources() {
+            let on = now.iter().enumerate().filter(|(_, at)| at.0 == n);
+            let mut used: i64 = on.map(|(t, _)| model.need(TaskId(t as u32))[r]).sum();
+            if model.is_transient(r) {
+                let held = moving.iter().filter(|(_, from)| from.0 == n);
+                used += held.map(|(t, _)| model.need(*t)[r]).sum::<i64>();
+            }
+            assert!(used <= model.capacity(NodeId(n))[r], "node {n}, resource {r}");
+        }
+    }
+    let broken = Placement::new(model, now).unwrap().violations(model);
+    assert!(broken.is_empty(), "{broken:?}");
+}
+
+#[test]
+fn orders_are_safe_in_any_interleaving_and_give_up_no_more_than_brute_force() {
+    let mut rng = Rng::named(5, "orders");
+    let (mut moves, mut complete, mut staged, mut gave_up) = (0, 0, 0, 0);
+    for round in 0..400 {
+        let (tasks, nodes) = (2 + rng.below(9), 2 + rng.below(4));
+        let (model, at) = instance(&mut rng, tasks, nodes);
+        let budget = &mut Evaluations(20_000);
+        let found = Solver { seed: round }.improve(&model, &at, budget, &mut |_, _| {}).unwrap();
+        let target = found.assignment;
+        let limits = OrderLimits { per_node: 1 + rng.below(4) };
+        let order = order_moves(&model, &at, &target, limits).unwrap();
+        simulate(&model, &at, &target, &order, &mut rng);
+        let most = most_one_by_one(&model, &at, &target);
+        let wanted = at.iter().zip(&target).filter(|(a, b)| a != b).count();
+        assert!(order.given_up.len() <= wanted - most, "round {round}");
+        moves += order.moves();
+        staged += order.staging_moves();
+        gave_up += order.given_up.len();
+        complete += u32::from(order.given_up.is_empty());
+    }
+    println!("{moves} moves, {staged} staged, {gave_up} given up, {complete} of 400 complete");
+    assert!(moves > 200, "{moves} moves");
+}
+
+/// The largest number of moves that can be made one by one, by trying every set of moves made.
+fn most_one_by_one(model: &Model, at: &[NodeId], target: &[NodeId]) -> usize {
+    let wanted: Vec<usize> = (0..at.len()).filter(|t| at[*t] != target[*t]).collect();
+    let mut reached = vec![false; 1 << wanted.len()];
+    reached[0] = true;
+    for set in 0..reached.len() {
+        if !reached[set] {
+            continue;
+        }
+        let mut now = at.to_vec();
+        for (i, t) in wanted.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1) {
+            let _ = i;
+            now[*t] = target[*t];
+        }
+        let p = Placement::new(model, &now).unwrap();
+        for (i, t) in wanted.iter().enumerate() {
+            if set >> i & 1 == 0 && p.blocked(model, TaskId(*t as u32), target[*t]).is_none() {
+                reached[set | 1 << i] = true;
+            }
+        }
+    }
+    let sizes = reached.iter().enumerate().filter(|(_, r)| **r).map(|(s, _)| s.count_ones());
+    sizes.max().unwrap_or(0) as usize
+}
+
+#[test]
+fn urgent_answers_are_feasible_gain_what_they_say_and_leave_the_placement_alone() {
+    let mut rng = Rng::named(6, "urgent");
+    let (mut found, mut explained) = (0, 0);
+    for _ in 0..300 {
+        let (tasks, nodes) = (2 + rng.below(15), 2 + rng.below(5));
+        let (model, at) = instance(&mut rng, tasks, nodes);
+        let mut p = Placement::new(&model, &at).unwrap();
+        let node = NodeId(rng.below(nodes) as u32);
+        let urgent = relieve(&model, &mut p, node, 3);
+        assert_eq!(p.assignment(), at);
+        p.check_invariants(&model).unwrap();
+        for m in &urgent.moves {
+            assert_eq!(p.try_shift(&model, m.task, m.to), Ok(-m.gain));
+            assert!(m.gain > 0);
+        }
+        assert!(p.violations(&model).is_empty());
+        found += urgent.moves.len();
+        explained += usize::from(!urgent.forbidden.is_empty());
+        assert!(!urgent.explain().is_empty());
+    }
+    assert!(found > 30 && explained > 20, "{found} moves, {explained} explanations");
+}
