@@ -27,6 +27,8 @@ mod buckets;
 mod decay;
 mod histogram;
 mod pods;
+#[cfg(test)]
+mod properties;
 mod recommend;
 mod replicas;
 mod scaler;

@@ -14,6 +14,8 @@ mod classes;
 mod evict;
 mod fit;
 mod objects;
+#[cfg(test)]
+mod properties;
 mod scores;
 #[cfg(test)]
 mod tests;
