@@ -198,7 +198,7 @@ impl Ipam {
                 "{cidr} counts {} used, not {count}",
                 block.used
             );
-            let host = pool.blocks.hosts.get(&block.host);
+            let host = pool.blocks.hosts.get(block.host);
             let (all, open) = host.map_or((false, false), |h| {
                 (h.all.contains(&index), h.open.contains(&index))
             });
@@ -212,6 +212,7 @@ impl Ipam {
             );
             let free = pool.free.first_in(pool.blocks.slots(index)).is_some();
             let takes = all && free && block.state != BlockState::Releasing;
+            ensure!(open == block.open, "{cidr} is open {open}, not {}", block.open);
             ensure!(
                 open == pool.blocks.open.contains(&index),
                 "{cidr} is open and is not"

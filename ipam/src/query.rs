@@ -182,7 +182,9 @@ impl Ipam {
 
     /// Every host that claims, blocks, moves or settings refer to, by name.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.by_host.keys().map(|name| &**name)
+        let mut names: Vec<&str> = self.hosts.iter().map(|(_, h)| self.names.get(h.name)).collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 
     /// A pool's blocks that have a host or a used address, in the order of their slots.

@@ -45,7 +45,7 @@ impl Ipam {
         let Some(id) = self.host(host) else { return Vec::new() };
         let mut parts = Vec::new();
         for pool in self.pools.iter().flatten() {
-            let blocks = pool.blocks.hosts.get(&id).into_iter().flat_map(|h| &h.all);
+            let blocks = pool.blocks.hosts.get(id).into_iter().flat_map(|h| &h.all);
             let routed = blocks.filter(|&&b| pool.blocks.get(b).state != BlockState::Pending);
             parts.extend(routed.map(|&b| pool.block_cidr(b)));
         }

@@ -161,7 +161,7 @@ impl Ipam {
             }
             .into());
         }
-        let (name, hosts) = (pool.name.clone(), pool.blocks.hosts.keys().copied());
+        let (name, hosts) = (pool.name.clone(), pool.blocks.hosts.iter().map(|(id, _)| id));
         let hosts: alloc::vec::Vec<u32> = hosts.collect();
         self.pool_names.remove(&name);
         if let Some(place) = self.pools.get_mut(usize::from(id.0)) {

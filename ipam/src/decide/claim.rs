@@ -496,7 +496,7 @@ impl Ipam {
         let mut considered = Vec::new();
         let mut consider = |index: u16| -> Option<Choice> {
             let pool = self.pool_at(index)?;
-            let asker = asker.map(|a| self.started_in(pool, a, request.host));
+            let asker = asker.map(|a| self.started_in(pool, a));
             match self.try_pool(pool, request, family, asker, draw) {
                 Ok(pick) => {
                     let origin = pick
@@ -618,18 +618,11 @@ impl Ipam {
     }
 
     /// The asker with its start in this pool, where its settings name one.
-    fn started_in(&self, pool: &Pool, asker: Asker, host: Option<&str>) -> Asker {
-        let known = host
-            .and_then(|h| self.host(h))
-            .and_then(|id| self.hosts.get(id));
+    fn started_in(&self, pool: &Pool, asker: Asker) -> Asker {
+        let known = self.hosts.get(asker.host);
         let mut starts = known.into_iter().flat_map(|h| &h.settings.starts);
-        let start = starts
-            .find(|&&a| pool.spec.cidr.contains(a))
-            .map(|&a| Start::At(a));
-        Asker {
-            start: start.unwrap_or(asker.start),
-            ..asker
-        }
+        let start = starts.find(|&&a| pool.spec.cidr.contains(a)).map(|&a| Start::At(a));
+        Asker { start: start.unwrap_or(asker.start), ..asker }
     }
 
     /// An address that was not searched for: its block comes with it where it is nobody's.

@@ -111,7 +111,7 @@ impl Ipam {
         for (index, pool) in self.pools.iter().enumerate() {
             let Some(pool) = pool else { continue };
             let id = crate::pool::PoolId(index as u16);
-            for (&host, blocks) in &pool.blocks.hosts {
+            for (host, blocks) in pool.blocks.hosts.iter() {
                 let Some(record) = self.hosts.get(host) else { continue };
                 let draining = record.settings.draining;
                 let mut left = blocks.all.len();

@@ -28,7 +28,7 @@ impl Ipam {
         out.extend(ids.iter().filter_map(|&id| self.pool_record(id)));
         out.extend(ids.iter().filter_map(|&id| self.cursor_record(id)));
         let mut hosts: Vec<Record<'_>> =
-            self.by_host.values().filter_map(|&id| self.host_record(id)).collect();
+            self.hosts.iter().filter_map(|(id, _)| self.host_record(id)).collect();
         hosts.sort_by_cached_key(Record::key);
         out.extend(hosts);
         for &id in &ids {
