@@ -16,7 +16,11 @@ impl Store {
     fn output(&self, args: &[&str]) -> Output {
         let store = format!("redb:{}", self.0.join("s.redb").display());
         let program = env!("CARGO_BIN_EXE_berth");
-        Command::new(program).args(["ipam", "--store", &store, "--json"]).args(args).output().expect("berth")
+        Command::new(program)
+            .args(["ipam", "--store", &store, "--json"])
+            .args(args)
+            .output()
+            .expect("berth")
     }
 
     /// Status and the one document on standard output.
@@ -36,8 +40,22 @@ impl Store {
 
     fn pool(&self) {
         self.done(&[
-            "pool", "add", "p", "10.9.0.0/22", "--gateway", "10.9.0.1", "--exclude", "10.9.3.240-10.9.3.255",
-            "--quarantine", "60s", "--vlan", "120", "--label", "env=prod", "--order", "lru",
+            "pool",
+            "add",
+            "p",
+            "10.9.0.0/22",
+            "--gateway",
+            "10.9.0.1",
+            "--exclude",
+            "10.9.3.240-10.9.3.255",
+            "--quarantine",
+            "60s",
+            "--vlan",
+            "120",
+            "--label",
+            "env=prod",
+            "--order",
+            "lru",
         ]);
     }
 }
@@ -69,24 +87,34 @@ fn like(place: &str, sample: &Value, answer: &Value) {
     if answer.is_null() && NULLABLE.contains(&key) {
         return;
     }
-    assert_eq!(kind(answer), kind(sample), "{place}: {answer} beside {sample}");
+    assert_eq!(
+        kind(answer),
+        kind(sample),
+        "{place}: {answer} beside {sample}"
+    );
     match (sample, answer) {
         (Value::Object(sample), Value::Object(answer)) if key != "labels" => {
             for (key, value) in sample {
-                let ours = answer.get(key).unwrap_or_else(|| panic!("{place} has no `{key}`"));
+                let ours = answer
+                    .get(key)
+                    .unwrap_or_else(|| panic!("{place} has no `{key}`"));
                 like(&format!("{place}.{key}"), value, ours);
             }
         }
         (Value::Array(sample), Value::Array(answer)) => {
             let Some(sample) = sample.first() else { return };
-            answer.iter().for_each(|a| like(&format!("{place}[]"), sample, a));
+            answer
+                .iter()
+                .for_each(|a| like(&format!("{place}[]"), sample, a));
         }
         _ => {}
     }
 }
 
 fn contract(name: &str, answer: &Value) {
-    let Some(path) = doors::data(&format!("contract/{name}.json")) else { return };
+    let Some(path) = doors::data(&format!("contract/{name}.json")) else {
+        return;
+    };
     let sample = serde_json::from_slice(&std::fs::read(path).expect("a sample")).expect("JSON");
     like(name, &sample, answer);
 }
@@ -98,7 +126,15 @@ fn every_answer_keeps_the_contract() {
     let claim = ["--workload", "shop/web-0", "--host", "h1", "--sticky", "1h"];
     let claimed = store.done(&[&["claim", "--owner", "container-1/eth0"], &claim[..]].concat());
     contract("ipam-claim", &claimed);
-    store.done(&["claim", "--owner", "container-9/eth0", "--host", "h2", "--lease", "1ms"]);
+    store.done(&[
+        "claim",
+        "--owner",
+        "container-9/eth0",
+        "--host",
+        "h2",
+        "--lease",
+        "1ms",
+    ]);
     contract("ipam-show", &store.done(&["show"]));
     contract("ipam-pool-list", &store.done(&["pool", "list"]));
     for (host, address) in [("h1", "192.168.1.11/24"), ("h2", "192.168.7.4/24")] {
@@ -110,7 +146,11 @@ fn every_answer_keeps_the_contract() {
     assert_eq!(routes["routes"][0]["via"], "192.168.7.4");
     let (status, found) = store.run(&["fsck"]);
     contract("ipam-fsck", &found);
-    assert_eq!((status, &found["problems"][0]["kind"]), (1, &"expired".into()), "{found}");
+    assert_eq!(
+        (status, &found["problems"][0]["kind"]),
+        (1, &"expired".into()),
+        "{found}"
+    );
     assert_eq!(store.run(&["fsck", "--repair"]).0, 0);
     assert_eq!(store.run(&["fsck"]).0, 0);
     contract("ipam-gc", &store.done(&["gc"]));
@@ -123,18 +163,31 @@ fn every_answer_keeps_the_contract() {
 fn a_claim_is_idempotent_and_a_late_release_frees_nothing() {
     let store = Store::new("claims");
     store.pool();
-    let claim = ["claim", "--owner", "c1/eth0", "--workload", "shop/web-0", "--fixed"];
+    let claim = [
+        "claim",
+        "--owner",
+        "c1/eth0",
+        "--workload",
+        "shop/web-0",
+        "--fixed",
+    ];
     let first = store.done(&claim);
     assert_eq!(store.done(&claim)["sequence"], first["sequence"]);
     let (status, error) = store.run(&["claim", "--owner", "c1/eth0", "--workload", "shop/other"]);
     assert_eq!((status, &error["error"]["kind"]), (1, &"different".into()));
     store.done(&["release", "--owner", "c1/eth0"]);
     let second = store.done(&claim);
-    assert_eq!(second["addresses"], first["addresses"], "a fixed address comes back");
+    assert_eq!(
+        second["addresses"], first["addresses"],
+        "a fixed address comes back"
+    );
     let old = first["sequence"].to_string();
     let (status, error) = store.run(&["release", "--owner", "c1/eth0", "--sequence", &old]);
     assert_eq!((status, &error["error"]["kind"]), (1, &"stale".into()));
-    assert_eq!(store.done(&["show"])["claims"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        store.done(&["show"])["claims"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 #[test]
@@ -155,7 +208,17 @@ fn exhaustion_says_which_pools_were_considered() {
 fn a_dump_loads_into_the_same_state() {
     let (one, two) = (Store::new("dump"), Store::new("load"));
     one.pool();
-    one.done(&["claim", "--owner", "c1", "--workload", "w", "--host", "h1", "--sticky", "1h"]);
+    one.done(&[
+        "claim",
+        "--owner",
+        "c1",
+        "--workload",
+        "w",
+        "--host",
+        "h1",
+        "--sticky",
+        "1h",
+    ]);
     one.done(&["claim", "--owner", "c2", "--host", "h2"]);
     one.done(&["release", "--owner", "c2"]);
     let file = one.0.join("dump.json");
@@ -163,10 +226,22 @@ fn a_dump_loads_into_the_same_state() {
     let path = file.to_str().expect("a path");
     two.done(&["load", path]);
     assert_eq!(two.done(&["show"]), one.done(&["show"]));
-    assert_eq!(two.run(&["load", path]).0, 1, "a store that is not empty is left alone");
-    std::fs::write(&file, "{\"version\": 1, \"records\": [{\"record\": \"nonsense\"}]}").expect("a file");
+    assert_eq!(
+        two.run(&["load", path]).0,
+        1,
+        "a store that is not empty is left alone"
+    );
+    std::fs::write(
+        &file,
+        "{\"version\": 1, \"records\": [{\"record\": \"nonsense\"}]}",
+    )
+    .expect("a file");
     assert_eq!(two.run(&["load", path, "--replace"]).0, 2);
-    assert_eq!(two.done(&["show"]), one.done(&["show"]), "a bad dump changed something");
+    assert_eq!(
+        two.done(&["show"]),
+        one.done(&["show"]),
+        "a bad dump changed something"
+    );
 }
 
 #[test]
@@ -179,9 +254,15 @@ fn processes_take_turns_and_get_different_addresses() {
             scope.spawn(move || store.done(&["claim", "--owner", &format!("c{i}"), "--host", "h1"]))
         };
         let handles: Vec<_> = (0..8).map(one).collect();
-        handles.into_iter().map(|h| h.join().expect("a process")).collect()
+        handles
+            .into_iter()
+            .map(|h| h.join().expect("a process"))
+            .collect()
     });
-    let mut addresses: Vec<String> = claims.iter().map(|c| c["addresses"][0]["address"].to_string()).collect();
+    let mut addresses: Vec<String> = claims
+        .iter()
+        .map(|c| c["addresses"][0]["address"].to_string())
+        .collect();
     addresses.sort();
     addresses.dedup();
     assert_eq!(addresses.len(), 8);
@@ -191,13 +272,28 @@ fn processes_take_turns_and_get_different_addresses() {
 fn bad_usage_is_status_2_and_a_bad_store_3() {
     let program = env!("CARGO_BIN_EXE_berth");
     let status = |args: &[&str]| {
-        Command::new(program).arg("ipam").args(args).output().expect("berth").status.code()
+        Command::new(program)
+            .arg("ipam")
+            .args(args)
+            .output()
+            .expect("berth")
+            .status
+            .code()
     };
     assert_eq!(status(&["--store", "sqlite:x", "show"]), Some(2));
     assert_eq!(status(&["--store", "memory", "claim"]), Some(2));
-    assert_eq!(status(&["--store", "memory", "pool", "add", "p", "10.0.0.1/24"]), Some(2));
-    assert_eq!(status(&["--store", "memory", "pool", "add", "p", "10.0.0.0/7"]), Some(2));
+    assert_eq!(
+        status(&["--store", "memory", "pool", "add", "p", "10.0.0.1/24"]),
+        Some(2)
+    );
+    assert_eq!(
+        status(&["--store", "memory", "pool", "add", "p", "10.0.0.0/7"]),
+        Some(2)
+    );
     let missing = Path::new("/nonexistent/folder/s.redb");
-    assert_eq!(status(&["--store", &format!("redb:{}", missing.display()), "show"]), Some(3));
+    assert_eq!(
+        status(&["--store", &format!("redb:{}", missing.display()), "show"]),
+        Some(3)
+    );
     assert_eq!(status(&["--store", "memory", "pool", "list"]), Some(0));
 }

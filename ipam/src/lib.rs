@@ -59,8 +59,8 @@ pub use check::Broken;
 pub use cidr::{AddressRange, Cidr, Family, ParseError, number};
 pub use claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
 pub use decide::{
-    ClaimError, Considered, Decision, MoveError, NotHeld, Problem, Reconciliation, ReleaseError, RenewError, ReserveError,
-    WhyNot,
+    ClaimError, Considered, Decision, MoveError, NotHeld, Problem, Reconciliation, ReleaseError,
+    RenewError, ReserveError, WhyNot,
 };
 pub use forecast::Forecast;
 pub use pool::blocks::BlockState;
@@ -75,8 +75,8 @@ pub use routes::{
 pub use slots::SlotTree;
 pub use state::Ipam;
 pub use store::{
-    Event, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested, Revision, Store,
-    StoreError, TransactError, Txn, Watched, ready,
+    Event, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested, Revision,
+    Store, StoreError, TransactError, Txn, Watched, ready,
 };
 pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

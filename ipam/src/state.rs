@@ -223,7 +223,9 @@ impl Ipam {
             let host = self.hosts.get(id);
             host.is_some_and(|h| self.names.bytes(h.name) == name.as_bytes())
         };
-        self.by_host.find(hash(self.seed, name.as_bytes()), same).copied()
+        self.by_host
+            .find(hash(self.seed, name.as_bytes()), same)
+            .copied()
     }
 
     pub(crate) fn owner_name(&self, claim: u32) -> &str {

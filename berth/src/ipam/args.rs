@@ -247,7 +247,12 @@ pub(super) struct ReserveArgs {
     #[arg(long, value_name = "NS/NAME")]
     pub(super) workload: String,
     /// Addresses or ranges, by commas.
-    #[arg(long, value_name = "IP,...", value_delimiter = ',', required_unless_present = "remove")]
+    #[arg(
+        long,
+        value_name = "IP,...",
+        value_delimiter = ',',
+        required_unless_present = "remove"
+    )]
     pub(super) address: Vec<AddressRange>,
     /// End the workload's reservation.
     #[arg(long, conflicts_with = "address")]
@@ -353,7 +358,9 @@ pub(super) enum TunnelArg {
 
 /// A time such as `60s`, `1h`, `500ms`, `5m`, `2d`; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit = match unit {
         "ms" => 0.001,
@@ -363,11 +370,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86400.0,
         _ => return Err(format!("`{unit}` is no unit of time: use ms, s, m, h or d")),
     };
-    let number: f64 = number.parse().map_err(|_| format!("`{text}` is no time such as 60s or 1h"))?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is no time such as 60s or 1h"))?;
     Duration::try_from_secs_f64(number * unit).map_err(|_| format!("`{text}` is too long"))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
 }

@@ -5,8 +5,8 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    AddressRange, ClaimError, Families, Family, Grant, MoveError, NotHeld, ReleaseError, RenewError,
-    Request, Retention,
+    AddressRange, ClaimError, Families, Family, Grant, MoveError, NotHeld, ReleaseError,
+    RenewError, Request, Retention,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -17,7 +17,10 @@ fn claim_failure(error: &ClaimError, place: &str) -> Failure {
         ClaimError::Exhausted { .. } => Failure::no("exhausted", message, place),
         ClaimError::Different { .. } => Failure::no("different", message, "--owner"),
         ClaimError::Moving { .. } => Failure::no("moving", message, "--workload"),
-        ClaimError::Unavailable { why: NotHeld::NoPool, .. } => Failure::input(message, place),
+        ClaimError::Unavailable {
+            why: NotHeld::NoPool,
+            ..
+        } => Failure::input(message, place),
         ClaimError::Unavailable { .. } => Failure::no("unavailable", message, place),
         ClaimError::UnknownPool(_) => Failure::input(message, "--pool"),
         ClaimError::Name { field, .. } => Failure::input(message, format!("--{field}")),
@@ -30,8 +33,12 @@ fn claim_failure(error: &ClaimError, place: &str) -> Failure {
 fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
     let mut lines = String::new();
     for lease in &grant.leases {
-        let gateway = lease.gateway.map_or_else(String::new, |g| format!("  via {g}"));
-        let vlan = lease.vlan.map_or_else(String::new, |v| format!("  vlan {v}"));
+        let gateway = lease
+            .gateway
+            .map_or_else(String::new, |g| format!("  via {g}"));
+        let vlan = lease
+            .vlan
+            .map_or_else(String::new, |v| format!("  vlan {v}"));
         let (address, length) = (lease.address, lease.prefix_length);
         lines += &format!("{address}/{length}  {}{gateway}{vlan}\n", lease.pool);
     }
@@ -53,10 +60,17 @@ fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
 /// The families wanted: as said, else of the addresses, else of the pools named, IPv4 where both would do.
 fn families(session: &Session, args: &ClaimArgs, fixed: &[AddressRange]) -> Families {
     let of = |families: Vec<Family>| {
-        let (v4, v6) = (families.contains(&Family::V4), families.contains(&Family::V6));
+        let (v4, v6) = (
+            families.contains(&Family::V4),
+            families.contains(&Family::V6),
+        );
         (v4, v6)
     };
-    let asked = args.address.iter().map(|&a| Family::of(a)).chain(fixed.iter().map(|r| r.family()));
+    let asked = args
+        .address
+        .iter()
+        .map(|&a| Family::of(a))
+        .chain(fixed.iter().map(|r| r.family()));
     match (args.family, of(asked.collect())) {
         (Some(FamilyArg::V4), _) | (None, (true, false)) => Families::V4,
         (Some(FamilyArg::V6), _) | (None, (false, true)) => Families::V6,
@@ -77,7 +91,10 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
         None | Some("") => Vec::new(),
         Some(list) => list
             .split(',')
-            .map(|a| a.parse().map_err(|e: ipam::ParseError| Failure::input(e.to_string(), "--fixed")))
+            .map(|a| {
+                a.parse()
+                    .map_err(|e: ipam::ParseError| Failure::input(e.to_string(), "--fixed"))
+            })
             .collect::<Result<_, _>>()?,
     };
     let pools: Vec<&str> = args.pool.iter().map(String::as_str).collect();
@@ -98,11 +115,18 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
         after: None,
         lease: args.lease,
     };
-    let place = args.pool.first().map_or_else(String::new, |p| format!("--pool {p}"));
+    let place = args
+        .pool
+        .first()
+        .map_or_else(String::new, |p| format!("--pool {p}"));
     let grant = session.transact(
         |ipam| {
             let decision = ipam.decide_claim(&request)?;
-            let changes = decision.changes.into_iter().map(ipam::Change::into_owned).collect();
+            let changes = decision
+                .changes
+                .into_iter()
+                .map(ipam::Change::into_owned)
+                .collect();
             Ok((decision.grant, changes))
         },
         |e: ClaimError| claim_failure(&e, &place),
@@ -117,7 +141,12 @@ pub(super) fn renew(
     lease: Option<Duration>,
 ) -> Result<Answer, Failure> {
     session.transact(
-        |ipam| Ok(((), vec![ipam.decide_renew(owner, sequence, lease)?.into_owned()])),
+        |ipam| {
+            Ok((
+                (),
+                vec![ipam.decide_renew(owner, sequence, lease)?.into_owned()],
+            ))
+        },
         |e: RenewError| {
             let kind = match e {
                 RenewError::Expired { .. } => "expired",
@@ -127,7 +156,11 @@ pub(super) fn renew(
             Failure::no(kind, e.to_string(), "--owner")
         },
     )?;
-    let until = session.ipam().claim_of(owner).and_then(|c| c.until()).map(|u| u.as_nanos());
+    let until = session
+        .ipam()
+        .claim_of(owner)
+        .and_then(|c| c.until())
+        .map(|u| u.as_nanos());
     let json = json!({"owner": owner, "sequence": sequence, "until_unix_ns": until});
     Ok(Answer::done(format!("{owner} #{sequence} renewed\n"), json))
 }
@@ -141,7 +174,10 @@ pub(super) fn release(
         |ipam| {
             let sequence = sequence.or_else(|| ipam.claim_of(owner).map(|c| c.sequence()));
             let sequence = sequence.unwrap_or_default();
-            Ok((sequence, vec![ipam.decide_release(owner, sequence)?.into_owned()]))
+            Ok((
+                sequence,
+                vec![ipam.decide_release(owner, sequence)?.into_owned()],
+            ))
         },
         |e: ReleaseError| {
             let kind = match e {
@@ -152,7 +188,10 @@ pub(super) fn release(
         },
     )?;
     let json = json!({"owner": owner, "sequence": released, "released": true});
-    Ok(Answer::done(format!("{owner} #{released} released\n"), json))
+    Ok(Answer::done(
+        format!("{owner} #{released} released\n"),
+        json,
+    ))
 }
 
 pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Failure> {
@@ -167,7 +206,11 @@ pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Fai
     claims.sort_by_key(|c| c.owner());
     let json: Vec<Value> = claims.iter().map(|&c| text::claim(c)).collect();
     let lines: String = claims.iter().map(|&c| text::claim_line(c)).collect();
-    let lines = if lines.is_empty() { "no claims\n".into() } else { lines };
+    let lines = if lines.is_empty() {
+        "no claims\n".into()
+    } else {
+        lines
+    };
     Ok(Answer::done(lines, json!({"claims": json})))
 }
 
@@ -191,11 +234,19 @@ pub(super) fn begin_move(
     to: &str,
 ) -> Result<Answer, Failure> {
     session.transact(
-        |ipam| Ok(((), vec![ipam.decide_begin_move(workload, from, to)?.into_owned()])),
+        |ipam| {
+            Ok((
+                (),
+                vec![ipam.decide_begin_move(workload, from, to)?.into_owned()],
+            ))
+        },
         move_failure,
     )?;
     let json = json!({"workload": workload, "from": from, "to": to, "moving": true});
-    Ok(Answer::done(format!("{workload} leaves {from} for {to}\n"), json))
+    Ok(Answer::done(
+        format!("{workload} leaves {from} for {to}\n"),
+        json,
+    ))
 }
 
 pub(super) fn finish_move(
@@ -206,7 +257,11 @@ pub(super) fn finish_move(
     let grant = session.transact(
         |ipam| {
             let decision = ipam.decide_finish_move(workload, owner)?;
-            let changes = decision.changes.into_iter().map(ipam::Change::into_owned).collect();
+            let changes = decision
+                .changes
+                .into_iter()
+                .map(ipam::Change::into_owned)
+                .collect();
             Ok((decision.grant, changes))
         },
         move_failure,

@@ -19,7 +19,9 @@ fn read(path: &Path) -> Result<String, Failure> {
     let outcome = if path == Path::new("-") {
         std::io::stdin().read_to_string(&mut text).map(|_| ())
     } else {
-        std::fs::File::open(path).and_then(|mut f| f.read_to_string(&mut text)).map(|_| ())
+        std::fs::File::open(path)
+            .and_then(|mut f| f.read_to_string(&mut text))
+            .map(|_| ())
     };
     match outcome {
         Ok(()) => Ok(text),
@@ -35,9 +37,13 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
     let began = session.now();
     let live: Option<BTreeSet<String>> = match &args.live {
         None => None,
-        Some(path) => {
-            Some(read(path)?.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect())
-        }
+        Some(path) => Some(
+            read(path)?
+                .lines()
+                .map(|l| l.trim().to_owned())
+                .filter(|l| !l.is_empty())
+                .collect(),
+        ),
     };
     let (suspects, released, blocks) = session.transact(
         |ipam| {
@@ -54,8 +60,10 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
                 suspects = pass.suspects;
             }
             let tidy = ipam.decide_tidy_blocks();
-            let blocks =
-                tidy.iter().filter(|c| matches!(c.what, What::BlockReleased { .. })).count();
+            let blocks = tidy
+                .iter()
+                .filter(|c| matches!(c.what, What::BlockReleased { .. }))
+                .count();
             changes.extend(tidy);
             Ok::<_, Infallible>(((suspects, released, blocks), changes))
         },
@@ -104,15 +112,28 @@ pub(super) fn fsck(
         .map(|p| json!({"kind": p.kind, "what": p.what, "repair": p.repair}))
         .collect();
     let (claims, pools) = (session.ipam().claim_count(), session.ipam().pools().count());
-    let mut text: String =
-        found.iter().map(|p| format!("{}: {}: {}\n", p.kind, p.what, p.repair)).collect();
-    let done = if repair { format!(", {left} left after repair") } else { String::new() };
-    text += &format!("{} problems{done}; {claims} claims, {pools} pools\n", found.len());
+    let mut text: String = found
+        .iter()
+        .map(|p| format!("{}: {}: {}\n", p.kind, p.what, p.repair))
+        .collect();
+    let done = if repair {
+        format!(", {left} left after repair")
+    } else {
+        String::new()
+    };
+    text += &format!(
+        "{} problems{done}; {claims} claims, {pools} pools\n",
+        found.len()
+    );
     let json = json!({
         "problems": problems, "claims": claims, "pools": pools,
         "repaired": if repair { found.len() - left.min(found.len()) } else { 0 }, "left": left,
     });
-    Ok(Answer { text, json, status: u8::from(left > 0) })
+    Ok(Answer {
+        text,
+        json,
+        status: u8::from(left > 0),
+    })
 }
 
 pub(super) fn routes(session: &Session, args: &RoutesArgs) -> Result<Answer, Failure> {
@@ -120,7 +141,11 @@ pub(super) fn routes(session: &Session, args: &RoutesArgs) -> Result<Answer, Fai
     if let Some(host) = &args.host
         && ipam.host_settings(host).is_none()
     {
-        return Err(Failure::no("unknown_host", format!("nothing is known of `{host}`"), "--host"));
+        return Err(Failure::no(
+            "unknown_host",
+            format!("nothing is known of `{host}`"),
+            "--host",
+        ));
     }
     let policy = RoutePolicy {
         wrap: match args.wrap {
@@ -153,14 +178,22 @@ pub(super) fn routes(session: &Session, args: &RoutesArgs) -> Result<Answer, Fai
             }));
         }
     }
-    let text = if text.is_empty() { "no routes\n".into() } else { text };
+    let text = if text.is_empty() {
+        "no routes\n".into()
+    } else {
+        text
+    };
     let host = args.host.as_deref().unwrap_or_default();
     Ok(Answer::done(text, json!({"host": host, "routes": routes})))
 }
 
 fn node<'a>(ipam: &'a Ipam, name: &'a str) -> Option<Node<'a>> {
     let settings = ipam.host_settings(name)?;
-    Some(Node { name, address: settings.address?, subnet: settings.subnet? })
+    Some(Node {
+        name,
+        address: settings.address?,
+        subnet: settings.subnet?,
+    })
 }
 
 pub(super) fn dump(session: &Session) -> Result<Answer, Failure> {
@@ -175,17 +208,30 @@ pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<
     let document: Value = serde_json::from_str(&read(file)?)
         .map_err(|e| Failure::input(format!("not a dump: {e}"), &*place))?;
     if document["version"] != 1 {
-        return Err(Failure::input("not a dump of version 1", format!("{place}: version")));
+        return Err(Failure::input(
+            "not a dump of version 1",
+            format!("{place}: version"),
+        ));
     }
     let mut records: Vec<Record<'static>> = Vec::new();
-    for (i, record) in document["records"].as_array().into_iter().flatten().enumerate() {
+    for (i, record) in document["records"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let record = serde_json::from_value(record.clone())
             .map_err(|e| Failure::input(e.to_string(), format!("{place}: records[{i}]")))?;
         records.push(record);
     }
     let (mut ipam, misfits) = Ipam::restore(session.now(), records);
     if let Some(misfit) = misfits.first() {
-        let message = format!("{} {} ({} records do not fit)", misfit.what, misfit.why, misfits.len());
+        let message = format!(
+            "{} {} ({} records do not fit)",
+            misfit.what,
+            misfit.why,
+            misfits.len()
+        );
         return Err(Failure::input(message, format!("{place}: {}", misfit.key)));
     }
     ipam.resume_sequence(document["sequence"].as_u64().unwrap_or(0));
@@ -197,5 +243,8 @@ pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<
     session.replace(&ipam)?;
     let (claims, pools) = (session.ipam().claim_count(), session.ipam().pools().count());
     let json = json!({"claims": claims, "pools": pools});
-    Ok(Answer::done(format!("{claims} claims, {pools} pools\n"), json))
+    Ok(Answer::done(
+        format!("{claims} claims, {pools} pools\n"),
+        json,
+    ))
 }

@@ -28,9 +28,11 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
             PoolAction::Grow { name, cidr } => pools::grow(&mut session, name, *cidr),
         },
         Action::Claim(claim) => claims::claim(&mut session, claim),
-        Action::Renew { owner, sequence, lease } => {
-            claims::renew(&mut session, owner, *sequence, *lease)
-        }
+        Action::Renew {
+            owner,
+            sequence,
+            lease,
+        } => claims::renew(&mut session, owner, *sequence, *lease),
         Action::Release { owner, sequence } => claims::release(&mut session, owner, *sequence),
         Action::Show { owner } => claims::show(&session, owner.as_deref()),
         Action::Reserve(reserve) => pools::reserve(&mut session, reserve),

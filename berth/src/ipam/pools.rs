@@ -66,7 +66,11 @@ fn one(session: &Session, name: &str) -> Answer {
 pub(super) fn list(session: &Session) -> Answer {
     let pools: Vec<_> = session.ipam().pools().map(text::pool).collect();
     let lines: String = session.ipam().pools().map(text::pool_line).collect();
-    let lines = if lines.is_empty() { "no pools\n".into() } else { lines };
+    let lines = if lines.is_empty() {
+        "no pools\n".into()
+    } else {
+        lines
+    };
     Answer::done(lines, json!({"pools": pools}))
 }
 
@@ -75,7 +79,10 @@ pub(super) fn remove(session: &mut Session, name: &str) -> Result<Answer, Failur
         |ipam| Ok(((), vec![ipam.decide_remove_pool(name)?])),
         |e: PoolError| pool_failure(&e),
     )?;
-    Ok(Answer::done(format!("{name} removed\n"), json!({"name": name, "removed": true})))
+    Ok(Answer::done(
+        format!("{name} removed\n"),
+        json!({"name": name, "removed": true}),
+    ))
 }
 
 pub(super) fn drain(session: &mut Session, name: &str, on: bool) -> Result<Answer, Failure> {
@@ -98,7 +105,9 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
     let workload = &*args.workload;
     if args.remove {
         let now = session.now();
-        let what = What::Unreserved { workload: workload.to_owned().into() };
+        let what = What::Unreserved {
+            workload: workload.to_owned().into(),
+        };
         let change = Change { at: now, what };
         let none = ipam::ApplyError::Name {
             what: "workload",
@@ -114,19 +123,31 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
         )?;
     } else {
         session.transact(
-            |ipam| Ok(((), vec![ipam.decide_reserve(workload, &args.address)?.into_owned()])),
+            |ipam| {
+                Ok((
+                    (),
+                    vec![ipam.decide_reserve(workload, &args.address)?.into_owned()],
+                ))
+            },
             |e: ReserveError| match e {
                 ReserveError::NoPool(_) => Failure::input(e.to_string(), "--address"),
                 _ => Failure::no("unavailable", e.to_string(), "--address"),
             },
         )?;
     }
-    let kept: Vec<String> = session.ipam().kept_for(workload).map(|a| a.to_string()).collect();
+    let kept: Vec<String> = session
+        .ipam()
+        .kept_for(workload)
+        .map(|a| a.to_string())
+        .collect();
     let line = match kept.as_slice() {
         [] => format!("{workload}: nothing reserved\n"),
         kept => format!("{workload}: {}\n", kept.join(" ")),
     };
-    Ok(Answer::done(line, json!({"workload": workload, "reserved": kept})))
+    Ok(Answer::done(
+        line,
+        json!({"workload": workload, "reserved": kept}),
+    ))
 }
 
 pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answer, Failure> {
@@ -147,9 +168,20 @@ pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answ
         subnet,
     };
     let (now, host) = (session.now(), args.name.clone());
-    let set = What::HostSet { host: host.clone().into(), settings: settings.clone() };
+    let set = What::HostSet {
+        host: host.clone().into(),
+        settings: settings.clone(),
+    };
     session.transact(
-        |_| Ok::<_, std::convert::Infallible>(((), vec![Change { at: now, what: set.clone() }])),
+        |_| {
+            Ok::<_, std::convert::Infallible>((
+                (),
+                vec![Change {
+                    at: now,
+                    what: set.clone(),
+                }],
+            ))
+        },
         |e| match e {},
     )?;
     let json = json!({"host": host, "settings": settings});

@@ -33,10 +33,16 @@ impl Session {
         };
         let now = clock();
         // A new store's seed need not be told from another's, only be another.
-        let seed = args.seed.unwrap_or(now.as_nanos() ^ u64::from(std::process::id()) << 32);
+        let seed = args
+            .seed
+            .unwrap_or(now.as_nanos() ^ u64::from(std::process::id()) << 32);
         let opened = at_once(Replica::open(store, now, seed), &place)?;
         let replica = opened.map_err(|e| store_failure(&e, &place))?;
-        Ok(Self { replica, now, place })
+        Ok(Self {
+            replica,
+            now,
+            place,
+        })
     }
 
     pub(super) fn ipam(&self) -> &Ipam {
@@ -99,6 +105,8 @@ fn store_failure(error: &StoreError, place: &str) -> Failure {
 
 /// Since the Unix epoch: leases outlive the process.
 fn clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::ZERO.after(since)
 }

@@ -36,11 +36,18 @@ pub(super) fn claim(claim: ClaimRef<'_>) -> Value {
 
 /// A claim on one line.
 pub(super) fn claim_line(claim: ClaimRef<'_>) -> String {
-    let addresses: Vec<String> =
-        claim.leases().iter().map(|l| format!("{}/{}", l.address, l.prefix_length)).collect();
+    let addresses: Vec<String> = claim
+        .leases()
+        .iter()
+        .map(|l| format!("{}/{}", l.address, l.prefix_length))
+        .collect();
     let (workload, host) = (claim.workload().unwrap_or("-"), claim.host().unwrap_or("-"));
     let (owner, kept) = (claim.owner(), claim.kept().name());
-    format!("{owner}  #{}  {}  {workload}  {host}  {kept}\n", claim.sequence(), addresses.join(" "))
+    format!(
+        "{owner}  #{}  {}  {workload}  {host}  {kept}\n",
+        claim.sequence(),
+        addresses.join(" ")
+    )
 }
 
 /// A pool as `pool list` lists it.
@@ -69,7 +76,11 @@ pub(super) fn pool(pool: PoolRef<'_>) -> Value {
 
 /// Whole seconds as an integer, as the contract has it; a fraction only where there is one.
 fn seconds(d: std::time::Duration) -> Value {
-    if d.subsec_nanos() == 0 { json!(d.as_secs()) } else { json!(d.as_secs_f64()) }
+    if d.subsec_nanos() == 0 {
+        json!(d.as_secs())
+    } else {
+        json!(d.as_secs_f64())
+    }
 }
 
 /// A pool on one line, with a bar of its use on a terminal.
@@ -80,7 +91,11 @@ pub(super) fn pool_line(pool: PoolRef<'_>) -> String {
         line.push_str(&bar(&usage));
     }
     let used = usage.capacity.saturating_sub(usage.free);
-    let percent = if usage.capacity == 0 { 0.0 } else { used as f64 * 100.0 / usage.capacity as f64 };
+    let percent = if usage.capacity == 0 {
+        0.0
+    } else {
+        used as f64 * 100.0 / usage.capacity as f64
+    };
     let _ = writeln!(
         line,
         "{percent:>5.1} %  {} held, {} reserved, {} resting, {} free of {}{}",
@@ -106,7 +121,12 @@ pub(super) fn bar(usage: &ipam::Usage) -> String {
     let others = u64::from(usage.reserved) + u64::from(usage.quarantined);
     let kept = cells(others).min(CELLS as usize - held);
     let free = CELLS as usize - held - kept;
-    format!("{}{}{} ", "█".repeat(held), "▒".repeat(kept), "░".repeat(free))
+    format!(
+        "{}{}{} ",
+        "█".repeat(held),
+        "▒".repeat(kept),
+        "░".repeat(free)
+    )
 }
 
 #[cfg(test)]
@@ -118,9 +138,20 @@ mod tests {
     fn the_bar_is_always_of_one_width_and_shows_what_little_there_is() {
         let usage = |capacity, held, quarantined| {
             let free = capacity - u64::from(held) - u64::from(quarantined);
-            Usage { capacity, held, reserved: 0, quarantined, free }
+            Usage {
+                capacity,
+                held,
+                reserved: 0,
+                quarantined,
+                free,
+            }
         };
-        for usage in [usage(0, 0, 0), usage(1000, 1, 1), usage(1000, 999, 1), usage(7, 7, 0)] {
+        for usage in [
+            usage(0, 0, 0),
+            usage(1000, 1, 1),
+            usage(1000, 999, 1),
+            usage(7, 7, 0),
+        ] {
             assert_eq!(bar(&usage).chars().count(), 31, "{usage:?}");
         }
         assert!(bar(&usage(1_000_000, 1, 0)).starts_with("█░"));

@@ -23,9 +23,10 @@ impl Ipam {
             settings,
         });
         let (seed, names, hosts) = (self.seed, &self.names, &self.hosts);
-        self.by_host.insert_unique(hash(seed, name.as_bytes()), id, |&i| {
-            hash(seed, hosts.get(i).map_or(&[], |h| names.bytes(h.name)))
-        });
+        self.by_host
+            .insert_unique(hash(seed, name.as_bytes()), id, |&i| {
+                hash(seed, hosts.get(i).map_or(&[], |h| names.bytes(h.name)))
+            });
         id
     }
 

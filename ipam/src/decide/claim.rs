@@ -548,11 +548,21 @@ impl Ipam {
             [] => self.pool_names.values().copied().collect(),
             named => named.iter().filter_map(index).collect(),
         };
-        let fits = |id: &PoolId| self.pool_at(id.0).is_some_and(|p| p.spec.cidr.contains(after));
+        let fits = |id: &PoolId| {
+            self.pool_at(id.0)
+                .is_some_and(|p| p.spec.cidr.contains(after))
+        };
         let start = ids.iter().position(fits)?;
-        let turns = ids.iter().cycle().skip(start).take(ids.len() + 1).enumerate();
+        let turns = ids
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(ids.len() + 1)
+            .enumerate();
         for (turn, &id) in turns {
-            let Some(pool) = self.pool_at(id.0) else { continue };
+            let Some(pool) = self.pool_at(id.0) else {
+                continue;
+            };
             let open = pool.spec.cidr.family() == family && !pool.draining;
             if !open || missing_label(pool, request).is_some() {
                 continue;
@@ -563,7 +573,11 @@ impl Ipam {
                 _ => Some((pool.spec.cidr.base(), pool.spec.cidr.last_number())),
             };
             if let Some(address) = bounds.and_then(|(from, to)| pool.first_between(from, to)) {
-                let place = Place { pool: id, address, origin: Origin::Fresh };
+                let place = Place {
+                    pool: id,
+                    address,
+                    origin: Origin::Fresh,
+                };
                 return Some(self.with_grab(request, place));
             }
         }
@@ -621,8 +635,13 @@ impl Ipam {
     fn started_in(&self, pool: &Pool, asker: Asker) -> Asker {
         let known = self.hosts.get(asker.host);
         let mut starts = known.into_iter().flat_map(|h| &h.settings.starts);
-        let start = starts.find(|&&a| pool.spec.cidr.contains(a)).map(|&a| Start::At(a));
-        Asker { start: start.unwrap_or(asker.start), ..asker }
+        let start = starts
+            .find(|&&a| pool.spec.cidr.contains(a))
+            .map(|&a| Start::At(a));
+        Asker {
+            start: start.unwrap_or(asker.start),
+            ..asker
+        }
     }
 
     /// An address that was not searched for: its block comes with it where it is nobody's.

@@ -377,11 +377,7 @@ impl Pool {
         if self.spec.affinity == Affinity::Off || asker.draining {
             return None;
         }
-        let have = self
-            .blocks
-            .hosts
-            .get(asker.host)
-            .map_or(0, |h| h.all.len());
+        let have = self.blocks.hosts.get(asker.host).map_or(0, |h| h.all.len());
         let mut limits = [asker.block_limit, self.spec.block_limit]
             .into_iter()
             .flatten();
