@@ -61,7 +61,8 @@ impl Stage {
                     words.next(),
                     words.next().trim_start_matches('#').parse().ok(),
                 );
-                let sequence = given.or_else(|| self.ipam.claim_of(owner).map(|c| c.sequence()));
+                let sequence =
+                    given.or_else(|| self.ipam.claim_of(owner).map(ipam::ClaimRef::sequence));
                 answer(self.ipam.release(now, owner, sequence.unwrap_or(0)))
             }
             "renew" => {

@@ -43,6 +43,8 @@ pub(crate) fn network(text: &str) -> Result<Cidr, String> {
 }
 
 /// `Ok` when both are the same, else what was wanted and what came.
+// By value: callers compare what they have just made.
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     what: &str,
     ours: T,

@@ -52,7 +52,10 @@ fn child() {
     out.write_all(b"\n").expect("a parent");
     loop {
         let owner = format!("c{}", rng.below(40));
-        let held = replica.ipam().claim_of(&owner).map(|c| c.sequence());
+        let held = replica
+            .ipam()
+            .claim_of(&owner)
+            .map(ipam::ClaimRef::sequence);
         let line = match held {
             None => {
                 let host = format!("h{}", rng.below(3));
