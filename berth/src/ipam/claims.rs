@@ -214,6 +214,8 @@ pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Fai
     Ok(Answer::done(lines, json!({"claims": json})))
 }
 
+// Handed to `transact`, which gives it the refusal.
+#[allow(clippy::needless_pass_by_value)]
 fn move_failure(error: MoveError) -> Failure {
     let kind = match &error {
         MoveError::Claim(claim) => return claim_failure(claim, "--owner"),
