@@ -3,9 +3,7 @@
 
 use crate::measure::{ns_per_call, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
-use ipam::{
-    Affinity, Ipam, Order, PoolSpec, Replica, Request, Rng, SlotTree, Timestamp, ready,
-};
+use ipam::{Affinity, Ipam, Order, PoolSpec, Replica, Request, Rng, SlotTree, Timestamp, ready};
 use ipam_redb::RedbStore;
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -27,14 +25,48 @@ pub fn figures() -> Vec<Figure> {
         long: false,
         run: || Err("no measurement".into()),
     };
-    let slot = Figure { must: Limit::AtMost(40.0), aim: Limit::AtMost(20.0), ..base };
+    let slot = Figure {
+        must: Limit::AtMost(40.0),
+        aim: Limit::AtMost(20.0),
+        ..base
+    };
     vec![
-        Figure { id: "ipam/slot-16-0", what: "slot allocate + release, lowest first, /16 empty", run: || slots(16, 0), ..slot },
-        Figure { id: "ipam/slot-16-50", what: "the same, /16 half full", run: || slots(16, 50), ..slot },
-        Figure { id: "ipam/slot-16-99", what: "the same, /16 99 % full", run: || slots(16, 99), ..slot },
-        Figure { id: "ipam/slot-8-0", what: "the same, /8 empty", run: || slots(8, 0), ..slot },
-        Figure { id: "ipam/slot-8-50", what: "the same, /8 half full", run: || slots(8, 50), ..slot },
-        Figure { id: "ipam/slot-8-99", what: "the same, /8 99 % full", run: || slots(8, 99), ..slot },
+        Figure {
+            id: "ipam/slot-16-0",
+            what: "slot allocate + release, lowest first, /16 empty",
+            run: || slots(16, 0),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-16-50",
+            what: "the same, /16 half full",
+            run: || slots(16, 50),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-16-99",
+            what: "the same, /16 99 % full",
+            run: || slots(16, 99),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-0",
+            what: "the same, /8 empty",
+            run: || slots(8, 0),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-50",
+            what: "the same, /8 half full",
+            run: || slots(8, 50),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-99",
+            what: "the same, /8 99 % full",
+            run: || slots(8, 99),
+            ..slot
+        },
         Figure {
             id: "ipam/slot-spread",
             what: "worst over best of the six above",
@@ -179,23 +211,29 @@ fn spread() -> Result<Measured, String> {
             all.push(pairs(prefix, full)?);
         }
     }
-    let (worst, best) = all.iter().fold((0.0f64, f64::INFINITY), |(w, b), &n| (w.max(n), b.min(n)));
+    let (worst, best) = all
+        .iter()
+        .fold((0.0f64, f64::INFINITY), |(w, b), &n| (w.max(n), b.min(n)));
     Ok(Measured::alone(worst / best))
 }
 
-/// Gives a random taken slot back and takes the lowest free one.
+/// Gives a random taken slot back and takes the lowest free one: each random slot once, in an order made
+/// beforehand.
 fn random_release() -> Result<Measured, String> {
+    const OPS: usize = 1_000_000;
     let mut worst = 0.0f64;
     for full in [50, 99] {
         let (mut tree, len) = tree(8, full, true);
         let mut rng = Rng::stream(2, "release");
         let mut held: Vec<u32> = (0..len).filter(|&s| !tree.is_free(s)).collect();
-        let picks: Vec<usize> = (0..1 << 16).map(|_| rng.below(held.len() as u64) as usize).collect();
-        let ns = ns_per_call(5, 1_000_000, |i| {
-            let slot = &mut held[picks[i % picks.len()]];
-            tree.release(*slot);
-            *slot = tree.take_first().unwrap_or_default();
-            *slot
+        for i in 0..held.len() {
+            let other = i + rng.below((held.len() - i) as u64) as usize;
+            held.swap(i, other);
+        }
+        let mut next = held.into_iter();
+        let ns = ns_per_call(5, OPS, |_| {
+            tree.release(next.next().unwrap_or_default());
+            tree.take_first()
         })?;
         worst = worst.max(ns);
     }
@@ -223,14 +261,19 @@ impl Load {
         let request = Request::new(&self.owners[i]).workload(&self.workloads[i]);
         let request = request.host(&self.hosts[i % self.hosts.len()]);
         // Every third workload finds its address again.
-        if i % 3 == 0 { request.sticky(sticky) } else { request }
+        if i % 3 == 0 {
+            request.sticky(sticky)
+        } else {
+            request
+        }
     }
 }
 
 fn empty() -> Result<Ipam, String> {
     let mut ipam = Ipam::new(7);
     let cidr = "10.0.0.0/8".parse().map_err(|e| format!("{e}"))?;
-    ipam.add_pool(Timestamp::from_secs(1), PoolSpec::new("p", cidr)).map_err(|e| e.to_string())?;
+    ipam.add_pool(Timestamp::from_secs(1), PoolSpec::new("p", cidr))
+        .map_err(|e| e.to_string())?;
     Ok(ipam)
 }
 
@@ -238,7 +281,9 @@ fn filled(load: &Load, claims: usize) -> Result<(Ipam, Vec<(usize, u64)>), Strin
     let mut ipam = empty()?;
     let mut live = Vec::with_capacity(claims);
     for i in 0..claims {
-        let grant = ipam.claim(Timestamp::from_secs(1), &load.request(i)).map_err(|e| e.to_string())?;
+        let grant = ipam
+            .claim(Timestamp::from_secs(1), &load.request(i))
+            .map_err(|e| e.to_string())?;
         live.push((i, grant.sequence));
     }
     Ok((ipam, live))
@@ -253,14 +298,19 @@ fn whole_claim() -> Result<Measured, String> {
     let mut best = f64::INFINITY;
     let (mut next, mut now) = (MILLION, Timestamp::from_secs(2));
     for _ in 0..ROUNDS {
-        let picks: Vec<usize> = (0..OPS).map(|_| rng.below(MILLION as u64) as usize).collect();
+        let picks: Vec<usize> = (0..OPS)
+            .map(|_| rng.below(MILLION as u64) as usize)
+            .collect();
         let start = thread_cpu_ns()?;
         for &pick in &picks {
             // A thousand turns a second: 60,000 addresses rest at a time.
             now = now.after(Duration::from_millis(1));
             let (owner, sequence) = live[pick];
-            ipam.release(now, &load.owners[owner], sequence).map_err(|e| e.to_string())?;
-            let grant = ipam.claim(now, &load.request(next)).map_err(|e| e.to_string())?;
+            ipam.release(now, &load.owners[owner], sequence)
+                .map_err(|e| e.to_string())?;
+            let grant = ipam
+                .claim(now, &load.request(next))
+                .map_err(|e| e.to_string())?;
             live[pick] = (next, grant.sequence);
             next += 1;
         }
@@ -274,8 +324,11 @@ fn whole_claim() -> Result<Measured, String> {
 /// Resident bytes of this process.
 fn resident() -> Result<f64, String> {
     let text = std::fs::read_to_string("/proc/self/statm").map_err(|e| e.to_string())?;
-    let pages: f64 =
-        text.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("short /proc/self/statm")?;
+    let pages: f64 = text
+        .split(' ')
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .ok_or("short /proc/self/statm")?;
     Ok(pages * 4096.0)
 }
 
@@ -290,7 +343,8 @@ fn memory_per_claim() -> Result<Measured, String> {
     let before = resident()?;
     let mut ipam = empty()?;
     for i in 0..MILLION {
-        ipam.claim(Timestamp::from_secs(1), &load.request(i)).map_err(|e| e.to_string())?;
+        ipam.claim(Timestamp::from_secs(1), &load.request(i))
+            .map_err(|e| e.to_string())?;
     }
     let names = ipam.name_bytes() as f64;
     let bytes = grown(before, ipam.heap_bytes() + ipam.name_bytes())? - names;
@@ -306,25 +360,34 @@ fn memory_empty() -> Result<Measured, String> {
     Ok(Measured::alone(bytes / f64::from(1 << 20)))
 }
 
-/// The first thousand addresses of a /16, nanoseconds each.
+/// The first thousand addresses of a /16, nanoseconds each: over many new pools, since the clock of CPU time
+/// ticks in milliseconds.
 fn thousand(host: Option<&str>) -> Result<f64, String> {
+    const POOLS: usize = 200;
     let owners: Vec<String> = (0..1000).map(|i| format!("c{i}")).collect();
     let mut best = f64::INFINITY;
-    for _ in 0..20 {
-        let mut ipam = Ipam::new(7);
-        let cidr = "10.0.0.0/16".parse().map_err(|e| format!("{e}"))?;
-        let mut spec = PoolSpec::new("p", cidr).order(Order::Lowest);
-        if host.is_none() {
-            spec = spec.affinity(Affinity::Off);
-        }
-        ipam.add_pool(Timestamp::ZERO, spec).map_err(|e| e.to_string())?;
+    for _ in 0..3 {
         let start = thread_cpu_ns()?;
-        for owner in &owners {
-            let mut request = Request::new(owner);
-            request.host = host;
-            black_box(ipam.claim(Timestamp::ZERO, &request).map_err(|e| e.to_string())?);
+        for _ in 0..POOLS {
+            let mut ipam = Ipam::new(7);
+            let cidr = "10.0.0.0/16".parse().map_err(|e| format!("{e}"))?;
+            let mut spec = PoolSpec::new("p", cidr).order(Order::Lowest);
+            if host.is_none() {
+                spec = spec.affinity(Affinity::Off);
+            }
+            ipam.add_pool(Timestamp::ZERO, spec)
+                .map_err(|e| e.to_string())?;
+            for owner in &owners {
+                let mut request = Request::new(owner);
+                request.host = host;
+                black_box(
+                    ipam.claim(Timestamp::ZERO, &request)
+                        .map_err(|e| e.to_string())?,
+                );
+            }
         }
-        best = best.min(thread_cpu_ns()?.saturating_sub(start) as f64 / 1000.0);
+        let each = thread_cpu_ns()?.saturating_sub(start) as f64 / (POOLS * owners.len()) as f64;
+        best = best.min(each);
     }
     Ok(best)
 }
@@ -364,7 +427,10 @@ fn beside_go_ipam() -> Result<Measured, String> {
 }
 
 fn beside_anchor(peer: f64, blocks: bool) -> Result<Measured, String> {
-    Ok(Measured::beside(thousand(blocks.then_some("node-a"))?, peer))
+    Ok(Measured::beside(
+        thousand(blocks.then_some("node-a"))?,
+        peer,
+    ))
 }
 
 /// What is done with the stored million.
@@ -391,11 +457,17 @@ fn stored_in(folder: &std::path::Path, what: &Stored) -> Result<f64, String> {
         let mut store = RedbStore::new(&path, Duration::ZERO);
         store.hold().map_err(|e| e.to_string())?;
         let mut replica = opened(store, now)?;
-        ready(replica.replace(now, &ipam)).ok_or("pending")?.map_err(|e| e.to_string())?;
+        ready(replica.replace(now, &ipam))
+            .ok_or("pending")?
+            .map_err(|e| e.to_string())?;
         // Copied while the writer has it open: what a kill would leave.
         std::fs::copy(&path, &copy).map_err(|e| e.to_string())?;
     }
-    let path = if matches!(what, Stored::OpenKilled) { copy } else { path };
+    let path = if matches!(what, Stored::OpenKilled) {
+        copy
+    } else {
+        path
+    };
     let start = thread_cpu_ns()?;
     let mut store = RedbStore::new(&path, Duration::ZERO);
     store.hold().map_err(|e| e.to_string())?;
@@ -408,11 +480,19 @@ fn stored_in(folder: &std::path::Path, what: &Stored) -> Result<f64, String> {
         return Ok(spent as f64 / 1e9);
     }
     let start = thread_cpu_ns()?;
-    let problems = replica.ipam().fsck(Duration::from_secs(900), replica.misfits());
+    let problems = replica
+        .ipam()
+        .fsck(Duration::from_secs(900), replica.misfits());
     let spent = thread_cpu_ns()?.saturating_sub(start);
-    if problems.is_empty() { Ok(spent as f64 / 1e9) } else { Err(format!("{problems:?}")) }
+    if problems.is_empty() {
+        Ok(spent as f64 / 1e9)
+    } else {
+        Err(format!("{problems:?}"))
+    }
 }
 
 fn opened(store: RedbStore, now: Timestamp) -> Result<Replica<RedbStore>, String> {
-    ready(Replica::open(store, now, 7)).ok_or("pending")?.map_err(|e| e.to_string())
+    ready(Replica::open(store, now, 7))
+        .ok_or("pending")?
+        .map_err(|e| e.to_string())
 }

@@ -54,11 +54,13 @@ impl Ipam {
             self.by_workload.len() == self.workloads.len(),
             "workload index differs in number"
         );
-        ensure!(self.sticky.len() == self.sticky_until.len(), "forgetting is miscounted");
+        ensure!(
+            self.sticky.len() == self.sticky_until.len(),
+            "forgetting is miscounted"
+        );
         for &(_, id) in &self.sticky {
             let workload = self.workloads.get(id);
-            let fits =
-                workload.is_some_and(|w| !w.fixed && !w.spots.is_empty());
+            let fits = workload.is_some_and(|w| !w.fixed && !w.spots.is_empty());
             ensure!(
                 fits,
                 "workload record {id} is to forget what it does not keep"
@@ -198,7 +200,7 @@ impl Ipam {
                 "{cidr} counts {} used, not {count}",
                 block.used
             );
-            let host = pool.blocks.hosts.get(&block.host);
+            let host = pool.blocks.hosts.get(block.host);
             let (all, open) = host.map_or((false, false), |h| {
                 (h.all.contains(&index), h.open.contains(&index))
             });
@@ -212,6 +214,11 @@ impl Ipam {
             );
             let free = pool.free.first_in(pool.blocks.slots(index)).is_some();
             let takes = all && free && block.state != BlockState::Releasing;
+            ensure!(
+                open == block.open,
+                "{cidr} is open {open}, not {}",
+                block.open
+            );
             ensure!(
                 open == pool.blocks.open.contains(&index),
                 "{cidr} is open and is not"

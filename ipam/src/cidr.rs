@@ -243,8 +243,16 @@ impl Cidr {
     /// addresses.
     #[must_use]
     pub fn interior(self) -> Option<AddressRange> {
-        let AddressRange { family, first, last } = self.range();
-        (self.host_bits() > 1).then(|| AddressRange { family, first: first + 1, last: last - 1 })
+        let AddressRange {
+            family,
+            first,
+            last,
+        } = self.range();
+        (self.host_bits() > 1).then(|| AddressRange {
+            family,
+            first: first + 1,
+            last: last - 1,
+        })
     }
 
     /// Its parts of a prefix length, upwards; none when the length is shorter than its own or above the
@@ -256,8 +264,14 @@ impl Cidr {
         core::iter::from_fn(move || {
             let base = next?;
             let step = 1u128.checked_shl(u32::from(bits - length)).unwrap_or(0);
-            next = base.checked_add(step).filter(|&n| step > 0 && n <= self.last_number());
-            Some(Self { family: self.family, base, prefix: length })
+            next = base
+                .checked_add(step)
+                .filter(|&n| step > 0 && n <= self.last_number());
+            Some(Self {
+                family: self.family,
+                base,
+                prefix: length,
+            })
         })
     }
 }
@@ -386,8 +400,16 @@ impl AddressRange {
         let family = self.family;
         let before = inner.first.checked_sub(1).filter(|&l| l >= self.first);
         let after = inner.last.checked_add(1).filter(|&f| f <= self.last);
-        let before = before.map(|last| Self { family, first: self.first, last });
-        before.into_iter().chain(after.map(|first| Self { family, first, last: self.last }))
+        let before = before.map(|last| Self {
+            family,
+            first: self.first,
+            last,
+        });
+        before.into_iter().chain(after.map(|first| Self {
+            family,
+            first,
+            last: self.last,
+        }))
     }
 
     /// The part that lies in `other` too.

@@ -21,7 +21,10 @@ impl Forecast {
     /// Looks back over `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, samples: VecDeque::new() }
+        Self {
+            window,
+            samples: VecDeque::new(),
+        }
     }
 
     /// Notes the addresses in use at a time. A time that is not after the last sample's replaces that.
@@ -31,7 +34,10 @@ impl Forecast {
         }
         self.samples.push_back((now, used));
         while self.samples.len() > MOST_SAMPLES
-            || self.samples.front().is_some_and(|&(at, _)| at.after(self.window) < now)
+            || self
+                .samples
+                .front()
+                .is_some_and(|&(at, _)| at.after(self.window) < now)
         {
             self.samples.pop_front();
         }
@@ -42,7 +48,11 @@ impl Forecast {
     pub fn rate(&self) -> Option<f64> {
         let &(origin, _) = self.samples.front()?;
         let n = self.samples.len() as f64;
-        let points = || self.samples.iter().map(|&(at, y)| (at.since(origin).as_secs_f64(), y as f64));
+        let points = || {
+            self.samples
+                .iter()
+                .map(|&(at, y)| (at.since(origin).as_secs_f64(), y as f64))
+        };
         let (sx, sy) = points().fold((0.0, 0.0), |(sx, sy), (x, y)| (sx + x, sy + y));
         let (mx, my) = (sx / n, sy / n);
         let (num, den) = points().fold((0.0, 0.0), |(num, den), (x, y)| {
@@ -75,7 +85,12 @@ mod tests {
         }
         assert!((forecast.rate().unwrap() - 0.1).abs() < 1e-9);
         // 54 in use at 540 s; 46 more at 0.1 a second take 460 s.
-        assert_eq!(forecast.exhausted_at(100).map(|t| t.as_nanos() / 1_000_000_000), Some(1000));
+        assert_eq!(
+            forecast
+                .exhausted_at(100)
+                .map(|t| t.as_nanos() / 1_000_000_000),
+            Some(1000)
+        );
     }
 
     #[test]

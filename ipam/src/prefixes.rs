@@ -60,7 +60,11 @@ impl Prefixes {
     #[must_use]
     pub fn new(whole: Cidr) -> Self {
         let free = BTreeMap::from([(whole.prefix(), BTreeSet::from([whole.base()]))]);
-        Self { whole, free, taken: BTreeSet::new() }
+        Self {
+            whole,
+            free,
+            taken: BTreeSet::new(),
+        }
     }
 
     /// The prefix that parts are taken of.
@@ -76,7 +80,9 @@ impl Prefixes {
 
     /// The largest free parts, longest prefix last.
     pub fn free(&self) -> impl Iterator<Item = Cidr> + '_ {
-        self.free.iter().flat_map(move |(&length, set)| set.iter().map(move |&base| self.part(base, length)))
+        self.free
+            .iter()
+            .flat_map(move |(&length, set)| set.iter().map(move |&base| self.part(base, length)))
     }
 
     fn part(&self, base: u128, length: u8) -> Cidr {
@@ -88,7 +94,12 @@ impl Prefixes {
         let (least, most) = (self.whole.prefix() + 1, self.whole.family().bits());
         match (least..=most).contains(&given) {
             true => Ok(()),
-            false => Err(PrefixError::Length { whole: self.whole, given, least, most }),
+            false => Err(PrefixError::Length {
+                whole: self.whole,
+                given,
+                least,
+                most,
+            }),
         }
     }
 
@@ -103,7 +114,11 @@ impl Prefixes {
         let fit = fits.and_then(|(&from, set)| Some((from, *set.first()?)));
         let Some((from, base)) = fit else {
             let largest = self.free().next();
-            return Err(PrefixError::Full { whole: self.whole, length, largest });
+            return Err(PrefixError::Full {
+                whole: self.whole,
+                length,
+                largest,
+            });
         };
         Ok(self.split(from, base, self.part(base, length)))
     }
@@ -114,7 +129,10 @@ impl Prefixes {
     /// [`PrefixError::Length`], [`PrefixError::NotFree`].
     pub fn take_exact(&mut self, given: Cidr) -> Result<Cidr, PrefixError> {
         self.check_length(given.prefix())?;
-        let not_free = PrefixError::NotFree { whole: self.whole, given };
+        let not_free = PrefixError::NotFree {
+            whole: self.whole,
+            given,
+        };
         if given.family() != self.whole.family() {
             return Err(not_free);
         }
@@ -141,7 +159,9 @@ impl Prefixes {
     }
 
     fn unfree(&mut self, length: u8, base: u128) -> bool {
-        let Some(set) = self.free.get_mut(&length) else { return false };
+        let Some(set) = self.free.get_mut(&length) else {
+            return false;
+        };
         let was = set.remove(&base);
         if set.is_empty() {
             self.free.remove(&length);
@@ -155,7 +175,10 @@ impl Prefixes {
     /// [`PrefixError::NotTaken`].
     pub fn release(&mut self, given: Cidr) -> Result<(), PrefixError> {
         if !self.taken.remove(&given) {
-            return Err(PrefixError::NotTaken { whole: self.whole, given });
+            return Err(PrefixError::NotTaken {
+                whole: self.whole,
+                given,
+            });
         }
         let (mut base, mut length, bits) = (given.base(), given.prefix(), given.family().bits());
         while length > self.whole.prefix() {

@@ -182,14 +182,23 @@ impl Ipam {
 
     /// Every host that claims, blocks, moves or settings refer to, by name.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.by_host.keys().map(|name| &**name)
+        let mut names: Vec<&str> = self
+            .hosts
+            .iter()
+            .map(|(_, h)| self.names.get(h.name))
+            .collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 
     /// A pool's blocks that have a host or a used address, in the order of their slots.
     pub fn blocks(&self, pool: &str) -> impl Iterator<Item = BlockRef<'_>> {
         let pool = self.pool(pool).map(|p| p.pool);
         pool.into_iter().flat_map(move |pool| {
-            let blocks = pool.blocks.iter().filter(|(_, b)| b.host != NOBODY || b.used > 0);
+            let blocks = pool
+                .blocks
+                .iter()
+                .filter(|(_, b)| b.host != NOBODY || b.used > 0);
             blocks.map(move |(index, block)| BlockRef {
                 cidr: pool.block_cidr(index),
                 host: self.host_name(block.host).map(|name| (name, block.state)),
@@ -244,7 +253,9 @@ impl Ipam {
     /// Whether a workload has a reservation.
     #[must_use]
     pub fn is_reserved(&self, workload: &str) -> bool {
-        self.workload(workload).and_then(|id| self.workloads.get(id)).is_some_and(|w| w.fixed)
+        self.workload(workload)
+            .and_then(|id| self.workloads.get(id))
+            .is_some_and(|w| w.fixed)
     }
 
     /// The latest fencing token given.

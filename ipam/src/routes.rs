@@ -27,7 +27,10 @@ impl RouteDelta {
             (old.iter().copied().collect(), new.iter().copied().collect());
         let mut add: Vec<Cidr> = after.difference(&before).copied().collect();
         add.sort_by_key(|c| c.prefix());
-        Self { add, remove: before.difference(&after).copied().collect() }
+        Self {
+            add,
+            remove: before.difference(&after).copied().collect(),
+        }
     }
 
     /// Whether nothing is to be done.
@@ -42,16 +45,20 @@ impl Ipam {
     /// and nothing else. A block that is set aside and not in use yet has no route. Linear in the claims.
     #[must_use]
     pub fn routes(&self, host: &str) -> Vec<Cidr> {
-        let Some(id) = self.host(host) else { return Vec::new() };
+        let Some(id) = self.host(host) else {
+            return Vec::new();
+        };
         let mut parts = Vec::new();
         for pool in self.pools.iter().flatten() {
-            let blocks = pool.blocks.hosts.get(&id).into_iter().flat_map(|h| &h.all);
+            let blocks = pool.blocks.hosts.get(id).into_iter().flat_map(|h| &h.all);
             let routed = blocks.filter(|&&b| pool.blocks.get(b).state != BlockState::Pending);
             parts.extend(routed.map(|&b| pool.block_cidr(b)));
         }
         for (_, claim) in self.claims.iter().filter(|(_, c)| c.host == id) {
             for (family, spot) in claim.spots.iter() {
-                let Some(pool) = self.pool_at(spot.pool) else { continue };
+                let Some(pool) = self.pool_at(spot.pool) else {
+                    continue;
+                };
                 let block = pool.blocks.get(pool.block_of(spot.slot));
                 let own = block.host == id && block.state != BlockState::Pending;
                 let single = Cidr::new(pool.address(spot.slot), family.bits()).ok();
@@ -166,7 +173,9 @@ impl Encapsulation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// A plain route would be given a next hop that cannot deliver it.
-    #[error("a plain route from `{from}` ({from_subnet}) to `{to}` ({to_address}) would go to a gateway that does not know it: wrap across subnets, or let the gateways learn the routes")]
+    #[error(
+        "a plain route from `{from}` ({from_subnet}) to `{to}` ({to_address}) would go to a gateway that does not know it: wrap across subnets, or let the gateways learn the routes"
+    )]
     Gateway {
         /// The sending host.
         from: String,
@@ -213,7 +222,10 @@ pub fn encapsulation(
     let (source, target) = (from.name.to_string(), to.name.to_string());
     let under = Family::of(from.address);
     if under != Family::of(to.address) {
-        return Err(RouteError::Families { from: source, to: target });
+        return Err(RouteError::Families {
+            from: source,
+            to: target,
+        });
     }
     let near = from.subnet.contains(to.address);
     let wrapped = match policy.wrap {
@@ -224,13 +236,23 @@ pub fn encapsulation(
     if !wrapped {
         if !near && !policy.gateways_know {
             let (from_subnet, to_address) = (from.subnet, to.address);
-            return Err(RouteError::Gateway { from: source, from_subnet, to: target, to_address });
+            return Err(RouteError::Gateway {
+                from: source,
+                from_subnet,
+                to: target,
+                to_address,
+            });
         }
         return Ok(Encapsulation::None);
     }
     match policy.tunnel {
         Tunnel::Vxlan => Ok(Encapsulation::Vxlan),
         Tunnel::Ipip if family == Family::V4 && under == Family::V4 => Ok(Encapsulation::Ipip),
-        Tunnel::Ipip => Err(RouteError::Ipip { from: source, to: target, family, under }),
+        Tunnel::Ipip => Err(RouteError::Ipip {
+            from: source,
+            to: target,
+            family,
+            under,
+        }),
     }
 }

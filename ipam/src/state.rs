@@ -144,7 +144,7 @@ pub struct Ipam {
     pub(crate) hosts: Slab<Host>,
     pub(crate) by_owner: HashTable<u32>,
     pub(crate) by_workload: HashTable<u32>,
-    pub(crate) by_host: BTreeMap<Arc<str>, u32>,
+    pub(crate) by_host: HashTable<u32>,
     /// When sticky workloads without a claim forget their addresses.
     pub(crate) sticky: BTreeSet<(Timestamp, u32)>,
     /// The same, by workload.
@@ -176,7 +176,7 @@ impl Ipam {
             hosts: Slab::default(),
             by_owner: HashTable::new(),
             by_workload: HashTable::new(),
-            by_host: BTreeMap::new(),
+            by_host: HashTable::new(),
             sticky: BTreeSet::new(),
             sticky_until: BTreeMap::new(),
             extra: BTreeMap::new(),
@@ -219,7 +219,13 @@ impl Ipam {
     }
 
     pub(crate) fn host(&self, name: &str) -> Option<u32> {
-        self.by_host.get(name).copied()
+        let same = |&id: &u32| {
+            let host = self.hosts.get(id);
+            host.is_some_and(|h| self.names.bytes(h.name) == name.as_bytes())
+        };
+        self.by_host
+            .find(hash(self.seed, name.as_bytes()), same)
+            .copied()
     }
 
     pub(crate) fn owner_name(&self, claim: u32) -> &str {

@@ -62,7 +62,11 @@ impl Subrange {
     ) -> Result<Self, SubrangeError> {
         let subnet = Cidr::new(address, length)?;
         let inner = subnet.interior().ok_or(SubrangeError::TooSmall(subnet))?;
-        let outside = |which, given| SubrangeError::Outside { which, given, subnet };
+        let outside = |which, given| SubrangeError::Outside {
+            which,
+            given,
+            subnet,
+        };
         let start = first.unwrap_or(inner.first());
         let end = last.unwrap_or(match subnet.family() {
             Family::V4 => inner.last(),
@@ -76,7 +80,11 @@ impl Subrange {
             return Err(outside("range end", end));
         }
         let range = AddressRange::new(start, end)?;
-        Ok(Self { subnet, range, gateway: gateway.unwrap_or(inner.first()) })
+        Ok(Self {
+            subnet,
+            range,
+            gateway: gateway.unwrap_or(inner.first()),
+        })
     }
 
     /// Whether an address lies in the part.
@@ -113,7 +121,8 @@ impl Subrange {
     pub fn pool(&self, name: impl Into<String>) -> PoolSpec {
         let mut spec = PoolSpec::new(name, self.subnet).gateway(self.gateway);
         spec.use_edges = true;
-        spec.excluded.extend(self.subnet.range().outside(self.range));
+        spec.excluded
+            .extend(self.subnet.range().outside(self.range));
         spec
     }
 }

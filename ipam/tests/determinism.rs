@@ -59,12 +59,23 @@ fn a_refused_change_alters_nothing() {
     for change in &log {
         ipam.apply(change).expect("what was applied once");
         ipam.advance(change.at);
-        let before = ipam.records().iter().map(Record::encode).collect::<Vec<_>>();
+        let before = ipam
+            .records()
+            .iter()
+            .map(Record::encode)
+            .collect::<Vec<_>>();
         // The same again mostly does not fit: the owner has its claim, the token is gone.
-        let again = Change { at: Timestamp::ZERO, ..change.clone() };
+        let again = Change {
+            at: Timestamp::ZERO,
+            ..change.clone()
+        };
         if ipam.clone().apply(&again).is_err() {
             assert!(ipam.apply(&again).is_err());
-            let after = ipam.records().iter().map(Record::encode).collect::<Vec<_>>();
+            let after = ipam
+                .records()
+                .iter()
+                .map(Record::encode)
+                .collect::<Vec<_>>();
             assert_eq!(after, before, "{change}");
             refused += 1;
         }

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use std::path::Path;
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -48,12 +52,17 @@ proptest! {
     }
 }
 
+/// What a fuzz target runs on its input.
+type Target = fn(&[u8]);
+
 /// Runs a target over its committed inputs; how many there were.
-fn replay(target: &str, run: fn(&[u8])) -> usize {
+fn replay(target: &str, run: Target) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
     for kind in ["corpus", "crashers"] {
-        let Ok(entries) = std::fs::read_dir(root.join(kind).join(target)) else { continue };
+        let Ok(entries) = std::fs::read_dir(root.join(kind).join(target)) else {
+            continue;
+        };
         let mut paths: Vec<_> = entries.map(|e| e.expect("an entry").path()).collect();
         paths.sort();
         for path in paths {
@@ -66,12 +75,15 @@ fn replay(target: &str, run: fn(&[u8])) -> usize {
 
 #[test]
 fn the_committed_corpora_and_crashers_pass() {
-    let targets: [(&str, fn(&[u8])); 3] = [
+    let targets: [(&str, Target); 3] = [
         ("ipam_ops", fuzz_ops),
         ("ipam_records", fuzz_records),
         ("ipam_policies", fuzz_policies),
     ];
     for (target, run) in targets {
-        assert!(replay(target, run) >= 6, "the corpus of {target} is not there");
+        assert!(
+            replay(target, run) >= 6,
+            "the corpus of {target} is not there"
+        );
     }
 }

@@ -45,7 +45,11 @@ impl Stage {
                 Ok(grant) => {
                     let mut out = format!("#{}", grant.sequence);
                     for lease in &grant.leases {
-                        let _ = write!(out, " {}/{} {:?}", lease.address, lease.prefix_length, lease.origin);
+                        let _ = write!(
+                            out,
+                            " {}/{} {:?}",
+                            lease.address, lease.prefix_length, lease.origin
+                        );
                     }
                     out + "\n"
                 }
@@ -53,19 +57,38 @@ impl Stage {
             }),
             "explain" => with_request(&mut words, |request| self.ipam.explain(request)),
             "release" => {
-                let (owner, given) = (words.next(), words.next().trim_start_matches('#').parse().ok());
-                let sequence = given.or_else(|| self.ipam.claim_of(owner).map(|c| c.sequence()));
+                let (owner, given) = (
+                    words.next(),
+                    words.next().trim_start_matches('#').parse().ok(),
+                );
+                let sequence =
+                    given.or_else(|| self.ipam.claim_of(owner).map(ipam::ClaimRef::sequence));
                 answer(self.ipam.release(now, owner, sequence.unwrap_or(0)))
             }
             "renew" => {
                 let owner = words.next();
-                let sequence = words.next().trim_start_matches('#').parse().expect("a sequence");
-                answer(self.ipam.renew(now, owner, sequence, Some(words.seconds())).map(|_| ()))
+                let sequence = words
+                    .next()
+                    .trim_start_matches('#')
+                    .parse()
+                    .expect("a sequence");
+                answer(
+                    self.ipam
+                        .renew(now, owner, sequence, Some(words.seconds()))
+                        .map(|_| ()),
+                )
             }
             "expire" => format!("{} ended\n", self.ipam.expire(now)),
-            "move" => answer(self.ipam.begin_move(now, words.next(), words.next(), words.next())),
+            "move" => answer(
+                self.ipam
+                    .begin_move(now, words.next(), words.next(), words.next()),
+            ),
             "finish" => match self.ipam.finish_move(now, words.next(), words.next()) {
-                Ok(grant) => format!("#{} {}\n", grant.sequence, grant.address().expect("an address")),
+                Ok(grant) => format!(
+                    "#{} {}\n",
+                    grant.sequence,
+                    grant.address().expect("an address")
+                ),
                 Err(error) => format!("no: {error}\n"),
             },
             "abort" => answer(self.ipam.abort_move(now, words.next())),
@@ -73,15 +96,25 @@ impl Stage {
             "tidy" => format!("{} given up\n", self.ipam.tidy_blocks(now)),
             "reconcile" => {
                 let (grace, live): (_, Vec<&str>) = (words.seconds(), words.0.collect());
-                let out = self.ipam.reconcile(now, now, grace, |owner| live.contains(&owner));
+                let out = self
+                    .ipam
+                    .reconcile(now, now, grace, |owner| live.contains(&owner));
                 format!("suspects {:?}, released {:?}\n", out.suspects, out.released)
             }
             "show" => self.show(),
-            "routes" => self.ipam.routes(words.next()).iter().map(|r| format!("{r}\n")).collect(),
+            "routes" => self
+                .ipam
+                .routes(words.next())
+                .iter()
+                .map(|r| format!("{r}\n"))
+                .collect(),
             "usage" => {
                 let usage = self.ipam.pool(words.next()).expect("a pool").usage();
                 let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
-                format!("{held} held, {kept} reserved, {resting} resting, {} free\n", usage.free)
+                format!(
+                    "{held} held, {kept} reserved, {resting} resting, {} free\n",
+                    usage.free
+                )
             }
             other => panic!("no command `{other}`"),
         }
@@ -120,14 +153,24 @@ impl Stage {
     }
 
     fn show(&self) -> String {
-        let mut lines: Vec<String> = self.ipam.claims().map(|c| {
-            let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
-            let kept = match c.kept() {
-                Kept::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
-                kept => kept.name().into(),
-            };
-            format!("{} #{} {} on {}, {kept}\n", c.owner(), c.sequence(), addresses.join(" "), c.host().unwrap_or("-"))
-        }).collect();
+        let mut lines: Vec<String> = self
+            .ipam
+            .claims()
+            .map(|c| {
+                let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
+                let kept = match c.kept() {
+                    Kept::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
+                    kept => kept.name().into(),
+                };
+                format!(
+                    "{} #{} {} on {}, {kept}\n",
+                    c.owner(),
+                    c.sequence(),
+                    addresses.join(" "),
+                    c.host().unwrap_or("-")
+                )
+            })
+            .collect();
         lines.sort();
         lines.concat()
     }
@@ -162,7 +205,10 @@ fn with_request(words: &mut Words<'_>, run: impl FnOnce(&Request<'_>) -> String)
 
 /// Runs a transcript; the same transcript with the answers as they are.
 fn replay(text: &str) -> String {
-    let mut stage = Stage { ipam: Ipam::new(7), now: Timestamp::from_secs(0) };
+    let mut stage = Stage {
+        ipam: Ipam::new(7),
+        now: Timestamp::from_secs(0),
+    };
     let mut out = String::new();
     let (mut answers, mut expected) = (String::new(), false);
     for line in text.lines().chain([""]) {
@@ -182,7 +228,10 @@ fn replay(text: &str) -> String {
                 out.push('\n');
                 if !line.starts_with('#') {
                     answers.push_str(&stage.run(line));
-                    stage.ipam.check_invariants().unwrap_or_else(|e| panic!("after `{line}`: {e}"));
+                    stage
+                        .ipam
+                        .check_invariants()
+                        .unwrap_or_else(|e| panic!("after `{line}`: {e}"));
                 }
             }
         }
@@ -193,13 +242,20 @@ fn replay(text: &str) -> String {
 #[test]
 fn transcripts_answer_as_written() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).expect("transcripts").map(|e| e.expect("an entry").path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("transcripts")
+        .map(|e| e.expect("an entry").path())
+        .collect();
     paths.sort();
     assert!(paths.len() >= 5, "transcripts are missing");
     for path in paths {
         let text = std::fs::read_to_string(&path).expect("a transcript");
         let ours = replay(&text);
-        assert_eq!(ours.trim_end(), text.trim_end(), "{}:\n{ours}", path.display());
+        assert_eq!(
+            ours.trim_end(),
+            text.trim_end(),
+            "{}:\n{ours}",
+            path.display()
+        );
     }
 }

@@ -9,10 +9,18 @@ struct Shared(Arc<Mutex<MemoryStore>>);
 
 #[async_trait::async_trait]
 impl Store for Shared {
-    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+    async fn get(
+        &mut self,
+        keys: &[String],
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
         ready(self.0.lock().unwrap().get(keys)).unwrap()
     }
-    async fn list(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, StoreError> {
+    async fn list(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
         ready(self.0.lock().unwrap().list(prefix, after, limit)).unwrap()
     }
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {

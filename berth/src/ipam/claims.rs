@@ -49,7 +49,7 @@ fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
         "owner": owner,
         "workload": workload,
         "sequence": grant.sequence,
-        "until_unix_ns": grant.until.map(|u| u.as_nanos()),
+        "until_unix_ns": grant.until.map(ipam::Timestamp::as_nanos),
         "early": grant.early(),
         "reused": grant.reused(),
         "addresses": grant.leases.iter().map(text::lease).collect::<Vec<_>>(),
@@ -159,8 +159,8 @@ pub(super) fn renew(
     let until = session
         .ipam()
         .claim_of(owner)
-        .and_then(|c| c.until())
-        .map(|u| u.as_nanos());
+        .and_then(ipam::ClaimRef::until)
+        .map(ipam::Timestamp::as_nanos);
     let json = json!({"owner": owner, "sequence": sequence, "until_unix_ns": until});
     Ok(Answer::done(format!("{owner} #{sequence} renewed\n"), json))
 }
@@ -172,7 +172,7 @@ pub(super) fn release(
 ) -> Result<Answer, Failure> {
     let released = session.transact(
         |ipam| {
-            let sequence = sequence.or_else(|| ipam.claim_of(owner).map(|c| c.sequence()));
+            let sequence = sequence.or_else(|| ipam.claim_of(owner).map(ipam::ClaimRef::sequence));
             let sequence = sequence.unwrap_or_default();
             Ok((
                 sequence,
@@ -214,6 +214,8 @@ pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Fai
     Ok(Answer::done(lines, json!({"claims": json})))
 }
 
+// Handed to `transact`, which gives it the refusal.
+#[allow(clippy::needless_pass_by_value)]
 fn move_failure(error: MoveError) -> Failure {
     let kind = match &error {
         MoveError::Claim(claim) => return claim_failure(claim, "--owner"),

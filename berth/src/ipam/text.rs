@@ -29,7 +29,7 @@ pub(super) fn claim(claim: ClaimRef<'_>) -> Value {
             Kept::Sticky(ttl) => Some(ttl.as_secs_f64()),
             _ => None,
         },
-        "until_unix_ns": claim.until().map(|u| u.as_nanos()),
+        "until_unix_ns": claim.until().map(ipam::Timestamp::as_nanos),
         "addresses": claim.leases().iter().map(lease).collect::<Vec<_>>(),
     })
 }

@@ -7,12 +7,12 @@ use crate::cidr::Cidr;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::spec::{Affinity, name_fits};
 use crate::pool::{Pool, PoolId};
+use crate::rng::hash;
 use crate::state::{Host, Ipam};
-use alloc::sync::Arc;
 
 impl Ipam {
     pub(crate) fn intern_host(&mut self, name: &str) -> u32 {
-        if let Some(&id) = self.by_host.get(name) {
+        if let Some(id) = self.host(name) {
             return id;
         }
         let name_id = self.names.insert(name);
@@ -22,7 +22,11 @@ impl Ipam {
             uses: 0,
             settings,
         });
-        self.by_host.insert(Arc::from(name), id);
+        let (seed, names, hosts) = (self.seed, &self.names, &self.hosts);
+        self.by_host
+            .insert_unique(hash(seed, name.as_bytes()), id, |&i| {
+                hash(seed, hosts.get(i).map_or(&[], |h| names.bytes(h.name)))
+            });
         id
     }
 
@@ -38,12 +42,15 @@ impl Ipam {
             .pools
             .iter()
             .flatten()
-            .any(|p| p.blocks.hosts.contains_key(&id))
+            .any(|p| p.blocks.hosts.get(id).is_some())
         {
             return;
         }
         let name = host.name;
-        self.by_host.remove(self.names.get(name));
+        let hash = hash(self.seed, self.names.bytes(name));
+        if let Ok(entry) = self.by_host.find_entry(hash, |&i| i == id) {
+            entry.remove();
+        }
         self.hosts.remove(id);
         self.names.remove(name);
     }

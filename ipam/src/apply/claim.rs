@@ -115,8 +115,17 @@ impl Ipam {
         let host = host.as_deref().map_or(NONE, |h| self.intern_host(h));
         let (kind, touched, name) = (Kind::from(kept), self.now, self.names.insert(owner));
         let (next, spots) = (NONE, Spots::EMPTY);
-        let claim =
-            Claim { sequence, touched, until, owner: name, workload, host, next, spots, kind };
+        let claim = Claim {
+            sequence,
+            touched,
+            until,
+            owner: name,
+            workload,
+            host,
+            next,
+            spots,
+            kind,
+        };
         let id = self.link_claim(claim, owner, kept);
         let mut spots = Spots::EMPTY;
         for place in [v4, v6].into_iter().flatten() {
@@ -134,9 +143,10 @@ impl Ipam {
         claim.next = self.workloads.get(workload).map_or(NONE, |w| w.head);
         let id = self.claims.insert(claim);
         let (seed, names, claims) = (self.seed, &self.names, &self.claims);
-        self.by_owner.insert_unique(hash(seed, owner.as_bytes()), id, |&i| {
-            hash(seed, claims.get(i).map_or(&[], |c| names.bytes(c.owner)))
-        });
+        self.by_owner
+            .insert_unique(hash(seed, owner.as_bytes()), id, |&i| {
+                hash(seed, claims.get(i).map_or(&[], |c| names.bytes(c.owner)))
+            });
         if let Some(w) = self.workloads.get_mut(workload) {
             w.head = id;
             if let Kept::Sticky(ttl) = kept {
@@ -216,7 +226,9 @@ impl Ipam {
     fn unkeep_others(&mut self, id: u32, but: Spot) {
         let now = self.now;
         self.forget_at(id, None);
-        let Some(workload) = self.workloads.get_mut(id) else { return };
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
         let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
         for (_, spot) in spots.iter().filter(|&(_, s)| s != but) {
             self.rest_spot(spot, now);
@@ -289,7 +301,9 @@ impl Ipam {
 
     pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        let Some(claim) = self.take_claim(id, owner) else { return Ok(()) };
+        let Some(claim) = self.take_claim(id, owner) else {
+            return Ok(());
+        };
         for (family, spot) in claim.spots.iter() {
             self.give_back(&claim, family, spot);
         }

@@ -120,7 +120,9 @@ impl Ipam {
     /// Whether a pool can go on as `spec`: what its slots and bits were made from stays as it is.
     pub(crate) fn check_change(&self, id: PoolId, spec: &PoolSpec) -> Result<(), PoolError> {
         spec.check()?;
-        let pool = self.pool_at(id.0).ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
+        let pool = self
+            .pool_at(id.0)
+            .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
         let old = &pool.spec;
         let what = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
             "name and prefix"
@@ -138,7 +140,11 @@ impl Ipam {
         Err(PoolError::Immutable { what })
     }
 
-    pub(super) fn apply_pool_changed(&mut self, id: PoolId, spec: &PoolSpec) -> Result<(), ApplyError> {
+    pub(super) fn apply_pool_changed(
+        &mut self,
+        id: PoolId,
+        spec: &PoolSpec,
+    ) -> Result<(), ApplyError> {
         self.check_change(id, spec)?;
         let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
         pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
@@ -161,7 +167,10 @@ impl Ipam {
             }
             .into());
         }
-        let (name, hosts) = (pool.name.clone(), pool.blocks.hosts.keys().copied());
+        let (name, hosts) = (
+            pool.name.clone(),
+            pool.blocks.hosts.iter().map(|(id, _)| id),
+        );
         let hosts: alloc::vec::Vec<u32> = hosts.collect();
         self.pool_names.remove(&name);
         if let Some(place) = self.pools.get_mut(usize::from(id.0)) {

@@ -45,7 +45,9 @@ impl Ipam {
 
     /// The workload whose time is over first forgets its addresses.
     fn forget_first(&mut self) {
-        let Some(&(until, id)) = self.sticky.first() else { return };
+        let Some(&(until, id)) = self.sticky.first() else {
+            return;
+        };
         self.forget_at(id, None);
         self.forget(id, until);
     }
@@ -85,11 +87,18 @@ impl Ipam {
         let blocks = spots.iter().filter_map(|(_, s)| {
             let pool = self.pool_at(s.pool)?;
             let block = pool.block_cidr(pool.block_of(s.slot));
-            Some(crate::store::record::block_key(PoolId(s.pool), block.first()))
+            Some(crate::store::record::block_key(
+                PoolId(s.pool),
+                block.first(),
+            ))
         });
-        let name = self.workload_name(id).map(crate::store::record::workload_key);
+        let name = self
+            .workload_name(id)
+            .map(crate::store::record::workload_key);
         let keys: alloc::vec::Vec<_> = blocks.chain(name).collect();
-        self.dirty.iter_mut().for_each(|dirty| dirty.extend(keys.iter().cloned()));
+        self.dirty
+            .iter_mut()
+            .for_each(|dirty| dirty.extend(keys.iter().cloned()));
     }
 
     /// As [`Ipam::note_forgotten`], of one key.

@@ -55,7 +55,10 @@ impl Ipam {
         let mut out = Reconciliation::default();
         for (id, claim) in self.claims.iter() {
             let owner = self.owner_name(id);
-            let suspected = self.suspects.get(&id).filter(|(_, seq)| *seq == claim.sequence);
+            let suspected = self
+                .suspects
+                .get(&id)
+                .filter(|(_, seq)| *seq == claim.sequence);
             let sequence = claim.sequence;
             let name = || Cow::Owned(owner.to_string());
             let what = if lives(owner) {
@@ -69,7 +72,11 @@ impl Ipam {
                 match suspected {
                     Some(&(since, _)) if since < began && since.after(grace) <= self.now => {
                         out.released.push(owner.to_string());
-                        What::Released { owner: name(), sequence, reason: Reason::Collected }
+                        What::Released {
+                            owner: name(),
+                            sequence,
+                            reason: Reason::Collected,
+                        }
                     }
                     Some(_) => {
                         out.suspects.push(owner.to_string());
@@ -77,7 +84,10 @@ impl Ipam {
                     }
                     None => {
                         out.suspects.push(owner.to_string());
-                        What::Suspected { owner: name(), sequence }
+                        What::Suspected {
+                            owner: name(),
+                            sequence,
+                        }
                     }
                 }
             };
@@ -111,8 +121,10 @@ impl Ipam {
         for (index, pool) in self.pools.iter().enumerate() {
             let Some(pool) = pool else { continue };
             let id = crate::pool::PoolId(index as u16);
-            for (&host, blocks) in &pool.blocks.hosts {
-                let Some(record) = self.hosts.get(host) else { continue };
+            for (host, blocks) in pool.blocks.hosts.iter() {
+                let Some(record) = self.hosts.get(host) else {
+                    continue;
+                };
                 let draining = record.settings.draining;
                 let mut left = blocks.all.len();
                 for &index in &blocks.all {
@@ -122,12 +134,22 @@ impl Ipam {
                     let given_up = draining || block.state == BlockState::Releasing;
                     if block.used == 0 && (given_up || (over && left > 1)) {
                         left -= 1;
-                        let what = What::BlockReleased { pool: id, block: cidr, generation };
+                        let what = What::BlockReleased {
+                            pool: id,
+                            block: cidr,
+                            generation,
+                        };
                         changes.push(Change::new(self.now, what));
                     } else if draining && block.state != BlockState::Releasing {
                         let host = Cow::Owned(self.names.get(record.name).to_string());
                         let (pool, state) = (id, BlockState::Releasing);
-                        let what = What::BlockTaken { pool, block: cidr, host, state, generation };
+                        let what = What::BlockTaken {
+                            pool,
+                            block: cidr,
+                            host,
+                            state,
+                            generation,
+                        };
                         changes.push(Change::new(self.now, what));
                     }
                 }
@@ -141,7 +163,10 @@ impl Ipam {
         self.advance(now);
         let changes = self.decide_tidy_blocks();
         self.carry_out(&changes);
-        changes.iter().filter(|c| matches!(c.what, What::BlockReleased { .. })).count()
+        changes
+            .iter()
+            .filter(|c| matches!(c.what, What::BlockReleased { .. }))
+            .count()
     }
 
     /// Everything that is wrong, each with its repair: claims whose lease is over, claims whose owner has
@@ -155,7 +180,10 @@ impl Ipam {
                 problems.push(self.end_problem("expired", id, Reason::Expired, "lease over"));
                 continue;
             }
-            let suspected = self.suspects.get(&id).filter(|(_, seq)| *seq == claim.sequence);
+            let suspected = self
+                .suspects
+                .get(&id)
+                .filter(|(_, seq)| *seq == claim.sequence);
             if let Some(&(since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now) {
                 let missing = format!("missing for {} s", self.now.since(since).as_secs());
                 problems.push(self.end_problem("leaked", id, Reason::Repaired, &missing));
@@ -166,9 +194,17 @@ impl Ipam {
                 let name = self.workload_name(id).unwrap_or_default().to_string();
                 let repair = format!("call off its move, under way since {}", moving.since);
                 let workload = Cow::Owned(name.clone());
-                let what = What::MoveEnded { workload, finished: false };
+                let what = What::MoveEnded {
+                    workload,
+                    finished: false,
+                };
                 let changes = Vec::from([Change::new(self.now, what)]);
-                problems.push(Problem { kind: "stuck-move", what: name, repair, changes });
+                problems.push(Problem {
+                    kind: "stuck-move",
+                    what: name,
+                    repair,
+                    changes,
+                });
             }
         }
         problems.extend(misfits.iter().map(|m| Problem {
@@ -179,18 +215,36 @@ impl Ipam {
         }));
         if let Err(broken) = self.check_invariants() {
             let repair = "restore from a dump; this is a fault of the program".into();
-            problems.push(Problem { kind: "broken", what: broken.0, repair, changes: Vec::new() });
+            problems.push(Problem {
+                kind: "broken",
+                what: broken.0,
+                repair,
+                changes: Vec::new(),
+            });
         }
         problems
     }
 
     fn end_problem(&self, kind: &'static str, id: u32, reason: Reason, why: &str) -> Problem {
         let owner = self.owner_name(id).to_string();
-        let what = self.places_of(id).map(|p| p.address.to_string()).collect::<Vec<_>>().join(", ");
+        let what = self
+            .places_of(id)
+            .map(|p| p.address.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let repair = format!("release owner {owner}, {why}");
         let sequence = self.claims.get(id).map_or(0, |c| c.sequence);
-        let released = What::Released { owner: Cow::Owned(owner), sequence, reason };
-        Problem { kind, what, repair, changes: Vec::from([Change::new(self.now, released)]) }
+        let released = What::Released {
+            owner: Cow::Owned(owner),
+            sequence,
+            reason,
+        };
+        Problem {
+            kind,
+            what,
+            repair,
+            changes: Vec::from([Change::new(self.now, released)]),
+        }
     }
 
     /// Carries out the repairs that are changes; how many problems they were for. Records that do not fit

@@ -74,7 +74,13 @@ impl Ipam {
     pub fn decide_change_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(&spec.name)?;
         self.check_change(pool, &spec)?;
-        Ok(Change::new(self.now, What::PoolChanged { pool, spec: Box::new(spec) }))
+        Ok(Change::new(
+            self.now,
+            What::PoolChanged {
+                pool,
+                spec: Box::new(spec),
+            },
+        ))
     }
 
     /// [`Ipam::decide_change_pool`], carried out.

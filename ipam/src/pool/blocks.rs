@@ -3,7 +3,8 @@
 use super::cells::Paged;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 /// No host.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -33,6 +34,8 @@ pub(crate) struct Block {
     /// Counts changes of host: a take-over decided on an older one fails.
     pub(crate) generation: u64,
     pub(crate) state: BlockState,
+    /// Whether it is among its host's open blocks.
+    pub(crate) open: bool,
 }
 
 impl Block {
@@ -42,6 +45,7 @@ impl Block {
         empty_since: Timestamp::ZERO,
         generation: 0,
         state: BlockState::Pending,
+        open: false,
     };
 }
 
@@ -54,12 +58,40 @@ pub(crate) struct HostBlocks {
     pub(crate) open: BTreeSet<u32>,
 }
 
+/// Hosts' blocks by the hosts' dense numbers; one without blocks counts as absent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PerHost(Vec<HostBlocks>);
+
+impl PerHost {
+    #[inline]
+    pub(crate) fn get(&self, host: u32) -> Option<&HostBlocks> {
+        self.0.get(host as usize).filter(|h| !h.all.is_empty())
+    }
+
+    fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {
+        self.0.get_mut(host as usize)
+    }
+
+    /// Hosts' numbers are dense: the list is as long as there are hosts.
+    fn entry(&mut self, host: u32) -> Option<&mut HostBlocks> {
+        if self.0.len() <= host as usize {
+            self.0.resize_with(host as usize + 1, HostBlocks::default);
+        }
+        self.0.get_mut(host as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &HostBlocks)> {
+        let all = self.0.iter().enumerate().filter(|(_, h)| !h.all.is_empty());
+        all.map(|(host, blocks)| (host as u32, blocks))
+    }
+}
+
 /// Every block of a pool, by number of slots shifted.
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     pub(crate) shift: u8,
     table: Paged<Block, 16>,
-    pub(crate) hosts: BTreeMap<u32, HostBlocks>,
+    pub(crate) hosts: PerHost,
     /// Blocks that exist and belong to nobody.
     pub(crate) unclaimed: SlotTree,
     /// Every host's open blocks.
@@ -75,7 +107,7 @@ impl Blocks {
         Self {
             shift,
             table: Paged::new(Block::BLANK),
-            hosts: BTreeMap::new(),
+            hosts: PerHost::default(),
             unclaimed,
             open,
             empty,
@@ -121,28 +153,27 @@ impl Blocks {
                 _ => self.empty.insert(key),
             };
         }
+        let was_open = core::mem::replace(&mut entry.open, false);
+        if was_open {
+            self.open.remove(&block);
+        }
         if before != NOBODY
-            && before != host
-            && let Some(blocks) = self.hosts.get_mut(&before)
+            && let Some(blocks) = self.hosts.get_mut(before)
         {
-            blocks.all.remove(&block);
             blocks.open.remove(&block);
-            if blocks.all.is_empty() {
-                self.hosts.remove(&before);
+            if before != host {
+                blocks.all.remove(&block);
             }
         }
         if host == NOBODY {
             self.unclaimed.release(block);
-            self.open.remove(&block);
             return;
         }
         self.unclaimed.take(block);
-        let blocks = self.hosts.entry(host).or_default();
-        blocks.all.insert(block);
-        match open && state != BlockState::Releasing {
-            true => blocks.open.insert(block) | self.open.insert(block),
-            false => blocks.open.remove(&block) | self.open.remove(&block),
-        };
+        if let Some(blocks) = self.hosts.entry(host) {
+            blocks.all.insert(block);
+        }
+        self.set_open(block, open);
     }
 
     /// Counts a slot of a block that became used, or stopped being so at `at`.
@@ -178,11 +209,12 @@ impl Blocks {
 
     /// Notes whether a block has a free slot.
     pub(crate) fn set_open(&mut self, block: u32, open: bool) {
-        let entry = self.table.get(block);
-        if entry.host == NOBODY || entry.state == BlockState::Releasing {
+        let entry = self.table.entry(block);
+        if entry.open == open || entry.host == NOBODY || entry.state == BlockState::Releasing {
             return;
         }
-        if let Some(blocks) = self.hosts.get_mut(&entry.host) {
+        entry.open = open;
+        if let Some(blocks) = self.hosts.get_mut(entry.host) {
             match open {
                 true => blocks.open.insert(block) | self.open.insert(block),
                 false => blocks.open.remove(&block) | self.open.remove(&block),

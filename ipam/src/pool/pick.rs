@@ -195,7 +195,7 @@ impl Pool {
 
     /// An address in the host's blocks, in a new block of its own, in one taken over, in another's.
     fn pick_in_blocks(&self, asker: Asker, draw: u64, now: Timestamp) -> Result<Pick, Dry> {
-        let mine = self.blocks.hosts.get(&asker.host);
+        let mine = self.blocks.hosts.get(asker.host);
         if !asker.draining {
             let open = mine.into_iter().flat_map(|h| &h.open);
             if let Some(address) = open.filter_map(|&b| self.pick_in_block(b, draw)).next() {
@@ -377,11 +377,7 @@ impl Pool {
         if self.spec.affinity == Affinity::Off || asker.draining {
             return None;
         }
-        let have = self
-            .blocks
-            .hosts
-            .get(&asker.host)
-            .map_or(0, |h| h.all.len());
+        let have = self.blocks.hosts.get(asker.host).map_or(0, |h| h.all.len());
         let mut limits = [asker.block_limit, self.spec.block_limit]
             .into_iter()
             .flatten();

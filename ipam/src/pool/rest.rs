@@ -76,14 +76,24 @@ impl RestLists {
     pub(crate) fn push_ordered(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> u32 {
         self.next_order = self.next_order.max(order.saturating_add(1));
         let mut previous = self.ends[list as usize].1;
-        while let Some(entry) = self.entries.get(previous).filter(|e| (e.at, e.order) > (at, order)) {
+        while let Some(entry) = self
+            .entries
+            .get(previous)
+            .filter(|e| (e.at, e.order) > (at, order))
+        {
             previous = entry.previous;
         }
         let next = match self.entries.get(previous) {
             Some(entry) => entry.next,
             None => self.ends[list as usize].0,
         };
-        let id = self.entries.insert(Rest { at, order, slot, previous, next });
+        let id = self.entries.insert(Rest {
+            at,
+            order,
+            slot,
+            previous,
+            next,
+        });
         match self.entries.get_mut(previous) {
             Some(entry) => entry.next = id,
             None => self.ends[list as usize].0 = id,

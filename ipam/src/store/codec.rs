@@ -40,9 +40,22 @@ pub enum RecordError {
 /// CRC-32 (IEEE 802.3, reflected), bit by bit over a table of 16: records are short.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = [
-        0x0000_0000, 0x1db7_1064, 0x3b6e_20c8, 0x26d9_30ac, 0x76dc_4190, 0x6b6b_51f4, 0x4db2_6158,
-        0x5005_713c, 0xedb8_8320, 0xf00f_9344, 0xd6d6_a3e8, 0xcb61_b38c, 0x9b64_c2b0, 0x86d3_d2d4,
-        0xa00a_e278, 0xbdbd_f21c,
+        0x0000_0000,
+        0x1db7_1064,
+        0x3b6e_20c8,
+        0x26d9_30ac,
+        0x76dc_4190,
+        0x6b6b_51f4,
+        0x4db2_6158,
+        0x5005_713c,
+        0xedb8_8320,
+        0xf00f_9344,
+        0xd6d6_a3e8,
+        0xcb61_b38c,
+        0x9b64_c2b0,
+        0x86d3_d2d4,
+        0xa00a_e278,
+        0xbdbd_f21c,
     ];
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         let crc = crc ^ u32::from(byte);
@@ -143,7 +156,10 @@ impl<'a> Reader<'a> {
         if found != want {
             return Err(RecordError::Checksum { found, want });
         }
-        Ok(Self { bytes: body, whole: bytes.len() })
+        Ok(Self {
+            bytes: body,
+            whole: bytes.len(),
+        })
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], RecordError> {
@@ -201,7 +217,11 @@ impl<'a> Reader<'a> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, RecordError>,
     ) -> Result<Option<T>, RecordError> {
-        if self.flag()? { read(self).map(Some) } else { Ok(None) }
+        if self.flag()? {
+            read(self).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     pub(crate) fn list<T>(
@@ -226,7 +246,10 @@ impl<'a> Reader<'a> {
             6 => (Family::V6, 16),
             _ => return Err(RecordError::Field("address")),
         };
-        let n = self.take(size)?.iter().fold(0u128, |n, &b| n << 8 | u128::from(b));
+        let n = self
+            .take(size)?
+            .iter()
+            .fold(0u128, |n, &b| n << 8 | u128::from(b));
         Ok(family.address(n))
     }
 
@@ -242,7 +265,11 @@ impl<'a> Reader<'a> {
 
     /// Nothing may be left.
     pub(crate) fn end(self) -> Result<(), RecordError> {
-        if self.bytes.is_empty() { Ok(()) } else { Err(RecordError::Torn { have: self.whole }) }
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(RecordError::Torn { have: self.whole })
+        }
     }
 }
 

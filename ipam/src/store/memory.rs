@@ -16,7 +16,10 @@ pub struct MemoryStore {
 
 #[async_trait::async_trait]
 impl Store for MemoryStore {
-    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+    async fn get(
+        &mut self,
+        keys: &[String],
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
         let value = |k| self.entries.get(k).and_then(|(_, v)| v.clone());
         Ok((keys.iter().map(value).collect(), self.revision))
     }
@@ -32,7 +35,11 @@ impl Store for MemoryStore {
         let below = range.take_while(|(k, _)| k.starts_with(prefix));
         let mut present = below.filter_map(|(k, (_, v))| Some((k.clone(), v.clone()?)));
         let entries = present.by_ref().take(limit).collect();
-        Ok(Page { entries, revision: self.revision, more: present.next().is_some() })
+        Ok(Page {
+            entries,
+            revision: self.revision,
+            more: present.next().is_some(),
+        })
     }
 
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
@@ -51,8 +58,16 @@ impl Store for MemoryStore {
     }
 
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
-        let below = self.entries.iter().filter(|(k, (r, _))| *r > from && k.starts_with(prefix));
-        let events = below.map(|(k, (_, v))| Event { key: k.clone(), value: v.clone() }).collect();
+        let below = self
+            .entries
+            .iter()
+            .filter(|(k, (r, _))| *r > from && k.starts_with(prefix));
+        let events = below
+            .map(|(k, (_, v))| Event {
+                key: k.clone(),
+                value: v.clone(),
+            })
+            .collect();
         Ok(Watched::Events(events, self.revision))
     }
 }

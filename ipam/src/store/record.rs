@@ -208,7 +208,14 @@ impl<'a> Record<'a> {
                 w.text(name);
                 write_settings(&mut w, settings);
             }
-            Self::Block { pool, block, host, generation, empty_since, rested } => {
+            Self::Block {
+                pool,
+                block,
+                host,
+                generation,
+                empty_since,
+                rested,
+            } => {
                 w.number(pool.0.into());
                 w.cidr(*block);
                 w.maybe(host.as_ref(), |w, (name, state)| {
@@ -224,7 +231,14 @@ impl<'a> Record<'a> {
                     w.number(rest.order);
                 }
             }
-            Self::Workload { name, ttl, until, fixed, kept, moving } => {
+            Self::Workload {
+                name,
+                ttl,
+                until,
+                fixed,
+                kept,
+                moving,
+            } => {
                 w.text(name);
                 w.number(*ttl);
                 w.time(*until);
@@ -245,7 +259,15 @@ impl<'a> Record<'a> {
 
     fn encode_claim(&self, w: &mut Writer) {
         let Self::Claim {
-            owner, workload, host, sequence, touched, until, kept, addresses, suspect,
+            owner,
+            workload,
+            host,
+            sequence,
+            touched,
+            until,
+            kept,
+            addresses,
+            suspect,
         } = self
         else {
             return;
@@ -272,16 +294,29 @@ impl<'a> Record<'a> {
         let mut r = Reader::new(bytes)?;
         let found = r.byte()?;
         if found != VERSION {
-            return Err(RecordError::Version { found, known: VERSION });
+            return Err(RecordError::Version {
+                found,
+                known: VERSION,
+            });
         }
         let record = match r.byte()? {
             0 => Self::Meta { seed: r.number()? },
             1 => {
                 let (id, draining) = (pool_id(&mut r)?, r.flag()?);
-                Self::Pool { id, draining, spec: Box::new(read_spec(&mut r)?) }
+                Self::Pool {
+                    id,
+                    draining,
+                    spec: Box::new(read_spec(&mut r)?),
+                }
             }
-            2 => Self::Cursor { id: pool_id(&mut r)?, cursor: format!("{}", r.wide()?).into() },
-            3 => Self::Host { name: r.text()?, settings: read_settings(&mut r)? },
+            2 => Self::Cursor {
+                id: pool_id(&mut r)?,
+                cursor: format!("{}", r.wide()?).into(),
+            },
+            3 => Self::Host {
+                name: r.text()?,
+                settings: read_settings(&mut r)?,
+            },
             4 => Self::Block {
                 pool: pool_id(&mut r)?,
                 block: r.cidr()?,
@@ -289,8 +324,15 @@ impl<'a> Record<'a> {
                 generation: r.number()?,
                 empty_since: r.time()?,
                 rested: r.list(|r| {
-                    let offset = r.number()?.try_into().map_err(|_| RecordError::Field("offset"))?;
-                    Ok(Rested { offset, at: r.time()?, order: r.number()? })
+                    let offset = r
+                        .number()?
+                        .try_into()
+                        .map_err(|_| RecordError::Field("offset"))?;
+                    Ok(Rested {
+                        offset,
+                        at: r.time()?,
+                        order: r.number()?,
+                    })
                 })?,
             },
             5 => Self::Workload {
@@ -328,7 +370,11 @@ impl<'a> Record<'a> {
 }
 
 fn pool_id(r: &mut Reader<'_>) -> Result<PoolId, RecordError> {
-    Ok(PoolId(r.number()?.try_into().map_err(|_| RecordError::Field("pool"))?))
+    Ok(PoolId(
+        r.number()?
+            .try_into()
+            .map_err(|_| RecordError::Field("pool"))?,
+    ))
 }
 
 fn write_places(w: &mut Writer, places: &[(PoolId, IpAddr)]) {
@@ -392,7 +438,9 @@ fn read_settings(r: &mut Reader<'_>) -> Result<HostSettings, RecordError> {
 }
 
 fn small(r: &mut Reader<'_>) -> Result<u32, RecordError> {
-    r.number()?.try_into().map_err(|_| RecordError::Field("limit"))
+    r.number()?
+        .try_into()
+        .map_err(|_| RecordError::Field("limit"))
 }
 
 fn write_spec(w: &mut Writer, spec: &PoolSpec) {
@@ -429,9 +477,16 @@ fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
         excluded: r.list(Reader::range)?,
         set_aside: r.list(Reader::range)?,
         use_edges: r.flag()?,
-        vlan: r.maybe(|r| r.number()?.try_into().map_err(|_| RecordError::Field("vlan")))?,
+        vlan: r.maybe(|r| {
+            r.number()?
+                .try_into()
+                .map_err(|_| RecordError::Field("vlan"))
+        })?,
         bridge: r.maybe(|r| Ok(r.text()?.into_owned()))?,
-        labels: r.list(|r| Ok((r.text()?.into_owned(), r.text()?.into_owned())))?.into_iter().collect(),
+        labels: r
+            .list(|r| Ok((r.text()?.into_owned(), r.text()?.into_owned())))?
+            .into_iter()
+            .collect(),
         block_size: r.byte()?,
         order: match r.byte()? {
             0 => Order::Lowest,

@@ -59,7 +59,15 @@ impl<S: Store> Replica<S> {
     pub async fn open(store: S, now: Timestamp, seed: u64) -> Result<Self, StoreError> {
         let rng = Rng::stream(seed, "back-off");
         let (ipam, misfits) = (Ipam::new(seed), Vec::new());
-        let mut replica = Self { store, ipam, revision: 0, seeded: false, misfits, rng, attempts: ATTEMPTS };
+        let mut replica = Self {
+            store,
+            ipam,
+            revision: 0,
+            seeded: false,
+            misfits,
+            rng,
+            attempts: ATTEMPTS,
+        };
         replica.reload(now).await?;
         Ok(replica)
     }
@@ -90,7 +98,9 @@ impl<S: Store> Replica<S> {
                 return Ok(());
             }
         }
-        Err(StoreError::Io("the store changed faster than it could be read".into()))
+        Err(StoreError::Io(
+            "the store changed faster than it could be read".into(),
+        ))
     }
 
     async fn read_all(
@@ -153,7 +163,8 @@ impl<S: Store> Replica<S> {
         }
         let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
         events.iter().for_each(|event| ipam.clear_key(&event.key));
-        self.misfits.retain(|m| !events.iter().any(|e| e.key == m.key));
+        self.misfits
+            .retain(|m| !events.iter().any(|e| e.key == m.key));
         let mut restorer = Restorer::onto(ipam, now);
         let mut present: Vec<&Event> = events.iter().filter(|e| e.value.is_some()).collect();
         present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
@@ -192,7 +203,10 @@ impl<S: Store> Replica<S> {
             let most = 1_000_000u64 << attempt.min(8);
             wait(Duration::from_nanos(self.rng.below(most))).await;
         }
-        Err(TransactError::Contended { key: contended, attempts: self.attempts })
+        Err(TransactError::Contended {
+            key: contended,
+            attempts: self.attempts,
+        })
     }
 
     /// Applies changes to the copy and commits the records they altered; a refusal undoes the copy.
@@ -203,12 +217,19 @@ impl<S: Store> Replica<S> {
         }
         let (mut before, mut structural) = (Vec::new(), false);
         for change in changes {
-            let fresh: Vec<String> =
-                self.ipam.touched(change).into_iter().filter(|k| !keys.contains(k)).collect();
+            let fresh: Vec<String> = self
+                .ipam
+                .touched(change)
+                .into_iter()
+                .filter(|k| !keys.contains(k))
+                .collect();
             for key in fresh {
                 structural |= is_structural(&key);
                 let value = self.ipam.record(&key).map(|r| r.encode());
-                before.push(Event { key: key.clone(), value });
+                before.push(Event {
+                    key: key.clone(),
+                    value,
+                });
                 keys.insert(key);
             }
             if let Err(error) = self.ipam.apply(change) {
@@ -238,7 +259,10 @@ impl<S: Store> Replica<S> {
     }
 
     fn transaction(&self, keys: BTreeSet<String>, first: bool) -> Txn {
-        let mut txn = Txn { since: self.revision, ..Txn::default() };
+        let mut txn = Txn {
+            since: self.revision,
+            ..Txn::default()
+        };
         for key in keys {
             if key == "m/" && !first {
                 continue;
@@ -279,7 +303,12 @@ impl<S: Store> Replica<S> {
             return Ok(0);
         }
         let (count, unchanged) = (delete.len(), delete.clone());
-        let txn = Txn { unchanged, since: self.revision, put: Vec::new(), delete };
+        let txn = Txn {
+            unchanged,
+            since: self.revision,
+            put: Vec::new(),
+            delete,
+        };
         self.store.commit(txn).await?;
         self.reload(now).await?;
         Ok(count)
@@ -307,7 +336,12 @@ impl<S: Store> Replica<S> {
                 }
             }
         }
-        let txn = Txn { unchanged: delete.clone(), since: self.revision, put, delete };
+        let txn = Txn {
+            unchanged: delete.clone(),
+            since: self.revision,
+            put,
+            delete,
+        };
         self.store.commit(txn).await?;
         self.reload(now).await
     }

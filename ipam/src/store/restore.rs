@@ -28,8 +28,14 @@ pub struct Misfit {
 }
 
 impl Misfit {
+    // Errors and names alike are handed over by whoever has them.
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn new(key: &str, what: impl ToString, why: impl ToString) -> Self {
-        Self { key: key.to_string(), what: what.to_string(), why: why.to_string() }
+        Self {
+            key: key.to_string(),
+            what: what.to_string(),
+            why: why.to_string(),
+        }
     }
 }
 
@@ -73,7 +79,11 @@ impl Restorer {
     /// Goes on with a state from which the records' keys were cleared.
     pub(crate) fn onto(mut ipam: Ipam, now: Timestamp) -> Self {
         ipam.now = ipam.now.max(now);
-        Self { ipam, waiting: Vec::new(), misfits: Vec::new() }
+        Self {
+            ipam,
+            waiting: Vec::new(),
+            misfits: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, record: Record<'_>) {
@@ -117,18 +127,33 @@ impl Restorer {
     }
 
     fn add_block(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
-        let Record::Block { pool: id, block: cidr, host, generation, empty_since, rested } = record
+        let Record::Block {
+            pool: id,
+            block: cidr,
+            host,
+            generation,
+            empty_since,
+            rested,
+        } = record
         else {
             return Ok(());
         };
         let misfit = |why: &str| Misfit::new(key, cidr, why);
-        let pool = self.ipam.pool_at_mut(id.0).ok_or_else(|| misfit("is a block of no pool"))?;
+        let pool = self
+            .ipam
+            .pool_at_mut(id.0)
+            .ok_or_else(|| misfit("is a block of no pool"))?;
         let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
         if !inside {
             return Err(misfit("is no block of its pool"));
         }
-        let first = pool.materialise(cidr.first()).ok_or_else(|| misfit("does not fit its pool"))?;
-        let (index, slots) = (pool.block_of(first), pool.blocks.slots(pool.block_of(first)));
+        let first = pool
+            .materialise(cidr.first())
+            .ok_or_else(|| misfit("does not fit its pool"))?;
+        let (index, slots) = (
+            pool.block_of(first),
+            pool.blocks.slots(pool.block_of(first)),
+        );
         let quarantine = pool.spec.quarantine;
         let mut emptied = empty_since;
         for rest in &rested {
@@ -141,21 +166,33 @@ impl Restorer {
                 emptied = emptied.max(due);
             }
             let spot = Spot { pool: id.0, slot };
-            self.waiting.push(Waiting { at: rest.at, order: rest.order, spot });
+            self.waiting.push(Waiting {
+                at: rest.at,
+                order: rest.order,
+                spot,
+            });
         }
         if let Some((name, state)) = host {
             name_fits(&name).map_err(|e| misfit(&e.to_string()))?;
             let host = self.ipam.intern_host(&name);
             self.give_block(id, index, host, state);
         }
-        if let Some(pool) = self.ipam.pool_at_mut(id.0).filter(|p| p.spec.affinity != Affinity::Off) {
+        if let Some(pool) = self
+            .ipam
+            .pool_at_mut(id.0)
+            .filter(|p| p.spec.affinity != Affinity::Off)
+        {
             pool.blocks.set_age(index, generation, emptied);
         }
         Ok(())
     }
 
     fn give_block(&mut self, id: PoolId, index: u32, host: u32, state: BlockState) {
-        if let Some(pool) = self.ipam.pool_at_mut(id.0).filter(|p| p.spec.affinity != Affinity::Off) {
+        if let Some(pool) = self
+            .ipam
+            .pool_at_mut(id.0)
+            .filter(|p| p.spec.affinity != Affinity::Off)
+        {
             let open = pool.free.first_in(pool.blocks.slots(index)).is_some();
             pool.blocks.set_host(index, host, state, open);
         } else {
@@ -167,11 +204,16 @@ impl Restorer {
     fn vacant(&mut self, place: (PoolId, IpAddr), key: &str) -> Result<Spot, Misfit> {
         let (id, address) = place;
         let misfit = |why: &str| Misfit::new(key, address, why);
-        let pool = self.ipam.pool_at_mut(id.0).ok_or_else(|| misfit("is an address of no pool"))?;
+        let pool = self
+            .ipam
+            .pool_at_mut(id.0)
+            .ok_or_else(|| misfit("is an address of no pool"))?;
         if pool.spec.excludes(address).is_some() {
             return Err(misfit("is excluded"));
         }
-        let slot = pool.materialise(address).ok_or_else(|| misfit("is not of its pool"))?;
+        let slot = pool
+            .materialise(address)
+            .ok_or_else(|| misfit("is not of its pool"))?;
         match pool.state(slot) {
             State::Held(_) | State::Kept(_) => Err(misfit("belongs to another already")),
             _ => Ok(Spot { pool: id.0, slot }),
@@ -179,15 +221,34 @@ impl Restorer {
     }
 
     fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
-        let Record::Workload { name, ttl, until, fixed, kept, moving } = record else { return Ok(()) };
+        let Record::Workload {
+            name,
+            ttl,
+            until,
+            fixed,
+            kept,
+            moving,
+        } = record
+        else {
+            return Ok(());
+        };
         name_fits(&name).map_err(|e| Misfit::new(key, &name, e))?;
-        let spots: Vec<Spot> =
-            kept.iter().map(|&place| self.vacant(place, key)).collect::<Result<_, _>>()?;
-        let (now, over) = (self.ipam.now, !fixed && moving.is_none() && until <= self.ipam.now);
+        let spots: Vec<Spot> = kept
+            .iter()
+            .map(|&place| self.vacant(place, key))
+            .collect::<Result<_, _>>()?;
+        let (now, over) = (
+            self.ipam.now,
+            !fixed && moving.is_none() && until <= self.ipam.now,
+        );
         if over {
             // Forgotten meanwhile: what it kept rests from then on, unless it is in use by now.
             let order = u64::MAX;
-            self.waiting.extend(spots.iter().map(|&spot| Waiting { at: until, order, spot }));
+            self.waiting.extend(spots.iter().map(|&spot| Waiting {
+                at: until,
+                order,
+                spot,
+            }));
             self.ipam.note_dirty(key);
             return Ok(());
         }
@@ -209,18 +270,33 @@ impl Restorer {
             for name in [&moving.from, &moving.to] {
                 name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
             }
-            let (from, to) = (self.ipam.intern_host(&moving.from), self.ipam.intern_host(&moving.to));
+            let (from, to) = (
+                self.ipam.intern_host(&moving.from),
+                self.ipam.intern_host(&moving.to),
+            );
             let mut moved = Spots::EMPTY;
             for (pool, address) in moving.addresses {
-                let slot = self.ipam.pool_at_mut(pool.0).and_then(|p| p.materialise(address));
-                moved.set(Family::of(address), slot.map(|slot| Spot { pool: pool.0, slot }));
+                let slot = self
+                    .ipam
+                    .pool_at_mut(pool.0)
+                    .and_then(|p| p.materialise(address));
+                moved.set(
+                    Family::of(address),
+                    slot.map(|slot| Spot { pool: pool.0, slot }),
+                );
             }
             for host in [from, to] {
                 if let Some(host) = self.ipam.hosts.get_mut(host) {
                     host.uses += 1;
                 }
             }
-            let moving = Move { from, to, since: moving.since, kept: moving.kept, spots: moved };
+            let moving = Move {
+                from,
+                to,
+                since: moving.since,
+                kept: moving.kept,
+                spots: moved,
+            };
             self.ipam.moves.insert(id, moving);
         }
         self.ipam.drop_workload_if_idle(id);
@@ -228,8 +304,17 @@ impl Restorer {
     }
 
     fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
-        let Record::Claim { owner, workload, host, sequence, touched, until, kept, addresses, suspect } =
-            record
+        let Record::Claim {
+            owner,
+            workload,
+            host,
+            sequence,
+            touched,
+            until,
+            kept,
+            addresses,
+            suspect,
+        } = record
         else {
             return Ok(());
         };
@@ -258,7 +343,9 @@ impl Restorer {
             touched,
             until: until.unwrap_or(Timestamp::MAX),
             owner: self.ipam.names.insert(&owner),
-            workload: workload.as_deref().map_or(NONE, |w| self.ipam.intern_workload(w)),
+            workload: workload
+                .as_deref()
+                .map_or(NONE, |w| self.ipam.intern_workload(w)),
             host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
             next: NONE,
             spots,
@@ -286,9 +373,14 @@ impl Restorer {
     ) -> Result<Spot, Misfit> {
         let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
             let slot = p.slot(place.1)?;
-            let State::Kept(w) = p.state(slot) else { return None };
+            let State::Kept(w) = p.state(slot) else {
+                return None;
+            };
             let fixed = self.ipam.workloads.get(w).is_some_and(|w| w.fixed);
-            (Some(w) == workload && fixed).then_some(Spot { pool: place.0.0, slot })
+            (Some(w) == workload && fixed).then_some(Spot {
+                pool: place.0.0,
+                slot,
+            })
         });
         reserved.map_or_else(|| self.vacant(place, key), Ok)
     }
@@ -298,7 +390,9 @@ impl Restorer {
         self.waiting.sort_by_key(|w| (w.at, w.order, w.spot));
         let now = self.ipam.now;
         for waiting in &self.waiting {
-            let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else { continue };
+            let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {
+                continue;
+            };
             if pool.state(waiting.spot.slot) == State::Blank {
                 pool.rest_again(waiting.spot.slot, waiting.at, waiting.order, now);
             }
@@ -323,7 +417,11 @@ impl Pool {
     /// A released slot of a restored state, in its place in order of release.
     fn rest_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
         // A workload's forgetting has no order of its own: after all others of its time.
-        let order = if order == u64::MAX { self.rest.next_order() } else { order };
+        let order = if order == u64::MAX {
+            self.rest.next_order()
+        } else {
+            order
+        };
         if at.after(self.spec.quarantine) > now {
             self.rest_at(slot, at, order, now);
         } else if self.spec.order == Order::Lru {
@@ -346,7 +444,9 @@ impl Ipam {
 
     /// Takes everything that a key's record says out of the state.
     pub(crate) fn clear_key(&mut self, key: &str) {
-        let Some((kind, rest)) = key.split_at_checked(2) else { return };
+        let Some((kind, rest)) = key.split_at_checked(2) else {
+            return;
+        };
         match kind {
             "h/" => {
                 if let Some(id) = self.host(rest) {
@@ -365,7 +465,9 @@ impl Ipam {
 
     fn clear_claim(&mut self, owner: &str) {
         let Some(id) = self.owner(owner) else { return };
-        let Some(claim) = self.take_claim(id, owner) else { return };
+        let Some(claim) = self.take_claim(id, owner) else {
+            return;
+        };
         let now = self.now;
         for (_, spot) in claim.spots.iter() {
             let kept = self.kept_spots(claim.workload).any(|s| s == spot);
@@ -382,7 +484,9 @@ impl Ipam {
     }
 
     fn clear_workload(&mut self, name: &str) {
-        let Some(id) = self.workload(name) else { return };
+        let Some(id) = self.workload(name) else {
+            return;
+        };
         let now = self.now;
         let spots: Vec<Spot> = self.kept_spots(id).collect();
         self.extra.remove(&id);
@@ -410,11 +514,19 @@ impl Ipam {
 
     fn clear_block(&mut self, rest: &str) {
         let id = rest.get(..5).and_then(|id| id.parse::<u16>().ok());
-        let first = rest.get(6..).and_then(|hex| u128::from_str_radix(hex, 16).ok());
-        let (Some(id), Some(first)) = (id, first) else { return };
+        let first = rest
+            .get(6..)
+            .and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        let (Some(id), Some(first)) = (id, first) else {
+            return;
+        };
         let now = self.now;
-        let Some(pool) = self.pool_at_mut(id) else { return };
-        let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else { return };
+        let Some(pool) = self.pool_at_mut(id) else {
+            return;
+        };
+        let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else {
+            return;
+        };
         let block = pool.block_of(slot);
         for slot in pool.blocks.slots(block) {
             if matches!(pool.state(slot), State::Resting(_) | State::Queued(_)) {
@@ -426,7 +538,8 @@ impl Ipam {
         }
         let host = pool.blocks.get(block).host;
         if host != NOBODY {
-            pool.blocks.set_host(block, NOBODY, BlockState::Pending, false);
+            pool.blocks
+                .set_host(block, NOBODY, BlockState::Pending, false);
             self.drop_host_if_idle(host);
         }
     }

@@ -75,7 +75,10 @@ pub enum StoreError {
 #[async_trait::async_trait]
 pub trait Store: Send {
     /// The values of keys, in their order, and the store's revision.
-    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError>;
+    async fn get(
+        &mut self,
+        keys: &[String],
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError>;
 
     /// Keys that begin with `prefix`, in order, after `after` if given, at most `limit`.
     async fn list(
@@ -94,7 +97,10 @@ pub trait Store: Send {
 
 #[async_trait::async_trait]
 impl<S: Store + ?Sized> Store for Box<S> {
-    async fn get(&mut self, keys: &[String]) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+    async fn get(
+        &mut self,
+        keys: &[String],
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
         (**self).get(keys).await
     }
 

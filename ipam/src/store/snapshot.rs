@@ -27,20 +27,35 @@ impl Ipam {
         let ids: Vec<PoolId> = (0..self.pools.len()).map(|i| PoolId(i as u16)).collect();
         out.extend(ids.iter().filter_map(|&id| self.pool_record(id)));
         out.extend(ids.iter().filter_map(|&id| self.cursor_record(id)));
-        let mut hosts: Vec<Record<'_>> =
-            self.by_host.values().filter_map(|&id| self.host_record(id)).collect();
+        let mut hosts: Vec<Record<'_>> = self
+            .hosts
+            .iter()
+            .filter_map(|(id, _)| self.host_record(id))
+            .collect();
         hosts.sort_by_cached_key(Record::key);
         out.extend(hosts);
         for &id in &ids {
-            let Some(pool) = self.pool_at(id.0) else { continue };
-            out.extend(blocks_noted(pool).into_iter().filter_map(|b| self.block_record(id, pool, b)));
+            let Some(pool) = self.pool_at(id.0) else {
+                continue;
+            };
+            out.extend(
+                blocks_noted(pool)
+                    .into_iter()
+                    .filter_map(|b| self.block_record(id, pool, b)),
+            );
         }
-        let mut workloads: Vec<Record<'_>> =
-            self.workloads.iter().filter_map(|(id, _)| self.workload_record(id)).collect();
+        let mut workloads: Vec<Record<'_>> = self
+            .workloads
+            .iter()
+            .filter_map(|(id, _)| self.workload_record(id))
+            .collect();
         workloads.sort_by_cached_key(Record::key);
         out.extend(workloads);
-        let mut claims: Vec<Record<'_>> =
-            self.claims.iter().filter_map(|(id, _)| self.claim_record(id)).collect();
+        let mut claims: Vec<Record<'_>> = self
+            .claims
+            .iter()
+            .filter_map(|(id, _)| self.claim_record(id))
+            .collect();
         claims.sort_by_cached_key(Record::key);
         out.extend(claims);
         out
@@ -48,19 +63,29 @@ impl Ipam {
 
     fn pool_record(&self, id: PoolId) -> Option<Record<'_>> {
         let pool = self.pool_at(id.0)?;
-        Some(Record::Pool { id, draining: pool.draining, spec: Box::new(pool.spec.clone()) })
+        Some(Record::Pool {
+            id,
+            draining: pool.draining,
+            spec: Box::new(pool.spec.clone()),
+        })
     }
 
     fn cursor_record(&self, id: PoolId) -> Option<Record<'_>> {
         let pool = self.pool_at(id.0).filter(|p| p.cursor > 0)?;
-        Some(Record::Cursor { id, cursor: format!("{}", pool.cursor).into() })
+        Some(Record::Cursor {
+            id,
+            cursor: format!("{}", pool.cursor).into(),
+        })
     }
 
     fn host_record(&self, id: u32) -> Option<Record<'_>> {
         let host = self.hosts.get(id)?;
         let set = host.settings != HostSettings::default();
         let name = Cow::Borrowed(self.names.get(host.name));
-        set.then(|| Record::Host { name, settings: host.settings.clone() })
+        set.then(|| Record::Host {
+            name,
+            settings: host.settings.clone(),
+        })
     }
 
     fn block_record(&self, id: PoolId, pool: &Pool, index: u32) -> Option<Record<'_>> {
@@ -71,10 +96,16 @@ impl Ipam {
             if let State::Resting(rest) | State::Queued(rest) = pool.state(slot) {
                 let rest = pool.rest.get(rest)?;
                 let offset = slot - slots.start;
-                rested.push(Rested { offset, at: rest.at, order: rest.order });
+                rested.push(Rested {
+                    offset,
+                    at: rest.at,
+                    order: rest.order,
+                });
             }
         }
-        let host = self.host_name(block.host).map(|name| (Cow::Borrowed(name), block.state));
+        let host = self
+            .host_name(block.host)
+            .map(|name| (Cow::Borrowed(name), block.state));
         let (generation, empty_since) = match pool.spec.affinity {
             Affinity::Off => (0, Timestamp::ZERO),
             // Of a block in use it says nothing.
@@ -82,11 +113,21 @@ impl Ipam {
             _ => (block.generation, block.empty_since),
         };
         let block = pool.block_cidr(index);
-        Some(Record::Block { pool: id, block, host, generation, empty_since, rested })
+        Some(Record::Block {
+            pool: id,
+            block,
+            host,
+            generation,
+            empty_since,
+            rested,
+        })
     }
 
     fn place(&self, spot: Spot) -> Option<(PoolId, IpAddr)> {
-        Some((PoolId(spot.pool), self.pool_at(spot.pool)?.address(spot.slot)))
+        Some((
+            PoolId(spot.pool),
+            self.pool_at(spot.pool)?.address(spot.slot),
+        ))
     }
 
     fn workload_record(&self, id: u32) -> Option<Record<'_>> {
@@ -108,7 +149,11 @@ impl Ipam {
         Some(Record::Workload {
             name: self.names.get(workload.name).into(),
             ttl: workload.ttl,
-            until: self.sticky_until.get(&id).copied().unwrap_or(Timestamp::MAX),
+            until: self
+                .sticky_until
+                .get(&id)
+                .copied()
+                .unwrap_or(Timestamp::MAX),
             fixed: workload.fixed,
             kept,
             moving,
@@ -125,7 +170,11 @@ impl Ipam {
             touched: claim.touched,
             until: crate::state::end(claim.until),
             kept: self.kept_of(claim),
-            addresses: claim.spots.iter().filter_map(|(_, s)| self.place(s)).collect(),
+            addresses: claim
+                .spots
+                .iter()
+                .filter_map(|(_, s)| self.place(s))
+                .collect(),
             suspect: self.suspects.get(&id).copied(),
         })
     }
@@ -169,7 +218,8 @@ impl Ipam {
                 keys.extend([pool_key(*pool), cursor_key(*pool)]);
                 let blocks = self.pool_at(pool.0).map(|p| (p, blocks_noted(p)));
                 keys.extend(blocks.into_iter().flat_map(|(p, list)| {
-                    list.into_iter().map(|b| block_key(*pool, p.block_cidr(b).first()))
+                    list.into_iter()
+                        .map(|b| block_key(*pool, p.block_cidr(b).first()))
                 }));
             }
             What::HostSet { host, .. } => drop(keys.insert(host_key(host))),
@@ -178,19 +228,30 @@ impl Ipam {
             }
             What::Reserved { workload, ranges } => {
                 self.touch_workload(workload, &mut keys);
-                ranges.iter().for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
+                ranges
+                    .iter()
+                    .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
             }
             What::Unreserved { workload }
             | What::MoveBegun { workload, .. }
             | What::MoveEnded { workload, .. } => self.touch_workload(workload, &mut keys),
-            What::Claimed { owner, workload, host, v4, v6, .. } => {
+            What::Claimed {
+                owner,
+                workload,
+                host,
+                v4,
+                v6,
+                ..
+            } => {
                 keys.insert(claim_key(owner));
                 if let Some(workload) = workload {
                     self.touch_workload(workload, &mut keys);
                 }
                 for place in [v4, v6].into_iter().flatten() {
                     keys.extend(self.block_of((place.pool, place.address)));
-                    let order = self.pool_at(place.pool.0).map(|p| (p.spec.order, p.spec.affinity));
+                    let order = self
+                        .pool_at(place.pool.0)
+                        .map(|p| (p.spec.order, p.spec.affinity));
                     let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
                     let whole = host.is_none() || affinity == Affinity::Off;
                     if order == Order::RoundRobin || (order == Order::Lru && whole) {
@@ -209,14 +270,26 @@ impl Ipam {
 
     fn touch_workload(&self, name: &str, keys: &mut BTreeSet<String>) {
         keys.insert(workload_key(name));
-        let Some(id) = self.workload(name) else { return };
-        keys.extend(self.kept_spots(id).filter_map(|s| self.block_of(self.place(s)?)));
+        let Some(id) = self.workload(name) else {
+            return;
+        };
+        keys.extend(
+            self.kept_spots(id)
+                .filter_map(|s| self.block_of(self.place(s)?)),
+        );
     }
 
     fn touch_release(&self, owner: &str, keys: &mut BTreeSet<String>) {
         keys.insert(claim_key(owner));
-        let Some(claim) = self.owner(owner).and_then(|id| self.claims.get(id)) else { return };
-        keys.extend(claim.spots.iter().filter_map(|(_, s)| self.block_of(self.place(s)?)));
+        let Some(claim) = self.owner(owner).and_then(|id| self.claims.get(id)) else {
+            return;
+        };
+        keys.extend(
+            claim
+                .spots
+                .iter()
+                .filter_map(|(_, s)| self.block_of(self.place(s)?)),
+        );
         if claim.workload != NONE
             && let Some(name) = self.workload_name(claim.workload)
         {
@@ -225,12 +298,16 @@ impl Ipam {
     }
 
     fn touch_range(&self, id: PoolId, range: AddressRange, keys: &mut BTreeSet<String>) {
-        let Some(pool) = self.pool_at(id.0) else { return };
+        let Some(pool) = self.pool_at(id.0) else {
+            return;
+        };
         let step = 1u128 << pool.blocks.shift;
         let mut at = number(range.first()) & !(step - 1);
         while at <= number(range.last()) {
             keys.insert(block_key(id, range.family().address(at)));
-            let Some(next) = at.checked_add(step) else { break };
+            let Some(next) = at.checked_add(step) else {
+                break;
+            };
             at = next;
         }
     }
@@ -240,11 +317,19 @@ impl Ipam {
 fn blocks_noted(pool: &Pool) -> Vec<u32> {
     let mut blocks: BTreeSet<u32> = BTreeSet::new();
     if pool.spec.affinity != Affinity::Off {
-        let noted = |b: &crate::pool::blocks::Block| b.host != NOBODY || b.generation > 0 || b.used > 0;
+        let noted =
+            |b: &crate::pool::blocks::Block| b.host != NOBODY || b.generation > 0 || b.used > 0;
         blocks.extend(pool.blocks.iter().filter(|(_, b)| noted(b)).map(|(i, _)| i));
     }
-    for list in [crate::pool::rest::List::Resting, crate::pool::rest::List::Queued] {
-        blocks.extend(pool.rest.iter(list).map(|(_, rest)| pool.block_of(rest.slot)));
+    for list in [
+        crate::pool::rest::List::Resting,
+        crate::pool::rest::List::Queued,
+    ] {
+        blocks.extend(
+            pool.rest
+                .iter(list)
+                .map(|(_, rest)| pool.block_of(rest.slot)),
+        );
     }
     blocks.into_iter().collect()
 }

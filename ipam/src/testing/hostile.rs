@@ -4,8 +4,8 @@ use super::model::Model;
 use super::op::{Op, Reader};
 use crate::store::codec::checksum;
 use crate::{
-    Affinity, AddressRange, Cidr, Encapsulation, Families, Family, Ipam, Node, Order, PoolSpec, Record,
-    Request, RoutePolicy, Timestamp, Tunnel, Wrap, encapsulation,
+    AddressRange, Affinity, Cidr, Encapsulation, Families, Family, Ipam, Node, Order, PoolSpec,
+    Record, Request, RoutePolicy, Timestamp, Tunnel, Wrap, encapsulation,
 };
 use alloc::format;
 use alloc::string::ToString;
@@ -39,12 +39,16 @@ pub fn fuzz_records(data: &[u8]) {
         let owner = format!("after{i}");
         let names = [&**pool];
         let mut request = Request::new(&owner).pools(&names).host("h1");
-        if ipam.pool(pool).is_some_and(|p| p.spec().cidr.family() == Family::V6) {
+        if ipam
+            .pool(pool)
+            .is_some_and(|p| p.spec().cidr.family() == Family::V6)
+        {
             request = request.families(Families::V6);
         }
         if let Ok(grant) = ipam.claim(now, &request) {
             expect_sound(&ipam, "claimed");
-            ipam.release(now, &owner, grant.sequence).expect("what was just claimed");
+            ipam.release(now, &owner, grant.sequence)
+                .expect("what was just claimed");
         }
     }
     ipam.expire(now.after(Duration::from_secs(3600)));
@@ -81,7 +85,9 @@ fn harm(stored: &mut Vec<Vec<u8>>, reader: &mut Reader<'_>) {
         }
         _ => {
             let (value, record) = (reader.byte(), &mut stored[which]);
-            let Some(body) = record.len().checked_sub(4).filter(|&b| b > 0) else { return };
+            let Some(body) = record.len().checked_sub(4).filter(|&b| b > 0) else {
+                return;
+            };
             record[usize::from(place) % body] = value;
             let sum = checksum(&record[..body]).to_le_bytes();
             record.splice(body.., sum);
@@ -98,7 +104,11 @@ pub fn fuzz_policies(data: &[u8]) {
     for i in 0..4 {
         let spec = hostile_spec(&mut r, i);
         // What a record can say, a record can hold.
-        let encoded = Record::Pool { id: crate::PoolId(0), draining: false, spec: spec.clone().into() };
+        let encoded = Record::Pool {
+            id: crate::PoolId(0),
+            draining: false,
+            spec: spec.clone().into(),
+        };
         assert_eq!(Record::decode(&encoded.encode()).as_ref(), Ok(&encoded));
         if let Err(error) = ipam.add_pool(at(1), spec) {
             assert!(!error.to_string().is_empty());
@@ -110,38 +120,60 @@ pub fn fuzz_policies(data: &[u8]) {
         let host = format!("h{}", r.byte() % 3);
         let request = Request::new(&owner).families(families).host(&host);
         if let Ok(grant) = ipam.claim(at(2), &request)
-            && r.byte() % 2 == 0
+            && r.byte().is_multiple_of(2)
         {
-            ipam.release(at(3), &owner, grant.sequence).expect("what was just claimed");
+            ipam.release(at(3), &owner, grant.sequence)
+                .expect("what was just claimed");
         }
     }
     expect_sound(&ipam, "after hostile pools");
     for host in ["h0", "h1", "h2"] {
         let routes = ipam.routes(host);
-        let apart = routes.iter().enumerate().all(|(i, a)| routes.iter().skip(i + 1).all(|b| !a.overlaps(*b)));
+        let apart = routes
+            .iter()
+            .enumerate()
+            .all(|(i, a)| routes.iter().skip(i + 1).all(|b| !a.overlaps(*b)));
         assert!(apart, "routes overlap: {routes:?}");
     }
     hostile_route(&mut r);
 }
 
 fn hostile_cidr(r: &mut Reader<'_>) -> Cidr {
-    let family = if r.byte() % 2 == 0 { Family::V4 } else { Family::V6 };
+    let family = if r.byte().is_multiple_of(2) {
+        Family::V4
+    } else {
+        Family::V6
+    };
     let mut number = 0u128;
     for _ in 0..4 {
         number = number << 8 | u128::from(r.byte());
     }
-    let number = if family == Family::V6 { number << 96 | u128::from(r.byte()) } else { number };
+    let number = if family == Family::V6 {
+        number << 96 | u128::from(r.byte())
+    } else {
+        number
+    };
     // Mostly small ones: an empty /8 is 2 MiB to set up.
-    let length = if r.byte() % 8 == 0 { r.byte() % 140 } else { family.bits() - r.byte() % 12 };
+    let length = if r.byte().is_multiple_of(8) {
+        r.byte() % 140
+    } else {
+        family.bits() - r.byte() % 12
+    };
     let length = length.min(family.bits());
     Cidr::containing(family.address(number), length).expect("a length within the family")
 }
 
 fn hostile_spec(r: &mut Reader<'_>, i: u8) -> PoolSpec {
     let cidr = hostile_cidr(r);
-    let mut spec = PoolSpec::new(format!("p{}", i * u8::from(r.byte() % 8 != 0)), cidr);
-    let near = |by: u8| cidr.family().address(crate::number(cidr.first()).wrapping_add(by.into()));
-    spec.gateway = (r.byte() % 2 == 0).then(|| near(r.byte()));
+    let mut spec = PoolSpec::new(
+        format!("p{}", i * u8::from(!r.byte().is_multiple_of(8))),
+        cidr,
+    );
+    let near = |by: u8| {
+        cidr.family()
+            .address(crate::number(cidr.first()).wrapping_add(by.into()))
+    };
+    spec.gateway = (r.byte().is_multiple_of(2)).then(|| near(r.byte()));
     for _ in 0..r.byte() % 3 {
         if let Ok(range) = AddressRange::new(near(r.byte()), near(r.byte())) {
             spec.excluded.push(range);
@@ -150,31 +182,51 @@ fn hostile_spec(r: &mut Reader<'_>, i: u8) -> PoolSpec {
     if let Ok(range) = AddressRange::new(near(r.byte()), near(r.byte())) {
         spec.set_aside.push(range);
     }
-    spec.use_edges = r.byte() % 2 == 0;
-    spec.block_size = if r.byte() % 4 == 0 { r.byte() } else { spec.block_size };
-    spec.vlan = (r.byte() % 4 == 0).then(|| u16::from(r.byte()) << 5);
-    spec.order = [Order::Lru, Order::Lowest, Order::RoundRobin, Order::Random][usize::from(r.byte() % 4)];
+    spec.use_edges = r.byte().is_multiple_of(2);
+    spec.block_size = if r.byte().is_multiple_of(4) {
+        r.byte()
+    } else {
+        spec.block_size
+    };
+    spec.vlan = (r.byte().is_multiple_of(4)).then(|| u16::from(r.byte()) << 5);
+    spec.order =
+        [Order::Lru, Order::Lowest, Order::RoundRobin, Order::Random][usize::from(r.byte() % 4)];
     spec.affinity = [Affinity::Borrow, Affinity::Off, Affinity::Strict][usize::from(r.byte() % 3)];
     spec.quarantine = Duration::from_nanos(u64::from(r.byte()) << 56);
-    spec.early_reuse = r.byte() % 2 == 0;
-    spec.block_limit = (r.byte() % 4 == 0).then(|| u32::from(r.byte() % 3));
+    spec.early_reuse = r.byte().is_multiple_of(2);
+    spec.block_limit = (r.byte().is_multiple_of(4)).then(|| u32::from(r.byte() % 3));
     spec
 }
 
 /// Whatever the policy, a plain route goes to who is near or to gateways that know, and IPIP carries IPv4.
 fn hostile_route(r: &mut Reader<'_>) {
     let (a, b) = (hostile_cidr(r), hostile_cidr(r));
-    let from = Node { name: "a", address: a.first(), subnet: a };
-    let to = Node { name: "b", address: b.first(), subnet: b };
+    let from = Node {
+        name: "a",
+        address: a.first(),
+        subnet: a,
+    };
+    let to = Node {
+        name: "b",
+        address: b.first(),
+        subnet: b,
+    };
     let policy = RoutePolicy {
         wrap: [Wrap::Never, Wrap::CrossSubnet, Wrap::Always][usize::from(r.byte() % 3)],
-        tunnel: if r.byte() % 2 == 0 { Tunnel::Ipip } else { Tunnel::Vxlan },
-        gateways_know: r.byte() % 2 == 0,
+        tunnel: if r.byte().is_multiple_of(2) {
+            Tunnel::Ipip
+        } else {
+            Tunnel::Vxlan
+        },
+        gateways_know: r.byte().is_multiple_of(2),
     };
     for family in [Family::V4, Family::V6] {
         match encapsulation(&from, &to, family, policy) {
             Ok(Encapsulation::None) => {
-                assert!(policy.gateways_know || a.contains(b.first()), "an undeliverable route");
+                assert!(
+                    policy.gateways_know || a.contains(b.first()),
+                    "an undeliverable route"
+                );
             }
             Ok(Encapsulation::Ipip) => assert_eq!(family, Family::V4),
             Ok(Encapsulation::Vxlan) => {}

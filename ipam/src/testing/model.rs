@@ -119,7 +119,11 @@ impl Model {
                 draining,
             } => {
                 let limit = limit.checked_sub(1).map(u32::from);
-                let settings = HostSettings { block_limit: limit, draining: *draining, ..HostSettings::default() };
+                let settings = HostSettings {
+                    block_limit: limit,
+                    draining: *draining,
+                    ..HostSettings::default()
+                };
                 let host = format!("h{host}").into();
                 let what = crate::What::HostSet { host, settings };
                 self.carry_out(vec![Change { at: self.now, what }]);
@@ -481,13 +485,19 @@ impl Model {
         let began = Timestamp::from_nanos(self.now.as_nanos() - 1_000_000_000);
         let grace = Duration::from_secs(30);
         let lives = |owner: &str| {
-            owner.trim_start_matches('c').parse::<u8>().is_ok_and(|n| n % 3 == alive % 3)
+            owner
+                .trim_start_matches('c')
+                .parse::<u8>()
+                .is_ok_and(|n| n % 3 == alive % 3)
         };
         let out = self.ipam.decide_reconcile(began, grace, lives);
         for owner in &out.released {
             assert!(!lives(owner), "a living owner lost its claim");
-            let touched = self.ipam.claim_of(owner).map(|c| c.touched());
-            assert!(touched.is_some_and(|t| t.after(grace) <= self.now), "`{owner}` had no grace");
+            let touched = self.ipam.claim_of(owner).map(crate::ClaimRef::touched);
+            assert!(
+                touched.is_some_and(|t| t.after(grace) <= self.now),
+                "`{owner}` had no grace"
+            );
         }
         self.carry_out(out.changes);
     }
@@ -496,7 +506,9 @@ impl Model {
     fn restore(&mut self) {
         let records = self.ipam.records();
         let bytes: Vec<Vec<u8>> = records.iter().map(crate::Record::encode).collect();
-        let decoded = bytes.iter().map(|b| crate::Record::decode(b).expect("what was encoded"));
+        let decoded = bytes
+            .iter()
+            .map(|b| crate::Record::decode(b).expect("what was encoded"));
         let (mut again, misfits) = Ipam::restore(self.now, decoded);
         assert_eq!(misfits, Vec::new());
         assert_eq!(again.records(), records, "restored, the state is another");

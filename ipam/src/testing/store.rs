@@ -31,25 +31,57 @@ async fn revision<S: Store>(store: &mut S) -> u64 {
 async fn check_transactions<S: Store>(store: &mut S) {
     let start = revision(store).await;
     let key = || vec!["t/a".to_string()];
-    let txn = Txn { unchanged: key(), since: start, put: vec![put("t/a", "1"), put("t/b", "2")], delete: vec![] };
+    let txn = Txn {
+        unchanged: key(),
+        since: start,
+        put: vec![put("t/a", "1"), put("t/b", "2")],
+        delete: vec![],
+    };
     let first = store.commit(txn.clone()).await.expect("nobody else wrote");
     assert!(first > start, "a commit counts");
     let stale = store.commit(txn).await;
     assert_eq!(stale, Err(StoreError::Conflict { key: "t/a".into() }));
-    assert_eq!(revision(store).await, first, "a refused commit does not count");
+    assert_eq!(
+        revision(store).await,
+        first,
+        "a refused commit does not count"
+    );
     // One changed key among several refuses all of it.
     let unchanged = vec!["t/c".to_string(), "t/b".to_string()];
-    let half = Txn { unchanged, since: start, put: vec![put("t/c", "3")], delete: key() };
+    let half = Txn {
+        unchanged,
+        since: start,
+        put: vec![put("t/c", "3")],
+        delete: key(),
+    };
     assert!(store.commit(half).await.is_err());
     let keys = ["t/a", "t/b", "t/c"].map(ToString::to_string);
     let (values, _) = store.get(&keys).await.expect("a read");
     assert_eq!(values, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
     // A deletion is a change, also to who never saw the key.
-    let delete = Txn { unchanged: key(), since: first, put: vec![], delete: key() };
+    let delete = Txn {
+        unchanged: key(),
+        since: first,
+        put: vec![],
+        delete: key(),
+    };
     let second = store.commit(delete).await.expect("known");
-    let again = Txn { unchanged: key(), since: first, put: vec![put("t/a", "4")], delete: vec![] };
-    assert!(store.commit(again).await.is_err(), "the deletion went unnoticed");
-    let after = Txn { unchanged: key(), since: second, put: vec![put("t/a", "5")], delete: vec![] };
+    let again = Txn {
+        unchanged: key(),
+        since: first,
+        put: vec![put("t/a", "4")],
+        delete: vec![],
+    };
+    assert!(
+        store.commit(again).await.is_err(),
+        "the deletion went unnoticed"
+    );
+    let after = Txn {
+        unchanged: key(),
+        since: second,
+        put: vec![put("t/a", "5")],
+        delete: vec![],
+    };
     store.commit(after).await.expect("known");
     clear(store).await;
 }
@@ -57,7 +89,11 @@ async fn check_transactions<S: Store>(store: &mut S) {
 async fn clear<S: Store>(store: &mut S) {
     let page = store.list("", None, usize::MAX).await.expect("a listing");
     let delete = page.entries.into_iter().map(|(key, _)| key).collect();
-    let txn = Txn { since: page.revision, delete, ..Txn::default() };
+    let txn = Txn {
+        since: page.revision,
+        delete,
+        ..Txn::default()
+    };
     store.commit(txn).await.expect("a deletion");
 }
 
@@ -66,13 +102,24 @@ async fn check_listing<S: Store>(store: &mut S) {
     let names: Vec<String> = (0..25).map(|i| format!("l/{i:02}")).collect();
     let mut entries: Vec<_> = names.iter().map(|n| put(n, n)).collect();
     entries.extend([put("k/1", "x"), put("m/", "x"), put("l", "x")]);
-    let txn = Txn { put: entries, since: revision(store).await, ..Txn::default() };
+    let txn = Txn {
+        put: entries,
+        since: revision(store).await,
+        ..Txn::default()
+    };
     store.commit(txn).await.expect("a write");
     let (mut seen, mut after) = (Vec::new(), None::<String>);
     loop {
-        let page = store.list("l/", after.as_deref(), 10).await.expect("a page");
+        let page = store
+            .list("l/", after.as_deref(), 10)
+            .await
+            .expect("a page");
         assert!(page.entries.len() <= 10);
-        assert!(page.entries.iter().all(|(k, v)| k.as_bytes() == v.as_slice()));
+        assert!(
+            page.entries
+                .iter()
+                .all(|(k, v)| k.as_bytes() == v.as_slice())
+        );
         seen.extend(page.entries.into_iter().map(|(k, _)| k));
         after = seen.last().cloned();
         if !page.more {
@@ -81,22 +128,40 @@ async fn check_listing<S: Store>(store: &mut S) {
     }
     assert_eq!(seen, names);
     clear(store).await;
-    assert!(store.list("", None, 10).await.expect("a page").entries.is_empty());
+    assert!(
+        store
+            .list("", None, 10)
+            .await
+            .expect("a page")
+            .entries
+            .is_empty()
+    );
 }
 
 /// One handle learns what another did, each key once, with its latest value.
 async fn check_watching<S: Store>(mut one: S, mut two: S) {
     let from = revision(&mut one).await;
     for (key, value) in [("w/a", "1"), ("w/b", "1"), ("w/a", "2"), ("x/a", "1")] {
-        let txn = Txn { put: vec![put(key, value)], since: revision(&mut two).await, ..Txn::default() };
+        let txn = Txn {
+            put: vec![put(key, value)],
+            since: revision(&mut two).await,
+            ..Txn::default()
+        };
         two.commit(txn).await.expect("a write");
     }
-    let txn = Txn { delete: vec!["w/b".into()], since: revision(&mut two).await, ..Txn::default() };
+    let txn = Txn {
+        delete: vec!["w/b".into()],
+        since: revision(&mut two).await,
+        ..Txn::default()
+    };
     two.commit(txn).await.expect("a deletion");
     match one.watch("w/", from).await.expect("a watch") {
         Watched::Events(events, revision) => {
             let events: BTreeSet<_> = events.into_iter().map(|e| (e.key, e.value)).collect();
-            let want = [("w/a".to_string(), Some(b"2".to_vec())), ("w/b".to_string(), None)];
+            let want = [
+                ("w/a".to_string(), Some(b"2".to_vec())),
+                ("w/b".to_string(), None),
+            ];
             assert_eq!(events, BTreeSet::from(want));
             let later = one.watch("", revision).await.expect("a watch");
             assert_eq!(later, Watched::Events(Vec::new(), revision));
@@ -113,7 +178,8 @@ async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
     let at = Timestamp::from_secs;
     let mut one = Replica::open(open(), at(1), 7).await.expect("open");
     let spec = PoolSpec::new("p", "10.0.0.0/26".parse().expect("a prefix")).block_size(28);
-    let add = |ipam: &Ipam| Ok::<_, crate::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+    let add =
+        |ipam: &Ipam| Ok::<_, crate::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
     one.transact(at(1), add, pause).await.expect("a pool");
     let mut two = Replica::open(open(), at(1), 8).await.expect("open");
     let (mut given, mut held) = (BTreeSet::new(), Vec::new());
@@ -129,10 +195,17 @@ async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
         let replica = if i % 2 == 0 { &mut one } else { &mut two };
         let claim = |ipam: &Ipam| {
             let decision = ipam.decide_claim(&request)?;
-            let changes = decision.changes.into_iter().map(crate::Change::into_owned).collect();
+            let changes = decision
+                .changes
+                .into_iter()
+                .map(crate::Change::into_owned)
+                .collect();
             Ok::<_, crate::ClaimError>((decision.grant, changes))
         };
-        let grant = replica.transact(at(2 + i), claim, pause).await.expect("an address");
+        let grant = replica
+            .transact(at(2 + i), claim, pause)
+            .await
+            .expect("an address");
         let address = grant.address().expect("an address");
         assert!(given.insert(address), "{address} was given twice");
         held.push((owner, grant.sequence, address));
@@ -140,13 +213,23 @@ async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
             let (owner, sequence, address) = held.remove(0);
             let replica = if i % 4 == 0 { &mut one } else { &mut two };
             let release = |ipam: &Ipam| {
-                Ok::<_, crate::ReleaseError>(((), vec![ipam.decide_release(&owner, sequence)?.into_owned()]))
+                Ok::<_, crate::ReleaseError>((
+                    (),
+                    vec![ipam.decide_release(&owner, sequence)?.into_owned()],
+                ))
             };
-            replica.transact(at(2 + i), release, pause).await.expect("a release");
+            replica
+                .transact(at(2 + i), release, pause)
+                .await
+                .expect("a release");
             given.remove(&address);
         }
-        one.ipam().check_invariants().expect("after each transaction");
-        two.ipam().check_invariants().expect("after each transaction");
+        one.ipam()
+            .check_invariants()
+            .expect("after each transaction");
+        two.ipam()
+            .check_invariants()
+            .expect("after each transaction");
     }
     one.catch_up(at(60)).await.expect("a catching up");
     two.catch_up(at(60)).await.expect("a catching up");
@@ -155,7 +238,12 @@ async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
     assert_eq!(one.ipam().records(), fresh.ipam().records());
     assert!(fresh.misfits().is_empty(), "{:?}", fresh.misfits());
     // What is refused leaves the store as it is.
-    let stale = |ipam: &Ipam| Ok::<((), Vec<_>), _>(((), vec![ipam.decide_release("c39", 1)?.into_owned()]));
+    let stale = |ipam: &Ipam| {
+        Ok::<((), Vec<_>), _>(((), vec![ipam.decide_release("c39", 1)?.into_owned()]))
+    };
     let refused = one.transact(at(61), stale, pause).await;
-    assert!(matches!(refused, Err(TransactError::Refused(crate::ReleaseError::Stale { .. }))));
+    assert!(matches!(
+        refused,
+        Err(TransactError::Refused(crate::ReleaseError::Stale { .. }))
+    ));
 }

@@ -6,8 +6,8 @@
 use crate::{START, cases, network, same, text};
 use doors::{Value, VectorFile};
 use ipam::{
-    Affinity, Cidr, ClaimError, Families, Family, Holder, HostSettings, Ipam, Order, PoolSpec, Request,
-    Timestamp, WhyNot, number,
+    Affinity, Cidr, ClaimError, Families, Family, Holder, HostSettings, Ipam, Order, PoolSpec,
+    Request, Timestamp, WhyNot, number,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,7 +18,9 @@ const DEFAULT_BLOCKS: u32 = 20;
 
 #[test]
 fn calico_ipam_traces() {
-    let Some(mut file) = VectorFile::open("calico_ipam_traces.json") else { return };
+    let Some(mut file) = VectorFile::open("calico_ipam_traces.json") else {
+        return;
+    };
     let json = file.json().clone();
     for (_, case) in cases(&json, "cases") {
         let id = text(&case["name"]);
@@ -26,7 +28,10 @@ fn calico_ipam_traces() {
         let (refused, others): (Vec<&Value>, Vec<&Value>) =
             ops(case).partition(|op| op["op"] == "set_config" && !op["error"].is_null());
         if !refused.is_empty() {
-            file.differs(id, "a block limit does not need strict affinity: a host at its limit borrows");
+            file.differs(
+                id,
+                "a block limit does not need strict affinity: a host at its limit borrows",
+            );
         }
         if !others.is_empty() {
             file.case(id, Trace::new(case).and_then(|mut t| t.run(case)));
@@ -66,15 +71,26 @@ impl Trace {
             spec.set_aside = reserved.filter(|r| r.overlaps(cidr.range())).collect();
             ipam.add_pool(START, spec).map_err(|e| e.to_string())?;
         }
-        Ok(Self { ipam, block_sizes, next: 0, started: BTreeSet::new(), now: START, strict: false })
+        Ok(Self {
+            ipam,
+            block_sizes,
+            next: 0,
+            started: BTreeSet::new(),
+            now: START,
+            strict: false,
+        })
     }
 
     fn run(&mut self, case: &Value) -> Result<(), String> {
         for (i, op) in ops(case).enumerate() {
-            self.step(op).map_err(|e| format!("op {i} {}: {e}", op["op"]))?;
-            self.ipam.check_invariants().map_err(|e| format!("op {i}: {e}"))?;
+            self.step(op)
+                .map_err(|e| format!("op {i} {}: {e}", op["op"]))?;
+            self.ipam
+                .check_invariants()
+                .map_err(|e| format!("op {i}: {e}"))?;
             if !op["blocks_after"].is_null() {
-                self.check_blocks(&op["blocks_after"]).map_err(|e| format!("after op {i}: {e}"))?;
+                self.check_blocks(&op["blocks_after"])
+                    .map_err(|e| format!("after op {i}: {e}"))?;
             }
         }
         Ok(())
@@ -98,11 +114,18 @@ impl Trace {
         self.strict = args["strict_affinity"].as_bool().unwrap_or(false);
         let specs: Vec<PoolSpec> = self.ipam.pools().map(|p| p.spec().clone()).collect();
         for mut spec in specs {
-            spec.affinity = if self.strict { Affinity::Strict } else { Affinity::Borrow };
-            spec.quarantine = Duration::from_secs(args["ip_cooldown_seconds"].as_u64().unwrap_or(0));
+            spec.affinity = if self.strict {
+                Affinity::Strict
+            } else {
+                Affinity::Borrow
+            };
+            spec.quarantine =
+                Duration::from_secs(args["ip_cooldown_seconds"].as_u64().unwrap_or(0));
             let most = args["max_blocks_per_host"].as_u64().filter(|&m| m > 0);
             spec.block_limit = most.map(|m| m as u32);
-            self.ipam.change_pool(self.now, spec).map_err(|e| e.to_string())?;
+            self.ipam
+                .change_pool(self.now, spec)
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -124,27 +147,50 @@ impl Trace {
             starts = kept;
         }
         let block_limit = Some(if limit == 0 { DEFAULT_BLOCKS } else { limit });
-        let settings = HostSettings { block_limit, starts, ..HostSettings::default() };
-        self.ipam.set_host(self.now, host, settings).map_err(|e| e.to_string())
+        let settings = HostSettings {
+            block_limit,
+            starts,
+            ..HostSettings::default()
+        };
+        self.ipam
+            .set_host(self.now, host, settings)
+            .map_err(|e| e.to_string())
     }
 
     fn starts_of(&self, host: &str) -> Vec<IpAddr> {
-        self.ipam.host_settings(host).map(|s| s.starts.clone()).unwrap_or_default()
+        self.ipam
+            .host_settings(host)
+            .map(|s| s.starts.clone())
+            .unwrap_or_default()
     }
 
     fn auto_assign(&mut self, op: &Value) -> Result<(), String> {
         let args = &op["args"];
         let (host, handle) = (text(&args["host"]), text(&args["handle"]));
-        let want: Vec<&str> = op["result"].as_array().into_iter().flatten().map(text).collect();
-        let addresses: Vec<IpAddr> =
-            want.iter().filter_map(|w| w.split('/').next()?.parse().ok()).collect();
-        self.start(host, &addresses, args["max_blocks_per_host"].as_u64().unwrap_or(0) as u32)?;
+        let want: Vec<&str> = op["result"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
+        let addresses: Vec<IpAddr> = want
+            .iter()
+            .filter_map(|w| w.split('/').next()?.parse().ok())
+            .collect();
+        self.start(
+            host,
+            &addresses,
+            args["max_blocks_per_host"].as_u64().unwrap_or(0) as u32,
+        )?;
         let (mut ours, mut refused) = (Vec::new(), None);
         for (key, families) in [("num4", Families::V4), ("num6", Families::V6)] {
             for _ in 0..args[key].as_u64().unwrap_or(0) {
                 let owner = format!("{handle}#{:06}", self.next);
                 self.next += 1;
-                match self.ipam.claim(self.now, &Request::new(&owner).host(host).families(families)) {
+                match self.ipam.claim(
+                    self.now,
+                    &Request::new(&owner).host(host).families(families),
+                ) {
                     Ok(grant) => ours.extend(grant.address()),
                     Err(error) => {
                         refused = Some(error);
@@ -154,12 +200,21 @@ impl Trace {
             }
         }
         let ours: Vec<String> = ours.iter().map(|&a| self.with_mask(a)).collect();
-        same("result", ours.as_slice(), want.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>().as_slice())?;
+        same(
+            "result",
+            ours.as_slice(),
+            want.iter()
+                .map(|w| (*w).to_owned())
+                .collect::<Vec<_>>()
+                .as_slice(),
+        )?;
         // Calico tells a block limit from an exhausted pool, which is no error to it.
         match (op["error"].as_str(), refused) {
             (None, _) => Ok(()),
             (Some(_), Some(ClaimError::Exhausted { considered, .. })) => {
-                let limited = considered.iter().any(|c| matches!(c.why, WhyNot::Blocks { .. }));
+                let limited = considered
+                    .iter()
+                    .any(|c| matches!(c.why, WhyNot::Blocks { .. }));
                 same("a block limit was named", limited, true)
             }
             (Some(error), other) => Err(format!("want the error `{error}`, got {other:?}")),
@@ -167,7 +222,10 @@ impl Trace {
     }
 
     fn with_mask(&self, address: IpAddr) -> String {
-        format!("{address}/{}", self.block_sizes[Family::of(address) as usize])
+        format!(
+            "{address}/{}",
+            self.block_sizes[Family::of(address) as usize]
+        )
     }
 
     fn assign_ip(&mut self, op: &Value) -> Result<(), String> {
@@ -180,7 +238,10 @@ impl Trace {
             _ => Families::V4,
         };
         let host = text(&args["host"]);
-        let request = Request::new(&owner).host(host).families(families).addresses(&asked);
+        let request = Request::new(&owner)
+            .host(host)
+            .families(families)
+            .addresses(&asked);
         let outcome = self.ipam.claim(self.now, &request);
         match (outcome, op["error"].as_str()) {
             (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
@@ -208,20 +269,27 @@ impl Trace {
             return same("claims of an unknown handle", claims.len(), 0);
         }
         for (owner, sequence, _) in claims {
-            self.ipam.release(self.now, &owner, sequence).map_err(|e| e.to_string())?;
+            self.ipam
+                .release(self.now, &owner, sequence)
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }
 
     fn release_ips(&mut self, args: &Value) -> Result<(), String> {
-        let list = args["ips"].as_array().cloned().unwrap_or_else(|| vec![args["ip"].clone()]);
+        let list = args["ips"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![args["ip"].clone()]);
         for ip in list.iter().filter_map(|ip| text(ip).parse::<IpAddr>().ok()) {
             let holder = match self.ipam.holder(ip) {
                 Some(Holder::Held(claim)) => Some((claim.owner().to_owned(), claim.sequence())),
                 _ => None,
             };
             if let Some((owner, sequence)) = holder {
-                self.ipam.release(self.now, &owner, sequence).map_err(|e| e.to_string())?;
+                self.ipam
+                    .release(self.now, &owner, sequence)
+                    .map_err(|e| e.to_string())?;
             }
         }
         Ok(())
@@ -250,13 +318,29 @@ impl Trace {
         same("number of blocks", ours.len(), wanted.len())?;
         for want in wanted {
             let cidr = network(text(&want["cidr"]))?;
-            let found = ours.iter().find(|(c, _)| *c == cidr).ok_or(format!("no block {cidr}"))?;
+            let found = ours
+                .iter()
+                .find(|(c, _)| *c == cidr)
+                .ok_or(format!("no block {cidr}"))?;
             let affinity = want["affinity"].as_str().map(ToOwned::to_owned);
-            same("affinity", found.1.clone().unwrap_or_default(), affinity.unwrap_or_default())?;
+            same(
+                "affinity",
+                found.1.clone().unwrap_or_default(),
+                affinity.unwrap_or_default(),
+            )?;
             let list = |key: &str| -> Vec<u64> {
-                want[key].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+                want[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_u64)
+                    .collect()
             };
-            same("allocated", self.allocated(cidr), list("allocated_ordinals"))?;
+            same(
+                "allocated",
+                self.allocated(cidr),
+                list("allocated_ordinals"),
+            )?;
             let free = self.free_order(cidr, found.1.as_deref());
             // What is reserved stays on Calico's list and is passed over; here it is on none.
             let open: Vec<u64> = list("unallocated_fifo")
@@ -272,7 +356,10 @@ impl Trace {
     fn allocated(&self, cidr: Cidr) -> Vec<u64> {
         let range = 0..cidr.range().count() as u64;
         let taken = |o: &u64| {
-            matches!(self.ipam.holder(at(cidr, *o)), Some(Holder::Held(_) | Holder::Resting(_)))
+            matches!(
+                self.ipam.holder(at(cidr, *o)),
+                Some(Holder::Held(_) | Holder::Resting(_))
+            )
         };
         range.filter(taken).collect()
     }
@@ -280,7 +367,9 @@ impl Trace {
     /// The order in which a block's free ordinals would be given to its host: tried out on a copy.
     fn free_order(&self, cidr: Cidr, affinity: Option<&str>) -> Vec<u64> {
         let mut copy = self.ipam.clone();
-        let host = affinity.and_then(|a| a.strip_prefix("host:")).unwrap_or("nobody");
+        let host = affinity
+            .and_then(|a| a.strip_prefix("host:"))
+            .unwrap_or("nobody");
         let mut order = Vec::new();
         let families = match cidr.family() {
             Family::V4 => Families::V4,
@@ -296,7 +385,9 @@ impl Trace {
         for i in 0.. {
             let owner = format!("probe#{i}");
             let request = Request::new(&owner).host(host).families(families);
-            let Ok(grant) = copy.claim(self.now, &request) else { break };
+            let Ok(grant) = copy.claim(self.now, &request) else {
+                break;
+            };
             let address = grant.address().expect("a grant has an address");
             if cidr.contains(address) {
                 order.push((number(address) - number(cidr.first())) as u64);
@@ -307,12 +398,15 @@ impl Trace {
 }
 
 fn at(cidr: Cidr, ordinal: u64) -> IpAddr {
-    cidr.family().address(number(cidr.first()) + u128::from(ordinal))
+    cidr.family()
+        .address(number(cidr.first()) + u128::from(ordinal))
 }
 
 #[test]
 fn calico_block_order() {
-    let Some(mut file) = VectorFile::open("calico_block_order.json") else { return };
+    let Some(mut file) = VectorFile::open("calico_block_order.json") else {
+        return;
+    };
     let json = file.json().clone();
     for (id, case) in cases(&json, "cases") {
         file.case(&id, block_order(case));
@@ -323,8 +417,12 @@ fn calico_block_order() {
 /// The blocks that a host takes one after another: the start, then upwards, round at the end, each once.
 fn block_order(case: &Value) -> Result<(), String> {
     let cidr = network(text(&case["pool"]))?;
-    let want: Vec<Cidr> =
-        case["first"].as_array().into_iter().flatten().map(|c| network(text(c))).collect::<Result<_, _>>()?;
+    let want: Vec<Cidr> = case["first"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|c| network(text(c)))
+        .collect::<Result<_, _>>()?;
     let start = want.first().ok_or("no blocks")?.first();
     let mut spec = PoolSpec::new("p", cidr).order(Order::Lru);
     spec.block_size = case["block_size"].as_u64().unwrap_or_default() as u8;
@@ -333,15 +431,25 @@ fn block_order(case: &Value) -> Result<(), String> {
     let mut ipam = Ipam::new(1);
     ipam.add_pool(START, spec).map_err(|e| e.to_string())?;
     let host = text(&case["host"]);
-    let settings = HostSettings { starts: vec![start], ..HostSettings::default() };
-    ipam.set_host(START, host, settings).map_err(|e| e.to_string())?;
+    let settings = HostSettings {
+        starts: vec![start],
+        ..HostSettings::default()
+    };
+    ipam.set_host(START, host, settings)
+        .map_err(|e| e.to_string())?;
     let mut ours: Vec<Cidr> = Vec::new();
-    let families = if cidr.family() == Family::V4 { Families::V4 } else { Families::V6 };
+    let families = if cidr.family() == Family::V4 {
+        Families::V4
+    } else {
+        Families::V6
+    };
     for i in 0..per_block * want.len() as u64 {
         let owner = format!("c{i}");
         let request = Request::new(&owner).host(host).families(families);
         let grant = ipam.claim(START, &request).map_err(|e| e.to_string())?;
-        let block = ipam.blocks("p").find(|b| grant.address().is_some_and(|a| b.cidr.contains(a)));
+        let block = ipam
+            .blocks("p")
+            .find(|b| grant.address().is_some_and(|a| b.cidr.contains(a)));
         let block = block.ok_or("an address without a block")?.cidr;
         if ours.last() != Some(&block) {
             ours.push(block);

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 #[test]
 fn go_ipam_traces() {
-    let Some(mut file) = VectorFile::open("go_ipam_traces.json") else { return };
+    let Some(mut file) = VectorFile::open("go_ipam_traces.json") else {
+        return;
+    };
     let json = file.json().clone();
     // A subtest goes on where the one before it stopped, unless it begins with a prefix of its own.
     let mut spaces = Spaces::new();
@@ -21,7 +23,10 @@ fn go_ipam_traces() {
         if case["parallel"] == true {
             file.case(&id, parallel(case));
         } else if case["replay_checked_lowest_free"] == false {
-            file.differs(&id, "the recording misses calls that altered the state directly");
+            file.differs(
+                &id,
+                "the recording misses calls that altered the state directly",
+            );
         } else {
             if case["ops"][0]["op"] == "NewPrefix" {
                 spaces.clear();
@@ -38,14 +43,24 @@ fn go_ipam_traces() {
 /// New prefixes beside existing ones: pools must not overlap.
 fn overlapping(case: &Value) -> Result<(), String> {
     let list = |key: &str| -> Result<Vec<Cidr>, String> {
-        case[key].as_array().into_iter().flatten().map(|p| network(text(p))).collect()
+        case[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|p| network(text(p)))
+            .collect()
     };
     // A child lies inside its parent, which was checked when it came: the outermost ones count.
     let existing = list("existing")?;
-    let inner = |c: &Cidr| existing.iter().any(|o| o != c && o.contains(c.first()) && o.prefix() < c.prefix());
+    let inner = |c: &Cidr| {
+        existing
+            .iter()
+            .any(|o| o != c && o.contains(c.first()) && o.prefix() < c.prefix())
+    };
     let mut ipam = Ipam::new(1);
     for (i, cidr) in existing.iter().filter(|c| !inner(c)).enumerate() {
-        ipam.add_pool(START, spec(&format!("e{i}"), *cidr)).map_err(|e| e.to_string())?;
+        ipam.add_pool(START, spec(&format!("e{i}"), *cidr))
+            .map_err(|e| e.to_string())?;
     }
     let mut outcome = Ok(());
     for (i, cidr) in list("new")?.into_iter().enumerate() {
@@ -57,9 +72,15 @@ fn overlapping(case: &Value) -> Result<(), String> {
 
 /// go-ipam keeps the first address back, and in IPv4 the last, in prefixes of any length.
 fn spec(name: &str, cidr: Cidr) -> PoolSpec {
-    let mut spec = PoolSpec::new(name, cidr).order(Order::Lowest).affinity(Affinity::Off);
+    let mut spec = PoolSpec::new(name, cidr)
+        .order(Order::Lowest)
+        .affinity(Affinity::Off);
     spec = spec.quarantine(Duration::ZERO).exclude(cidr.first());
-    if cidr.family() == Family::V4 { spec.exclude(cidr.last()) } else { spec }
+    if cidr.family() == Family::V4 {
+        spec.exclude(cidr.last())
+    } else {
+        spec
+    }
 }
 
 /// One namespace: prefixes that hold addresses are pools, prefixes that hold prefixes are carved.
@@ -83,7 +104,11 @@ impl Namespace {
     /// A known prefix of a call's argument.
     fn prefix(&mut self, argument: &Value) -> Result<Cidr, String> {
         let cidr = network(text(argument)).map_err(|e| format!("NotFound: {e}"))?;
-        if self.known(cidr) { Ok(cidr) } else { Err(format!("NotFound: {cidr}")) }
+        if self.known(cidr) {
+            Ok(cidr)
+        } else {
+            Err(format!("NotFound: {cidr}"))
+        }
     }
 
     fn new_prefix(&mut self, cidr: Cidr) -> Result<(), String> {
@@ -105,16 +130,24 @@ impl Namespace {
         };
         self.claims += 1;
         let owner = format!("ip{}", self.claims);
-        let families = if cidr.family() == Family::V4 { Families::V4 } else { Families::V6 };
+        let families = if cidr.family() == Family::V4 {
+            Families::V4
+        } else {
+            Families::V6
+        };
         let name = cidr.to_string();
         let pools = [name.as_str()];
-        let request = Request::new(&owner).families(families).pools(&pools).addresses(&asked);
+        let request = Request::new(&owner)
+            .families(families)
+            .pools(&pools)
+            .addresses(&asked);
         match self.ipam().claim(START, &request) {
             Ok(grant) => Ok(grant.address().map(|a| a.to_string()).unwrap_or_default()),
             Err(error @ ClaimError::Exhausted { .. }) => Err(format!("NoIPAvailable: {error}")),
-            Err(ClaimError::Unavailable { address, why: why @ (NotHeld::Held { .. } | NotHeld::Excluded(_)) }) => {
-                Err(format!("AlreadyAllocated: {address} {why}"))
-            }
+            Err(ClaimError::Unavailable {
+                address,
+                why: why @ (NotHeld::Held { .. } | NotHeld::Excluded(_)),
+            }) => Err(format!("AlreadyAllocated: {address} {why}")),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -129,20 +162,37 @@ impl Namespace {
             _ => None,
         };
         let (owner, sequence) = holder.ok_or_else(missing)?;
-        self.ipam().release(START, &owner, sequence).map_err(|e| e.to_string())
+        self.ipam()
+            .release(START, &owner, sequence)
+            .map_err(|e| e.to_string())
     }
 
     /// Carves a child: the parent stops being a pool of addresses.
-    fn child(&mut self, parent: Cidr, take: impl Fn(&mut Prefixes) -> Result<Cidr, String>) -> Result<Cidr, String> {
-        let mut carved = self.carved.get(&parent).cloned().unwrap_or_else(|| Prefixes::new(parent));
+    fn child(
+        &mut self,
+        parent: Cidr,
+        take: impl Fn(&mut Prefixes) -> Result<Cidr, String>,
+    ) -> Result<Cidr, String> {
+        let mut carved = self
+            .carved
+            .get(&parent)
+            .cloned()
+            .unwrap_or_else(|| Prefixes::new(parent));
         // Asked on a copy: a refusal leaves the parent what it was.
         let first = !self.carved.contains_key(&parent);
-        if first && self.ipam().pool(&parent.to_string()).is_some_and(|p| p.usage().held > 0) {
+        if first
+            && self
+                .ipam()
+                .pool(&parent.to_string())
+                .is_some_and(|p| p.usage().held > 0)
+        {
             return Err("the prefix has ips".into());
         }
         let child = take(&mut carved)?;
         if first {
-            self.ipam().remove_pool(START, &parent.to_string()).map_err(|e| e.to_string())?;
+            self.ipam()
+                .remove_pool(START, &parent.to_string())
+                .map_err(|e| e.to_string())?;
         }
         self.carved.insert(parent, carved);
         self.parents.insert(child, parent);
@@ -151,17 +201,27 @@ impl Namespace {
     }
 
     fn release_child(&mut self, child: Cidr) -> Result<(), String> {
-        let parent = *self.parents.get(&child).ok_or(format!("{child} has no parent"))?;
+        let parent = *self
+            .parents
+            .get(&child)
+            .ok_or(format!("{child} has no parent"))?;
         if self.carved.contains_key(&child) {
             return Err(format!("{child} has child prefixes"));
         }
-        self.ipam().remove_pool(START, &child.to_string()).map_err(|e| e.to_string())?;
-        let carved = self.carved.get_mut(&parent).ok_or("a child without a parent")?;
+        self.ipam()
+            .remove_pool(START, &child.to_string())
+            .map_err(|e| e.to_string())?;
+        let carved = self
+            .carved
+            .get_mut(&parent)
+            .ok_or("a child without a parent")?;
         carved.release(child).map_err(|e| e.to_string())?;
         self.parents.remove(&child);
         if carved.taken().next().is_none() {
             self.carved.remove(&parent);
-            let added = self.ipam().add_pool(START, spec(&parent.to_string(), parent));
+            let added = self
+                .ipam()
+                .add_pool(START, spec(&parent.to_string(), parent));
             added.map_err(|e| e.to_string())?;
         }
         Ok(())
@@ -171,7 +231,9 @@ impl Namespace {
         if self.carved.contains_key(&cidr) {
             return Err(format!("{cidr} has child prefixes"));
         }
-        self.ipam().remove_pool(START, &cidr.to_string()).map_err(|e| e.to_string())
+        self.ipam()
+            .remove_pool(START, &cidr.to_string())
+            .map_err(|e| e.to_string())
     }
 
     /// Addresses of a prefix that cannot be had: held, or kept back.
@@ -199,18 +261,23 @@ impl Namespace {
             }
             "ReleaseIPFromPrefix" => {
                 let cidr = self.prefix(&args[1])?;
-                self.release(cidr, text(&args[2])).map(|()| Outcome::Nothing)
+                self.release(cidr, text(&args[2]))
+                    .map(|()| Outcome::Nothing)
             }
             "AcquireChildPrefix" => {
                 let parent = self.prefix(&args[1])?;
-                let length = args[2].as_u64().and_then(|l| u8::try_from(l).ok()).ok_or("no length")?;
+                let length = args[2]
+                    .as_u64()
+                    .and_then(|l| u8::try_from(l).ok())
+                    .ok_or("no length")?;
                 let child = self.child(parent, |p| p.take(length).map_err(|e| e.to_string()))?;
                 Ok(Outcome::Prefix(child, Some(parent)))
             }
             "AcquireSpecificChildPrefix" => {
                 let parent = self.prefix(&args[1])?;
                 let given = network(text(&args[2]))?;
-                let child = self.child(parent, |p| p.take_exact(given).map_err(|e| e.to_string()))?;
+                let child =
+                    self.child(parent, |p| p.take_exact(given).map_err(|e| e.to_string()))?;
                 Ok(Outcome::Prefix(child, Some(parent)))
             }
             "ReleaseChildPrefix" => {
@@ -234,18 +301,24 @@ fn replay(case: &Value, spaces: &mut Spaces) -> Result<(), String> {
     for (i, op) in case["ops"].as_array().into_iter().flatten().enumerate() {
         let space = spaces.entry(text(&op["args"][0]).to_owned()).or_default();
         let outcome = space.call(op);
-        check(space, op, outcome).map_err(|e| format!("op {i} {} {}: {e}", op["op"], op["args"]))?;
+        check(space, op, outcome)
+            .map_err(|e| format!("op {i} {} {}: {e}", op["op"], op["args"]))?;
         space.ipam().check_invariants().map_err(|e| e.to_string())?;
     }
     Ok(())
 }
 
-fn check(space: &mut Namespace, op: &Value, outcome: Result<Outcome, String>) -> Result<(), String> {
+fn check(
+    space: &mut Namespace,
+    op: &Value,
+    outcome: Result<Outcome, String>,
+) -> Result<(), String> {
     let want = &op["result"];
     match (outcome, op["error"].as_str()) {
         (Err(ours), Some(_)) => {
             let class = text(&op["error_class"]);
-            same("class", class.is_empty() || ours.starts_with(class), true).map_err(|e| format!("{e}: {ours}"))
+            same("class", class.is_empty() || ours.starts_with(class), true)
+                .map_err(|e| format!("{e}: {ours}"))
         }
         (Err(ours), None) => Err(format!("want {want}, got the error `{ours}`")),
         (Ok(_), Some(error)) => Err(format!("want the error `{error}`")),

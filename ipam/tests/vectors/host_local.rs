@@ -9,7 +9,9 @@ use std::time::Duration;
 
 #[test]
 fn host_local_allocator() {
-    let Some(mut file) = VectorFile::open("host_local_allocator.json") else { return };
+    let Some(mut file) = VectorFile::open("host_local_allocator.json") else {
+        return;
+    };
     let json = file.json().clone();
     let mut each = |key: &str, run: &dyn Fn(&Value) -> Result<(), String>| {
         for (id, case) in cases(&json, key) {
@@ -18,15 +20,27 @@ fn host_local_allocator() {
     };
     each("range_canonicalize", &|case| {
         let ours = subrange(&case["input"]).map_err(|e| e.to_string());
-        outcome(ours.map(|r| vec![r]), &case["error"], &[case["output"].clone()])
+        outcome(
+            ours.map(|r| vec![r]),
+            &case["error"],
+            &[case["output"].clone()],
+        )
     });
     each("range_set_canonicalize", &|case| {
         let output = case["output"].as_array().cloned().unwrap_or_default();
-        outcome(set(&case["input"]).map_err(|e| e.to_string()), &case["error"], &output)
+        outcome(
+            set(&case["input"]).map_err(|e| e.to_string()),
+            &case["error"],
+            &output,
+        )
     });
     each("range_overlaps", &|case| {
         let (a, b) = (loose(&case["a"])?, loose(&case["b"])?);
-        same("overlaps", Value::from(a.overlaps(&b)), case["result"].clone())
+        same(
+            "overlaps",
+            Value::from(a.overlaps(&b)),
+            case["result"].clone(),
+        )
     });
     each("range_set_contains", &|case| {
         let ip = address(&case["ip"]).ok_or("no address")?;
@@ -41,10 +55,18 @@ fn host_local_allocator() {
     file.finish();
 }
 
-fn outcome(ours: Result<Vec<Subrange>, String>, error: &Value, output: &[Value]) -> Result<(), String> {
+fn outcome(
+    ours: Result<Vec<Subrange>, String>,
+    error: &Value,
+    output: &[Value],
+) -> Result<(), String> {
     match (ours, error.as_str()) {
         (Err(_), Some(_)) => Ok(()),
-        (Ok(ours), None) => same("ranges", ours.iter().map(shown).collect::<Vec<_>>(), output.iter().map(theirs).collect()),
+        (Ok(ours), None) => same(
+            "ranges",
+            ours.iter().map(shown).collect::<Vec<_>>(),
+            output.iter().map(theirs).collect(),
+        ),
         (Ok(_), Some(error)) => Err(format!("want the error `{error}`")),
         (Err(error), None) => Err(format!("got the error `{error}`")),
     }
@@ -60,14 +82,25 @@ fn shown(r: &Subrange) -> Shown {
 
 fn theirs(r: &Value) -> Shown {
     let field = |key: &str| text(&r[key]).to_owned();
-    (field("subnet"), field("rangeStart"), field("rangeEnd"), field("gateway"))
+    (
+        field("subnet"),
+        field("rangeStart"),
+        field("rangeEnd"),
+        field("gateway"),
+    )
 }
 
 fn subrange(r: &Value) -> Result<Subrange, SubrangeError> {
     let bad = || SubrangeError::Empty;
     let (net, length) = prefix(text(&r["subnet"])).ok_or_else(bad)?;
     let field = |key: &str| address(&r[key]);
-    Subrange::new(net, length, field("rangeStart"), field("rangeEnd"), field("gateway"))
+    Subrange::new(
+        net,
+        length,
+        field("rangeStart"),
+        field("rangeEnd"),
+        field("gateway"),
+    )
 }
 
 /// A range as it stands, checked or not: some cases use what the check refuses.
@@ -79,7 +112,11 @@ fn loose(r: &Value) -> Result<Subrange, String> {
     let range = ipam::AddressRange::new(first, last).map_err(|e| e.to_string())?;
     // Without a gateway nothing is kept back for it: the unspecified address lies in no range.
     let none = || Family::of(first).address(0);
-    Ok(Subrange { subnet, range, gateway: address(&r["gateway"]).unwrap_or_else(none) })
+    Ok(Subrange {
+        subnet,
+        range,
+        gateway: address(&r["gateway"]).unwrap_or_else(none),
+    })
 }
 
 fn ranges(list: &Value) -> Result<Vec<Subrange>, String> {
@@ -87,8 +124,12 @@ fn ranges(list: &Value) -> Result<Vec<Subrange>, String> {
 }
 
 fn set(list: &Value) -> Result<Vec<Subrange>, SubrangeError> {
-    let set: Vec<Subrange> =
-        list.as_array().into_iter().flatten().map(subrange).collect::<Result<_, _>>()?;
+    let set: Vec<Subrange> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(subrange)
+        .collect::<Result<_, _>>()?;
     Subrange::check_set(&set)?;
     Ok(set)
 }
@@ -102,11 +143,17 @@ fn pools(ipam: &mut Ipam, set: &[Subrange]) -> Result<Vec<String>, String> {
         if let Some(spec) = specs.get_mut(&name) {
             // Another range of the subnet: what either gives out is not excluded.
             let other: Vec<_> = part.subnet.range().outside(part.range).collect();
-            let both = spec.excluded.iter().flat_map(|a| other.iter().filter_map(|b| a.intersection(*b)));
+            let both = spec
+                .excluded
+                .iter()
+                .flat_map(|a| other.iter().filter_map(|b| a.intersection(*b)));
             spec.excluded = both.collect();
             continue;
         }
-        let spec = part.pool(&*name).order(Order::RoundRobin).affinity(Affinity::Off);
+        let spec = part
+            .pool(&*name)
+            .order(Order::RoundRobin)
+            .affinity(Affinity::Off);
         specs.insert(name.clone(), spec.quarantine(Duration::ZERO));
         names.push(name);
     }
@@ -128,17 +175,30 @@ fn allocator_get(case: &Value) -> Result<(), String> {
     let mut ipam = Ipam::new(1);
     let names = pools(&mut ipam, &set)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let before = case["before"]["allocated"].as_object().cloned().unwrap_or_default();
+    let before = case["before"]["allocated"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     for (ip, id) in &before {
-        let (asked, owner) = ([ip.parse::<IpAddr>().map_err(|e| e.to_string())?], format!("{}@{ip}", text(id)));
-        let request = Request::new(&owner).families(families(&set)).pools(&names).addresses(&asked);
-        ipam.claim(START, &request).map_err(|e| format!("before: {e}"))?;
+        let (asked, owner) = (
+            [ip.parse::<IpAddr>().map_err(|e| e.to_string())?],
+            format!("{}@{ip}", text(id)),
+        );
+        let request = Request::new(&owner)
+            .families(families(&set))
+            .pools(&names)
+            .addresses(&asked);
+        ipam.claim(START, &request)
+            .map_err(|e| format!("before: {e}"))?;
     }
     let owner = format!("{}@new", text(&case["id"]));
     let requested: Vec<IpAddr> = address(&case["requested_ip"]).into_iter().collect();
     let range_id = text(&case["range_id"]);
     let last = address(&case["before"]["last_reserved"][range_id]);
-    let mut request = Request::new(&owner).families(families(&set)).pools(&names).addresses(&requested);
+    let mut request = Request::new(&owner)
+        .families(families(&set))
+        .pools(&names)
+        .addresses(&requested);
     // A last address outside all ranges says nothing.
     request.after = last.filter(|&l| set.iter().any(|r| r.contains(l)));
     let ours = ipam.claim(START, &request);
@@ -147,7 +207,11 @@ fn allocator_get(case: &Value) -> Result<(), String> {
         (Ok(grant), None) => {
             let lease = grant.leases.first().ok_or("no lease")?;
             let want = &case["result"];
-            same("address", format!("{}/{}", lease.address, lease.prefix_length), text(&want["address"]).to_owned())?;
+            same(
+                "address",
+                format!("{}/{}", lease.address, lease.prefix_length),
+                text(&want["address"]).to_owned(),
+            )?;
             same("gateway", lease.gateway, address(&want["gateway"]))?;
             Some(lease.address)
         }
@@ -157,10 +221,15 @@ fn allocator_get(case: &Value) -> Result<(), String> {
     };
     let held = ipam.claims().flat_map(|c| {
         let id = c.owner().split('@').next().unwrap_or_default().to_owned();
-        c.addresses().map(move |a| (a.to_string(), Value::from(id.clone())))
+        c.addresses()
+            .map(move |a| (a.to_string(), Value::from(id.clone())))
     });
     let held: serde_json::Map<String, Value> = held.collect();
-    same("allocated", Value::from(held), case["after"]["allocated"].clone())?;
+    same(
+        "allocated",
+        Value::from(held),
+        case["after"]["allocated"].clone(),
+    )?;
     let after = address(&case["after"]["last_reserved"][range_id]);
     same("last reserved", given.or(last), after)
 }
@@ -211,7 +280,10 @@ fn iteration(
     let names = pools(&mut ipam, &set)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let asked = [ip];
-    let request = Request::new("c").families(families(&set)).pools(&names).addresses(&asked);
+    let request = Request::new("c")
+        .families(families(&set))
+        .pools(&names)
+        .addresses(&asked);
     let grant = ipam.claim(START, &request).map_err(|e| e.to_string())?;
     let lease = grant.leases.first().ok_or("no lease")?;
     same("length", lease.prefix_length, length)?;
@@ -225,8 +297,14 @@ fn next(set: &Value, last: IpAddr) -> Result<Option<IpAddr>, String> {
     let mut ipam = Ipam::new(1);
     let names = pools(&mut ipam, &set)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let request = Request::new("c").families(families(&set)).pools(&names).after(last);
-    Ok(ipam.claim(START, &request).map_err(|e| e.to_string())?.address())
+    let request = Request::new("c")
+        .families(families(&set))
+        .pools(&names)
+        .after(last);
+    Ok(ipam
+        .claim(START, &request)
+        .map_err(|e| e.to_string())?
+        .address())
 }
 
 /// A network configuration: its range sets, canonical, and the addresses asked for.
@@ -238,11 +316,16 @@ fn load_config(case: &Value) -> Result<(), String> {
         (Err(error), None) => Err(format!("got the error `{error}`")),
         (Ok((sets, requested)), None) => {
             let want = case["output"]["ranges"].as_array().into_iter().flatten();
-            let want: Vec<Vec<Shown>> =
-                want.map(|s| s.as_array().into_iter().flatten().map(theirs).collect()).collect();
-            let sets: Vec<Vec<Shown>> = sets.iter().map(|s| s.iter().map(shown).collect()).collect();
+            let want: Vec<Vec<Shown>> = want
+                .map(|s| s.as_array().into_iter().flatten().map(theirs).collect())
+                .collect();
+            let sets: Vec<Vec<Shown>> =
+                sets.iter().map(|s| s.iter().map(shown).collect()).collect();
             same("ranges", sets, want)?;
-            let want = case["output"]["requested_ips"].as_array().into_iter().flatten();
+            let want = case["output"]["requested_ips"]
+                .as_array()
+                .into_iter()
+                .flatten();
             same("requested", requested, want.filter_map(address).collect())
         }
     }
@@ -257,9 +340,16 @@ fn parse_config(case: &Value) -> Result<(Vec<Vec<Subrange>>, Vec<IpAddr>), Strin
         lists.push(Value::from(vec![net.clone()]));
     }
     lists.extend(net["ranges"].as_array().cloned().unwrap_or_default());
-    let at_run_time = config["runtimeConfig"]["ipRanges"].as_array().cloned().unwrap_or_default();
+    let at_run_time = config["runtimeConfig"]["ipRanges"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     lists.splice(0..0, at_run_time);
-    let sets = lists.iter().map(set).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+    let sets = lists
+        .iter()
+        .map(set)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| e.to_string())?;
     if sets.is_empty() {
         return Err("no ranges".into());
     }
@@ -270,9 +360,15 @@ fn parse_config(case: &Value) -> Result<(Vec<Vec<Subrange>>, Vec<IpAddr>), Strin
         }
     }
     // Before CNI 0.3.0 a result held one address of each family.
-    let version: Vec<u32> =
-        text(&config["cniVersion"]).split('.').filter_map(|v| v.parse().ok()).collect();
-    let of = |family| sets.iter().filter(|s| s[0].subnet.family() == family).count();
+    let version: Vec<u32> = text(&config["cniVersion"])
+        .split('.')
+        .filter_map(|v| v.parse().ok())
+        .collect();
+    let of = |family| {
+        sets.iter()
+            .filter(|s| s[0].subnet.family() == family)
+            .count()
+    };
     if version.as_slice() < [0, 3].as_slice() && (of(Family::V4) > 1 || of(Family::V6) > 1) {
         return Err("more than one address per family".into());
     }
@@ -282,8 +378,15 @@ fn parse_config(case: &Value) -> Result<(Vec<Vec<Subrange>>, Vec<IpAddr>), Strin
 /// Addresses asked for: in the variable, in `args`, by the runtime; masks are dropped.
 fn requested(config: &Value, cni_args: &str) -> Vec<IpAddr> {
     let variable = cni_args.split(';').filter_map(|a| a.strip_prefix("IP="));
-    let lists = [&config["args"]["cni"]["ips"], &config["runtimeConfig"]["ips"]];
-    let listed = lists.into_iter().flat_map(|l| l.as_array().into_iter().flatten()).map(text);
+    let lists = [
+        &config["args"]["cni"]["ips"],
+        &config["runtimeConfig"]["ips"],
+    ];
+    let listed = lists
+        .into_iter()
+        .flat_map(|l| l.as_array().into_iter().flatten())
+        .map(text);
     let all = variable.chain(listed);
-    all.filter_map(|ip| ip.split('/').next()?.parse().ok()).collect()
+    all.filter_map(|ip| ip.split('/').next()?.parse().ok())
+        .collect()
 }

@@ -15,7 +15,9 @@ pub(crate) const START: Timestamp = Timestamp::from_secs(1_000_000);
 /// Cases of a key of a file, each with an id for messages.
 pub(crate) fn cases<'a>(json: &'a Value, key: &str) -> Vec<(String, &'a Value)> {
     let list = json[key].as_array().into_iter().flatten();
-    list.enumerate().map(|(i, case)| (format!("{key}[{i}]"), case)).collect()
+    list.enumerate()
+        .map(|(i, case)| (format!("{key}[{i}]"), case))
+        .collect()
 }
 
 /// A text, empty when there is none.
@@ -41,6 +43,16 @@ pub(crate) fn network(text: &str) -> Result<Cidr, String> {
 }
 
 /// `Ok` when both are the same, else what was wanted and what came.
-pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, theirs: T) -> Result<(), String> {
-    if ours == theirs { Ok(()) } else { Err(format!("{what}: want {theirs:?}, got {ours:?}")) }
+// By value: callers compare what they have just made.
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    ours: T,
+    theirs: T,
+) -> Result<(), String> {
+    if ours == theirs {
+        Ok(())
+    } else {
+        Err(format!("{what}: want {theirs:?}, got {ours:?}"))
+    }
 }

@@ -2,9 +2,7 @@
 
 use crate::{START, address, cases, network, prefix, same, text};
 use doors::{Value, VectorFile};
-use ipam::{
-    Affinity, AddressRange, Cidr, Family, Ipam, Order, PoolSpec, Request, number,
-};
+use ipam::{AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolSpec, Request, number};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,7 +10,9 @@ use std::time::Duration;
 
 #[test]
 fn whereabouts_allocate() {
-    let Some(mut file) = VectorFile::open("whereabouts_allocate.json") else { return };
+    let Some(mut file) = VectorFile::open("whereabouts_allocate.json") else {
+        return;
+    };
     let json = file.json().clone();
     for (id, case) in cases(&json, "cases") {
         file.case(&id, allocate(case));
@@ -25,7 +25,9 @@ fn pool(input: &Value) -> Result<PoolSpec, String> {
     let cidr = network(text(&input["ipnet"]))?;
     let inner = cidr.interior().ok_or("net mask is too short")?;
     let usable = inner.narrowed(address(&input["range_start"]), address(&input["range_end"]));
-    let mut spec = PoolSpec::new("p", cidr).order(Order::Lowest).affinity(Affinity::Off);
+    let mut spec = PoolSpec::new("p", cidr)
+        .order(Order::Lowest)
+        .affinity(Affinity::Off);
     spec.quarantine = Duration::ZERO;
     spec.excluded.extend(cidr.range().outside(usable));
     for range in input["exclude_ranges"].as_array().into_iter().flatten() {
@@ -47,7 +49,12 @@ fn allocate(case: &Value) -> Result<(), String> {
         (Ok((ip, held)), None) => {
             same("ip", ip.to_string(), text(&case["ip"]).to_owned())?;
             let want = case["reserve_list_after"].as_array().into_iter().flatten();
-            let want = want.map(|r| (text(&r["ip"]).to_owned(), text(&r["container_id"]).to_owned()));
+            let want = want.map(|r| {
+                (
+                    text(&r["ip"]).to_owned(),
+                    text(&r["container_id"]).to_owned(),
+                )
+            });
             same("reserve list", held.clone(), want.collect())
         }
         (Err(_), Some(_)) => Ok(()),
@@ -60,7 +67,8 @@ fn allocate(case: &Value) -> Result<(), String> {
 fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), String> {
     let input = &case["input"];
     let mut ipam = Ipam::new(1);
-    ipam.add_pool(START, pool(input)?).map_err(|e| e.to_string())?;
+    ipam.add_pool(START, pool(input)?)
+        .map_err(|e| e.to_string())?;
     // What is on the list may lie outside the range asked for now: that holds nothing here.
     let mut outside = BTreeSet::new();
     let list = input["reserve_list"].as_array().into_iter().flatten();
@@ -73,7 +81,10 @@ fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), St
             request = request.workload(workload).sticky(Duration::from_secs(60));
         }
         if ipam.claim(START, &request).is_err() {
-            outside.insert((text(&entry["ip"]).to_owned(), text(&entry["container_id"]).to_owned()));
+            outside.insert((
+                text(&entry["ip"]).to_owned(),
+                text(&entry["container_id"]).to_owned(),
+            ));
         }
     }
     let (owner, workload) = (owner(input, usize::MAX), workload(input));
@@ -84,17 +95,28 @@ fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), St
     };
     if let Some(workload) = &workload {
         // The same pod and interface again: its old container's claim ends, and the address stays.
-        let before = ipam.claims_of_workload(workload).last().map(|c| (c.owner().to_owned(), c.sequence()));
+        let before = ipam
+            .claims_of_workload(workload)
+            .last()
+            .map(|c| (c.owner().to_owned(), c.sequence()));
         if let Some((owner, sequence)) = before {
-            ipam.release(START, &owner, sequence).map_err(|e| e.to_string())?;
+            ipam.release(START, &owner, sequence)
+                .map_err(|e| e.to_string())?;
         }
         request = request.workload(workload).sticky(Duration::from_secs(60));
     }
     let grant = ipam.claim(START, &request).map_err(|e| e.to_string())?;
     ipam.check_invariants().map_err(|e| e.to_string())?;
     let held = ipam.claims().flat_map(|claim| {
-        let container = claim.owner().split('#').next().unwrap_or_default().to_owned();
-        claim.addresses().map(move |a| (a.to_string(), container.clone()))
+        let container = claim
+            .owner()
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        claim
+            .addresses()
+            .map(move |a| (a.to_string(), container.clone()))
     });
     let held = held.chain(outside).collect();
     Ok((grant.address().ok_or("a grant without an address")?, held))
@@ -109,7 +131,11 @@ fn families(asked: &[IpAddr]) -> ipam::Families {
 
 /// The attachment; entries of the list may share a container id.
 fn owner(entry: &Value, index: usize) -> String {
-    format!("{}#{}#{index}", text(&entry["container_id"]), text(&entry["ifname"]))
+    format!(
+        "{}#{}#{index}",
+        text(&entry["container_id"]),
+        text(&entry["ifname"])
+    )
 }
 
 fn workload(entry: &Value) -> Option<String> {
@@ -119,7 +145,9 @@ fn workload(entry: &Value) -> Option<String> {
 
 #[test]
 fn whereabouts_iphelpers() {
-    let Some(mut file) = VectorFile::open("whereabouts_iphelpers.json") else { return };
+    let Some(mut file) = VectorFile::open("whereabouts_iphelpers.json") else {
+        return;
+    };
     let json = file.json().clone();
     for (id, case) in cases(&json, "cases") {
         file.case(&id, helper(case));
@@ -187,7 +215,9 @@ fn offset(a: IpAddr, b: IpAddr) -> Result<Value, String> {
         return Err("two families".into());
     }
     let difference = number(a).abs_diff(number(b));
-    u64::try_from(difference).map(Value::from).map_err(|e| e.to_string())
+    u64::try_from(difference)
+        .map(Value::from)
+        .map_err(|e| e.to_string())
 }
 
 fn get_range(
@@ -200,8 +230,16 @@ fn get_range(
     match (range, returns.get(2).is_some_and(|e| !e.is_null())) {
         (Ok(range), false) => {
             let range = range.narrowed(start, end);
-            same("start", range.first().to_string(), text(&returns[0]).to_owned())?;
-            same("end", range.last().to_string(), text(&returns[1]).to_owned())
+            same(
+                "start",
+                range.first().to_string(),
+                text(&returns[0]).to_owned(),
+            )?;
+            same(
+                "end",
+                range.last().to_string(),
+                text(&returns[1]).to_owned(),
+            )
         }
         (Err(_), true) => Ok(()),
         (Ok(range), true) => Err(format!("want an error, got {range}")),
@@ -210,7 +248,17 @@ fn get_range(
 }
 
 fn divide(net: Cidr, size: &str) -> Result<Value, String> {
-    let length: u8 = size.trim_start_matches('/').parse().map_err(|_| "no size".to_owned())?;
-    let parts: Vec<Value> = net.subnets(length).map(|c| Value::from(c.to_string())).collect();
-    if parts.is_empty() { Err("larger than the whole".into()) } else { Ok(parts.into()) }
+    let length: u8 = size
+        .trim_start_matches('/')
+        .parse()
+        .map_err(|_| "no size".to_owned())?;
+    let parts: Vec<Value> = net
+        .subnets(length)
+        .map(|c| Value::from(c.to_string()))
+        .collect();
+    if parts.is_empty() {
+        Err("larger than the whole".into())
+    } else {
+        Ok(parts.into())
+    }
 }

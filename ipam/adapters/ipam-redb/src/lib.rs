@@ -48,7 +48,11 @@ impl RedbStore {
     /// The file at `path`, made when first used; others' use of it is waited for up to `lock_wait`.
     #[must_use]
     pub fn new(path: impl AsRef<Path>, lock_wait: Duration) -> Self {
-        Self { path: path.as_ref().to_owned(), lock_wait, held: None }
+        Self {
+            path: path.as_ref().to_owned(),
+            lock_wait,
+            held: None,
+        }
     }
 
     /// The file's path.

@@ -73,8 +73,13 @@ pub(crate) fn list(
     limit: usize,
 ) -> Result<Page, Failure> {
     let txn = database.begin_read()?;
-    let mut page = Page { revision: revision(&txn)?, ..Page::default() };
-    let Some(data) = table!(txn, DATA) else { return Ok(page) };
+    let mut page = Page {
+        revision: revision(&txn)?,
+        ..Page::default()
+    };
+    let Some(data) = table!(txn, DATA) else {
+        return Ok(page);
+    };
     let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
     for entry in data.range::<&str>((start, Bound::Unbounded))? {
         let (key, value) = entry?;
@@ -85,7 +90,8 @@ pub(crate) fn list(
             page.more = true;
             break;
         }
-        page.entries.push((key.value().to_owned(), value.value().1.to_vec()));
+        page.entries
+            .push((key.value().to_owned(), value.value().1.to_vec()));
     }
     Ok(page)
 }
@@ -157,7 +163,9 @@ fn prune(
         forgotten.push((key.value().0, key.value().1.to_owned()));
     }
     for (revision, key) in forgotten {
-        let last = gone.get(key.as_str())?.is_some_and(|r| r.value() == revision);
+        let last = gone
+            .get(key.as_str())?
+            .is_some_and(|r| r.value() == revision);
         if last {
             gone.remove(key.as_str())?;
         }

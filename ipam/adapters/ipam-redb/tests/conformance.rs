@@ -28,14 +28,19 @@ fn who_finds_the_file_in_use_waits_for_its_turn() {
     first.hold().expect("open");
     let mut impatient = RedbStore::new(&path, Duration::from_millis(30));
     let busy = ready(impatient.get(&[])).expect("an answer");
-    assert!(matches!(busy, Err(StoreError::Busy { waited_ms }) if waited_ms >= 30), "{busy:?}");
+    assert!(
+        matches!(busy, Err(StoreError::Busy { waited_ms }) if waited_ms >= 30),
+        "{busy:?}"
+    );
     let start = Instant::now();
     let other = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(150));
         first.let_go();
     });
     let mut patient = RedbStore::new(&path, Duration::from_secs(20));
-    ready(patient.get(&[])).expect("an answer").expect("its turn came");
+    ready(patient.get(&[]))
+        .expect("an answer")
+        .expect("its turn came");
     assert!(start.elapsed() >= Duration::from_millis(100));
     other.join().expect("a thread");
     std::fs::remove_dir_all(folder).expect("cleaned up");
@@ -48,6 +53,9 @@ fn a_file_that_is_no_database_is_an_error() {
     std::fs::write(&path, b"not a database").expect("a file");
     let mut store = RedbStore::new(&path, Duration::ZERO);
     let error = ready(store.get(&[])).expect("an answer");
-    assert!(matches!(error, Err(StoreError::Io(ref why)) if why.contains("s.redb")), "{error:?}");
+    assert!(
+        matches!(error, Err(StoreError::Io(ref why)) if why.contains("s.redb")),
+        "{error:?}"
+    );
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }

@@ -15,7 +15,10 @@ use std::time::Duration;
 
 /// Kills of one run: a thousand by `IPAM_KILLS=1000`; otherwise as many as an ordinary test run has time for.
 fn kills() -> u64 {
-    std::env::var("IPAM_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(100)
+    std::env::var("IPAM_KILLS")
+        .ok()
+        .and_then(|k| k.parse().ok())
+        .unwrap_or(100)
 }
 
 const CHILD: &str = "IPAM_KILL_CHILD";
@@ -23,40 +26,61 @@ const AT: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn open(path: &Path) -> Replica<RedbStore> {
     let store = RedbStore::new(path, Duration::from_secs(30));
-    ready(Replica::open(store, AT, 7)).expect("files never wait").expect("the file opens")
+    ready(Replica::open(store, AT, 7))
+        .expect("files never wait")
+        .expect("the file opens")
 }
 
 /// The child: claims and releases for ever, telling of each that was acknowledged.
 #[test]
 fn child() {
-    let Ok(path) = std::env::var(CHILD) else { return };
-    let seed: u64 = std::env::var("IPAM_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
+    let Ok(path) = std::env::var(CHILD) else {
+        return;
+    };
+    let seed: u64 = std::env::var("IPAM_KILL_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
     let mut store = RedbStore::new(&path, Duration::from_secs(30));
     store.hold().expect("the file opens");
-    let mut replica = ready(Replica::open(store, AT, 7)).expect("at once").expect("the file opens");
+    let mut replica = ready(Replica::open(store, AT, 7))
+        .expect("at once")
+        .expect("the file opens");
     let mut rng = Rng::stream(seed, "child");
     let mut out = std::io::stdout();
     // The harness begins a line of its own, which it does not end.
     out.write_all(b"\n").expect("a parent");
     loop {
         let owner = format!("c{}", rng.below(40));
-        let held = replica.ipam().claim_of(&owner).map(|c| c.sequence());
+        let held = replica
+            .ipam()
+            .claim_of(&owner)
+            .map(ipam::ClaimRef::sequence);
         let line = match held {
             None => {
                 let host = format!("h{}", rng.below(3));
                 let request = Request::new(&owner).host(&host);
                 let claim = |ipam: &Ipam| {
                     let decision = ipam.decide_claim(&request).map_err(|e| e.to_string())?;
-                    let changes = decision.changes.into_iter().map(Change::into_owned).collect();
+                    let changes = decision
+                        .changes
+                        .into_iter()
+                        .map(Change::into_owned)
+                        .collect();
                     Ok::<_, String>((decision.grant.address(), changes))
                 };
                 let outcome = ready(replica.transact(AT, claim, |_| std::future::ready(())));
-                let address = outcome.expect("at once").expect("an address").expect("an address");
+                let address = outcome
+                    .expect("at once")
+                    .expect("an address")
+                    .expect("an address");
                 format!("+ {owner} {address}\n")
             }
             Some(sequence) => {
                 let release = |ipam: &Ipam| {
-                    let change = ipam.decide_release(&owner, sequence).map_err(|e| e.to_string())?;
+                    let change = ipam
+                        .decide_release(&owner, sequence)
+                        .map_err(|e| e.to_string())?;
                     Ok::<_, String>(((), vec![change.into_owned()]))
                 };
                 let outcome = ready(replica.transact(AT, release, |_| std::future::ready(())));
@@ -65,7 +89,11 @@ fn child() {
             }
         };
         // The parent is gone when it cannot be told.
-        if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if out
+            .write_all(line.as_bytes())
+            .and_then(|()| out.flush())
+            .is_err()
+        {
             return;
         }
     }
@@ -83,15 +111,21 @@ fn killed_writers_lose_nothing_and_give_nothing_twice() {
         let mut replica = open(&path);
         let spec = PoolSpec::new("p", "10.0.0.0/24".parse().expect("a prefix")).block_size(28);
         let spec = spec.quarantine(Duration::ZERO);
-        let add = |ipam: &Ipam| Ok::<_, ipam::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
-        ready(replica.transact(AT, add, |_| std::future::ready(()))).expect("at once").expect("a pool");
+        let add =
+            |ipam: &Ipam| Ok::<_, ipam::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+        ready(replica.transact(AT, add, |_| std::future::ready(())))
+            .expect("at once")
+            .expect("a pool");
     }
     let mut rng = Rng::stream(11, "kills");
     let (mut known, mut acknowledged): (BTreeMap<String, String>, u64) = (BTreeMap::new(), 0);
     for round in 0..kills() {
         acknowledged += one_kill(&path, round, &mut rng, &mut known);
     }
-    assert!(acknowledged > kills(), "the children were killed before they did anything");
+    assert!(
+        acknowledged > kills(),
+        "the children were killed before they did anything"
+    );
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
 
@@ -132,16 +166,27 @@ fn one_kill(path: &Path, round: u64, rng: &mut Rng, known: &mut BTreeMap<String,
         };
     }
     let replica = open(path);
-    replica.ipam().check_invariants().expect("nothing is held twice");
+    replica
+        .ipam()
+        .check_invariants()
+        .expect("nothing is held twice");
     assert_eq!(replica.misfits(), [], "round {round}: torn records");
     let stored: BTreeMap<String, String> = replica
         .ipam()
         .claims()
-        .map(|c| (c.owner().to_owned(), c.addresses().map(|a| a.to_string()).collect()))
+        .map(|c| {
+            (
+                c.owner().to_owned(),
+                c.addresses().map(|a| a.to_string()).collect(),
+            )
+        })
         .collect();
     let owners = known.keys().chain(stored.keys());
     let differ: BTreeSet<&String> = owners.filter(|k| known.get(*k) != stored.get(*k)).collect();
-    assert!(differ.len() <= 1, "round {round}: told {known:?}, stored {stored:?}");
+    assert!(
+        differ.len() <= 1,
+        "round {round}: told {known:?}, stored {stored:?}"
+    );
     *known = stored;
     told.len() as u64
 }

@@ -1,0 +1,398 @@
+//! One family's address: the one asked for, the workload's own, or a free one of the first pool that has one.
+
+use super::claim::{Choice, missing_label, wanted};
+use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
+use crate::cidr::{Family, number, shortened};
+use crate::claim::{Origin, Place, Request, Retention};
+use crate::pool::blocks::NOBODY;
+use crate::pool::cells::State;
+use crate::pool::pick::{Asker, Dry, Start};
+use crate::pool::{Pool, PoolId};
+use crate::rng::{hash, mix};
+use crate::state::{Ipam, Spot, end};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl Ipam {
+    /// One family's address.
+    pub(super) fn choose(
+        &self,
+        request: &Request<'_>,
+        workload: Option<u32>,
+        family: Family,
+    ) -> Result<Choice, ClaimError> {
+        if let Some(address) = wanted(request, family) {
+            let place = self.choose_asked(request, workload, address)?;
+            return Ok(self.with_grab(request, place));
+        }
+        if let Some(place) = self.choose_fixed(request, workload, family)? {
+            return Ok(self.with_grab(request, place));
+        }
+        if let Some(place) = workload.and_then(|w| self.choose_kept(request, w, family)) {
+            return Ok(self.with_grab(request, place));
+        }
+        self.choose_free(request, family)
+    }
+
+    /// The address asked for.
+    fn choose_asked(
+        &self,
+        request: &Request<'_>,
+        workload: Option<u32>,
+        address: IpAddr,
+    ) -> Result<Place, ClaimError> {
+        let unavailable = |why| ClaimError::Unavailable { address, why };
+        let mut pools = self.pools.iter().enumerate();
+        let found = pools.find_map(|(i, p)| {
+            p.as_ref()
+                .filter(|p| p.spec.cidr.contains(address))
+                .map(|p| (i, p))
+        });
+        let (index, pool) = found.ok_or_else(|| unavailable(NotHeld::NoPool))?;
+        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+        if !named || missing_label(pool, request).is_some() {
+            return Err(unavailable(NotHeld::NoPool));
+        }
+        let origin = self
+            .takeable(index as u16, address, workload)
+            .map_err(unavailable)?;
+        Ok(Place {
+            pool: PoolId(index as u16),
+            address,
+            origin,
+        })
+    }
+
+    /// Whether a workload's claim may have this very address, and how it comes by it.
+    pub(super) fn takeable(
+        &self,
+        index: u16,
+        address: IpAddr,
+        workload: Option<u32>,
+    ) -> Result<Origin, NotHeld> {
+        let Some(pool) = self.pool_at(index) else {
+            return Err(NotHeld::NoPool);
+        };
+        if let Some(what) = pool.spec.excludes(address) {
+            return Err(NotHeld::Excluded(what));
+        }
+        let Some(slot) = pool.slot(address) else {
+            return match (pool.draining, pool.has_room()) {
+                (true, _) => Err(NotHeld::Draining),
+                (_, false) => Err(NotHeld::NoSlots),
+                _ => Ok(Origin::Asked),
+            };
+        };
+        match pool.state(slot) {
+            State::Kept(w) if Some(w) == workload && !self.gives_way(w) => Ok(Origin::Reused),
+            State::Kept(w) => {
+                let workload = self.workload_name(w).unwrap_or_default().to_string();
+                Err(NotHeld::Kept { workload })
+            }
+            State::Held(c) => self.takeable_from(c, Spot { pool: index, slot }, workload),
+            _ if pool.draining => Err(NotHeld::Draining),
+            State::Resting(id) => {
+                let released = pool.rest.get(id).map_or(self.now, |r| r.at);
+                let until = released.after(pool.spec.quarantine);
+                match pool.spec.early_reuse {
+                    true => Ok(Origin::Early {
+                        left: until.since(self.now),
+                    }),
+                    false => Err(NotHeld::Resting { until }),
+                }
+            }
+            State::Blank | State::Queued(_) => Ok(Origin::Asked),
+        }
+    }
+
+    /// Whether what a sticky workload keeps is about to be replaced: by what a claim of its whose lease is
+    /// over, and which ends first, leaves behind; or it waits for the end of a move.
+    fn gives_way(&self, workload: u32) -> bool {
+        let sticky = self.workloads.get(workload).is_some_and(|w| !w.fixed);
+        let moving = self.moves.contains_key(&workload);
+        sticky && (moving || self.claims_of(workload).any(|c| self.is_over(c)))
+    }
+
+    /// A held address can be had by its own workload once the holder's lease is over.
+    fn takeable_from(
+        &self,
+        holder: u32,
+        spot: Spot,
+        workload: Option<u32>,
+    ) -> Result<Origin, NotHeld> {
+        let Some(claim) = self.claims.get(holder) else {
+            return Err(NotHeld::NoPool);
+        };
+        let stays = self.workloads.get(claim.workload).is_some_and(|w| w.fixed)
+            && self.kept_spots(claim.workload).any(|s| s == spot);
+        if claim.until <= self.now && workload == Some(claim.workload) && stays {
+            return Ok(Origin::Reused);
+        }
+        Err(NotHeld::Held {
+            owner: self.owner_name(holder).to_string(),
+            host: self.host_name(claim.host).map(ToString::to_string),
+            until: end(claim.until),
+        })
+    }
+
+    /// An address of the ranges that a fixed claim names.
+    fn choose_fixed(
+        &self,
+        request: &Request<'_>,
+        workload: Option<u32>,
+        family: Family,
+    ) -> Result<Option<Place>, ClaimError> {
+        let Retention::Fixed(ranges) = request.retention else {
+            return Ok(None);
+        };
+        let mut refused = None;
+        for range in ranges.iter().filter(|r| r.family() == family) {
+            for address in crate::apply::workload::addresses(*range).take(1 << 16) {
+                match self.choose_asked(request, workload, address) {
+                    Ok(place) => return Ok(Some(place)),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    /// The address that the workload has reserved or kept.
+    fn choose_kept(&self, request: &Request<'_>, workload: u32, family: Family) -> Option<Place> {
+        let record = self.workloads.get(workload)?;
+        if !record.fixed && self.moves.contains_key(&workload) {
+            return None;
+        }
+        // A claim whose lease is over ends first, and what it held takes the place of what was kept.
+        if !record.fixed && self.claims_of(workload).any(|c| self.is_over(c)) {
+            return self.choose_expired(request, workload, family);
+        }
+        self.kept_spots(workload).find_map(|spot| {
+            let pool = self.pool_at(spot.pool)?;
+            let place = self.kept_place(request, workload, family, spot)?;
+            (record.fixed || !pool.draining).then_some(place)
+        })
+    }
+
+    /// Whether a claim's lease is over.
+    pub(crate) fn is_over(&self, claim: u32) -> bool {
+        self.claims.get(claim).is_some_and(|c| c.until <= self.now)
+    }
+
+    fn kept_place(
+        &self,
+        request: &Request<'_>,
+        workload: u32,
+        family: Family,
+        spot: Spot,
+    ) -> Option<Place> {
+        let pool = self.pool_at(spot.pool)?;
+        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+        if pool.spec.cidr.family() != family || !named || missing_label(pool, request).is_some() {
+            return None;
+        }
+        let mine = match pool.state(spot.slot) {
+            State::Kept(w) => w == workload,
+            State::Held(c) => self.takeable_from(c, spot, Some(workload)).is_ok(),
+            _ => false,
+        };
+        let address = pool.address(spot.slot);
+        mine.then_some(Place {
+            pool: PoolId(spot.pool),
+            address,
+            origin: Origin::Reused,
+        })
+    }
+
+    /// The address of a sticky workload's only claim, whose lease is over: what it will keep in a moment.
+    fn choose_expired(
+        &self,
+        request: &Request<'_>,
+        workload: u32,
+        family: Family,
+    ) -> Option<Place> {
+        let mut claims = self.claims_of(workload).filter_map(|c| self.claims.get(c));
+        let (first, second) = (claims.next()?, claims.next());
+        if first.until > self.now || second.is_some() || first.kind != crate::state::Kind::Sticky {
+            return None;
+        }
+        let spot = first.spots.get(family)?;
+        let pool = self.pool_at(spot.pool)?;
+        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+        let fits = named && !pool.draining && missing_label(pool, request).is_none();
+        let address = pool.address(spot.slot);
+        fits.then_some(Place {
+            pool: PoolId(spot.pool),
+            address,
+            origin: Origin::Reused,
+        })
+    }
+
+    /// A free address of the first pool that has one for this host.
+    fn choose_free(&self, request: &Request<'_>, family: Family) -> Result<Choice, ClaimError> {
+        if let Some(choice) = self.choose_after(request, family) {
+            return Ok(choice);
+        }
+        let asker = request.host.map(|host| self.asker(host));
+        let draw = mix(self.seed ^ mix(self.sequence ^ (family as u64) << 63));
+        let mut considered = Vec::new();
+        let mut consider = |index: u16| -> Option<Choice> {
+            let pool = self.pool_at(index)?;
+            let asker = asker.map(|a| self.started_in(pool, a));
+            match self.try_pool(pool, request, family, asker, draw) {
+                Ok(pick) => {
+                    let origin = pick
+                        .early
+                        .map_or(Origin::Fresh, |left| Origin::Early { left });
+                    let (pool, address) = (PoolId(index), pick.address);
+                    Some(Choice {
+                        place: Place {
+                            pool,
+                            address,
+                            origin,
+                        },
+                        grab: pick.grab,
+                    })
+                }
+                Err(why) => {
+                    considered.push(Considered {
+                        pool: pool.name.to_string(),
+                        why,
+                    });
+                    None
+                }
+            }
+        };
+        let found = if request.pools.is_empty() {
+            self.pool_names.values().find_map(|id| consider(id.0))
+        } else {
+            let mut found = None;
+            for name in request.pools {
+                let id = self.pool_names.get(*name).copied();
+                let id = id.ok_or_else(|| ClaimError::UnknownPool(shortened(name)))?;
+                found = found.or_else(|| consider(id.0));
+            }
+            found
+        };
+        let owner = || shortened(request.owner);
+        found.ok_or_else(|| ClaimError::Exhausted {
+            owner: owner(),
+            family,
+            considered,
+        })
+    }
+
+    /// The first free address after the one that the request names, through its pools and round again.
+    fn choose_after(&self, request: &Request<'_>, family: Family) -> Option<Choice> {
+        let after = request.after.filter(|&a| Family::of(a) == family)?;
+        let index = |name: &&str| self.pool_names.get(*name).copied();
+        let ids: Vec<PoolId> = match request.pools {
+            [] => self.pool_names.values().copied().collect(),
+            named => named.iter().filter_map(index).collect(),
+        };
+        let fits = |id: &PoolId| {
+            self.pool_at(id.0)
+                .is_some_and(|p| p.spec.cidr.contains(after))
+        };
+        let start = ids.iter().position(fits)?;
+        let turns = ids
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(ids.len() + 1)
+            .enumerate();
+        for (turn, &id) in turns {
+            let Some(pool) = self.pool_at(id.0) else {
+                continue;
+            };
+            let open = pool.spec.cidr.family() == family && !pool.draining;
+            if !open || missing_label(pool, request).is_some() {
+                continue;
+            }
+            let bounds = match turn {
+                0 => Some((number(after).checked_add(1)?, pool.spec.cidr.last_number())),
+                t if t == ids.len() => Some((pool.spec.cidr.base(), number(after))),
+                _ => Some((pool.spec.cidr.base(), pool.spec.cidr.last_number())),
+            };
+            if let Some(address) = bounds.and_then(|(from, to)| pool.first_between(from, to)) {
+                let place = Place {
+                    pool: id,
+                    address,
+                    origin: Origin::Fresh,
+                };
+                return Some(self.with_grab(request, place));
+            }
+        }
+        None
+    }
+
+    /// An address of one pool, or why there is none.
+    fn try_pool(
+        &self,
+        pool: &Pool,
+        request: &Request<'_>,
+        family: Family,
+        asker: Option<Asker>,
+        draw: u64,
+    ) -> Result<crate::pool::pick::Pick, WhyNot> {
+        if pool.spec.cidr.family() != family {
+            return Err(WhyNot::Family);
+        }
+        if let Some(why) = missing_label(pool, request) {
+            return Err(why);
+        }
+        if pool.draining {
+            return Err(WhyNot::Draining);
+        }
+        pool.pick(asker, draw, self.now).map_err(|dry| {
+            let usage = pool.usage();
+            match dry {
+                Dry::Blocks { limit } => WhyNot::Blocks {
+                    limit,
+                    free: usage.free,
+                },
+                Dry::Full => WhyNot::Full {
+                    held: usage.held,
+                    reserved: usage.reserved,
+                    quarantined: usage.quarantined,
+                    next: end(pool.next_due()),
+                },
+            }
+        })
+    }
+
+    /// Who asks, as pools see it.
+    fn asker(&self, host: &str) -> Asker {
+        let known = self.host(host);
+        let settings = known.and_then(|id| self.hosts.get(id)).map(|h| &h.settings);
+        Asker {
+            host: known.unwrap_or(NOBODY),
+            start: Start::Hash(hash(self.seed, host.as_bytes())),
+            block_limit: settings.and_then(|s| s.block_limit),
+            draining: settings.is_some_and(|s| s.draining),
+        }
+    }
+
+    /// The asker with its start in this pool, where its settings name one.
+    fn started_in(&self, pool: &Pool, asker: Asker) -> Asker {
+        let known = self.hosts.get(asker.host);
+        let mut starts = known.into_iter().flat_map(|h| &h.settings.starts);
+        let start = starts
+            .find(|&&a| pool.spec.cidr.contains(a))
+            .map(|&a| Start::At(a));
+        Asker {
+            start: start.unwrap_or(asker.start),
+            ..asker
+        }
+    }
+
+    /// An address that was not searched for: its block comes with it where it is nobody's.
+    pub(super) fn with_grab(&self, request: &Request<'_>, place: Place) -> Choice {
+        let grab = request.host.and_then(|host| {
+            self.pool_at(place.pool.0)?
+                .grab_of(place.address, self.asker(host))
+        });
+        Choice { place, grab }
+    }
+}
