@@ -233,6 +233,15 @@ impl Restorer {
             return Ok(());
         };
         name_fits(&name).map_err(|e| Misfit::new(key, &name, e))?;
+        // A workload may be known by its claims, but keeps and moves by one record only.
+        let known = self.ipam.workload(&name);
+        let recorded = known.is_some_and(|id| {
+            let keeps = self.ipam.kept_spots(id).next().is_some();
+            keeps || self.ipam.moves.contains_key(&id)
+        });
+        if recorded {
+            return Err(Misfit::new(key, &name, "is recorded twice"));
+        }
         let spots: Vec<Spot> = kept
             .iter()
             .map(|&place| self.vacant(place, key))
