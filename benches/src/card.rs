@@ -16,7 +16,7 @@ pub fn number(value: f64) -> String {
     }
     let size = value.abs();
     if size >= 1000.0 {
-        let digits = format!("{:.0}", size);
+        let digits = format!("{size:.0}");
         let mut grouped = String::new();
         for (i, digit) in digits.chars().enumerate() {
             if i > 0 && (digits.len() - i) % 3 == 0 {

@@ -142,7 +142,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(3.0),
             aim: Limit::AtMost(1.5),
             long: true,
-            run: || stored(Stored::Open),
+            run: || stored(&Stored::Open),
             ..base
         },
         Figure {
@@ -152,7 +152,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(3.0),
             aim: Limit::AtMost(1.5),
             long: true,
-            run: || stored(Stored::OpenKilled),
+            run: || stored(&Stored::OpenKilled),
             ..base
         },
         Figure {
@@ -162,7 +162,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(5.0),
             aim: Limit::AtMost(3.0),
             long: true,
-            run: || stored(Stored::Fsck),
+            run: || stored(&Stored::Fsck),
             ..base
         },
     ]
@@ -261,7 +261,7 @@ impl Load {
         let request = Request::new(&self.owners[i]).workload(&self.workloads[i]);
         let request = request.host(&self.hosts[i % self.hosts.len()]);
         // Every third workload finds its address again.
-        if i % 3 == 0 {
+        if i.is_multiple_of(3) {
             request.sticky(sticky)
         } else {
             request
@@ -440,10 +440,10 @@ enum Stored {
     Fsck,
 }
 
-fn stored(what: Stored) -> Result<Measured, String> {
+fn stored(what: &Stored) -> Result<Measured, String> {
     let folder = std::env::temp_dir().join(format!("berth-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-    let outcome = stored_in(&folder, &what);
+    let outcome = stored_in(&folder, what);
     std::fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
     outcome.map(Measured::alone)
 }

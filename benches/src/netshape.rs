@@ -4,8 +4,8 @@ use crate::measure::{median, ns_per_call, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
 use netshape::wire::{TcMessage, load};
 use netshape::{
-    Capabilities, Claim, Container, Device, Direction, Host, Kernel, Rate, Scratch, Shape, Tier, Uplink, diff,
-    diff_touched, divide, parse_line,
+    Capabilities, Claim, Container, Device, Direction, Host, Kernel, Rate, Scratch, Shape, Tier,
+    Uplink, diff, diff_touched, divide, parse_line,
 };
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -16,9 +16,12 @@ const CONTAINERS: usize = 10_000;
 fn host() -> Result<Host, String> {
     let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
     let tiers = ["gold", "silver", "bronze"].iter().zip([4, 2, 1]);
-    let tiers: Result<Vec<Tier>, _> = tiers.map(|(name, weight)| Tier::new(name, weight)).collect();
+    let tiers: Result<Vec<Tier>, _> = tiers
+        .map(|(name, weight)| Tier::new(name, weight))
+        .collect();
     let tiers = tiers.map_err(|e| e.to_string())?;
-    let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).map_err(|e| e.to_string())?;
+    let mut host =
+        Host::new(Some(uplink), tiers, Capabilities::default()).map_err(|e| e.to_string())?;
     for i in 0..CONTAINERS {
         host.insert(container(i)?).map_err(|e| e.to_string())?;
     }
@@ -26,11 +29,17 @@ fn host() -> Result<Host, String> {
 }
 
 fn container(i: usize) -> Result<Container, String> {
-    let shape = Shape::new(Rate::mbit(1 + i as u64 % 30), Rate::mbit(200)).map_err(|e| e.to_string())?;
-    let tier = ["gold", "silver", "bronze"].get(i % 3).copied().unwrap_or("gold");
+    let shape =
+        Shape::new(Rate::mbit(1 + i as u64 % 30), Rate::mbit(200)).map_err(|e| e.to_string())?;
+    let tier = ["gold", "silver", "bronze"]
+        .get(i % 3)
+        .copied()
+        .unwrap_or("gold");
     let container = Container::new(&format!("container-{i}"), &format!("veth{i}"));
     let container = container.map_err(|e| e.to_string())?.in_tier(tier);
-    Ok(container.shaped(Direction::Ingress, shape).shaped(Direction::Egress, shape))
+    Ok(container
+        .shaped(Direction::Ingress, shape)
+        .shaped(Direction::Egress, shape))
 }
 
 /// All devices there, and everything carried out.
@@ -40,7 +49,9 @@ fn settled(host: &Host) -> Result<Kernel, String> {
         kernel.put_device(name, Device::new());
     }
     let plan = diff(&kernel, host);
-    kernel.apply_all(&plan).map_err(|(i, e)| format!("step {i}: {e}"))?;
+    kernel
+        .apply_all(&plan)
+        .map_err(|(i, e)| format!("step {i}: {e}"))?;
     Ok(kernel)
 }
 
@@ -50,10 +61,18 @@ fn plan_all() -> Result<Measured, String> {
     for _ in 0..7 {
         let containers: Result<Vec<Container>, String> = (0..CONTAINERS).map(container).collect();
         let mut host = {
-            let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
-            let tiers: Result<Vec<Tier>, _> = ["gold", "silver", "bronze"].map(|n| Tier::new(n, 2)).into_iter().collect();
-            Host::new(Some(uplink), tiers.map_err(|e| e.to_string())?, Capabilities::default())
-                .map_err(|e| e.to_string())?
+            let uplink =
+                Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
+            let tiers: Result<Vec<Tier>, _> = ["gold", "silver", "bronze"]
+                .map(|n| Tier::new(n, 2))
+                .into_iter()
+                .collect();
+            Host::new(
+                Some(uplink),
+                tiers.map_err(|e| e.to_string())?,
+                Capabilities::default(),
+            )
+            .map_err(|e| e.to_string())?
         };
         let containers = containers?;
         let kernel = Kernel::new();
@@ -96,7 +115,8 @@ fn plan_turnover() -> Result<Measured, String> {
     let kernel = settled(&host)?;
     let _ = diff_touched(&kernel, &mut host);
     let rounds = 1_000_usize;
-    let newcomers: Result<Vec<Container>, String> = (0..rounds).map(|i| container(CONTAINERS + i)).collect();
+    let newcomers: Result<Vec<Container>, String> =
+        (0..rounds).map(|i| container(CONTAINERS + i)).collect();
     let newcomers = newcomers?;
     let start = thread_cpu_ns()?;
     for (i, newcomer) in newcomers.into_iter().enumerate() {
@@ -117,8 +137,13 @@ fn dump() -> Result<Vec<u8>, String> {
     let devices = [("d0".to_owned(), 3)].into_iter().collect();
     let mut bytes = Vec::new();
     for i in 0..CONTAINERS {
-        let line = format!("class add dev d0 parent 1:1 classid 1:{:x} htb rate {}mbit ceil 1gbit", i + 256, 1 + i % 90);
-        let message = parse_line(&line, netshape::Era::Ceil, &devices).map_err(|e| e.to_string())?;
+        let line = format!(
+            "class add dev d0 parent 1:1 classid 1:{:x} htb rate {}mbit ceil 1gbit",
+            i + 256,
+            1 + i % 90
+        );
+        let message =
+            parse_line(&line, netshape::Era::Ceil, &devices).map_err(|e| e.to_string())?;
         let message: TcMessage = message.ok_or("no message")?;
         let start = bytes.len();
         message.encode(&mut bytes);
@@ -129,7 +154,10 @@ fn dump() -> Result<Vec<u8>, String> {
             bytes.resize(bytes.len() + usize::from(len), 0);
         }
         let len = u32::try_from(bytes.len() - start).unwrap_or(0);
-        bytes.get_mut(start..start + 4).ok_or("short")?.copy_from_slice(&len.to_le_bytes());
+        bytes
+            .get_mut(start..start + 4)
+            .ok_or("short")?
+            .copy_from_slice(&len.to_le_bytes());
     }
     Ok(bytes)
 }
@@ -154,14 +182,20 @@ fn decode_dump() -> Result<Measured, String> {
 fn division() -> Result<Measured, String> {
     let mut state = 1_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         state >> 33
     };
     let sets: Vec<Vec<Claim>> = (0..8)
         .map(|_| {
             let claim = |_| {
                 let floor = next() % 5_000_000;
-                Claim { floor, cap: floor + next() % 300_000_000, weight: 1 + (next() % 7) as u32 }
+                Claim {
+                    floor,
+                    cap: floor + next() % 300_000_000,
+                    weight: 1 + (next() % 7) as u32,
+                }
             };
             (0..CONTAINERS).map(claim).collect()
         })
@@ -169,7 +203,13 @@ fn division() -> Result<Measured, String> {
     let (mut scratch, mut shares) = (Scratch::new(), Vec::new());
     let ns = ns_per_call(9, 64, |i| {
         let claims = sets.get(i % sets.len()).map_or(&[][..], Vec::as_slice);
-        divide(400_000_000_000, claims, |i| i as u64, &mut scratch, &mut shares);
+        divide(
+            400_000_000_000,
+            claims,
+            |i| i as u64,
+            &mut scratch,
+            &mut shares,
+        );
         shares.first().copied()
     })?;
     let sum: u64 = shares.iter().sum();
@@ -205,8 +245,13 @@ fn sample_bytes() -> Result<Measured, String> {
     let (mut equal, mut all) = (0_u32, 0_u32);
     let sets = std::fs::read_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
     for set in sets.flatten() {
-        for (tc, era) in [("tc6.1", netshape::Era::Truncating), ("tc7.1", netshape::Era::Ceil)] {
-            let Ok(text) = std::fs::read_to_string(set.path().join(tc).join("requests.nl")) else { continue };
+        for (tc, era) in [
+            ("tc6.1", netshape::Era::Truncating),
+            ("tc7.1", netshape::Era::Ceil),
+        ] {
+            let Ok(text) = std::fs::read_to_string(set.path().join(tc).join("requests.nl")) else {
+                continue;
+            };
             let (good, total) = requests(&text, era)?;
             equal += good;
             all += total;
@@ -239,12 +284,21 @@ fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
     }
     let mut devices = netshape::IfIndexes::new();
     for (command, message) in &cases {
-        let mut words = command.split_whitespace().skip_while(|w| *w != "dev").skip(1);
+        let mut words = command
+            .split_whitespace()
+            .skip_while(|w| *w != "dev")
+            .skip(1);
         if let (Some(dev), Some(message)) = (words.next(), message) {
             devices.insert(dev.to_owned(), u32::try_from(message.ifindex).unwrap_or(0));
         }
-        let target = command.split_whitespace().rev().zip(command.split_whitespace().rev().skip(1));
-        let target = target.filter(|(_, before)| *before == "dev").map(|(dev, _)| dev).next();
+        let target = command
+            .split_whitespace()
+            .rev()
+            .zip(command.split_whitespace().rev().skip(1));
+        let target = target
+            .filter(|(_, before)| *before == "dev")
+            .map(|(dev, _)| dev)
+            .next();
         if let (Some(dev), Some(netshape::wire::Options::U32(u32))) =
             (target, message.as_ref().and_then(|m| m.options.as_ref()))
         {
@@ -260,7 +314,10 @@ fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
         ours.as_ref().map(TcMessage::to_bytes) == theirs.as_ref().map(TcMessage::to_bytes)
     };
     let equal = cases.iter().filter(same).count();
-    Ok((u32::try_from(equal).unwrap_or(0), u32::try_from(cases.len()).unwrap_or(0)))
+    Ok((
+        u32::try_from(equal).unwrap_or(0),
+        u32::try_from(cases.len()).unwrap_or(0),
+    ))
 }
 
 /// The rows.
@@ -277,12 +334,48 @@ pub fn figures() -> Vec<Figure> {
         run,
     };
     vec![
-        row("netshape/plan-10k", "admit and plan 10,000 containers from nothing, 80,005 steps", 50.0, 10.0, plan_all),
-        row("netshape/plan-1-of-10k", "plan one changed class among 10,000", 1.0, 0.1, plan_one),
-        row("netshape/turnover-1-of-10k", "plan one container leaving and one coming among 10,000", 1.0, 0.1, plan_turnover),
-        row("netshape/decode-10k", "decode a dump of 10,000 classes into a device", 10.0, 3.0, decode_dump),
-        row("netshape/divide-10k", "elastic division of 10,000 classes, exact weighted max-min", 2.0, 0.5, division),
-        row("netshape/diff-10k", "whole diff of 20,001 devices, 1,000 of 30,005 classes differ", 50.0, 10.0, whole_diff),
+        row(
+            "netshape/plan-10k",
+            "admit and plan 10,000 containers from nothing, 80,005 steps",
+            50.0,
+            10.0,
+            plan_all,
+        ),
+        row(
+            "netshape/plan-1-of-10k",
+            "plan one changed class among 10,000",
+            1.0,
+            0.1,
+            plan_one,
+        ),
+        row(
+            "netshape/turnover-1-of-10k",
+            "plan one container leaving and one coming among 10,000",
+            1.0,
+            0.1,
+            plan_turnover,
+        ),
+        row(
+            "netshape/decode-10k",
+            "decode a dump of 10,000 classes into a device",
+            10.0,
+            3.0,
+            decode_dump,
+        ),
+        row(
+            "netshape/divide-10k",
+            "elastic division of 10,000 classes, exact weighted max-min",
+            2.0,
+            0.5,
+            division,
+        ),
+        row(
+            "netshape/diff-10k",
+            "whole diff of 20,001 devices, 1,000 of 30,005 classes differ",
+            50.0,
+            10.0,
+            whole_diff,
+        ),
         Figure {
             id: "netshape/diff-nlink",
             what: "whole diff beside nlink 0.33's on the same trees",
@@ -291,7 +384,12 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.0),
             aim: Limit::AtMost(0.2),
             long: false,
-            run: || Err("nlink's diff reads a live kernel through tokio; no peer run here yet".to_owned()),
+            run: || {
+                Err(
+                    "nlink's diff reads a live kernel through tokio; no peer run here yet"
+                        .to_owned(),
+                )
+            },
         },
         Figure {
             id: "netshape/sample-bytes",

@@ -37,7 +37,7 @@ fn small(dir: &Path) -> String {
         String::from("{\"berth_trace\": 1, \"name\": \"small\", \"interval_seconds\": 120}\n");
     for i in 0..60 {
         let level = |t: usize| {
-            let hot = i % 4 == 0 && (t / 3 + i / 4) % 3 == 0;
+            let hot = i % 4 == 0 && (t / 3 + i / 4).is_multiple_of(3);
             if hot { 95 } else { 5 + (i * 7 + t * 3) % 40 }
         };
         let samples: Vec<String> = (0..12).map(|t| level(t).to_string()).collect();

@@ -284,11 +284,26 @@ fn bad_input_says_what_and_where() {
             .contains("uplnk"),
         "{answer}"
     );
-    let short = file("short.toml", "[host]\nuplink = { dev = \"eth0\", capacity = \"10g\" }\n");
-    let out = berth(&["shape", "plan", "--desired", short.to_str().unwrap(), "--json"]);
+    let short = file(
+        "short.toml",
+        "[host]\nuplink = { dev = \"eth0\", capacity = \"10g\" }\n",
+    );
+    let out = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        short.to_str().unwrap(),
+        "--json",
+    ]);
     assert_eq!(out.status.code(), Some(2));
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert!(answer["error"]["where"].as_str().unwrap().ends_with("host.uplink.capacity"), "{answer}");
+    assert!(
+        answer["error"]["where"]
+            .as_str()
+            .unwrap()
+            .ends_with("host.uplink.capacity"),
+        "{answer}"
+    );
     let missing = berth(&["shape", "decode", "/nonexistent/x.nl", "--json"]);
     assert_eq!(missing.status.code(), Some(3));
     let hex = file("odd.nl", "> 123\n");

@@ -5,7 +5,6 @@ mod choices;
 mod deviation;
 mod engine;
 mod picks;
-mod pingora;
 mod threads;
 mod tower;
 
@@ -23,7 +22,6 @@ pub fn figures() -> Vec<Figure> {
     all.extend(admission::figures());
     all.extend(engine::figures());
     all.extend(tower::figures());
-    all.extend(pingora::figures());
     all
 }
 

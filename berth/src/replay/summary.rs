@@ -95,13 +95,13 @@ impl Summary {
                 100.0 * TOO_LIGHT
             ));
         }
-        if let (Some(off), Some(on)) = (self.run(false), self.run(true)) {
-            if off.overloaded_host_seconds > 0 {
-                let ratio = on.overloaded_host_seconds as f64 / off.overloaded_host_seconds as f64;
-                notes.push(format!(
-                    "Overload with protection is {ratio:.3} of that without."
-                ));
-            }
+        if let (Some(off), Some(on)) = (self.run(false), self.run(true))
+            && off.overloaded_host_seconds > 0
+        {
+            let ratio = on.overloaded_host_seconds as f64 / off.overloaded_host_seconds as f64;
+            notes.push(format!(
+                "Overload with protection is {ratio:.3} of that without."
+            ));
         }
         notes
     }

@@ -96,9 +96,9 @@ fn normal_quantile(u: f64) -> f64 {
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
         if normal_cdf(middle) < u {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     0.5 * (low + high)

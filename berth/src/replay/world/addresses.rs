@@ -78,7 +78,7 @@ impl Addresses {
 
     /// Whether the container's workload has a fixed address: a third of them.
     pub(super) fn is_fixed(&self, container: usize) -> bool {
-        container % FIXED_EACH == 0
+        container.is_multiple_of(FIXED_EACH)
     }
 
     /// An address for `owner`, a replica of `container` on `host`.

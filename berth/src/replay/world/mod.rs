@@ -143,7 +143,11 @@ impl<'a> World<'a> {
             load: Load::new(
                 trace.services.len(),
                 hosts,
-                trace.containers.iter().map(|c| c.cores()).collect(),
+                trace
+                    .containers
+                    .iter()
+                    .map(super::trace::Container::cores)
+                    .collect(),
             ),
             replicas: Vec::with_capacity(containers),
             tenants: Vec::with_capacity(containers),

@@ -212,7 +212,7 @@ impl Shaping {
         }
         // Planning the whole host anew each time would be most of the replay: what has just been planned is
         // marked as changed again, and once a minute the whole is looked at.
-        if second % WHOLE == 0 {
+        if second.is_multiple_of(WHOLE) {
             return self.nothing_left(second, host, diff(&self.kernel, &self.host).len());
         }
         for &(slot, rate) in &self.changed {

@@ -25,7 +25,7 @@ impl Traffic {
             key: 0,
             now: at(second),
         };
-        let close = last || (second + 1) % SHARE_WINDOW == 0;
+        let close = last || (second + 1).is_multiple_of(SHARE_WINDOW);
         for service in self.services.iter_mut().filter(|s| s.total > 0) {
             let slots = service.picker.slots();
             service.picked.resize(slots.max(service.picked.len()), 0);

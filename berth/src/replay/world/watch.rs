@@ -79,7 +79,7 @@ impl World<'_> {
         for (host, shaping) in self.shaping.iter().enumerate() {
             shaping.check(second, host)?;
         }
-        if std::mem::take(&mut self.changed) || second % 600 == 0 {
+        if std::mem::take(&mut self.changed) || second.is_multiple_of(600) {
             self.addresses.check(second)?;
             let checked = self.protector.cluster().check_invariants();
             checked.map_err(|e| broken(second, "scheduler-core", &e))?;
