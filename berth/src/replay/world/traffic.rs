@@ -351,14 +351,9 @@ impl Traffic {
                     .map_err(|e| broken(second, "discovery-core", &e))?;
                 figures.registry_updates += 1;
                 let (name, weight) = match op {
-                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => (
-                        name,
-                        if entry.standing.serves() {
-                            entry.weight
-                        } else {
-                            0
-                        },
-                    ),
+                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => {
+                        (name, entry.weight)
+                    }
                     Op::Deregister { name, .. } => (name, 0),
                 };
                 let Some(known) = self.known.get(name) else {

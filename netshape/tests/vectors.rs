@@ -1,4 +1,5 @@
-//! Every captured set-up: the bytes tc sent, and what the kernel answered.
+//! Every captured set-up: the bytes tc sent, and what the kernel answered. No file of the recorded vectors is
+//! this crate's; its vectors are the captures in the shared folder's `data/tc-samples`.
 
 mod support;
 
