@@ -8,7 +8,7 @@ use super::broken;
 use crate::answer::Failure;
 use ipam::{Cidr, Grant, Ipam, Origin, PoolSpec, Request, Timestamp};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) struct Addresses {
     /// Who holds which address.
     ledger: BTreeMap<IpAddr, String>,
     /// Addresses that somebody has held and given back.
-    seen: BTreeMap<IpAddr, u64>,
+    seen: BTreeSet<IpAddr>,
 }
 
 fn at(second: u64) -> Timestamp {
@@ -72,7 +72,7 @@ impl Addresses {
             workloads,
             hosts,
             ledger: BTreeMap::new(),
-            seen: BTreeMap::new(),
+            seen: BTreeSet::new(),
         })
     }
 
@@ -134,7 +134,7 @@ impl Addresses {
             return Err(broken(second, "ipam", &what));
         }
         figures.address_claims += 1;
-        figures.address_reuses += u64::from(self.seen.contains_key(&lease.address));
+        figures.address_reuses += u64::from(self.seen.contains(&lease.address));
         if events.on() {
             let early = matches!(lease.origin, Origin::Early { .. });
             let data =
@@ -160,7 +160,7 @@ impl Addresses {
         if self.ledger.get(&held.address).is_some_and(|o| o == owner) {
             self.ledger.remove(&held.address);
         }
-        *self.seen.entry(held.address).or_default() += 1;
+        self.seen.insert(held.address);
         events.say(
             second,
             "ipam",
