@@ -241,13 +241,14 @@ impl Ipam {
             .workload(workload)
             .into_iter()
             .flat_map(|w| self.claims_of(w));
-        ids.filter_map(|id| {
-            Some(ClaimRef {
-                ipam: self,
-                id,
-                claim: self.claims.get(id)?,
-            })
-        })
+        let claims = ids.filter_map(|id| {
+            let claim = self.claims.get(id)?;
+            let ipam = self;
+            Some(ClaimRef { ipam, id, claim })
+        });
+        let mut claims: Vec<ClaimRef<'_>> = claims.collect();
+        claims.sort_unstable_by_key(|c| core::cmp::Reverse(c.sequence()));
+        claims.into_iter()
     }
 
     /// Whether a workload has a reservation.

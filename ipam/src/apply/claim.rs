@@ -364,15 +364,13 @@ impl Ipam {
                 .get(c)
                 .is_some_and(|c| c.spots.get(family).is_some())
         });
-        // On its way the address waits for the new host, whatever else the workload holds.
-        if self
-            .moves
-            .get(&id)
-            .is_some_and(|m| m.spots.get(family) == Some(spot))
-            && !reserved
-        {
+        // On its way an address waits for the new host, whatever else the workload holds; what it let go of
+        // besides does not take that one's place.
+        let moving = self.moves.get(&id).and_then(|m| m.spots.get(family));
+        if moving == Some(spot) && !reserved {
             return self.keep_sticky(id, family, spot);
         }
+        let others = others || moving.is_some();
         if claim.kind != Kind::Sticky || reserved || draining || others {
             self.rest_spot(spot, now);
             return;

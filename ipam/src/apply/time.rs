@@ -3,6 +3,7 @@
 use crate::pool::PoolId;
 use crate::state::{Ipam, NONE, Spots};
 use crate::time::Timestamp;
+use alloc::vec::Vec;
 
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
@@ -20,7 +21,7 @@ impl Ipam {
                         pool.mature(due);
                     }
                 }
-                None => self.forget_first(),
+                None => self.forget_at_once(due),
             }
         }
         self.due = self.next_event().map_or(Timestamp::MAX, |(due, _)| due);
@@ -43,13 +44,19 @@ impl Ipam {
             .min()
     }
 
-    /// The workload whose time is over first forgets its addresses.
-    fn forget_first(&mut self) {
-        let Some(&(until, id)) = self.sticky.first() else {
-            return;
-        };
-        self.forget_at(id, None);
-        self.forget(id, until);
+    /// The workloads whose time is over at `due` forget their addresses, in order of name: their numbers are
+    /// others in a restored state.
+    fn forget_at_once(&mut self, due: Timestamp) {
+        let mut ids = Vec::new();
+        while let Some(&(until, id)) = self.sticky.first().filter(|(until, _)| *until <= due) {
+            debug_assert_eq!(until, due);
+            self.forget_at(id, None);
+            ids.push(id);
+        }
+        if ids.len() > 1 {
+            ids.sort_unstable_by(|&a, &b| self.workload_name(a).cmp(&self.workload_name(b)));
+        }
+        ids.into_iter().for_each(|id| self.forget(id, due));
     }
 
     /// Sets when a workload forgets what it keeps; `None`: not by time.
@@ -57,7 +64,9 @@ impl Ipam {
         if let Some(before) = self.sticky_until.remove(&id) {
             self.sticky.remove(&(before, id));
         }
-        if let Some(until) = until.filter(|&u| u != Timestamp::MAX) {
+        // The end of time is a time too: records say "not by time" with it.
+        let last = Timestamp::from_nanos(u64::MAX - 1);
+        if let Some(until) = until.map(|u| u.min(last)) {
             self.sticky_until.insert(id, until);
             self.sticky.insert((until, id));
             self.due = self.due.min(until);
@@ -95,7 +104,7 @@ impl Ipam {
         let name = self
             .workload_name(id)
             .map(crate::store::record::workload_key);
-        let keys: alloc::vec::Vec<_> = blocks.chain(name).collect();
+        let keys: Vec<_> = blocks.chain(name).collect();
         self.dirty
             .iter_mut()
             .for_each(|dirty| dirty.extend(keys.iter().cloned()));

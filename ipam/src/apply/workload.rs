@@ -184,10 +184,14 @@ impl Ipam {
         Ok(())
     }
 
-    /// A workload's claim on a host.
+    /// A workload's claim on a host; of several the latest. The chain's own order is no matter to go by: a
+    /// restored state has another one.
     pub(crate) fn claim_on(&self, workload: u32, host: u32) -> Option<u32> {
-        self.claims_of(workload)
-            .find(|&c| self.claims.get(c).is_some_and(|c| c.host == host))
+        let here = self.claims_of(workload).filter_map(|id| {
+            let claim = self.claims.get(id).filter(|c| c.host == host)?;
+            Some((claim.sequence, id))
+        });
+        here.max().map(|(_, id)| id)
     }
 
     pub(super) fn apply_move_ended(&mut self, name: &str, _: bool) -> Result<(), ApplyError> {

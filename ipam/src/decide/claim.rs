@@ -255,14 +255,18 @@ impl Ipam {
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.
     fn expire_blockers(&self, workload: Option<u32>, changes: &mut Vec<Change<'_>>) {
         let Some(workload) = workload else { return };
-        for id in self.claims_of(workload) {
-            let Some(claim) = self.claims.get(id).filter(|c| c.until <= self.now) else {
-                continue;
-            };
+        let over = self.claims_of(workload).filter_map(|id| {
+            let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
+            Some((claim.sequence, id))
+        });
+        // Oldest first: the chain's own order is another in a restored state.
+        let mut over: Vec<(u64, u32)> = over.collect();
+        over.sort_unstable();
+        for (sequence, id) in over {
             let owner = Cow::Owned(self.owner_name(id).to_string());
             let what = What::Released {
                 owner,
-                sequence: claim.sequence,
+                sequence,
                 reason: Reason::Expired,
             };
             changes.push(Change::new(self.now, what));

@@ -151,7 +151,9 @@ impl Ipam {
             let address = pool.address(spot.slot);
             match pool.state(spot.slot) {
                 State::Kept(w) if w == id => {}
-                State::Held(c) => self.end_expired(c, address, &mut changes)?,
+                State::Held(c) if self.claims.get(c).is_some_and(|c| c.workload == id) => {
+                    self.end_expired(c, address, &mut changes)?;
+                }
                 _ => return Err(self.lost(address)),
             }
             let pool = PoolId(spot.pool);

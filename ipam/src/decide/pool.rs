@@ -94,7 +94,9 @@ impl Ipam {
         Ok(())
     }
 
-    /// Decides that a pool goes.
+    /// Decides that a pool goes, and with it the rests of its addresses: a pool added later for the same
+    /// addresses gives them at once. Drain it and wait for its quarantine to end before, if they might still
+    /// be in somebody's tables.
     ///
     /// # Errors
     /// [`PoolError::InUse`] while addresses of it are held or reserved.

@@ -1,6 +1,6 @@
 //! Records as state: the whole at once, or one key after another.
 
-use super::record::Record;
+use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::change::HostSettings;
 use crate::cidr::Family;
@@ -242,10 +242,10 @@ impl Restorer {
         if recorded {
             return Err(Misfit::new(key, &name, "is recorded twice"));
         }
-        let spots: Vec<Spot> = kept
-            .iter()
-            .map(|&place| self.vacant(place, key))
-            .collect::<Result<_, _>>()?;
+        for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
+            name_fits(host).map_err(|e| Misfit::new(key, host, e))?;
+        }
+        let spots = self.kept_vacant(&kept, fixed, key)?;
         let (now, over) = (
             self.ipam.now,
             !fixed && moving.is_none() && until <= self.ipam.now,
@@ -276,40 +276,66 @@ impl Restorer {
             self.ipam.forget_at(id, Some(until));
         }
         if let Some(moving) = moving {
-            for name in [&moving.from, &moving.to] {
-                name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
-            }
-            let (from, to) = (
-                self.ipam.intern_host(&moving.from),
-                self.ipam.intern_host(&moving.to),
-            );
-            let mut moved = Spots::EMPTY;
-            for (pool, address) in moving.addresses {
-                let slot = self
-                    .ipam
-                    .pool_at_mut(pool.0)
-                    .and_then(|p| p.materialise(address));
-                moved.set(
-                    Family::of(address),
-                    slot.map(|slot| Spot { pool: pool.0, slot }),
-                );
-            }
-            for host in [from, to] {
-                if let Some(host) = self.ipam.hosts.get_mut(host) {
-                    host.uses += 1;
-                }
-            }
-            let moving = Move {
-                from,
-                to,
-                since: moving.since,
-                kept: moving.kept,
-                spots: moved,
-            };
-            self.ipam.moves.insert(id, moving);
+            self.add_move(id, &moving);
         }
         self.ipam.drop_workload_if_idle(id);
         Ok(())
+    }
+
+    /// The slots that a workload keeps: nobody's yet, each once, and of a time only one of each family.
+    fn kept_vacant(
+        &mut self,
+        kept: &[(PoolId, IpAddr)],
+        fixed: bool,
+        key: &str,
+    ) -> Result<Vec<Spot>, Misfit> {
+        let (mut spots, mut families) = (Vec::with_capacity(kept.len()), [0u32; 2]);
+        for &place in kept {
+            spots.push(self.vacant(place, key)?);
+            families[Family::of(place.1) as usize] += 1;
+        }
+        let mut once = spots.clone();
+        once.sort_unstable();
+        once.dedup();
+        if once.len() < spots.len() {
+            return Err(Misfit::new(key, key, "keeps an address twice"));
+        }
+        if !fixed && families.iter().any(|&n| n > 1) {
+            let why = "keeps two addresses of one family without a reservation";
+            return Err(Misfit::new(key, key, why));
+        }
+        Ok(spots)
+    }
+
+    /// A workload on its way; its hosts' names were checked.
+    fn add_move(&mut self, id: u32, moving: &MoveRecord<'_>) {
+        let (from, to) = (
+            self.ipam.intern_host(&moving.from),
+            self.ipam.intern_host(&moving.to),
+        );
+        let mut spots = Spots::EMPTY;
+        for &(pool, address) in &moving.addresses {
+            let slot = self
+                .ipam
+                .pool_at_mut(pool.0)
+                .and_then(|p| p.materialise(address));
+            let spot = slot.map(|slot| Spot { pool: pool.0, slot });
+            spots.set(Family::of(address), spot);
+        }
+        for host in [from, to] {
+            if let Some(host) = self.ipam.hosts.get_mut(host) {
+                host.uses += 1;
+            }
+        }
+        let (since, kept) = (moving.since, moving.kept);
+        let moving = Move {
+            from,
+            to,
+            since,
+            kept,
+            spots,
+        };
+        self.ipam.moves.insert(id, moving);
     }
 
     fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
@@ -396,7 +422,8 @@ impl Restorer {
 
     /// Puts released addresses that nobody has into their lists, in order of release.
     pub(crate) fn finish(mut self) -> (Ipam, Vec<Misfit>) {
-        self.waiting.sort_by_key(|w| (w.at, w.order, w.spot));
+        // Stable: what was forgotten at one time stays in order of workload.
+        self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now;
         for waiting in &self.waiting {
             let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {

@@ -7,6 +7,7 @@ use crate::change::{Change, HostSettings, What};
 use crate::cidr::{AddressRange, number};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
+use crate::pool::layout::Layout;
 use crate::pool::spec::{Affinity, Order};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE, Spot};
@@ -148,7 +149,8 @@ impl Ipam {
         }
         Some(Record::Workload {
             name: self.names.get(workload.name).into(),
-            ttl: workload.ttl,
+            // Of a reservation it says nothing; sticky claims beside it say it themselves.
+            ttl: if workload.fixed { 0 } else { workload.ttl },
             until: self
                 .sticky_until
                 .get(&id)
@@ -313,7 +315,8 @@ impl Ipam {
     }
 }
 
-/// The blocks of a pool of which a record has something to say.
+/// The blocks of a pool of which a record has something to say, in order of address: a sparse pool numbers
+/// its blocks as they are first used, and a restored one as they are read.
 fn blocks_noted(pool: &Pool) -> Vec<u32> {
     let mut blocks: BTreeSet<u32> = BTreeSet::new();
     if pool.spec.affinity != Affinity::Off {
@@ -331,5 +334,9 @@ fn blocks_noted(pool: &Pool) -> Vec<u32> {
                 .map(|(_, rest)| pool.block_of(rest.slot)),
         );
     }
-    blocks.into_iter().collect()
+    let mut blocks: Vec<u32> = blocks.into_iter().collect();
+    if matches!(pool.layout, Layout::Sparse { .. }) {
+        blocks.sort_unstable_by_key(|&b| pool.block_cidr(b).first());
+    }
+    blocks
 }

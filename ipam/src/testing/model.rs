@@ -2,8 +2,8 @@
 
 use super::op::{Keep, Op};
 use crate::{
-    Affinity, Change, Cidr, Families, Grant, HostSettings, Ipam, MoveError, Order, Origin,
-    PoolSpec, RenewError, Request, Retention, Timestamp,
+    Affinity, Change, Cidr, Families, Grant, HostSettings, Ipam, MoveError, Order, Origin, PoolId,
+    PoolSpec, Record, RenewError, Request, Retention, Timestamp,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -36,6 +36,8 @@ pub struct Model {
     released: BTreeMap<IpAddr, (Timestamp, Duration, Option<String>)>,
     /// Addresses that no other workload may be given.
     fixed: BTreeMap<IpAddr, String>,
+    /// What is on its way, by workload: nobody else may have it meanwhile, and it may not be lost.
+    moving: BTreeMap<String, Vec<IpAddr>>,
     last_sequence: u64,
 }
 
@@ -51,6 +53,7 @@ impl Model {
             holdings: BTreeMap::new(),
             released: BTreeMap::new(),
             fixed: BTreeMap::new(),
+            moving: BTreeMap::new(),
             last_sequence: 0,
         }
     }
@@ -154,6 +157,14 @@ impl Model {
             "a replay gives another state:\n{}",
             log.join("\n")
         );
+        let (replayed, lived) = (ranked(again.records()), ranked(self.ipam.records()));
+        if let Some((ours, theirs)) = lived.iter().zip(&replayed).find(|(a, b)| a != b) {
+            panic!(
+                "a replay gives {theirs:?} for {ours:?}:\n{}",
+                log.join("\n")
+            );
+        }
+        assert_eq!(replayed.len(), lived.len(), "a replay gives other records");
     }
 
     fn carry_out(&mut self, changes: Vec<Change<'static>>) {
@@ -226,8 +237,32 @@ impl Model {
                     self.last_sequence = *next;
                 }
             }
+            // Whoever removes a pool and adds another of its addresses decides anew what rests.
+            crate::What::PoolRemoved { .. } => {
+                let there = |a| self.ipam.pools().any(|p| p.spec().cidr.contains(a));
+                self.released.retain(|&a, _| there(a));
+            }
+            crate::What::MoveBegun { workload, from, .. } => self.note_move(workload, from),
+            crate::What::MoveEnded { workload, .. } => {
+                let ended = self.moving.remove(&**workload);
+                assert!(ended.is_some(), "`{workload}` was not moving");
+            }
             _ => {}
         }
+    }
+
+    /// What moves is the latest claim of the workload on the host that it leaves.
+    fn note_move(&mut self, workload: &str, from: &str) {
+        let here = self
+            .holdings
+            .values()
+            .filter(|h| h.workload.as_deref() == Some(workload) && h.host.as_deref() == Some(from));
+        let latest = here.max_by_key(|h| h.sequence);
+        let latest = latest.unwrap_or_else(|| panic!("`{workload}` holds nothing on {from}"));
+        let before = self
+            .moving
+            .insert(workload.into(), latest.addresses.clone());
+        assert!(before.is_none(), "`{workload}` moves twice");
     }
 
     fn note_released(&mut self, owner: &str, sequence: u64) {
@@ -505,10 +540,10 @@ impl Model {
     /// The state goes on as its own records describe it, and these describe it the same again.
     fn restore(&mut self) {
         let records = self.ipam.records();
-        let bytes: Vec<Vec<u8>> = records.iter().map(crate::Record::encode).collect();
+        let bytes: Vec<Vec<u8>> = records.iter().map(Record::encode).collect();
         let decoded = bytes
             .iter()
-            .map(|b| crate::Record::decode(b).expect("what was encoded"));
+            .map(|b| Record::decode(b).expect("what was encoded"));
         let (mut again, misfits) = Ipam::restore(self.now, decoded);
         assert_eq!(misfits, Vec::new());
         assert_eq!(again.records(), records, "restored, the state is another");
@@ -574,6 +609,19 @@ impl Model {
             assert_eq!(claim.host().map(ToString::to_string), holding.host);
             assert_eq!(claim.until(), holding.until);
         }
+        for (workload, addresses) in &self.moving {
+            let held = |a: &IpAddr| {
+                let mut all = self.holdings.values();
+                all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
+            };
+            let kept: Vec<IpAddr> = self.ipam.kept_for(workload).collect();
+            for address in addresses.iter().filter(|a| !held(a)) {
+                assert!(
+                    kept.contains(address),
+                    "after {op:?}: {address} was lost while {workload} moved"
+                );
+            }
+        }
         // A reservation stands whether its address is held or not.
         for (address, workload) in &self.fixed {
             let kept = self.ipam.kept_for(workload).any(|a| a == *address);
@@ -593,6 +641,26 @@ fn pool_name(pool: u8) -> String {
 #[must_use]
 fn owned(change: Change<'_>) -> Change<'static> {
     change.into_owned()
+}
+
+/// Records with the tie-breakers of rests replaced by their ranks: a restored state counts from anew.
+fn ranked(mut records: Vec<Record<'_>>) -> Vec<Record<'_>> {
+    let mut all: Vec<(PoolId, Timestamp, u64)> = Vec::new();
+    for record in &records {
+        if let Record::Block { pool, rested, .. } = record {
+            all.extend(rested.iter().map(|r| (*pool, r.at, r.order)));
+        }
+    }
+    all.sort_unstable();
+    for record in &mut records {
+        if let Record::Block { pool, rested, .. } = record {
+            for rest in rested {
+                let rank = all.binary_search(&(*pool, rest.at, rest.order));
+                rest.order = rank.unwrap_or(usize::MAX) as u64;
+            }
+        }
+    }
+    records
 }
 
 /// What two allocators must agree in.
