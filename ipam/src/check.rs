@@ -7,7 +7,8 @@ use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::Affinity;
 use crate::state::{Ipam, NONE, Spot};
-use alloc::collections::BTreeMap;
+use crate::time::Timestamp;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,18 +55,20 @@ impl Ipam {
             self.by_workload.len() == self.workloads.len(),
             "workload index differs in number"
         );
-        ensure!(
-            self.sticky.len() == self.sticky_until.len(),
-            "forgetting is miscounted"
-        );
-        for &(_, id) in &self.sticky {
+        let to_come: BTreeSet<(Timestamp, u32)> = self.sticky.iter().map(|r| r.0).collect();
+        for (&id, &until) in &self.sticky_until {
             let workload = self.workloads.get(id);
-            let fits = workload.is_some_and(|w| !w.fixed && !w.spots.is_empty());
+            let fits = workload.is_some_and(|w| !w.fixed() && !w.spots.is_empty());
             ensure!(
-                fits,
-                "workload record {id} is to forget what it does not keep"
+                fits && to_come.contains(&(until, id)),
+                "workload record {id} is to forget what it does not keep, or is never to"
             );
         }
+        let first = self.sticky.peek().map(|r| r.0);
+        ensure!(
+            first.is_none_or(|(until, id)| self.sticky_until.get(&id) == Some(&until)),
+            "what is to be forgotten first is not to be"
+        );
         Ok(())
     }
 
@@ -125,20 +128,19 @@ impl Ipam {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
             let fits = match state {
                 Some(State::Kept(w)) => w == id,
-                Some(State::Held(c)) => workload.fixed && mine(c),
+                Some(State::Held(c)) => workload.fixed() && mine(c),
                 _ => false,
             };
             ensure!(fits, "what `{name}` keeps is {state:?}");
         }
-        let idle = workload.head == NONE && workload.spots.is_empty();
+        let idle = workload.head() == NONE && workload.spots.is_empty();
         ensure!(
             !idle || self.moves.contains_key(&id),
             "`{name}` has nothing and is remembered"
         );
-        let until = self.sticky_until.get(&id);
-        let forgets = until.is_some_and(|&u| self.sticky.contains(&(u, id)));
-        ensure!(forgets == until.is_some(), "`{name}` forgets and does not");
-        let keeps = !workload.fixed && !workload.spots.is_empty() && !self.moves.contains_key(&id);
+        let forgets = self.sticky_until.contains_key(&id);
+        let keeps =
+            !workload.fixed() && !workload.spots.is_empty() && !self.moves.contains_key(&id);
         ensure!(
             forgets == keeps,
             "`{name}` keeps {keeps}, forgets {forgets}"
@@ -159,8 +161,13 @@ impl Ipam {
                     .get(c)
                     .is_some_and(|c| c.spots.get(family) == Some(spot)),
                 State::Kept(w) => self.kept_spots(w).any(|s| s == spot),
-                State::Resting(id) | State::Queued(id) => {
-                    pool.rest.get(id).is_some_and(|r| r.slot == slot)
+                State::Resting(id) => {
+                    let rest = pool.rest.get(List::Resting, id);
+                    rest.is_some_and(|r| r.slot == slot)
+                }
+                State::Queued(id) => {
+                    let rest = pool.rest.get(List::Queued, id);
+                    rest.is_some_and(|r| r.slot == slot)
                 }
             };
             ensure!(backed, "{address} is {:?} without a reason", cell.state());
@@ -202,7 +209,7 @@ impl Ipam {
             );
             let host = pool.blocks.hosts.get(block.host);
             let (all, open) = host.map_or((false, false), |h| {
-                (h.all.contains(&index), h.open.contains(&index))
+                (h.all.contains(index), h.open.contains(index))
             });
             ensure!(
                 all == (block.host != NOBODY),
@@ -220,7 +227,7 @@ impl Ipam {
                 block.open
             );
             ensure!(
-                open == pool.blocks.open.contains(&index),
+                open == pool.blocks.open.is_free(index),
                 "{cidr} is open and is not"
             );
             ensure!(open == takes, "{cidr} is open {open}, has room {free}");
@@ -231,6 +238,10 @@ impl Ipam {
             );
         }
         ensure!(used.is_empty(), "blocks without a record have used slots");
+        ensure!(
+            pool.blocks.open.is_consistent(),
+            "the open blocks' bitmap is inconsistent"
+        );
         ensure!(
             pool.blocks.unclaimed.is_consistent(),
             "the blocks' bitmap is inconsistent"

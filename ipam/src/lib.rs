@@ -35,6 +35,7 @@ mod cidr;
 mod claim;
 mod decide;
 mod forecast;
+mod index;
 mod names;
 mod pool;
 mod prefixes;

@@ -6,15 +6,26 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 /// Bytes of one unit, units of one chunk, and the longest name (a DNS name's 253 bytes).
 const UNIT: usize = 8;
 const CHUNK: usize = 1 << 13;
 pub(crate) const LONGEST: usize = 253;
 
-/// A stored name.
+/// A stored name: its place and one, so that a record with a name needs no byte more to be absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NameId(u32);
+pub(crate) struct NameId(NonZeroU32);
+
+impl NameId {
+    fn at(place: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(place))
+    }
+
+    fn place(self) -> u32 {
+        self.0.get() - 1
+    }
+}
 
 /// The store of names. Every id has one holder, who gives it back with [`Names::remove`].
 #[derive(Clone, Debug, Default)]
@@ -44,7 +55,7 @@ impl Names {
                 place.copy_from_slice(bytes);
             }
         }
-        NameId(id)
+        NameId::at(id)
     }
 
     /// Room for `units` at the end; never across two chunks.
@@ -65,19 +76,26 @@ impl Names {
             self.free.resize_with(units + 1, Vec::new);
         }
         if let Some(list) = self.free.get_mut(units) {
-            list.push(id.0);
+            list.push(id.place());
         }
     }
 
     #[inline]
     pub(crate) fn bytes(&self, id: NameId) -> &[u8] {
-        let at = id.0 as usize % CHUNK * UNIT;
-        let chunk = self.chunks.get(id.0 as usize / CHUNK);
+        let place = id.place() as usize;
+        let at = place % CHUNK * UNIT;
+        let chunk = self.chunks.get(place / CHUNK);
         let name = chunk.and_then(|c| {
             let length = usize::from(*c.get(at)?);
             c.get(at + 1..at + 1 + length)
         });
         name.unwrap_or_default()
+    }
+
+    /// Whether a stored name is this one.
+    #[inline]
+    pub(crate) fn is(&self, id: NameId, name: &str) -> bool {
+        self.bytes(id) == name.as_bytes()
     }
 
     pub(crate) fn get(&self, id: NameId) -> &str {

@@ -6,9 +6,10 @@ use crate::claim::{Kept, Lease, Request};
 use crate::decide::{ClaimError, Decision};
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
+use crate::pool::rest::List;
 use crate::pool::spec::PoolSpec;
 use crate::pool::{Pool, PoolId, Usage};
-use crate::state::{Claim, Ipam, end};
+use crate::state::{Claim, Ipam, Workload, end};
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -256,7 +257,7 @@ impl Ipam {
     pub fn is_reserved(&self, workload: &str) -> bool {
         self.workload(workload)
             .and_then(|id| self.workloads.get(id))
-            .is_some_and(|w| w.fixed)
+            .is_some_and(Workload::fixed)
     }
 
     /// The latest fencing token given.
@@ -295,9 +296,12 @@ impl Ipam {
                 claim: self.claims.get(id)?,
             }),
             State::Kept(id) => Holder::Kept(self.workload_name(id)?),
-            State::Resting(id) => {
-                Holder::Resting(pool.rest.get(id)?.at.after(pool.spec.quarantine))
-            }
+            State::Resting(id) => Holder::Resting(
+                pool.rest
+                    .get(List::Resting, id)?
+                    .at
+                    .after(pool.spec.quarantine),
+            ),
             State::Blank | State::Queued(_) if pool.is_set_aside(address) => Holder::SetAside,
             State::Blank | State::Queued(_) => Holder::Free,
         })
@@ -330,10 +334,11 @@ impl Ipam {
     pub fn heap_bytes(&self) -> usize {
         let records =
             self.claims.heap_bytes() + self.workloads.heap_bytes() + self.hosts.heap_bytes();
-        // A hash table's bucket is the id and one control byte; it is filled to 7/8 at the most.
-        let index = |len: usize| len.max(4).saturating_mul(8).div_ceil(7).next_power_of_two() * 5;
-        let indices =
-            index(self.by_owner.capacity() * 7 / 8) + index(self.by_workload.capacity() * 7 / 8);
+        let indices = [&self.by_owner, &self.by_workload, &self.by_host];
+        let indices: usize = indices
+            .into_iter()
+            .map(crate::index::Index::heap_bytes)
+            .sum();
         let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
         records + indices + pools
     }

@@ -50,9 +50,14 @@ impl Ipam {
         };
         let mut parts = Vec::new();
         for pool in self.pools.iter().flatten() {
-            let blocks = pool.blocks.hosts.get(id).into_iter().flat_map(|h| &h.all);
-            let routed = blocks.filter(|&&b| pool.blocks.get(b).state != BlockState::Pending);
-            parts.extend(routed.map(|&b| pool.block_cidr(b)));
+            let blocks = pool
+                .blocks
+                .hosts
+                .get(id)
+                .into_iter()
+                .flat_map(|h| h.all.iter());
+            let routed = blocks.filter(|&b| pool.blocks.get(b).state != BlockState::Pending);
+            parts.extend(routed.map(|b| pool.block_cidr(b)));
         }
         for (_, claim) in self.claims.iter().filter(|(_, c)| c.host == id) {
             for (family, spot) in claim.spots.iter() {

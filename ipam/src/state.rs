@@ -3,15 +3,16 @@
 use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
+use crate::index::{Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
-use crate::rng::hash;
+use crate::rng::{ById, hash};
 use crate::slab::Slab;
 use crate::time::Timestamp;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashTable;
+use core::cmp::Reverse;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -68,8 +69,9 @@ impl Spots {
     }
 }
 
-/// One owner's claim: 56 bytes.
+/// One owner's claim: a cache line of its own.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Claim {
     pub(crate) sequence: u64,
     /// When it was made or last renewed.
@@ -79,8 +81,9 @@ pub(crate) struct Claim {
     pub(crate) owner: NameId,
     pub(crate) workload: u32,
     pub(crate) host: u32,
-    /// The workload's next claim.
+    /// The workload's next claim and the one before.
     pub(crate) next: u32,
+    pub(crate) previous: u32,
     pub(crate) spots: Spots,
     pub(crate) kind: Kind,
 }
@@ -98,13 +101,52 @@ pub(crate) enum Kind {
 pub(crate) struct Workload {
     /// How long its addresses are kept after release, in nanoseconds.
     pub(crate) ttl: u64,
-    pub(crate) name: NameId,
-    /// Its first claim.
-    pub(crate) head: u32,
     /// Kept addresses: reserved ones whether held or not, sticky ones while not held.
     pub(crate) spots: Spots,
-    /// Whether `spots` are a reservation.
-    pub(crate) fixed: bool,
+    pub(crate) name: NameId,
+    /// Its place in the index.
+    pub(crate) tag: u32,
+    /// Its first claim, and in the top bit whether `spots` are a reservation.
+    head: u32,
+}
+
+/// The bit of [`Workload::head`] beside the claim, and the claim that is none: ids end at 2^29.
+const FIXED: u32 = 1 << 31;
+const NO_CLAIM: u32 = FIXED - 1;
+
+impl Workload {
+    pub(crate) fn new(name: NameId, tag: u32) -> Self {
+        Self {
+            ttl: 0,
+            spots: Spots::EMPTY,
+            name,
+            tag,
+            head: NO_CLAIM,
+        }
+    }
+
+    /// Its first claim, [`NONE`] of none.
+    #[inline]
+    pub(crate) fn head(&self) -> u32 {
+        match self.head & NO_CLAIM {
+            NO_CLAIM => NONE,
+            claim => claim,
+        }
+    }
+
+    pub(crate) fn set_head(&mut self, claim: u32) {
+        self.head = self.head & FIXED | claim.min(NO_CLAIM);
+    }
+
+    /// Whether what it keeps is a reservation.
+    #[inline]
+    pub(crate) fn fixed(&self) -> bool {
+        self.head & FIXED != 0
+    }
+
+    pub(crate) fn set_fixed(&mut self, fixed: bool) {
+        self.head = self.head & NO_CLAIM | if fixed { FIXED } else { 0 };
+    }
 }
 
 /// A host.
@@ -114,6 +156,8 @@ pub(crate) struct Host {
     /// Claims and blocks that refer to it.
     pub(crate) uses: u32,
     pub(crate) settings: HostSettings,
+    /// Its place in the index.
+    pub(crate) tag: u32,
 }
 
 /// A workload on its way.
@@ -142,13 +186,14 @@ pub struct Ipam {
     pub(crate) claims: Slab<Claim>,
     pub(crate) workloads: Slab<Workload>,
     pub(crate) hosts: Slab<Host>,
-    pub(crate) by_owner: HashTable<u32>,
-    pub(crate) by_workload: HashTable<u32>,
-    pub(crate) by_host: HashTable<u32>,
-    /// When sticky workloads without a claim forget their addresses.
-    pub(crate) sticky: BTreeSet<(Timestamp, u32)>,
+    pub(crate) by_owner: Index,
+    pub(crate) by_workload: Index,
+    pub(crate) by_host: Index,
+    /// When sticky workloads without a claim forget their addresses, soonest first. Entries that
+    /// `sticky_until` no longer bears out are passed over; the first is never one of them.
+    pub(crate) sticky: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// The same, by workload.
-    pub(crate) sticky_until: BTreeMap<u32, Timestamp>,
+    pub(crate) sticky_until: ById<Timestamp>,
     /// Reserved addresses beyond one per family.
     pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
     pub(crate) moves: BTreeMap<u32, Move>,
@@ -174,11 +219,11 @@ impl Ipam {
             claims: Slab::default(),
             workloads: Slab::default(),
             hosts: Slab::default(),
-            by_owner: HashTable::new(),
-            by_workload: HashTable::new(),
-            by_host: HashTable::new(),
-            sticky: BTreeSet::new(),
-            sticky_until: BTreeMap::new(),
+            by_owner: Index::default(),
+            by_workload: Index::default(),
+            by_host: Index::default(),
+            sticky: BinaryHeap::new(),
+            sticky_until: ById::default(),
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
             dirty: None,
@@ -196,36 +241,52 @@ impl Ipam {
         self.pools.get_mut(pool as usize)?.as_mut()
     }
 
+    /// The hash of a name under the allocator's seed.
+    #[inline]
+    pub(crate) fn hashed(&self, name: &str) -> u64 {
+        hash(self.seed, name.as_bytes())
+    }
+
     #[inline]
     pub(crate) fn owner(&self, name: &str) -> Option<u32> {
-        let same = |&id: &u32| {
+        self.owner_at(tag(self.hashed(name)), name)
+    }
+
+    /// As [`Ipam::owner`], its tag known.
+    #[inline]
+    pub(crate) fn owner_at(&self, tag: u32, name: &str) -> Option<u32> {
+        self.by_owner.find(tag, |id| {
             let claim = self.claims.get(id);
-            claim.is_some_and(|c| self.names.bytes(c.owner) == name.as_bytes())
-        };
-        self.by_owner
-            .find(hash(self.seed, name.as_bytes()), same)
-            .copied()
+            claim.is_some_and(|c| self.names.is(c.owner, name))
+        })
     }
 
     #[inline]
     pub(crate) fn workload(&self, name: &str) -> Option<u32> {
-        let same = |&id: &u32| {
-            let workload = self.workloads.get(id);
-            workload.is_some_and(|w| self.names.bytes(w.name) == name.as_bytes())
-        };
-        self.by_workload
-            .find(hash(self.seed, name.as_bytes()), same)
-            .copied()
+        self.workload_at(tag(self.hashed(name)), name)
     }
 
+    /// As [`Ipam::workload`], its tag known.
+    #[inline]
+    pub(crate) fn workload_at(&self, tag: u32, name: &str) -> Option<u32> {
+        self.by_workload.find(tag, |id| {
+            let workload = self.workloads.get(id);
+            workload.is_some_and(|w| self.names.is(w.name, name))
+        })
+    }
+
+    #[inline]
     pub(crate) fn host(&self, name: &str) -> Option<u32> {
-        let same = |&id: &u32| {
+        self.host_at(tag(self.hashed(name)), name)
+    }
+
+    /// As [`Ipam::host`], its tag known.
+    #[inline]
+    pub(crate) fn host_at(&self, tag: u32, name: &str) -> Option<u32> {
+        self.by_host.find(tag, |id| {
             let host = self.hosts.get(id);
-            host.is_some_and(|h| self.names.bytes(h.name) == name.as_bytes())
-        };
-        self.by_host
-            .find(hash(self.seed, name.as_bytes()), same)
-            .copied()
+            host.is_some_and(|h| self.names.is(h.name, name))
+        })
     }
 
     pub(crate) fn owner_name(&self, claim: u32) -> &str {
@@ -254,7 +315,7 @@ impl Ipam {
 
     /// A workload's claims.
     pub(crate) fn claims_of(&self, workload: u32) -> impl Iterator<Item = u32> + '_ {
-        let mut id = self.workloads.get(workload).map_or(NONE, |w| w.head);
+        let mut id = self.workloads.get(workload).map_or(NONE, Workload::head);
         core::iter::from_fn(move || {
             let claim = self.claims.get(id)?;
             Some(core::mem::replace(&mut id, claim.next))
@@ -279,4 +340,4 @@ pub(crate) fn end(until: Timestamp) -> Option<Timestamp> {
 }
 
 /// A million claims are what these sizes are for.
-const _: () = assert!(size_of::<Option<Claim>>() == 56 && size_of::<Option<Workload>>() == 32);
+const _: () = assert!(size_of::<Option<Claim>>() == 64 && size_of::<Option<Workload>>() == 32);

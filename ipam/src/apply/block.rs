@@ -4,29 +4,30 @@ use super::ApplyError;
 use super::claim::bad_name;
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
+use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::spec::{Affinity, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::rng::hash;
 use crate::state::{Host, Ipam};
 
 impl Ipam {
     pub(crate) fn intern_host(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.host(name) {
-            return id;
+        let tag = tag(self.hashed(name));
+        match self.host_at(tag, name) {
+            Some(id) => id,
+            None => self.add_host(tag, name),
         }
-        let name_id = self.names.insert(name);
-        let settings = HostSettings::default();
+    }
+
+    /// A host that is not known yet.
+    pub(crate) fn add_host(&mut self, tag: u32, name: &str) -> u32 {
         let id = self.hosts.insert(Host {
-            name: name_id,
+            name: self.names.insert(name),
             uses: 0,
-            settings,
+            settings: HostSettings::default(),
+            tag,
         });
-        let (seed, names, hosts) = (self.seed, &self.names, &self.hosts);
-        self.by_host
-            .insert_unique(hash(seed, name.as_bytes()), id, |&i| {
-                hash(seed, hosts.get(i).map_or(&[], |h| names.bytes(h.name)))
-            });
+        self.by_host.insert(tag, id);
         id
     }
 
@@ -47,10 +48,7 @@ impl Ipam {
             return;
         }
         let name = host.name;
-        let hash = hash(self.seed, self.names.bytes(name));
-        if let Ok(entry) = self.by_host.find_entry(hash, |&i| i == id) {
-            entry.remove();
-        }
+        self.by_host.remove(host.tag, id);
         self.hosts.remove(id);
         self.names.remove(name);
     }

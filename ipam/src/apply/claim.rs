@@ -4,14 +4,54 @@ use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::{Family, number};
 use crate::claim::{Kept, Origin, Place};
+use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, Order, name_fits};
-use crate::rng::hash;
 use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Workload};
 use crate::time::{Timestamp, nanos};
-use alloc::borrow::Cow;
+use core::hint::black_box;
 
+/// A name, its hash, and the record that bears it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) hash: u64,
+    pub(crate) id: Option<u32>,
+}
+
+/// A claim about to be made: checked, every name looked up once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Making<'a> {
+    pub(crate) owner: Named<'a>,
+    pub(crate) workload: Option<Named<'a>>,
+    pub(crate) host: Option<Named<'a>>,
+    pub(crate) sequence: u64,
+    pub(crate) until: Timestamp,
+    pub(crate) kept: Kept,
+    /// IPv4 first.
+    pub(crate) places: [Option<Place>; 2],
+}
+
+/// Names come with their hashes.
 impl Ipam {
+    #[inline]
+    pub(crate) fn named_owner<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
+        let id = self.owner_at(tag(hash), name);
+        Named { name, hash, id }
+    }
+
+    #[inline]
+    pub(crate) fn named_workload<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
+        let id = self.workload_at(tag(hash), name);
+        Named { name, hash, id }
+    }
+
+    #[inline]
+    pub(crate) fn named_host<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
+        let id = self.host_at(tag(hash), name);
+        Named { name, hash, id }
+    }
+
     pub(super) fn apply_claimed(&mut self, what: &What<'_>) -> Result<(), ApplyError> {
         let What::Claimed {
             owner,
@@ -26,37 +66,42 @@ impl Ipam {
         else {
             return Ok(());
         };
-        self.check_claimed(owner, workload.as_ref(), host.as_ref(), *kept)?;
-        for (family, place) in [(Family::V4, v4), (Family::V6, v6)] {
-            if let Some(place) = place {
-                self.check_place(family, place, workload.as_deref())?;
-            }
+        let names = [Some(owner), workload.as_ref(), host.as_ref()];
+        for name in names.into_iter().flatten() {
+            name_fits(name).map_err(|_| bad_name("name", name, "does not fit"))?;
         }
-        if v4.is_none() && v6.is_none() {
-            return Err(bad_name("owner", owner, "claims nothing"));
-        }
-        self.make_claim(what, *sequence, until.unwrap_or(Timestamp::MAX), *kept);
+        let hashed = |name| (name, self.hashed(name));
+        let making = Making {
+            owner: self.named_owner(hashed(owner)),
+            workload: workload.as_deref().map(|w| self.named_workload(hashed(w))),
+            host: host.as_deref().map(|h| self.named_host(hashed(h))),
+            sequence: *sequence,
+            until: until.unwrap_or(Timestamp::MAX),
+            kept: *kept,
+            places: [*v4, *v6],
+        };
+        self.check_claimed(&making)?;
+        self.make_claim(&making);
         Ok(())
     }
 
-    fn check_claimed(
-        &self,
-        owner: &str,
-        workload: Option<&Cow<'_, str>>,
-        host: Option<&Cow<'_, str>>,
-        kept: Kept,
-    ) -> Result<(), ApplyError> {
-        for name in [Some(owner), workload.map(|w| &**w), host.map(|h| &**h)]
-            .into_iter()
-            .flatten()
-        {
-            name_fits(name).map_err(|_| bad_name("name", name, "does not fit"))?;
+    /// Whether the state allows a claim.
+    pub(crate) fn check_claimed(&self, making: &Making<'_>) -> Result<(), ApplyError> {
+        let odd = |state| Err(bad_name("owner", making.owner.name, state));
+        if making.owner.id.is_some() {
+            return odd("exists already");
         }
-        if self.owner(owner).is_some() {
-            return Err(bad_name("owner", owner, "exists already"));
+        if making.workload.is_none() && making.kept != Kept::Ephemeral {
+            return odd("keeps an address for no workload");
         }
-        if workload.is_none() && kept != Kept::Ephemeral {
-            return Err(bad_name("owner", owner, "keeps an address for no workload"));
+        let workload = making.workload.and_then(|w| w.id);
+        for (family, place) in [Family::V4, Family::V6].into_iter().zip(&making.places) {
+            if let Some(place) = place {
+                self.check_place(family, place, workload)?;
+            }
+        }
+        if making.places == [None, None] {
+            return odd("claims nothing");
         }
         Ok(())
     }
@@ -66,7 +111,7 @@ impl Ipam {
         &self,
         family: Family,
         place: &Place,
-        workload: Option<&str>,
+        workload: Option<u32>,
     ) -> Result<(), ApplyError> {
         let address = place.address;
         let refuse = |why| Err(ApplyError::Address { address, why });
@@ -84,9 +129,7 @@ impl Ipam {
         };
         match pool.state(slot) {
             State::Held(_) => refuse("is held"),
-            State::Kept(w) if workload.is_none_or(|n| self.workload(n) != Some(w)) => {
-                refuse("is kept for another workload")
-            }
+            State::Kept(w) if workload != Some(w) => refuse("is kept for another workload"),
             State::Resting(_)
                 if !matches!(place.origin, Origin::Early { .. } | Origin::Restored) =>
             {
@@ -97,38 +140,29 @@ impl Ipam {
     }
 
     /// Everything was checked.
-    fn make_claim(&mut self, what: &What<'_>, sequence: u64, until: Timestamp, kept: Kept) {
-        let What::Claimed {
-            owner,
-            workload,
-            host,
-            v4,
-            v6,
-            ..
-        } = what
-        else {
-            return;
-        };
-        let workload = workload
-            .as_deref()
-            .map_or(NONE, |w| self.intern_workload(w));
-        let host = host.as_deref().map_or(NONE, |h| self.intern_host(h));
-        let (kind, touched, name) = (Kind::from(kept), self.now, self.names.insert(owner));
-        let (next, spots) = (NONE, Spots::EMPTY);
+    pub(crate) fn make_claim(&mut self, making: &Making<'_>) {
+        let workload = making.workload.map_or(NONE, |w| {
+            w.id.unwrap_or_else(|| self.add_workload(tag(w.hash), w.name))
+        });
+        let host = making.host.map_or(NONE, |h| {
+            h.id.unwrap_or_else(|| self.add_host(tag(h.hash), h.name))
+        });
+        let kind = Kind::from(making.kept);
         let claim = Claim {
-            sequence,
-            touched,
-            until,
-            owner: name,
+            sequence: making.sequence,
+            touched: self.now,
+            until: making.until,
+            owner: self.names.insert(making.owner.name),
             workload,
             host,
-            next,
-            spots,
+            next: NONE,
+            previous: NONE,
+            spots: Spots::EMPTY,
             kind,
         };
-        let id = self.link_claim(claim, owner, kept);
+        let id = self.link_claim(claim, tag(making.owner.hash), making.kept);
         let mut spots = Spots::EMPTY;
-        for place in [v4, v6].into_iter().flatten() {
+        for place in making.places.iter().flatten() {
             let spot = self.take_place(id, workload, host == NONE, place, kind);
             spots.set(Family::of(place.address), spot);
         }
@@ -138,17 +172,17 @@ impl Ipam {
     }
 
     /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
-    pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: &str, kept: Kept) -> u32 {
+    pub(crate) fn link_claim(&mut self, mut claim: Claim, tag: u32, kept: Kept) -> u32 {
         let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
-        claim.next = self.workloads.get(workload).map_or(NONE, |w| w.head);
+        let first = self.workloads.get(workload).map_or(NONE, Workload::head);
+        (claim.next, claim.previous) = (first, NONE);
         let id = self.claims.insert(claim);
-        let (seed, names, claims) = (self.seed, &self.names, &self.claims);
-        self.by_owner
-            .insert_unique(hash(seed, owner.as_bytes()), id, |&i| {
-                hash(seed, claims.get(i).map_or(&[], |c| names.bytes(c.owner)))
-            });
+        self.by_owner.insert(tag, id);
+        if let Some(next) = self.claims.get_mut(first) {
+            next.previous = id;
+        }
         if let Some(w) = self.workloads.get_mut(workload) {
-            w.head = id;
+            w.set_head(id);
             if let Kept::Sticky(ttl) = kept {
                 w.ttl = nanos(ttl);
             }
@@ -198,7 +232,7 @@ impl Ipam {
             return;
         };
         if kind == Kind::Fixed {
-            if !workload.fixed {
+            if !workload.fixed() {
                 // What was kept for a time only is not part of the reservation.
                 self.unkeep_others(id, spot);
             }
@@ -206,7 +240,7 @@ impl Ipam {
             let Some(workload) = self.workloads.get_mut(id) else {
                 return;
             };
-            workload.fixed = true;
+            workload.set_fixed(true);
             match workload.spots.get(family) {
                 _ if known => {}
                 None => workload.spots.set(family, Some(spot)),
@@ -214,7 +248,7 @@ impl Ipam {
             }
             return;
         }
-        if !workload.fixed && workload.spots.get(family) == Some(spot) {
+        if !workload.fixed() && workload.spots.get(family) == Some(spot) {
             workload.spots.set(family, None);
             if workload.spots.is_empty() {
                 self.forget_at(id, None);
@@ -248,21 +282,18 @@ impl Ipam {
     }
 
     pub(crate) fn intern_workload(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.workload(name) {
-            return id;
+        let tag = tag(self.hashed(name));
+        match self.workload_at(tag, name) {
+            Some(id) => id,
+            None => self.add_workload(tag, name),
         }
-        let id = self.workloads.insert(Workload {
-            ttl: 0,
-            name: self.names.insert(name),
-            head: NONE,
-            spots: Spots::EMPTY,
-            fixed: false,
-        });
-        let (seed, names, workloads) = (self.seed, &self.names, &self.workloads);
-        self.by_workload
-            .insert_unique(hash(seed, name.as_bytes()), id, |&i| {
-                hash(seed, workloads.get(i).map_or(&[], |w| names.bytes(w.name)))
-            });
+    }
+
+    /// A workload that is not known yet.
+    pub(crate) fn add_workload(&mut self, tag: u32, name: &str) -> u32 {
+        let name = self.names.insert(name);
+        let id = self.workloads.insert(Workload::new(name, tag));
+        self.by_workload.insert(tag, id);
         id
     }
 
@@ -301,57 +332,73 @@ impl Ipam {
 
     pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        let Some(claim) = self.take_claim(id, owner) else {
-            return Ok(());
+        self.end_claim(id, tag(self.hashed(owner)));
+        Ok(())
+    }
+
+    /// Asks memory for what the end of a claim will touch, all at once: of a million claims each part is
+    /// some hundred nanoseconds away, and one after another they would be the whole cost of a release.
+    #[inline]
+    pub(crate) fn warm(&self, id: u32) -> bool {
+        let Some(claim) = self.claims.get(id) else {
+            return false;
+        };
+        black_box(self.names.bytes(claim.owner).len());
+        black_box(self.hosts.get(claim.host).map(|h| h.uses));
+        for (_, spot) in claim.spots.iter() {
+            if let Some(pool) = self.pool_at(spot.pool) {
+                pool.warm(spot.slot);
+            }
+        }
+        if let Some(workload) = self.workloads.get(claim.workload) {
+            self.by_workload.warm(workload.tag);
+            black_box(self.names.bytes(workload.name).len());
+        }
+        true
+    }
+
+    /// Ends a claim, whose owner's tag this is.
+    pub(crate) fn end_claim(&mut self, id: u32, tag: u32) {
+        let Some(claim) = self.take_claim(id, tag) else {
+            return;
         };
         for (family, spot) in claim.spots.iter() {
             self.give_back(&claim, family, spot);
         }
         self.drop_workload_if_idle(claim.workload);
         self.drop_host_if_idle(claim.host);
-        Ok(())
     }
 
     /// Takes a claim out of the records, its index, its workload's chain and its host's count.
-    pub(crate) fn take_claim(&mut self, id: u32, owner: &str) -> Option<Claim> {
-        let hash = hash(self.seed, owner.as_bytes());
-        if let Ok(entry) = self.by_owner.find_entry(hash, |&i| i == id) {
-            entry.remove();
-        }
-        self.suspects.remove(&id);
+    pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
         let claim = self.claims.remove(id)?;
+        self.by_owner.remove(tag, id);
+        if !self.suspects.is_empty() {
+            self.suspects.remove(&id);
+        }
         self.names.remove(claim.owner);
-        self.unlink(claim.workload, id, claim.next);
+        match self.claims.get_mut(claim.previous) {
+            Some(previous) => previous.next = claim.next,
+            None => {
+                if let Some(w) = self.workloads.get_mut(claim.workload) {
+                    w.set_head(claim.next);
+                }
+            }
+        }
+        if let Some(next) = self.claims.get_mut(claim.next) {
+            next.previous = claim.previous;
+        }
         if let Some(host) = self.hosts.get_mut(claim.host) {
             host.uses = host.uses.saturating_sub(1);
         }
         Some(claim)
     }
 
-    /// Takes a claim out of its workload's chain.
-    fn unlink(&mut self, workload: u32, id: u32, next: u32) {
-        let Some(w) = self.workloads.get_mut(workload) else {
-            return;
-        };
-        if w.head == id {
-            w.head = next;
-            return;
-        }
-        let mut at = w.head;
-        while let Some(claim) = self.claims.get_mut(at) {
-            if claim.next == id {
-                claim.next = next;
-                return;
-            }
-            at = claim.next;
-        }
-    }
-
     /// An address after its claim: reserved ones stay with the workload, sticky ones for a time, unless the
     /// workload holds another of the family by now; the rest goes to rest.
     fn give_back(&mut self, claim: &Claim, family: Family, spot: Spot) {
         let (now, id) = (self.now, claim.workload);
-        let reserved = self.workloads.get(id).is_some_and(|w| w.fixed);
+        let reserved = self.workloads.get(id).is_some_and(Workload::fixed);
         if reserved && self.kept_spots(id).any(|s| s == spot) {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 pool.keep(spot.slot, id, now);

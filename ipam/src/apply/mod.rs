@@ -1,7 +1,7 @@
 //! Carrying out changes: each is checked whole before anything is altered, so a refused one alters nothing.
 
 pub(crate) mod block;
-mod claim;
+pub(crate) mod claim;
 mod grow;
 mod pool;
 pub(crate) mod time;

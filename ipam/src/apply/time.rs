@@ -4,6 +4,7 @@ use crate::pool::PoolId;
 use crate::state::{Ipam, NONE, Spots};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
@@ -14,7 +15,12 @@ impl Ipam {
             return;
         }
         // In order of time over all pools, so that how often this is called makes no difference.
-        while let Some((due, pool)) = self.next_event().filter(|&(due, _)| due <= self.now) {
+        loop {
+            let (due, pool) = self.next_event().unwrap_or((Timestamp::MAX, None));
+            if due > self.now || due == Timestamp::MAX {
+                self.due = due;
+                return;
+            }
             match pool {
                 Some(pool) => {
                     if let Some(pool) = self.pool_at_mut(pool) {
@@ -24,7 +30,6 @@ impl Ipam {
                 None => self.forget_at_once(due),
             }
         }
-        self.due = self.next_event().map_or(Timestamp::MAX, |(due, _)| due);
     }
 
     /// The time of the allocator's last operation or change.
@@ -37,7 +42,7 @@ impl Ipam {
     fn next_event(&self) -> Option<(Timestamp, Option<u16>)> {
         let pools = self.pools.iter().enumerate();
         let pools = pools.filter_map(|(i, p)| Some((p.as_ref()?.next_due(), Some(i as u16))));
-        let forgets = self.sticky.first().map(|&(until, _)| (until, None));
+        let forgets = self.first_to_forget().map(|(until, _)| (until, None));
         pools
             .chain(forgets)
             .filter(|&(due, _)| due != Timestamp::MAX)
@@ -48,7 +53,7 @@ impl Ipam {
     /// others in a restored state.
     fn forget_at_once(&mut self, due: Timestamp) {
         let mut ids = Vec::new();
-        while let Some(&(until, id)) = self.sticky.first().filter(|(until, _)| *until <= due) {
+        while let Some((until, id)) = self.first_to_forget().filter(|(until, _)| *until <= due) {
             debug_assert_eq!(until, due);
             self.forget_at(id, None);
             ids.push(id);
@@ -61,15 +66,32 @@ impl Ipam {
 
     /// Sets when a workload forgets what it keeps; `None`: not by time.
     pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
-        if let Some(before) = self.sticky_until.remove(&id) {
-            self.sticky.remove(&(before, id));
+        if self.sticky_until.remove(&id).is_some() {
+            self.drop_forgotten();
         }
         // The end of time is a time too: records say "not by time" with it.
         let last = Timestamp::from_nanos(u64::MAX - 1);
         if let Some(until) = until.map(|u| u.min(last)) {
             self.sticky_until.insert(id, until);
-            self.sticky.insert((until, id));
+            self.sticky.push(Reverse((until, id)));
             self.due = self.due.min(until);
+        }
+    }
+
+    /// When the first sticky workload forgets, and which.
+    fn first_to_forget(&self) -> Option<(Timestamp, u32)> {
+        self.sticky.peek().map(|&Reverse(first)| first)
+    }
+
+    /// Takes entries off the heap that are no longer true: those at its top, and all once they are most.
+    fn drop_forgotten(&mut self) {
+        let until = &self.sticky_until;
+        let holds = |&(at, id): &(Timestamp, u32)| until.get(&id) == Some(&at);
+        while self.sticky.peek().is_some_and(|Reverse(e)| !holds(e)) {
+            self.sticky.pop();
+        }
+        if self.sticky.len() > until.len() * 2 + 64 {
+            self.sticky.retain(|Reverse(e)| holds(e));
         }
     }
 
@@ -122,7 +144,7 @@ impl Ipam {
         let Some(workload) = self.workloads.get(id) else {
             return;
         };
-        let idle = workload.head == NONE
+        let idle = workload.head() == NONE
             && workload.spots.is_empty()
             && !self.extra.contains_key(&id)
             && !self.moves.contains_key(&id);
@@ -130,10 +152,7 @@ impl Ipam {
             return;
         }
         let name = workload.name;
-        let hash = crate::rng::hash(self.seed, self.names.bytes(name));
-        if let Ok(entry) = self.by_workload.find_entry(hash, |&i| i == id) {
-            entry.remove();
-        }
+        self.by_workload.remove(workload.tag, id);
         self.workloads.remove(id);
         self.names.remove(name);
     }

@@ -6,7 +6,7 @@ use crate::cidr::{AddressRange, Family};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, Kind, Move, Spot, Spots};
+use crate::state::{Ipam, Kind, Move, Spot, Spots, Workload};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 
@@ -73,8 +73,8 @@ impl Ipam {
         let id = self.intern_workload(workload);
         let now = self.now;
         let mut mine: alloc::collections::BTreeSet<Spot> = self.kept_spots(id).collect();
-        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed) {
-            w.fixed = true;
+        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed()) {
+            w.set_fixed(true);
             self.forget_at(id, None);
         }
         for &(pool_id, range) in ranges {
@@ -114,7 +114,7 @@ impl Ipam {
         let id = self
             .workload(name)
             .ok_or_else(|| unknown("workload", name))?;
-        if !self.workloads.get(id).is_some_and(|w| w.fixed) {
+        if !self.workloads.get(id).is_some_and(Workload::fixed) {
             return Err(bad_name("workload", name, "has no reservation"));
         }
         if self.moves.contains_key(&id) {
@@ -123,7 +123,8 @@ impl Ipam {
         let spots: Vec<Spot> = self.kept_spots(id).collect();
         self.extra.remove(&id);
         if let Some(w) = self.workloads.get_mut(id) {
-            (w.fixed, w.spots) = (false, Spots::EMPTY);
+            w.spots = Spots::EMPTY;
+            w.set_fixed(false);
         }
         // Who holds one of the addresses keeps it for as long as the claim lasts.
         let held: Vec<u32> = self.claims_of(id).collect();
@@ -211,7 +212,7 @@ impl Ipam {
         // What was kept for as long as the move took is kept for the usual time from now on.
         let now = self.now;
         if let Some(w) = self.workloads.get_mut(id)
-            && !w.fixed
+            && !w.fixed()
             && !w.spots.is_empty()
         {
             let until = Timestamp::from_nanos(now.as_nanos().saturating_add(w.ttl));

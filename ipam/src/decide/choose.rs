@@ -2,14 +2,16 @@
 
 use super::claim::{Choice, missing_label, wanted};
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
+use crate::apply::claim::Named;
 use crate::cidr::{Family, number, shortened};
 use crate::claim::{Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::pick::{Asker, Dry, Start};
+use crate::pool::rest::List;
 use crate::pool::{Pool, PoolId};
-use crate::rng::{hash, mix};
-use crate::state::{Ipam, Spot, end};
+use crate::rng::mix;
+use crate::state::{Ipam, Spot, Workload, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -20,19 +22,20 @@ impl Ipam {
         &self,
         request: &Request<'_>,
         workload: Option<u32>,
+        asker: Option<Asker>,
         family: Family,
     ) -> Result<Choice, ClaimError> {
         if let Some(address) = wanted(request, family) {
             let place = self.choose_asked(request, workload, address)?;
-            return Ok(self.with_grab(request, place));
+            return Ok(self.with_grab(asker, place));
         }
         if let Some(place) = self.choose_fixed(request, workload, family)? {
-            return Ok(self.with_grab(request, place));
+            return Ok(self.with_grab(asker, place));
         }
         if let Some(place) = workload.and_then(|w| self.choose_kept(request, w, family)) {
-            return Ok(self.with_grab(request, place));
+            return Ok(self.with_grab(asker, place));
         }
-        self.choose_free(request, family)
+        self.choose_free(request, asker, family)
     }
 
     /// The address asked for.
@@ -93,7 +96,7 @@ impl Ipam {
             State::Held(c) => self.takeable_from(c, Spot { pool: index, slot }, workload),
             _ if pool.draining => Err(NotHeld::Draining),
             State::Resting(id) => {
-                let released = pool.rest.get(id).map_or(self.now, |r| r.at);
+                let released = pool.rest.get(List::Resting, id).map_or(self.now, |r| r.at);
                 let until = released.after(pool.spec.quarantine);
                 match pool.spec.early_reuse {
                     true => Ok(Origin::Early {
@@ -109,7 +112,7 @@ impl Ipam {
     /// Whether what a sticky workload keeps is about to be replaced: by what a claim of its whose lease is
     /// over, and which ends first, leaves behind; or it waits for the end of a move.
     fn gives_way(&self, workload: u32) -> bool {
-        let sticky = self.workloads.get(workload).is_some_and(|w| !w.fixed);
+        let sticky = self.workloads.get(workload).is_some_and(|w| !w.fixed());
         let moving = self.moves.contains_key(&workload);
         sticky && (moving || self.claims_of(workload).any(|c| self.is_over(c)))
     }
@@ -124,7 +127,10 @@ impl Ipam {
         let Some(claim) = self.claims.get(holder) else {
             return Err(NotHeld::NoPool);
         };
-        let stays = self.workloads.get(claim.workload).is_some_and(|w| w.fixed)
+        let stays = self
+            .workloads
+            .get(claim.workload)
+            .is_some_and(Workload::fixed)
             && self.kept_spots(claim.workload).any(|s| s == spot);
         if claim.until <= self.now && workload == Some(claim.workload) && stays {
             return Ok(Origin::Reused);
@@ -161,17 +167,17 @@ impl Ipam {
     /// The address that the workload has reserved or kept.
     fn choose_kept(&self, request: &Request<'_>, workload: u32, family: Family) -> Option<Place> {
         let record = self.workloads.get(workload)?;
-        if !record.fixed && self.moves.contains_key(&workload) {
+        if !record.fixed() && self.moves.contains_key(&workload) {
             return None;
         }
         // A claim whose lease is over ends first, and what it held takes the place of what was kept.
-        if !record.fixed && self.claims_of(workload).any(|c| self.is_over(c)) {
+        if !record.fixed() && self.claims_of(workload).any(|c| self.is_over(c)) {
             return self.choose_expired(request, workload, family);
         }
         self.kept_spots(workload).find_map(|spot| {
             let pool = self.pool_at(spot.pool)?;
             let place = self.kept_place(request, workload, family, spot)?;
-            (record.fixed || !pool.draining).then_some(place)
+            (record.fixed() || !pool.draining).then_some(place)
         })
     }
 
@@ -230,11 +236,15 @@ impl Ipam {
     }
 
     /// A free address of the first pool that has one for this host.
-    fn choose_free(&self, request: &Request<'_>, family: Family) -> Result<Choice, ClaimError> {
-        if let Some(choice) = self.choose_after(request, family) {
+    fn choose_free(
+        &self,
+        request: &Request<'_>,
+        asker: Option<Asker>,
+        family: Family,
+    ) -> Result<Choice, ClaimError> {
+        if let Some(choice) = self.choose_after(request, asker, family) {
             return Ok(choice);
         }
-        let asker = request.host.map(|host| self.asker(host));
         let draw = mix(self.seed ^ mix(self.sequence ^ (family as u64) << 63));
         let mut considered = Vec::new();
         let mut consider = |index: u16| -> Option<Choice> {
@@ -284,7 +294,12 @@ impl Ipam {
     }
 
     /// The first free address after the one that the request names, through its pools and round again.
-    fn choose_after(&self, request: &Request<'_>, family: Family) -> Option<Choice> {
+    fn choose_after(
+        &self,
+        request: &Request<'_>,
+        asker: Option<Asker>,
+        family: Family,
+    ) -> Option<Choice> {
         let after = request.after.filter(|&a| Family::of(a) == family)?;
         let index = |name: &&str| self.pool_names.get(*name).copied();
         let ids: Vec<PoolId> = match request.pools {
@@ -321,7 +336,7 @@ impl Ipam {
                     address,
                     origin: Origin::Fresh,
                 };
-                return Some(self.with_grab(request, place));
+                return Some(self.with_grab(asker, place));
             }
         }
         None
@@ -363,12 +378,12 @@ impl Ipam {
     }
 
     /// Who asks, as pools see it.
-    fn asker(&self, host: &str) -> Asker {
-        let known = self.host(host);
-        let settings = known.and_then(|id| self.hosts.get(id)).map(|h| &h.settings);
+    pub(super) fn asker(&self, host: Named<'_>) -> Asker {
+        let settings = host.id.and_then(|id| self.hosts.get(id));
+        let settings = settings.map(|h| &h.settings);
         Asker {
-            host: known.unwrap_or(NOBODY),
-            start: Start::Hash(hash(self.seed, host.as_bytes())),
+            host: host.id.unwrap_or(NOBODY),
+            start: Start::Hash(host.hash),
             block_limit: settings.and_then(|s| s.block_limit),
             draining: settings.is_some_and(|s| s.draining),
         }
@@ -388,11 +403,9 @@ impl Ipam {
     }
 
     /// An address that was not searched for: its block comes with it where it is nobody's.
-    pub(super) fn with_grab(&self, request: &Request<'_>, place: Place) -> Choice {
-        let grab = request.host.and_then(|host| {
-            self.pool_at(place.pool.0)?
-                .grab_of(place.address, self.asker(host))
-        });
+    fn with_grab(&self, asker: Option<Asker>, place: Place) -> Choice {
+        let grab =
+            asker.and_then(|asker| self.pool_at(place.pool.0)?.grab_of(place.address, asker));
         Choice { place, grab }
     }
 }

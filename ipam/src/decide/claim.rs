@@ -1,9 +1,11 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
+use crate::apply::claim::Making;
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family, shortened};
 use crate::claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
+use crate::index::tag;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
 use crate::pool::{Pool, PoolId};
@@ -12,6 +14,7 @@ use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::net::IpAddr;
 
 /// What a claim would be given, and the changes that give it.
@@ -30,6 +33,17 @@ pub(super) struct Choice {
     pub(super) grab: Option<u64>,
 }
 
+/// A claim decided, before it is put into changes.
+enum Decided<'a> {
+    /// The owner has it already.
+    Again(Decision<'a>),
+    /// It is to be made, after these changes.
+    Making {
+        making: Making<'a>,
+        before: Vec<Change<'a>>,
+    },
+}
+
 impl Ipam {
     /// Decides a claim and carries it out. The same owner asking for the same again is given what it has.
     ///
@@ -39,13 +53,18 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
-        let decision = self.decide_claim(request)?;
-        for change in &decision.changes {
-            // Decided on this very state.
-            let applied = self.apply(change);
-            debug_assert_eq!(applied, Ok(()), "{change}");
-        }
-        Ok(decision.grant)
+        let decided = match self.decide(request)? {
+            Decided::Making { making, before } if before.is_empty() => {
+                let grant = self.grant(&making);
+                debug_assert_eq!(self.check_claimed(&making), Ok(()));
+                // What applying the decided change does, without looking every name up again.
+                self.make_claim(&making);
+                return Ok(grant);
+            }
+            decided => self.decision(decided),
+        };
+        self.carry_out(&decided.changes);
+        Ok(decided.grant)
     }
 
     /// Decides a claim at [`Ipam::now`] and alters nothing.
@@ -53,74 +72,113 @@ impl Ipam {
     /// # Errors
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
+        Ok(self.decision(self.decide(request)?))
+    }
+
+    fn decide<'a>(&self, request: &Request<'a>) -> Result<Decided<'a>, ClaimError> {
         check_request(request)?;
-        if let Some(id) = self.owner(request.owner) {
-            return self.again(id, request);
+        let hashed = |name| (name, self.hashed(name));
+        let (owner, worker) = (hashed(request.owner), request.workload.map(hashed));
+        // Both are asked of memory before either is waited for.
+        self.by_owner.warm(tag(owner.1));
+        if let Some((_, hash)) = worker {
+            self.by_workload.warm(tag(hash));
         }
-        let workload = request.workload.and_then(|w| self.workload(w));
+        let host = request.host.map(hashed);
+        if let Some((_, hash)) = host {
+            self.warm_host(tag(hash));
+        }
+        let owner = self.named_owner(owner);
+        if let Some(id) = owner.id {
+            return self.again(id, request).map(Decided::Again);
+        }
+        let worker = worker.map(|w| self.named_workload(w));
+        let host = host.map(|h| self.named_host(h));
+        let workload = worker.and_then(|w| w.id);
         if let Some(error) = workload.and_then(|w| self.moving_error(w, request)) {
             return Err(error);
         }
-        let mut changes = Vec::with_capacity(2);
-        self.expire_blockers(workload, &mut changes);
+        let mut before = Vec::new();
+        self.expire_blockers(workload, &mut before);
+        let asker = host.map(|h| self.asker(h));
         let mut choices: [Option<Choice>; 2] = [None, None];
         for family in [Family::V4, Family::V6] {
             if request.families.want(family) {
-                choices[family as usize] = Some(self.choose(request, workload, family)?);
+                choices[family as usize] = Some(self.choose(request, workload, asker, family)?);
             }
         }
-        self.reserve_ranges(request, workload, &mut changes)?;
+        self.reserve_ranges(request, workload, &mut before)?;
         for choice in choices.iter().flatten() {
-            self.take_block(request, choice, &mut changes);
+            self.take_block(request, choice, &mut before);
         }
-        let [v4, v6] = choices.map(|c| c.map(|c| c.place));
-        Ok(self.finish_claim(request, v4, v6, changes))
+        let places = choices.map(|c| c.map(|c| c.place));
+        let making = Making {
+            owner,
+            workload: worker,
+            host,
+            sequence: self.sequence.saturating_add(1),
+            until: self.lease_end(request, places.into_iter().flatten()),
+            kept: request.retention.into(),
+            places,
+        };
+        Ok(Decided::Making { making, before })
     }
 
-    fn finish_claim<'a>(
-        &self,
-        request: &Request<'a>,
-        v4: Option<Place>,
-        v6: Option<Place>,
-        mut changes: Vec<Change<'a>>,
-    ) -> Decision<'a> {
-        let places = || [v4, v6].into_iter().flatten();
-        let until = self.lease_end(request, places());
-        let sequence = self.sequence.saturating_add(1);
-        let leases = places().filter_map(|place| self.lease(place)).collect();
-        let grant = Grant {
-            sequence,
-            until,
-            leases,
+    /// Asks memory for the block that a host will most likely be given an address of.
+    #[inline]
+    fn warm_host(&self, tag: u32) {
+        self.by_host.find(tag, |id| {
+            black_box(self.hosts.get(id).map(|h| h.uses));
+            for pool in self.pools.iter().flatten().take(2) {
+                if let Some(block) = pool.blocks.hosts.warm(id) {
+                    pool.warm(pool.blocks.slots(block).start);
+                }
+            }
+            true
+        });
+    }
+
+    /// What was decided, as changes.
+    fn decision<'a>(&self, decided: Decided<'a>) -> Decision<'a> {
+        let (making, before) = match decided {
+            Decided::Again(decision) => return decision,
+            Decided::Making { making, before } => (making, before),
         };
+        let [v4, v6] = making.places;
         let what = What::Claimed {
-            owner: Cow::Borrowed(request.owner),
-            workload: request.workload.map(Cow::Borrowed),
-            host: request.host.map(Cow::Borrowed),
-            sequence,
-            until,
-            kept: request.retention.into(),
+            owner: Cow::Borrowed(making.owner.name),
+            workload: making.workload.map(|w| Cow::Borrowed(w.name)),
+            host: making.host.map(|h| Cow::Borrowed(h.name)),
+            sequence: making.sequence,
+            until: end(making.until),
+            kept: making.kept,
             v4,
             v6,
         };
+        let mut changes = before;
         changes.push(Change::new(self.now, what));
-        Decision { grant, changes }
+        Decision {
+            grant: self.grant(&making),
+            changes,
+        }
     }
 
-    /// The end of a new lease: as asked for, else the shortest of the pools'.
-    fn lease_end(
-        &self,
-        request: &Request<'_>,
-        places: impl Iterator<Item = Place>,
-    ) -> Option<Timestamp> {
+    fn grant(&self, making: &Making<'_>) -> Grant {
+        let places = making.places.iter().flatten();
+        Grant {
+            sequence: making.sequence,
+            until: end(making.until),
+            leases: places.filter_map(|&place| self.lease(place)).collect(),
+        }
+    }
+
+    /// The end of a new lease: as asked for, else the shortest of the pools'; [`Timestamp::MAX`] of none.
+    fn lease_end(&self, request: &Request<'_>, places: impl Iterator<Item = Place>) -> Timestamp {
         let pools = places
             .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease)
             .min();
-        request
-            .lease
-            .or(pools)
-            .map(|lease| self.now.after(lease))
-            .and_then(end)
+        let lease = request.lease.or(pools);
+        lease.map_or(Timestamp::MAX, |lease| self.now.after(lease))
     }
 
     /// An address with what is needed to use it.
@@ -164,7 +222,7 @@ impl Ipam {
         }
         // Its lease is over and nobody took the address: it goes on under a new token.
         let next = self.sequence.saturating_add(1);
-        let until = self.lease_end(request, places.into_iter());
+        let until = end(self.lease_end(request, places.into_iter()));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
         let what = What::Reissued {
             owner,
@@ -241,7 +299,8 @@ impl Ipam {
     fn moving_error(&self, workload: u32, request: &Request<'_>) -> Option<ClaimError> {
         let moving = self.moves.get(&workload)?;
         // A sticky workload may claim a second address while it moves: make before break.
-        if !self.workloads.get(workload)?.fixed && !matches!(request.retention, Retention::Fixed(_))
+        if !self.workloads.get(workload)?.fixed()
+            && !matches!(request.retention, Retention::Fixed(_))
         {
             return None;
         }

@@ -127,7 +127,7 @@ impl Ipam {
                 };
                 let draining = record.settings.draining;
                 let mut left = blocks.all.len();
-                for &index in &blocks.all {
+                for index in blocks.all.iter() {
                     let block = pool.blocks.get(index);
                     let (cidr, generation) = (pool.block_cidr(index), block.generation);
                     let over = block.empty_since.after(pool.spec.reclaim_after) <= self.now;

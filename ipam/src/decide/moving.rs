@@ -7,7 +7,7 @@ use crate::cidr::{Family, shortened};
 use crate::claim::{Grant, Kept, Origin, Place};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::state::{Ipam, Move, end};
+use crate::state::{Ipam, Move, Workload, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -93,7 +93,7 @@ impl Ipam {
         let claim = self.claim_on(id, host).and_then(|c| self.claims.get(c));
         let claim = claim.ok_or_else(not_there)?;
         // Beside a reservation only what is reserved stays with the workload.
-        let fixed = self.workloads.get(id).is_some_and(|w| w.fixed);
+        let fixed = self.workloads.get(id).is_some_and(Workload::fixed);
         let reserved = |spot| self.kept_spots(id).any(|s| s == spot);
         let stays = !fixed || claim.spots.iter().all(|(_, spot)| reserved(spot));
         if self.kept_of(claim) == Kept::Ephemeral || !stays {

@@ -3,6 +3,7 @@
 use super::errors::ReleaseError;
 use crate::change::{Change, Reason, What};
 use crate::cidr::shortened;
+use crate::index::tag;
 use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
@@ -20,9 +21,11 @@ impl Ipam {
         sequence: u64,
     ) -> Result<(), ReleaseError> {
         self.advance(now);
-        let change = self.decide_release(owner, sequence)?;
-        let applied = self.apply(&change);
-        debug_assert_eq!(applied, Ok(()), "{change}");
+        let tag = tag(self.hashed(owner));
+        self.by_owner.find(tag, |id| self.warm(id));
+        let id = self.releasable(tag, owner, sequence)?;
+        // What applying the decided change does.
+        self.end_claim(id, tag);
         Ok(())
     }
 
@@ -35,20 +38,7 @@ impl Ipam {
         owner: &'a str,
         sequence: u64,
     ) -> Result<Change<'a>, ReleaseError> {
-        let claim = self.owner(owner).and_then(|id| self.claims.get(id));
-        let Some(claim) = claim else {
-            return Err(ReleaseError::Unknown {
-                owner: shortened(owner),
-            });
-        };
-        if claim.sequence != sequence {
-            let current = claim.sequence;
-            return Err(ReleaseError::Stale {
-                owner: shortened(owner),
-                given: sequence,
-                current,
-            });
-        }
+        self.releasable(tag(self.hashed(owner)), owner, sequence)?;
         let (owner, reason) = (Cow::Borrowed(owner), Reason::Released);
         Ok(Change::new(
             self.now,
@@ -58,5 +48,24 @@ impl Ipam {
                 reason,
             },
         ))
+    }
+
+    /// The claim that a release may end: the owner's, of this very sequence.
+    fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
+        let id = self.owner_at(tag, owner);
+        let found = id.and_then(|id| Some((id, self.claims.get(id)?)));
+        let Some((id, claim)) = found else {
+            return Err(ReleaseError::Unknown {
+                owner: shortened(owner),
+            });
+        };
+        if claim.sequence != sequence {
+            return Err(ReleaseError::Stale {
+                owner: shortened(owner),
+                given: sequence,
+                current: claim.sequence,
+            });
+        }
+        Ok(id)
     }
 }

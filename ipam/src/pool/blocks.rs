@@ -1,10 +1,12 @@
 //! Blocks of a pool and the hosts they belong to.
 
+use super::blockset::BlockSet;
 use super::cells::Paged;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 /// No host.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -49,13 +51,14 @@ impl Block {
     };
 }
 
-/// One host's blocks in one pool.
+/// One host's blocks in one pool: a cache line.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct HostBlocks {
     /// All of them, releasing ones too.
-    pub(crate) all: BTreeSet<u32>,
+    pub(crate) all: BlockSet,
     /// Those that have a free slot and take new addresses.
-    pub(crate) open: BTreeSet<u32>,
+    pub(crate) open: BlockSet,
 }
 
 /// Hosts' blocks by the hosts' dense numbers; one without blocks counts as absent.
@@ -66,6 +69,12 @@ impl PerHost {
     #[inline]
     pub(crate) fn get(&self, host: u32) -> Option<&HostBlocks> {
         self.0.get(host as usize).filter(|h| !h.all.is_empty())
+    }
+
+    /// Asks memory for a host's record; its first open block.
+    #[inline]
+    pub(crate) fn warm(&self, host: u32) -> Option<u32> {
+        black_box(self.0.get(host as usize)?.open.iter().next())
     }
 
     fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {
@@ -80,6 +89,11 @@ impl PerHost {
         self.0.get_mut(host as usize)
     }
 
+    fn heap_bytes(&self) -> usize {
+        let sets = |h: &HostBlocks| h.all.heap_bytes() + h.open.heap_bytes();
+        self.0.capacity() * size_of::<HostBlocks>() + self.0.iter().map(sets).sum::<usize>()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &HostBlocks)> {
         let all = self.0.iter().enumerate().filter(|(_, h)| !h.all.is_empty());
         all.map(|(host, blocks)| (host as u32, blocks))
@@ -90,12 +104,12 @@ impl PerHost {
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     pub(crate) shift: u8,
-    table: Paged<Block, 16>,
+    table: Paged<Block, 4>,
     pub(crate) hosts: PerHost,
     /// Blocks that exist and belong to nobody.
     pub(crate) unclaimed: SlotTree,
     /// Every host's open blocks.
-    pub(crate) open: BTreeSet<u32>,
+    pub(crate) open: SlotTree,
     /// Hosts' blocks without a used slot, longest empty first.
     pub(crate) empty: BTreeSet<(Timestamp, u32)>,
 }
@@ -103,7 +117,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     pub(crate) fn new(shift: u8, blocks: u32) -> Self {
         let unclaimed = SlotTree::from(0..blocks);
-        let (open, empty) = (BTreeSet::new(), BTreeSet::new());
+        let (open, empty) = (SlotTree::new(blocks), BTreeSet::new());
         Self {
             shift,
             table: Paged::new(Block::BLANK),
@@ -118,6 +132,7 @@ impl Blocks {
     pub(crate) fn grow(&mut self, blocks: u32) {
         let before = self.unclaimed.len();
         self.unclaimed.grow(blocks);
+        self.open.grow(blocks);
         self.unclaimed.fill(before..blocks, true);
     }
 
@@ -155,14 +170,14 @@ impl Blocks {
         }
         let was_open = core::mem::replace(&mut entry.open, false);
         if was_open {
-            self.open.remove(&block);
+            self.open.take(block);
         }
         if before != NOBODY
             && let Some(blocks) = self.hosts.get_mut(before)
         {
-            blocks.open.remove(&block);
+            blocks.open.remove(block);
             if before != host {
-                blocks.all.remove(&block);
+                blocks.all.remove(block);
             }
         }
         if host == NOBODY {
@@ -176,23 +191,32 @@ impl Blocks {
         self.set_open(block, open);
     }
 
-    /// Counts a slot of a block that became used, or stopped being so at `at`.
+    /// Bookkeeping after one of a block's slots became used, or stopped being so at `at`. `open` says whether
+    /// the block has a free slot now.
     #[inline]
-    pub(crate) fn count(&mut self, block: u32, used: bool, at: Timestamp) {
+    pub(crate) fn settle(&mut self, block: u32, was: bool, is: bool, open: bool, at: Timestamp) {
         let entry = self.table.entry(block);
-        if used {
-            if entry.used == 0 && entry.host != NOBODY {
-                self.empty.remove(&(entry.empty_since, block));
+        let owned = entry.host != NOBODY;
+        match (was, is) {
+            (false, true) => {
+                if entry.used == 0 && owned {
+                    self.empty.remove(&(entry.empty_since, block));
+                }
+                entry.used += 1;
             }
-            entry.used += 1;
-            return;
+            (true, false) => {
+                entry.used = entry.used.saturating_sub(1);
+                if entry.used == 0 {
+                    entry.empty_since = at;
+                    if owned {
+                        self.empty.insert((at, block));
+                    }
+                }
+            }
+            _ => {}
         }
-        entry.used = entry.used.saturating_sub(1);
-        if entry.used == 0 {
-            entry.empty_since = at;
-            if entry.host != NOBODY {
-                self.empty.insert((at, block));
-            }
+        if entry.open != open && owned {
+            self.set_open(block, open);
         }
     }
 
@@ -214,15 +238,25 @@ impl Blocks {
             return;
         }
         entry.open = open;
-        if let Some(blocks) = self.hosts.get_mut(entry.host) {
+        let host = entry.host;
+        if let Some(blocks) = self.hosts.get_mut(host) {
             match open {
-                true => blocks.open.insert(block) | self.open.insert(block),
-                false => blocks.open.remove(&block) | self.open.remove(&block),
-            };
+                true => blocks.open.insert(block),
+                false => blocks.open.remove(block),
+            }
         }
+        match open {
+            true => self.open.release(block),
+            false => self.open.take(block),
+        };
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.table.heap_bytes() + self.unclaimed.heap_bytes()
+        self.table.heap_bytes()
+            + self.unclaimed.heap_bytes()
+            + self.open.heap_bytes()
+            + self.hosts.heap_bytes()
     }
 }
+
+const _: () = assert!(size_of::<HostBlocks>() == 64);

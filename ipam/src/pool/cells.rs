@@ -31,6 +31,11 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
     pub(crate) fn entry(&mut self, index: u32) -> &mut T {
         let (page, within) = (index as usize / N, index as usize % N);
         if self.pages.len() <= page {
+            // An eighth more than asked for, not twice as much: in a large pool this list is megabytes.
+            if self.pages.capacity() <= page {
+                let room = page + 1 + page / 8 - self.pages.len();
+                self.pages.reserve_exact(room);
+            }
             self.pages.resize_with(page + 1, || None);
         }
         let blank = self.blank;
@@ -81,6 +86,8 @@ pub(crate) enum State {
 }
 
 const TAG: u32 = 29;
+/// The bits of a cell's id.
+pub(crate) const ID_MASK: u32 = (1 << TAG) - 1;
 
 impl Cell {
     pub(crate) const BLANK: Self = Self(0);
@@ -93,12 +100,12 @@ impl Cell {
             State::Resting(id) => (3, id),
             State::Queued(id) => (4, id),
         };
-        Self(tag << TAG | id & ((1 << TAG) - 1))
+        Self(tag << TAG | id & ID_MASK)
     }
 
     #[inline]
     pub(crate) fn state(self) -> State {
-        let id = self.0 & ((1 << TAG) - 1);
+        let id = self.0 & ID_MASK;
         match self.0 >> TAG {
             1 => State::Held(id),
             2 => State::Kept(id),

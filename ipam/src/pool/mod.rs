@@ -1,6 +1,7 @@
 //! One pool: its free slots, what is known of the others, and the transitions between them.
 
 pub(crate) mod blocks;
+mod blockset;
 pub(crate) mod cells;
 pub(crate) mod layout;
 pub(crate) mod pick;
@@ -11,8 +12,9 @@ use crate::cidr::{Cidr, number};
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::sync::Arc;
-use blocks::{Blocks, NOBODY};
+use blocks::Blocks;
 use cells::{Cell, Paged, State};
+use core::hint::black_box;
 use core::net::IpAddr;
 use layout::Layout;
 use rest::{List, RestLists};
@@ -57,11 +59,8 @@ pub(crate) struct Pool {
     pub(crate) bridge: Option<Arc<str>>,
     pub(crate) layout: Layout,
     pub(crate) free: SlotTree,
-    pub(crate) cells: Paged<Cell, 128>,
+    pub(crate) cells: Paged<Cell, 64>,
     pub(crate) rest: RestLists,
-    /// In LRU pools with blocks: of queued slots the low bits of their order of release, side by side, so
-    /// that a block's oldest is found without a look at each one's entry.
-    pub(crate) ages: Paged<u32, 64>,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
     pub(crate) reserved: u32,
@@ -92,7 +91,6 @@ impl Pool {
             free: SlotTree::new(layout.len()),
             cells: Paged::new(Cell::BLANK),
             rest: RestLists::default(),
-            ages: Paged::new(0),
             blocks: Blocks::new(shift, blocks),
             held: 0,
             reserved: 0,
@@ -156,6 +154,17 @@ impl Pool {
         self.layout.slot(number(address))
     }
 
+    /// Asks memory for what is known of a slot, to be there when it is looked at.
+    #[inline]
+    pub(crate) fn warm(&self, slot: u32) {
+        black_box(self.cells.get(slot));
+        black_box(self.free.is_free(slot));
+        if self.spec.affinity != Affinity::Off {
+            let host = self.blocks.get(self.block_of(slot)).host;
+            self.blocks.hosts.warm(host);
+        }
+    }
+
     #[inline]
     pub(crate) fn state(&self, slot: u32) -> State {
         self.cells.get(slot).state()
@@ -203,14 +212,8 @@ impl Pool {
             return;
         }
         let block = self.block_of(slot);
-        if was_used != is_used {
-            self.blocks.count(block, is_used, at);
-        }
-        if self.blocks.get(block).host != NOBODY {
-            let range = self.blocks.slots(block);
-            let open = self.free.first_in(range).is_some();
-            self.blocks.set_open(block, open);
-        }
+        let open = self.free.first_in(self.blocks.slots(block)).is_some();
+        self.blocks.settle(block, was_used, is_used, open, at);
     }
 
     fn set(&mut self, slot: u32, state: State, at: Timestamp) {
@@ -239,8 +242,8 @@ impl Pool {
     pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         let was = self.leave(slot);
         if released.after(self.spec.quarantine) > now {
-            let id = self.rest.push(List::Resting, slot, released);
-            *self.cells.entry(slot) = Cell::pack(State::Resting(id));
+            let order = self.rest.next_order();
+            self.push_rest(List::Resting, slot, released, order);
             self.settle(slot, is_used(was), true, now);
         } else {
             self.put_back(slot, released, None);
@@ -251,8 +254,7 @@ impl Pool {
     /// Lets a blank slot rest from `at` on, at its place by order of release.
     pub(crate) fn rest_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
         let was = self.leave(slot);
-        let id = self.rest.push_ordered(List::Resting, slot, at, order);
-        *self.cells.entry(slot) = Cell::pack(State::Resting(id));
+        self.push_rest(List::Resting, slot, at, order);
         self.settle(slot, is_used(was), true, now);
         self.raise_low();
     }
@@ -286,20 +288,34 @@ impl Pool {
             *self.cells.entry(slot) = Cell::BLANK;
             return;
         }
-        let cell = if self.spec.order == Order::Lru {
+        if self.spec.order == Order::Lru {
             let order = order.unwrap_or_else(|| self.rest.next_order());
-            let id = self.rest.push_ordered(List::Queued, slot, released, order);
-            if self.spec.affinity != Affinity::Off {
-                *self.ages.entry(slot) = order as u32;
-            }
-            Cell::pack(State::Queued(id))
+            self.push_rest(List::Queued, slot, released, order);
         } else {
-            Cell::BLANK
-        };
-        *self.cells.entry(slot) = cell;
+            *self.cells.entry(slot) = Cell::BLANK;
+        }
         self.free.release(slot);
         if let Layout::Sparse { base, shift, .. } = &self.layout {
             self.low = self.low.min((number(address) - base) >> shift);
+        }
+    }
+
+    /// Puts a slot in no state into a list, and its number there into its cell.
+    fn push_rest(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
+        let put = self.rest.push(list, slot, at, order);
+        *self.cells.entry(slot) = rest_cell(list, put.id);
+        if put.shifted {
+            self.renumber_rests(list);
+        } else if self.rest.is_sparse(list) {
+            self.rest.compact(list);
+            self.renumber_rests(list);
+        }
+    }
+
+    /// Writes the numbers of a list's entries into their slots' cells anew.
+    fn renumber_rests(&mut self, list: List) {
+        for (id, rest) in self.rest.iter(list) {
+            *self.cells.entry(rest.slot) = rest_cell(list, id);
         }
     }
 
@@ -337,6 +353,10 @@ impl Pool {
             self.put_back(rest.slot, rest.at, Some(rest.order));
             self.settle(rest.slot, true, false, due);
         }
+        // Whose turn is next will be looked at by the next operation or one soon after.
+        if let Some(next) = self.rest.front(List::Resting) {
+            self.warm(next.slot);
+        }
     }
 
     /// Counts; constant time.
@@ -373,9 +393,16 @@ impl Pool {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let slots = self.free.heap_bytes() + self.cells.heap_bytes() + self.ages.heap_bytes();
-        slots + self.blocks.heap_bytes()
+        let slots = self.free.heap_bytes() + self.cells.heap_bytes();
+        slots + self.blocks.heap_bytes() + self.rest.heap_bytes()
     }
+}
+
+fn rest_cell(list: List, id: u32) -> Cell {
+    Cell::pack(match list {
+        List::Resting => State::Resting(id),
+        List::Queued => State::Queued(id),
+    })
 }
 
 pub(crate) fn is_used(state: State) -> bool {

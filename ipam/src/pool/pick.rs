@@ -7,6 +7,7 @@ use super::layout::{Layout, MOST_SLOTS};
 use super::rest::List;
 use super::spec::{Affinity, Order};
 use crate::cidr::{host_mask, number};
+use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -197,8 +198,8 @@ impl Pool {
     fn pick_in_blocks(&self, asker: Asker, draw: u64, now: Timestamp) -> Result<Pick, Dry> {
         let mine = self.blocks.hosts.get(asker.host);
         if !asker.draining {
-            let open = mine.into_iter().flat_map(|h| &h.open);
-            if let Some(address) = open.filter_map(|&b| self.pick_in_block(b, draw)).next() {
+            let open = mine.into_iter().flat_map(|h| h.open.iter());
+            if let Some(address) = open.filter_map(|b| self.pick_in_block(b, draw)).next() {
                 return Ok(plain(address));
             }
         }
@@ -246,17 +247,14 @@ impl Pool {
 
     /// Of a range's free slots the first that was never used, else the one released longest ago.
     fn least_recent(&self, slots: core::ops::Range<u32>, lowest: u32) -> u32 {
-        // Orders are compared by their distance to the next one: 32 bits of them wrap after four thousand
-        // million releases, of which the oldest that is still queued is far younger.
-        let next = self.rest.next_order() as u32;
-        let (mut best, mut oldest, mut slot) = (lowest, 0, lowest);
+        let (mut best, mut oldest, mut slot) = (lowest, usize::MAX, lowest);
         loop {
-            if !matches!(self.state(slot), State::Queued(_)) {
+            let State::Queued(id) = self.state(slot) else {
                 return slot;
-            }
-            let age = next.wrapping_sub(self.ages.get(slot));
-            if age > oldest {
-                (best, oldest) = (slot, age);
+            };
+            let rank = self.rest.rank(List::Queued, id);
+            if rank < oldest {
+                (best, oldest) = (slot, rank);
             }
             match self.free.first_in(slot + 1..slots.end) {
                 Some(next) => slot = next,
@@ -301,15 +299,9 @@ impl Pool {
             });
         }
         let start = u32::try_from(start).unwrap_or(0);
-        let upwards = |from, to| {
-            let mut from = from;
-            core::iter::from_fn(move || {
-                let block = self.blocks.unclaimed.first_in(from..to)?;
-                from = block + 1;
-                Some(block)
-            })
-        };
-        let mut candidates = upwards(start, u32::MAX).chain(upwards(0, start));
+        let unclaimed = &self.blocks.unclaimed;
+        let mut candidates =
+            upwards(unclaimed, start, u32::MAX).chain(upwards(unclaimed, 0, start));
         candidates.find_map(|block| {
             let address = self.pick_in_block(block, draw)?;
             let grab = Some(self.blocks.get(block).generation);
@@ -363,12 +355,9 @@ impl Pool {
             .layout
             .slot(first)
             .map_or(0, |slot| self.block_of(slot));
-        let mut open = self
-            .blocks
-            .open
-            .range(start..)
-            .chain(self.blocks.open.range(..start));
-        open.find_map(|&block| self.pick_in_block(block, draw))
+        let mut open =
+            upwards(&self.blocks.open, start, u32::MAX).chain(upwards(&self.blocks.open, 0, start));
+        open.find_map(|block| self.pick_in_block(block, draw))
     }
 
     /// Whether a host takes the block of an address it was given without searching: one that nobody has,
@@ -394,6 +383,15 @@ impl Pool {
             Some(_) => None,
         }
     }
+}
+
+/// The members of a set of blocks from one on and below another, in order.
+fn upwards(set: &SlotTree, mut from: u32, to: u32) -> impl Iterator<Item = u32> + '_ {
+    core::iter::from_fn(move || {
+        let block = set.first_in(from..to)?;
+        from = block + 1;
+        Some(block)
+    })
 }
 
 fn plain(address: IpAddr) -> Pick {

@@ -1,8 +1,9 @@
 //! Released addresses in order of release: those in quarantine, and (for pools that give out the least
 //! recently used first) those that have left it.
 
-use crate::slab::Slab;
+use super::cells::ID_MASK;
 use crate::time::Timestamp;
+use alloc::collections::VecDeque;
 
 /// One released slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +12,14 @@ pub(crate) struct Rest {
     pub(crate) at: Timestamp,
     /// Breaks ties of `at`: counts a pool's releases.
     pub(crate) order: u64,
+    /// The slot, or [`GONE`].
     pub(crate) slot: u32,
-    previous: u32,
-    next: u32,
 }
+
+/// The slot of an entry that has left before its turn; its place is passed over, or used again.
+const GONE: u32 = u32::MAX;
+/// Entries gone that a queue puts up with beside three times the ones it holds.
+const GONE_MOST: usize = 4096;
 
 /// Which of the two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,46 +30,68 @@ pub(crate) enum List {
     Queued = 1,
 }
 
-const NONE: u32 = u32::MAX;
+/// Entries by time and tie-breaker. Each has a number by which its slot's cell finds it; numbers rise by one
+/// from the front on and wrap at the width of a cell's id.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    entries: VecDeque<Rest>,
+    /// The number of the front entry.
+    first: u32,
+    /// Entries that are not gone; the front is never gone.
+    live: u32,
+}
 
-/// Both lists, doubly linked in one slab: any entry leaves in constant time, so nothing stale stays behind.
-#[derive(Clone, Debug)]
+impl Queue {
+    #[inline]
+    fn index(&self, id: u32) -> usize {
+        (id.wrapping_sub(self.first) & ID_MASK) as usize
+    }
+
+    #[inline]
+    fn id(&self, index: usize) -> u32 {
+        self.first.wrapping_add(index as u32) & ID_MASK
+    }
+}
+
+/// Both lists. An entry leaves in constant time; nearly all arrive at the end.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RestLists {
-    entries: Slab<Rest>,
-    ends: [(u32, u32); 2],
-    counts: [u32; 2],
+    queues: [Queue; 2],
     next_order: u64,
 }
 
-impl Default for RestLists {
-    fn default() -> Self {
-        Self {
-            entries: Slab::default(),
-            ends: [(NONE, NONE); 2],
-            counts: [0; 2],
-            next_order: 0,
-        }
-    }
+/// Where an entry was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Put {
+    pub(crate) id: u32,
+    /// Whether the numbers of the entries after it have changed.
+    pub(crate) shifted: bool,
 }
 
 impl RestLists {
     pub(crate) fn count(&self, list: List) -> u32 {
-        self.counts[list as usize]
+        self.queues[list as usize].live
     }
 
-    pub(crate) fn get(&self, id: u32) -> Option<&Rest> {
-        self.entries.get(id)
+    #[inline]
+    pub(crate) fn get(&self, list: List, id: u32) -> Option<&Rest> {
+        let queue = &self.queues[list as usize];
+        queue
+            .entries
+            .get(queue.index(id))
+            .filter(|e| e.slot != GONE)
+    }
+
+    /// How many entries of a list stand before one: the less, the longer ago it was released.
+    #[inline]
+    pub(crate) fn rank(&self, list: List, id: u32) -> usize {
+        self.queues[list as usize].index(id)
     }
 
     /// The entry that was released longest ago.
+    #[inline]
     pub(crate) fn front(&self, list: List) -> Option<&Rest> {
-        self.entries.get(self.ends[list as usize].0)
-    }
-
-    /// Appends a slot that was released at `at`.
-    pub(crate) fn push(&mut self, list: List, slot: u32, at: Timestamp) -> u32 {
-        let order = self.next_order;
-        self.push_ordered(list, slot, at, order)
+        self.queues[list as usize].entries.front()
     }
 
     pub(crate) fn next_order(&self) -> u64 {
@@ -73,62 +100,83 @@ impl RestLists {
 
     /// Adds an entry at its place by time and tie-breaker: at the end, but for restored ones and those that
     /// move from list to list.
-    pub(crate) fn push_ordered(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> u32 {
+    pub(crate) fn push(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> Put {
         self.next_order = self.next_order.max(order.saturating_add(1));
-        let mut previous = self.ends[list as usize].1;
-        while let Some(entry) = self
+        let queue = &mut self.queues[list as usize];
+        let entry = Rest { at, order, slot };
+        queue.live += 1;
+        let put = |id| Put { id, shifted: false };
+        if queue
             .entries
-            .get(previous)
-            .filter(|e| (e.at, e.order) > (at, order))
+            .back()
+            .is_none_or(|e| (e.at, e.order) < (at, order))
         {
-            previous = entry.previous;
+            queue.entries.push_back(entry);
+            return put(queue.id(queue.entries.len() - 1));
         }
-        let next = match self.entries.get(previous) {
-            Some(entry) => entry.next,
-            None => self.ends[list as usize].0,
+        let index = queue
+            .entries
+            .partition_point(|e| (e.at, e.order) < (at, order));
+        if index == 0 {
+            queue.entries.push_front(entry);
+            queue.first = queue.first.wrapping_sub(1) & ID_MASK;
+            return put(queue.first);
+        }
+        // The place of one that is gone, most often this one itself: read anew with its block.
+        for near in [index, index - 1] {
+            if let Some(place) = queue.entries.get_mut(near).filter(|e| e.slot == GONE) {
+                *place = entry;
+                return put(queue.id(near));
+            }
+        }
+        queue.entries.insert(index, entry);
+        Put {
+            id: queue.id(index),
+            shifted: true,
+        }
+    }
+
+    /// Takes an entry out of a list.
+    #[inline]
+    pub(crate) fn remove(&mut self, list: List, id: u32) {
+        let queue = &mut self.queues[list as usize];
+        let index = queue.index(id);
+        let Some(entry) = queue.entries.get_mut(index).filter(|e| e.slot != GONE) else {
+            return;
         };
-        let id = self.entries.insert(Rest {
-            at,
-            order,
-            slot,
-            previous,
-            next,
-        });
-        match self.entries.get_mut(previous) {
-            Some(entry) => entry.next = id,
-            None => self.ends[list as usize].0 = id,
+        entry.slot = GONE;
+        queue.live = queue.live.saturating_sub(1);
+        while queue.entries.front().is_some_and(|e| e.slot == GONE) {
+            queue.entries.pop_front();
+            queue.first = queue.first.wrapping_add(1) & ID_MASK;
         }
-        match self.entries.get_mut(next) {
-            Some(entry) => entry.previous = id,
-            None => self.ends[list as usize].1 = id,
-        }
-        self.counts[list as usize] += 1;
-        id
     }
 
-    /// Takes an entry out of the list it is in.
-    pub(crate) fn remove(&mut self, list: List, id: u32) -> Option<Rest> {
-        let entry = self.entries.remove(id)?;
-        match self.entries.get_mut(entry.previous) {
-            Some(previous) => previous.next = entry.next,
-            None => self.ends[list as usize].0 = entry.next,
-        }
-        match self.entries.get_mut(entry.next) {
-            Some(next) => next.previous = entry.previous,
-            None => self.ends[list as usize].1 = entry.previous,
-        }
-        self.counts[list as usize] = self.counts[list as usize].saturating_sub(1);
-        Some(entry)
+    /// Whether a list holds far more entries that are gone than others.
+    #[inline]
+    pub(crate) fn is_sparse(&self, list: List) -> bool {
+        let queue = &self.queues[list as usize];
+        queue.entries.len() > queue.live as usize * 4 + GONE_MOST
     }
 
-    /// The entries of a list, longest released first.
+    /// Drops what is gone; every entry has another number afterwards.
+    pub(crate) fn compact(&mut self, list: List) {
+        self.queues[list as usize]
+            .entries
+            .retain(|e| e.slot != GONE);
+    }
+
+    /// The entries of a list with their numbers, longest released first.
     pub(crate) fn iter(&self, list: List) -> impl Iterator<Item = (u32, &Rest)> {
-        let mut id = self.ends[list as usize].0;
-        core::iter::from_fn(move || {
-            let entry = self.entries.get(id)?;
-            let this = id;
-            id = entry.next;
-            Some((this, entry))
-        })
+        let queue = &self.queues[list as usize];
+        let entries = queue.entries.iter().enumerate();
+        entries
+            .filter(|(_, e)| e.slot != GONE)
+            .map(|(index, e)| (queue.id(index), e))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let entries: usize = self.queues.iter().map(|q| q.entries.capacity()).sum();
+        entries * size_of::<Rest>()
     }
 }

@@ -5,12 +5,13 @@ use crate::apply::ApplyError;
 use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
+use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Claim, Ipam, Kind, Move, NONE, Spot, Spots};
+use crate::state::{Claim, Ipam, Kind, Move, NONE, Spot, Spots, Workload};
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -263,7 +264,8 @@ impl Restorer {
         }
         let id = self.ipam.intern_workload(&name);
         if let Some(w) = self.ipam.workloads.get_mut(id) {
-            (w.ttl, w.fixed) = (ttl, fixed);
+            w.ttl = ttl;
+            w.set_fixed(fixed);
         }
         for &spot in &spots {
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
@@ -358,10 +360,15 @@ impl Restorer {
             name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
         }
         let odd = |why: &str| Misfit::new(key, &owner, why);
-        if self.ipam.owner(&owner).is_some() {
+        let hashed = |name| (name, self.ipam.hashed(name));
+        let named = self.ipam.named_owner(hashed(&owner));
+        if named.id.is_some() {
             return Err(odd("has another claim"));
         }
-        let known = workload.as_deref().and_then(|w| self.ipam.workload(w));
+        let worker = workload
+            .as_deref()
+            .map(|w| self.ipam.named_workload(hashed(w)));
+        let known = worker.and_then(|w| w.id);
         let mut spots = Spots::EMPTY;
         for &(id, address) in &addresses {
             let spot = self.claimable((id, address), known, key)?;
@@ -378,15 +385,16 @@ impl Restorer {
             touched,
             until: until.unwrap_or(Timestamp::MAX),
             owner: self.ipam.names.insert(&owner),
-            workload: workload
-                .as_deref()
-                .map_or(NONE, |w| self.ipam.intern_workload(w)),
+            workload: worker.map_or(NONE, |w| {
+                known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
+            }),
             host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
             next: NONE,
+            previous: NONE,
             spots,
             kind: Kind::from(kept),
         };
-        let id = self.ipam.link_claim(claim, &owner, kept);
+        let id = self.ipam.link_claim(claim, tag(named.hash), kept);
         for (_, spot) in spots.iter() {
             let now = self.ipam.now;
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
@@ -411,7 +419,7 @@ impl Restorer {
             let State::Kept(w) = p.state(slot) else {
                 return None;
             };
-            let fixed = self.ipam.workloads.get(w).is_some_and(|w| w.fixed);
+            let fixed = self.ipam.workloads.get(w).is_some_and(Workload::fixed);
             (Some(w) == workload && fixed).then_some(Spot {
                 pool: place.0.0,
                 slot,
@@ -501,13 +509,16 @@ impl Ipam {
 
     fn clear_claim(&mut self, owner: &str) {
         let Some(id) = self.owner(owner) else { return };
-        let Some(claim) = self.take_claim(id, owner) else {
+        let Some(claim) = self.take_claim(id, tag(self.hashed(owner))) else {
             return;
         };
         let now = self.now;
         for (_, spot) in claim.spots.iter() {
             let kept = self.kept_spots(claim.workload).any(|s| s == spot);
-            let fixed = self.workloads.get(claim.workload).is_some_and(|w| w.fixed);
+            let fixed = self
+                .workloads
+                .get(claim.workload)
+                .is_some_and(Workload::fixed);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 match kept && fixed {
                     true => pool.keep(spot.slot, claim.workload, now),
@@ -527,7 +538,8 @@ impl Ipam {
         let spots: Vec<Spot> = self.kept_spots(id).collect();
         self.extra.remove(&id);
         if let Some(w) = self.workloads.get_mut(id) {
-            (w.spots, w.fixed) = (Spots::EMPTY, false);
+            w.spots = Spots::EMPTY;
+            w.set_fixed(false);
         }
         self.forget_at(id, None);
         for spot in spots {

@@ -8,6 +8,7 @@ use crate::cidr::{AddressRange, number};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
+use crate::pool::rest::List;
 use crate::pool::spec::{Affinity, Order};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE, Spot};
@@ -94,15 +95,16 @@ impl Ipam {
         let slots = pool.blocks.slots(index);
         let mut rested = Vec::new();
         for slot in slots.clone() {
-            if let State::Resting(rest) | State::Queued(rest) = pool.state(slot) {
-                let rest = pool.rest.get(rest)?;
-                let offset = slot - slots.start;
-                rested.push(Rested {
-                    offset,
-                    at: rest.at,
-                    order: rest.order,
-                });
-            }
+            let rest = match pool.state(slot) {
+                State::Resting(id) => pool.rest.get(List::Resting, id),
+                State::Queued(id) => pool.rest.get(List::Queued, id),
+                _ => None,
+            };
+            rested.extend(rest.map(|rest| Rested {
+                offset: slot - slots.start,
+                at: rest.at,
+                order: rest.order,
+            }));
         }
         let host = self
             .host_name(block.host)
@@ -150,13 +152,13 @@ impl Ipam {
         Some(Record::Workload {
             name: self.names.get(workload.name).into(),
             // Of a reservation it says nothing; sticky claims beside it say it themselves.
-            ttl: if workload.fixed { 0 } else { workload.ttl },
+            ttl: if workload.fixed() { 0 } else { workload.ttl },
             until: self
                 .sticky_until
                 .get(&id)
                 .copied()
                 .unwrap_or(Timestamp::MAX),
-            fixed: workload.fixed,
+            fixed: workload.fixed(),
             kept,
             moving,
         })
@@ -324,10 +326,7 @@ fn blocks_noted(pool: &Pool) -> Vec<u32> {
             |b: &crate::pool::blocks::Block| b.host != NOBODY || b.generation > 0 || b.used > 0;
         blocks.extend(pool.blocks.iter().filter(|(_, b)| noted(b)).map(|(i, _)| i));
     }
-    for list in [
-        crate::pool::rest::List::Resting,
-        crate::pool::rest::List::Queued,
-    ] {
+    for list in [List::Resting, List::Queued] {
         blocks.extend(
             pool.rest
                 .iter(list)

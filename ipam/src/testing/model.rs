@@ -396,6 +396,8 @@ impl Model {
         }
         request.lease = (*lease > 20).then(|| Duration::from_secs(u64::from(*lease)));
         let before = (self.ipam.claim_count(), listing(&self.ipam));
+        let mut twin = self.ipam.clone();
+        let direct = twin.claim(self.now, &request);
         match self.ipam.decide_claim(&request) {
             Ok(decision) => {
                 let had = self.holdings.get(&owner).cloned();
@@ -403,8 +405,11 @@ impl Model {
                 let changes = decision.changes.into_iter().map(owned).collect();
                 self.carry_out(changes);
                 self.check_grant(&owner, &grant, had.as_ref());
+                assert_eq!(direct, Ok(grant), "claimed directly, it is another");
+                assert_eq!(twin.records(), self.ipam.records());
             }
             Err(error) => {
+                assert_eq!(direct.as_ref(), Err(&error));
                 assert_eq!(before, (self.ipam.claim_count(), listing(&self.ipam)));
                 assert!(!error.to_string().is_empty());
                 self.check_exhausted(&request, &error);
@@ -454,10 +459,15 @@ impl Model {
         } else {
             sequence
         };
-        match self.ipam.decide_release(owner, given).map(owned) {
+        let mut twin = self.ipam.clone();
+        let direct = twin.release(self.now, owner, given);
+        let decided = self.ipam.decide_release(owner, given).map(owned);
+        assert_eq!(direct.as_ref().err(), decided.as_ref().err());
+        match decided {
             Ok(change) => {
                 assert!(!late, "a late release was accepted");
                 self.carry_out(vec![change]);
+                assert_eq!(twin.records(), self.ipam.records());
             }
             Err(_) => assert!(
                 late || !self.holdings.contains_key(owner),
