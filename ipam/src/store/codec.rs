@@ -37,31 +37,48 @@ pub enum RecordError {
     Field(&'static str),
 }
 
-/// CRC-32 (IEEE 802.3, reflected), bit by bit over a table of 16: records are short.
+/// CRC-32 (IEEE 802.3, reflected), eight bytes at a time by as many tables: opening a store of a million
+/// records checks a hundred megabytes.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = [
-        0x0000_0000,
-        0x1db7_1064,
-        0x3b6e_20c8,
-        0x26d9_30ac,
-        0x76dc_4190,
-        0x6b6b_51f4,
-        0x4db2_6158,
-        0x5005_713c,
-        0xedb8_8320,
-        0xf00f_9344,
-        0xd6d6_a3e8,
-        0xcb61_b38c,
-        0x9b64_c2b0,
-        0x86d3_d2d4,
-        0xa00a_e278,
-        0xbdbd_f21c,
-    ];
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        let crc = crc ^ u32::from(byte);
-        let crc = (crc >> 4) ^ TABLE[(crc & 15) as usize];
-        (crc >> 4) ^ TABLE[(crc & 15) as usize]
+    let (words, rest) = bytes.as_chunks::<8>();
+    let crc = words.iter().fold(u32::MAX, |crc, word| {
+        let word = u64::from_le_bytes(*word) ^ u64::from(crc);
+        let tables = TABLES.iter().rev().enumerate();
+        tables.fold(0, |crc, (i, table)| {
+            crc ^ table[(word >> (8 * i)) as usize & 255]
+        })
+    });
+    !rest.iter().fold(crc, |crc, &byte| {
+        (crc >> 8) ^ TABLES[0][((crc ^ u32::from(byte)) & 255) as usize]
     })
+}
+
+/// The remainders of each byte, followed by as many zero bytes as the table's number.
+static TABLES: [[u32; 256]; 8] = tables();
+
+const fn tables() -> [[u32; 256]; 8] {
+    let mut tables = [[0; 256]; 8];
+    let mut i = 0;
+    while i < 256 {
+        let (mut crc, mut bit) = (i as u32, 0);
+        while bit < 8 {
+            crc = (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+            bit += 1;
+        }
+        tables[0][i] = crc;
+        i += 1;
+    }
+    let mut table = 1;
+    while table < 8 {
+        i = 0;
+        while i < 256 {
+            let before = tables[table - 1][i];
+            tables[table][i] = (before >> 8) ^ tables[0][(before & 255) as usize];
+            i += 1;
+        }
+        table += 1;
+    }
+    tables
 }
 
 /// Writes a record.
@@ -276,4 +293,26 @@ impl<'a> Reader<'a> {
 /// Numbers keep their order as text of fixed width.
 pub(crate) fn hex(address: IpAddr) -> alloc::string::String {
     alloc::format!("{:032x}", number(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    /// The check value of CRC-32 (Williams, "A painless guide to CRC error detection algorithms", 1993), and
+    /// every length against one bit after another.
+    #[test]
+    fn the_checksum_is_crc_32() {
+        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
+        let bytes: [u8; 40] = core::array::from_fn(|i| (i * 37) as u8);
+        for length in 0..=bytes.len() {
+            let part = &bytes[..length];
+            let slow = !part.iter().fold(u32::MAX, |crc, &byte| {
+                (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                    (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+                })
+            });
+            assert_eq!(checksum(part), slow);
+        }
+    }
 }

@@ -174,6 +174,15 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether a key is the one under which it is stored; without writing that one where it is a name.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        match self {
+            Self::Claim { owner, .. } => key.strip_prefix("c/") == Some(owner),
+            Self::Workload { name, .. } => key.strip_prefix("w/") == Some(name),
+            _ => self.key() == key,
+        }
+    }
+
     /// Its place in the order of restoring.
     pub(crate) fn rank(&self) -> usize {
         match self {

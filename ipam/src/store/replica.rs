@@ -354,7 +354,7 @@ fn is_structural(key: &str) -> bool {
 
 fn add(restorer: &mut Restorer, key: &str, value: &[u8]) {
     match Record::decode(value) {
-        Ok(record) if record.key() == key => restorer.add(record),
+        Ok(record) if record.has_key(key) => restorer.add(record, key),
         Ok(record) => {
             let why = alloc::format!("is the record of `{}`", record.key());
             restorer.misfits.push(Misfit::new(key, key, why));

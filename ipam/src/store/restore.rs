@@ -60,7 +60,10 @@ impl Ipam {
             records.sort_by_key(Record::rank);
         }
         let mut restorer = Restorer::new(now);
-        records.into_iter().for_each(|record| restorer.add(record));
+        for record in records {
+            let key = record.key();
+            restorer.add(record, &key);
+        }
         restorer.finish()
     }
 }
@@ -87,9 +90,9 @@ impl Restorer {
         }
     }
 
-    pub(crate) fn add(&mut self, record: Record<'_>) {
-        let key = record.key();
-        if let Err(misfit) = self.try_add(record, &key) {
+    /// Adds a record, whose key this is.
+    pub(crate) fn add(&mut self, record: Record<'_>, key: &str) {
+        if let Err(misfit) = self.try_add(record, key) {
             self.misfits.push(misfit);
         }
     }
