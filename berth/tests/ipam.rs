@@ -290,6 +290,32 @@ fn bad_usage_is_status_2_and_a_bad_store_3() {
         status(&["--store", "memory", "pool", "add", "p", "10.0.0.0/7"]),
         Some(2)
     );
+    // A gateway that no host of the pool reaches, or that no host may have.
+    for (gateway, wanted) in [
+        ("10.1.0.1", 2),
+        ("10.0.0.0", 2),
+        ("10.0.0.255", 2),
+        ("fd00::1", 2),
+        ("10.0.0.1", 0),
+        ("169.254.1.1", 0),
+    ] {
+        let args = ["pool", "add", "p", "10.0.0.0/24", "--gateway", gateway];
+        assert_eq!(status(&args), Some(wanted), "{gateway}");
+    }
+    let bad_pools: [&[&str]; 8] = [
+        &["10.0.0.0/24", "--block-size", "0"],
+        &["10.0.0.0/24", "--block-size", "33"],
+        &["10.0.0.0/24", "--block-size", "256"],
+        &["10.0.0.0/24", "--vlan", "4095"],
+        &["10.0.0.0/24", "--exclude", "10.0.0.9-10.0.0.3"],
+        &["10.0.0.0/24", "--exclude", "10.9.0.1"],
+        &["10.0.0.0/24", "--quarantine", "1y"],
+        &["0.0.0.0/0"],
+    ];
+    for pool in bad_pools {
+        let args = [&["pool", "add", "p"], pool].concat();
+        assert_eq!(status(&args), Some(2), "{pool:?}");
+    }
     let missing = Path::new("/nonexistent/folder/s.redb");
     assert_eq!(
         status(&["--store", &format!("redb:{}", missing.display()), "show"]),

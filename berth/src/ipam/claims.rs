@@ -115,10 +115,16 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
         after: None,
         lease: args.lease,
     };
-    let place = args
-        .pool
-        .first()
-        .map_or_else(String::new, |p| format!("--pool {p}"));
+    let place = match (
+        args.address.as_slice(),
+        args.fixed.as_deref(),
+        args.pool.first(),
+    ) {
+        ([_, ..], ..) => "--address".to_owned(),
+        (_, Some(fixed), _) if !fixed.is_empty() => "--fixed".to_owned(),
+        (.., Some(pool)) => format!("--pool {pool}"),
+        _ => String::new(),
+    };
     let grant = session.transact(
         |ipam| {
             let decision = ipam.decide_claim(&request)?;

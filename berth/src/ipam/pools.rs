@@ -4,8 +4,12 @@ use super::args::{AffinityArg, HostSetArgs, OrderArg, PoolAddArgs, ReserveArgs};
 use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
-use ipam::{Affinity, Change, Cidr, HostSettings, Order, PoolError, PoolSpec, ReserveError, What};
+use ipam::{
+    Affinity, ApplyError, Change, Cidr, HostSettings, Order, PoolError, PoolSpec, ReserveError,
+    What,
+};
 use serde_json::json;
+use std::net::IpAddr;
 
 fn spec(args: &PoolAddArgs) -> PoolSpec {
     let mut spec = PoolSpec::new(&*args.name, args.cidr);
@@ -46,8 +50,38 @@ fn pool_failure(error: &PoolError) -> Failure {
     }
 }
 
+/// A gateway that no host of the pool could reach is a slip of the pen. The core allows it, for whoever routes
+/// single addresses.
+fn check_gateway(spec: &PoolSpec) -> Result<(), Failure> {
+    let (Some(gateway), cidr) = (spec.gateway, spec.cidr) else {
+        return Ok(());
+    };
+    let refuse = |why: &str| {
+        let message = format!("the gateway {gateway} {why}");
+        Err(Failure::input(message, "--gateway"))
+    };
+    let link_local = match gateway {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    };
+    // Of the other family: the core says so.
+    if gateway.is_ipv4() != cidr.first().is_ipv4() || link_local {
+        return Ok(());
+    }
+    if !cidr.contains(gateway) {
+        return refuse(&format!(
+            "lies outside {cidr}, where no host of the pool reaches it: name one inside, or a link-local one"
+        ));
+    }
+    if gateway.is_ipv4() && !cidr.usable().contains(gateway) {
+        return refuse(&format!("is the network or broadcast address of {cidr}"));
+    }
+    Ok(())
+}
+
 pub(super) fn add(session: &mut Session, args: &PoolAddArgs) -> Result<Answer, Failure> {
     let spec = spec(args);
+    check_gateway(&spec)?;
     session.transact(
         |ipam| Ok(((), vec![ipam.decide_add_pool(spec.clone())?])),
         |e: PoolError| pool_failure(&e),
@@ -109,7 +143,7 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
             workload: workload.to_owned().into(),
         };
         let change = Change { at: now, what };
-        let none = ipam::ApplyError::Name {
+        let none = ApplyError::Name {
             what: "workload",
             name: workload.to_owned(),
             state: "has no reservation",
@@ -130,7 +164,17 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
                 ))
             },
             |e: ReserveError| match e {
-                ReserveError::NoPool(_) => Failure::input(e.to_string(), "--address"),
+                ReserveError::NoPool(_)
+                | ReserveError::Nothing
+                | ReserveError::Parse(_)
+                | ReserveError::Refused(ApplyError::Range { .. }) => {
+                    Failure::input(e.to_string(), "--address")
+                }
+                ReserveError::Refused(ApplyError::Name { state, .. })
+                    if state.contains("does not fit") =>
+                {
+                    Failure::input(e.to_string(), "--workload")
+                }
                 _ => Failure::no("unavailable", e.to_string(), "--address"),
             },
         )?;
@@ -155,7 +199,7 @@ pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answ
     if let Some(text) = &args.address {
         let bad = || Failure::input(format!("`{text}` is not ADDRESS/LENGTH"), "--address");
         let (ip, length) = text.split_once('/').ok_or_else(bad)?;
-        let ip: std::net::IpAddr = ip.parse().map_err(|_| bad())?;
+        let ip: IpAddr = ip.parse().map_err(|_| bad())?;
         let length = length.parse().map_err(|_| bad())?;
         subnet = Some(Cidr::containing(ip, length).map_err(|_| bad())?);
         address = Some(ip);
