@@ -1,0 +1,91 @@
+//! Stored workloads that cannot be: left out whole, with nothing of them carried out. Each was found by the
+//! random hostile records before it stood here.
+
+use ipam::{Affinity, Ipam, Kept, MoveRecord, PoolSpec, Record, Timestamp};
+use std::net::IpAddr;
+
+const NOW: Timestamp = Timestamp::from_secs(100);
+
+/// A state of one pool.
+fn pool() -> Ipam {
+    let mut ipam = Ipam::new(1);
+    let spec = PoolSpec::new("p", "10.0.0.0/28".parse().expect("a prefix"));
+    ipam.add_pool(NOW, spec.affinity(Affinity::Off))
+        .expect("a pool");
+    ipam
+}
+
+/// What restoring the pool with a workload's record gives, and the reasons of its misfits.
+fn restored(workload: impl FnOnce(ipam::PoolId) -> Record<'static>) -> (Ipam, Vec<String>) {
+    let state = pool();
+    let id = state.pool("p").expect("the pool").id();
+    let mut records = state.records();
+    records.push(workload(id));
+    let (ipam, misfits) = Ipam::restore(NOW, records);
+    ipam.check_invariants().expect("a sound state");
+    (ipam, misfits.into_iter().map(|m| m.why).collect())
+}
+
+fn address(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+fn workload(
+    kept: Vec<(ipam::PoolId, IpAddr)>,
+    fixed: bool,
+    moving: Option<MoveRecord<'static>>,
+) -> Record<'static> {
+    Record::Workload {
+        name: "w".into(),
+        ttl: 60_000_000_000,
+        until: Timestamp::MAX,
+        fixed,
+        kept,
+        moving,
+    }
+}
+
+fn moving(to: &'static str) -> MoveRecord<'static> {
+    MoveRecord {
+        from: "h1".into(),
+        to: to.into(),
+        since: NOW,
+        kept: Kept::Fixed,
+        addresses: Vec::new(),
+    }
+}
+
+#[test]
+fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
+    for kept in [vec![], vec![2]] {
+        let (ipam, misfits) = restored(|id| {
+            let kept = kept.iter().map(|&last| (id, address(last))).collect();
+            workload(kept, false, Some(moving("")))
+        });
+        assert_eq!(misfits, ["a name must not be empty"]);
+        assert_eq!(ipam.kept_for("w").count(), 0);
+        assert_eq!(ipam.hosts().count(), 0);
+    }
+}
+
+#[test]
+fn an_address_is_kept_once_and_one_of_a_family_for_a_time() {
+    let twice = |id| workload(vec![(id, address(2)), (id, address(2))], true, None);
+    assert_eq!(restored(twice).1, ["keeps an address twice"]);
+    let two = |id| workload(vec![(id, address(2)), (id, address(3))], false, None);
+    let why = "keeps two addresses of one family without a reservation";
+    assert_eq!(restored(two).1, [why]);
+    let reserved = |id| workload(vec![(id, address(2)), (id, address(3))], true, None);
+    let (ipam, misfits) = restored(reserved);
+    assert_eq!(misfits, [""; 0]);
+    assert_eq!(ipam.kept_for("w").count(), 2);
+}
+
+#[test]
+fn what_is_kept_until_the_end_of_time_is_kept() {
+    let (mut ipam, misfits) = restored(|id| workload(vec![(id, address(2))], false, None));
+    assert_eq!(misfits, [""; 0]);
+    ipam.advance(Timestamp::from_nanos(u64::MAX - 2));
+    assert_eq!(ipam.kept_for("w").count(), 1);
+    ipam.check_invariants().expect("a sound state");
+}
