@@ -1,8 +1,9 @@
 //! Carrying out changes: each is checked whole before anything is altered, so a refused one alters nothing.
 
 pub(crate) mod block;
-pub(crate) mod claim;
+mod claim;
 mod grow;
+pub(crate) mod making;
 mod pool;
 pub(crate) mod time;
 pub(crate) mod workload;

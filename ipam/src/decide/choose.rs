@@ -2,7 +2,7 @@
 
 use super::claim::{Choice, missing_label, wanted};
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
-use crate::apply::claim::Named;
+use crate::apply::making::Named;
 use crate::cidr::{Family, number, shortened};
 use crate::claim::{Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;

@@ -1,5 +1,6 @@
 //! Deciding: each operation looks at the state, alters nothing, and says what to change, or why not.
 
+mod again;
 mod choose;
 pub(crate) mod claim;
 mod collect;

@@ -1,0 +1,118 @@
+//! An owner that has a claim asks again.
+
+use super::claim::{Decision, missing_label, wanted};
+use super::errors::ClaimError;
+use crate::change::{Change, What};
+use crate::cidr::{Family, shortened};
+use crate::claim::{Grant, Kept, Origin, Place, Request, Retention};
+use crate::pool::PoolId;
+use crate::state::{Ipam, end};
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+impl Ipam {
+    /// The owner has a claim: it is this one, or the request is another.
+    pub(super) fn again<'a>(
+        &self,
+        id: u32,
+        request: &Request<'a>,
+    ) -> Result<Decision<'a>, ClaimError> {
+        let Some(claim) = self.claims.get(id) else {
+            return Err(ClaimError::UnknownPool(shortened(request.owner)));
+        };
+        let owner = || shortened(request.owner);
+        if let Some(what) = self.difference(id, request) {
+            return Err(ClaimError::Different {
+                owner: owner(),
+                what,
+            });
+        }
+        let places: Vec<Place> = self.places_of(id).collect();
+        let leases = places.iter().filter_map(|&p| self.lease(p)).collect();
+        if claim.until > self.now {
+            let grant = Grant {
+                sequence: claim.sequence,
+                until: end(claim.until),
+                leases,
+            };
+            return Ok(Decision {
+                grant,
+                changes: Vec::new(),
+            });
+        }
+        // Its lease is over and nobody took the address: it goes on under a new token.
+        let next = self.sequence.saturating_add(1);
+        let until = end(self.lease_end(request, places.into_iter()));
+        let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
+        let what = What::Reissued {
+            owner,
+            sequence,
+            next,
+            until,
+        };
+        let changes = alloc::vec![Change::new(self.now, what)];
+        Ok(Decision {
+            grant: Grant {
+                sequence: next,
+                until,
+                leases,
+            },
+            changes,
+        })
+    }
+
+    /// The addresses of a claim.
+    pub(crate) fn places_of(&self, claim: u32) -> impl Iterator<Item = Place> + '_ {
+        let spots = self.claims.get(claim).map(|c| c.spots);
+        spots
+            .into_iter()
+            .flat_map(crate::state::Spots::iter)
+            .filter_map(|(_, spot)| {
+                let address = self.pool_at(spot.pool)?.address(spot.slot);
+                Some(Place {
+                    pool: PoolId(spot.pool),
+                    address,
+                    origin: Origin::Reused,
+                })
+            })
+    }
+
+    /// In what an owner's claim does not answer a request.
+    fn difference(&self, id: u32, request: &Request<'_>) -> Option<&'static str> {
+        let claim = self.claims.get(id)?;
+        if request.workload != self.workload_name(claim.workload) {
+            return Some("workload");
+        }
+        if request.host != self.host_name(claim.host) {
+            return Some("host");
+        }
+        if Kept::from(request.retention) != self.kept_of(claim) {
+            return Some("retention");
+        }
+        for family in [Family::V4, Family::V6] {
+            let spot = claim.spots.get(family);
+            if request.families.want(family) != spot.is_some() {
+                return Some("family");
+            }
+            let Some(pool) = spot.and_then(|s| self.pool_at(s.pool)) else {
+                continue;
+            };
+            let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+            if !named || missing_label(pool, request).is_some() {
+                return Some("pool");
+            }
+            let address = pool.address(spot?.slot);
+            let asked = wanted(request, family);
+            if asked.is_some_and(|a| a != address) {
+                return Some("address");
+            }
+            if let Retention::Fixed(ranges) = request.retention {
+                let mut ranges = ranges.iter().filter(|r| r.family() == family).peekable();
+                if ranges.peek().is_some() && !ranges.any(|r| r.contains(address)) {
+                    return Some("address");
+                }
+            }
+        }
+        None
+    }
+}

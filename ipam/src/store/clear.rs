@@ -1,0 +1,117 @@
+//! What a key's record says, taken out of the state: before it is read anew.
+
+use crate::change::HostSettings;
+use crate::index::tag;
+use crate::pool::blocks::{BlockState, NOBODY};
+use crate::pool::cells::State;
+use crate::pool::spec::Affinity;
+use crate::state::{Ipam, Spot, Spots, Workload};
+use alloc::vec::Vec;
+
+impl Ipam {
+    /// Takes everything that a key's record says out of the state.
+    pub(crate) fn clear_key(&mut self, key: &str) {
+        let Some((kind, rest)) = key.split_at_checked(2) else {
+            return;
+        };
+        match kind {
+            "h/" => {
+                if let Some(id) = self.host(rest) {
+                    if let Some(host) = self.hosts.get_mut(id) {
+                        host.settings = HostSettings::default();
+                    }
+                    self.drop_host_if_idle(id);
+                }
+            }
+            "b/" => self.clear_block(rest),
+            "w/" => self.clear_workload(rest),
+            "c/" => self.clear_claim(rest),
+            _ => {}
+        }
+    }
+
+    fn clear_claim(&mut self, owner: &str) {
+        let Some(id) = self.owner(owner) else { return };
+        let Some(claim) = self.take_claim(id, tag(self.hashed(owner))) else {
+            return;
+        };
+        let now = self.now;
+        for (_, spot) in claim.spots.iter() {
+            let kept = self.kept_spots(claim.workload).any(|s| s == spot);
+            let fixed = self
+                .workloads
+                .get(claim.workload)
+                .is_some_and(Workload::fixed);
+            if let Some(pool) = self.pool_at_mut(spot.pool) {
+                match kept && fixed {
+                    true => pool.keep(spot.slot, claim.workload, now),
+                    false => pool.clear(spot.slot, now),
+                }
+            }
+        }
+        self.drop_workload_if_idle(claim.workload);
+        self.drop_host_if_idle(claim.host);
+    }
+
+    fn clear_workload(&mut self, name: &str) {
+        let Some(id) = self.workload(name) else {
+            return;
+        };
+        let now = self.now;
+        let spots: Vec<Spot> = self.kept_spots(id).collect();
+        self.extra.remove(&id);
+        if let Some(w) = self.workloads.get_mut(id) {
+            w.spots = Spots::EMPTY;
+            w.set_fixed(false);
+        }
+        self.forget_at(id, None);
+        for spot in spots {
+            if let Some(pool) = self.pool_at_mut(spot.pool)
+                && pool.state(spot.slot) == State::Kept(id)
+            {
+                pool.clear(spot.slot, now);
+            }
+        }
+        if let Some(moving) = self.moves.remove(&id) {
+            for host in [moving.from, moving.to] {
+                if let Some(host) = self.hosts.get_mut(host) {
+                    host.uses = host.uses.saturating_sub(1);
+                }
+                self.drop_host_if_idle(host);
+            }
+        }
+        self.drop_workload_if_idle(id);
+    }
+
+    fn clear_block(&mut self, rest: &str) {
+        let id = rest.get(..5).and_then(|id| id.parse::<u16>().ok());
+        let first = rest
+            .get(6..)
+            .and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        let (Some(id), Some(first)) = (id, first) else {
+            return;
+        };
+        let now = self.now;
+        let Some(pool) = self.pool_at_mut(id) else {
+            return;
+        };
+        let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else {
+            return;
+        };
+        let block = pool.block_of(slot);
+        for slot in pool.blocks.slots(block) {
+            if matches!(pool.state(slot), State::Resting(_) | State::Queued(_)) {
+                pool.clear(slot, now);
+            }
+        }
+        if pool.spec.affinity == Affinity::Off {
+            return;
+        }
+        let host = pool.blocks.get(block).host;
+        if host != NOBODY {
+            pool.blocks
+                .set_host(block, NOBODY, BlockState::Pending, false);
+            self.drop_host_if_idle(host);
+        }
+    }
+}
