@@ -270,6 +270,7 @@ impl ObservedAction {
                     eaction,
                     ifindex,
                     block: None,
+                    extras: None,
                 })
             }
             (kind, _) => TcAction::Other(kind.to_string()),

@@ -4,7 +4,7 @@ use super::{EraArg, FileArg, read};
 use crate::answer::{Answer, Failure};
 use clap::Args;
 use netshape::wire::hex_of;
-use netshape::{IfIndexes, parse_line};
+use netshape::{IfIndexes, batch_commands, parse_line};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -45,8 +45,8 @@ pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
     let text = read(&args.batch)?;
     let (mut out, mut messages, mut refused) = (String::new(), Vec::new(), Vec::new());
     let mut seq = 0_u32;
-    for (i, line) in text.lines().enumerate() {
-        let command = line.trim();
+    for (line, command) in batch_commands(&text) {
+        let command = command.as_ref();
         match parse_line(command, args.era.into(), &devices) {
             Ok(None) => continue,
             Ok(Some(mut message)) => {
@@ -54,14 +54,14 @@ pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
                 message.seq = seq;
                 let hex = hex_of(&message.to_bytes());
                 let _ = writeln!(out, "# {}\n> {hex}", with_tc(command));
-                messages.push(json!({"line": i + 1, "command": command, "hex": hex}));
+                messages.push(json!({"line": line, "command": command, "hex": hex}));
             }
             Err(error) => {
-                let place = format!("{}:{}", args.batch.display(), i + 1);
+                let place = format!("{}:{line}", args.batch.display());
                 eprintln!("berth: {place}: {command}: {error}");
                 let _ = writeln!(out, "# {}", with_tc(command));
                 refused
-                    .push(json!({"line": i + 1, "command": command, "message": error.to_string()}));
+                    .push(json!({"line": line, "command": command, "message": error.to_string()}));
             }
         }
     }

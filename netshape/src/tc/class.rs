@@ -40,7 +40,8 @@ pub(super) fn parse(
                     given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
             }
             w if begins(w, "estimator") => message.estimator = Some(stab::estimator(words)?),
-            w if begins(w, "help") => return Err(TcError::new("Usage: tc class ...")),
+            // tc says how it is used, and goes on.
+            w if begins(w, "help") => {}
             name => {
                 kind = Some(name);
                 break;

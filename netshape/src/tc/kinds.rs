@@ -97,7 +97,7 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
 }
 
 /// A rate, said once; of a percentage tc must ask the device for its speed, which is not known here.
-fn rate(words: &mut Words<'_>, place: &mut u64, name: &str) -> Result<(), TcError> {
+fn rate(words: &mut Words<'_>, place: &mut u64, name: &str, era: Era) -> Result<(), TcError> {
     let word = words.value()?;
     if *place != 0 {
         return Err(TcError::new(format!("Double \"{name}\" spec")));
@@ -107,7 +107,7 @@ fn rate(words: &mut Words<'_>, place: &mut u64, name: &str) -> Result<(), TcErro
             "\"{name}\" {word}: the device's speed is not known"
         )));
     }
-    *place = number::rate(word).ok_or_else(|| TcError::illegal(name))?;
+    *place = number::rate(word, era).ok_or_else(|| TcError::illegal(name))?;
     Ok(())
 }
 
@@ -122,10 +122,12 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
     let (mut mpu, mut overhead) = (0_u16, 0_u16);
     let (mut rate64, mut ceil64) = (0, 0);
     let (mut burst, mut cburst) = ((0_u64, None), (0_u64, None));
-    let bucket = |t: &str| {
-        let (bytes, cell) = number::size_and_cell(t)?;
-        // Until 6.15 the bytes are kept in 32 bits.
-        (era == Era::Ceil || bytes <= u64::from(u32::MAX)).then_some((bytes, cell))
+    // Only the later era's tc keeps a burst in 64 bits, and a cburst not even that.
+    let small =
+        |t: &str| number::size_and_cell(t).filter(|(bytes, _)| *bytes <= u64::from(u32::MAX));
+    let bucket = |t: &str| match era {
+        Era::Truncating => small(t),
+        Era::Ceil => number::size_and_cell(t),
     };
     while let Some(word) = words.next() {
         match word {
@@ -146,11 +148,11 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
             }
             w if begins(w, "cburst") || w == "cbuffer" || w == "cmaxburst" => {
                 let cell = cburst.1;
-                cburst = value(words, w, bucket)?;
+                cburst = value(words, w, small)?;
                 cburst.1 = cburst.1.or(cell);
             }
-            "ceil" => rate(words, &mut ceil64, "ceil")?,
-            "rate" => rate(words, &mut rate64, "rate")?,
+            "ceil" => rate(words, &mut ceil64, "ceil", era)?,
+            "rate" => rate(words, &mut rate64, "rate", era)?,
             other => return Err(TcError::unknown(other)),
         }
     }
@@ -168,22 +170,23 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
     };
     class.rate = spec(rate64, burst.1);
     class.ceil = spec(ceil64, cburst.1);
-    let ticks = |rate: u64, bytes: u64, name: &str| {
+    let ticks = |rate: u64, bytes: u64| {
         let bytes = if bytes == 0 {
             rate / HZ + u64::from(mtu)
         } else {
             bytes
         };
-        let bytes = if era == Era::Ceil {
-            bytes
-        } else {
-            u64::from(bytes as u32)
+        let bytes = match era {
+            Era::Ceil => bytes,
+            Era::Truncating => u64::from(bytes as u32),
         };
-        let out = || TcError::new(format!("htb: {name} out of range"));
-        era.ticks(rate, bytes).ok_or_else(out)
+        era.ticks(rate, bytes).unwrap_or(u32::MAX)
     };
-    class.buffer = ticks(rate64, burst.0, "burst")?;
-    class.cbuffer = ticks(ceil64, cburst.0, "cburst")?;
+    (class.buffer, class.cbuffer) = (ticks(rate64, burst.0), ticks(ceil64, cburst.0));
+    // What does not fit is all ones, which the later era's tc minds in the burst alone.
+    if era == Era::Ceil && class.buffer == u32::MAX {
+        return Err(TcError::new("htb: burst out of range"));
+    }
     Ok(class)
 }
 
@@ -222,14 +225,12 @@ struct TbfWords {
 }
 
 impl TbfWords {
-    fn read(words: &mut Words<'_>) -> Result<Option<Self>, TcError> {
+    fn read(words: &mut Words<'_>, era: Era) -> Result<Self, TcError> {
         let mut t = Self {
             layer: 1,
             ..Self::default()
         };
-        let mut any = false;
         while let Some(word) = words.next() {
-            any = true;
             match word {
                 w if begins(w, "limit") => {
                     t.one_bound(t.latency != 0)?;
@@ -250,8 +251,10 @@ impl TbfWords {
                     once(words, &mut t.mtu, "mtu/minburst", |x| bytes_of(x, cell))?;
                 }
                 "mpu" => once(words, &mut t.mpu, "mpu", number::size)?,
-                "rate" => once(words, &mut t.rate, "rate", number::rate)?,
-                w if begins(w, "peakrate") => once(words, &mut t.peak, "peakrate", number::rate)?,
+                "rate" => once(words, &mut t.rate, "rate", |x| number::rate(x, era))?,
+                w if begins(w, "peakrate") => {
+                    once(words, &mut t.peak, "peakrate", |x| number::rate(x, era))?;
+                }
                 w if begins(w, "overhead") => {
                     once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
                 }
@@ -261,7 +264,7 @@ impl TbfWords {
                 other => return Err(TcError::new(format!("tbf: unknown parameter \"{other}\""))),
             }
         }
-        Ok(any.then_some(t))
+        Ok(t)
     }
 
     fn one_bound(&self, other: bool) -> Result<(), TcError> {
@@ -317,9 +320,7 @@ fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
 }
 
 fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
-    let Some(t) = TbfWords::read(words)? else {
-        return Ok(None);
-    };
+    let t = TbfWords::read(words, era)?;
     t.complete()?;
     let spec = |rate, cell| RateSpec {
         bytes_per_second: rate,
@@ -329,23 +330,26 @@ fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
         cell_log: cell_log(cell, u64::from(t.mtu)),
         cell_align: -1,
     };
-    let ticks = |rate: u64, bytes: u32, name: &str| {
+    let ticks = |rate: u64, bytes: u32| {
         // tc takes the rate cut to 32 bits here; the kernel goes by the bytes.
         let ticks = era.ticks(rate.min(u64::from(u32::MAX)), u64::from(bytes));
-        ticks.ok_or_else(|| TcError::new(format!("tbf: {name} out of range")))
+        ticks.filter(|t| era == Era::Truncating || *t != u32::MAX)
     };
+    let buffer = ticks(t.rate, t.buffer);
+    let buffer = buffer.ok_or_else(|| TcError::new("tbf: burst out of range"))?;
     let mut tbf = Tbf {
         rate: spec(t.rate, t.rate_cell),
         peak: RateSpec::default(),
         limit: t.limit(),
-        buffer: ticks(t.rate, t.buffer, "burst")?,
+        buffer,
         mtu: 0,
         burst: Some(t.buffer),
         pburst: None,
     };
     if t.peak != 0 {
         tbf.peak = spec(t.peak, t.peak_cell);
-        tbf.mtu = ticks(t.peak, t.mtu, "mtu")?;
+        // A time that does not fit is all ones; tc minds only the burst's.
+        tbf.mtu = ticks(t.peak, t.mtu).unwrap_or(u32::MAX);
         tbf.pburst = Some(t.mtu);
     }
     Ok(Some(Options::Tbf(Box::new(tbf))))

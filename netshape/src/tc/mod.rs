@@ -2,6 +2,7 @@
 //! takes becomes the message it sends, what it refuses is refused.
 
 mod action;
+mod batch;
 mod class;
 mod kinds;
 mod match_u32;
@@ -11,6 +12,8 @@ mod qdisc;
 mod stab;
 mod u32;
 mod words;
+
+pub use batch::batch_commands;
 
 use crate::ticks::Era;
 use crate::wire::{ACK, CREATE, EXCL, REPLACE, REQUEST, TcMessage, Verb, What};

@@ -58,7 +58,8 @@ pub(super) fn parse(
                 message.ingress_block = Some(block(words, "ingress")?);
             }
             w if begins(w, "egress_block") => message.egress_block = Some(block(words, "egress")?),
-            w if begins(w, "help") => return Err(TcError::new("Usage: tc qdisc ...")),
+            // tc says how it is used, and goes on.
+            w if begins(w, "help") => {}
             name => {
                 kind = Some(name);
                 break;
