@@ -37,7 +37,8 @@ pub use object::{
     RateSpec, Stab, Tbf,
 };
 pub use plan::{
-    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_touched,
+    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_device,
+    diff_touched,
 };
 pub use policy::{
     Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,

@@ -62,15 +62,18 @@ impl Host {
             self.uplink_tree(None, &mut device);
             return Some(device);
         }
-        for (slot, _) in self.containers() {
-            for direction in [Direction::Ingress, Direction::Egress] {
-                if self.device(slot, direction).as_ref() == Some(name) {
-                    self.veth_tree(slot, direction, None, &mut device);
-                    return Some(device);
-                }
-            }
-        }
-        None
+        let (slot, direction) = self.shaped_by(name)?;
+        self.veth_tree(slot, direction, None, &mut device);
+        Some(device)
+    }
+
+    /// Whose direction a device shapes.
+    pub(crate) fn shaped_by(&self, name: &DevName) -> Option<(Slot, Direction)> {
+        let both = [Direction::Ingress, Direction::Egress];
+        self.containers().find_map(|(slot, _)| {
+            let found = |d: &Direction| self.device(slot, *d).as_ref() == Some(name);
+            Some((slot, both.into_iter().find(found)?))
+        })
     }
 
     /// Writes the tree of one direction's own device.

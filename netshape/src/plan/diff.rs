@@ -54,6 +54,26 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     plan
 }
 
+/// The plan for one device alone, with the redirect to it where it is an ifb; nothing where the host does not want that
+/// device shaped. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
+#[must_use]
+pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
+    let mut plan = Plan::new(host.caps.era);
+    let uplink = host.uplink.as_ref();
+    if uplink.is_some_and(|u| name.netns.is_none() && u.dev == name.dev) {
+        whole_uplink(observed, name, host, &mut plan);
+        return plan;
+    }
+    let Some((slot, direction)) = host.shaped_by(name) else {
+        return plan;
+    };
+    let (seen, mut wanted) = (observed.device(name), Device::new());
+    host.veth_tree(slot, direction, gso(seen), &mut wanted);
+    device(seen, &wanted, name, host, &mut plan);
+    hook(observed, host, slot, direction, name, &mut plan);
+    plan
+}
+
 /// The plan for what changed in the host since the last call, and nothing else. O(changes · log n).
 #[must_use]
 pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {

@@ -11,7 +11,7 @@ mod op;
 mod redirect;
 mod work;
 
-pub use diff::{diff, diff_touched};
+pub use diff::{diff, diff_device, diff_touched};
 #[cfg(feature = "serde")]
 pub use document::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
 pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
