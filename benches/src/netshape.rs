@@ -81,6 +81,7 @@ fn plan_all() -> Result<Measured, String> {
         let containers = containers?;
         let kernel = Kernel::new();
         let start = thread_cpu_ns()?;
+        host.reserve(CONTAINERS);
         for container in containers {
             host.insert(container).map_err(|e| e.to_string())?;
         }

@@ -135,6 +135,7 @@ impl PolicyFile {
         }
         let capacity = uplink.as_ref().map(Uplink::capacity);
         let mut host = Host::new(uplink, tiers, caps)?;
+        host.reserve(self.container.len());
         let mut refused = Vec::new();
         for (i, section) in self.container.iter().enumerate() {
             let number = numbers.get(&section.id).copied();

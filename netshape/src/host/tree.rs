@@ -115,15 +115,12 @@ impl Host {
         for class in self.fixed_classes(uplink) {
             into.put_class(class);
         }
-        for (minor, slot) in &self.by_minor {
-            let Some(class) = self
-                .member(*slot)
-                .and_then(|m| self.member_class(uplink, m))
-            else {
+        for (minor, slot) in self.by_minor.iter() {
+            let Some(class) = self.member(slot).and_then(|m| self.member_class(uplink, m)) else {
                 continue;
             };
             into.put_class(class);
-            if let Some(leaf) = self.uplink_leaf(*minor, gso) {
+            if let Some(leaf) = self.uplink_leaf(minor, gso) {
                 into.put_qdisc(leaf);
             }
         }
@@ -134,8 +131,8 @@ impl Host {
     /// One class of the uplink's tree by minor number, if it is wanted.
     pub(crate) fn uplink_class(&self, minor: u16) -> Option<Class> {
         let uplink = self.uplink.as_ref()?;
-        if let Some(slot) = self.by_minor.get(&minor) {
-            return self.member_class(uplink, self.member(*slot)?);
+        if let Some(slot) = self.by_minor.get(minor) {
+            return self.member_class(uplink, self.member(slot)?);
         }
         self.fixed_classes(uplink)
             .into_iter()
@@ -147,7 +144,7 @@ impl Host {
         if minor == OWN {
             return Some(self.leaf(Handle::new(MAJOR, OWN), self.uplink.as_ref()?.capacity, gso));
         }
-        let shape = self.member(*self.by_minor.get(&minor)?)?.container.egress?;
+        let shape = self.member(self.by_minor.get(minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
         Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))
     }

@@ -24,6 +24,7 @@ use alloc::vec::Vec;
 pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
     plan.ops.reserve(host.device_count() * 4);
+    plan.devices.reserve(host.device_count());
     if let Some(uplink) = &host.uplink {
         let name = DevName {
             netns: None,
@@ -45,9 +46,10 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     for touch in &host.touched {
         match touch {
             // What went may have come again since.
-            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
+            Touch::Dropped(name) if host.devices.contains(&**name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
+            Touch::Unhooked(pair) if host.devices.contains(&pair.1) => {}
+            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
             _ => {}
         }
     }
@@ -89,9 +91,10 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
             Touch::Uplink => {}
             Touch::Class(id) => classes.push(*id),
             // What went may have come again since.
-            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
+            Touch::Dropped(name) if host.devices.contains(&**name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
+            Touch::Unhooked(pair) if host.devices.contains(&pair.1) => {}
+            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
             Touch::Device(slot, direction) => {
                 let Some(name) = host.device(*slot, *direction) else {
                     continue;
