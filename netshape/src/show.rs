@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::object::{
     Class, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec,
 };
-use crate::tc::u32_handle;
+use crate::tc::{ethertype, u32_handle};
 use crate::wire::{Mirred, TcAction, U32, U32Part};
 use alloc::boxed::Box;
 use alloc::format;
@@ -86,6 +86,9 @@ struct ObservedFilter {
     handle: String,
     #[serde(default)]
     prio: u16,
+    protocol: Option<String>,
+    #[serde(default)]
+    chain: u32,
     flowid: Option<String>,
     #[serde(default)]
     actions: Vec<ObservedAction>,
@@ -239,12 +242,13 @@ impl ObservedFilter {
             "u32" => FilterKind::U32(Box::new(U32 { parts })),
             other => FilterKind::Other(other.to_string()),
         };
-        // The name of a protocol is not needed to know a filter again.
+        // All protocols where it does not say, or says a name that nobody knows.
+        let protocol = self.protocol.as_deref().and_then(ethertype).unwrap_or(3);
         Filter {
             parent,
-            chain: 0,
+            chain: self.chain,
             prio: self.prio,
-            protocol: 3,
+            protocol,
             handle,
             kind,
         }

@@ -172,7 +172,7 @@ fn uplink_classes(
         host.uplink_tree(gso(seen), &mut wanted);
         return device(seen, &wanted, name, host, plan);
     };
-    let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
+    let mut work = Work::new(plan.device_number(name), &host.caps);
     for id in ids {
         let (wanted, leaf) = (
             host.uplink_class(id.minor()),
@@ -307,7 +307,7 @@ fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
 
 /// What is below a root that is ours: one merge of the two sorted lists.
 fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut Plan) {
-    let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
+    let mut work = Work::new(plan.device_number(name), &host.caps);
     let major = wanted.root().map_or(0, |r| r.handle.major());
     let mut old = seen
         .classes()

@@ -44,6 +44,7 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
     match &op.object {
         Object::Class(c) => class(&mut text, &c.htb, plan.era),
         Object::Qdisc(q) => qdisc(&mut text, &q.kind),
+        Object::Filter(_) => {}
         Object::Redirect(r) => {
             let _ = writeln!(
                 text,

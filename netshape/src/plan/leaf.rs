@@ -20,6 +20,8 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
         before,
     };
     let was = |q: &Qdisc| Before::Object(Box::new(Object::Qdisc(q.clone())));
+    // Below what stays an inner class there is no room for a leaf.
+    let new = new.filter(|n| !work.inner.contains(&n.parent));
     match (old, new) {
         (Some(o), Some(n)) if o == n => {}
         (Some(o), Some(n)) if o.handle == n.handle && o.kind.name() == n.kind.name() => {
@@ -96,7 +98,7 @@ impl Work {
                 break;
             }
             for class in dragged {
-                self.uproot(&class, wanted);
+                self.uproot(seen, &class, wanted);
                 going.push(class.id);
             }
             going.sort_unstable();
@@ -127,7 +129,9 @@ impl Work {
     }
 
     /// Turns whatever was to be done to a class into taking it away and bringing it back.
-    fn uproot(&mut self, class: &Class, wanted: Wanted<'_>) {
+    fn uproot(&mut self, seen: &Device, class: &Class, wanted: Wanted<'_>) {
+        // What holds it holds its parent too, so that either may go here.
+        let _ = self.may_go(seen, class, "is to move");
         self.grow.retain(|op| class_id(op) != class.id);
         self.shrink.retain(|op| class_id(op) != class.id);
         let op = |action, loss, reason, class: Class, before| Op {
@@ -173,6 +177,7 @@ pub(super) fn class_id(op: &Op) -> Handle {
         Object::Class(c) => c.id,
         Object::Qdisc(q) => q.parent,
         Object::Redirect(r) => r.parent,
+        Object::Filter(f) => f.parent,
     }
 }
 

@@ -8,6 +8,7 @@ mod document;
 mod explain;
 mod leaf;
 mod op;
+mod pins;
 mod redirect;
 mod work;
 

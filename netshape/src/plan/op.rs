@@ -2,7 +2,7 @@
 
 use super::redirect::Redirect;
 use crate::device::Device;
-use crate::object::{Class, Qdisc, QdiscKind};
+use crate::object::{Class, Filter, Qdisc, QdiscKind};
 use crate::rate::Rate;
 use alloc::boxed::Box;
 use alloc::format;
@@ -122,6 +122,8 @@ pub enum Object {
     Class(Class),
     /// A filter that redirects to an ifb.
     Redirect(Box<Redirect>),
+    /// Somebody else's filter, which goes where it holds a class that has to, if what is foreign may go.
+    Filter(Box<Filter>),
 }
 
 impl Object {
@@ -131,7 +133,7 @@ impl Object {
         match self {
             Self::Qdisc(_) => "qdisc",
             Self::Class(_) => "class",
-            Self::Redirect(_) => "filter",
+            Self::Redirect(_) | Self::Filter(_) => "filter",
         }
     }
 }
@@ -220,6 +222,7 @@ impl Op {
             Object::Qdisc(q) => format!("{} qdisc {}", q.kind.name(), q.handle),
             Object::Class(c) => format!("class {}", c.id),
             Object::Redirect(r) => format!("redirect to {}", r.to),
+            Object::Filter(f) => format!("filter of prio {} on {}", f.prio, f.parent),
         };
         match self.reason {
             Reason::Missing => match &self.object {
@@ -309,7 +312,7 @@ fn in_order(device: &Device) -> Vec<Object> {
             let handle = match &object {
                 Object::Qdisc(q) => q.handle,
                 Object::Class(c) => c.id,
-                Object::Redirect(_) => continue,
+                Object::Redirect(_) | Object::Filter(_) => continue,
             };
             let classes = device.classes().iter().filter(|c| c.parent == handle);
             next.extend(classes.map(|c| Object::Class(*c)));

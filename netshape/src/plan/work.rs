@@ -3,15 +3,29 @@
 use super::Plan;
 use super::leaf;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::pins::Pins;
 use crate::device::Device;
+use crate::handle::Handle;
+use crate::host::Capabilities;
 use crate::object::Class;
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Steps of one device, sorted into the phases of the module's text.
 pub(super) struct Work {
     pub(super) device: u32,
     tolerance: u32,
+    /// Whether foreign filters may go.
+    pub(super) takeover: bool,
+    pub(super) pins: Pins,
+    /// Filters that go before the classes they point at.
+    pub(super) unpinned: Vec<Op>,
+    /// Classes that stay for a filter's sake, with the reason.
+    pub(super) kept: Vec<(Handle, String)>,
+    /// What has such a class below it, and so can't have a leaf.
+    pub(super) inner: Vec<Handle>,
     /// Leaf qdiscs that go.
     pub(super) off: Vec<Op>,
     pub(super) gone: Vec<Op>,
@@ -22,11 +36,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(device: u32, tolerance: u32) -> Self {
+    pub(super) fn new(device: u32, caps: &Capabilities) -> Self {
         let (off, gone, shrink, grow, on) = Default::default();
+        let (pins, unpinned, kept, inner) = Default::default();
         Self {
             device,
-            tolerance,
+            tolerance: caps.tick_tolerance,
+            takeover: caps.takeover,
+            pins,
+            unpinned,
+            kept,
+            inner,
             off,
             gone,
             shrink,
@@ -53,6 +73,24 @@ impl Work {
             before: before.map_or(Before::Nothing, |b| {
                 Before::Object(Box::new(Object::Class(*b)))
             }),
+        };
+        let staying;
+        let new = match (old, new) {
+            // What a filter holds below another parent stays there.
+            (Some(o), Some(n)) if o.parent != n.parent => {
+                let instead = format!("stays below {}, not {}", o.parent, n.parent);
+                if self.may_go(seen, o, &instead) {
+                    Some(n)
+                } else {
+                    staying = Class {
+                        parent: o.parent,
+                        ..*n
+                    };
+                    Some(&staying)
+                }
+            }
+            (Some(o), None) if !self.may_go(seen, o, "no longer wanted, and stays") => return,
+            _ => new,
         };
         match (old, new) {
             (None, None) => {}
@@ -109,6 +147,12 @@ impl Work {
         self.gone.sort_by_key(|op| core::cmp::Reverse(depth(op)));
         self.shrink.reverse();
         parents_first(&mut self.grow);
+        if !self.kept.is_empty()
+            && let Some(name) = plan.devices.get(self.device as usize).cloned()
+        {
+            plan.left_alone.extend(self.left(&name));
+        }
+        plan.ops.append(&mut self.unpinned);
         plan.ops.append(&mut self.off);
         plan.ops.append(&mut self.gone);
         plan.ops.append(&mut self.shrink);
