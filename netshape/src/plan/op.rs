@@ -1,5 +1,6 @@
 //! One step of a plan.
 
+use super::pins;
 use super::redirect::Redirect;
 use crate::device::Device;
 use crate::object::{Class, Filter, Qdisc, QdiscKind};
@@ -222,7 +223,7 @@ impl Op {
             Object::Qdisc(q) => format!("{} qdisc {}", q.kind.name(), q.handle),
             Object::Class(c) => format!("class {}", c.id),
             Object::Redirect(r) => format!("redirect to {}", r.to),
-            Object::Filter(f) => format!("filter of prio {} on {}", f.prio, f.parent),
+            Object::Filter(f) => pins::said(f),
         };
         match self.reason {
             Reason::Missing => match &self.object {
@@ -236,6 +237,9 @@ impl Op {
                 _ => format!("{what} is missing"),
             },
             Reason::Stale => format!("{what} is no longer wanted"),
+            Reason::InTheWay if matches!(self.object, Object::Filter(_)) => {
+                format!("{what} holds a class that has to go")
+            }
             Reason::InTheWay => format!("{what} is in the way and can't be changed in place"),
             Reason::Differs => self.difference().unwrap_or(what),
         }

@@ -56,7 +56,7 @@ fn target(filter: &Filter) -> Option<Handle> {
 }
 
 /// A filter by the words of tc: `800::800 of prio 1 on 1:`.
-fn said(filter: &Filter) -> String {
+pub(super) fn said(filter: &Filter) -> String {
     let (parent, prio) = (filter.parent, filter.prio);
     format!(
         "filter {} of prio {prio} on {parent}",
@@ -84,7 +84,7 @@ impl Work {
         };
         if !self.takeover {
             let why = format!(
-                "{instead}: {} points at it or below it, and HTB keeps a class in use",
+                "{instead}: {} points at it or at a class below it, and HTB keeps a class in use",
                 said(first)
             );
             self.kept.push((class.id, why));
