@@ -46,7 +46,7 @@ pub use policy::{
 pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};
 pub use shown::{Lossy, Reading, Shown, read_tc_text};
-pub use tc::{IfIndexes, TcError, batch_commands, parse_line};
+pub use tc::{IfIndexes, TcError, batch_commands, parse_line, parse_line_at};
 pub use ticks::{Era, bytes_of};
 pub use unit::UnitError;
 #[cfg(feature = "serde")]

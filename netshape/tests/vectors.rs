@@ -4,7 +4,7 @@
 mod support;
 
 use netshape::wire::{HexLine, Message, decode, hex_lines, hex_of};
-use netshape::{Era, batch_commands, parse_line};
+use netshape::{Era, batch_commands, parse_line, parse_line_at};
 use support::{ifindexes, normal, requests, samples};
 
 #[test]
@@ -177,4 +177,26 @@ fn a_batch_is_read_as_tc_reads_it() {
         (17, None),
     ];
     assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_rate_in_percent_is_of_the_speed_that_was_said() {
+    let devices = [("d0".to_owned(), 3)].into_iter().collect();
+    let speeds = [("d0".to_owned(), 10_000)].into_iter().collect();
+    let rate = |text: &str| {
+        let line = format!("class add dev d0 parent 1: classid 1:1 htb rate {text}");
+        assert!(parse_line(&line, Era::Ceil, &devices).is_err());
+        let message = parse_line_at(&line, Era::Ceil, &devices, &speeds).ok()??;
+        match message.options {
+            Some(netshape::wire::Options::HtbClass(htb)) => Some(htb.rate.bytes_per_second),
+            _ => None,
+        }
+    };
+    // What tc 6.1.0 and 7.2.0 sent for a veth, whose speed is 10,000 Mbit/s.
+    assert_eq!(rate("50%"), Some(625_000_000));
+    assert_eq!(rate("33.33333%"), Some(416_666_625));
+    assert_eq!(rate("0.00001%"), Some(125));
+    for refused in ["150%", "-5%", "0%", "%", "5%%", "nan%"] {
+        assert_eq!(rate(refused), None, "{refused}");
+    }
 }

@@ -78,12 +78,12 @@ pub(super) fn parse(
             w if begins_a_command(w) => return Ok(actions),
             "mirred" => {
                 let mut mirred = mirred(words, context)?;
-                mirred.extras = extras(words, &mut cookie)?;
+                mirred.extras = extras(words, &mut cookie, None)?;
                 actions.push(TcAction::Mirred(mirred));
             }
             w => {
                 let mut gact = gact(w, words, context.era)?;
-                gact.extras = extras(words, &mut cookie)?;
+                gact.extras = extras(words, &mut cookie, gact.extras.take())?;
                 actions.push(TcAction::Gact(gact));
             }
         }
@@ -103,14 +103,19 @@ fn begins_a_command(word: &str) -> bool {
 fn gact(word: &str, words: &mut Words<'_>, era: Era) -> Result<Gact, TcError> {
     let bad = || TcError::new(format!("Bad action type {word}"));
     let mut gact = Gact::default();
-    // The later era's tc sends the word itself as the kind, cut short or not, and the kernel knows none of that name.
-    let known = word == "gact" || era == Era::Truncating;
-    if begins(word, "gact") && known {
+    if begins(word, "gact") {
         words.skip();
         words.value()?;
         words.back();
-    } else if begins(word, "index") && !known {
-        return Err(bad());
+    }
+    // The later era's tc sends whatever word that was as the kind, though the kernel knows none of that name.
+    if era == Era::Ceil && word != "gact" && (begins(word, "gact") || begins(word, "index")) {
+        let kind = Some(word.chars().take(15).collect());
+        let extras = ActionExtras {
+            kind,
+            ..ActionExtras::default()
+        };
+        gact.extras = Some(Box::new(extras));
     }
     if words.peek().is_some_and(|w| begins(w, "index")) {
         gact.index = index(words)?;
@@ -150,8 +155,9 @@ fn random(words: &mut Words<'_>) -> Result<GactRandom, TcError> {
 fn extras(
     words: &mut Words<'_>,
     cookie: &mut Vec<u8>,
+    so_far: Option<Box<ActionExtras>>,
 ) -> Result<Option<Box<ActionExtras>>, TcError> {
-    let mut extras = ActionExtras::default();
+    let mut extras = so_far.unwrap_or_default();
     if words.peek() == Some("cookie") {
         words.skip();
         let text = words.value()?;
@@ -184,7 +190,7 @@ fn extras(
         flags |= flag;
     }
     extras.flags = (flags != 0).then_some((flags, flags));
-    Ok((extras != ActionExtras::default()).then(|| Box::new(extras)))
+    Ok((*extras != ActionExtras::default()).then_some(extras))
 }
 
 /// `index N`, if it is there.

@@ -50,7 +50,7 @@ pub(super) fn parse(
     }
     if let Some(kind) = kind {
         message.kind = Some(kind.chars().take(15).collect());
-        message.options = kinds::class(kind, words, context)?;
+        message.options = kinds::class(kind, words, context, dev.as_deref())?;
     }
     if let Some(dev) = dev {
         message.ifindex = i32::try_from(context.ifindex(&dev)?).unwrap_or(0);

@@ -16,10 +16,11 @@ pub(super) fn qdisc(
     kind: &str,
     words: &mut Words<'_>,
     context: &Context<'_>,
+    dev: Option<&str>,
 ) -> Result<Option<Options>, TcError> {
     match kind {
         "htb" => htb(words).map(|h| Some(Options::Htb(h))),
-        "tbf" => tbf(words, context.era),
+        "tbf" => tbf(words, Rates::of(context, dev)),
         "bfifo" | "pfifo" | "pfifo_head_drop" => fifo(kind, words),
         "fq_codel" => fq_codel(words).map(|f| Some(Options::FqCodel(Box::new(f)))),
         "ingress" | "clsact" => {
@@ -46,9 +47,10 @@ pub(super) fn class(
     kind: &str,
     words: &mut Words<'_>,
     context: &Context<'_>,
+    dev: Option<&str>,
 ) -> Result<Option<Options>, TcError> {
     match kind {
-        "htb" => htb_class(words, context.era).map(|c| Some(Options::HtbClass(c))),
+        "htb" => htb_class(words, Rates::of(context, dev)).map(|c| Some(Options::HtbClass(c))),
         other => Err(TcError::new(format!(
             "Error: Qdisc \"{other}\" is classless."
         ))),
@@ -96,18 +98,50 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
     Ok(htb)
 }
 
-/// A rate, said once; of a percentage tc must ask the device for its speed, which is not known here.
-fn rate(words: &mut Words<'_>, place: &mut u64, name: &str, era: Era) -> Result<(), TcError> {
+/// What a rate needs to be understood.
+#[derive(Clone, Copy)]
+struct Rates {
+    era: Era,
+    /// The device's speed in Mbit/s, where that is known.
+    speed: Option<u32>,
+}
+
+impl Rates {
+    fn of(context: &Context<'_>, dev: Option<&str>) -> Self {
+        let speed = dev.and_then(|d| context.speeds.get(d)).copied();
+        Self {
+            era: context.era,
+            speed,
+        }
+    }
+
+    /// A rate, or a percentage of the device's speed.
+    fn read(self, word: &str) -> Option<u64> {
+        if word.contains('%') {
+            return number::percent(word, self.speed?, self.era);
+        }
+        number::rate(word, self.era)
+    }
+
+    /// Of a percentage tc asks the device for its speed, which is not in the batch.
+    fn known(self, word: &str, name: &str) -> Result<(), TcError> {
+        if word.contains('%') && self.speed.is_none() {
+            return Err(TcError::new(format!(
+                "\"{name}\" {word}: the device's speed is not known"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A rate, said once.
+fn rate(words: &mut Words<'_>, place: &mut u64, name: &str, rates: Rates) -> Result<(), TcError> {
     let word = words.value()?;
     if *place != 0 {
         return Err(TcError::new(format!("Double \"{name}\" spec")));
     }
-    if word.contains('%') {
-        return Err(TcError::new(format!(
-            "\"{name}\" {word}: the device's speed is not known"
-        )));
-    }
-    *place = number::rate(word, era).ok_or_else(|| TcError::illegal(name))?;
+    rates.known(word, name)?;
+    *place = rates.read(word).ok_or_else(|| TcError::illegal(name))?;
     Ok(())
 }
 
@@ -117,7 +151,8 @@ fn cell_log(given: Option<u8>, mtu: u64) -> u8 {
     given.unwrap_or_else(|| (0_u8..64).find(|log| mtu >> log <= 255).unwrap_or(0))
 }
 
-fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
+fn htb_class(words: &mut Words<'_>, rates: Rates) -> Result<HtbClass, TcError> {
+    let era = rates.era;
     let (mut class, mut mtu, mut layer) = (HtbClass::default(), 1600_u32, 1_u32);
     let (mut mpu, mut overhead) = (0_u16, 0_u16);
     let (mut rate64, mut ceil64) = (0, 0);
@@ -151,8 +186,8 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
                 cburst = value(words, w, small)?;
                 cburst.1 = cburst.1.or(cell);
             }
-            "ceil" => rate(words, &mut ceil64, "ceil", era)?,
-            "rate" => rate(words, &mut rate64, "rate", era)?,
+            "ceil" => rate(words, &mut ceil64, "ceil", rates)?,
+            "rate" => rate(words, &mut rate64, "rate", rates)?,
             other => return Err(TcError::unknown(other)),
         }
     }
@@ -225,7 +260,7 @@ struct TbfWords {
 }
 
 impl TbfWords {
-    fn read(words: &mut Words<'_>, era: Era) -> Result<Self, TcError> {
+    fn read(words: &mut Words<'_>, rates: Rates) -> Result<Self, TcError> {
         let mut t = Self {
             layer: 1,
             ..Self::default()
@@ -251,9 +286,13 @@ impl TbfWords {
                     once(words, &mut t.mtu, "mtu/minburst", |x| bytes_of(x, cell))?;
                 }
                 "mpu" => once(words, &mut t.mpu, "mpu", number::size)?,
-                "rate" => once(words, &mut t.rate, "rate", |x| number::rate(x, era))?,
+                "rate" => {
+                    rates.known(words.peek().unwrap_or(""), "rate")?;
+                    once(words, &mut t.rate, "rate", |x| rates.read(x))?;
+                }
                 w if begins(w, "peakrate") => {
-                    once(words, &mut t.peak, "peakrate", |x| number::rate(x, era))?;
+                    rates.known(words.peek().unwrap_or(""), "peakrate")?;
+                    once(words, &mut t.peak, "peakrate", |x| rates.read(x))?;
                 }
                 w if begins(w, "overhead") => {
                     once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
@@ -319,8 +358,9 @@ fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
     u32::try_from(bytes).ok()
 }
 
-fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
-    let t = TbfWords::read(words, era)?;
+fn tbf(words: &mut Words<'_>, rates: Rates) -> Result<Option<Options>, TcError> {
+    let era = rates.era;
+    let t = TbfWords::read(words, rates)?;
     t.complete()?;
     let spec = |rate, cell| RateSpec {
         bytes_per_second: rate,

@@ -2,6 +2,7 @@
 
 use crate::handle::Handle;
 use crate::ticks::Era;
+use alloc::format;
 
 /// `strtoul` of a whole word in `base` (0: by prefix), 64 bits.
 fn unsigned(text: &str, base: u32) -> Option<u64> {
@@ -209,6 +210,20 @@ pub(super) fn rate(text: &str, era: Era) -> Option<u64> {
         }
     };
     Some(converted(value * scale / 8.0))
+}
+
+/// `get_percent_rate64`: byte/s that so many percent of `mbit` Mbit/s are. tc writes the rate down in bit/s and reads that.
+pub(super) fn percent(text: &str, mbit: u32, era: Era) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let value: f64 = text.get(..end)?.parse().ok()?;
+    if text.matches('%').count() != 1 {
+        return None;
+    }
+    let share = Some(value / 100.0).filter(|s| (0.0..=1.0).contains(s))?;
+    rate(
+        &format!("{:.6}", share * f64::from(mbit) * 1_000_000.0),
+        era,
+    )
 }
 
 /// `get_size64`: bytes. Suffixes are powers of 1024.

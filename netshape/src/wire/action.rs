@@ -68,6 +68,8 @@ pub struct GactRandom {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ActionExtras {
+    /// `TCA_ACT_KIND` where that is not the action's own: tc of the later era sends what it was told.
+    pub kind: Option<String>,
     /// `TCA_ACT_COOKIE`: up to 16 bytes for whoever set it; empty: none.
     pub cookie: Vec<u8>,
     /// `TCA_ACT_HW_STATS`: value and selector of 1 immediate, 2 delayed, 0 disabled.
@@ -108,7 +110,8 @@ pub(super) fn write(actions: &[TcAction], out: &mut Out<'_>) {
                 write_extras(m.extras.as_deref(), out);
             }
             TcAction::Gact(g) => {
-                out.text(1, "gact");
+                let kind = g.extras.as_ref().and_then(|e| e.kind.as_deref());
+                out.text(1, kind.unwrap_or("gact"));
                 out.nest(2 | NESTED, |out| {
                     out.attr(2, &bytes(&[g.index, 0, g.action.cast_unsigned(), 0, 0]));
                     if let Some(r) = g.random {
