@@ -1,6 +1,6 @@
 //! Observed state as `berth shape show --json` prints it.
 
-use crate::device::{DevName, Device};
+use crate::device::{DevName, Device, Objects};
 use crate::handle::Handle;
 use crate::kernel::Kernel;
 use crate::object::{
@@ -141,13 +141,13 @@ impl Observed {
 
 impl ObservedDevice {
     fn device(&self, number: usize) -> Result<Device, ShowError> {
-        let mut device = Device::new();
+        let (mut device, mut objects) = (Device::new(), Objects::default());
         device.ifindex = self.ifindex;
         device.gso_max_size = self.gso_max_size;
         for (i, q) in self.qdiscs.iter().enumerate() {
             let at = |name| move || format!("devices[{number}].qdiscs[{i}].{name}");
             let parent = handle(&q.parent, at("parent"))?;
-            device.put_qdisc(Qdisc::new(
+            objects.qdiscs.push(Qdisc::new(
                 handle(&q.handle, at("handle"))?,
                 parent,
                 q.options(),
@@ -165,7 +165,7 @@ impl ObservedDevice {
                 Handle::ROOT => id.of_qdisc(),
                 parent => parent,
             };
-            device.put_class(Class {
+            objects.classes.push(Class {
                 id,
                 parent,
                 htb: c.options(),
@@ -179,8 +179,9 @@ impl ObservedDevice {
                 Some(flowid) => Some(handle(flowid, || at("flowid"))?),
                 None => None,
             };
-            device.put_filter(f.filter(parent, number, classid));
+            objects.filters.push(f.filter(parent, number, classid));
         }
+        device.absorb(objects);
         Ok(device)
     }
 }

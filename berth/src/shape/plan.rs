@@ -1,6 +1,6 @@
 //! `berth shape plan`: from the observed state to the declared policy.
 
-use super::{EraArg, FileArg, policy, read};
+use super::{EraArg, FileArg, named, policy, read};
 use crate::answer::{Answer, Failure};
 use clap::{Args, ValueEnum};
 use netshape::wire::hex_of;
@@ -57,8 +57,7 @@ fn observed(args: &PlanArgs) -> Result<Kernel, Failure> {
     };
     let place = path.display().to_string();
     let text = read(path)?;
-    let seen: Observed =
-        serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place.clone()))?;
+    let seen: Observed = named::json(&text, &place)?;
     seen.kernel()
         .map_err(|e| Failure::input(e.to_string(), place))
 }
@@ -69,7 +68,7 @@ fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
     };
     let place = path.display().to_string();
     let bad = |e: serde_json::Error| Failure::input(e.to_string(), place.clone());
-    let document: Value = serde_json::from_str(&read(path)?).map_err(bad)?;
+    let document: Value = named::json(&read(path)?, &place)?;
     let given = document.get("classes").cloned().unwrap_or(document);
     serde_json::from_value(given).map_err(bad)
 }

@@ -16,7 +16,8 @@ use crate::kernel::Kernel;
 use crate::object::{Htb, Qdisc, QdiscKind};
 use crate::policy::{Direction, Inside};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::vec::Vec;
 
 /// The plan from what was observed to all that the host wants. O(n) in classes, observed and wanted.
@@ -32,11 +33,17 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
         };
         whole_uplink(observed, &name, host, &mut plan);
     }
+    let uplink = host.uplink.iter().map(|u| DevName {
+        netns: None,
+        dev: u.dev.clone(),
+    });
+    let mut found = uplink.filter(|n| observed.device(n).is_some()).count();
     let mut wanted = Device::new();
     for (slot, _) in host.containers() {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = host.device(slot, direction) {
                 let seen = observed.device(&name);
+                found += usize::from(seen.is_some());
                 host.veth_tree(slot, direction, gso(seen), &mut wanted);
                 device(seen, &wanted, &name, host, &mut plan);
                 hook(observed, host, slot, direction, &name, &mut plan);
@@ -53,7 +60,38 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
             _ => {}
         }
     }
+    if found < observed.len() {
+        orphans(observed, host, &mut plan);
+    }
     plan
+}
+
+/// Devices that are shaped as we do it and that nobody wants shaped: a container that left the policy between two runs, say.
+/// They are only reported, unless the host itself let them go.
+fn orphans(observed: &Kernel, host: &Host, plan: &mut Plan) {
+    let dropped = host.touched.iter().filter_map(|touch| match touch {
+        Touch::Dropped(name) => Some(&**name),
+        _ => None,
+    });
+    let dropped: BTreeSet<&DevName> = dropped.collect();
+    for (name, device) in observed.devices() {
+        let Some(root) = device.root().filter(|r| is_ours(r, Htb::to_default(0x10))) else {
+            continue;
+        };
+        if host.devices.contains(name) || dropped.contains(name) {
+            continue;
+        }
+        let why = format!(
+            "not wanted: shaped like a container's device, but no container of the policy has it; `tc qdisc delete dev {} root` would take that off",
+            name.dev
+        );
+        plan.left_alone.push(LeftAlone {
+            object: "qdisc",
+            device: name.clone(),
+            handle: root.handle,
+            why,
+        });
+    }
 }
 
 /// The plan for one device alone, with the redirect to it where it is an ifb; nothing where the host does not want that
@@ -247,7 +285,10 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
     let default = before.is_none_or(|r| r.handle.is_none());
     if !default && !host.caps.takeover {
         let handle = before.map_or(Handle::NONE, |r| r.handle);
-        let why = String::from("not ours; its device stays as it is");
+        let kind = before.map_or("", |r| r.kind.name());
+        let why = format!(
+            "not ours: a root of kind {kind}; its device stays as it is unless told to take over"
+        );
         plan.left_alone.push(LeftAlone {
             object: "qdisc",
             device: name.clone(),
