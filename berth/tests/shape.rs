@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn berth(args: &[&str]) -> Output {
@@ -316,7 +316,7 @@ fn bad_input_says_what_and_where() {
 }
 
 /// What `shape plan` says of a policy, as text on both streams.
-fn planned(policy: &PathBuf, more: &[&str]) -> (Option<i32>, String) {
+fn planned(policy: &Path, more: &[&str]) -> (Option<i32>, String) {
     let mut args = vec!["shape", "plan", "--desired", policy.to_str().unwrap()];
     args.extend(more);
     let out = berth(&args);

@@ -50,12 +50,15 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
             }
         }
     }
-    for touch in &host.touched {
+    // What went may have gone more than once, and may have come again since.
+    let gone = host.touched.iter().filter(|touch| match touch {
+        Touch::Dropped(name) => !host.devices.contains(&**name),
+        Touch::Unhooked(pair) => !host.devices.contains(&pair.1),
+        _ => false,
+    });
+    for touch in gone.collect::<BTreeSet<_>>() {
         match touch {
-            // What went may have come again since.
-            Touch::Dropped(name) if host.devices.contains(&**name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(pair) if host.devices.contains(&pair.1) => {}
             Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
             _ => {}
         }

@@ -263,7 +263,17 @@ impl World {
             ))),
             2 if !device.has_children(class) => {
                 take(&mut device, class);
-                device.take_class(class);
+                let above = device.take_class(class).map_or(class, |c| c.parent);
+                // A class without children is a leaf again.
+                if let Some(parent) = device.class(above).copied()
+                    && !device.has_children(above)
+                {
+                    let htb = crate::HtbClass {
+                        level: 0,
+                        ..parent.htb
+                    };
+                    device.put_class(Class { htb, ..parent });
+                }
             }
             3 if device.root().is_some() => {
                 // A class below some other that is there, as the kernel would have let it be.
