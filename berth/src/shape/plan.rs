@@ -96,7 +96,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
         eprintln!("berth: refused: {refusal}");
     }
     let text = match args.format {
-        None => explained(&plan, &refused),
+        None => explained(&plan, &host, &refused),
         Some(Format::Argv) => argv(&plan),
         Some(Format::Batch) => plan.batch(),
         Some(Format::Json) => format!("{}\n", document(&plan, &host, &refused)?),
@@ -123,7 +123,7 @@ fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Fail
     Ok(document)
 }
 
-fn explained(plan: &Plan, refused: &[Refusal]) -> String {
+fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refused {
         let _ = writeln!(text, "refused: {refusal}");
@@ -142,9 +142,7 @@ fn explained(plan: &Plan, refused: &[Refusal]) -> String {
             device.dev, device.dev
         );
     }
-    for op in plan.ops() {
-        text.push_str(&plan.explain(op));
-    }
+    text.push_str(&plan.explain_all(host));
     let losses = plan.losses();
     let _ = writeln!(
         text,

@@ -22,8 +22,8 @@ const fn cost(loss: Loss) -> &'static str {
     }
 }
 
-/// A paragraph on one step.
-pub(super) fn explain(plan: &Plan, op: &Op) -> String {
+/// A paragraph on one step; `origin` says where its rates come from.
+pub(super) fn explain(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     let mut text = String::from("tc");
     if let Some(netns) = plan.device(op).and_then(|d| d.netns.as_deref()) {
         let _ = write!(text, " -n {netns}");
@@ -40,6 +40,9 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
     );
     if op.action == Action::Delete {
         return text;
+    }
+    if let Some(origin) = origin {
+        let _ = writeln!(text, "  {origin}");
     }
     match &op.object {
         Object::Class(c) => class(&mut text, &c.htb, plan.era),
