@@ -197,6 +197,25 @@ impl Device {
         merge(&mut self.filters, objects.filters, filter_key);
     }
 
+    /// A qdisc with all that hangs below it. O(n) a level.
+    pub(crate) fn below(&self, qdisc: &Qdisc) -> Self {
+        let mut tree = Self::new();
+        let mut open = alloc::vec![qdisc];
+        // Whatever was observed, each qdisc is taken once.
+        while let Some(qdisc) = open.pop() {
+            if tree.put_qdisc(qdisc.clone()).is_some() || qdisc.handle.is_none() {
+                continue;
+            }
+            let major = qdisc.handle.major();
+            let classes = self.classes.iter().filter(|c| c.id.major() == major);
+            classes.for_each(|c| drop(tree.put_class(*c)));
+            let filters = self.filters.iter().filter(|f| f.parent.major() == major);
+            filters.for_each(|f| drop(tree.put_filter(f.clone())));
+            open.extend(self.qdiscs.iter().filter(|q| q.parent.major() == major));
+        }
+        tree
+    }
+
     /// Keeps the filters that the rule names.
     pub(crate) fn retain_filters(&mut self, rule: impl FnMut(&Filter) -> bool) {
         self.filters.retain(rule);

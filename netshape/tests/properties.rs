@@ -89,6 +89,16 @@ proptest! {
     }
 
     #[test]
+    fn every_step_can_be_taken_back(life in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut world = World::new(Era::Ceil, false);
+        let mut bytes = Bytes(&life);
+        while bytes.more() {
+            world.step(&Op::draw(&mut bytes));
+        }
+        world.take_back();
+    }
+
+    #[test]
     fn random_bytes_hold(data in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz_decode(&data);
         fuzz_ops(&data);

@@ -221,7 +221,7 @@ fn uplink_classes(
         );
         work.class(seen, seen.class(*id), wanted.as_ref(), || leaf.is_some());
         if wanted.is_some() {
-            leaf::leaf(&mut work, seen.qdisc_at(*id), leaf.as_ref());
+            leaf::leaf(&mut work, seen, seen.qdisc_at(*id), leaf.as_ref());
         }
     }
     let wanted = |id: Handle| {
@@ -262,6 +262,7 @@ fn is_ours(root: &Qdisc, wanted: Htb) -> bool {
 fn whole(number: u32, root: &Qdisc, seen: &Device, reason: Reason) -> Op {
     let mut tree = seen.clone();
     tree.retain(|q| q.parent != Handle::INGRESS, |_| true);
+    tree.retain_filters(|f| f.parent.major() != Handle::INGRESS_QDISC.major());
     Op {
         device: number,
         action: Action::Delete,
@@ -378,7 +379,7 @@ fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut
         // A leaf below a class that is not wanted goes with that class.
         while old.next_if(|o| o.parent < qdisc.parent).is_some() {}
         let same = old.next_if(|o| o.parent == qdisc.parent);
-        leaf::leaf(&mut work, same, Some(qdisc));
+        leaf::leaf(&mut work, seen, same, Some(qdisc));
     }
     let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Compares the leaf of one class that stays.
-pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
+pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Option<&Qdisc>) {
     let device = work.device;
     let op = |action, loss, reason, qdisc: &Qdisc, before: Before| Op {
         device,
@@ -35,7 +35,7 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
                 Loss::LosesLeaf,
                 Reason::InTheWay,
                 o,
-                was(o),
+                with_all(seen, o),
             ));
             work.on.push(op(
                 Action::Add,
@@ -58,7 +58,7 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
                 Loss::LosesLeaf,
                 Reason::Stale,
                 o,
-                was(o),
+                with_all(seen, o),
             ));
         }
         (None, None) => {}
@@ -157,6 +157,15 @@ impl Work {
     }
 }
 
+/// A leaf as it was, with whatever hangs below it.
+fn with_all(seen: &Device, leaf: &Qdisc) -> Before {
+    let tree = seen.below(leaf);
+    if tree.classes().is_empty() {
+        return Before::Object(Box::new(Object::Qdisc(leaf.clone())));
+    }
+    Before::Tree(Box::new(tree))
+}
+
 /// A class that goes with a leaf of its own remembers both, so that it can be put back whole.
 fn keep_leaf(op: &mut Op, seen: &Device) {
     let Object::Class(class) = &op.object else {
@@ -165,9 +174,8 @@ fn keep_leaf(op: &mut Op, seen: &Device) {
     let Some(leaf) = seen.qdisc_at(class.id) else {
         return;
     };
-    let mut tree = Device::new();
+    let mut tree = seen.below(leaf);
     tree.put_class(*class);
-    tree.put_qdisc(leaf.clone());
     op.before = Before::Tree(Box::new(tree));
 }
 

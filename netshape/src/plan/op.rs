@@ -209,11 +209,15 @@ impl Op {
                 let before = Before::Object(Box::new(self.object.clone()));
                 vec![step(Action::Change, old, before)]
             }
-            (Before::Tree(device), _) => {
-                let adds = in_order(device);
-                adds.into_iter()
-                    .map(|o| step(Action::Add, &o, Before::Nothing))
-                    .collect()
+            (Before::Tree(device), action) => {
+                // What a first child put an end to comes back once the child is gone.
+                let made = (action == Action::Add).then(|| {
+                    let before = Before::Object(Box::new(self.object.clone()));
+                    step(Action::Delete, &self.object, before)
+                });
+                let adds = in_order(device).into_iter();
+                let adds = adds.map(|o| step(Action::Add, &o, Before::Nothing));
+                made.into_iter().chain(adds).collect()
             }
         }
     }
@@ -327,5 +331,8 @@ fn in_order(device: &Device) -> Vec<Object> {
         }
         wave = next;
     }
+    // The rows of priorities and tables come by themselves with the filters.
+    let filters = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
+    out.extend(filters.map(|f| Object::Filter(Box::new(f.clone()))));
     out
 }

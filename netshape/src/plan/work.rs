@@ -103,10 +103,16 @@ impl Work {
             }
             (None, Some(n)) => {
                 // A leaf that becomes an inner class is purged of what waits in it.
-                let purges = seen.qdisc_at(n.parent).is_some();
-                let loss = if purges { Loss::LosesLeaf } else { Loss::Free };
-                self.grow
-                    .push(op(Action::Add, loss, Reason::Missing, n, None));
+                let purged = seen.qdisc_at(n.parent).filter(|_| {
+                    let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == n.parent);
+                    !self.grow.iter().any(child)
+                });
+                let mut step = op(Action::Add, Loss::Free, Reason::Missing, n, None);
+                if let Some(leaf) = purged {
+                    step.loss = Loss::LosesLeaf;
+                    step.before = Before::Tree(Box::new(seen.below(leaf)));
+                }
+                self.grow.push(step);
             }
             (Some(o), Some(n)) if o.parent != n.parent => {
                 // The kernel takes a change of parent, answers 0 and keeps the old one.
@@ -135,10 +141,24 @@ impl Work {
         }
     }
 
+    /// A parent that goes itself has lost its leaf by then, and its first child purges nothing.
+    fn nothing_purged(&mut self) {
+        let going: Vec<Handle> = self.gone.iter().map(leaf::class_id).collect();
+        for op in self.grow.iter_mut().filter(|o| o.action == Action::Add) {
+            let Object::Class(class) = &op.object else {
+                continue;
+            };
+            if matches!(op.before, Before::Tree(_)) && going.contains(&class.parent) {
+                (op.loss, op.before) = (Loss::Free, Before::Nothing);
+            }
+        }
+    }
+
     /// Appends the steps in order.
     pub(super) fn finish(mut self, seen: &Device, wanted: leaf::Wanted<'_>, plan: &mut Plan) {
         if !self.gone.is_empty() {
             self.drag(seen, wanted);
+            self.nothing_purged();
         }
         let depth = |op: &Op| match &op.object {
             Object::Class(c) => depth(seen, c),

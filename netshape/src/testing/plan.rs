@@ -239,13 +239,17 @@ impl World {
             7 if device.class(class).is_some() && !device.has_children(class) => {
                 // A tree of its own below a leaf.
                 let own = Handle::qdisc(0x6000 | id);
-                let htb = QdiscKind::Htb(Htb::to_default(1));
+                let htb = QdiscKind::Htb(Htb {
+                    direct_qlen: Some(1_000),
+                    ..Htb::to_default(1)
+                });
                 take(&mut device, class);
                 device.put_qdisc(Qdisc::new(own, class, htb));
                 let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
                 let htb = crate::HtbClass {
                     rate,
                     ceil: rate,
+                    quantum: 1_514,
                     ..Default::default()
                 };
                 let id = Handle::new(own.major(), 1);
@@ -349,7 +353,7 @@ impl World {
             2 => root(Handle::qdisc(0x8001), QdiscKind::Bfifo(Some(9))),
             3 => root(Handle::qdisc(5), QdiscKind::Htb(Htb::to_default(0x10))),
             4 => root(Handle::qdisc(1), QdiscKind::Htb(Htb::to_default(7))),
-            5 => root(Handle::qdisc(1), other("netem")),
+            5 => root(Handle::qdisc(1), other("pfifo_fast")),
             6 => {
                 let kind = if which.is_multiple_of(2) {
                     QdiscKind::Clsact
@@ -392,6 +396,61 @@ impl World {
         }
     }
 
+    /// Each step of a whole plan can be taken back: the device is then as it was before it.
+    pub fn take_back(&mut self) {
+        let plan = diff(&self.kernel, &self.host);
+        for op in plan.ops() {
+            let before = self.kernel.clone();
+            self.carry(&plan, op);
+            // A filter that waited for a class holds it from the moment it comes.
+            if let (crate::Object::Class(class), Some(name)) = (&op.object, plan.device(op))
+                && before.device(name).is_some_and(|d| awaited(d, class.id))
+            {
+                continue;
+            }
+            let mut back = self.kernel.clone();
+            for inverse in op.inverse() {
+                let answer = back.apply(&plan, &inverse);
+                assert!(
+                    answer.is_ok(),
+                    "{answer:?} to {} taking back {}",
+                    plan.argv(&inverse).join(" "),
+                    plan.argv(op).join(" ")
+                );
+            }
+            let Some(name) = plan.device(op) else {
+                continue;
+            };
+            // What has no handle is the kernel's own, which it puts back by itself; what is not said it fills in.
+            let seen = |kernel: &Kernel| {
+                let mut device = kernel.device(name).cloned().unwrap_or_default();
+                device.retain(|q| !q.handle.is_none(), |_| true);
+                for qdisc in device.qdiscs().to_vec() {
+                    if let QdiscKind::Htb(htb) = qdisc.kind {
+                        let direct_qlen = None;
+                        let kind = QdiscKind::Htb(Htb { direct_qlen, ..htb });
+                        device.put_qdisc(Qdisc { kind, ..qdisc });
+                    }
+                }
+                // Levels are the kernel's to say; whoever meddles does not set them.
+                for class in device.classes().to_vec() {
+                    let htb = crate::HtbClass {
+                        level: 0,
+                        ..class.htb
+                    };
+                    device.put_class(Class { htb, ..class });
+                }
+                let nodes = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
+                let nodes = nodes.map(|f| (f.parent, f.prio, f.protocol, f.handle, target(f)));
+                let nodes: Vec<_> = nodes.collect();
+                device.retain_filters(|_| false);
+                (device, nodes)
+            };
+            let (was, is) = (seen(&before), seen(&back));
+            assert_eq!(was, is, "{name}: {}", plan.argv(op).join(" "));
+        }
+    }
+
     /// The classes of a device are those that are wanted, figure for figure.
     fn check_tree(&self, name: &DevName) {
         let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else {
@@ -429,6 +488,20 @@ fn to_class(class: Handle, number: u32) -> Filter {
         handle: 0x8000_0800 | number & 0x7ff,
         kind: FilterKind::U32(alloc::boxed::Box::new(U32 { parts })),
     }
+}
+
+/// The class that a filter sends to.
+fn target(filter: &Filter) -> Option<Handle> {
+    match &filter.kind {
+        FilterKind::U32(u32) => u32.classid(),
+        FilterKind::Other(_) => None,
+    }
+}
+
+/// Whether a filter points at a class that is not there.
+fn awaited(device: &Device, class: Handle) -> bool {
+    let points = |f: &Filter| target(f) == Some(class);
+    device.class(class).is_none() && device.filters().iter().any(points)
 }
 
 /// Takes a qdisc off a class, with what hangs below it.
