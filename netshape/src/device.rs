@@ -208,9 +208,13 @@ impl Device {
             }
             let major = qdisc.handle.major();
             let classes = self.classes.iter().filter(|c| c.id.major() == major);
-            classes.for_each(|c| drop(tree.put_class(*c)));
+            for class in classes {
+                tree.put_class(*class);
+            }
             let filters = self.filters.iter().filter(|f| f.parent.major() == major);
-            filters.for_each(|f| drop(tree.put_filter(f.clone())));
+            for filter in filters {
+                tree.put_filter(filter.clone());
+            }
             open.extend(self.qdiscs.iter().filter(|q| q.parent.major() == major));
         }
         tree
