@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn berth(args: &[&str]) -> Output {
@@ -313,4 +313,94 @@ fn bad_input_says_what_and_where() {
             .code(),
         Some(2)
     );
+}
+
+/// What `shape plan` says of a policy, as text on both streams.
+fn planned(policy: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let mut args = vec!["shape", "plan", "--desired", policy.to_str().unwrap()];
+    args.extend(more);
+    let out = berth(&args);
+    let text = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn whatever_is_wrong_in_a_policy_its_field_is_named() {
+    let container = |rest: &str| {
+        let text = format!("[[container]]\nid = \"a\"\nveth = \"v1\"\n{rest}\n");
+        file("wrong.toml", &text)
+    };
+    // A unit that is wrong or missing refuses its container; the rest is planned.
+    for (shape, field) in [
+        ("ceiling = 5", "container[0].ingress.ceiling: `5`"),
+        ("ceiling = -5", "container[0].ingress.ceiling: `-5`"),
+        ("ceiling = nan", "container[0].ingress.ceiling: `NaN`"),
+        ("ceiling = \"50m\"", "container[0].ingress.ceiling: `50m`"),
+        (
+            "ceiling = \"1mbit\", burst = 1e9",
+            "container[0].ingress.burst: `1000000000`",
+        ),
+        (
+            "ceiling = \"1mbit\", guarantee = \"1kbps\"",
+            "container[0].ingress.guarantee: `1kbps`",
+        ),
+    ] {
+        let (status, said) = planned(&container(&format!("ingress = {{ {shape} }}")), &[]);
+        assert_eq!(status, Some(1), "{shape}: {said}");
+        assert!(said.contains(field), "{shape}: {said}");
+    }
+    // What has another type than it must have is bad input, with the place.
+    for (rest, place) in [
+        ("weight = -1", "container[0].weight"),
+        ("pid = \"x\"", "container[0].pid"),
+        ("ingress = 7", "container[0].ingress"),
+        (
+            "ingress = { ceiling = \"1mbit\", priority = -1 }",
+            "container[0].ingress.priority",
+        ),
+        (
+            "ingress = { ceiling = [\"1mbit\"] }",
+            "container[0].ingress.ceiling",
+        ),
+    ] {
+        let (status, said) = planned(&container(rest), &[]);
+        assert_eq!(status, Some(2), "{rest}: {said}");
+        assert!(said.contains(place), "{rest}: {said}");
+    }
+    let json = file("wrong.json", r#"{"container": [{"id": "a", "veth": 7}]}"#);
+    let (status, said) = planned(&json, &[]);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("container[0].veth"), "{said}");
+}
+
+#[test]
+fn hostile_files_get_short_answers() {
+    let deep = file("deep.toml", &"[".repeat(100_000));
+    let json = file("deep.json", &r#"{"host":"#.repeat(20_000));
+    let long = file("long.toml", &format!("a = {}", "9".repeat(100_000)));
+    for path in [&deep, &json, &long] {
+        let (status, said) = planned(path, &[]);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.len() < 1_000, "{} characters", said.len());
+    }
+    let policy = file("sound.toml", POLICY);
+    let seen = file(
+        "bad-seen.json",
+        r#"{"devices": [{"dev": "v", "classes": [{"kind": "htb", "classid": "1:1", "parent": "1:", "quantum": -1}]}]}"#,
+    );
+    let (status, said) = planned(&policy, &["--observed", seen.to_str().unwrap()]);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("devices[0].classes[0].quantum"), "{said}");
+}
+
+#[test]
+fn what_nobody_in_the_policy_has_is_reported() {
+    let (policy, seen) = (file("none.toml", ""), file("left.json", SEEN));
+    let (status, said) = planned(&policy, &["--observed", seen.to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("left alone: qdisc 1: on veth1a2b: not wanted"),
+        "{said}"
+    );
+    assert!(!said.contains("on eth0"), "{said}");
 }

@@ -189,6 +189,37 @@ impl Device {
         }
     }
 
+    /// Puts many objects in at once, in any order; of those for one place the last stays. O(n log n), and O(n) for what comes in
+    /// order.
+    pub(crate) fn absorb(&mut self, objects: Objects) {
+        merge(&mut self.qdiscs, objects.qdiscs, |q| q.parent);
+        merge(&mut self.classes, objects.classes, |c| c.id);
+        merge(&mut self.filters, objects.filters, filter_key);
+    }
+
+    /// A qdisc with all that hangs below it. O(n) a level.
+    pub(crate) fn below(&self, qdisc: &Qdisc) -> Self {
+        let mut tree = Self::new();
+        let mut open = alloc::vec![qdisc];
+        // Whatever was observed, each qdisc is taken once.
+        while let Some(qdisc) = open.pop() {
+            if tree.put_qdisc(qdisc.clone()).is_some() || qdisc.handle.is_none() {
+                continue;
+            }
+            let major = qdisc.handle.major();
+            let classes = self.classes.iter().filter(|c| c.id.major() == major);
+            for class in classes {
+                tree.put_class(*class);
+            }
+            let filters = self.filters.iter().filter(|f| f.parent.major() == major);
+            for filter in filters {
+                tree.put_filter(filter.clone());
+            }
+            open.extend(self.qdiscs.iter().filter(|q| q.parent.major() == major));
+        }
+        tree
+    }
+
     /// Keeps the filters that the rule names.
     pub(crate) fn retain_filters(&mut self, rule: impl FnMut(&Filter) -> bool) {
         self.filters.retain(rule);
@@ -211,6 +242,35 @@ impl Device {
     fn class_index(&self, id: Handle) -> Result<usize, usize> {
         search(&self.classes, id, |c| c.id)
     }
+}
+
+/// Objects of one device as they come: a kernel dumps classes in the order of its hash table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Objects {
+    pub(crate) qdiscs: Vec<Qdisc>,
+    pub(crate) classes: Vec<Class>,
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// Merges what comes into what is sorted, one for each key, the later one.
+fn merge<T, K: Ord>(sorted: &mut Vec<T>, mut come: Vec<T>, key: impl Fn(&T) -> K) {
+    if sorted.is_empty() {
+        core::mem::swap(sorted, &mut come);
+    } else {
+        sorted.append(&mut come);
+    }
+    if sorted.is_sorted_by(|a, b| key(a) < key(b)) {
+        return;
+    }
+    // Stable, so that of equal ones the later comes later.
+    sorted.sort_by_key(&key);
+    sorted.dedup_by(|later, earlier| {
+        let same = key(later) == key(earlier);
+        if same {
+            core::mem::swap(later, earlier);
+        }
+        same
+    });
 }
 
 /// Where a filter stands among the others.

@@ -43,8 +43,10 @@ pub struct UplinkSection {
     /// Device.
     pub dev: String,
     /// What it carries.
+    #[serde(deserialize_with = "text")]
     pub capacity: String,
     /// What the host keeps for itself.
+    #[serde(default, deserialize_with = "maybe_text")]
     pub reserve: Option<String>,
 }
 
@@ -87,13 +89,53 @@ pub struct ContainerSection {
 #[serde(deny_unknown_fields)]
 pub struct ShapeSection {
     /// What it has by right.
+    #[serde(default, deserialize_with = "maybe_text")]
     pub guarantee: Option<String>,
     /// What it may reach; the uplink's capacity where not said.
+    #[serde(default, deserialize_with = "maybe_text")]
     pub ceiling: Option<String>,
     /// Its bucket.
+    #[serde(default, deserialize_with = "maybe_text")]
     pub burst: Option<String>,
     /// 0 to 7.
     pub priority: Option<u64>,
+}
+
+/// A number with its unit, as text. A bare number is kept as it stands, so that it is refused with its field's name like any
+/// other without a unit.
+struct Quantity(String);
+
+impl<'de> serde::Deserialize<'de> for Quantity {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl serde::de::Visitor<'_> for Any {
+            type Value = Quantity;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a number with its unit, such as \"50mbit\"")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Quantity, E> {
+                Ok(Quantity(text.to_string()))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Quantity, E> {
+                Ok(Quantity(number.to_string()))
+            }
+        }
+        from.deserialize_any(Any)
+    }
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    <Quantity as serde::Deserialize>::deserialize(from).map(|q| q.0)
+}
+
+fn maybe_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    <Option<Quantity> as serde::Deserialize>::deserialize(from).map(|q| q.map(|q| q.0))
 }
 
 fn parse<T: FromStr<Err = crate::unit::UnitError>>(text: &str, field: &str) -> Result<T, Refusal> {
@@ -135,6 +177,7 @@ impl PolicyFile {
         }
         let capacity = uplink.as_ref().map(Uplink::capacity);
         let mut host = Host::new(uplink, tiers, caps)?;
+        host.reserve(self.container.len());
         let mut refused = Vec::new();
         for (i, section) in self.container.iter().enumerate() {
             let number = numbers.get(&section.id).copied();

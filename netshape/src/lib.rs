@@ -37,7 +37,8 @@ pub use object::{
     RateSpec, Stab, Tbf,
 };
 pub use plan::{
-    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_touched,
+    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_device,
+    diff_touched,
 };
 pub use policy::{
     Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,
@@ -45,7 +46,7 @@ pub use policy::{
 pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};
 pub use shown::{Lossy, Reading, Shown, read_tc_text};
-pub use tc::{IfIndexes, TcError, parse_line};
+pub use tc::{IfIndexes, TcError, batch_commands, parse_line, parse_line_at};
 pub use ticks::{Era, bytes_of};
 pub use unit::UnitError;
 #[cfg(feature = "serde")]

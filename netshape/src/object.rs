@@ -316,6 +316,17 @@ pub enum FilterKind {
     Other(String),
 }
 
+impl FilterKind {
+    /// The kind's name, as in `TCA_KIND`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::U32(_) => "u32",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
 /// A filter on some device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {

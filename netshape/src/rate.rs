@@ -80,6 +80,10 @@ impl Rate {
     /// Bytes that pass in `milliseconds` at this rate, rounded up, saturating.
     #[must_use]
     pub const fn bytes_in_ms(self, milliseconds: u64) -> u64 {
+        // A 128-bit division takes many times as long.
+        if let Some(bits_ms) = self.0.checked_mul(milliseconds) {
+            return bits_ms.div_ceil(8_000);
+        }
         let bits_ms = (self.0 as u128) * (milliseconds as u128);
         let bytes = bits_ms.div_ceil(8_000);
         if bytes > u64::MAX as u128 {

@@ -1,12 +1,12 @@
 //! Observed state as `berth shape show --json` prints it.
 
-use crate::device::{DevName, Device};
+use crate::device::{DevName, Device, Objects};
 use crate::handle::Handle;
 use crate::kernel::Kernel;
 use crate::object::{
     Class, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec,
 };
-use crate::tc::u32_handle;
+use crate::tc::{ethertype, u32_handle};
 use crate::wire::{Mirred, TcAction, U32, U32Part};
 use alloc::boxed::Box;
 use alloc::format;
@@ -86,6 +86,9 @@ struct ObservedFilter {
     handle: String,
     #[serde(default)]
     prio: u16,
+    protocol: Option<String>,
+    #[serde(default)]
+    chain: u32,
     flowid: Option<String>,
     #[serde(default)]
     actions: Vec<ObservedAction>,
@@ -138,13 +141,13 @@ impl Observed {
 
 impl ObservedDevice {
     fn device(&self, number: usize) -> Result<Device, ShowError> {
-        let mut device = Device::new();
+        let (mut device, mut objects) = (Device::new(), Objects::default());
         device.ifindex = self.ifindex;
         device.gso_max_size = self.gso_max_size;
         for (i, q) in self.qdiscs.iter().enumerate() {
             let at = |name| move || format!("devices[{number}].qdiscs[{i}].{name}");
             let parent = handle(&q.parent, at("parent"))?;
-            device.put_qdisc(Qdisc::new(
+            objects.qdiscs.push(Qdisc::new(
                 handle(&q.handle, at("handle"))?,
                 parent,
                 q.options(),
@@ -162,7 +165,7 @@ impl ObservedDevice {
                 Handle::ROOT => id.of_qdisc(),
                 parent => parent,
             };
-            device.put_class(Class {
+            objects.classes.push(Class {
                 id,
                 parent,
                 htb: c.options(),
@@ -176,8 +179,9 @@ impl ObservedDevice {
                 Some(flowid) => Some(handle(flowid, || at("flowid"))?),
                 None => None,
             };
-            device.put_filter(f.filter(parent, number, classid));
+            objects.filters.push(f.filter(parent, number, classid));
         }
+        device.absorb(objects);
         Ok(device)
     }
 }
@@ -239,12 +243,13 @@ impl ObservedFilter {
             "u32" => FilterKind::U32(Box::new(U32 { parts })),
             other => FilterKind::Other(other.to_string()),
         };
-        // The name of a protocol is not needed to know a filter again.
+        // All protocols where it does not say, or says a name that nobody knows.
+        let protocol = self.protocol.as_deref().and_then(ethertype).unwrap_or(3);
         Filter {
             parent,
-            chain: 0,
+            chain: self.chain,
             prio: self.prio,
-            protocol: 3,
+            protocol,
             handle,
             kind,
         }
@@ -270,6 +275,7 @@ impl ObservedAction {
                     eaction,
                     ifindex,
                     block: None,
+                    extras: None,
                 })
             }
             (kind, _) => TcAction::Other(kind.to_string()),

@@ -1,7 +1,8 @@
 //! What the kernel takes without a word and a plan must not.
 
 use netshape::{
-    Class, DevName, Device, Handle, Htb, HtbClass, Kernel, Qdisc, QdiscKind, RateSpec, RefusalKind,
+    Capabilities, Class, Container, DevName, Device, Direction, Handle, Host, Htb, HtbClass,
+    Kernel, Qdisc, QdiscKind, Rate, RateSpec, RefusalKind, Shape, Tier, Uplink,
 };
 
 fn class(id: u16, parent: u16, rate: u64) -> Class {
@@ -129,4 +130,34 @@ fn a_failed_request_changes_nothing() {
         device.check(),
         Err(RefusalKind::ChildrenOverParent { .. })
     ));
+}
+
+#[test]
+fn each_number_is_explained_by_what_the_policy_says() {
+    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(10)).unwrap();
+    let tiers = vec![Tier::new("gold", 4).unwrap()];
+    let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
+    let shapes = [
+        ("a", Rate::mbit(50), Rate::mbit(200)),
+        ("b", Rate::ZERO, Rate::gbit(2)),
+    ];
+    for (id, guarantee, ceiling) in shapes {
+        let shape = Shape::new(guarantee, ceiling).unwrap();
+        let container = Container::new(id, &format!("v{id}")).unwrap();
+        let container = container.in_tier("gold").shaped(Direction::Egress, shape);
+        host.insert(container).unwrap();
+    }
+    let slot = host.slot("a").unwrap();
+    host.allocate(slot, Direction::Egress, Some(Rate::mbit(80)));
+    let text = netshape::diff(&Kernel::new(), &host).explain_all(&host);
+    for said in [
+        "rate and ceil: the whole uplink, 1 Gbit/s",
+        "rate: the host's own traffic has the reserve, 10 Mbit/s",
+        "rate: the sum of what members of tier gold are promised, 70 Mbit/s; ceil: the uplink's 1 Gbit/s",
+        "rate: the egress guarantee of container a, 50 Mbit/s; ceil: what elastic division gives it of its ceiling 200 Mbit/s; quantum: weight 4 · 10000",
+        "rate: b has no guarantee, so a floor of 1 % of its ceiling, 8 kbit/s at least: 20 Mbit/s; ceil: its ceiling 2 Gbit/s, the uplink's 1 Gbit/s at most",
+        "rate and ceil: the egress ceiling of container a, 200 Mbit/s; a tree of its own",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
 }

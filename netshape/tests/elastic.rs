@@ -166,3 +166,14 @@ fn small_changes_move_nothing_and_equal_ticks_send_nothing() {
     host.allocate(slots[0], Direction::Ingress, less);
     assert!(diff_touched(&kernel, &mut host).is_empty());
 }
+
+#[test]
+fn a_guarantee_is_served_within_one_interval_however_little_lacks() {
+    // The first uses 305 of its 400, the second takes whatever is left. Then the first wants all of its guarantee: what is
+    // assumed of it rises by less than a sixteenth, which hysteresis would not notice.
+    let (mut elastic, slots) = divider(600, &[(400, 400, 1), (0, 600, 1)]);
+    let given = run(&mut elastic, &slots, &[305, 600], 20);
+    assert!(given[0] < Rate::mbit(400), "{given:?}");
+    let given = run(&mut elastic, &slots, &[400, 600], 1);
+    assert_eq!(given[0], Rate::mbit(400));
+}

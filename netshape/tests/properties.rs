@@ -89,6 +89,16 @@ proptest! {
     }
 
     #[test]
+    fn every_step_can_be_taken_back(life in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut world = World::new(Era::Ceil, false);
+        let mut bytes = Bytes(&life);
+        while bytes.more() {
+            world.step(&Op::draw(&mut bytes));
+        }
+        world.take_back();
+    }
+
+    #[test]
     fn random_bytes_hold(data in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz_decode(&data);
         fuzz_ops(&data);
@@ -112,8 +122,14 @@ proptest! {
 
 #[test]
 fn the_same_life_gives_the_same_plan() {
-    let life: Vec<u8> = (0..2_000_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+    let mut state = 1_u64;
+    let life: Vec<u8> = (0..2_000)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
         .collect();
     let run = || {
         let mut world = World::new(Era::Ceil, true);

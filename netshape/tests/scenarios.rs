@@ -93,6 +93,8 @@ impl Talk {
                 };
                 self.host.allocate(slot, way, Some(rate.parse().unwrap()));
             }
+            // Said of the whole transcript, see `run`.
+            ["takeover"] => {}
             ["plan"] => self.plan(&diff(&self.kernel, &self.host)),
             ["touched"] => {
                 let plan = diff_touched(&self.kernel, &mut self.host);
@@ -133,7 +135,11 @@ impl Talk {
 fn run(commands: &str) -> String {
     let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100)).unwrap();
     let tiers = vec![Tier::new("gold", 4).unwrap()];
-    let host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
+    let caps = Capabilities {
+        takeover: commands.lines().any(|l| l == "takeover"),
+        ..Capabilities::default()
+    };
+    let host = Host::new(Some(uplink), tiers, caps).unwrap();
     let mut kernel = Kernel::new();
     kernel.put_device(netshape::DevName::host("eth0"), Device::new());
     let mut talk = Talk {

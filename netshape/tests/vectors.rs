@@ -3,8 +3,8 @@
 
 mod support;
 
-use netshape::parse_line;
 use netshape::wire::{HexLine, Message, decode, hex_lines, hex_of};
+use netshape::{Era, batch_commands, parse_line, parse_line_at};
 use support::{ifindexes, normal, requests, samples};
 
 #[test]
@@ -101,28 +101,35 @@ fn every_dump_is_decoded_and_requests_come_back() {
 }
 
 #[test]
-fn generated_commands_are_equal_to_what_tc_6_1_sent() {
-    let text = include_str!("captured/tc-6.1.0.nl");
+fn generated_commands_are_equal_to_what_tc_sent() {
+    let captures = [
+        (include_str!("captured/tc-6.1.0.nl"), Era::Truncating),
+        (
+            include_str!("captured/tc-6.1.0-corners.nl"),
+            Era::Truncating,
+        ),
+        (include_str!("captured/tc-7.2.0.nl"), Era::Ceil),
+    ];
     let devices = [("lo", 1), ("d1", 2), ("d0", 3), ("ifbA", 4)];
     let devices = devices
         .into_iter()
         .map(|(n, i)| (n.to_owned(), i))
         .collect();
-    let mut cases: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
-    for line in hex_lines(text) {
-        match line.unwrap() {
-            HexLine::Command(c) if c.starts_with("tc ") => cases.push((c, None)),
-            HexLine::Sent(bytes) => cases.last_mut().unwrap().1 = Some(bytes),
-            _ => {}
+    for (text, era) in captures {
+        let mut cases: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
+        for line in hex_lines(text) {
+            match line.unwrap() {
+                HexLine::Command(c) if c.starts_with("tc ") => cases.push((c, None)),
+                HexLine::Sent(bytes) => cases.last_mut().unwrap().1 = Some(bytes),
+                _ => {}
+            }
         }
-    }
-    assert!(cases.len() > 400);
-    for (command, theirs) in cases {
-        let ours = parse_line(command, netshape::Era::Truncating, &devices)
-            .ok()
-            .flatten();
-        let ours = ours.map(|m| hex_of(&without_unset_words(normal(&m.to_bytes()))));
-        assert_eq!(ours, theirs.as_deref().map(hex_of), "{command}");
+        assert!(cases.iter().filter(|(_, sent)| sent.is_some()).count() > 200);
+        for (command, theirs) in cases {
+            let ours = parse_line(command, era, &devices).ok().flatten();
+            let ours = ours.map(|m| hex_of(&without_unset_words(normal(&m.to_bytes()))));
+            assert_eq!(ours, theirs.as_deref().map(hex_of), "{era:?}: {command}");
+        }
     }
 }
 
@@ -134,4 +141,62 @@ fn without_unset_words(mut bytes: Vec<u8>) -> Vec<u8> {
         bytes[at + 12..at + 16].fill(0);
     }
     bytes
+}
+
+#[test]
+fn a_batch_is_read_as_tc_reads_it() {
+    let text = "# first\nqdisc add dev d0 root handle 1: \\\n htb default 10\n  # indented\n\
+        qdisc add dev d0 clsact # trailing\nqdisc add dev \"d0\" root 'htb' default \"11\"\n\
+        qdisc add dev d0#x root htb\n# comment with backslash \\\nqdisc add dev d0 root htb default 16\n\
+        qdisc add dev d0 root htb default 17 \\\n# in between\nqdisc add dev d0 root htb default 18 # c \\\n\
+        qdisc add dev d0 root htb default 20 \\\nr2q 5 \\\ndirect_qlen 7\nqdisc add dev d0 root htb default 21\r\n\
+        qdisc add dev d0 root htb default 22 \\";
+    let devices = [("d0".to_owned(), 3)].into_iter().collect();
+    let ours: Vec<_> = batch_commands(text)
+        .map(|(line, command)| {
+            let message = parse_line(&command, Era::Ceil, &devices);
+            let default = message.map(|m| match m.unwrap().options {
+                Some(netshape::wire::Options::Htb(htb)) => Some((htb.default, htb.rate2quantum)),
+                _ => None,
+            });
+            (line, default.ok())
+        })
+        .collect();
+    let htb = |default| Some(Some((default, 10)));
+    let theirs = [
+        (2, htb(0x10)),
+        (5, Some(None)),
+        (6, htb(0x11)),
+        (7, Some(None)),
+        (9, htb(0x16)),
+        (10, htb(0x17)),
+        (12, htb(0x18)),
+        (13, Some(Some((0x20, 5)))),
+        (16, htb(0x21)),
+        // Nothing follows the backslash, so it is a word, which tc does not know.
+        (17, None),
+    ];
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_rate_in_percent_is_of_the_speed_that_was_said() {
+    let devices = [("d0".to_owned(), 3)].into_iter().collect();
+    let speeds = [("d0".to_owned(), 10_000)].into_iter().collect();
+    let rate = |text: &str| {
+        let line = format!("class add dev d0 parent 1: classid 1:1 htb rate {text}");
+        assert!(parse_line(&line, Era::Ceil, &devices).is_err());
+        let message = parse_line_at(&line, Era::Ceil, &devices, &speeds).ok()??;
+        match message.options {
+            Some(netshape::wire::Options::HtbClass(htb)) => Some(htb.rate.bytes_per_second),
+            _ => None,
+        }
+    };
+    // What tc 6.1.0 and 7.2.0 sent for a veth, whose speed is 10,000 Mbit/s.
+    assert_eq!(rate("50%"), Some(625_000_000));
+    assert_eq!(rate("33.33333%"), Some(416_666_625));
+    assert_eq!(rate("0.00001%"), Some(125));
+    for refused in ["150%", "-5%", "0%", "%", "5%%", "nan%"] {
+        assert_eq!(rate(refused), None, "{refused}");
+    }
 }

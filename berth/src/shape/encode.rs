@@ -4,7 +4,7 @@ use super::{EraArg, FileArg, read};
 use crate::answer::{Answer, Failure};
 use clap::Args;
 use netshape::wire::hex_of;
-use netshape::{IfIndexes, parse_line};
+use netshape::{IfIndexes, batch_commands, parse_line_at};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -20,9 +20,12 @@ pub(super) struct EncodeArgs {
     /// Devices and their numbers: d0=3,d1=2.
     #[arg(long, value_name = "DEV=N,...", value_delimiter = ',')]
     ifindex: Vec<String>,
+    /// Speeds of devices in Mbit/s, of which rates in percent are taken: d0=10000 (what a veth says).
+    #[arg(long, value_name = "DEV=MBIT,...", value_delimiter = ',')]
+    speed: Vec<String>,
 }
 
-fn devices(given: &[String]) -> Result<IfIndexes, Failure> {
+fn devices(given: &[String], option: &'static str) -> Result<IfIndexes, Failure> {
     let mut devices = IfIndexes::new();
     for pair in given.iter().map(|p| p.trim()).filter(|p| !p.is_empty()) {
         let parsed = pair
@@ -31,7 +34,7 @@ fn devices(given: &[String]) -> Result<IfIndexes, Failure> {
         let Some((name, number)) = parsed.filter(|(name, n)| !name.is_empty() && *n != 0) else {
             return Err(Failure::input(
                 format!("`{pair}` is not DEV=NUMBER, such as d0=3"),
-                "--ifindex",
+                option,
             ));
         };
         devices.insert(name.to_owned(), number);
@@ -41,27 +44,28 @@ fn devices(given: &[String]) -> Result<IfIndexes, Failure> {
 
 /// A refused line goes to standard error and sends nothing; the rest goes on, and the status is 1.
 pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
-    let devices = devices(&args.ifindex)?;
+    let speeds = devices(&args.speed, "--speed")?;
+    let devices = devices(&args.ifindex, "--ifindex")?;
     let text = read(&args.batch)?;
     let (mut out, mut messages, mut refused) = (String::new(), Vec::new(), Vec::new());
     let mut seq = 0_u32;
-    for (i, line) in text.lines().enumerate() {
-        let command = line.trim();
-        match parse_line(command, args.era.into(), &devices) {
+    for (line, command) in batch_commands(&text) {
+        let command = command.as_ref();
+        match parse_line_at(command, args.era.into(), &devices, &speeds) {
             Ok(None) => continue,
             Ok(Some(mut message)) => {
                 seq = seq.wrapping_add(1);
                 message.seq = seq;
                 let hex = hex_of(&message.to_bytes());
                 let _ = writeln!(out, "# {}\n> {hex}", with_tc(command));
-                messages.push(json!({"line": i + 1, "command": command, "hex": hex}));
+                messages.push(json!({"line": line, "command": command, "hex": hex}));
             }
             Err(error) => {
-                let place = format!("{}:{}", args.batch.display(), i + 1);
+                let place = format!("{}:{line}", args.batch.display());
                 eprintln!("berth: {place}: {command}: {error}");
                 let _ = writeln!(out, "# {}", with_tc(command));
                 refused
-                    .push(json!({"line": i + 1, "command": command, "message": error.to_string()}));
+                    .push(json!({"line": line, "command": command, "message": error.to_string()}));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! One netlink message as JSON; units are in the keys.
 
-use netshape::wire::{Options, Stats, TcAction, TcMessage, U32, U32Part, Verb, What};
+use netshape::wire::{
+    ActionExtras, Options, Stats, TcAction, TcMessage, U32, U32Part, Verb, What, hex_of,
+};
 use netshape::{FqCodel, Handle, HtbClass, RateSpec, Stab, Tbf};
 use serde_json::{Map, Value, json};
 
@@ -125,7 +127,7 @@ fn options(options: &Options) -> Value {
         Options::Fifo(limit) => json!({"limit": limit}),
         Options::FqCodel(f) => fq_codel(f),
         Options::U32(u) => u32(u),
-        Options::Raw(bytes) => json!({"raw": netshape::wire::hex_of(bytes)}),
+        Options::Raw(bytes) => json!({"raw": hex_of(bytes)}),
     }
 }
 
@@ -202,14 +204,41 @@ fn u32(u: &U32) -> Value {
 
 pub(super) fn action(action: &TcAction) -> Value {
     match action {
-        TcAction::Mirred(m) => json!({
-            "kind": "mirred", "action": m.name(), "to_ifindex": m.ifindex, "index": m.index,
-            "control": m.action, "block": m.block,
-        }),
-        TcAction::Gact(g) => json!({"kind": "gact", "index": g.index, "control": g.action}),
+        TcAction::Mirred(m) => {
+            let value = json!({
+                "kind": "mirred", "action": m.name(), "to_ifindex": m.ifindex, "index": m.index,
+                "control": m.action, "block": m.block,
+            });
+            with_extras(value, m.extras.as_deref())
+        }
+        TcAction::Gact(g) => {
+            let mut value = json!({"kind": "gact", "index": g.index, "control": g.action});
+            if let (Some(r), Value::Object(map)) = (g.random, &mut value) {
+                let random = json!({"kind": r.kind, "chance": r.chance, "control": r.action});
+                map.insert("random".to_owned(), random);
+            }
+            with_extras(value, g.extras.as_deref())
+        }
         TcAction::Other(kind) => json!({"kind": kind}),
         _ => Value::Null,
     }
+}
+
+/// What few actions carry is shown where it is there.
+fn with_extras(mut value: Value, extras: Option<&ActionExtras>) -> Value {
+    let (Some(extras), Value::Object(map)) = (extras, &mut value) else {
+        return value;
+    };
+    if !extras.cookie.is_empty() {
+        map.insert("cookie".to_owned(), json!(hex_of(&extras.cookie)));
+    }
+    for (name, bits) in [("hw_stats", extras.hw_stats), ("flags", extras.flags)] {
+        if let Some((value, selector)) = bits {
+            let bits = json!({"value": value, "selector": selector});
+            map.insert(name.to_owned(), bits);
+        }
+    }
+    value
 }
 
 fn json_stab(s: &Stab) -> Value {

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod message;
+mod named;
 mod plan;
 mod policy;
 

@@ -1,6 +1,6 @@
 //! `berth shape plan`: from the observed state to the declared policy.
 
-use super::{EraArg, FileArg, policy, read};
+use super::{EraArg, FileArg, named, policy, read};
 use crate::answer::{Answer, Failure};
 use clap::{Args, ValueEnum};
 use netshape::wire::hex_of;
@@ -57,8 +57,7 @@ fn observed(args: &PlanArgs) -> Result<Kernel, Failure> {
     };
     let place = path.display().to_string();
     let text = read(path)?;
-    let seen: Observed =
-        serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place.clone()))?;
+    let seen: Observed = named::json(&text, &place)?;
     seen.kernel()
         .map_err(|e| Failure::input(e.to_string(), place))
 }
@@ -69,7 +68,7 @@ fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
     };
     let place = path.display().to_string();
     let bad = |e: serde_json::Error| Failure::input(e.to_string(), place.clone());
-    let document: Value = serde_json::from_str(&read(path)?).map_err(bad)?;
+    let document: Value = named::json(&read(path)?, &place)?;
     let given = document.get("classes").cloned().unwrap_or(document);
     serde_json::from_value(given).map_err(bad)
 }
@@ -97,7 +96,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
         eprintln!("berth: refused: {refusal}");
     }
     let text = match args.format {
-        None => explained(&plan, &refused),
+        None => explained(&plan, &host, &refused),
         Some(Format::Argv) => argv(&plan),
         Some(Format::Batch) => plan.batch(),
         Some(Format::Json) => format!("{}\n", document(&plan, &host, &refused)?),
@@ -124,7 +123,7 @@ fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Fail
     Ok(document)
 }
 
-fn explained(plan: &Plan, refused: &[Refusal]) -> String {
+fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refused {
         let _ = writeln!(text, "refused: {refusal}");
@@ -143,9 +142,7 @@ fn explained(plan: &Plan, refused: &[Refusal]) -> String {
             device.dev, device.dev
         );
     }
-    for op in plan.ops() {
-        text.push_str(&plan.explain(op));
-    }
+    text.push_str(&plan.explain_all(host));
     let losses = plan.losses();
     let _ = writeln!(
         text,

@@ -1,6 +1,6 @@
 //! The policy file: TOML or JSON, told apart by what it says.
 
-use super::read;
+use super::{named, read};
 use crate::answer::Failure;
 use netshape::PolicyFile;
 use std::path::Path;
@@ -11,8 +11,7 @@ pub(super) fn read_policy(path: &Path) -> Result<PolicyFile, Failure> {
     let place = path.display().to_string();
     // No TOML document begins with a brace.
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(&text).map_err(|e| Failure::input(e.to_string(), place));
+        return named::json(&text, &place);
     }
-    toml::from_str(&text)
-        .map_err(|e| Failure::input(e.to_string().trim_end().replace('\n', " "), place))
+    named::toml(&text, &place)
 }

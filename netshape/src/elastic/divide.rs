@@ -1,9 +1,10 @@
 //! Weighted max-min division with lower and upper bounds, exact, in integers.
 //!
 //! The one level λ is sought at which Σ clamp(λ·weight, floor, cap) is the capacity. It is found by narrowing a bracket
-//! around it with the claims' own breakpoints (floor/weight, cap/weight) as pivots: what lies outside the bracket is
-//! settled and never looked at again, so the expected work is linear. The result does not depend on the pivots, and so
-//! not on the order of the claims.
+//! around it: what lies outside the bracket is settled and never looked at again. Two guesses either side of λ, found in
+//! floating point, leave little between them; the claims' own breakpoints (floor/weight, cap/weight) are the pivots from
+//! there on, so the expected work is linear. Every step of the bracket is exact, whatever the guess: the result does not
+//! depend on the pivots, and so not on the order of the claims.
 
 use alloc::vec::Vec;
 
@@ -31,6 +32,10 @@ impl Scratch {
         Self { open: Vec::new() }
     }
 }
+
+/// Rounds that a guess may take, and how far from it, relatively, its two levels are.
+const GUESS_ROUNDS: usize = 8;
+const GUESS_WIDTH: f64 = 1e-6;
 
 /// A level: `rate / weight`.
 #[derive(Clone, Copy)]
@@ -157,6 +162,14 @@ fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128)
     open.extend((0..claims.len()).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
     let (mut settled, mut weights) = (0_u128, 0_u128);
     let (mut low, mut high): (Level, Option<Level>) = (Level { rate: 0, weight: 1 }, None);
+    for pivot in guesses(capacity, claims) {
+        if at_most(capacity, pivot, open, claims, settled, weights) {
+            low = pivot;
+        } else {
+            high = Some(pivot);
+        }
+        settle(open, claims, low, high, &mut settled, &mut weights);
+    }
     while let Some(claim) = open
         .get(open.len() / 2)
         .and_then(|i| claims.get(*i as usize))
@@ -175,25 +188,7 @@ fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128)
             settle(open, claims, low, high, &mut settled, &mut weights);
             continue;
         };
-        let (mut fixed, mut moving) = (settled, weights);
-        for i in open.iter() {
-            let Some(claim) = claims.get(*i as usize) else {
-                continue;
-            };
-            let (floor, cap, weight) = bounds(claim);
-            if pivot.reached(floor, weight) != Greater {
-                fixed += u128::from(floor);
-            } else if pivot.reached(cap, weight) != Less {
-                fixed += u128::from(cap);
-            } else {
-                moving += u128::from(weight);
-            }
-        }
-        let per = u128::from(pivot.weight);
-        let taken = fixed
-            .saturating_mul(per)
-            .saturating_add(moving.saturating_mul(u128::from(pivot.rate)));
-        if taken <= u128::from(capacity) * per {
+        if at_most(capacity, pivot, open, claims, settled, weights) {
             low = pivot;
         } else {
             high = Some(pivot);
@@ -201,6 +196,61 @@ fn level(capacity: u64, claims: &[Claim], scratch: &mut Scratch) -> (u128, u128)
         settle(open, claims, low, high, &mut settled, &mut weights);
     }
     (settled, weights)
+}
+
+/// Whether what is taken at a level is the capacity at the most, given what is settled and the weights at the level sought.
+fn at_most(
+    capacity: u64,
+    pivot: Level,
+    open: &[u32],
+    claims: &[Claim],
+    settled: u128,
+    weights: u128,
+) -> bool {
+    use core::cmp::Ordering::{Greater, Less};
+    let (mut fixed, mut moving) = (settled, weights);
+    for claim in open.iter().filter_map(|i| claims.get(*i as usize)) {
+        let (floor, cap, weight) = bounds(claim);
+        if pivot.reached(floor, weight) != Greater {
+            fixed += u128::from(floor);
+        } else if pivot.reached(cap, weight) != Less {
+            fixed += u128::from(cap);
+        } else {
+            moving += u128::from(weight);
+        }
+    }
+    let per = u128::from(pivot.weight);
+    let taken = fixed
+        .saturating_mul(per)
+        .saturating_add(moving.saturating_mul(u128::from(pivot.rate)));
+    taken <= u128::from(capacity) * per
+}
+
+/// A level a little below and one a little above where the level sought should be: from the mean on, each round divides among
+/// the claims between their bounds what the others leave. Wrong ones cost time and nothing else.
+fn guesses(capacity: u64, claims: &[Claim]) -> [Level; 2] {
+    let mut level = 0.0_f64;
+    for round in 0..GUESS_ROUNDS {
+        let (mut fixed, mut moving) = (0.0_f64, 0.0_f64);
+        for claim in claims {
+            let (floor, cap, weight) = bounds(claim);
+            let (floor, cap, weight) = (floor as f64, cap as f64, f64::from(weight));
+            let at = level * weight;
+            let free = round == 0 || (floor < at && at < cap);
+            moving += if free { weight } else { 0.0 };
+            fixed += if free { 0.0 } else { at.clamp(floor, cap) };
+        }
+        let next = (capacity as f64 - fixed) / moving;
+        if !next.is_finite() || (next - level).abs() <= level * GUESS_WIDTH {
+            break;
+        }
+        level = next;
+    }
+    let around = |factor: f64| Level {
+        rate: (level * factor) as u64,
+        weight: 1,
+    };
+    [around(1.0 - GUESS_WIDTH), around(1.0 + GUESS_WIDTH)]
 }
 
 fn bounds(claim: &Claim) -> (u64, u64, u32) {

@@ -170,18 +170,20 @@ impl Elastic {
             .unwrap_or(u64::MAX)
             .max(1);
         let credit = u64::from(self.config.credit_seconds);
-        let (mut short, mut moved, mut spent) = (false, false, false);
+        let (mut short, mut moved, mut spent, mut owed) = (false, false, false, false);
         let none = Usage::default();
         for (i, class) in self.classes.iter_mut().enumerate() {
             if class.present {
                 class.observe(usage.get(i).unwrap_or(&none), nanos, credit);
                 short |= class.estimate > class.allocated;
+                // However little it lacks: a guarantee is not a matter of hysteresis.
+                owed |= class.claim().floor > class.allocated;
                 moved |= class.moved();
                 // Whoever was lifted by credit comes down when that is used up.
                 spent |= class.lifted && class.credit == 0;
             }
         }
-        if self.stale || spent || (short && moved) {
+        if self.stale || spent || owed || (short && moved) {
             self.divide();
         }
         &self.changes

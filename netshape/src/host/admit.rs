@@ -1,8 +1,8 @@
 //! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
 
 use super::numbers::{FIRST, Numbers, TIER_FIRST};
-use super::{Host, Member, TierClass, Touch, tree};
-use crate::handle::Handle;
+use super::{Host, Member, TierClass, tree};
+use crate::device::DevName;
 use crate::policy::{Container, Direction, Shape, Tier, Uplink};
 use crate::rate::Rate;
 use crate::refusal::{Refusal, RefusalKind};
@@ -95,9 +95,12 @@ pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierC
     Ok(classes)
 }
 
+/// A container's tier, by index, and the devices of its two directions.
+pub(super) type Admitted = (Option<u16>, [Option<DevName>; 2]);
+
 impl Host {
-    /// Whether a container can be taken in, and its tier's index; changes nothing.
-    pub(super) fn admissible(&self, container: &Container) -> Result<Option<u16>, Refusal> {
+    /// Whether a container can be taken in, its tier's index, and the devices that shape it; changes nothing.
+    pub(super) fn admissible(&self, container: &Container) -> Result<Admitted, Refusal> {
         if self.by_id.contains_key(&container.id) {
             let given = container.id.to_string();
             return Err(Refusal::new("id", RefusalKind::Duplicate { given }));
@@ -106,14 +109,16 @@ impl Host {
             None => None,
             Some(name) => Some(self.tier_index(name)?),
         };
-        for direction in [Direction::Ingress, Direction::Egress] {
+        let mut names = [None, None];
+        for (direction, place) in [Direction::Ingress, Direction::Egress]
+            .into_iter()
+            .zip(&mut names)
+        {
             let Some(shape) = container.shape(direction) else {
                 continue;
             };
-            if let Some(name) = container
-                .device(direction)
-                .filter(|n| self.devices.contains(n))
-            {
+            *place = container.device(direction);
+            if let Some(name) = place.as_ref().filter(|n| self.devices.contains(*n)) {
                 let field = if direction == Direction::Ingress {
                     "veth"
                 } else {
@@ -128,7 +133,7 @@ impl Host {
                 .fits(direction, asked)
                 .map_err(|kind| Refusal::new(field(), kind))?;
         }
-        Ok(tier)
+        Ok((tier, names))
     }
 
     fn tier_index(&self, name: &str) -> Result<u16, Refusal> {
@@ -159,11 +164,9 @@ impl Host {
             return;
         }
         if whole != self.whole_rate() {
-            self.touched
-                .push(Touch::Class(Handle::new(tree::MAJOR, tree::WHOLE)));
+            self.touch_class(tree::WHOLE);
         }
-        self.touched
-            .push(Touch::Class(Handle::new(tree::MAJOR, member.minor)));
+        self.touch_class(member.minor);
         let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
             return;
         };
@@ -172,7 +175,7 @@ impl Host {
             true => tier.promised.saturating_add(rate),
             false => tier.promised.saturating_sub(rate),
         };
-        self.touched
-            .push(Touch::Class(Handle::new(tree::MAJOR, tier.minor)));
+        let minor = tier.minor;
+        self.touch_class(minor);
     }
 }

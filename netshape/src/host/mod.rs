@@ -1,6 +1,7 @@
 //! What one host should look like: its containers admitted against the uplink, each with a class of its own that stays.
 
 mod admit;
+mod minors;
 mod numbers;
 mod tree;
 
@@ -12,10 +13,11 @@ use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::ticks::Era;
 use admit::Promised;
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
+use minors::Minors;
 pub(crate) use numbers::ifb_name;
 use numbers::{Fixed, Numbers};
 
@@ -91,9 +93,9 @@ pub(crate) enum Touch {
     /// A container's own device.
     Device(Slot, Direction),
     /// A device that is shaped no more.
-    Dropped(DevName),
+    Dropped(Box<DevName>),
     /// A veth that is redirected to an ifb no more.
-    Unhooked(DevName, DevName),
+    Unhooked(Box<(DevName, DevName)>),
 }
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
@@ -106,7 +108,7 @@ pub struct Host {
     free: Vec<Slot>,
     by_id: HashMap<Arc<str>, Slot, Fixed>,
     /// Members by minor number: the uplink's classes in order.
-    pub(crate) by_minor: BTreeMap<u16, Slot>,
+    pub(crate) by_minor: Minors,
     pub(crate) devices: HashSet<DevName, Fixed>,
     numbers: Numbers,
     promised: Promised,
@@ -144,12 +146,20 @@ impl Host {
             members: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::default(),
-            by_minor: BTreeMap::new(),
+            by_minor: Minors::new(),
             devices,
             numbers,
             touched: alloc::vec![Touch::Uplink],
             quantum: (tree::QUANTUM_MOST / heaviest).clamp(tree::QUANTUM_LEAST, tree::QUANTUM_UNIT),
         })
+    }
+
+    /// Makes room for so many more containers at once; without it there is room as they come.
+    pub fn reserve(&mut self, containers: usize) {
+        self.members.reserve(containers);
+        self.by_id.reserve(containers);
+        self.devices.reserve(containers.saturating_mul(2));
+        self.touched.reserve(containers.saturating_mul(2));
     }
 
     /// Admits a container; what was promised to the others stays theirs. O(log n).
@@ -165,7 +175,7 @@ impl Host {
     /// # Errors
     /// As [`Host::insert`].
     pub fn insert_as(&mut self, container: Container, minor: Option<u16>) -> Result<Slot, Refusal> {
-        let tier = self.admissible(&container)?;
+        let (tier, names) = self.admissible(&container)?;
         let minor = self.numbers.take(&container.id, minor)?;
         let slot = self
             .free
@@ -184,8 +194,11 @@ impl Host {
             weight,
             allocated: [None; 2],
         };
-        for direction in [Direction::Ingress, Direction::Egress] {
-            if let Some(name) = self.device_of(&member, direction) {
+        for (direction, name) in [Direction::Ingress, Direction::Egress]
+            .into_iter()
+            .zip(names)
+        {
+            if let Some(name) = name {
                 self.devices.insert(name);
                 self.touched.push(Touch::Device(slot, direction));
             }
@@ -204,7 +217,7 @@ impl Host {
         let member = self.members.get_mut(slot.index())?.take()?;
         self.account(&member, false);
         self.numbers.give_back(member.minor);
-        self.by_minor.remove(&member.minor);
+        self.by_minor.remove(member.minor);
         self.free.push(slot);
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
@@ -214,9 +227,10 @@ impl Host {
                         netns: None,
                         dev: member.container.veth.clone(),
                     };
-                    self.touched.push(Touch::Unhooked(veth, name.clone()));
+                    let pair = Box::new((veth, name.clone()));
+                    self.touched.push(Touch::Unhooked(pair));
                 }
-                self.touched.push(Touch::Dropped(name));
+                self.touched.push(Touch::Dropped(Box::new(name)));
             }
         }
         Some(member.container)
@@ -307,12 +321,21 @@ impl Host {
             return false;
         }
         *place = rate;
-        self.touched.push(if on_uplink {
-            Touch::Class(Handle::new(tree::MAJOR, member.minor))
+        let minor = member.minor;
+        if on_uplink {
+            self.touch_class(minor);
         } else {
-            Touch::Device(slot, direction)
-        });
+            self.touched.push(Touch::Device(slot, direction));
+        }
         true
+    }
+
+    /// Remembers a class of the uplink that changed, unless all of the uplink is to be planned anyway.
+    fn touch_class(&mut self, minor: u16) {
+        if self.touched.first() != Some(&Touch::Uplink) {
+            let id = Handle::new(tree::MAJOR, minor);
+            self.touched.push(Touch::Class(id));
+        }
     }
 
     /// How many devices are shaped.

@@ -77,32 +77,55 @@ impl Numbers {
     }
 }
 
-/// FNV-1a with 64 bits as a hasher: fixed, so that nothing depends on the process. What is hashed are names that the
-/// host's own administrator gives.
+/// A hasher that takes eight bytes at a time: fixed, so that nothing depends on the process. What is hashed are names that
+/// the host's own administrator gives.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fnv(u64);
+pub(crate) struct Names(u64);
 
-impl Default for Fnv {
+/// 2^64 divided by the golden ratio, odd.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Default for Names {
     fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self(SPREAD)
     }
 }
 
-impl core::hash::Hasher for Fnv {
+impl Names {
+    /// Multiplies and folds the two halves of the product.
+    fn take(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(SPREAD);
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+impl core::hash::Hasher for Names {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |h, b| {
-            (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.take(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let last = rest.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b));
+            self.take(last ^ (rest.len() as u64) << 56);
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.take(u64::from(byte));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.take(number as u64);
     }
 
     fn finish(&self) -> u64 {
-        // hashbrown takes its control bits from the top, where short names differ least.
-        self.0 ^ self.0.rotate_left(29)
+        self.0
     }
 }
 
 /// What maps and sets of names are built with.
-pub(crate) type Fixed = core::hash::BuildHasherDefault<Fnv>;
+pub(crate) type Fixed = core::hash::BuildHasherDefault<Names>;
 
 /// FNV-1a, 32 bits: stable across machines and versions, which is all that is asked of it.
 pub(crate) fn hash(text: &str) -> u32 {

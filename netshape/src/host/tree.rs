@@ -62,15 +62,18 @@ impl Host {
             self.uplink_tree(None, &mut device);
             return Some(device);
         }
-        for (slot, _) in self.containers() {
-            for direction in [Direction::Ingress, Direction::Egress] {
-                if self.device(slot, direction).as_ref() == Some(name) {
-                    self.veth_tree(slot, direction, None, &mut device);
-                    return Some(device);
-                }
-            }
-        }
-        None
+        let (slot, direction) = self.shaped_by(name)?;
+        self.veth_tree(slot, direction, None, &mut device);
+        Some(device)
+    }
+
+    /// Whose direction a device shapes.
+    pub(crate) fn shaped_by(&self, name: &DevName) -> Option<(Slot, Direction)> {
+        let both = [Direction::Ingress, Direction::Egress];
+        self.containers().find_map(|(slot, _)| {
+            let found = |d: &Direction| self.device(slot, *d).as_ref() == Some(name);
+            Some((slot, both.into_iter().find(found)?))
+        })
     }
 
     /// Writes the tree of one direction's own device.
@@ -112,15 +115,12 @@ impl Host {
         for class in self.fixed_classes(uplink) {
             into.put_class(class);
         }
-        for (minor, slot) in &self.by_minor {
-            let Some(class) = self
-                .member(*slot)
-                .and_then(|m| self.member_class(uplink, m))
-            else {
+        for (minor, slot) in self.by_minor.iter() {
+            let Some(class) = self.member(slot).and_then(|m| self.member_class(uplink, m)) else {
                 continue;
             };
             into.put_class(class);
-            if let Some(leaf) = self.uplink_leaf(*minor, gso) {
+            if let Some(leaf) = self.uplink_leaf(minor, gso) {
                 into.put_qdisc(leaf);
             }
         }
@@ -131,8 +131,8 @@ impl Host {
     /// One class of the uplink's tree by minor number, if it is wanted.
     pub(crate) fn uplink_class(&self, minor: u16) -> Option<Class> {
         let uplink = self.uplink.as_ref()?;
-        if let Some(slot) = self.by_minor.get(&minor) {
-            return self.member_class(uplink, self.member(*slot)?);
+        if let Some(slot) = self.by_minor.get(minor) {
+            return self.member_class(uplink, self.member(slot)?);
         }
         self.fixed_classes(uplink)
             .into_iter()
@@ -144,7 +144,7 @@ impl Host {
         if minor == OWN {
             return Some(self.leaf(Handle::new(MAJOR, OWN), self.uplink.as_ref()?.capacity, gso));
         }
-        let shape = self.member(*self.by_minor.get(&minor)?)?.container.egress?;
+        let shape = self.member(self.by_minor.get(minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
         Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))
     }

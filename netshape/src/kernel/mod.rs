@@ -82,6 +82,18 @@ impl Kernel {
         self.devices.get(name)
     }
 
+    /// How many devices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
     /// All devices, by name.
     pub fn devices(&self) -> impl Iterator<Item = (&DevName, &Device)> {
         self.devices.iter()

@@ -1,11 +1,13 @@
 //! A step as the arguments of `tc`.
 
 use super::op::{Action, Object, Op};
+use super::pins::number;
 use super::redirect::{PRIO, Redirect};
 use crate::handle::Handle;
-use crate::object::{Class, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
+use crate::object::{Class, Filter, FilterKind, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
 use crate::rate::Rate;
 use crate::ticks::Era;
+use crate::wire::U32Part;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -39,6 +41,7 @@ pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
         Object::Qdisc(q) => qdisc(&mut words, q, whole, era),
         Object::Class(c) => class(&mut words, c, whole, era),
         Object::Redirect(r) => redirect(&mut words, r, whole),
+        Object::Filter(f) => filter(&mut words, f, whole),
     }
     words.0
 }
@@ -51,8 +54,7 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
     words.pair("protocol", "all");
     words.pair("prio", PRIO);
     if r.handle != 0 {
-        let (table, bucket, node) = (r.handle >> 20, (r.handle >> 12) & 0xff, r.handle & 0xfff);
-        words.pair("handle", format!("{table:x}:{bucket:x}:{node:x}"));
+        words.pair("handle", number(r.handle));
     }
     words.word("u32");
     if whole {
@@ -61,6 +63,47 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
         ];
         rest.iter().for_each(|w| words.word(w));
         words.pair("dev", &r.to);
+    }
+}
+
+/// Somebody else's u32 filter: its numbers, and to bring it back what it matches and where that goes.
+fn filter(words: &mut Words, f: &Filter, whole: bool) {
+    words.pair(
+        "parent",
+        format!("{:x}:{}", f.parent.major(), minor(f.parent)),
+    );
+    match f.protocol {
+        3 => words.pair("protocol", "all"),
+        0x0800 => words.pair("protocol", "ip"),
+        0x86dd => words.pair("protocol", "ipv6"),
+        other => words.pair("protocol", format!("{other:#x}")),
+    }
+    words.pair("prio", f.prio);
+    if f.chain != 0 {
+        words.pair("chain", f.chain);
+    }
+    if f.handle != 0 {
+        words.pair("handle", number(f.handle));
+    }
+    words.word(f.kind.name());
+    let FilterKind::U32(u32) = &f.kind else {
+        return;
+    };
+    for part in u32.parts.iter().filter(|_| whole) {
+        match part {
+            U32Part::Sel(sel) => {
+                for key in &sel.keys {
+                    words.word("match");
+                    words.pair("u32", format!("{:#010x}", key.val));
+                    words.word(&format!("{:#010x}", key.mask));
+                    let from = if key.offmask == 0 { "" } else { "nexthdr+" };
+                    words.pair("at", format!("{from}{}", key.off));
+                }
+            }
+            U32Part::ClassId(class) => words.pair("flowid", class),
+            U32Part::Link(table) => words.pair("link", number(*table)),
+            _ => {}
+        }
     }
 }
 

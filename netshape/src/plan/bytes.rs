@@ -13,7 +13,7 @@ pub(super) fn message(op: &Op, ifindex: i32) -> TcMessage {
     let what = match &op.object {
         Object::Qdisc(_) => What::Qdisc,
         Object::Class(_) => What::Class,
-        Object::Redirect(_) => What::Filter,
+        Object::Redirect(_) | Object::Filter(_) => What::Filter,
     };
     let (verb, flags) = match op.action {
         Action::Add => (Verb::New, EXCL | CREATE),
@@ -31,6 +31,12 @@ pub(super) fn message(op: &Op, ifindex: i32) -> TcMessage {
             message.set_filter(&filter);
             message.info = u32::from(PRIO) << 16 | u32::from(3_u16.to_be());
             message.handle = Handle::from_raw(r.handle);
+            if !whole {
+                message.options = None;
+            }
+        }
+        Object::Filter(f) => {
+            message.set_filter(f);
             if !whole {
                 message.options = None;
             }

@@ -16,7 +16,8 @@ use crate::kernel::Kernel;
 use crate::object::{Htb, Qdisc, QdiscKind};
 use crate::policy::{Direction, Inside};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::vec::Vec;
 
 /// The plan from what was observed to all that the host wants. O(n) in classes, observed and wanted.
@@ -24,6 +25,7 @@ use alloc::vec::Vec;
 pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
     plan.ops.reserve(host.device_count() * 4);
+    plan.devices.reserve(host.device_count());
     if let Some(uplink) = &host.uplink {
         let name = DevName {
             netns: None,
@@ -31,26 +33,87 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
         };
         whole_uplink(observed, &name, host, &mut plan);
     }
+    let uplink = host.uplink.iter().map(|u| DevName {
+        netns: None,
+        dev: u.dev.clone(),
+    });
+    let mut found = uplink.filter(|n| observed.device(n).is_some()).count();
     let mut wanted = Device::new();
     for (slot, _) in host.containers() {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = host.device(slot, direction) {
                 let seen = observed.device(&name);
+                found += usize::from(seen.is_some());
                 host.veth_tree(slot, direction, gso(seen), &mut wanted);
                 device(seen, &wanted, &name, host, &mut plan);
                 hook(observed, host, slot, direction, &name, &mut plan);
             }
         }
     }
-    for touch in &host.touched {
+    // What went may have gone more than once, and may have come again since.
+    let gone = host.touched.iter().filter(|touch| match touch {
+        Touch::Dropped(name) => !host.devices.contains(&**name),
+        Touch::Unhooked(pair) => !host.devices.contains(&pair.1),
+        _ => false,
+    });
+    for touch in gone.collect::<BTreeSet<_>>() {
         match touch {
-            // What went may have come again since.
-            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
+            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
             _ => {}
         }
     }
+    if found < observed.len() {
+        orphans(observed, host, &mut plan);
+    }
+    plan
+}
+
+/// Devices that are shaped as we do it and that nobody wants shaped: a container that left the policy between two runs, say.
+/// They are only reported, unless the host itself let them go.
+fn orphans(observed: &Kernel, host: &Host, plan: &mut Plan) {
+    let dropped = host.touched.iter().filter_map(|touch| match touch {
+        Touch::Dropped(name) => Some(&**name),
+        _ => None,
+    });
+    let dropped: BTreeSet<&DevName> = dropped.collect();
+    for (name, device) in observed.devices() {
+        let Some(root) = device.root().filter(|r| is_ours(r, Htb::to_default(0x10))) else {
+            continue;
+        };
+        if host.devices.contains(name) || dropped.contains(name) {
+            continue;
+        }
+        let why = format!(
+            "not wanted: shaped like a container's device, but no container of the policy has it; `tc qdisc delete dev {} root` would take that off",
+            name.dev
+        );
+        plan.left_alone.push(LeftAlone {
+            object: "qdisc",
+            device: name.clone(),
+            handle: root.handle,
+            why,
+        });
+    }
+}
+
+/// The plan for one device alone, with the redirect to it where it is an ifb; nothing where the host does not want that
+/// device shaped. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
+#[must_use]
+pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
+    let mut plan = Plan::new(host.caps.era);
+    let uplink = host.uplink.as_ref();
+    if uplink.is_some_and(|u| name.netns.is_none() && u.dev == name.dev) {
+        whole_uplink(observed, name, host, &mut plan);
+        return plan;
+    }
+    let Some((slot, direction)) = host.shaped_by(name) else {
+        return plan;
+    };
+    let (seen, mut wanted) = (observed.device(name), Device::new());
+    host.veth_tree(slot, direction, gso(seen), &mut wanted);
+    device(seen, &wanted, name, host, &mut plan);
+    hook(observed, host, slot, direction, name, &mut plan);
     plan
 }
 
@@ -69,9 +132,10 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
             Touch::Uplink => {}
             Touch::Class(id) => classes.push(*id),
             // What went may have come again since.
-            Touch::Dropped(name) | Touch::Unhooked(_, name) if host.devices.contains(name) => {}
+            Touch::Dropped(name) if host.devices.contains(&**name) => {}
             Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(veth, ifb) => redirect::release(observed, veth, ifb, &mut plan),
+            Touch::Unhooked(pair) if host.devices.contains(&pair.1) => {}
+            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
             Touch::Device(slot, direction) => {
                 let Some(name) = host.device(*slot, *direction) else {
                     continue;
@@ -149,7 +213,7 @@ fn uplink_classes(
         host.uplink_tree(gso(seen), &mut wanted);
         return device(seen, &wanted, name, host, plan);
     };
-    let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
+    let mut work = Work::new(plan.device_number(name), &host.caps);
     for id in ids {
         let (wanted, leaf) = (
             host.uplink_class(id.minor()),
@@ -157,7 +221,7 @@ fn uplink_classes(
         );
         work.class(seen, seen.class(*id), wanted.as_ref(), || leaf.is_some());
         if wanted.is_some() {
-            leaf::leaf(&mut work, seen.qdisc_at(*id), leaf.as_ref());
+            leaf::leaf(&mut work, seen, seen.qdisc_at(*id), leaf.as_ref());
         }
     }
     let wanted = |id: Handle| {
@@ -198,6 +262,7 @@ fn is_ours(root: &Qdisc, wanted: Htb) -> bool {
 fn whole(number: u32, root: &Qdisc, seen: &Device, reason: Reason) -> Op {
     let mut tree = seen.clone();
     tree.retain(|q| q.parent != Handle::INGRESS, |_| true);
+    tree.retain_filters(|f| f.parent.major() != Handle::INGRESS_QDISC.major());
     Op {
         device: number,
         action: Action::Delete,
@@ -224,7 +289,10 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
     let default = before.is_none_or(|r| r.handle.is_none());
     if !default && !host.caps.takeover {
         let handle = before.map_or(Handle::NONE, |r| r.handle);
-        let why = String::from("not ours; its device stays as it is");
+        let kind = before.map_or("", |r| r.kind.name());
+        let why = format!(
+            "not ours: a root of kind {kind}; its device stays as it is unless told to take over"
+        );
         plan.left_alone.push(LeftAlone {
             object: "qdisc",
             device: name.clone(),
@@ -284,7 +352,7 @@ fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
 
 /// What is below a root that is ours: one merge of the two sorted lists.
 fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut Plan) {
-    let mut work = Work::new(plan.device_number(name), host.caps.tick_tolerance);
+    let mut work = Work::new(plan.device_number(name), &host.caps);
     let major = wanted.root().map_or(0, |r| r.handle.major());
     let mut old = seen
         .classes()
@@ -311,7 +379,7 @@ fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut
         // A leaf below a class that is not wanted goes with that class.
         while old.next_if(|o| o.parent < qdisc.parent).is_some() {}
         let same = old.next_if(|o| o.parent == qdisc.parent);
-        leaf::leaf(&mut work, same, Some(qdisc));
+        leaf::leaf(&mut work, seen, same, Some(qdisc));
     }
     let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);

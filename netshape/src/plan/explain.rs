@@ -22,8 +22,8 @@ const fn cost(loss: Loss) -> &'static str {
     }
 }
 
-/// A paragraph on one step.
-pub(super) fn explain(plan: &Plan, op: &Op) -> String {
+/// A paragraph on one step; `origin` says where its rates come from.
+pub(super) fn explain(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     let mut text = String::from("tc");
     if let Some(netns) = plan.device(op).and_then(|d| d.netns.as_deref()) {
         let _ = write!(text, " -n {netns}");
@@ -41,9 +41,13 @@ pub(super) fn explain(plan: &Plan, op: &Op) -> String {
     if op.action == Action::Delete {
         return text;
     }
+    if let Some(origin) = origin {
+        let _ = writeln!(text, "  {origin}");
+    }
     match &op.object {
         Object::Class(c) => class(&mut text, &c.htb, plan.era),
         Object::Qdisc(q) => qdisc(&mut text, &q.kind),
+        Object::Filter(_) => {}
         Object::Redirect(r) => {
             let _ = writeln!(
                 text,

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Compares the leaf of one class that stays.
-pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
+pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Option<&Qdisc>) {
     let device = work.device;
     let op = |action, loss, reason, qdisc: &Qdisc, before: Before| Op {
         device,
@@ -20,6 +20,8 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
         before,
     };
     let was = |q: &Qdisc| Before::Object(Box::new(Object::Qdisc(q.clone())));
+    // Below what stays an inner class there is no room for a leaf.
+    let new = new.filter(|n| !work.inner.contains(&n.parent));
     match (old, new) {
         (Some(o), Some(n)) if o == n => {}
         (Some(o), Some(n)) if o.handle == n.handle && o.kind.name() == n.kind.name() => {
@@ -33,7 +35,7 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
                 Loss::LosesLeaf,
                 Reason::InTheWay,
                 o,
-                was(o),
+                with_all(seen, o),
             ));
             work.on.push(op(
                 Action::Add,
@@ -56,7 +58,7 @@ pub(super) fn leaf(work: &mut Work, old: Option<&Qdisc>, new: Option<&Qdisc>) {
                 Loss::LosesLeaf,
                 Reason::Stale,
                 o,
-                was(o),
+                with_all(seen, o),
             ));
         }
         (None, None) => {}
@@ -96,7 +98,7 @@ impl Work {
                 break;
             }
             for class in dragged {
-                self.uproot(&class, wanted);
+                self.uproot(seen, &class, wanted);
                 going.push(class.id);
             }
             going.sort_unstable();
@@ -127,7 +129,9 @@ impl Work {
     }
 
     /// Turns whatever was to be done to a class into taking it away and bringing it back.
-    fn uproot(&mut self, class: &Class, wanted: Wanted<'_>) {
+    fn uproot(&mut self, seen: &Device, class: &Class, wanted: Wanted<'_>) {
+        // What holds it holds its parent too, so that either may go here.
+        let _ = self.may_go(seen, class, "is to move");
         self.grow.retain(|op| class_id(op) != class.id);
         self.shrink.retain(|op| class_id(op) != class.id);
         let op = |action, loss, reason, class: Class, before| Op {
@@ -153,6 +157,15 @@ impl Work {
     }
 }
 
+/// A leaf as it was, with whatever hangs below it.
+fn with_all(seen: &Device, leaf: &Qdisc) -> Before {
+    let tree = seen.below(leaf);
+    if tree.classes().is_empty() {
+        return Before::Object(Box::new(Object::Qdisc(leaf.clone())));
+    }
+    Before::Tree(Box::new(tree))
+}
+
 /// A class that goes with a leaf of its own remembers both, so that it can be put back whole.
 fn keep_leaf(op: &mut Op, seen: &Device) {
     let Object::Class(class) = &op.object else {
@@ -161,9 +174,8 @@ fn keep_leaf(op: &mut Op, seen: &Device) {
     let Some(leaf) = seen.qdisc_at(class.id) else {
         return;
     };
-    let mut tree = Device::new();
+    let mut tree = seen.below(leaf);
     tree.put_class(*class);
-    tree.put_qdisc(leaf.clone());
     op.before = Before::Tree(Box::new(tree));
 }
 
@@ -173,6 +185,7 @@ pub(super) fn class_id(op: &Op) -> Handle {
         Object::Class(c) => c.id,
         Object::Qdisc(q) => q.parent,
         Object::Redirect(r) => r.parent,
+        Object::Filter(f) => f.parent,
     }
 }
 

@@ -8,10 +8,12 @@ mod document;
 mod explain;
 mod leaf;
 mod op;
+mod origin;
+mod pins;
 mod redirect;
 mod work;
 
-pub use diff::{diff, diff_touched};
+pub use diff::{diff, diff_device, diff_touched};
 #[cfg(feature = "serde")]
 pub use document::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
 pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
@@ -19,11 +21,13 @@ pub use redirect::Redirect;
 
 use crate::device::DevName;
 use crate::handle::Handle;
+use crate::host::Host;
 use crate::ticks::Era;
 use crate::wire::TcMessage;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use origin::Origins;
 
 /// Something on a device of ours that is not ours and was not touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +130,15 @@ impl Plan {
     /// A step in words, with the formula of each number.
     #[must_use]
     pub fn explain(&self, op: &Op) -> String {
-        explain::explain(self, op)
+        explain::explain(self, op, None)
+    }
+
+    /// Every step in words, with the formula of each number and what in the policy it comes from. O(steps + containers · log n).
+    #[must_use]
+    pub fn explain_all(&self, host: &Host) -> String {
+        let origins = Origins::new(host);
+        let said = |op: &Op| explain::explain(self, op, origins.said(self, op));
+        self.ops.iter().map(said).collect()
     }
 
     /// Devices that must exist before the first step: ifbs that were not observed.

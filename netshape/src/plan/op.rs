@@ -1,8 +1,9 @@
 //! One step of a plan.
 
+use super::pins;
 use super::redirect::Redirect;
 use crate::device::Device;
-use crate::object::{Class, Qdisc, QdiscKind};
+use crate::object::{Class, Filter, Qdisc, QdiscKind};
 use crate::rate::Rate;
 use alloc::boxed::Box;
 use alloc::format;
@@ -122,6 +123,8 @@ pub enum Object {
     Class(Class),
     /// A filter that redirects to an ifb.
     Redirect(Box<Redirect>),
+    /// Somebody else's filter, which goes where it holds a class that has to, if what is foreign may go.
+    Filter(Box<Filter>),
 }
 
 impl Object {
@@ -131,7 +134,7 @@ impl Object {
         match self {
             Self::Qdisc(_) => "qdisc",
             Self::Class(_) => "class",
-            Self::Redirect(_) => "filter",
+            Self::Redirect(_) | Self::Filter(_) => "filter",
         }
     }
 }
@@ -206,11 +209,15 @@ impl Op {
                 let before = Before::Object(Box::new(self.object.clone()));
                 vec![step(Action::Change, old, before)]
             }
-            (Before::Tree(device), _) => {
-                let adds = in_order(device);
-                adds.into_iter()
-                    .map(|o| step(Action::Add, &o, Before::Nothing))
-                    .collect()
+            (Before::Tree(device), action) => {
+                // What a first child put an end to comes back once the child is gone.
+                let made = (action == Action::Add).then(|| {
+                    let before = Before::Object(Box::new(self.object.clone()));
+                    step(Action::Delete, &self.object, before)
+                });
+                let adds = in_order(device).into_iter();
+                let adds = adds.map(|o| step(Action::Add, &o, Before::Nothing));
+                made.into_iter().chain(adds).collect()
             }
         }
     }
@@ -220,6 +227,7 @@ impl Op {
             Object::Qdisc(q) => format!("{} qdisc {}", q.kind.name(), q.handle),
             Object::Class(c) => format!("class {}", c.id),
             Object::Redirect(r) => format!("redirect to {}", r.to),
+            Object::Filter(f) => pins::said(f),
         };
         match self.reason {
             Reason::Missing => match &self.object {
@@ -233,6 +241,9 @@ impl Op {
                 _ => format!("{what} is missing"),
             },
             Reason::Stale => format!("{what} is no longer wanted"),
+            Reason::InTheWay if matches!(self.object, Object::Filter(_)) => {
+                format!("{what} holds a class that has to go")
+            }
             Reason::InTheWay => format!("{what} is in the way and can't be changed in place"),
             Reason::Differs => self.difference().unwrap_or(what),
         }
@@ -309,7 +320,7 @@ fn in_order(device: &Device) -> Vec<Object> {
             let handle = match &object {
                 Object::Qdisc(q) => q.handle,
                 Object::Class(c) => c.id,
-                Object::Redirect(_) => continue,
+                Object::Redirect(_) | Object::Filter(_) => continue,
             };
             let classes = device.classes().iter().filter(|c| c.parent == handle);
             next.extend(classes.map(|c| Object::Class(*c)));
@@ -320,5 +331,8 @@ fn in_order(device: &Device) -> Vec<Object> {
         }
         wave = next;
     }
+    // The rows of priorities and tables come by themselves with the filters.
+    let filters = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
+    out.extend(filters.map(|f| Object::Filter(Box::new(f.clone()))));
     out
 }

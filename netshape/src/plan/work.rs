@@ -3,15 +3,29 @@
 use super::Plan;
 use super::leaf;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::pins::Pins;
 use crate::device::Device;
+use crate::handle::Handle;
+use crate::host::Capabilities;
 use crate::object::Class;
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Steps of one device, sorted into the phases of the module's text.
 pub(super) struct Work {
     pub(super) device: u32,
     tolerance: u32,
+    /// Whether foreign filters may go.
+    pub(super) takeover: bool,
+    pub(super) pins: Pins,
+    /// Filters that go before the classes they point at.
+    pub(super) unpinned: Vec<Op>,
+    /// Classes that stay for a filter's sake, with the reason.
+    pub(super) kept: Vec<(Handle, String)>,
+    /// What has such a class below it, and so can't have a leaf.
+    pub(super) inner: Vec<Handle>,
     /// Leaf qdiscs that go.
     pub(super) off: Vec<Op>,
     pub(super) gone: Vec<Op>,
@@ -22,11 +36,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(device: u32, tolerance: u32) -> Self {
+    pub(super) fn new(device: u32, caps: &Capabilities) -> Self {
         let (off, gone, shrink, grow, on) = Default::default();
+        let (pins, unpinned, kept, inner) = Default::default();
         Self {
             device,
-            tolerance,
+            tolerance: caps.tick_tolerance,
+            takeover: caps.takeover,
+            pins,
+            unpinned,
+            kept,
+            inner,
             off,
             gone,
             shrink,
@@ -54,6 +74,24 @@ impl Work {
                 Before::Object(Box::new(Object::Class(*b)))
             }),
         };
+        let staying;
+        let new = match (old, new) {
+            // What a filter holds below another parent stays there.
+            (Some(o), Some(n)) if o.parent != n.parent => {
+                let instead = format!("stays below {}, not {}", o.parent, n.parent);
+                if self.may_go(seen, o, &instead) {
+                    Some(n)
+                } else {
+                    staying = Class {
+                        parent: o.parent,
+                        ..*n
+                    };
+                    Some(&staying)
+                }
+            }
+            (Some(o), None) if !self.may_go(seen, o, "no longer wanted, and stays") => return,
+            _ => new,
+        };
         match (old, new) {
             (None, None) => {}
             (Some(o), None) => {
@@ -65,10 +103,16 @@ impl Work {
             }
             (None, Some(n)) => {
                 // A leaf that becomes an inner class is purged of what waits in it.
-                let purges = seen.qdisc_at(n.parent).is_some();
-                let loss = if purges { Loss::LosesLeaf } else { Loss::Free };
-                self.grow
-                    .push(op(Action::Add, loss, Reason::Missing, n, None));
+                let purged = seen.qdisc_at(n.parent).filter(|_| {
+                    let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == n.parent);
+                    !self.grow.iter().any(child)
+                });
+                let mut step = op(Action::Add, Loss::Free, Reason::Missing, n, None);
+                if let Some(leaf) = purged {
+                    step.loss = Loss::LosesLeaf;
+                    step.before = Before::Tree(Box::new(seen.below(leaf)));
+                }
+                self.grow.push(step);
             }
             (Some(o), Some(n)) if o.parent != n.parent => {
                 // The kernel takes a change of parent, answers 0 and keeps the old one.
@@ -97,10 +141,24 @@ impl Work {
         }
     }
 
+    /// A parent that goes itself has lost its leaf by then, and its first child purges nothing.
+    fn nothing_purged(&mut self) {
+        let going: Vec<Handle> = self.gone.iter().map(leaf::class_id).collect();
+        for op in self.grow.iter_mut().filter(|o| o.action == Action::Add) {
+            let Object::Class(class) = &op.object else {
+                continue;
+            };
+            if matches!(op.before, Before::Tree(_)) && going.contains(&class.parent) {
+                (op.loss, op.before) = (Loss::Free, Before::Nothing);
+            }
+        }
+    }
+
     /// Appends the steps in order.
     pub(super) fn finish(mut self, seen: &Device, wanted: leaf::Wanted<'_>, plan: &mut Plan) {
         if !self.gone.is_empty() {
             self.drag(seen, wanted);
+            self.nothing_purged();
         }
         let depth = |op: &Op| match &op.object {
             Object::Class(c) => depth(seen, c),
@@ -109,6 +167,12 @@ impl Work {
         self.gone.sort_by_key(|op| core::cmp::Reverse(depth(op)));
         self.shrink.reverse();
         parents_first(&mut self.grow);
+        if !self.kept.is_empty()
+            && let Some(name) = plan.devices.get(self.device as usize).cloned()
+        {
+            plan.left_alone.extend(self.left(&name));
+        }
+        plan.ops.append(&mut self.unpinned);
         plan.ops.append(&mut self.off);
         plan.ops.append(&mut self.gone);
         plan.ops.append(&mut self.shrink);

@@ -375,6 +375,7 @@ fn actions(value: &Value, devices: &IfIndexes) -> Result<Vec<TcAction>, &'static
             eaction,
             ifindex,
             block: None,
+            extras: None,
         }));
     }
     Ok(out)

@@ -40,7 +40,8 @@ pub(super) fn parse(
                     given.ok_or_else(|| TcError::invalid("invalid parent ID", text))?;
             }
             w if begins(w, "estimator") => message.estimator = Some(stab::estimator(words)?),
-            w if begins(w, "help") => return Err(TcError::new("Usage: tc class ...")),
+            // tc says how it is used, and goes on.
+            w if begins(w, "help") => {}
             name => {
                 kind = Some(name);
                 break;
@@ -49,7 +50,7 @@ pub(super) fn parse(
     }
     if let Some(kind) = kind {
         message.kind = Some(kind.chars().take(15).collect());
-        message.options = kinds::class(kind, words, context)?;
+        message.options = kinds::class(kind, words, context, dev.as_deref())?;
     }
     if let Some(dev) = dev {
         message.ifindex = i32::try_from(context.ifindex(&dev)?).unwrap_or(0);

@@ -16,10 +16,11 @@ pub(super) fn qdisc(
     kind: &str,
     words: &mut Words<'_>,
     context: &Context<'_>,
+    dev: Option<&str>,
 ) -> Result<Option<Options>, TcError> {
     match kind {
         "htb" => htb(words).map(|h| Some(Options::Htb(h))),
-        "tbf" => tbf(words, context.era),
+        "tbf" => tbf(words, Rates::of(context, dev)),
         "bfifo" | "pfifo" | "pfifo_head_drop" => fifo(kind, words),
         "fq_codel" => fq_codel(words).map(|f| Some(Options::FqCodel(Box::new(f)))),
         "ingress" | "clsact" => {
@@ -46,9 +47,10 @@ pub(super) fn class(
     kind: &str,
     words: &mut Words<'_>,
     context: &Context<'_>,
+    dev: Option<&str>,
 ) -> Result<Option<Options>, TcError> {
     match kind {
-        "htb" => htb_class(words, context.era).map(|c| Some(Options::HtbClass(c))),
+        "htb" => htb_class(words, Rates::of(context, dev)).map(|c| Some(Options::HtbClass(c))),
         other => Err(TcError::new(format!(
             "Error: Qdisc \"{other}\" is classless."
         ))),
@@ -96,18 +98,50 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
     Ok(htb)
 }
 
-/// A rate, said once; of a percentage tc must ask the device for its speed, which is not known here.
-fn rate(words: &mut Words<'_>, place: &mut u64, name: &str) -> Result<(), TcError> {
+/// What a rate needs to be understood.
+#[derive(Clone, Copy)]
+struct Rates {
+    era: Era,
+    /// The device's speed in Mbit/s, where that is known.
+    speed: Option<u32>,
+}
+
+impl Rates {
+    fn of(context: &Context<'_>, dev: Option<&str>) -> Self {
+        let speed = dev.and_then(|d| context.speeds.get(d)).copied();
+        Self {
+            era: context.era,
+            speed,
+        }
+    }
+
+    /// A rate, or a percentage of the device's speed.
+    fn read(self, word: &str) -> Option<u64> {
+        if word.contains('%') {
+            return number::percent(word, self.speed?, self.era);
+        }
+        number::rate(word, self.era)
+    }
+
+    /// Of a percentage tc asks the device for its speed, which is not in the batch.
+    fn known(self, word: &str, name: &str) -> Result<(), TcError> {
+        if word.contains('%') && self.speed.is_none() {
+            return Err(TcError::new(format!(
+                "\"{name}\" {word}: the device's speed is not known"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A rate, said once.
+fn rate(words: &mut Words<'_>, place: &mut u64, name: &str, rates: Rates) -> Result<(), TcError> {
     let word = words.value()?;
     if *place != 0 {
         return Err(TcError::new(format!("Double \"{name}\" spec")));
     }
-    if word.contains('%') {
-        return Err(TcError::new(format!(
-            "\"{name}\" {word}: the device's speed is not known"
-        )));
-    }
-    *place = number::rate(word).ok_or_else(|| TcError::illegal(name))?;
+    rates.known(word, name)?;
+    *place = rates.read(word).ok_or_else(|| TcError::illegal(name))?;
     Ok(())
 }
 
@@ -117,15 +151,18 @@ fn cell_log(given: Option<u8>, mtu: u64) -> u8 {
     given.unwrap_or_else(|| (0_u8..64).find(|log| mtu >> log <= 255).unwrap_or(0))
 }
 
-fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
+fn htb_class(words: &mut Words<'_>, rates: Rates) -> Result<HtbClass, TcError> {
+    let era = rates.era;
     let (mut class, mut mtu, mut layer) = (HtbClass::default(), 1600_u32, 1_u32);
     let (mut mpu, mut overhead) = (0_u16, 0_u16);
     let (mut rate64, mut ceil64) = (0, 0);
     let (mut burst, mut cburst) = ((0_u64, None), (0_u64, None));
-    let bucket = |t: &str| {
-        let (bytes, cell) = number::size_and_cell(t)?;
-        // Until 6.15 the bytes are kept in 32 bits.
-        (era == Era::Ceil || bytes <= u64::from(u32::MAX)).then_some((bytes, cell))
+    // Only the later era's tc keeps a burst in 64 bits, and a cburst not even that.
+    let small =
+        |t: &str| number::size_and_cell(t).filter(|(bytes, _)| *bytes <= u64::from(u32::MAX));
+    let bucket = |t: &str| match era {
+        Era::Truncating => small(t),
+        Era::Ceil => number::size_and_cell(t),
     };
     while let Some(word) = words.next() {
         match word {
@@ -146,11 +183,11 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
             }
             w if begins(w, "cburst") || w == "cbuffer" || w == "cmaxburst" => {
                 let cell = cburst.1;
-                cburst = value(words, w, bucket)?;
+                cburst = value(words, w, small)?;
                 cburst.1 = cburst.1.or(cell);
             }
-            "ceil" => rate(words, &mut ceil64, "ceil")?,
-            "rate" => rate(words, &mut rate64, "rate")?,
+            "ceil" => rate(words, &mut ceil64, "ceil", rates)?,
+            "rate" => rate(words, &mut rate64, "rate", rates)?,
             other => return Err(TcError::unknown(other)),
         }
     }
@@ -168,22 +205,23 @@ fn htb_class(words: &mut Words<'_>, era: Era) -> Result<HtbClass, TcError> {
     };
     class.rate = spec(rate64, burst.1);
     class.ceil = spec(ceil64, cburst.1);
-    let ticks = |rate: u64, bytes: u64, name: &str| {
+    let ticks = |rate: u64, bytes: u64| {
         let bytes = if bytes == 0 {
             rate / HZ + u64::from(mtu)
         } else {
             bytes
         };
-        let bytes = if era == Era::Ceil {
-            bytes
-        } else {
-            u64::from(bytes as u32)
+        let bytes = match era {
+            Era::Ceil => bytes,
+            Era::Truncating => u64::from(bytes as u32),
         };
-        let out = || TcError::new(format!("htb: {name} out of range"));
-        era.ticks(rate, bytes).ok_or_else(out)
+        era.ticks(rate, bytes).unwrap_or(u32::MAX)
     };
-    class.buffer = ticks(rate64, burst.0, "burst")?;
-    class.cbuffer = ticks(ceil64, cburst.0, "cburst")?;
+    (class.buffer, class.cbuffer) = (ticks(rate64, burst.0), ticks(ceil64, cburst.0));
+    // What does not fit is all ones, which the later era's tc minds in the burst alone.
+    if era == Era::Ceil && class.buffer == u32::MAX {
+        return Err(TcError::new("htb: burst out of range"));
+    }
     Ok(class)
 }
 
@@ -222,14 +260,12 @@ struct TbfWords {
 }
 
 impl TbfWords {
-    fn read(words: &mut Words<'_>) -> Result<Option<Self>, TcError> {
+    fn read(words: &mut Words<'_>, rates: Rates) -> Result<Self, TcError> {
         let mut t = Self {
             layer: 1,
             ..Self::default()
         };
-        let mut any = false;
         while let Some(word) = words.next() {
-            any = true;
             match word {
                 w if begins(w, "limit") => {
                     t.one_bound(t.latency != 0)?;
@@ -250,8 +286,14 @@ impl TbfWords {
                     once(words, &mut t.mtu, "mtu/minburst", |x| bytes_of(x, cell))?;
                 }
                 "mpu" => once(words, &mut t.mpu, "mpu", number::size)?,
-                "rate" => once(words, &mut t.rate, "rate", number::rate)?,
-                w if begins(w, "peakrate") => once(words, &mut t.peak, "peakrate", number::rate)?,
+                "rate" => {
+                    rates.known(words.peek().unwrap_or(""), "rate")?;
+                    once(words, &mut t.rate, "rate", |x| rates.read(x))?;
+                }
+                w if begins(w, "peakrate") => {
+                    rates.known(words.peek().unwrap_or(""), "peakrate")?;
+                    once(words, &mut t.peak, "peakrate", |x| rates.read(x))?;
+                }
                 w if begins(w, "overhead") => {
                     once(words, &mut t.overhead, "overhead", |x| number::u16(x, 10))?;
                 }
@@ -261,7 +303,7 @@ impl TbfWords {
                 other => return Err(TcError::new(format!("tbf: unknown parameter \"{other}\""))),
             }
         }
-        Ok(any.then_some(t))
+        Ok(t)
     }
 
     fn one_bound(&self, other: bool) -> Result<(), TcError> {
@@ -316,10 +358,9 @@ fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
     u32::try_from(bytes).ok()
 }
 
-fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
-    let Some(t) = TbfWords::read(words)? else {
-        return Ok(None);
-    };
+fn tbf(words: &mut Words<'_>, rates: Rates) -> Result<Option<Options>, TcError> {
+    let era = rates.era;
+    let t = TbfWords::read(words, rates)?;
     t.complete()?;
     let spec = |rate, cell| RateSpec {
         bytes_per_second: rate,
@@ -329,23 +370,26 @@ fn tbf(words: &mut Words<'_>, era: Era) -> Result<Option<Options>, TcError> {
         cell_log: cell_log(cell, u64::from(t.mtu)),
         cell_align: -1,
     };
-    let ticks = |rate: u64, bytes: u32, name: &str| {
+    let ticks = |rate: u64, bytes: u32| {
         // tc takes the rate cut to 32 bits here; the kernel goes by the bytes.
         let ticks = era.ticks(rate.min(u64::from(u32::MAX)), u64::from(bytes));
-        ticks.ok_or_else(|| TcError::new(format!("tbf: {name} out of range")))
+        ticks.filter(|t| era == Era::Truncating || *t != u32::MAX)
     };
+    let buffer = ticks(t.rate, t.buffer);
+    let buffer = buffer.ok_or_else(|| TcError::new("tbf: burst out of range"))?;
     let mut tbf = Tbf {
         rate: spec(t.rate, t.rate_cell),
         peak: RateSpec::default(),
         limit: t.limit(),
-        buffer: ticks(t.rate, t.buffer, "burst")?,
+        buffer,
         mtu: 0,
         burst: Some(t.buffer),
         pburst: None,
     };
     if t.peak != 0 {
         tbf.peak = spec(t.peak, t.peak_cell);
-        tbf.mtu = ticks(t.peak, t.mtu, "mtu")?;
+        // A time that does not fit is all ones; tc minds only the burst's.
+        tbf.mtu = ticks(t.peak, t.mtu).unwrap_or(u32::MAX);
         tbf.pburst = Some(t.mtu);
     }
     Ok(Some(Options::Tbf(Box::new(tbf))))

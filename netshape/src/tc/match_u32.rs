@@ -263,10 +263,18 @@ fn ipv6(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError
 fn ether(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcError> {
     let text = words.value()?;
     let mut bytes = [0_u32; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        let part = parts.next().ok_or_else(illegal)?;
-        *byte = u32::from(number::u8(part, 16).ok_or_else(illegal)?);
+    let mut rest = text;
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        // As `scanf` reads it: cut to 8 bits, and what follows the last is not looked at.
+        let part = if i == 0 {
+            Some(rest)
+        } else {
+            rest.strip_prefix(':')
+        };
+        let (value, after) = part
+            .and_then(|p| number::strtoul(p, 16))
+            .ok_or_else(illegal)?;
+        (*byte, rest) = (value as u32 & 0xff, after);
     }
     let place = parse_at(words, at(off))?;
     let [a, b, c, d, e, f] = bytes;
@@ -286,6 +294,9 @@ fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>, era: Era) -> Result<(),
     if val & mask != val {
         return Err(TcError::new("Illegal \"mark\" (impossible combination)"));
     }
+    // tc wants a word more.
+    words.value()?;
+    words.back();
     // The kernel does not read the third word and old tc does not set it: what stands there by chance in the captures
     // of tc 6.1.0 stands here too, so that the same bytes come out; newer ones send 0.
     let success = if era == Era::Truncating { 0x60 } else { 0 };
@@ -296,6 +307,8 @@ fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>, era: Era) -> Result<(),
 /// `offset [plus N] [at N] [mask M] [shift N] [eat]`: where the next header is.
 pub(super) fn offset(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
     let illegal = || TcError::illegal("offset");
+    words.value()?;
+    words.back();
     while let Some(word) = words.next() {
         match word {
             w if begins(w, "plus") => {
@@ -331,6 +344,8 @@ pub(super) fn offset(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcEr
 /// `hashkey mask M at N`: what the next table is looked up by.
 pub(super) fn hashkey(words: &mut Words<'_>, sel: &mut U32Sel) -> Result<(), TcError> {
     let illegal = || TcError::illegal("hashkey");
+    words.value()?;
+    words.back();
     while let Some(word) = words.next() {
         match word {
             w if begins(w, "mask") => {

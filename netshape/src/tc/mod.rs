@@ -2,6 +2,7 @@
 //! takes becomes the message it sends, what it refuses is refused.
 
 mod action;
+mod batch;
 mod class;
 mod kinds;
 mod match_u32;
@@ -11,6 +12,8 @@ mod qdisc;
 mod stab;
 mod u32;
 mod words;
+
+pub use batch::batch_commands;
 
 use crate::ticks::Era;
 use crate::wire::{ACK, CREATE, EXCL, REPLACE, REQUEST, TcMessage, Verb, What};
@@ -67,6 +70,8 @@ impl TcError {
 pub(crate) struct Context<'a> {
     pub(crate) era: Era,
     pub(crate) devices: &'a IfIndexes,
+    /// Speeds in Mbit/s, of which rates in percent are taken.
+    pub(crate) speeds: &'a IfIndexes,
 }
 
 impl Context<'_> {
@@ -82,6 +87,21 @@ impl Context<'_> {
 /// # Errors
 /// What tc refuses itself, and what it only shows or lists: such a line sends nothing.
 pub fn parse_line(line: &str, era: Era, devices: &IfIndexes) -> Result<Option<TcMessage>, TcError> {
+    static NONE: IfIndexes = IfIndexes::new();
+    parse_line_at(line, era, devices, &NONE)
+}
+
+/// [`parse_line`] where a rate may be said in percent of its device's speed: `speeds` has those of devices, in Mbit/s, as
+/// `/sys/class/net/DEV/speed` gives them (10,000 for a veth).
+///
+/// # Errors
+/// As [`parse_line`]; and a percentage of a device without a speed.
+pub fn parse_line_at(
+    line: &str,
+    era: Era,
+    devices: &IfIndexes,
+    speeds: &IfIndexes,
+) -> Result<Option<TcMessage>, TcError> {
     let mut words = Words::split(line)?;
     if words.peek() == Some("tc") {
         words.skip();
@@ -89,7 +109,11 @@ pub fn parse_line(line: &str, era: Era, devices: &IfIndexes) -> Result<Option<Tc
     let Some(object) = words.next() else {
         return Ok(None);
     };
-    let context = Context { era, devices };
+    let context = Context {
+        era,
+        devices,
+        speeds,
+    };
     let what = match object {
         // tc takes any beginning of these words.
         o if words::begins(o, "qdisc") => What::Qdisc,

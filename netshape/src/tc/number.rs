@@ -1,6 +1,8 @@
 //! Numbers as tc reads them: C's `strtoul` and `strtod`, its own suffixes, handles.
 
 use crate::handle::Handle;
+use crate::ticks::Era;
+use alloc::format;
 
 /// `strtoul` of a whole word in `base` (0: by prefix), 64 bits.
 fn unsigned(text: &str, base: u32) -> Option<u64> {
@@ -9,7 +11,7 @@ fn unsigned(text: &str, base: u32) -> Option<u64> {
 }
 
 /// `strtoul`: the value and what follows it; `None` where there are no digits.
-fn strtoul(text: &str, base: u32) -> Option<(u64, &str)> {
+pub(super) fn strtoul(text: &str, base: u32) -> Option<(u64, &str)> {
     let text = text.trim_start();
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -63,26 +65,16 @@ pub(super) fn integer(text: &str, base: u32) -> Option<i32> {
     i32::try_from(value).ok()
 }
 
-/// `strtod`: the value and what follows it. Decimal, with an exponent, or a whole hexadecimal number; not `inf`, not `nan`.
+/// `strtod`: the value and what follows it. Decimal with an exponent, hexadecimal with a binary one, `inf`, `nan`.
 fn strtod(text: &str) -> Option<(f64, &str)> {
     let trimmed = text.trim_start();
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let sign = trimmed.len() - unsigned.len();
-    if let Some(hex) = unsigned
-        .strip_prefix("0x")
-        .or_else(|| unsigned.strip_prefix("0X"))
-        && let Some((value, rest)) = strtoul(hex, 16)
-    {
-        let value = value as f64;
-        return Some((
-            if trimmed.starts_with('-') {
-                -value
-            } else {
-                value
-            },
-            rest,
-        ));
+    let special = || hexadecimal(unsigned).or_else(|| named(unsigned));
+    if let Some((value, rest)) = special() {
+        let negative = trimmed.starts_with('-');
+        return Some((if negative { -value } else { value }, rest));
     }
+    let sign = trimmed.len() - unsigned.len();
     let digits = |from: &str| from.bytes().take_while(u8::is_ascii_digit).count();
     let whole = digits(unsigned);
     let mut end = whole;
@@ -105,6 +97,60 @@ fn strtod(text: &str) -> Option<(f64, &str)> {
     }
     let (number, rest) = trimmed.split_at_checked(sign + end)?;
     number.parse().ok().map(|value| (value, rest))
+}
+
+/// `0x1f`, `0x1.8p3`.
+fn hexadecimal(text: &str) -> Option<(f64, &str)> {
+    let mut rest = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))?;
+    let (mut value, mut scale, mut any, mut point) = (0.0_f64, 1.0_f64, false, false);
+    while let Some(c) = rest.chars().next() {
+        match c.to_digit(16) {
+            Some(digit) => {
+                any = true;
+                scale = if point { scale / 16.0 } else { scale };
+                value = value * 16.0 + f64::from(digit);
+            }
+            None if c == '.' && !point => point = true,
+            None => break,
+        }
+        rest = rest.get(1..)?;
+    }
+    if !any {
+        return None;
+    }
+    value *= scale;
+    let exponent = rest.strip_prefix(['p', 'P']).and_then(|e| {
+        let plain = e.strip_prefix(['+', '-']).unwrap_or(e);
+        let end = plain
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(plain.len());
+        let (number, after) = plain.split_at_checked(end)?;
+        // Whatever has more digits than this is nothing or infinite either way.
+        let power: u32 = number.get(..end.min(4))?.parse().ok()?;
+        Some((e.starts_with('-'), power.min(4_000), after))
+    });
+    if let Some((negative, power, after)) = exponent {
+        for _ in 0..power {
+            value *= if negative { 0.5 } else { 2.0 };
+        }
+        rest = after;
+    }
+    Some((value, rest))
+}
+
+/// `inf`, `infinity`, `nan`, in any case.
+fn named(text: &str) -> Option<(f64, &str)> {
+    let names = [
+        ("infinity", f64::INFINITY),
+        ("inf", f64::INFINITY),
+        ("nan", f64::NAN),
+    ];
+    names.into_iter().find_map(|(name, value)| {
+        let (head, rest) = text.split_at_checked(name.len())?;
+        head.eq_ignore_ascii_case(name).then_some((value, rest))
+    })
 }
 
 /// Suffixes of rates, in bit/s; upper and lower case are alike.
@@ -136,9 +182,24 @@ fn whole(value: f64) -> Option<u64> {
         .then_some(value as u64)
 }
 
-/// `get_rate64`: byte/s. A bare number is bit/s.
-pub(super) fn rate(text: &str) -> Option<u64> {
+/// A double as `unsigned long`, the way x86-64 converts it: what is below 0 wraps, what does not fit has the uppermost bit,
+/// and from 2^64 on nothing is left.
+fn converted(value: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    match value {
+        v if v >= 2.0 * HALF => 0,
+        v if v >= 0.0 => v as u64,
+        v if v >= -HALF => (v as i64).cast_unsigned(),
+        _ => 1 << 63,
+    }
+}
+
+/// `get_rate64`: byte/s. A bare number is bit/s. tc of the later era takes no rate below 0.
+pub(super) fn rate(text: &str, era: Era) -> Option<u64> {
     let (value, suffix) = strtod(text)?;
+    if era == Era::Ceil && value < 0.0 {
+        return None;
+    }
     let scale = match suffix {
         "" => 1.0,
         s => {
@@ -148,7 +209,21 @@ pub(super) fn rate(text: &str) -> Option<u64> {
                 .1
         }
     };
-    whole(value * scale / 8.0)
+    Some(converted(value * scale / 8.0))
+}
+
+/// `get_percent_rate64`: byte/s that so many percent of `mbit` Mbit/s are. tc writes the rate down in bit/s and reads that.
+pub(super) fn percent(text: &str, mbit: u32, era: Era) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let value: f64 = text.get(..end)?.parse().ok()?;
+    if text.matches('%').count() != 1 {
+        return None;
+    }
+    let share = Some(value / 100.0).filter(|s| (0.0..=1.0).contains(s))?;
+    rate(
+        &format!("{:.6}", share * f64::from(mbit) * 1_000_000.0),
+        era,
+    )
 }
 
 /// `get_size64`: bytes. Suffixes are powers of 1024.

@@ -58,7 +58,8 @@ pub(super) fn parse(
                 message.ingress_block = Some(block(words, "ingress")?);
             }
             w if begins(w, "egress_block") => message.egress_block = Some(block(words, "egress")?),
-            w if begins(w, "help") => return Err(TcError::new("Usage: tc qdisc ...")),
+            // tc says how it is used, and goes on.
+            w if begins(w, "help") => {}
             name => {
                 kind = Some(name);
                 break;
@@ -68,7 +69,7 @@ pub(super) fn parse(
     if let Some(kind) = kind {
         // The field that tc copies it into holds 15 characters.
         message.kind = Some(kind.chars().take(15).collect());
-        message.options = kinds::qdisc(kind, words, context)?;
+        message.options = kinds::qdisc(kind, words, context, dev.as_deref())?;
     }
     if let Some(dev) = dev {
         message.ifindex = i32::try_from(context.ifindex(&dev)?).unwrap_or(0);

@@ -5,7 +5,6 @@ use super::{Context, TcError, action, match_u32, number, proto, set_device, stab
 use crate::handle::Handle;
 use crate::ticks::Era;
 use crate::wire::{CREATE, Options, TcMessage, U32, U32Part, U32Sel, Verb};
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 
@@ -269,7 +268,8 @@ fn option(
         "sample" => sample(said, words, context.era)?,
         "indev" => {
             let name = words.next().ok_or_else(|| TcError::new("Illegal indev"))?;
-            parts.push(U32Part::Indev(name.to_owned()));
+            // The field that tc copies it into holds 16 characters.
+            parts.push(U32Part::Indev(name.chars().take(16).collect()));
         }
         w if begins(w, "action") => {
             parts.push(U32Part::Actions(action::parse(words, context)?));

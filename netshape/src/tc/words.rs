@@ -15,11 +15,12 @@ pub(super) fn begins(word: &str, whole: &str) -> bool {
 }
 
 impl<'a> Words<'a> {
-    /// Splits at blanks; what is in quotes is one word; `#` begins a comment.
+    /// Splits at blanks; what is in quotes is one word; `#` begins a comment, wherever it stands.
     pub(super) fn split(line: &'a str) -> Result<Self, TcError> {
         let mut words = Vec::new();
+        let line = line.split('#').next().unwrap_or("");
         let mut rest = line.trim_start();
-        while let Some(first) = rest.chars().next().filter(|c| *c != '#') {
+        while let Some(first) = rest.chars().next() {
             let (word, after) = if first == '"' || first == '\'' {
                 let inner = rest.get(1..).unwrap_or("");
                 let end = inner

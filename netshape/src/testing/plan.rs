@@ -1,9 +1,11 @@
 //! Hosts that change, kernels that were interfered with, plans cut short.
 
 use super::Bytes;
+use crate::wire::{U32, U32Part, U32Sel};
 use crate::{
-    Capabilities, Class, Container, DevName, Device, Direction, Handle, Host, Htb, Inside, Kernel,
-    Qdisc, QdiscKind, Rate, RateSpec, Shape, Tier, Uplink, diff, diff_touched,
+    Capabilities, Class, Container, DevName, Device, Direction, Filter, FilterKind, Handle, Host,
+    Htb, Inside, Kernel, Other, Qdisc, QdiscKind, Rate, RateSpec, Shape, Tier, Uplink, diff,
+    diff_touched,
 };
 use alloc::format;
 use alloc::string::String;
@@ -23,6 +25,8 @@ pub enum Op {
     Allocate(u8, bool, u16),
     /// Somebody interferes on the uplink: kind of interference, minor number, parent's minor.
     Meddle(u8, u16, u16),
+    /// Somebody interferes on a container's device: kind of interference, container, which of its devices.
+    Foreign(u8, u8, u8),
     /// The plan of what was touched is carried out whole.
     Touched,
     /// A whole plan is carried out up to so many steps.
@@ -52,7 +56,8 @@ impl Op {
                 bytes.u8().is_multiple_of(2),
                 u16::try_from(bytes.below(2_000)).unwrap_or(0),
             ),
-            10..=12 => {
+            10 => Self::Foreign(bytes.u8(), number, bytes.u8()),
+            11..=12 => {
                 let minors = [1, 2, 0x10, 0x33, 0x100, u16::from(bytes.u8()) + 0x100];
                 let mut pick = || minors.get(bytes.below(6) as usize).copied().unwrap_or(1);
                 let (id, parent) = (pick(), pick());
@@ -128,6 +133,7 @@ impl World {
                 }
             }
             Op::Meddle(how, id, parent) => self.meddle(how, id, parent),
+            Op::Foreign(how, n, which) => self.foreign(how, n, which),
             Op::Touched => {
                 let plan = diff_touched(&self.kernel, &mut self.host);
                 // A meddled kernel may refuse a step; the whole plan mends it.
@@ -224,7 +230,35 @@ impl World {
             return;
         };
         let class = Handle::new(1, id);
-        match how % 6 {
+        match how % 8 {
+            6 if device.root().is_some_and(|r| r.handle == Handle::qdisc(1)) => {
+                // A filter to some class, there or not: no class it points at can go before it does.
+                let filter = to_class(class, u32::from(how) << 4 | u32::from(parent & 0xf));
+                drop(device.put_filter(filter));
+            }
+            7 if device.class(class).is_some() && !device.has_children(class) => {
+                // A tree of its own below a leaf.
+                let own = Handle::qdisc(0x6000 | id);
+                let htb = QdiscKind::Htb(Htb {
+                    direct_qlen: Some(1_000),
+                    ..Htb::to_default(1)
+                });
+                take(&mut device, class);
+                device.put_qdisc(Qdisc::new(own, class, htb));
+                let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
+                let htb = crate::HtbClass {
+                    rate,
+                    ceil: rate,
+                    quantum: 1_514,
+                    ..Default::default()
+                };
+                let id = Handle::new(own.major(), 1);
+                device.put_class(Class {
+                    id,
+                    parent: own,
+                    htb,
+                });
+            }
             0 => device.clear(),
             1 => drop(device.put_qdisc(Qdisc::new(
                 Handle::qdisc(1),
@@ -232,8 +266,18 @@ impl World {
                 QdiscKind::Htb(Htb::to_default(id)),
             ))),
             2 if !device.has_children(class) => {
-                device.take_qdisc(class);
-                device.take_class(class);
+                take(&mut device, class);
+                let above = device.take_class(class).map_or(class, |c| c.parent);
+                // A class without children is a leaf again.
+                if let Some(parent) = device.class(above).copied()
+                    && !device.has_children(above)
+                {
+                    let htb = crate::HtbClass {
+                        level: 0,
+                        ..parent.htb
+                    };
+                    device.put_class(Class { htb, ..parent });
+                }
             }
             3 if device.root().is_some() => {
                 // A class below some other that is there, as the kernel would have let it be.
@@ -243,7 +287,7 @@ impl World {
                     .filter(|p| p.id != class && depth(&device, p) < 6);
                 let parent = below.map_or(Handle::qdisc(1), |p| p.id);
                 if device.class(class).is_none() {
-                    device.take_qdisc(parent);
+                    take(&mut device, parent);
                     let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
                     let htb = crate::HtbClass {
                         rate,
@@ -259,6 +303,7 @@ impl World {
                 }
             }
             4 if device.class(class).is_some() && !device.has_children(class) => {
+                take(&mut device, class);
                 drop(device.put_qdisc(Qdisc::new(
                     Handle::qdisc(0x7000 | id),
                     class,
@@ -273,6 +318,54 @@ impl World {
                     };
                     device.put_class(Class { htb, ..found });
                 }
+            }
+        }
+        self.kernel.put_device(name, device);
+    }
+
+    /// Puts a root on a container's device, or something on its ingress hook, that no plan of ours put there.
+    fn foreign(&mut self, how: u8, n: u8, which: u8) {
+        let Some(slot) = self.host.slot(&format!("c{n}")) else {
+            return;
+        };
+        let name = match which % 3 {
+            0 => self.host.device(slot, Direction::Ingress),
+            1 => self.host.device(slot, Direction::Egress),
+            _ => Some(DevName::host(&format!("veth{n}"))),
+        };
+        let Some((name, mut device)) =
+            name.and_then(|n| Some((n.clone(), self.kernel.remove_device(&n)?)))
+        else {
+            return;
+        };
+        let other = |kind: &str| {
+            let (kind, options) = (kind.into(), None);
+            QdiscKind::Other(alloc::boxed::Box::new(Other { kind, options }))
+        };
+        let mut root = |handle, kind| {
+            device.retain(|q| q.parent == Handle::INGRESS, |_| false);
+            device.retain_filters(|f| f.parent.major() == 0xffff);
+            device.put_qdisc(Qdisc::new(handle, Handle::ROOT, kind));
+        };
+        match how % 8 {
+            0 => root(Handle::NONE, other("noqueue")),
+            1 => root(Handle::NONE, other("pfifo_fast")),
+            2 => root(Handle::qdisc(0x8001), QdiscKind::Bfifo(Some(9))),
+            3 => root(Handle::qdisc(5), QdiscKind::Htb(Htb::to_default(0x10))),
+            4 => root(Handle::qdisc(1), QdiscKind::Htb(Htb::to_default(7))),
+            5 => root(Handle::qdisc(1), other("pfifo_fast")),
+            6 => {
+                let kind = if which.is_multiple_of(2) {
+                    QdiscKind::Clsact
+                } else {
+                    QdiscKind::Ingress
+                };
+                device.retain_filters(|f| f.parent.major() != 0xffff);
+                device.put_qdisc(Qdisc::new(Handle::INGRESS_QDISC, Handle::INGRESS, kind));
+            }
+            _ => {
+                device.retain_filters(|f| f.parent.major() != 0xffff);
+                device.take_qdisc(Handle::INGRESS);
             }
         }
         self.kernel.put_device(name, device);
@@ -303,6 +396,61 @@ impl World {
         }
     }
 
+    /// Each step of a whole plan can be taken back: the device is then as it was before it.
+    pub fn take_back(&mut self) {
+        let plan = diff(&self.kernel, &self.host);
+        for op in plan.ops() {
+            let before = self.kernel.clone();
+            self.carry(&plan, op);
+            // A filter that waited for a class holds it from the moment it comes.
+            if let (crate::Object::Class(class), Some(name)) = (&op.object, plan.device(op))
+                && before.device(name).is_some_and(|d| awaited(d, class.id))
+            {
+                continue;
+            }
+            let mut back = self.kernel.clone();
+            for inverse in op.inverse() {
+                let answer = back.apply(&plan, &inverse);
+                assert!(
+                    answer.is_ok(),
+                    "{answer:?} to {} taking back {}",
+                    plan.argv(&inverse).join(" "),
+                    plan.argv(op).join(" ")
+                );
+            }
+            let Some(name) = plan.device(op) else {
+                continue;
+            };
+            // What has no handle is the kernel's own, which it puts back by itself; what is not said it fills in.
+            let seen = |kernel: &Kernel| {
+                let mut device = kernel.device(name).cloned().unwrap_or_default();
+                device.retain(|q| !q.handle.is_none(), |_| true);
+                for qdisc in device.qdiscs().to_vec() {
+                    if let QdiscKind::Htb(htb) = qdisc.kind {
+                        let direct_qlen = None;
+                        let kind = QdiscKind::Htb(Htb { direct_qlen, ..htb });
+                        device.put_qdisc(Qdisc { kind, ..qdisc });
+                    }
+                }
+                // Levels are the kernel's to say; whoever meddles does not set them.
+                for class in device.classes().to_vec() {
+                    let htb = crate::HtbClass {
+                        level: 0,
+                        ..class.htb
+                    };
+                    device.put_class(Class { htb, ..class });
+                }
+                let nodes = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
+                let nodes = nodes.map(|f| (f.parent, f.prio, f.protocol, f.handle, target(f)));
+                let nodes: Vec<_> = nodes.collect();
+                device.retain_filters(|_| false);
+                (device, nodes)
+            };
+            let (was, is) = (seen(&before), seen(&back));
+            assert_eq!(was, is, "{name}: {}", plan.argv(op).join(" "));
+        }
+    }
+
     /// The classes of a device are those that are wanted, figure for figure.
     fn check_tree(&self, name: &DevName) {
         let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else {
@@ -314,6 +462,55 @@ impl World {
             let same = w.id == s.id && w.parent == s.parent && w.htb.same(&s.htb, 0) && turns;
             assert!(same, "{name}: {w:?} {s:?}");
         }
+        // And so are their leaves; nothing else hangs below our root.
+        let ours = |d: &Device| -> Vec<Qdisc> {
+            let below = d.qdiscs().iter().filter(|q| q.parent != Handle::INGRESS);
+            below.cloned().collect()
+        };
+        let (wanted, seen) = (ours(&wanted), ours(seen));
+        assert_eq!(wanted.len(), seen.len(), "{name}: {seen:?}");
+        for (w, s) in wanted.iter().zip(&seen) {
+            let same = w.handle == s.handle && w.parent == s.parent;
+            let leaf = w.parent == Handle::ROOT || w.kind == s.kind;
+            assert!(same && leaf, "{name}: {w:?} {s:?}");
+        }
+    }
+}
+
+/// A filter of the uplink's root that sends everything to a class.
+fn to_class(class: Handle, number: u32) -> Filter {
+    let parts = vec![U32Part::ClassId(class), U32Part::Sel(U32Sel::default())];
+    Filter {
+        parent: Handle::qdisc(1),
+        chain: 0,
+        prio: 7,
+        protocol: 3,
+        handle: 0x8000_0800 | number & 0x7ff,
+        kind: FilterKind::U32(alloc::boxed::Box::new(U32 { parts })),
+    }
+}
+
+/// The class that a filter sends to.
+fn target(filter: &Filter) -> Option<Handle> {
+    match &filter.kind {
+        FilterKind::U32(u32) => u32.classid(),
+        FilterKind::Other(_) => None,
+    }
+}
+
+/// Whether a filter points at a class that is not there.
+fn awaited(device: &Device, class: Handle) -> bool {
+    let points = |f: &Filter| target(f) == Some(class);
+    device.class(class).is_none() && device.filters().iter().any(points)
+}
+
+/// Takes a qdisc off a class, with what hangs below it.
+fn take(device: &mut Device, class: Handle) {
+    if let Some(qdisc) = device.take_qdisc(class).filter(|q| !q.handle.is_none()) {
+        device.retain(
+            |q| q.parent.of_qdisc() != qdisc.handle,
+            |c| c.id.of_qdisc() != qdisc.handle,
+        );
     }
 }
 

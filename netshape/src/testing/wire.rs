@@ -2,7 +2,7 @@
 
 use super::Bytes;
 use crate::wire::{Message, decode, hex_lines, hex_of, load};
-use crate::{Era, IfIndexes, parse_line};
+use crate::{Era, IfIndexes, batch_commands, parse_line_at};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
@@ -27,9 +27,10 @@ pub fn fuzz_decode(data: &[u8]) {
 pub fn fuzz_text(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let devices: IfIndexes = [("d0".into(), 3), ("d1".into(), 2)].into_iter().collect();
-    for line in text.lines() {
+    let speeds: IfIndexes = [("d0".into(), 10_000)].into_iter().collect();
+    for (_, line) in batch_commands(&text) {
         for era in [Era::Truncating, Era::Ceil] {
-            let Ok(Some(message)) = parse_line(line, era, &devices) else {
+            let Ok(Some(message)) = parse_line_at(&line, era, &devices, &speeds) else {
                 continue;
             };
             let bytes = message.to_bytes();

@@ -2,11 +2,12 @@
 
 use super::WireError;
 use super::attr::{Attrs, Fields, Out};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// `tc_mirred`: send a packet, or a copy, to another device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Mirred {
     /// Number of the action, shared when said; the kernel gives one where it is 0.
@@ -19,6 +20,8 @@ pub struct Mirred {
     pub ifindex: u32,
     /// `TCA_MIRRED_BLOCKID` instead of a device.
     pub block: Option<u32>,
+    /// What may be said of any action; mostly nothing.
+    pub extras: Option<Box<ActionExtras>>,
 }
 
 impl Mirred {
@@ -36,13 +39,43 @@ impl Mirred {
 }
 
 /// `tc_gact`: a plain verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Gact {
     /// Number of the action.
     pub index: u32,
     /// 0 pass, 2 drop, 3 pipe, ...
     pub action: i32,
+    /// `TCA_GACT_PROB`: now and then another verdict.
+    pub random: Option<GactRandom>,
+    /// What may be said of any action; mostly nothing.
+    pub extras: Option<Box<ActionExtras>>,
+}
+
+/// `tc_gact_p`: a verdict for one packet in so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct GactRandom {
+    /// 1 by chance, 2 counted.
+    pub kind: u16,
+    /// One packet in so many, 10,000 at most.
+    pub chance: u16,
+    /// The verdict, as in [`Gact::action`].
+    pub action: i32,
+}
+
+/// What an action of any kind may carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ActionExtras {
+    /// `TCA_ACT_KIND` where that is not the action's own: tc of the later era sends what it was told.
+    pub kind: Option<String>,
+    /// `TCA_ACT_COOKIE`: up to 16 bytes for whoever set it; empty: none.
+    pub cookie: Vec<u8>,
+    /// `TCA_ACT_HW_STATS`: value and selector of 1 immediate, 2 delayed, 0 disabled.
+    pub hw_stats: Option<(u32, u32)>,
+    /// `TCA_ACT_FLAGS`: value and selector of 1 no per-CPU counters, 2 not in hardware, 4 in hardware only.
+    pub flags: Option<(u32, u32)>,
 }
 
 /// One action.
@@ -74,15 +107,34 @@ pub(super) fn write(actions: &[TcAction], out: &mut Out<'_>) {
                         out.u32(4, block);
                     }
                 });
+                write_extras(m.extras.as_deref(), out);
             }
             TcAction::Gact(g) => {
-                out.text(1, "gact");
+                let kind = g.extras.as_ref().and_then(|e| e.kind.as_deref());
+                out.text(1, kind.unwrap_or("gact"));
                 out.nest(2 | NESTED, |out| {
                     out.attr(2, &bytes(&[g.index, 0, g.action.cast_unsigned(), 0, 0]));
+                    if let Some(r) = g.random {
+                        let pair = u32::from(r.chance) << 16 | u32::from(r.kind);
+                        out.attr(3, &bytes(&[pair, r.action.cast_unsigned()]));
+                    }
                 });
+                write_extras(g.extras.as_deref(), out);
             }
             TcAction::Other(kind) => out.text(1, kind),
         });
+    }
+}
+
+fn write_extras(extras: Option<&ActionExtras>, out: &mut Out<'_>) {
+    let Some(extras) = extras else { return };
+    if !extras.cookie.is_empty() {
+        out.attr(6, &extras.cookie);
+    }
+    for (kind, bits) in [(8, extras.hw_stats), (7, extras.flags)] {
+        if let Some((value, selector)) = bits {
+            out.attr(kind, &bytes(&[value, selector]));
+        }
     }
 }
 
@@ -90,39 +142,63 @@ fn bytes(fields: &[u32]) -> Vec<u8> {
     fields.iter().flat_map(|f| f.to_le_bytes()).collect()
 }
 
-pub(super) fn read(attrs: Attrs<'_>) -> Result<Vec<TcAction>, WireError> {
-    let mut actions = Vec::new();
-    for attr in attrs {
-        let (mut kind, mut options) = ("", None);
-        for within in attr?.nest() {
-            let within = within?;
-            match within.kind {
-                1 => kind = within.text()?,
-                2 => options = Some(within.nest()),
+/// What one action's nest says, whatever its kind.
+#[derive(Default)]
+struct Seen<'a> {
+    kind: &'a str,
+    parms: Option<[u8; 20]>,
+    /// What follows the fields that all kinds share.
+    rest: &'a [u8],
+    block: Option<u32>,
+    random: Option<GactRandom>,
+    extras: ActionExtras,
+}
+
+impl<'a> Seen<'a> {
+    fn read(attrs: Attrs<'a>) -> Result<Self, WireError> {
+        let (mut seen, mut options) = (Self::default(), None);
+        for attr in attrs {
+            let attr = attr?;
+            match attr.kind {
+                1 => seen.kind = attr.text()?,
+                2 => options = Some(attr.nest()),
+                6 => seen.extras.cookie = attr.data.to_vec(),
+                7 if attr.data.len() == 8 => seen.extras.flags = Some(pair(attr.data)),
+                8 if attr.data.len() == 8 => seen.extras.hw_stats = Some(pair(attr.data)),
                 _ => {}
             }
         }
-        let mut parms: Option<[u8; 20]> = None;
-        let (mut rest, mut block) = (&[][..], None);
         for option in options.into_iter().flatten() {
             let option = option?;
-            match option.kind {
-                2 => {
-                    parms = Some(option.array()?);
-                    rest = option.data.get(20..).unwrap_or(&[]);
+            match (option.kind, seen.kind) {
+                (2, _) => {
+                    seen.parms = Some(option.array()?);
+                    seen.rest = option.data.get(20..).unwrap_or(&[]);
                 }
-                4 if kind == "mirred" && option.data.len() == 4 => block = Some(option.u32()?),
+                (3, "gact") if option.data.len() == 8 => {
+                    let (first, action) = pair(option.data);
+                    seen.random = Some(GactRandom {
+                        kind: first as u16,
+                        chance: (first >> 16) as u16,
+                        action: action.cast_signed(),
+                    });
+                }
+                (4, "mirred") if option.data.len() == 4 => seen.block = Some(option.u32()?),
                 _ => {}
             }
         }
-        let Some(parms) = parms else {
-            actions.push(TcAction::Other(kind.into()));
-            continue;
+        Ok(seen)
+    }
+
+    fn action(self) -> TcAction {
+        let Some(parms) = self.parms else {
+            return TcAction::Other(self.kind.into());
         };
         let mut fields = Fields(&parms);
         let (index, _capab, action) = (fields.u32(), fields.u32(), fields.i32());
-        let mut rest = Fields(rest);
-        actions.push(match kind {
+        let extras = (self.extras != ActionExtras::default()).then(|| Box::new(self.extras));
+        let mut rest = Fields(self.rest);
+        match self.kind {
             "mirred" => {
                 let (eaction, ifindex) = (rest.i32(), rest.u32());
                 TcAction::Mirred(Mirred {
@@ -130,12 +206,29 @@ pub(super) fn read(attrs: Attrs<'_>) -> Result<Vec<TcAction>, WireError> {
                     action,
                     eaction,
                     ifindex,
-                    block,
+                    block: self.block,
+                    extras,
                 })
             }
-            "gact" => TcAction::Gact(Gact { index, action }),
+            "gact" => TcAction::Gact(Gact {
+                index,
+                action,
+                random: self.random,
+                extras,
+            }),
             other => TcAction::Other(other.into()),
-        });
+        }
     }
-    Ok(actions)
+}
+
+/// Two numbers.
+fn pair(data: &[u8]) -> (u32, u32) {
+    let mut fields = Fields(data);
+    (fields.u32(), fields.u32())
+}
+
+pub(super) fn read(attrs: Attrs<'_>) -> Result<Vec<TcAction>, WireError> {
+    let one =
+        |attr: Result<super::attr::Attr<'_>, WireError>| Ok(Seen::read(attr?.nest())?.action());
+    attrs.map(one).collect()
 }

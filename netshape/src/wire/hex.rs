@@ -45,6 +45,11 @@ pub fn hex_lines(text: &str) -> impl Iterator<Item = Result<HexLine<'_>, HexErro
         })
 }
 
+/// The bytes that hexadecimal digits stand for; `None` where they are none or odd in number.
+pub(crate) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    bytes(text).ok()
+}
+
 fn bytes(text: &str) -> Result<Vec<u8>, &'static str> {
     let digit = |b: u8| {
         char::from(b)

@@ -3,7 +3,7 @@
 use super::attr::{Attr, Attrs, Fields};
 use super::decode::decode;
 use super::{Message, Options, TcMessage, What, WireError, queue};
-use crate::device::Device;
+use crate::device::{Device, Objects};
 use crate::handle::Handle;
 use crate::object::{Class, Extras, Filter, FilterKind, Htb, Other, Qdisc, QdiscKind};
 use alloc::boxed::Box;
@@ -12,47 +12,62 @@ use alloc::collections::BTreeMap;
 /// The number of `RTM_NEWTCLASS`.
 const NEW_CLASS: u16 = 40;
 
-/// Reads dumps of qdiscs, classes and filters into devices by interface index, on top of what is there. O(n) where the
-/// dump is in order of handles, else O(n²) moves of memory at worst.
+/// Reads dumps of qdiscs, classes and filters into devices by interface index, on top of what is there. O(n log n), and O(n) for
+/// a dump in order of handles.
 ///
 /// # Errors
 /// Bytes that are no messages; the devices then hold what came before.
 pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), WireError> {
-    let mut messages = decode(bytes);
-    let mut classes = messages.clone();
-    let mut last: Option<(i32, Device)> = None;
-    while let Some(raw) = classes.raw() {
-        let raw = raw?;
-        if raw.number == NEW_CLASS {
-            if let Some((ifindex, class)) = class(raw.body)? {
-                match &mut last {
-                    Some((index, device)) if *index == ifindex => drop(device.put_class(class)),
-                    _ => {
-                        settle(last.take(), into);
-                        let mut device = into.remove(&ifindex).unwrap_or_default();
-                        device.put_class(class);
-                        last = Some((ifindex, device));
-                    }
-                }
-            }
-            // What was read is not read again as a message.
-            continue;
-        }
-        messages.seek(raw.at);
-        if let Some(message) = messages.next()
-            && let Message::Tc(message) = message?
-        {
-            settle(last.take(), into);
-            put(&message, into.entry(message.ifindex).or_default());
-        }
+    let mut gathered = Gathered::default();
+    let outcome = gathered.read(bytes);
+    for (ifindex, objects) in gathered.done() {
+        into.entry(ifindex).or_default().absorb(objects);
     }
-    settle(last, into);
-    Ok(())
+    outcome
 }
 
-fn settle(last: Option<(i32, Device)>, into: &mut BTreeMap<i32, Device>) {
-    if let Some((ifindex, device)) = last {
-        into.insert(ifindex, device);
+/// What was read so far, by device; the one at hand is kept apart, since dumps go device by device.
+#[derive(Default)]
+struct Gathered {
+    by_index: BTreeMap<i32, Objects>,
+    at: Option<(i32, Objects)>,
+}
+
+impl Gathered {
+    fn read(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        let mut messages = decode(bytes);
+        let mut classes = messages.clone();
+        while let Some(raw) = classes.raw() {
+            let raw = raw?;
+            if raw.number == NEW_CLASS {
+                if let Some((ifindex, class)) = class(raw.body)? {
+                    self.of(ifindex).classes.push(class);
+                }
+                // What was read is not read again as a message.
+                continue;
+            }
+            messages.seek(raw.at);
+            if let Some(message) = messages.next()
+                && let Message::Tc(message) = message?
+            {
+                put(&message, self.of(message.ifindex));
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, ifindex: i32) -> &mut Objects {
+        if self.at.as_ref().is_some_and(|(at, _)| *at != ifindex) {
+            self.by_index.extend(self.at.take());
+        }
+        let by_index = &mut self.by_index;
+        let new = || (ifindex, by_index.remove(&ifindex).unwrap_or_default());
+        &mut self.at.get_or_insert_with(new).1
+    }
+
+    fn done(mut self) -> BTreeMap<i32, Objects> {
+        self.by_index.extend(self.at);
+        self.by_index
     }
 }
 
@@ -88,10 +103,10 @@ fn class(body: &[u8]) -> Result<Option<(i32, Class)>, WireError> {
 }
 
 /// One dumped qdisc or filter.
-pub(crate) fn put(message: &TcMessage, device: &mut Device) {
+fn put(message: &TcMessage, objects: &mut Objects) {
     match message.what {
-        What::Qdisc => drop(device.put_qdisc(qdisc_of(message))),
-        What::Filter => drop(device.put_filter(filter_of(message))),
+        What::Qdisc => objects.qdiscs.push(qdisc_of(message)),
+        What::Filter => objects.filters.push(filter_of(message)),
         What::Class => {}
     }
 }

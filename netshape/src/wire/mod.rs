@@ -12,8 +12,9 @@ mod queue;
 mod stats;
 mod u32;
 
-pub use action::{Gact, Mirred, TcAction};
+pub use action::{ActionExtras, Gact, GactRandom, Mirred, TcAction};
 pub use decode::{Messages, decode};
+pub(crate) use hex::bytes_of_hex;
 pub use hex::{HexError, HexLine, hex_lines, hex_of};
 pub use load::load;
 pub(crate) use load::{filter_of, qdisc_of};
