@@ -184,3 +184,41 @@ fn an_engine_feeds_a_balancer() {
     }
     assert_eq!(last, Some(0));
 }
+
+#[test]
+fn the_last_resort_is_used_by_a_balancer_too() {
+    let mut engine = Engine::new(1);
+    let service = engine.service("web", ServiceConfig::default()).unwrap();
+    let spec = EndpointSpec {
+        service,
+        node: engine.node("n").unwrap(),
+        zone: engine.zone("z").unwrap(),
+        centre: engine.centre("north").unwrap(),
+        address: "10.0.0.1:80".parse().unwrap(),
+        weight: 10,
+        conditions: Conditions::READY,
+        started_at: Timestamp::ZERO,
+        warmth: Warmth::Warm,
+    };
+    let mut picks = |conditions| {
+        for (name, conditions) in [("a", conditions), ("b", Conditions::TERMINATING)] {
+            let spec = EndpointSpec { conditions, ..spec };
+            let input = Input::Upsert { name, spec };
+            engine
+                .handle(Timestamp::ZERO, input, &mut Vec::new())
+                .unwrap();
+        }
+        let mut b = balancer();
+        for name in ["a", "b"] {
+            let endpoint = engine.endpoint(engine.find(name).unwrap()).unwrap();
+            b.set(endpoint.slot, Some(Member::of(&endpoint, 0)));
+        }
+        [(); 4].map(|()| b.pick(&Request::default()))
+    };
+    assert_eq!(picks(Conditions::READY), [Some(0); 4]);
+    assert_eq!(
+        picks(Conditions::STARTING),
+        [Some(1); 4],
+        "only one that terminates still serves"
+    );
+}

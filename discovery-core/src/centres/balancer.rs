@@ -40,12 +40,15 @@ pub enum Fare {
 
 impl Member {
     /// An endpoint of an engine, at a priority for this caller (see [`super::locality_priority`]). Draining is
-    /// excluded, as in Envoy: a planned drain must not look like a failure and start a panic.
+    /// excluded, as in Envoy: a planned drain must not look like a failure and start a panic; unless the
+    /// engine gives it weight all the same, as the last resort of its service ([`crate::Mode::LastResort`]).
     #[must_use]
     pub fn of(endpoint: &Endpoint<'_>, priority: u32) -> Self {
         let c = endpoint.conditions;
+        let leaving = endpoint.draining || c.terminating || !c.ready;
         let fare = match endpoint.status {
-            _ if endpoint.draining || c.terminating || !c.ready => Fare::Excluded,
+            _ if leaving && endpoint.weight > 0 => Fare::Healthy,
+            _ if leaving => Fare::Excluded,
             Status::Unknown => Fare::Excluded,
             _ if endpoint.ejected => Fare::Failing,
             Status::Failing => Fare::Failing,
@@ -113,7 +116,7 @@ impl<P: Picker> Balancer<P> {
     }
 
     /// Says how the endpoint in a slot counts from now on; `None` when it is gone. O(priorities) and the
-    /// picker's change of weight. Allocates when slots or priorities are added.
+    /// picker's change of weight. Allocates for the division, not by pick.
     pub fn set(&mut self, slot: usize, member: Option<Member>) {
         let mut member = member.unwrap_or_default();
         member.priority = member.priority.min(MAX_PRIORITIES as u32 - 1);

@@ -66,17 +66,34 @@ impl Engine {
             return;
         }
         service.held = service.held.saturating_add(sudden.len() as u32);
-        let (held, of) = (service.held, size);
         for index in sudden {
             if let Some(record) = self.records.get_mut(index) {
                 record.held = true;
             }
         }
-        out.push(Effect::Hold {
-            service: id,
-            held,
-            of,
-        });
+        self.say_held(id, out);
+    }
+
+    /// Says how many are held.
+    pub(super) fn say_held(&self, id: ServiceId, out: &mut Vec<Effect>) {
+        if let Some(service) = self.services.get(id.index()) {
+            out.push(Effect::Hold {
+                service: id,
+                held: service.held,
+                of: u32::try_from(service.len()).unwrap_or(u32::MAX),
+            });
+        }
+    }
+
+    /// One fewer is held; the last one's end is said.
+    pub(super) fn release(&mut self, id: ServiceId, out: &mut Vec<Effect>) {
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return;
+        };
+        service.held = service.held.saturating_sub(1);
+        if service.held == 0 {
+            self.say_held(id, out);
+        }
     }
 
     /// Takes an endpoint out for good.
@@ -99,7 +116,6 @@ impl Engine {
         if let Some(service) = self.services.get_mut(id.index()) {
             service.leave(slot);
             service.tally.shift(class, Class::Out);
-            service.held = service.held.saturating_sub(u32::from(held));
         }
         // Whoever takes over is said first.
         self.turn(now, id.0, out);
@@ -109,5 +125,8 @@ impl Engine {
             name,
             reason,
         });
+        if held {
+            self.release(id, out);
+        }
     }
 }

@@ -96,6 +96,7 @@ impl HealthCheck {
             0,
             100,
         )?;
+        within("health.damping", u64::from(self.damping), 0, 7)?;
         if let CheckKind::Ttl { ttl } = self.kind {
             span("health.ttl", ttl)?;
         }
