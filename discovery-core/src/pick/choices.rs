@@ -13,7 +13,7 @@ use crate::time::{Timestamp, nanos};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PeakEwma {
     /// A sample's weight falls to 1/e in this time (linkerd2-proxy: 10 s), and so does an average that no sample
-    /// renews: who was slow once is tried again.
+    /// renews: who was slow once is tried again. The latter fades in 12 ms at the least.
     pub decay: Duration,
     /// The latency of a slot that was never sampled (linkerd2-proxy: 300 ms).
     pub unknown: Duration,
@@ -41,9 +41,12 @@ struct Load {
 }
 
 impl Load {
-    /// The average as it is now.
-    fn now(&self, tick: u32, rate: f32) -> f32 {
-        self.latency * decayed(passed(self.since, tick) * rate)
+    /// The average as it is now, to 6 %: a float's bits are nearly its logarithm (in straight lines between powers
+    /// of two), and decay takes the same from a logarithm each tick. `fade` is that, in units of 2^-16.
+    fn now(&self, tick: u32, fade: u64) -> f32 {
+        let bits = u64::from(self.latency.to_bits());
+        let faded = (u64::from(passed(self.since, tick)) * fade) >> 16;
+        f32::from_bits(bits.saturating_sub(faded) as u32)
     }
 }
 
@@ -55,15 +58,8 @@ fn tick(now: Timestamp) -> u32 {
     ((now.nanos() >> TICK) as u32).max(1)
 }
 
-fn passed(since: u32, tick: u32) -> f32 {
-    (tick.wrapping_sub(since) as i32).max(0) as f32
-}
-
-/// `e^-x` to 6 %, for x of at least 0, without a branch: a number of the exponent's bits is a logarithm, in
-/// straight lines between powers of two.
-fn decayed(x: f32) -> f32 {
-    const PER_E: f32 = (1u32 << 23) as f32 * core::f32::consts::LOG2_E;
-    f32::from_bits(1f32.to_bits().saturating_sub((x * PER_E) as u32))
+fn passed(since: u32, tick: u32) -> u32 {
+    (tick.wrapping_sub(since) as i32).max(0) as u32
 }
 
 /// Draws two slots at random by weight and takes the better one, by what this handle has under way: handles
@@ -80,8 +76,9 @@ pub struct Choices {
     alias: Alias,
     coin: Rng,
     loads: Vec<Load>,
-    /// 1 / decay, per tick.
+    /// 1 / decay, per tick; and what a tick takes from a float's bits, in units of 2^-16.
     rate: f32,
+    fade: u64,
     unknown: f32,
     /// A running average of requests under way per weight, over the slots drawn, and the inverse of its root
     /// as of the last time the countdown ended.
@@ -94,11 +91,16 @@ impl Choices {
     /// A handle with nothing under way.
     #[must_use]
     pub fn new(weights: &[u32], ewma: PeakEwma, seed: u64) -> Self {
+        let rate = 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32;
+        // One power of e, in a float's bits.
+        const PER_E: f32 = (1u64 << 23) as f32 * core::f32::consts::LOG2_E;
         let mut choices = Self {
             alias: Alias::new(weights, seed),
             coin: Rng::new(seed, "choices coin"),
             loads: Vec::new(),
-            rate: 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32,
+            rate,
+            // 2^31 ticks times this must fit 64 bits.
+            fade: ((rate * PER_E * 65_536.0) as u64).min(1 << 32),
             unknown: nanos(ewma.unknown).max(1) as f32,
             level: 0.0,
             inverse: 0.0,
@@ -131,7 +133,7 @@ impl Choices {
         if a.since.min(b.since) == 0 {
             (a, b) = (self.met(one, a, tick), self.met(two, b, tick));
         }
-        let (slow_a, slow_b) = (a.now(tick, self.rate), b.now(tick, self.rate));
+        let (slow_a, slow_b) = (a.now(tick, self.fade), b.now(tick, self.fade));
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
         if self.countdown & 7 == 0 {
             self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
@@ -227,7 +229,7 @@ impl Picker for Choices {
         load.latency = if sample >= load.latency || assumed {
             sample
         } else {
-            let x = passed(load.since, tick) * rate;
+            let x = passed(load.since, tick) as f32 * rate;
             // Samples come often: the first terms of the series are exact to a millionth there.
             let kept = if x < 0.015 {
                 1.0 - x + 0.5 * x * x
