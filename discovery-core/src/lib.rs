@@ -31,7 +31,7 @@ pub use effect::{Effect, Mode, Reason};
 pub use endpoint::{
     Conditions, Endpoint, EndpointSpec, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
 };
-pub use engine::{Engine, Snapshot};
+pub use engine::{Engine, Reconciled, Snapshot};
 pub use error::{ConfigError, InputError, RestoreError};
 pub use health::{
     CALM, CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate,

@@ -23,6 +23,9 @@ impl Engine {
         for index in gone {
             self.drop_endpoint(now, index, Reason::Confirmed, out);
         }
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.dropped = u64::MAX;
+        }
         Ok(())
     }
 
@@ -57,8 +60,9 @@ impl Engine {
             };
         }
         let lost = u64::from(service.loss.lost) + sudden.len() as u64;
-        let allowed = u64::from(service.loss.of) * u64::from(service.config.hold_percent);
-        if lost * 100 <= allowed {
+        let percent = u64::from(service.config.hold_percent);
+        // Who comes and goes again within the window may be lost more often than there are members.
+        if percent >= 100 || lost * 100 <= u64::from(service.loss.of) * percent {
             service.loss.lost = u32::try_from(lost).unwrap_or(u32::MAX);
             for index in sudden {
                 self.drop_endpoint(now, index, Reason::Gone, out);
@@ -116,6 +120,7 @@ impl Engine {
         if let Some(service) = self.services.get_mut(id.index()) {
             service.leave(slot);
             service.tally.shift(class, Class::Out);
+            service.part(now, &name);
         }
         // Whoever takes over is said first.
         self.turn(now, id.0, out);

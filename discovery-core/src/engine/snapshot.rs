@@ -39,6 +39,9 @@ pub(super) struct KeptService {
     pub(super) busy: bool,
     pub(super) loss: super::members::Loss,
     pub(super) judged_at: Timestamp,
+    /// How many endpoints went: what a registry may still hold of them.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) dropped: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +86,7 @@ impl Engine {
             busy: s.busy,
             loss: s.loss,
             judged_at: s.judged_at,
+            dropped: s.dropped,
         };
         let mut endpoints = Vec::with_capacity(self.records.len());
         // By service and slot, so that slots are given again in the same order.
@@ -191,6 +195,7 @@ impl Engine {
         };
         service.busy = kept.busy;
         service.settled_at = self.now;
+        service.dropped = kept.dropped;
         service.loss = kept.loss;
         service.loss.since = move_back(kept.loss.since);
         if service.config.outliers.is_some() {

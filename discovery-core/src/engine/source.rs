@@ -120,10 +120,7 @@ impl Engine {
         let mut record = fresh(name, spec, status);
         (record.warm_from, record.warm) = warmth(spec.warmth, now);
         if let Some(service) = self.services.get_mut(spec.service.index()) {
-            if service.settled_at == Timestamp::MAX {
-                service.settled_at = now.after(service.config.hold_window);
-            }
-            record.unsettled = now < service.settled_at;
+            record.unsettled = service.meet(now, name);
         }
         if record.answers() {
             record.check_due = self.first_check(spec.service, now);

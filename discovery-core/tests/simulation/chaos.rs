@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use discovery_core::{Conditions, Input, Target};
+use discovery_core::{Conditions, Entry, Input, Target};
 
 use super::events::Event;
-use super::world::{PODS, World, time};
+use super::world::{OWNER, PODS, World, time};
 
 impl World {
     pub(crate) fn some_pod(&mut self) -> Option<String> {
@@ -111,7 +111,12 @@ impl World {
         let Some(engine) = &self.engine else {
             return Ok(());
         };
+        // Entries of ours that are nobody's: a new engine takes many of them away only when told.
+        let nobodys = |(name, entry): (&str, &Entry)| {
+            entry.owner == OWNER && engine.find(name).is_none() && !self.pods.contains_key(name)
+        };
         let (mut drains, mut real) = (Vec::new(), false);
+        real |= self.withheld && self.registry.service("web").any(nobodys);
         for (id, _) in engine.endpoints(self.service) {
             let Some(endpoint) = engine.endpoint(id) else {
                 continue;

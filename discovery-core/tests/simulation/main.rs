@@ -34,8 +34,13 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn a_thousand_worlds_converge() {
     for seed in seeds() {
-        if let Err(broken) = World::new(seed).run() {
-            panic!("BERTH_SIM_SEED={seed}: {broken}");
+        let mut world = World::new(seed);
+        if let Err(broken) = world.run() {
+            let last = world.log.len().saturating_sub(30);
+            panic!(
+                "BERTH_SIM_SEED={seed}: {broken}\n{}",
+                world.log[last..].join("\n")
+            );
         }
     }
 }

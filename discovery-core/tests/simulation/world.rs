@@ -65,6 +65,8 @@ pub(crate) struct World {
     /// Writes of syncs up to this one died with the connections of a crashed engine.
     pub(crate) fence: u64,
     pub(crate) clean_sync: Option<u64>,
+    /// Whether the last sync left entries that the engine does not know.
+    pub(crate) withheld: bool,
     /// Since when the engine has given a name no weight.
     pub(crate) zero_since: BTreeMap<String, u64>,
     pub(crate) log: Vec<String>,
@@ -155,6 +157,7 @@ impl World {
             syncs: 0,
             fence: 0,
             clean_sync: None,
+            withheld: false,
             zero_since: BTreeMap::new(),
             log: Vec::new(),
         };
@@ -397,24 +400,33 @@ impl World {
     /// Keeps account of since when a name has had no weight.
     fn watch_weights(&mut self) {
         let Some(engine) = &self.engine else { return };
+        // What a new engine has not checked, or not heard of, it does not know to be without weight.
+        let blind = self.withheld || !engine.settled(self.service);
         let mut open: BTreeSet<&str> = BTreeSet::new();
-        for (id, weight) in engine.endpoints(self.service) {
-            if let Some(endpoint) = engine.endpoint(id).filter(|_| weight > 0) {
-                open.insert(endpoint.name);
+        for r in engine.registrations(self.service) {
+            if r.weight > 0 || r.standing == Standing::Unknown {
+                open.insert(r.name);
             }
         }
         self.zero_since
             .retain(|name, _| !open.contains(name.as_str()));
         for i in 0..PODS {
             let name = format!("p{i}");
-            if !open.contains(name.as_str()) {
+            let known = !blind || engine.find(&name).is_some();
+            if !open.contains(name.as_str()) && known {
                 self.zero_since.entry(name).or_insert(self.now);
             }
         }
     }
 
     fn restart(&mut self) -> Result<(), String> {
-        let engine = Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?;
+        let engine = if self.chaotic() && self.rng.chance(1, 4) {
+            // Its state is lost as well.
+            self.log.push(format!("{} state lost", self.now));
+            fresh(self.syncs).0
+        } else {
+            Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?
+        };
         self.engine = Some(engine);
         // What it knew after the last save it knows no more.
         self.zero_since.clear();
