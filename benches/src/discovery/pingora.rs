@@ -70,7 +70,7 @@ pub(super) fn figures() -> Vec<Figure> {
         unit,
         judge: Judge::Ratio,
         must: Limit::AtMost(1.0),
-        aim: Limit::AtMost(0.5),
+        aim: Limit::AtMost(1.0),
         long: true,
         run,
     };
