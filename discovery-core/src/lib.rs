@@ -24,7 +24,7 @@ mod warmup;
 pub use centres::{
     Balancer, Failover, Fare, Loads, Locality, MAX_PRIORITIES, Member, Policy, PriorityHealth,
     PriorityRules, Seen, ZoneRules, compact, locality_priority, locality_weight, priority_loads,
-    usable, zone_shares,
+    usable, zone_shares, zone_weights,
 };
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
