@@ -58,6 +58,9 @@ const SKEW: u64 = 1_000_000_000;
 /// The longest that a spent burst may take to come back: 2 hours.
 const REFILL: u64 = 7_200_000_000_000;
 
+/// A start that no clock tells: warm.
+const WARM: u64 = u64::MAX;
+
 /// Limits are computed anew in so many steps of the ramp.
 const STEPS: u64 = 1 << 12;
 
@@ -84,7 +87,7 @@ pub struct Admission {
     count: u64,
     /// How far beyond now what was let in can ever reach; what seems further is of a time long past.
     reach: u64,
-    /// Nanoseconds at which the ramp began.
+    /// Nanoseconds at which the ramp began, or [`WARM`].
     start: AtomicU64,
     /// The limits of one step of the ramp: see [`Limits`].
     limits: AtomicU64,
@@ -173,7 +176,7 @@ impl Admission {
     /// Warm from now on: for a callee that was warm all along, or one of a service that is cold as a whole
     /// and must serve in full.
     pub fn warm(&self) {
-        self.start.store(0, Ordering::Relaxed);
+        self.start.store(WARM, Ordering::Relaxed);
     }
 
     /// The part of the limits that is open, 0 to 1.
@@ -186,8 +189,7 @@ impl Admission {
     fn age(&self, now: Timestamp) -> Option<u64> {
         let start = self.start.load(Ordering::Relaxed);
         let age = now.nanos().saturating_sub(start);
-        // A start of 0 is what `warm` writes.
-        (age < self.window && start != 0).then_some(age)
+        (age < self.window && start != WARM).then_some(age)
     }
 
     fn level_at(&self, age: u64) -> f64 {

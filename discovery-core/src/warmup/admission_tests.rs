@@ -256,3 +256,22 @@ fn a_burst_must_come_back_in_time() {
     // Cold, one request takes 10 s.
     assert_eq!((refused.field, refused.most), ("admission.burst", 720));
 }
+
+#[test]
+fn any_epoch_will_do() {
+    let rules = AdmissionRules {
+        concurrency: Some(100),
+        ..rules()
+    };
+    for start in [Timestamp::ZERO, at(0), Timestamp::from_nanos(u64::MAX >> 1)] {
+        let a = Admission::new(rules, start).unwrap();
+        let later = |seconds| start.after(Duration::from_secs(seconds));
+        let levels = [0, 50, 100].map(|s| a.level(later(s)));
+        assert!((levels[1] - 0.55).abs() < 1e-9);
+        assert_eq!([levels[0], levels[2]], [0.1, 1.0]);
+        let let_in = (0..1_000)
+            .take_while(|_| a.ask(start) == Answer::Go)
+            .count();
+        assert_eq!(let_in, 10, "cold, whatever the clock says");
+    }
+}
