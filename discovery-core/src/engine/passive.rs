@@ -201,29 +201,24 @@ impl Engine {
                     by_failure(rate, config.flavour, hosts),
                 ));
             }
-            for (enforced, who) in outliers {
+            for (kind, (enforced, who)) in (0u64..).zip(outliers) {
                 for index in who {
-                    self.eject_by_chance(now, index as u32, enforced, config, out);
+                    let index = index as u32;
+                    if self.enforced(now, index, kind, enforced) {
+                        self.eject(now, index, config, out);
+                    }
                 }
             }
         }
     }
 
-    fn eject_by_chance(
-        &mut self,
-        now: Timestamp,
-        index: u32,
-        percent: u8,
-        config: &Outliers,
-        out: &mut Vec<Effect>,
-    ) {
+    /// Whether an outlier of this kind is ejected: a draw of its own for each endpoint, moment and kind.
+    fn enforced(&self, now: Timestamp, index: u32, kind: u64, percent: u8) -> bool {
         let Some(record) = self.records.get(index) else {
-            return;
+            return false;
         };
-        let draw = mix(mix(self.seed ^ hash(record.name.as_bytes())) ^ now.nanos());
-        if high(draw, 100) < u64::from(percent) {
-            self.eject(now, index, config, out);
-        }
+        let own = mix(self.seed ^ hash(record.name.as_bytes()) ^ kind << 63);
+        high(mix(own ^ now.nanos()), 100) < u64::from(percent)
     }
 }
 

@@ -18,7 +18,7 @@ impl World {
             return self.add(5);
         };
         let (down, now) = (500 + self.rng.below(6_000), self.now);
-        let kind = self.rng.below(17);
+        let kind = self.rng.below(18);
         let fresh = self.rng.below(PODS);
         let free = !self.pods.contains_key(&format!("p{fresh}"));
         let Some(pod) = self.pods.get_mut(&name) else {
@@ -71,6 +71,10 @@ impl World {
                 self.again(down, Event::Undrain(Target::Centre(centre)));
             }
             13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
+            17 => {
+                self.callers_up = false;
+                self.again(down, Event::CallersBack);
+            }
             _ => {
                 // A pod vanishes without a word, with others of its node.
                 let node = pod.spec.node;
@@ -93,6 +97,7 @@ impl World {
         self.again(0, Event::Restart);
         self.again(0, Event::RegistryBack);
         self.again(0, Event::SourceBack);
+        self.again(0, Event::CallersBack);
         self.nodes_drained.clear();
         self.centre_drained = None;
         if self.pods.is_empty() {

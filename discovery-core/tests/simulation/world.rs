@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) registry_up: bool,
     pub(crate) source_up: bool,
+    pub(crate) callers_up: bool,
     pub(crate) centre_drained: Option<CentreId>,
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) writing: Option<Writing>,
@@ -151,6 +152,7 @@ impl World {
             registry: Registry::new(),
             registry_up: true,
             source_up: true,
+            callers_up: true,
             centre_drained: None,
             proxies: vec![empty(), empty()],
             writing: None,
@@ -343,6 +345,7 @@ impl World {
             Event::Restart => {}
             Event::RegistryBack => self.registry_up = true,
             Event::SourceBack => self.source_up = true,
+            Event::CallersBack => self.callers_up = true,
             Event::ProxyCrash(i) => {
                 self.proxies[i].names.clear();
                 self.proxies[i].weights.clear();
@@ -435,6 +438,9 @@ impl World {
 
     fn call(&mut self) -> Result<(), String> {
         self.again(100, Event::Call);
+        if !self.callers_up {
+            return Ok(());
+        }
         let i = self.rng.below(2) as usize;
         let Some(slot) = self.proxies[i].picker.pick(&Request::default()) else {
             return Ok(());

@@ -247,3 +247,33 @@ fn a_run_that_was_refused_leaves_the_others_going() {
         "five errors in a row, whatever was refused"
     );
 }
+
+#[test]
+fn two_kinds_of_outlier_are_drawn_for_apart() {
+    let half = |limit| {
+        Some(Rate {
+            limit,
+            minimum_hosts: 5,
+            request_volume: 100,
+            enforcement_percent: 50,
+        })
+    };
+    let mut b = engine(Outliers {
+        base_ejection: Duration::from_secs(1),
+        success_rate: half(1900),
+        failure_percentage: half(40),
+        ..rates()
+    });
+    let mut hits = 0;
+    for _ in 0..400 {
+        interval(&mut b, "a");
+        hits += u32::from(ejected(&b) == "a");
+        // Back before it is judged again.
+        b.run_until(b.now.after(Duration::from_secs(120)));
+        assert_eq!(ejected(&b), "");
+    }
+    assert!(
+        (260..340).contains(&hits),
+        "{hits} of 400, not three in four"
+    );
+}
