@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use discovery_core::{
-    Balancer, CheckKind, Conditions, Effect, EndpointSpec, Engine, Fare, Golden, HealthCheck,
-    Input, Member, PriorityRules, ProbeOutcome, Request, ServiceConfig, Target, Timestamp, WarmUp,
-    Warmth,
+    Balancer, CheckKind, Choices, Conditions, Effect, EndpointSpec, Engine, Fare, Golden,
+    HealthCheck, Input, Member, PeakEwma, PriorityRules, ProbeOutcome, Request, ServiceConfig,
+    Target, Timestamp, WarmUp, Warmth,
 };
 
 fn balancer() -> Balancer<Golden> {
@@ -87,7 +87,7 @@ fn a_planned_drain_is_no_failure() {
 
 #[test]
 fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
-    let mut b = Balancer::new(
+    let mut b: Balancer<Golden> = Balancer::new(
         PriorityRules {
             overprovisioning_percent: 100,
             panic_percent: 0,
@@ -100,6 +100,36 @@ fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
     assert_eq!(share(&mut b, 1), 50);
     b.set(2, member(0, 100, Fare::Healthy));
     assert_eq!(b.loads().degraded, [33]);
+}
+
+/// Pickers may be made with what their caller knows; ends of requests find their way to them.
+#[test]
+fn two_choices_over_priorities() {
+    let ewma = PeakEwma {
+        decay: Duration::from_secs(1),
+        unknown: Duration::from_millis(1),
+    };
+    let make = move |seed| Choices::new(&[], ewma, seed);
+    let mut b = Balancer::new(PriorityRules::default(), 1, make);
+    for slot in 0..20 {
+        b.set(slot, member(u32::from(slot >= 10), 100, Fare::Healthy));
+    }
+    let mut slow = 0;
+    for ms in 0..10_000 {
+        let now = Timestamp::from_millis(1_000 + ms);
+        let slot = b.pick(&Request { key: ms, now }).unwrap();
+        assert!(slot < 10, "the first priority carries it all");
+        slow += u32::from(slot == 0);
+        b.done(
+            slot,
+            now,
+            Duration::from_millis(if slot == 0 { 50 } else { 1 }),
+        );
+    }
+    assert!(
+        slow < 500,
+        "{slow} of 10000 to the slow one, half its share"
+    );
 }
 
 #[test]

@@ -86,9 +86,9 @@ struct Level<P> {
 /// one by the picker. Health counts by weight as it is now, warm-up included, so load returns to a recovered
 /// priority as fast as its endpoints warm up, without a step.
 #[derive(Clone, Debug)]
-pub struct Balancer<P> {
+pub struct Balancer<P, F = fn(u64) -> P> {
     rules: PriorityRules,
-    make: fn(u64) -> P,
+    make: F,
     seed: u64,
     members: Vec<Member>,
     levels: Vec<Level<P>>,
@@ -97,10 +97,11 @@ pub struct Balancer<P> {
     shares: Golden,
 }
 
-impl<P: Picker> Balancer<P> {
-    /// A balancer without endpoints; `make` makes an empty picker of a seed.
+impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
+    /// A balancer without endpoints; `make` makes an empty picker of a seed. (A `Balancer<P>` in a signature is
+    /// one whose `make` captures nothing.)
     #[must_use]
-    pub fn new(rules: PriorityRules, seed: u64, make: fn(u64) -> P) -> Self {
+    pub fn new(rules: PriorityRules, seed: u64, make: F) -> Self {
         let loads = priority_loads(&[], &rules);
         let shares = Golden::new(&[], seed);
         let (members, levels) = (Vec::new(), Vec::new());
