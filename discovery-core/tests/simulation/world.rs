@@ -371,7 +371,7 @@ impl World {
         // Late words about an endpoint that is gone, or of another life, are refused; that is all.
         let _ = engine.handle(time(self.now), input, &mut out);
         engine.check_invariants()?;
-        super::checks::cap(engine, self.service, &ejected, &out)?;
+        super::checks::cap(engine, self.service, &ejected)?;
         self.watch_weights();
         for effect in out {
             self.carry_out(&effect);
