@@ -47,6 +47,11 @@ impl Pace {
     }
 }
 
+/// The part of its first period that a slot is first due at: multiples of the golden ratio, spread evenly.
+fn offset(slot: u32) -> f64 {
+    f64::from(slot.wrapping_add(1).wrapping_mul(0x9E37_79B9)) / 4_294_967_296.0
+}
+
 /// Earliest-deadline-first picking. Pick and change of weight O(log4 n), no allocation; once in 2^24 picks O(n).
 #[derive(Clone, Debug)]
 pub struct Edf {
@@ -99,22 +104,25 @@ impl Edf {
     /// Moves on by `picks` picks: in one step to a time by which at most as many are due, the rest one by
     /// one (not many more than there are slots).
     ///
-    /// First dues are half a period in (Sainte-Lague's order) rather than a whole one: counts then stray to
-    /// both sides alike, and half as far between any two moments.
+    /// First dues are spread over the first period, slot by slot, rather than a whole period in: counts stray as
+    /// far between any two moments wherever a slot's dues lie, but those of whole weights would all fall together
+    /// at whole times, and the time itself would stray by them all.
     fn skip(&mut self, picks: u64, sum: f64) {
         if sum <= 0.0 {
             return;
         }
-        // Half a pick a slot is what rounding to the nearest may add.
-        let until = ((picks as f64 - self.heap.len() as f64 / 2.0) / sum).max(0.0);
+        // What is left of the first periods is the most that rounding may add.
+        let slack: f64 = self.heap.iter().map(|d| 1.0 - offset(d.slot)).sum();
+        let until = ((picks as f64 - slack) / sum).max(0.0);
         let mut made = 0u64;
         for due in &mut self.heap {
             let Some(pace) = self.paces.get_mut(due.slot as usize) else {
                 continue;
             };
-            let times = libm::floor(until * pace.weight + 0.5);
+            let first = offset(due.slot);
+            let times = libm::floor(until * pace.weight + 1.0 - first);
             made = made.saturating_add(times as u64);
-            (pace.base, pace.turns) = (0.0, times + 0.5);
+            (pace.base, pace.turns) = (0.0, times + first);
             due.at = pace.due();
         }
         // On a tie the one that was put in first, at its last pick, comes first: the one with the longer
