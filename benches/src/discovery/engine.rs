@@ -107,7 +107,7 @@ fn updates() -> Result<Measured, String> {
 /// and a third engine add once the first has taken whatever memory lay free.
 fn bytes() -> Result<Measured, String> {
     let (empty, endpoints) = told()?;
-    let mut engines = vec![empty.clone(), empty.clone(), empty];
+    let mut engines = [empty.clone(), empty.clone(), empty];
     let (mut before, mut filled) = (0.0, 0);
     for (i, engine) in engines.iter_mut().enumerate() {
         fill(engine, &endpoints)?;
