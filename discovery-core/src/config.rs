@@ -17,7 +17,7 @@ pub struct ServiceConfig {
     pub outliers: Option<Outliers>,
     /// How a cold endpoint's weight rises.
     pub warm_up: WarmUp,
-    /// An outage shorter than this does not restart the warm-up.
+    /// An outage shorter than this (0 to a year) does not restart the warm-up.
     pub flap_grace: Duration,
     /// Weights move in steps of this many thousandths of the base weight: the granularity at which
     /// [`crate::Effect::SetWeight`] is said. 1 to 1000.
@@ -27,7 +27,7 @@ pub struct ServiceConfig {
     /// Losing more than this percentage of the service's endpoints at once, unannounced, is held back until
     /// confirmed; 100 turns self-preservation off.
     pub hold_percent: u8,
-    /// Losses within this time of each other are one loss.
+    /// Losses within this time (0 to a year) of the first are one loss.
     pub hold_window: Duration,
 }
 
@@ -59,11 +59,21 @@ impl ServiceConfig {
         )?;
         within("panic_percent", u64::from(self.panic_percent), 0, 100)?;
         within("hold_percent", u64::from(self.hold_percent), 0, 100)?;
+        for (field, given) in [
+            ("flap_grace", self.flap_grace),
+            ("hold_window", self.hold_window),
+        ] {
+            let ms = u64::try_from(given.as_millis()).unwrap_or(u64::MAX);
+            within(field, ms, 0, YEAR_MS)?;
+        }
         self.health.as_ref().map_or(Ok(()), HealthCheck::check)?;
         self.outliers.as_ref().map_or(Ok(()), Outliers::check)?;
         self.warm_up.check()
     }
 }
+
+/// The longest duration of any configuration, in milliseconds.
+pub(crate) const YEAR_MS: u64 = 366 * 86_400 * 1_000;
 
 /// Whether a field is in its range.
 pub(crate) fn within(
@@ -85,7 +95,6 @@ pub(crate) fn within(
 
 /// Whether a duration is at least a millisecond and at most a year, in milliseconds.
 pub(crate) fn span(field: &'static str, given: Duration) -> Result<(), ConfigError> {
-    const YEAR_MS: u64 = 366 * 86_400 * 1_000;
     within(
         field,
         u64::try_from(given.as_millis()).unwrap_or(u64::MAX),

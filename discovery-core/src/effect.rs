@@ -22,6 +22,8 @@ pub enum Effect {
         attempt: u32,
         /// After this the engine takes the check as failed.
         deadline: Timestamp,
+        /// Why: [`Reason::FirstCheck`], [`Reason::InDoubt`], [`Reason::Failing`] or [`Reason::Routine`].
+        reason: Reason,
     },
     /// Write the endpoint's registration, as [`crate::Engine::registration`] gives it.
     Register {
@@ -69,7 +71,8 @@ pub enum Effect {
         mode: Mode,
     },
     /// So many endpoints of a service vanished at once that they are kept until [`crate::Input::Confirm`]
-    /// or until they are seen again.
+    /// or until they are seen again. Said again at each snapshot that still lacks them, and once more with 0
+    /// when none is held any longer.
     Hold {
         /// The service.
         service: ServiceId,
@@ -142,6 +145,12 @@ pub enum Reason {
     Mode(Mode),
     /// The configuration changed.
     Configured,
+    /// It was never checked: its first result decides.
+    FirstCheck,
+    /// Its last check spoke against its status, not yet for long enough to change it.
+    InDoubt,
+    /// It is time to look again.
+    Routine,
 }
 
 impl fmt::Display for Reason {
@@ -163,6 +172,9 @@ impl fmt::Display for Reason {
             Self::Mode(Mode::LastResort) => "only departing ones are left",
             Self::Mode(_) => "its service is used in another way",
             Self::Configured => "the configuration changed",
+            Self::FirstCheck => "it was never checked",
+            Self::InDoubt => "its last check was in doubt",
+            Self::Routine => "it is time to look again",
         })
     }
 }

@@ -39,7 +39,8 @@ pub enum Input<'a> {
         /// Every endpoint: name and spec.
         endpoints: &'a [(&'a str, EndpointSpec)],
     },
-    /// The losses that are held back in a service are real: carry them out.
+    /// The losses that are held back in a service are real: carry them out. So are those that
+    /// [`crate::Engine::reconcile`] withholds.
     Confirm {
         /// The service.
         service: ServiceId,

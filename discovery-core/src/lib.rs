@@ -24,14 +24,14 @@ mod warmup;
 pub use centres::{
     Balancer, Failover, Fare, Loads, Locality, MAX_PRIORITIES, Member, Policy, PriorityHealth,
     PriorityRules, Seen, ZoneRules, compact, locality_priority, locality_weight, priority_loads,
-    usable, zone_shares,
+    usable, zone_shares, zone_weights,
 };
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
 pub use endpoint::{
     Conditions, Endpoint, EndpointSpec, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
 };
-pub use engine::{Engine, Snapshot};
+pub use engine::{Engine, Reconciled, Snapshot};
 pub use error::{ConfigError, InputError, RestoreError};
 pub use health::{
     CALM, CheckKind, Checker, Flavour, HealthCheck, Outcome, Outliers, ProbeOutcome, Rate,

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use discovery_core::{
-    Balancer, CheckKind, Conditions, Effect, EndpointSpec, Engine, Fare, Golden, HealthCheck,
-    Input, Member, PriorityRules, ProbeOutcome, Request, ServiceConfig, Target, Timestamp, WarmUp,
-    Warmth,
+    Balancer, CheckKind, Choices, Conditions, Effect, EndpointSpec, Engine, Fare, Golden,
+    HealthCheck, Input, Member, PeakEwma, PriorityRules, ProbeOutcome, Request, ServiceConfig,
+    Target, Timestamp, WarmUp, Warmth,
 };
 
 fn balancer() -> Balancer<Golden> {
@@ -87,7 +87,7 @@ fn a_planned_drain_is_no_failure() {
 
 #[test]
 fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
-    let mut b = Balancer::new(
+    let mut b: Balancer<Golden> = Balancer::new(
         PriorityRules {
             overprovisioning_percent: 100,
             panic_percent: 0,
@@ -100,6 +100,36 @@ fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
     assert_eq!(share(&mut b, 1), 50);
     b.set(2, member(0, 100, Fare::Healthy));
     assert_eq!(b.loads().degraded, [33]);
+}
+
+/// Pickers may be made with what their caller knows; ends of requests find their way to them.
+#[test]
+fn two_choices_over_priorities() {
+    let ewma = PeakEwma {
+        decay: Duration::from_secs(1),
+        unknown: Duration::from_millis(1),
+    };
+    let make = move |seed| Choices::new(&[], ewma, seed);
+    let mut b = Balancer::new(PriorityRules::default(), 1, make);
+    for slot in 0..20 {
+        b.set(slot, member(u32::from(slot >= 10), 100, Fare::Healthy));
+    }
+    let mut slow = 0;
+    for ms in 0..10_000 {
+        let now = Timestamp::from_millis(1_000 + ms);
+        let slot = b.pick(&Request { key: ms, now }).unwrap();
+        assert!(slot < 10, "the first priority carries it all");
+        slow += u32::from(slot == 0);
+        b.done(
+            slot,
+            now,
+            Duration::from_millis(if slot == 0 { 50 } else { 1 }),
+        );
+    }
+    assert!(
+        slow < 500,
+        "{slow} of 10000 to the slow one, half its share"
+    );
 }
 
 #[test]
@@ -183,4 +213,42 @@ fn an_engine_feeds_a_balancer() {
         engine.handle(now, Input::Time, &mut out).unwrap();
     }
     assert_eq!(last, Some(0));
+}
+
+#[test]
+fn the_last_resort_is_used_by_a_balancer_too() {
+    let mut engine = Engine::new(1);
+    let service = engine.service("web", ServiceConfig::default()).unwrap();
+    let spec = EndpointSpec {
+        service,
+        node: engine.node("n").unwrap(),
+        zone: engine.zone("z").unwrap(),
+        centre: engine.centre("north").unwrap(),
+        address: "10.0.0.1:80".parse().unwrap(),
+        weight: 10,
+        conditions: Conditions::READY,
+        started_at: Timestamp::ZERO,
+        warmth: Warmth::Warm,
+    };
+    let mut picks = |conditions| {
+        for (name, conditions) in [("a", conditions), ("b", Conditions::TERMINATING)] {
+            let spec = EndpointSpec { conditions, ..spec };
+            let input = Input::Upsert { name, spec };
+            engine
+                .handle(Timestamp::ZERO, input, &mut Vec::new())
+                .unwrap();
+        }
+        let mut b = balancer();
+        for name in ["a", "b"] {
+            let endpoint = engine.endpoint(engine.find(name).unwrap()).unwrap();
+            b.set(endpoint.slot, Some(Member::of(&endpoint, 0)));
+        }
+        [(); 4].map(|()| b.pick(&Request::default()))
+    };
+    assert_eq!(picks(Conditions::READY), [Some(0); 4]);
+    assert_eq!(
+        picks(Conditions::STARTING),
+        [Some(1); 4],
+        "only one that terminates still serves"
+    );
 }

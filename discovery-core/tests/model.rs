@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use discovery_core::testing::{fuzz_ops, fuzz_snapshot, run_ops};
+use discovery_core::testing::{fuzz_callers, fuzz_ops, fuzz_snapshot, fuzz_sync, run_ops};
 use proptest::prelude::*;
 
 proptest! {
@@ -18,6 +18,16 @@ proptest! {
     #[test]
     fn damaged_snapshots_are_refused_or_harmless(data in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz_snapshot(&data);
+    }
+
+    #[test]
+    fn registries_converge_and_never_run_empty(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fuzz_sync(&data);
+    }
+
+    #[test]
+    fn picks_have_weight_and_limits_hold(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_callers(&data);
     }
 }
 
@@ -41,12 +51,9 @@ fn replay(name: &str, target: fn(&[u8])) -> usize {
 
 #[test]
 fn committed_fuzz_inputs_pass() {
-    assert!(
-        replay("discovery_ops", fuzz_ops) > 0,
-        "no corpus of discovery_ops"
-    );
-    assert!(
-        replay("discovery_snapshot", fuzz_snapshot) > 0,
-        "no corpus of discovery_snapshot"
-    );
+    let ran = |name, target| assert!(replay(name, target) > 0, "no corpus of {name}");
+    ran("discovery_ops", fuzz_ops);
+    ran("discovery_snapshot", fuzz_snapshot);
+    ran("discovery_sync", fuzz_sync);
+    ran("discovery_callers", fuzz_callers);
 }

@@ -249,3 +249,46 @@ fn threads_follow_one_board() {
         }
     });
 }
+
+#[test]
+fn who_was_slow_once_is_tried_again() {
+    let slots = 100;
+    let mut choices = Choices::new(&vec![10; slots], PeakEwma::default(), 3);
+    let (start, call) = (Timestamp::from_secs(1), Duration::from_millis(1));
+    (0..slots).for_each(|slot| choices.done(slot, start, call));
+    choices.done(0, start, call * 10_000);
+    let mut picks = [0u32; 10];
+    for i in 0..100_000u64 {
+        let now = Timestamp::from_millis(1_000 + i);
+        let slot = choices.pick(&Request { key: 0, now }).unwrap();
+        picks[(i / 10_000) as usize] += u32::from(slot == 0);
+        choices.done(slot, now, call);
+    }
+    // 100 a step of 10 s are fair.
+    assert!(
+        picks[0] < 10,
+        "{picks:?}: one call of 10 s in its last second"
+    );
+    assert!(picks[9] > 60, "{picks:?}: and nothing against it since");
+}
+
+#[test]
+fn a_slot_that_changes_hands_has_no_latency() {
+    let mut choices = Choices::new(&[10, 10], PeakEwma::default(), 3);
+    let at = Timestamp::from_secs(5);
+    choices.done(0, at, Duration::from_secs(1_000));
+    choices.done(1, at, Duration::from_millis(300));
+    let share = |choices: &mut Choices| {
+        let request = Request { key: 0, now: at };
+        let picked = (0..2_000).filter_map(|_| choices.pick(&request));
+        let picked: Vec<usize> = picked.collect();
+        picked
+            .iter()
+            .for_each(|&slot| choices.done(slot, at, Duration::from_millis(1)));
+        picked.iter().filter(|&&slot| slot == 0).count()
+    };
+    choices.set_weight(0, 0);
+    choices.set_weight(0, 10);
+    let got = share(&mut choices);
+    assert!((800..1_200).contains(&got), "{got} of 2000");
+}

@@ -1,6 +1,6 @@
 //! Pickers, seen from outside.
 
-use discovery_core::{Golden, Picker, Request, Rng};
+use discovery_core::{Edf, Golden, Picker, Request, Rng};
 
 /// The largest |count - expected| over the run, looked at after every `stride` picks.
 fn deviation(picker: &mut dyn Picker, weights: &[u32], picks: u64, stride: u64) -> f64 {
@@ -30,6 +30,19 @@ fn golden_stays_within_five_picks() {
         for seed in 0..4 {
             let worst = deviation(&mut Golden::new(&weights, seed), &weights, 200_000, stride);
             assert!(worst < 5.0, "{n} slots, seed {seed}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn seeded_edf_stays_within_two_picks_and_closer_with_many_slots() {
+    for (n, most) in [(10, 1.7), (1000, 1.2)] {
+        let weights = weights(n, 3);
+        let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+        for seed in 0..6 {
+            let mut edf = Edf::seeded(&real, seed);
+            let worst = deviation(&mut edf, &weights, 50_000, if n > 10 { 13 } else { 1 });
+            assert!(worst < most, "{n} slots, seed {seed}: {worst}");
         }
     }
 }

@@ -23,7 +23,7 @@ fn decision() -> Result<Measured, String> {
     let mut admission = fresh()?;
     let mut now = Timestamp::from_secs(201);
     let mut let_in = 0u64;
-    let (rounds, calls) = (9, 4_000_000);
+    let (rounds, calls) = (25, 1_500_000);
     let ns = ns_per_call(rounds, calls, |i| {
         if i % 50_000 == 0
             && let Ok(fresh) = fresh()

@@ -1,10 +1,11 @@
-//! `discovery-core`: picking beside plain EDF and tower's balance, admission, the engine at size.
+//! `discovery-core`: picking beside plain EDF, pingora and tower's balance, admission, the engine at size.
 
 mod admission;
 mod choices;
 mod deviation;
 mod engine;
 mod picks;
+mod pingora;
 mod threads;
 mod tower;
 
@@ -22,6 +23,7 @@ pub fn figures() -> Vec<Figure> {
     all.extend(admission::figures());
     all.extend(engine::figures());
     all.extend(tower::figures());
+    all.extend(pingora::figures());
     all
 }
 

@@ -21,7 +21,7 @@ fn churned(picker: &mut dyn Picker, n: usize) -> Result<f64, String> {
     let mut rng = Rng::new(5, "churn");
     let request = Request::default();
     let mut until = every;
-    ns_per_call(5, 6_000_000, |_| {
+    ns_per_call(25, 1_200_000, |_| {
         until -= 1;
         if until == 0 {
             until = every;

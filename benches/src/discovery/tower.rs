@@ -1,8 +1,11 @@
-//! tower's balance beside ours: a pick with its counting, until the request is over.
+//! tower's balance beside ours: a pick with its counting, until the request is over, and how far the picks stray
+//! from the shares.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,14 +15,18 @@ use tower::balance::p2c::Balance;
 use tower::discover::ServiceList;
 use tower::load::{CompleteOnResponse, PeakEwma as TowerEwma};
 
+use super::deviation::deviation;
 use super::weights;
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};
 
 const ENDPOINTS: usize = 1_000;
 
-/// A service that answers at once: what is measured is the choice.
-struct Instantly;
+/// A service that answers at once and says which one it is: what is measured is the choice.
+struct Instantly {
+    slot: usize,
+    last: Rc<Cell<usize>>,
+}
 
 impl Service<()> for Instantly {
     type Response = ();
@@ -31,72 +38,118 @@ impl Service<()> for Instantly {
     }
 
     fn call(&mut self, (): ()) -> Self::Future {
+        self.last.set(self.slot);
         ready(Ok(()))
     }
 }
 
-/// Thread CPU time of `poll_ready` and `call`; each future is dropped, and so the request over, after 4 requests
-/// an endpoint.
-fn tower() -> Result<f64, String> {
-    let service = || {
+/// `poll_ready` and `call` a request; each future is dropped, and so the request over, after 4 requests an endpoint.
+fn tower() -> impl FnMut() -> Option<usize> {
+    let last = Rc::new(Cell::new(0));
+    let named = Rc::clone(&last);
+    let service = move |slot| {
         let (unknown, decay) = (Duration::from_millis(300), Duration::from_secs(10));
         TowerEwma::new(
-            Instantly,
+            Instantly {
+                slot,
+                last: Rc::clone(&named),
+            },
             unknown,
             decay.as_nanos() as f64,
             CompleteOnResponse::default(),
         )
     };
-    let list = ServiceList::new((0..ENDPOINTS).map(|_| service()));
-    let mut balance = Balance::new(list);
-    let mut context = Context::from_waker(Waker::noop());
+    let mut balance = Balance::new(ServiceList::new((0..ENDPOINTS).map(service)));
     let mut under_way = VecDeque::with_capacity(4 * ENDPOINTS + 1);
-    let mut failed = false;
-    let ns = ns_per_call(5, 400_000, |_| {
-        failed |= !matches!(balance.poll_ready(&mut context), Poll::Ready(Ok(())));
+    move || {
+        let mut context = Context::from_waker(Waker::noop());
+        if !matches!(balance.poll_ready(&mut context), Poll::Ready(Ok(()))) {
+            return None;
+        }
         under_way.push_back(balance.call(()));
         if under_way.len() > 4 * ENDPOINTS {
             drop(under_way.pop_front());
         }
-    })?;
-    if failed {
-        Err("tower's balance was not ready".into())
-    } else {
-        Ok(ns)
+        Some(last.get())
     }
 }
 
-fn ours() -> Result<f64, String> {
-    let mut picker = Choices::new(&weights(ENDPOINTS), PeakEwma::default(), 1);
+/// The same with ours; requests come each microsecond and all take as long.
+fn ours(weights: &[u32]) -> impl FnMut() -> Option<usize> + use<> {
+    let mut picker = Choices::new(weights, PeakEwma::default(), 1);
     let mut under_way = VecDeque::with_capacity(4 * ENDPOINTS + 1);
     let mut now = 0u64;
-    ns_per_call(5, 4_000_000, |_| {
+    move || {
         now += 1_000;
         let time = Timestamp::from_nanos(now);
-        let slot = picker.pick(&Request { key: 0, now: time });
-        under_way.push_back(slot.unwrap_or(0));
+        let slot = picker.pick(&Request { key: 0, now: time })?;
+        under_way.push_back(slot);
         if under_way.len() > 4 * ENDPOINTS {
             let ended = under_way.pop_front().unwrap_or(0);
-            picker.done(ended, time, Duration::from_micros(4));
+            picker.done(ended, time, Duration::from_millis(4));
         }
-        slot
-    })
+        Some(slot)
+    }
 }
 
-fn beside() -> Result<Measured, String> {
-    Ok(Measured::beside(ours()?, tower()?))
+fn cost() -> Result<Measured, String> {
+    let timed = |mut pick: Box<dyn FnMut() -> Option<usize>>, calls| {
+        let mut missed = 0u32;
+        let ns = ns_per_call(9, calls, |_| {
+            let slot = pick();
+            missed += u32::from(slot.is_none());
+            slot
+        })?;
+        match missed {
+            0 => Ok(ns),
+            _ => Err(format!("{missed} requests found nobody")),
+        }
+    };
+    let ours = timed(Box::new(ours(&weights(ENDPOINTS))), 2_000_000)?;
+    Ok(Measured::beside(ours, timed(Box::new(tower()), 200_000)?))
+}
+
+/// Against these weights; tower's balance knows none and takes all endpoints for equal.
+fn strays(weights: &[u32]) -> Measured {
+    Measured::beside(
+        deviation(weights, ours(weights)),
+        deviation(weights, tower()),
+    )
 }
 
 /// The rows.
 pub(super) fn figures() -> Vec<Figure> {
-    vec![Figure {
-        id: "discovery/tower-balance",
-        what: "two choices, a request's beginning and end, 1,000 endpoints; peer tower's balance with peak-EWMA",
-        unit: "ns",
+    let row = |id, what, unit, run| Figure {
+        id,
+        what,
+        unit,
         judge: Judge::Ratio,
         must: Limit::AtMost(1.0),
         aim: Limit::AtMost(0.5),
         long: false,
-        run: beside,
-    }]
+        run,
+    };
+    vec![
+        row(
+            "discovery/tower-balance",
+            "two choices, a request's beginning and end, 1,000 endpoints; peer tower's balance with peak-EWMA",
+            "ns",
+            cost,
+        ),
+        row(
+            "discovery/tower-deviation",
+            "its largest deviation from the weights' shares over 10^6 picks; peer tower's balance, which has no weights",
+            "picks",
+            || Ok(strays(&weights(ENDPOINTS))),
+        ),
+        Figure {
+            aim: Limit::AtMost(1.0),
+            ..row(
+                "discovery/tower-deviation-equal",
+                "the same with all weights equal, tower's case",
+                "picks",
+                || Ok(strays(&vec![1; ENDPOINTS])),
+            )
+        },
+    ]
 }

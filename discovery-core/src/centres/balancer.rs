@@ -40,12 +40,15 @@ pub enum Fare {
 
 impl Member {
     /// An endpoint of an engine, at a priority for this caller (see [`super::locality_priority`]). Draining is
-    /// excluded, as in Envoy: a planned drain must not look like a failure and start a panic.
+    /// excluded, as in Envoy: a planned drain must not look like a failure and start a panic; unless the
+    /// engine gives it weight all the same, as the last resort of its service ([`crate::Mode::LastResort`]).
     #[must_use]
     pub fn of(endpoint: &Endpoint<'_>, priority: u32) -> Self {
         let c = endpoint.conditions;
+        let leaving = endpoint.draining || c.terminating || !c.ready;
         let fare = match endpoint.status {
-            _ if endpoint.draining || c.terminating || !c.ready => Fare::Excluded,
+            _ if leaving && endpoint.weight > 0 => Fare::Healthy,
+            _ if leaving => Fare::Excluded,
             Status::Unknown => Fare::Excluded,
             _ if endpoint.ejected => Fare::Failing,
             Status::Failing => Fare::Failing,
@@ -83,9 +86,9 @@ struct Level<P> {
 /// one by the picker. Health counts by weight as it is now, warm-up included, so load returns to a recovered
 /// priority as fast as its endpoints warm up, without a step.
 #[derive(Clone, Debug)]
-pub struct Balancer<P> {
+pub struct Balancer<P, F = fn(u64) -> P> {
     rules: PriorityRules,
-    make: fn(u64) -> P,
+    make: F,
     seed: u64,
     members: Vec<Member>,
     levels: Vec<Level<P>>,
@@ -94,10 +97,11 @@ pub struct Balancer<P> {
     shares: Golden,
 }
 
-impl<P: Picker> Balancer<P> {
-    /// A balancer without endpoints; `make` makes an empty picker of a seed.
+impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
+    /// A balancer without endpoints; `make` makes an empty picker of a seed. (A `Balancer<P>` in a signature is
+    /// one whose `make` captures nothing.)
     #[must_use]
-    pub fn new(rules: PriorityRules, seed: u64, make: fn(u64) -> P) -> Self {
+    pub fn new(rules: PriorityRules, seed: u64, make: F) -> Self {
         let loads = priority_loads(&[], &rules);
         let shares = Golden::new(&[], seed);
         let (members, levels) = (Vec::new(), Vec::new());
@@ -113,7 +117,7 @@ impl<P: Picker> Balancer<P> {
     }
 
     /// Says how the endpoint in a slot counts from now on; `None` when it is gone. O(priorities) and the
-    /// picker's change of weight. Allocates when slots or priorities are added.
+    /// picker's change of weight. Allocates for the division, not by pick.
     pub fn set(&mut self, slot: usize, member: Option<Member>) {
         let mut member = member.unwrap_or_default();
         member.priority = member.priority.min(MAX_PRIORITIES as u32 - 1);

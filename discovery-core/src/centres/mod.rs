@@ -10,4 +10,4 @@ pub use balancer::{Balancer, Fare, MAX_PRIORITIES, Member};
 pub use load::{Loads, PriorityHealth, PriorityRules, priority_loads};
 pub use locality::{Failover, Locality, compact, locality_priority, locality_weight};
 pub use usable::{Policy, Seen, usable};
-pub use zones::{ZoneRules, zone_shares};
+pub use zones::{ZoneRules, zone_shares, zone_weights};

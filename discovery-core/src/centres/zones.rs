@@ -61,6 +61,29 @@ pub fn zone_shares(
     Some(shares)
 }
 
+/// The weights to give a picker so that each zone gets its share (see [`zone_shares`]) and its endpoints divide it
+/// by their own weights: each endpoint is `(its zone, its weight)`. A zone without weight gives its share up; who
+/// has a weight and a share gets at least 1. Zones beyond `shares` get nothing. O(endpoints + zones).
+#[must_use]
+pub fn zone_weights(endpoints: &[(usize, u32)], shares: &[u32]) -> Vec<u32> {
+    /// What a whole is divided into: 1,000 a part of 10,000.
+    const PART: u128 = 1_000;
+    let mut sums = vec![0u64; shares.len()];
+    for (zone, weight) in endpoints {
+        if let Some(sum) = sums.get_mut(*zone) {
+            *sum += u64::from(*weight);
+        }
+    }
+    let weigh = |(zone, weight): &(usize, u32)| {
+        let (sum, share) = (sums.get(*zone)?, shares.get(*zone)?);
+        let product = u128::from(*weight) * u128::from(*share) * PART;
+        let part = (product + u128::from(*sum) / 2).checked_div(u128::from(*sum))?;
+        let least = u32::from(*weight > 0 && *share > 0);
+        Some(u32::try_from(part).unwrap_or(u32::MAX).max(least))
+    };
+    endpoints.iter().map(|e| weigh(e).unwrap_or(0)).collect()
+}
+
 /// Parts per 10,000 of the sum; `None` when it is 0 or absurdly large.
 fn percentages(counts: &[u64]) -> Option<Vec<u64>> {
     let sum = counts
@@ -116,6 +139,19 @@ mod tests {
                 "{share} for {n} of 20"
             );
         }
+    }
+
+    #[test]
+    fn weights_carry_the_shares() {
+        let endpoints = [(0, 10), (1, 300), (0, 30), (1, 100), (2, 7), (3, 7), (1, 0)];
+        let weights = zone_weights(&endpoints, &[5_000, 2_500, 0]);
+        let expected = [1_250_000, 1_875_000, 3_750_000, 625_000, 0, 0, 0];
+        assert_eq!(weights, expected);
+        let crowd = vec![(0, 1); 20_000];
+        assert!(zone_weights(&crowd, &[1]).iter().all(|&w| w == 1));
+        let heavy = zone_weights(&[(0, u32::MAX), (0, 1)], &[10_000]);
+        assert_eq!(heavy, [10_000_000, 1], "never lost altogether");
+        assert_eq!(zone_weights(&[(0, u32::MAX)], &[u32::MAX]), [u32::MAX]);
     }
 
     #[test]

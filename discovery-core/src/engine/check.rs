@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::members::{Tally, used};
+use super::members::{Loss, Tally, used};
 use super::record::Class;
 use super::weigh::{classify, scaled, stand};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
+use crate::health::Reports;
 use crate::rng::mix;
 use crate::time::Timestamp;
 
@@ -109,13 +110,17 @@ impl Snapshot {
     pub fn damage(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(4) {
             let word = chunk.iter().fold(0u64, |w, b| w << 8 | u64::from(*b));
+            let value = mix(word);
+            if value.is_multiple_of(5) {
+                self.damage_service(value / 5);
+                continue;
+            }
             let n = self.endpoints.len().max(1) as u64;
             let Some(e) = self.endpoints.get_mut((word % n) as usize) else {
                 return;
             };
-            let value = mix(word);
             let small = (value >> 32) as u32 % 5;
-            match value % 12 {
+            match value % 14 {
                 0 => e.at[(small % 4) as usize] = small,
                 1 => e.base = (value >> 20) as u32,
                 2 => e.weight = (value >> 20) as u32,
@@ -133,6 +138,15 @@ impl Snapshot {
                 }
                 9 => e.conditions.ready ^= true,
                 10 => self.now = Timestamp::from_nanos(value),
+                11 => {
+                    e.reports = Some(Reports {
+                        times: value as u32,
+                        calls: value,
+                        until: Timestamp::from_nanos(value << 20),
+                        ..Reports::default()
+                    });
+                }
+                12 => (e.attempt, e.started_at) = (u32::MAX, Timestamp::MAX),
                 _ => {
                     if let Some((_, ramp)) = self.centres.first_mut() {
                         (ramp.share, ramp.from) =
@@ -140,6 +154,28 @@ impl Snapshot {
                     }
                 }
             }
+        }
+    }
+
+    fn damage_service(&mut self, value: u64) {
+        let n = self.services.len().max(1) as u64;
+        let Some(s) = self.services.get_mut((value % n) as usize) else {
+            return;
+        };
+        let time = Timestamp::from_nanos(value << (value % 40));
+        match value / n % 6 {
+            0 => {
+                s.loss = Loss {
+                    since: time,
+                    of: value as u32,
+                    lost: u32::MAX,
+                }
+            }
+            1 => s.judged_at = time,
+            2 => s.dropped = u64::MAX,
+            3 => s.config.hold_percent = value as u8,
+            4 => s.config.health = None,
+            _ => s.config.flap_grace = core::time::Duration::from_nanos(value),
         }
     }
 }

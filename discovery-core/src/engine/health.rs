@@ -80,6 +80,7 @@ impl Engine {
         } else if record.probing {
             self.result(now, index, ProbeOutcome::Fail, out);
         } else {
+            let reason = record.checker.why();
             record.probing = true;
             record.attempt = record.attempt.wrapping_add(1);
             let deadline = now.after(check.timeout);
@@ -90,6 +91,7 @@ impl Engine {
                 service,
                 attempt,
                 deadline,
+                reason,
             });
         }
     }
@@ -124,7 +126,9 @@ impl Engine {
         };
         let well = matches!(outcome, ProbeOutcome::Pass | ProbeOutcome::Degraded);
         let returns = service.config.outliers.is_some_and(|o| o.pass_returns);
-        let returned = well && returns && record.ejected;
+        // Envoy asks for a status that passes, not just a pass on the way there.
+        let up = matches!(record.checker.status, Status::Passing | Status::Degraded);
+        let returned = well && up && returns && record.ejected;
         match turn {
             Turn::To(Status::Failing) if record.held => {
                 // The source lost it and its check says so too: it is gone.

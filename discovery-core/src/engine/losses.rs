@@ -23,6 +23,9 @@ impl Engine {
         for index in gone {
             self.drop_endpoint(now, index, Reason::Confirmed, out);
         }
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.dropped = u64::MAX;
+        }
         Ok(())
     }
 
@@ -57,8 +60,9 @@ impl Engine {
             };
         }
         let lost = u64::from(service.loss.lost) + sudden.len() as u64;
-        let allowed = u64::from(service.loss.of) * u64::from(service.config.hold_percent);
-        if lost * 100 <= allowed {
+        let percent = u64::from(service.config.hold_percent);
+        // Who comes and goes again within the window may be lost more often than there are members.
+        if percent >= 100 || lost * 100 <= u64::from(service.loss.of) * percent {
             service.loss.lost = u32::try_from(lost).unwrap_or(u32::MAX);
             for index in sudden {
                 self.drop_endpoint(now, index, Reason::Gone, out);
@@ -66,17 +70,34 @@ impl Engine {
             return;
         }
         service.held = service.held.saturating_add(sudden.len() as u32);
-        let (held, of) = (service.held, size);
         for index in sudden {
             if let Some(record) = self.records.get_mut(index) {
                 record.held = true;
             }
         }
-        out.push(Effect::Hold {
-            service: id,
-            held,
-            of,
-        });
+        self.say_held(id, out);
+    }
+
+    /// Says how many are held.
+    pub(super) fn say_held(&self, id: ServiceId, out: &mut Vec<Effect>) {
+        if let Some(service) = self.services.get(id.index()) {
+            out.push(Effect::Hold {
+                service: id,
+                held: service.held,
+                of: u32::try_from(service.len()).unwrap_or(u32::MAX),
+            });
+        }
+    }
+
+    /// One fewer is held; the last one's end is said.
+    pub(super) fn release(&mut self, id: ServiceId, out: &mut Vec<Effect>) {
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return;
+        };
+        service.held = service.held.saturating_sub(1);
+        if service.held == 0 {
+            self.say_held(id, out);
+        }
     }
 
     /// Takes an endpoint out for good.
@@ -99,7 +120,7 @@ impl Engine {
         if let Some(service) = self.services.get_mut(id.index()) {
             service.leave(slot);
             service.tally.shift(class, Class::Out);
-            service.held = service.held.saturating_sub(u32::from(held));
+            service.part(now, &name);
         }
         // Whoever takes over is said first.
         self.turn(now, id.0, out);
@@ -109,5 +130,8 @@ impl Engine {
             name,
             reason,
         });
+        if held {
+            self.release(id, out);
+        }
     }
 }

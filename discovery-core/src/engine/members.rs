@@ -1,5 +1,6 @@
 //! A service: its configuration, its endpoints by slot, and how they count.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::record::Class;
@@ -27,9 +28,13 @@ pub(crate) struct Service {
     /// What callers reported, by slot; empty without passive checks.
     pub(crate) reported: Vec<Reports>,
     pub(crate) spare: Reports,
-    /// MAX before the first endpoint. Until then, or the first snapshot, an added endpoint may be an old one that a predecessor of this
-    /// engine registered.
+    /// MAX before the first endpoint. Until then, or the first snapshot, an added endpoint may be an old one that
+    /// a predecessor of this engine registered.
     pub(crate) settled_at: Timestamp,
+    /// Hashed names of those that went before then, and how many went in this engine's life (all that a registry
+    /// may hold, once a loss is confirmed).
+    pub(crate) gone: BTreeSet<u64>,
+    pub(crate) dropped: u64,
     /// The end of the present interval of passive checks.
     pub(crate) judged_at: Timestamp,
 }
@@ -119,6 +124,8 @@ impl Service {
             reported: Vec::new(),
             spare: Reports::default(),
             settled_at: Timestamp::MAX,
+            gone: BTreeSet::new(),
+            dropped: 0,
             judged_at: Timestamp::MAX,
         }
     }

@@ -9,6 +9,7 @@ mod losses;
 mod members;
 mod passive;
 mod query;
+mod reconcile;
 mod record;
 mod snapshot;
 mod source;
@@ -28,6 +29,7 @@ use crate::time::Timestamp;
 
 use drain::Places;
 use members::Service;
+pub use reconcile::Reconciled;
 use record::Records;
 pub use snapshot::Snapshot;
 use timers::Timers;

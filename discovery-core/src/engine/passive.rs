@@ -91,7 +91,7 @@ impl Engine {
         };
         record.ejected = false;
         if let Some(service) = self.services.get_mut(record.service.index()) {
-            service.reports(record.slot).clear_runs();
+            service.reports(record.slot).end(now);
         }
         self.refresh(now, index, Reason::Returned, out);
     }
@@ -127,9 +127,11 @@ impl Engine {
             Flavour::Envoy => {
                 self.end_ejections(now, &members, out);
                 self.judge_rates(now, &members, &config, out);
+                self.calm(now, &members, &config);
             }
             Flavour::Grpc => {
                 self.judge_rates(now, &members, &config, out);
+                self.calm(now, &members, &config);
                 self.end_ejections(now, &members, out);
             }
         }
@@ -139,21 +141,29 @@ impl Engine {
         self.start_judging(now, index);
     }
 
-    /// Returns whose time is over; who was well for the interval is a step further from the long ejections.
+    /// Returns whose time is over.
     fn end_ejections(&mut self, now: Timestamp, members: &[u32], out: &mut Vec<Effect>) {
         for &index in members {
-            let Some(record) = self.records.get(index) else {
+            let Some(record) = self.records.get(index).filter(|r| r.ejected) else {
                 continue;
             };
-            let ejected = record.ejected;
             let Some(service) = self.services.get_mut(record.service.index()) else {
                 continue;
             };
-            let reports = service.reports(record.slot);
-            if !ejected {
-                reports.times = reports.times.saturating_sub(1);
-            } else if now >= reports.until {
+            if now >= service.reports(record.slot).until {
                 self.return_ejected(now, index, out);
+            }
+        }
+    }
+
+    /// Who is not ejected is a step further from the long ejections.
+    fn calm(&mut self, now: Timestamp, members: &[u32], config: &Outliers) {
+        for &index in members {
+            let Some(record) = self.records.get(index).filter(|r| !r.ejected) else {
+                continue;
+            };
+            if let Some(service) = self.services.get_mut(record.service.index()) {
+                service.reports(record.slot).calm(config, now);
             }
         }
     }
@@ -191,29 +201,24 @@ impl Engine {
                     by_failure(rate, config.flavour, hosts),
                 ));
             }
-            for (enforced, who) in outliers {
+            for (kind, (enforced, who)) in (0u64..).zip(outliers) {
                 for index in who {
-                    self.eject_by_chance(now, index as u32, enforced, config, out);
+                    let index = index as u32;
+                    if self.enforced(now, index, kind, enforced) {
+                        self.eject(now, index, config, out);
+                    }
                 }
             }
         }
     }
 
-    fn eject_by_chance(
-        &mut self,
-        now: Timestamp,
-        index: u32,
-        percent: u8,
-        config: &Outliers,
-        out: &mut Vec<Effect>,
-    ) {
+    /// Whether an outlier of this kind is ejected: a draw of its own for each endpoint, moment and kind.
+    fn enforced(&self, now: Timestamp, index: u32, kind: u64, percent: u8) -> bool {
         let Some(record) = self.records.get(index) else {
-            return;
+            return false;
         };
-        let draw = mix(mix(self.seed ^ hash(record.name.as_bytes())) ^ now.nanos());
-        if high(draw, 100) < u64::from(percent) {
-            self.eject(now, index, config, out);
-        }
+        let own = mix(self.seed ^ hash(record.name.as_bytes()) ^ kind << 63);
+        high(mix(own ^ now.nanos()), 100) < u64::from(percent)
     }
 }
 

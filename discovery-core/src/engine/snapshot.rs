@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::drain::Ramp;
 use super::record::{Class, Record};
@@ -12,7 +13,7 @@ use super::{Engine, Service, named};
 use crate::config::ServiceConfig;
 use crate::endpoint::{Conditions, MAX_WEIGHT, Status};
 use crate::error::{ConfigError, InputError, RestoreError};
-use crate::health::{CheckKind, Checker, Reports};
+use crate::health::{CheckKind, Checker, HealthCheck, Reports};
 use crate::id::{CentreId, NodeId, ServiceId, ZoneId};
 use crate::sync::Standing;
 use crate::time::{Timestamp, nanos};
@@ -39,6 +40,9 @@ pub(super) struct KeptService {
     pub(super) busy: bool,
     pub(super) loss: super::members::Loss,
     pub(super) judged_at: Timestamp,
+    /// How many endpoints went: what a registry may still hold of them.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) dropped: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +87,7 @@ impl Engine {
             busy: s.busy,
             loss: s.loss,
             judged_at: s.judged_at,
+            dropped: s.dropped,
         };
         let mut endpoints = Vec::with_capacity(self.records.len());
         // By service and slot, so that slots are given again in the same order.
@@ -191,10 +196,12 @@ impl Engine {
         };
         service.busy = kept.busy;
         service.settled_at = self.now;
+        service.dropped = kept.dropped;
         service.loss = kept.loss;
-        service.loss.since = move_back(kept.loss.since);
-        if service.config.outliers.is_some() {
-            service.judged_at = move_back(kept.judged_at).max(self.now);
+        service.loss.since = move_back(kept.loss.since).min(self.now);
+        if let Some(config) = &service.config.outliers {
+            let latest = self.now.after(config.interval);
+            service.judged_at = move_back(kept.judged_at).clamp(self.now, latest);
             self.timers.push(service.judged_at, Owner::Service(id.0));
         }
         Ok(())
@@ -228,7 +235,7 @@ impl Engine {
                 name: kept.name.clone(),
             });
         }
-        let mut record = thawed(kept, move_back);
+        let mut record = thawed(kept, now, move_back);
         let Some(s) = self.services.get_mut(service as usize) else {
             return Ok(());
         };
@@ -249,9 +256,12 @@ impl Engine {
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
         let slot = s.join(index);
-        if let Some(reports) = kept.reports {
+        if let (Some(reports), Some(config)) = (kept.reports, s.config.outliers) {
+            // No ejection is longer than the longest.
+            let longest = config.max_ejection.max(config.base_ejection);
+            let latest = now.after(longest).after(config.ejection_jitter);
             *s.reports(slot) = Reports {
-                until: move_back(reports.until),
+                until: move_back(reports.until).min(latest),
                 ..reports
             };
         }
@@ -292,15 +302,20 @@ fn kept(r: &Record, reports: Option<Reports>, hints: Vec<ZoneId>) -> KeptEndpoin
     }
 }
 
-fn thawed(kept: &KeptEndpoint, move_back: Move<'_>) -> Record {
+fn thawed(kept: &KeptEndpoint, now: Timestamp, move_back: Move<'_>) -> Record {
+    // What has been was not in the future.
+    let past = |t: Timestamp| match t {
+        Timestamp::MAX => t,
+        t => move_back(t).min(now),
+    };
     let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
     let [service, node, zone, centre] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
         address: kept.address.into(),
         started_at: kept.started_at,
-        warm_from: move_back(kept.warm_from),
-        down_at: move_back(kept.down_at),
+        warm_from: past(kept.warm_from),
+        down_at: past(kept.down_at),
         check_due: Timestamp::MAX,
         warm_due: Timestamp::MAX,
         queued: Timestamp::MAX,
@@ -333,7 +348,7 @@ fn thawed(kept: &KeptEndpoint, move_back: Move<'_>) -> Record {
 /// whole time again, since those sent meanwhile were not heard.
 fn due_again(
     kept: &KeptEndpoint,
-    check: Option<&crate::health::HealthCheck>,
+    check: Option<&HealthCheck>,
     now: Timestamp,
     move_back: Move<'_>,
 ) -> Timestamp {
@@ -344,9 +359,15 @@ fn due_again(
         Some(_) if kept.checker.status == Status::Unknown => now,
         Some(_) => match kept.check_due {
             Timestamp::MAX => now,
-            due => move_back(due).max(now),
+            due => move_back(due).clamp(now, latest(check, now)),
         },
     }
+}
+
+/// No check is due later than this: twice the longest interval, jitter included.
+fn latest(check: Option<&HealthCheck>, now: Timestamp) -> Timestamp {
+    let longest = check.map_or(Duration::ZERO, HealthCheck::longest_interval);
+    now.after(longest).after(longest)
 }
 
 /// A name of its kind must not come twice: then its number is not the newest.

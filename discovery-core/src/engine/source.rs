@@ -120,10 +120,7 @@ impl Engine {
         let mut record = fresh(name, spec, status);
         (record.warm_from, record.warm) = warmth(spec.warmth, now);
         if let Some(service) = self.services.get_mut(spec.service.index()) {
-            if service.settled_at == Timestamp::MAX {
-                service.settled_at = now.after(service.config.hold_window);
-            }
-            record.unsettled = now < service.settled_at;
+            record.unsettled = service.meet(now, name);
         }
         if record.answers() {
             record.check_due = self.first_check(spec.service, now);
@@ -181,11 +178,7 @@ impl Engine {
         (record.zone, record.centre) = (spec.zone, spec.centre);
         (record.base, record.conditions) = (spec.weight, spec.conditions);
         record.started_at = spec.started_at;
-        if core::mem::take(&mut record.held)
-            && let Some(service) = self.services.get_mut(spec.service.index())
-        {
-            service.held = service.held.saturating_sub(1);
-        }
+        let returned = core::mem::take(&mut record.held);
         if restarted {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
                 service.forget(record.slot);
@@ -225,6 +218,9 @@ impl Engine {
                     reason,
                 },
             );
+        }
+        if returned {
+            self.release(spec.service, out);
         }
         self.queue(index);
     }
@@ -296,7 +292,12 @@ impl Engine {
         if let Some(service) = self.services.get_mut(id.index()) {
             service.settled_at = service.settled_at.min(now);
         }
+        let from = out.len();
         self.lose(now, &lost, out);
+        let said = |e: &Effect| matches!(e, Effect::Hold { .. });
+        if self.held(id) > 0 && !out.iter().skip(from).any(said) {
+            self.say_held(id, out);
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::check::{CALM, HealthCheck};
+use crate::effect::Reason;
 use crate::endpoint::Status;
 
 /// What a probe gave.
@@ -102,6 +103,16 @@ impl Checker {
         if self.calm >= CALM {
             self.calm = 0;
             self.falls -= 1;
+        }
+    }
+
+    /// Why the next probe is sent.
+    pub(crate) fn why(self) -> Reason {
+        match self.status {
+            Status::Unknown => Reason::FirstCheck,
+            _ if self.against > 0 => Reason::InDoubt,
+            Status::Failing => Reason::Failing,
+            Status::Passing | Status::Degraded => Reason::Routine,
         }
     }
 

@@ -85,6 +85,19 @@ impl HealthCheck {
         }
     }
 
+    /// The longest time between two probes, before jitter.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        let others = [
+            self.fast_interval,
+            self.unhealthy_interval,
+            self.unhealthy_edge_interval,
+            self.healthy_edge_interval,
+            self.no_traffic_interval,
+        ];
+        let longest = others.into_iter().flatten().max();
+        longest.map_or(self.interval, |d| d.max(self.interval))
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         span("health.interval", self.interval)?;
         span("health.timeout", self.timeout)?;
@@ -96,6 +109,7 @@ impl HealthCheck {
             0,
             100,
         )?;
+        within("health.damping", u64::from(self.damping), 0, 7)?;
         if let CheckKind::Ttl { ttl } = self.kind {
             span("health.ttl", ttl)?;
         }

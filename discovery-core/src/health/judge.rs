@@ -18,13 +18,13 @@ pub(crate) struct Reports {
     pub(crate) well: u64,
     /// Ejections in a row, as Envoy and gRPC count them.
     pub(crate) times: u32,
-    /// When the present ejection is over.
+    /// When the present ejection is over; without one, when the last was.
     pub(crate) until: Timestamp,
 }
 
 impl Reports {
-    /// Takes calls that ended alike; whether a run of errors is long enough to eject. The run then begins
-    /// anew, so that a refused ejection is asked for again after as many errors.
+    /// Takes calls that ended alike; whether a run of errors is long enough to eject. That run then begins
+    /// anew (the others go on, as in Envoy), so that a refused ejection is asked for again after as many errors.
     pub(crate) fn take(&mut self, config: &Outliers, outcome: Outcome, count: u32) -> bool {
         self.calls = self.calls.saturating_add(u64::from(count));
         let add = |run: &mut u32, hit: bool| {
@@ -42,14 +42,19 @@ impl Reports {
             add(&mut self.gateway, outcome == Outcome::Gateway);
         }
         add(&mut self.local, outcome == Outcome::Local);
-        let long = |run: u32, limit: Option<u32>| limit.is_some_and(|l| l > 0 && run >= l);
-        let trips = long(self.errors, config.consecutive_errors)
-            || long(self.gateway, config.consecutive_gateway)
-            || long(self.local, config.consecutive_local);
-        if trips {
-            self.clear_runs();
-        }
-        trips
+        let trip = |run: &mut u32, limit: Option<u32>| {
+            let long = limit.is_some_and(|l| l > 0 && *run >= l);
+            if long {
+                *run = 0;
+            }
+            long
+        };
+        let trips = [
+            trip(&mut self.errors, config.consecutive_errors),
+            trip(&mut self.gateway, config.consecutive_gateway),
+            trip(&mut self.local, config.consecutive_local),
+        ];
+        trips.contains(&true)
     }
 
     pub(crate) fn clear_runs(&mut self) {
@@ -57,20 +62,31 @@ impl Reports {
     }
 
     /// Counts an ejection and gives its length before jitter: the base times the ejections in a row, at most
-    /// the maximum (which is at least the base).
+    /// the maximum (which is at least the base). Envoy stops counting one beyond what reaches the maximum, since
+    /// counting on would only delay the way back; gRPC counts on.
     pub(crate) fn eject(&mut self, config: &Outliers) -> Duration {
-        self.times = self.times.saturating_add(1);
-        self.clear_runs();
         let most = config.max_ejection.max(config.base_ejection);
-        let grown = config.base_ejection.saturating_mul(self.times).min(most);
-        // Beyond the maximum counting on would only delay the way back.
-        if grown == most && config.flavour == Flavour::Envoy {
-            let enough = most
-                .as_nanos()
-                .div_ceil(config.base_ejection.as_nanos().max(1));
-            self.times = self.times.min(u32::try_from(enough).unwrap_or(u32::MAX));
-        }
-        grown
+        let length = |times: u32| config.base_ejection.saturating_mul(times);
+        let counts = config.flavour == Flavour::Grpc
+            || length(self.times) < most.saturating_add(config.base_ejection);
+        self.times = self.times.saturating_add(u32::from(counts));
+        self.clear_runs();
+        length(self.times).min(most)
+    }
+
+    /// An ejection ended.
+    pub(crate) fn end(&mut self, now: Timestamp) {
+        self.clear_runs();
+        self.until = now;
+    }
+
+    /// An interval ended without an ejection: one step back from the long ejections. Envoy's interval must have
+    /// begun after the last ejection had ended.
+    pub(crate) fn calm(&mut self, config: &Outliers, now: Timestamp) {
+        let whole = now.since(self.until) >= config.interval;
+        self.times = self
+            .times
+            .saturating_sub(u32::from(config.flavour == Flavour::Grpc || whole));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{span, within};
+use crate::config::{YEAR_MS, span, within};
 use crate::error::ConfigError;
 
 /// How a call ended.
@@ -55,7 +55,8 @@ pub struct Outliers {
     pub flavour: Flavour,
     /// How often rates are judged and ejections end.
     pub interval: Duration,
-    /// The first ejection's length; the n-th in a row lasts n times as long.
+    /// The first ejection's length; the n-th in a row lasts n times as long. Each interval without an ejection
+    /// takes one back.
     pub base_ejection: Duration,
     /// The longest ejection (at least `base_ejection`).
     pub max_ejection: Duration,
@@ -111,6 +112,8 @@ impl Outliers {
         span("outliers.interval", self.interval)?;
         span("outliers.base_ejection", self.base_ejection)?;
         span("outliers.max_ejection", self.max_ejection)?;
+        let jitter_ms = u64::try_from(self.ejection_jitter.as_millis()).unwrap_or(u64::MAX);
+        within("outliers.ejection_jitter", jitter_ms, 0, YEAR_MS)?;
         let percent = u64::from(self.max_ejection_percent);
         within("outliers.max_ejection_percent", percent, 0, 100)?;
         for rate in [self.success_rate, self.failure_percentage]

@@ -52,7 +52,8 @@ impl Board {
         }
         let changes = self.shared.changes.load(Ordering::Relaxed);
         if let Some(entry) = self.shared.log.get((changes % LOG) as usize) {
-            entry.store(slot as u32, Ordering::Relaxed);
+            // Whoever sees this entry where it looked for an older one sees the count that came before it.
+            entry.store(slot as u32, Ordering::Release);
         }
         // Whoever sees this count sees the entry and the weight as well.
         self.shared.changes.store(changes + 1, Ordering::Release);
@@ -121,7 +122,7 @@ impl<P: Picker> Follower<P> {
         }
         for change in self.seen..changes {
             let entry = self.shared.log.get((change % LOG) as usize);
-            self.read(entry.map_or(0, |e| e.load(Ordering::Relaxed)) as usize);
+            self.read(entry.map_or(0, |e| e.load(Ordering::Acquire)) as usize);
         }
         // The writer may have come round the ring in the meantime and overwritten what was read.
         if self.shared.changes.load(Ordering::Acquire) - self.seen >= LOG {

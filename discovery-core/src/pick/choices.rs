@@ -12,7 +12,8 @@ use crate::time::{Timestamp, nanos};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PeakEwma {
-    /// A sample's weight falls to 1/e in this time (linkerd2-proxy: 10 s).
+    /// A sample's weight falls to 1/e in this time (linkerd2-proxy: 10 s), and so does an average that no sample
+    /// renews: who was slow once is tried again. The latter fades in 12 ms at the least.
     pub decay: Duration,
     /// The latency of a slot that was never sampled (linkerd2-proxy: 300 ms).
     pub unknown: Duration,
@@ -31,14 +32,35 @@ impl Default for PeakEwma {
 #[derive(Clone, Copy, Debug)]
 struct Load {
     under_way: u32,
-    /// Average latency in nanoseconds; what is assumed before the first sample.
+    /// Average latency in nanoseconds, as of the last sample; what is assumed before the first.
     latency: f32,
     /// 1 / weight.
     share: f32,
+    /// The tick of the last sample, or of the first draw when there was none yet; 0 before either.
+    since: u32,
 }
 
-/// Sample times are in ticks of 2^16 ns (65 us): 78 hours until they wrap.
+impl Load {
+    /// The average as it is now, to 6 %: a float's bits are nearly its logarithm (in straight lines between powers
+    /// of two), and decay takes the same from a logarithm each tick. `fade` is that, in units of 2^-16.
+    fn now(&self, tick: u32, fade: u64) -> f32 {
+        let bits = u64::from(self.latency.to_bits());
+        let faded = (u64::from(passed(self.since, tick)) * fade) >> 16;
+        f32::from_bits(bits.saturating_sub(faded) as u32)
+    }
+}
+
+/// Times are in ticks of 2^16 ns (65 us), which wrap after 78 hours; more than half of that is time that went
+/// back, and counts as none.
 const TICK: u32 = 16;
+
+fn tick(now: Timestamp) -> u32 {
+    ((now.nanos() >> TICK) as u32).max(1)
+}
+
+fn passed(since: u32, tick: u32) -> u32 {
+    (tick.wrapping_sub(since) as i32).max(0) as u32
+}
 
 /// Draws two slots at random by weight and takes the better one, by what this handle has under way: handles
 /// of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
@@ -54,10 +76,9 @@ pub struct Choices {
     alias: Alias,
     coin: Rng,
     loads: Vec<Load>,
-    /// The tick of each slot's last sample; 0 before the first.
-    sampled: Vec<u32>,
-    /// 1 / decay, per tick.
+    /// 1 / decay, per tick; and what a tick takes from a float's bits, in units of 2^-16.
     rate: f32,
+    fade: u64,
     unknown: f32,
     /// A running average of requests under way per weight, over the slots drawn, and the inverse of its root
     /// as of the last time the countdown ended.
@@ -70,19 +91,22 @@ impl Choices {
     /// A handle with nothing under way.
     #[must_use]
     pub fn new(weights: &[u32], ewma: PeakEwma, seed: u64) -> Self {
+        let rate = 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32;
+        // One power of e, in a float's bits.
+        const PER_E: f32 = (1u64 << 23) as f32 * core::f32::consts::LOG2_E;
         let mut choices = Self {
             alias: Alias::new(weights, seed),
             coin: Rng::new(seed, "choices coin"),
             loads: Vec::new(),
-            sampled: Vec::new(),
-            rate: 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32,
+            rate,
+            // 2^31 ticks times this must fit 64 bits.
+            fade: ((rate * PER_E * 65_536.0) as u64).min(1 << 32),
             unknown: nanos(ewma.unknown).max(1) as f32,
             level: 0.0,
             inverse: 0.0,
             countdown: 0,
         };
         choices.loads = weights.iter().map(|&w| choices.load(w)).collect();
-        choices.sampled.resize(weights.len(), 0);
         choices
     }
 
@@ -91,6 +115,7 @@ impl Choices {
             under_way: 0,
             latency: self.unknown,
             share: 1.0 / weight.max(1) as f32,
+            since: 0,
         }
     }
 
@@ -101,10 +126,14 @@ impl Choices {
     }
 
     /// No division and no branch that a coin decides: the processor works on several picks at a time.
-    fn better(&mut self, one: usize, two: usize) -> usize {
-        let (Some(a), Some(b)) = (self.loads.get(one), self.loads.get(two)) else {
+    fn better(&mut self, one: usize, two: usize, tick: u32) -> usize {
+        let (Some(&(mut a)), Some(&(mut b))) = (self.loads.get(one), self.loads.get(two)) else {
             return one;
         };
+        if a.since.min(b.since) == 0 {
+            (a, b) = (self.met(one, a, tick), self.met(two, b, tick));
+        }
+        let (slow_a, slow_b) = (a.now(tick, self.fade), b.now(tick, self.fade));
         let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
         if self.countdown & 7 == 0 {
             self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
@@ -115,9 +144,21 @@ impl Choices {
         // mean's root, or of the mean itself where that is less.
         let root = inverse_root(a.share.max(b.share));
         let lean = (root * root).min(root * self.inverse) * (1.0 / 6.0);
-        let both = a.latency + b.latency;
-        let first = draw * both < b.latency + lean * (lb - la) * both;
+        let both = slow_a + slow_b;
+        let first = draw * both < slow_b + lean * (lb - la) * both;
         core::hint::select_unpredictable(first, one, two)
+    }
+
+    /// From its first draw on an assumed latency decays, until there is a sample.
+    #[cold]
+    fn met(&mut self, slot: usize, mut load: Load, tick: u32) -> Load {
+        if load.since == 0 {
+            load.since = tick;
+            if let Some(place) = self.loads.get_mut(slot) {
+                *place = load;
+            }
+        }
+        load
     }
 
     /// Now and then: the average moves slowly.
@@ -136,13 +177,13 @@ fn inverse_root(x: f32) -> f32 {
 }
 
 impl Picker for Choices {
-    fn pick(&mut self, _request: &Request) -> Option<usize> {
+    fn pick(&mut self, request: &Request) -> Option<usize> {
         let (one, two) = self.alias.pair()?;
         self.count_down();
         let taken = if one == two {
             one
         } else {
-            self.better(one, two)
+            self.better(one, two, tick(request.now))
         };
         if let Some(load) = self.loads.get_mut(taken) {
             load.under_way = load.under_way.saturating_add(1);
@@ -150,15 +191,19 @@ impl Picker for Choices {
         Some(taken)
     }
 
+    /// A slot that had no weight forgets its latency: it may be another endpoint's now.
     fn set_weight(&mut self, slot: usize, weight: u32) {
+        let before = self.alias.weight(slot);
         self.alias.set_weight(slot, weight);
         while self.loads.len() < self.alias.slots() {
             self.loads.push(self.load(0));
-            self.sampled.push(0);
         }
         let new = self.load(weight);
         if let Some(load) = self.loads.get_mut(slot) {
             load.share = new.share;
+            if before == 0 && weight > 0 {
+                (load.latency, load.since) = (new.latency, 0);
+            }
         }
     }
 
@@ -173,18 +218,18 @@ impl Picker for Choices {
     /// Peak-EWMA: a latency above the average replaces it at once, one below draws it down with a weight
     /// that falls with the time since the last sample.
     fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
-        let rate = self.rate;
-        let (Some(load), Some(sampled)) = (self.loads.get_mut(slot), self.sampled.get_mut(slot))
-        else {
+        let (rate, unknown) = (self.rate, self.unknown);
+        let Some(load) = self.loads.get_mut(slot) else {
             return;
         };
         load.under_way = load.under_way.saturating_sub(1);
-        let sample = nanos(latency).max(1) as f32;
-        let tick = ((now.nanos() >> TICK) as u32).max(1);
-        load.latency = if sample >= load.latency || *sampled == 0 {
+        let (sample, tick) = (nanos(latency).max(1) as f32, tick(now));
+        // What is only assumed weighs nothing: no sample came yet.
+        let assumed = load.latency == unknown;
+        load.latency = if sample >= load.latency || assumed {
             sample
         } else {
-            let x = tick.saturating_sub(*sampled) as f32 * rate;
+            let x = passed(load.since, tick) as f32 * rate;
             // Samples come often: the first terms of the series are exact to a millionth there.
             let kept = if x < 0.015 {
                 1.0 - x + 0.5 * x * x
@@ -193,6 +238,6 @@ impl Picker for Choices {
             };
             sample + (load.latency - sample) * kept
         };
-        *sampled = tick;
+        load.since = tick;
     }
 }

@@ -13,8 +13,8 @@ use crate::rng::Rng;
 /// Children of a heap node: four keep the heap shallow and share cache lines.
 const FAN: usize = 4;
 
-/// After so many turns of one slot virtual times are brought back to 0, long before they lose precision.
-const REBASE: f64 = 1e12;
+/// After so many picks virtual times are brought back to 0, long before they lose precision.
+const REBASE: u64 = 1 << 24;
 
 /// "Not in the heap."
 const NOWHERE: u32 = u32::MAX;
@@ -33,8 +33,7 @@ impl Due {
     }
 }
 
-/// A slot's pace: it was due at `base`, then each `1 / weight`, `turns` times so far. Multiplied out rather
-/// than added up, so that equal times are equal however they are reached.
+/// A slot's pace: it was due at `base`, then each `1 / weight`, `turns` times so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     weight: f64,
@@ -48,7 +47,12 @@ impl Pace {
     }
 }
 
-/// Earliest-deadline-first picking. Pick and change of weight O(log4 n), no allocation.
+/// The part of its first period that a slot is first due at: multiples of the golden ratio, spread evenly.
+fn offset(slot: u32) -> f64 {
+    f64::from(slot.wrapping_add(1).wrapping_mul(0x9E37_79B9)) / 4_294_967_296.0
+}
+
+/// Earliest-deadline-first picking. Pick and change of weight O(log4 n), no allocation; once in 2^24 picks O(n).
 #[derive(Clone, Debug)]
 pub struct Edf {
     heap: Vec<Due>,
@@ -57,6 +61,12 @@ pub struct Edf {
     paces: Vec<Pace>,
     now: f64,
     order: u64,
+    /// Times are multiplied out, so that equal ones are equal however they are reached: a start in the middle
+    /// then goes on as if it had come there pick by pick. Otherwise they are added up, as Envoy does it, so that
+    /// ties fall as they do there.
+    exact: bool,
+    /// Picks until virtual times are brought back to 0.
+    left: u64,
 }
 
 impl Edf {
@@ -70,6 +80,8 @@ impl Edf {
             paces: Vec::new(),
             now: 0.0,
             order: 0,
+            exact: false,
+            left: REBASE,
         };
         for (slot, &weight) in weights.iter().enumerate() {
             edf.set(slot, weight);
@@ -82,6 +94,7 @@ impl Edf {
     #[must_use]
     pub fn seeded(weights: &[f64], seed: u64) -> Self {
         let mut edf = Self::new(weights);
+        edf.exact = true;
         let sum: f64 = edf.paces.iter().map(|p| p.weight).sum();
         let picks = Rng::new(seed, "edf start").below(sum.min(1e15) as u64);
         edf.skip(picks, sum);
@@ -91,22 +104,25 @@ impl Edf {
     /// Moves on by `picks` picks: in one step to a time by which at most as many are due, the rest one by
     /// one (not many more than there are slots).
     ///
-    /// First dues are half a period in (Sainte-Lague's order) rather than a whole one: counts then stray to
-    /// both sides alike, and half as far between any two moments.
+    /// First dues are spread over the first period, slot by slot, rather than a whole period in: counts stray as
+    /// far between any two moments wherever a slot's dues lie, but those of whole weights would all fall together
+    /// at whole times, and the time itself would stray by them all.
     fn skip(&mut self, picks: u64, sum: f64) {
         if sum <= 0.0 {
             return;
         }
-        // Half a pick a slot is what rounding to the nearest may add.
-        let until = ((picks as f64 - self.heap.len() as f64 / 2.0) / sum).max(0.0);
+        // What is left of the first periods is the most that rounding may add.
+        let slack: f64 = self.heap.iter().map(|d| 1.0 - offset(d.slot)).sum();
+        let until = ((picks as f64 - slack) / sum).max(0.0);
         let mut made = 0u64;
         for due in &mut self.heap {
             let Some(pace) = self.paces.get_mut(due.slot as usize) else {
                 continue;
             };
-            let times = libm::floor(until * pace.weight + 0.5);
+            let first = offset(due.slot);
+            let times = libm::floor(until * pace.weight + 1.0 - first);
             made = made.saturating_add(times as u64);
-            pace.turns = times + 0.5;
+            (pace.base, pace.turns) = (0.0, times + first);
             due.at = pace.due();
         }
         // On a tie the one that was put in first, at its last pick, comes first: the one with the longer
@@ -258,7 +274,7 @@ impl Edf {
                 (pace.base, pace.turns) = (due.at, 0.0);
             }
         }
-        self.now = 0.0;
+        (self.now, self.left) = (0.0, REBASE);
     }
 }
 
@@ -268,13 +284,17 @@ impl Picker for Edf {
         let slot = first.slot as usize;
         self.now = first.at;
         let pace = self.paces.get_mut(slot)?;
-        pace.turns += 1.0;
-        let long = pace.turns > REBASE;
-        first.at = pace.due();
+        if self.exact {
+            pace.turns += 1.0;
+            first.at = pace.due();
+        } else {
+            first.at += 1.0 / pace.weight;
+        }
         first.order = self.order;
         self.order += 1;
         self.sink(0);
-        if long {
+        self.left -= 1;
+        if self.left == 0 {
             self.rebase();
         }
         Some(slot)

@@ -116,6 +116,10 @@ impl Block {
 
 /// Smooth weighted picking: largest deviation from the exact shares under 3 picks, whatever the number of
 /// slots. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
+///
+/// Shares are exact while weights sum to at most 2^30 (and those of 16 slots to 2^24); beyond that weights are
+/// divided by the power of two that makes them fit, and rounded up: a weight's share is then off by up to that
+/// power's part of the weight. 10,000 endpoints of a base weight of 100 in thousandths just fit.
 #[derive(Clone, Debug)]
 pub struct Golden {
     phase: u64,

@@ -29,7 +29,7 @@ use crate::time::Timestamp;
 pub struct Request {
     /// A hash of whatever requests that belong together share; read by consistent hashing.
     pub key: u64,
-    /// Now; read by pickers that weigh how long ago something was.
+    /// Now; read by pickers that weigh how long ago something was ([`Choices`]).
     pub now: Timestamp,
 }
 
@@ -38,8 +38,9 @@ pub trait Picker {
     /// The slot of the next request; `None` when every weight is 0.
     fn pick(&mut self, request: &Request) -> Option<usize>;
 
-    /// Gives a slot another weight, from the next pick on; slots beyond the last are added. Allocates only
-    /// when slots are added.
+    /// Gives a slot another weight, from the next pick on (a weight of 0 always; [`Alias`], [`Choices`] and
+    /// [`Maglev`] gather other changes for as long as a rebuild is worth); slots beyond the last are added.
+    /// Allocates only when slots are added, for all up to the one given: slots are dense, as the engine's are.
     fn set_weight(&mut self, slot: usize, weight: u32);
 
     /// The weight of a slot; 0 where there is none.

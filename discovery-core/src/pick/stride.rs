@@ -9,8 +9,6 @@ const FULL: u64 = 65_535;
 /// Weights are kept between these multiples of the mean.
 const LEAST_RATIO: f64 = 0.1;
 const MOST_RATIO: f64 = 10.0;
-/// Below this a weight is not known and counts as the mean.
-const KNOWN: f64 = 0.0001;
 
 /// gRPC's static stride: slot `i` of generation `g` is picked unless
 /// `(w * g + 32767 * i) mod 65535 < 65535 - w`. Pick O(1) on average (bounded by two generations), change of
@@ -50,7 +48,7 @@ impl Stride {
             self.given
                 .iter()
                 .copied()
-                .filter(|w| w.is_finite() && *w > KNOWN)
+                .filter(|w| w.is_finite() && *w > 0.0)
         };
         let count = known().count();
         let (mean, most) = match count {
@@ -67,7 +65,7 @@ impl Stride {
         self.scaled.extend(self.given.iter().map(|&w| {
             match w {
                 f64::NEG_INFINITY => 0,
-                w if w.is_finite() && w > KNOWN => (libm::round(w.min(most) * scale) as u64)
+                w if w.is_finite() && w > 0.0 => (libm::round(w.min(most) * scale) as u64)
                     .max(least)
                     .min(FULL),
                 _ => usual,

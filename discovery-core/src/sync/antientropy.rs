@@ -20,14 +20,16 @@ pub fn scale_factor(nodes: u32) -> u32 {
 }
 
 /// When each node compares everything next: after the interval, and a random part of `scale_factor`
-/// intervals, so that a large cluster does not descend on its registry at once. After a failure soon
-/// (Consul: 15 s), when a registry server was found anew at once (3 s).
+/// intervals, so that a large cluster does not descend on its registry at once. Sooner after a failure, and when a
+/// registry server was found anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AntiEntropy {
     /// The interval (Consul: 1 min).
     pub interval: Duration,
     /// After a failure (Consul: 15 s).
     pub retry: Duration,
+    /// After a registry server was found (Consul: 3 s).
+    pub server_up: Duration,
     rng: Rng,
 }
 
@@ -35,26 +37,36 @@ impl AntiEntropy {
     /// With Consul's intervals.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let (interval, retry) = (Duration::from_secs(60), Duration::from_secs(15));
+        let seconds = Duration::from_secs;
         Self {
-            interval,
-            retry,
+            interval: seconds(60),
+            retry: seconds(15),
+            server_up: seconds(3),
             rng: Rng::new(seed, "anti-entropy"),
         }
     }
 
     /// The next full comparison after one that went well.
     pub fn next(&mut self, now: Timestamp, nodes: u32) -> Timestamp {
-        let most = nanos(self.interval).saturating_mul(u64::from(scale_factor(nodes)));
-        now.after(self.interval)
-            .after(Duration::from_nanos(self.rng.below(most)))
+        let spread = self.spread(self.interval, nodes);
+        now.after(self.interval).after(spread)
     }
 
     /// The next one after one that failed.
     pub fn after_failure(&mut self, now: Timestamp, nodes: u32) -> Timestamp {
-        let most = nanos(self.retry).saturating_mul(u64::from(scale_factor(nodes)));
-        now.after(self.retry)
-            .after(Duration::from_nanos(self.rng.below(most)))
+        let spread = self.spread(self.retry, nodes);
+        now.after(self.retry).after(spread)
+    }
+
+    /// The next one when a registry server was found that was not there before.
+    pub fn after_server_up(&mut self, now: Timestamp, nodes: u32) -> Timestamp {
+        now.after(self.spread(self.server_up, nodes))
+    }
+
+    /// A random part of the scaled duration.
+    fn spread(&mut self, over: Duration, nodes: u32) -> Duration {
+        let most = nanos(over).saturating_mul(u64::from(scale_factor(nodes)));
+        Duration::from_nanos(self.rng.below(most))
     }
 }
 
@@ -71,7 +83,9 @@ mod tests {
             .collect();
         assert!(waits.iter().all(|w| (60..480).contains(w)));
         assert!(waits.iter().any(|w| *w < 80) && waits.iter().any(|w| *w > 460));
-        assert!(ae.after_failure(now, 1).since(now).as_secs() < 30);
+        assert!((15..30).contains(&ae.after_failure(now, 1).since(now).as_secs()));
+        let found = (0..1000).map(|_| ae.after_server_up(now, 1000).since(now));
+        assert!(found.max().is_some_and(|w| (11..12).contains(&w.as_secs())));
         assert_eq!(scale_factor(u32::MAX), 26);
     }
 }

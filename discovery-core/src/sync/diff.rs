@@ -92,7 +92,8 @@ impl Op {
 /// entries that `owner` did not write. `desired` may come in any order; entries of other services in it are
 /// passed over.
 ///
-/// A name that another owner holds in the registry is left to them. O(n log n) in the larger of both.
+/// A name that another owner holds in the registry is left to them. What `desired` lacks goes: an engine that may
+/// not have heard of everybody yet asks [`crate::Engine::reconcile`]. O(n log n) in the larger of both.
 #[must_use]
 pub fn diff<'a>(
     service: &str,
@@ -171,7 +172,8 @@ fn surplus(service: &str, name: &str, entry: &Entry, owner: &str) -> Option<Op> 
     })
 }
 
-/// The operations in their order, cut into transactions of at most [`MAX_TXN`].
+/// The operations in their order, cut into transactions of at most [`MAX_TXN`]. Carry them out one after another, and
+/// none after one that failed: the later ones take away what the earlier ones replace.
 pub fn transactions(ops: &[Op]) -> impl Iterator<Item = &[Op]> {
     ops.chunks(MAX_TXN)
 }

@@ -1,11 +1,15 @@
 //! Operations, a naive model and the checks that model tests and fuzz targets share. Not a stable API.
 
+mod callers;
 mod model;
 mod ops;
 mod status;
+mod sync;
 
+pub use callers::fuzz_callers;
 pub use model::Naive;
 pub use ops::{Bytes, Op};
+pub use sync::fuzz_sync;
 
 use alloc::format;
 use alloc::string::String;

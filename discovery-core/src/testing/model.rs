@@ -120,9 +120,12 @@ impl Naive {
     /// # Errors
     /// Where they differ, or an invariant that is broken.
     pub fn apply(&mut self, op: &Op) -> Result<(), String> {
-        let before = format!("{:?}", self.engine);
+        let before = self.engine.clone();
         let (input_ok, out) = self.carry_out(op)?;
-        if !input_ok && !matches!(op, Op::Restart) && before != format!("{:?}", self.engine) {
+        if !input_ok
+            && !matches!(op, Op::Restart)
+            && format!("{before:?}") != format!("{:?}", self.engine)
+        {
             return Err("a refused input left a trace".into());
         }
         for effect in &out {

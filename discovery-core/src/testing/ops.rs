@@ -14,7 +14,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// The next byte below `bound`.
-    fn below(&mut self, bound: u8) -> Option<u8> {
+    pub(super) fn below(&mut self, bound: u8) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first % bound.max(1))

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::sentinel::Answer;
 use crate::config::{span, within};
 use crate::error::ConfigError;
+use crate::rng::high;
 use crate::time::{Timestamp, nanos};
 
 /// How limits rise with the time since the start.
@@ -33,9 +34,10 @@ pub struct AdmissionRules {
     pub concurrency: Option<u32>,
     /// Requests a second when warm, 1 to 10^7; `None` does not limit them.
     pub rate: Option<u32>,
-    /// Requests that may come at once without regard to the rate, 1 to 262,143.
+    /// Requests that may come at once without regard to the rate, 1 to 262,143; a cold callee must regain them
+    /// within two hours.
     pub burst: u32,
-    /// How long the ramp takes.
+    /// How long the ramp takes; it is followed in 4,096 steps.
     pub window: Duration,
     /// Its shape.
     pub curve: Curve,
@@ -47,77 +49,122 @@ pub struct AdmissionRules {
 /// The low bits of the state: requests under way.
 const COUNT: u64 = (1 << 18) - 1;
 
-/// Times are kept in units of 2^2 ns, in the state's upper 46 bits: 78 hours until they wrap.
-const UNIT: u32 = 2;
-
-/// Times in units wrap here.
+/// Times are kept in nanoseconds modulo this and one more, 19.5 hours: the state's upper 46 bits.
 const WRAP: u64 = (1 << 46) - 1;
+
+/// Whoever asks may be so far behind whoever asked before (two threads' clocks): 1 s.
+const SKEW: u64 = 1_000_000_000;
+
+/// The longest that a spent burst may take to come back: 2 hours.
+const REFILL: u64 = 7_200_000_000_000;
+
+/// A start that no clock tells: warm.
+const WARM: u64 = u64::MAX;
+
+/// Limits are computed anew in so many steps of the ramp.
+const STEPS: u64 = 1 << 12;
 
 /// Admission to one callee. Shared by reference between threads: asking is one compare-and-swap, and never
 /// waits.
+///
+/// Time that goes back by up to a second (threads read their clocks and then ask in another order) is taken as
+/// it comes: what was let in lies so much further ahead. Further back, admission begins afresh, as after a pause.
 #[derive(Debug)]
 pub struct Admission {
     rules: AdmissionRules,
     /// 1 / window, per nanosecond.
     pace: f64,
     window: u64,
-    /// In units: how long a request may wait, and the time between requests when warm (0: no limit).
+    /// 2^64 * `STEPS` / window.
+    stride: u64,
+    /// How long a request may wait.
     queue: u64,
-    interval: u64,
+    /// The time between requests when warm (0: no limit).
+    interval: f64,
     /// The most requests under way, when warm.
     most: u64,
     /// 1 where requests under way are counted.
     count: u64,
-    /// Nanoseconds at which the ramp began.
+    /// How far beyond now what was let in can ever reach; what seems further is of a time long past.
+    reach: u64,
+    /// Nanoseconds at which the ramp began, or [`WARM`].
     start: AtomicU64,
-    /// Requests under way in the low bits; above them the moment, in units, by which all that was let in
-    /// would have come at the allowed rate (GCRA's theoretical arrival time). One word, so that both limits
-    /// are decided at once.
+    /// The limits of one step of the ramp: see [`Limits`].
+    limits: AtomicU64,
+    /// Requests under way in the low bits; above them the moment by which all that was let in would have come
+    /// at the allowed rate (GCRA's theoretical arrival time). One word, so that both limits are decided at
+    /// once.
     state: AtomicU64,
+}
+
+/// What is allowed at one step of the ramp, packed into a word that says which step it is: whoever finds
+/// another step's computes its own and leaves it there, so that no order of threads mixes two.
+#[derive(Clone, Copy)]
+struct Limits(u64);
+
+impl Limits {
+    /// Between requests, in 28 bits and a shift of 4: exact to 1 in 10^8.
+    fn new(step: u64, most: u64, each: u64) -> Self {
+        let shift = u64::from((u64::BITS - each.leading_zeros()).saturating_sub(28));
+        let mantissa = each >> shift;
+        Self((step + 1) << 50 | most << 32 | shift << 28 | mantissa)
+    }
+
+    fn of(self, step: u64) -> bool {
+        self.0 >> 50 == step + 1
+    }
+
+    fn most(self) -> u64 {
+        self.0 >> 32 & COUNT
+    }
+
+    /// Nanoseconds between requests.
+    fn each(self) -> u64 {
+        (self.0 & ((1 << 28) - 1)) << (self.0 >> 28 & 15)
+    }
 }
 
 impl Admission {
     /// Cold at `now`.
     ///
     /// # Errors
-    /// A limit out of its range.
+    /// A limit out of its range; a burst that a cold callee would need over two hours to regain.
     pub fn new(rules: AdmissionRules, now: Timestamp) -> Result<Self, ConfigError> {
-        within(
-            "admission.concurrency",
-            u64::from(rules.concurrency.unwrap_or(1)),
-            1,
-            COUNT,
-        )?;
-        within(
-            "admission.rate",
-            u64::from(rules.rate.unwrap_or(1)),
-            1,
-            10_000_000,
-        )?;
-        within("admission.burst", u64::from(rules.burst), 1, COUNT)?;
+        let concurrency = u64::from(rules.concurrency.unwrap_or(1));
+        within("admission.concurrency", concurrency, 1, COUNT)?;
+        let rate = u64::from(rules.rate.unwrap_or(1));
+        within("admission.rate", rate, 1, 10_000_000)?;
         let queue_ms = u64::try_from(rules.queue.as_millis()).unwrap_or(u64::MAX);
         within("admission.queue", queue_ms, 0, 3_600_000)?;
         span("admission.window", rules.window)?;
-        match rules.curve {
+        let cold = match rules.curve {
             Curve::Linear { cold_percent } => {
                 within("admission.cold_percent", u64::from(cold_percent), 1, 100)?;
+                100.0 / f64::from(cold_percent)
             }
             Curve::ColdFactor { factor } => {
                 within("admission.cold_factor", u64::from(factor), 2, 1000)?;
+                f64::from(factor)
             }
-        }
+        };
+        let interval = rules.rate.map_or(0.0, |r| 1e9 / f64::from(r));
+        let coldest = libm::ceil(interval * cold) as u64;
+        let most_burst = REFILL.checked_div(coldest).map_or(COUNT, |n| n.min(COUNT));
+        within("admission.burst", u64::from(rules.burst), 1, most_burst)?;
+        let (queue, window) = (nanos(rules.queue), nanos(rules.window));
         Ok(Self {
-            pace: 1.0 / nanos(rules.window) as f64,
-            window: nanos(rules.window),
-            queue: nanos(rules.queue) >> UNIT,
-            interval: rules
-                .rate
-                .map_or(0, |r| (1_000_000_000 / u64::from(r)) >> UNIT),
+            pace: 1.0 / window as f64,
+            window,
+            stride: u64::MAX / window * STEPS,
+            queue,
+            interval,
             most: rules.concurrency.map_or(COUNT, u64::from),
             count: u64::from(rules.concurrency.is_some()),
+            reach: queue + coldest * u64::from(rules.burst) + SKEW,
             rules,
             start: AtomicU64::new(now.nanos()),
-            state: AtomicU64::new(0),
+            limits: AtomicU64::new(0),
+            state: AtomicU64::new((now.nanos() & WRAP) << COUNT.count_ones()),
         })
     }
 
@@ -129,18 +176,23 @@ impl Admission {
     /// Warm from now on: for a callee that was warm all along, or one of a service that is cold as a whole
     /// and must serve in full.
     pub fn warm(&self) {
-        self.start.store(0, Ordering::Relaxed);
+        self.start.store(WARM, Ordering::Relaxed);
     }
 
     /// The part of the limits that is open, 0 to 1.
     #[must_use]
     pub fn level(&self, now: Timestamp) -> f64 {
+        self.age(now).map_or(1.0, |age| self.level_at(age))
+    }
+
+    /// Nanoseconds since the start; `None` when warm.
+    fn age(&self, now: Timestamp) -> Option<u64> {
         let start = self.start.load(Ordering::Relaxed);
         let age = now.nanos().saturating_sub(start);
-        // A start of 0 is what `warm` writes.
-        if age >= self.window || start == 0 {
-            return 1.0;
-        }
+        (age < self.window && start != WARM).then_some(age)
+    }
+
+    fn level_at(&self, age: u64) -> f64 {
         let way = age as f64 * self.pace;
         match self.rules.curve {
             Curve::Linear { cold_percent } => {
@@ -154,31 +206,47 @@ impl Admission {
         }
     }
 
+    /// The limits at `now`: those of the present step of the ramp, as of when it was first asked for.
+    fn limits(&self, now: Timestamp) -> Limits {
+        let age = self.age(now);
+        let step = age.map_or(STEPS, |age| high(age, self.stride));
+        let known = Limits(self.limits.load(Ordering::Relaxed));
+        if known.of(step) {
+            return known;
+        }
+        let fresh = self.compute(step, age.map_or(1.0, |age| self.level_at(age)));
+        self.limits.store(fresh.0, Ordering::Relaxed);
+        fresh
+    }
+
+    #[cold]
+    fn compute(&self, step: u64, level: f64) -> Limits {
+        // At least one, or a callee could never warm up.
+        let most = match self.count {
+            0 => COUNT,
+            _ => ((self.most as f64 * level + 1e-6) as u64).clamp(1, self.most),
+        };
+        Limits::new(step, most, libm::round(self.interval / level) as u64)
+    }
+
     /// Asks for one request. [`Answer::Go`] and [`Answer::Wait`] take a place, which [`Admission::done`]
     /// gives back; [`Answer::Reject`] takes nothing.
     #[must_use]
     pub fn ask(&self, now: Timestamp) -> Answer {
-        let level = self.level(now);
-        let (mut most, mut each) = (self.most, self.interval);
-        if level < 1.0 {
-            each = (each as f64 / level) as u64;
-            if self.count > 0 {
-                // At least one, or a callee could never warm up.
-                most = ((most as f64 * level + 1e-6) as u64).max(1);
-            }
-        }
+        let limits = self.limits(now);
+        let (most, each) = (limits.most(), limits.each());
         let ahead = each * u64::from(self.rules.burst - 1);
-        let now = (now.nanos() >> UNIT) & WRAP;
+        let now = now.nanos() & WRAP;
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let under_way = state & COUNT;
-            if under_way >= most {
+            if self.count > 0 && under_way >= most {
                 return Answer::Reject;
             }
             // How far what was let in reaches beyond now. More than could ever have been let in means a
             // moment long past: times wrap.
             let beyond = (state >> COUNT.count_ones()).wrapping_sub(now) & WRAP;
-            let beyond = if beyond > WRAP / 2 { 0 } else { beyond };
+            let beyond = if beyond > self.reach { 0 } else { beyond };
             let wait = beyond.saturating_sub(ahead);
             if wait > self.queue {
                 return Answer::Reject;
@@ -192,7 +260,7 @@ impl Admission {
                 Ordering::Relaxed,
             ) {
                 Ok(_) if wait == 0 => return Answer::Go,
-                Ok(_) => return Answer::Wait(Duration::from_nanos(wait << UNIT)),
+                Ok(_) => return Answer::Wait(Duration::from_nanos(wait)),
                 Err(moved) => state = moved,
             }
         }

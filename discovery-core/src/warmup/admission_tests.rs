@@ -165,3 +165,113 @@ fn threads_share_one_limit() {
     let rest = (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
     assert_eq!(rest, 36, "the burst's other part");
 }
+
+#[test]
+fn a_long_pause_and_a_clock_that_jumps_lock_nobody_out() {
+    let rules = AdmissionRules {
+        rate: Some(1_000),
+        burst: 10,
+        queue: Duration::from_millis(5),
+        ..rules()
+    };
+    let full = |a: &Admission, now: Timestamp| {
+        let answers = (0..100).map(|_| a.ask(now));
+        answers.filter(|&answer| answer != Answer::Reject).count()
+    };
+    for hours in 1..200u64 {
+        for minutes in [0, 17, 32, 51] {
+            let a = Admission::new(rules, at(0)).unwrap();
+            a.warm();
+            let first = full(&a, at(0));
+            assert_eq!(first, 15);
+            let pause = Duration::from_secs(hours * 3600 + minutes * 60);
+            let then = at(0).after(pause);
+            assert_eq!(full(&a, then), first, "after {hours} h {minutes} min");
+            assert_eq!(full(&a, then), 0, "and no more");
+            // A clock set back by more than a second is followed, one behind by less is waited for.
+            assert_eq!(full(&a, at(0)), first, "back by {hours} h {minutes} min");
+            assert_eq!(a.ask(Timestamp::from_millis(999_500)), Answer::Reject);
+        }
+    }
+}
+
+#[test]
+fn high_rates_are_met() {
+    for rate in [999_999, 3_000_000, 7_000_001, 9_999_999, 10_000_000] {
+        let rules = AdmissionRules {
+            rate: Some(rate),
+            ..rules()
+        };
+        let a = Admission::new(rules, at(0)).unwrap();
+        a.warm();
+        let asks = (0..2_000_000u64).map(|i| at(0).after(Duration::from_nanos(i * 50)));
+        let let_in = asks.filter(|&now| a.ask(now) == Answer::Go).count() as f64;
+        let fair = f64::from(rate) / 10.0;
+        // Asked each 50 ns, a request is let in up to so much late.
+        let least = 1.0 / (1.0 / fair + 50e-9 * 10.0);
+        assert!(
+            let_in >= least && let_in <= fair * 1.01,
+            "{let_in} of {fair}"
+        );
+    }
+}
+
+#[test]
+fn limits_follow_the_ramp_step_by_step_and_a_restart_at_once() {
+    let rules = AdmissionRules {
+        concurrency: Some(1_000),
+        curve: Curve::Linear { cold_percent: 1 },
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    let let_in = |now| {
+        let n = (0..2_000).take_while(|_| a.ask(now) == Answer::Go).count();
+        (0..n).for_each(|_| a.done());
+        n
+    };
+    let mut last = 0;
+    for ms in (0..=101_000).step_by(10) {
+        let (n, fair) = (let_in(at(ms)), a.level(at(ms)) * 1_000.0);
+        // 4,096 steps of 100 s: a quarter of a request each.
+        assert!(
+            n as f64 <= fair + 1e-6 && n as f64 >= fair - 1.3,
+            "{ms}: {n} for {fair}"
+        );
+        assert!(n >= last);
+        last = n;
+    }
+    assert_eq!(last, 1_000);
+    a.restart(at(101_000));
+    assert_eq!(let_in(at(101_000)), 10);
+}
+
+#[test]
+fn a_burst_must_come_back_in_time() {
+    let rules = AdmissionRules {
+        rate: Some(1),
+        burst: 1_000,
+        ..rules()
+    };
+    let refused = Admission::new(rules, at(0)).map(|_| ()).unwrap_err();
+    // Cold, one request takes 10 s.
+    assert_eq!((refused.field, refused.most), ("admission.burst", 720));
+}
+
+#[test]
+fn any_epoch_will_do() {
+    let rules = AdmissionRules {
+        concurrency: Some(100),
+        ..rules()
+    };
+    for start in [Timestamp::ZERO, at(0), Timestamp::from_nanos(u64::MAX >> 1)] {
+        let a = Admission::new(rules, start).unwrap();
+        let later = |seconds| start.after(Duration::from_secs(seconds));
+        let levels = [0, 50, 100].map(|s| a.level(later(s)));
+        assert!((levels[1] - 0.55).abs() < 1e-9);
+        assert_eq!([levels[0], levels[2]], [0.1, 1.0]);
+        let let_in = (0..1_000)
+            .take_while(|_| a.ask(start) == Answer::Go)
+            .count();
+        assert_eq!(let_in, 10, "cold, whatever the clock says");
+    }
+}

@@ -19,8 +19,9 @@ pub struct SentinelWarmUp {
     most: u64,
     slope: f64,
     stored: u64,
-    /// Whole seconds at which tokens were last filled, in milliseconds.
-    filled_ms: u64,
+    /// Whole seconds at which tokens were last filled, in milliseconds; `None` before the first request, which
+    /// finds the bucket full (Sentinel's counts from the epoch of its wall clock, with the same result).
+    filled_ms: Option<u64>,
     queue: Option<Duration>,
     passed_ms: Option<u64>,
 }
@@ -68,14 +69,14 @@ impl SentinelWarmUp {
             most,
             slope,
             stored: 0,
-            filled_ms: 0,
+            filled_ms: None,
             queue,
             passed_ms: None,
         })
     }
 
     /// Whether `acquire` more may pass, when `passed` have in this second and `passed_before` in the last.
-    /// `now` is wall-clock time well after the epoch: the first request finds the bucket full.
+    /// The first request finds the bucket full: cold.
     pub fn ask(&mut self, now: Timestamp, passed: u64, passed_before: u64, acquire: u32) -> Answer {
         let now_ms = now.nanos() / 1_000_000;
         self.sync(now_ms, passed_before);
@@ -99,17 +100,22 @@ impl SentinelWarmUp {
 
     fn sync(&mut self, now_ms: u64, passed_before: u64) {
         let second = now_ms - now_ms % 1000;
-        if second <= self.filled_ms {
-            return;
-        }
+        let filled_ms = match self.filled_ms {
+            Some(filled) if second <= filled => return,
+            Some(filled) => filled,
+            None => {
+                self.stored = self.most;
+                second
+            }
+        };
         let idle = passed_before < self.count as u64 / u64::from(self.cold_factor);
         // At the line itself nothing is filled up: Sentinel's rule, kept.
         if self.stored < self.warning || (self.stored > self.warning && idle) {
-            let fresh = (second - self.filled_ms) as f64 * self.count / 1000.0;
+            let fresh = (second - filled_ms) as f64 * self.count / 1000.0;
             self.stored = (self.stored as f64 + fresh) as u64;
         }
         self.stored = self.stored.min(self.most).saturating_sub(passed_before);
-        self.filled_ms = second;
+        self.filled_ms = Some(second);
     }
 
     fn pace(&mut self, now_ms: u64, seconds: f64, queue: Duration) -> Answer {
@@ -125,5 +131,30 @@ impl SentinelWarmUp {
         }
         self.passed_ms = Some(due);
         Answer::Wait(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cold_at_first_by_any_clock() {
+        for start in [0, 1_500, 1_600_000_000_000] {
+            let warm_up = Duration::from_secs(10);
+            let mut s = SentinelWarmUp::new(90, warm_up, 3, None).unwrap();
+            let at = |ms: u64| Timestamp::from_millis(start + ms);
+            let passes = |s: &mut SentinelWarmUp, ms, before| {
+                let passed = |n: &u64| s.ask(at(ms), *n, before, 1) == Answer::Go;
+                (0..200).take_while(passed).count()
+            };
+            assert_eq!(passes(&mut s, 0, 0), 30, "a third");
+            // Taking all that it is allowed it is warm after its time.
+            let mut before = 30;
+            for second in 1..=10 {
+                before = passes(&mut s, second * 1_000, before) as u64;
+            }
+            assert_eq!(passes(&mut s, 11_000, before), 90);
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use discovery_core::{Conditions, Input, Target};
+use discovery_core::{Conditions, Entry, Input, Target};
 
 use super::events::Event;
-use super::world::{PODS, World, time};
+use super::world::{OWNER, PODS, World, time};
 
 impl World {
     pub(crate) fn some_pod(&mut self) -> Option<String> {
@@ -18,7 +18,7 @@ impl World {
             return self.add(5);
         };
         let (down, now) = (500 + self.rng.below(6_000), self.now);
-        let kind = self.rng.below(17);
+        let kind = self.rng.below(18);
         let fresh = self.rng.below(PODS);
         let free = !self.pods.contains_key(&format!("p{fresh}"));
         let Some(pod) = self.pods.get_mut(&name) else {
@@ -71,6 +71,10 @@ impl World {
                 self.again(down, Event::Undrain(Target::Centre(centre)));
             }
             13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
+            17 => {
+                self.callers_up = false;
+                self.again(down, Event::CallersBack);
+            }
             _ => {
                 // A pod vanishes without a word, with others of its node.
                 let node = pod.spec.node;
@@ -93,6 +97,7 @@ impl World {
         self.again(0, Event::Restart);
         self.again(0, Event::RegistryBack);
         self.again(0, Event::SourceBack);
+        self.again(0, Event::CallersBack);
         self.nodes_drained.clear();
         self.centre_drained = None;
         if self.pods.is_empty() {
@@ -111,7 +116,12 @@ impl World {
         let Some(engine) = &self.engine else {
             return Ok(());
         };
+        // Entries of ours that are nobody's: a new engine takes many of them away only when told.
+        let nobodys = |(name, entry): (&str, &Entry)| {
+            entry.owner == OWNER && engine.find(name).is_none() && !self.pods.contains_key(name)
+        };
         let (mut drains, mut real) = (Vec::new(), false);
+        real |= self.withheld && self.registry.service("web").any(nobodys);
         for (id, _) in engine.endpoints(self.service) {
             let Some(endpoint) = engine.endpoint(id) else {
                 continue;

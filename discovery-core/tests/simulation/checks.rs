@@ -1,8 +1,8 @@
 //! What must hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use discovery_core::{CentreId, Effect, Engine, Registry, ServiceId, diff};
+use discovery_core::{CentreId, EndpointId, Engine, Registry, ServiceId, diff};
 
 use super::world::{OWNER, World};
 
@@ -11,39 +11,43 @@ pub(crate) fn serving(registry: &Registry) -> usize {
     registry.service("web").filter(|(_, e)| e.open()).count()
 }
 
-/// Ejected ones and hosts by centre.
-pub(crate) fn ejected(engine: &Engine, service: ServiceId) -> BTreeMap<CentreId, (u32, u32)> {
-    let mut count: BTreeMap<CentreId, (u32, u32)> = BTreeMap::new();
+/// Who is ejected, and ejected ones and hosts by centre as the cap counts them.
+#[derive(Default)]
+pub(crate) struct Ejections {
+    who: BTreeSet<EndpointId>,
+    centres: BTreeMap<CentreId, (u32, u32)>,
+}
+
+pub(crate) fn ejected(engine: &Engine, service: ServiceId) -> Ejections {
+    let mut found = Ejections::default();
     for endpoint in engine
         .endpoints(service)
         .filter_map(|(id, _)| engine.endpoint(id))
     {
+        if endpoint.ejected {
+            found.who.insert(endpoint.id);
+        }
         let c = endpoint.conditions;
         if c.ready && !c.terminating && !endpoint.draining {
-            let entry = count.entry(endpoint.centre).or_default();
+            let entry = found.centres.entry(endpoint.centre).or_default();
             entry.0 += u32::from(endpoint.ejected);
             entry.1 += 1;
         }
     }
-    count
+    found
 }
 
-/// Whoever was ejected just now was within the cap of its centre.
-pub(crate) fn cap(
-    engine: &Engine,
-    service: ServiceId,
-    before: &BTreeMap<CentreId, (u32, u32)>,
-    out: &[Effect],
-) -> Result<(), String> {
-    if out
-        .iter()
-        .any(|e| matches!(e, Effect::Deregister { .. } | Effect::Register { .. }))
-    {
-        return Ok(());
-    }
-    for (centre, (now, hosts)) in ejected(engine, service) {
-        let (was, hosts_then) = before.get(&centre).copied().unwrap_or_default();
-        if now > was && hosts == hosts_then && now * 100 > 40 * hosts {
+/// Whoever was ejected just now was within the cap of its centre. (Whoever was ejected before may leave a drain, or
+/// move to another centre.)
+pub(crate) fn cap(engine: &Engine, service: ServiceId, before: &Ejections) -> Result<(), String> {
+    let after = ejected(engine, service);
+    for id in after.who.difference(&before.who) {
+        let Some(centre) = engine.endpoint(*id).map(|e| e.centre) else {
+            continue;
+        };
+        let (now, hosts) = after.centres.get(&centre).copied().unwrap_or_default();
+        let (was, hosts_then) = before.centres.get(&centre).copied().unwrap_or_default();
+        if hosts == hosts_then && now * 100 > 40 * hosts {
             return Err(format!(
                 "{now} of {hosts} ejected in one centre, {was} before"
             ));

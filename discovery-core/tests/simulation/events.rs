@@ -37,6 +37,8 @@ pub(crate) enum Event {
     RegistryBack,
     SourceBack,
     ProxyCrash(usize),
+    /// Callers that were down call, and report, again.
+    CallersBack,
     /// The operator looks at what is held and what should be drained.
     Operator,
     Undrain(Target),

@@ -1,5 +1,6 @@
 //! Source, engine, registry, proxies and callers in virtual time: messages are lost, repeated, late and
 //! reordered, each part crashes. A failing seed is printed and replays: `BERTH_SIM_SEED=<seed>`.
+//! `BERTH_SIM_SEEDS` says how many seeds are run (1,000), `BERTH_SIM_FROM` which is the first (0).
 //!
 //! Held at every step: the engine's own invariants; no traffic to an endpoint that the engine has given no
 //! weight since before the last whole sync that the proxy has seen; no operation empties the registry while
@@ -23,15 +24,23 @@ fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     match number("BERTH_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("BERTH_SIM_SEEDS").unwrap_or(1_000),
+        None => {
+            let from = number("BERTH_SIM_FROM").unwrap_or(0);
+            from..from.saturating_add(number("BERTH_SIM_SEEDS").unwrap_or(1_000))
+        }
     }
 }
 
 #[test]
 fn a_thousand_worlds_converge() {
     for seed in seeds() {
-        if let Err(broken) = World::new(seed).run() {
-            panic!("BERTH_SIM_SEED={seed}: {broken}");
+        let mut world = World::new(seed);
+        if let Err(broken) = world.run() {
+            let last = world.log.len().saturating_sub(30);
+            panic!(
+                "BERTH_SIM_SEED={seed}: {broken}\n{}",
+                world.log[last..].join("\n")
+            );
         }
     }
 }

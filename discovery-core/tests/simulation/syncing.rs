@@ -1,6 +1,6 @@
 //! The syncer, the registry and the proxies.
 
-use discovery_core::{Golden, Op, diff, transactions};
+use discovery_core::{Golden, Op, transactions};
 
 use super::events::Event;
 use super::world::{OWNER, World, Writing};
@@ -16,12 +16,14 @@ impl World {
         let Some(engine) = self.engine.as_ref().filter(|_| self.registry_up && !stuck) else {
             return;
         };
-        let ops = diff(
-            "web",
-            engine.registrations(self.service),
-            &self.registry,
-            OWNER,
-        );
+        let found = engine.reconcile(self.service, &self.registry, OWNER);
+        self.withheld = found.withheld > 0;
+        if self.withheld {
+            // Of those the engine knows nothing, it says.
+            self.zero_since
+                .retain(|name, _| engine.find(name).is_some());
+        }
+        let ops = found.ops;
         let left: Vec<Vec<Op>> = transactions(&ops).map(<[Op]>::to_vec).collect();
         let mut end = self.registry.clone();
         let serves = ops.iter().all(|op| end.apply(op).is_ok()) && super::checks::serving(&end) > 0;
@@ -43,7 +45,10 @@ impl World {
         let mut well = true;
         for op in ops {
             let before = super::checks::serving(&self.registry);
-            well &= self.registry.apply(op).is_ok();
+            let done = self.registry.apply(op);
+            self.log
+                .push(format!("{} sync {id} {op:?}: {done:?}", self.now));
+            well &= done.is_ok();
             self.emptied(before, id)?;
         }
         self.send(Event::Written(id, well));

@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) registry_up: bool,
     pub(crate) source_up: bool,
+    pub(crate) callers_up: bool,
     pub(crate) centre_drained: Option<CentreId>,
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) writing: Option<Writing>,
@@ -65,6 +66,8 @@ pub(crate) struct World {
     /// Writes of syncs up to this one died with the connections of a crashed engine.
     pub(crate) fence: u64,
     pub(crate) clean_sync: Option<u64>,
+    /// Whether the last sync left entries that the engine does not know.
+    pub(crate) withheld: bool,
     /// Since when the engine has given a name no weight.
     pub(crate) zero_since: BTreeMap<String, u64>,
     pub(crate) log: Vec<String>,
@@ -149,12 +152,14 @@ impl World {
             registry: Registry::new(),
             registry_up: true,
             source_up: true,
+            callers_up: true,
             centre_drained: None,
             proxies: vec![empty(), empty()],
             writing: None,
             syncs: 0,
             fence: 0,
             clean_sync: None,
+            withheld: false,
             zero_since: BTreeMap::new(),
             log: Vec::new(),
         };
@@ -340,6 +345,7 @@ impl World {
             Event::Restart => {}
             Event::RegistryBack => self.registry_up = true,
             Event::SourceBack => self.source_up = true,
+            Event::CallersBack => self.callers_up = true,
             Event::ProxyCrash(i) => {
                 self.proxies[i].names.clear();
                 self.proxies[i].weights.clear();
@@ -365,7 +371,7 @@ impl World {
         // Late words about an endpoint that is gone, or of another life, are refused; that is all.
         let _ = engine.handle(time(self.now), input, &mut out);
         engine.check_invariants()?;
-        super::checks::cap(engine, self.service, &ejected, &out)?;
+        super::checks::cap(engine, self.service, &ejected)?;
         self.watch_weights();
         for effect in out {
             self.carry_out(&effect);
@@ -397,24 +403,33 @@ impl World {
     /// Keeps account of since when a name has had no weight.
     fn watch_weights(&mut self) {
         let Some(engine) = &self.engine else { return };
+        // What a new engine has not checked, or not heard of, it does not know to be without weight.
+        let blind = self.withheld || !engine.settled(self.service);
         let mut open: BTreeSet<&str> = BTreeSet::new();
-        for (id, weight) in engine.endpoints(self.service) {
-            if let Some(endpoint) = engine.endpoint(id).filter(|_| weight > 0) {
-                open.insert(endpoint.name);
+        for r in engine.registrations(self.service) {
+            if r.weight > 0 || r.standing == Standing::Unknown {
+                open.insert(r.name);
             }
         }
         self.zero_since
             .retain(|name, _| !open.contains(name.as_str()));
         for i in 0..PODS {
             let name = format!("p{i}");
-            if !open.contains(name.as_str()) {
+            let known = !blind || engine.find(&name).is_some();
+            if !open.contains(name.as_str()) && known {
                 self.zero_since.entry(name).or_insert(self.now);
             }
         }
     }
 
     fn restart(&mut self) -> Result<(), String> {
-        let engine = Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?;
+        let engine = if self.chaotic() && self.rng.chance(1, 4) {
+            // Its state is lost as well.
+            self.log.push(format!("{} state lost", self.now));
+            fresh(self.syncs).0
+        } else {
+            Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?
+        };
         self.engine = Some(engine);
         // What it knew after the last save it knows no more.
         self.zero_since.clear();
@@ -423,6 +438,9 @@ impl World {
 
     fn call(&mut self) -> Result<(), String> {
         self.again(100, Event::Call);
+        if !self.callers_up {
+            return Ok(());
+        }
         let i = self.rng.below(2) as usize;
         let Some(slot) = self.proxies[i].picker.pick(&Request::default()) else {
             return Ok(());

@@ -5,7 +5,7 @@ use core::time::Duration;
 use discovery_core::{Answer, SentinelWarmUp, Timestamp, WarmUp};
 use doors::Value;
 
-use super::{each, integer, list, near, number, same};
+use super::{asserts_nothing, each, integer, list, near, number, same};
 
 #[test]
 fn envoy_slow_start_factor() {
@@ -60,13 +60,15 @@ fn sentinel_warmup() {
         let mut s = SentinelWarmUp::new(count, warm_up, cold, queue).map_err(|e| e.to_string())?;
         // Any wall-clock time will do: the first request finds the bucket full.
         let mut now_ms = 1_600_000_000_000u64;
+        let mut asserted = 0;
         for (i, step) in list(case, "steps").iter().enumerate() {
             for _ in 0..integer(step, "repeat").unwrap_or(1) {
                 now_ms += integer(step, "advance_ms").unwrap_or(0);
                 let now = Timestamp::from_millis(now_ms);
+                // Sentinel cuts its nodes' rates down to whole numbers too.
                 let (passed, before) = (
-                    integer(step, "pass_qps")?,
-                    integer(step, "previous_pass_qps")?,
+                    number(step, "pass_qps")? as u64,
+                    number(step, "previous_pass_qps")? as u64,
                 );
                 let acquire = integer(step, "acquire").unwrap_or(1) as u32;
                 let answer = s.ask(now, passed, before, acquire);
@@ -76,8 +78,12 @@ fn sentinel_warmup() {
                 }
                 if let Some(want) = step.get("expected").and_then(Value::as_bool) {
                     same(&format!("step {i}"), &want, &(answer != Answer::Reject))?;
+                    asserted += 1;
                 }
             }
+        }
+        if asserted == 0 {
+            return asserts_nothing();
         }
         Ok(())
     });

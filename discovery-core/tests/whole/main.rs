@@ -4,4 +4,5 @@ mod bench;
 mod hints;
 mod outliers;
 mod paths;
+mod reconcile;
 mod restart;

@@ -168,3 +168,112 @@ fn a_newcomer_in_an_old_slot_has_no_past() {
     call(&mut b, "a", Outcome::Error, 4);
     assert_eq!(ejected(&b), "");
 }
+
+fn rates() -> Outliers {
+    Outliers {
+        consecutive_errors: None,
+        consecutive_local: None,
+        max_ejection_percent: 100,
+        ..Outliers::default()
+    }
+}
+
+/// One interval in which `bad` fails half of its calls and the others none.
+fn interval(b: &mut Bench, bad: &str) {
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        let errors = if name == bad { 100 } else { 0 };
+        call(b, name, Outcome::Error, errors);
+        call(b, name, Outcome::Ok, 200 - errors);
+    }
+    b.run_until(b.now.after(Duration::from_secs(10)));
+}
+
+#[test]
+fn an_interval_that_ends_in_an_ejection_is_no_step_back() {
+    let mut b = engine(rates());
+    let mut lengths = Vec::new();
+    for _ in 0..3 {
+        interval(&mut b, "a");
+        assert_eq!(ejected(&b), "a");
+        let from = b.now;
+        while !ejected(&b).is_empty() {
+            interval(&mut b, "");
+        }
+        lengths.push(b.now.since(from).as_secs());
+    }
+    assert_eq!(
+        lengths,
+        [30, 60, 90],
+        "bad again in the first interval back"
+    );
+}
+
+#[test]
+fn ejections_stop_growing_one_beyond_the_longest() {
+    let mut b = engine(Outliers {
+        max_ejection: Duration::from_secs(60),
+        ..Outliers::default()
+    });
+    for _ in 0..9 {
+        call(&mut b, "a", Outcome::Error, 5);
+        while !ejected(&b).is_empty() {
+            b.run_until(b.now.after(Duration::from_secs(1)));
+        }
+    }
+    // Envoy counts to (60 + 30) / 30; each interval well takes one back, so that two leave one.
+    b.run_until(b.now.after(Duration::from_secs(20)));
+    call(&mut b, "a", Outcome::Error, 5);
+    b.run_until(b.now.after(Duration::from_secs(59)));
+    assert_eq!(ejected(&b), "a");
+    b.run_until(b.now.after(Duration::from_secs(1)));
+    assert_eq!(ejected(&b), "");
+}
+
+#[test]
+fn a_run_that_was_refused_leaves_the_others_going() {
+    let mut b = engine(Outliers {
+        consecutive_gateway: Some(3),
+        ..Outliers::default()
+    });
+    call(&mut b, "b", Outcome::Error, 5);
+    // The cap of one in ten refuses this one, by its gateway errors.
+    call(&mut b, "a", Outcome::Gateway, 3);
+    b.run_until(secs(30));
+    assert_eq!(ejected(&b), "");
+    call(&mut b, "a", Outcome::Error, 2);
+    assert_eq!(
+        ejected(&b),
+        "a",
+        "five errors in a row, whatever was refused"
+    );
+}
+
+#[test]
+fn two_kinds_of_outlier_are_drawn_for_apart() {
+    let half = |limit| {
+        Some(Rate {
+            limit,
+            minimum_hosts: 5,
+            request_volume: 100,
+            enforcement_percent: 50,
+        })
+    };
+    let mut b = engine(Outliers {
+        base_ejection: Duration::from_secs(1),
+        success_rate: half(1900),
+        failure_percentage: half(40),
+        ..rates()
+    });
+    let mut hits = 0;
+    for _ in 0..400 {
+        interval(&mut b, "a");
+        hits += u32::from(ejected(&b) == "a");
+        // Back before it is judged again.
+        b.run_until(b.now.after(Duration::from_secs(120)));
+        assert_eq!(ejected(&b), "");
+    }
+    assert!(
+        (260..340).contains(&hits),
+        "{hits} of 400, not three in four"
+    );
+}

@@ -210,3 +210,38 @@ fn one_more_endpoint_moves_nobody_elses_jitter() {
     assert!(alone.len() > 5);
     assert_eq!(alone, among);
 }
+
+#[test]
+fn times_that_cannot_be_are_brought_to_what_can() {
+    let mut b = Bench::new(config());
+    for name in ["a", "b", "c", "d"] {
+        b.put(name, |_| {});
+    }
+    b.run_until(secs(100));
+    let endpoint = b.id("a");
+    b.tell(Input::Called {
+        endpoint,
+        outcome: Outcome::Local,
+        count: 5,
+    });
+    assert!(b.engine.endpoint(endpoint).unwrap().ejected);
+    let mut text = serde_json::to_value(b.engine.snapshot()).unwrap();
+    for kept in text["endpoints"].as_array_mut().unwrap() {
+        for key in ["warm_from", "check_due"] {
+            kept[key] = (u64::MAX - 1).into();
+        }
+        if let Some(reports) = kept["reports"].as_object_mut() {
+            reports["until"] = (u64::MAX - 1).into();
+        }
+    }
+    text["services"][0]["judged_at"] = (u64::MAX - 1).into();
+    text["services"][0]["loss"]["since"] = (u64::MAX - 1).into();
+    let snapshot = serde_json::from_value(text).unwrap();
+    b.engine = Engine::restore(&snapshot, b.now).unwrap();
+    let probes = b.said.len();
+    b.run_until(secs(100 + 300 + 60));
+    let endpoint = b.engine.endpoint(b.id("a")).unwrap();
+    assert!(!endpoint.ejected, "no ejection is longer than the longest");
+    assert_eq!(endpoint.weight, 100_000, "warm in its own time");
+    assert!(b.said.len() > probes);
+}

@@ -1,0 +1,122 @@
+//! What runs for each request allocates nothing, whatever the picker, changes of weight included.
+
+use core::time::Duration;
+
+use allocation_counter::measure;
+use discovery_core::{
+    Admission, AdmissionRules, Alias, Balancer, Board, Choices, Curve, Edf, Fare, Golden, Maglev,
+    Member, PeakEwma, Picker, PriorityRules, Request, Rng, Smooth, Stride, Timestamp,
+};
+
+const SLOTS: usize = 300;
+
+fn weights() -> Vec<u32> {
+    let mut rng = Rng::new(1, "weights");
+    (0..SLOTS).map(|_| 1 + rng.below(100) as u32).collect()
+}
+
+fn request(i: u64) -> Request {
+    Request {
+        key: i.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        now: Timestamp::from_millis(i),
+    }
+}
+
+/// Allocations of 40,000 requests, with 400 changes of weight between them.
+fn allocations(picker: &mut dyn Picker) -> u64 {
+    let mut rng = Rng::new(2, "changes");
+    let counted = measure(|| {
+        for i in 0..40_000 {
+            if i % 100 == 0 {
+                picker.set_weight(rng.below(SLOTS as u64) as usize, rng.below(50) as u32);
+            }
+            let request = request(i);
+            if let Some(slot) = picker.pick(&request) {
+                picker.done(slot, request.now, Duration::from_micros(i % 977));
+            }
+        }
+    });
+    counted.count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = measure(|| drop(std::hint::black_box(vec![1u8; 100])));
+    assert_eq!(counted.count_total, 1);
+}
+
+#[test]
+fn picks_and_changes_of_weight_allocate_nothing() {
+    let weights = weights();
+    let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+    let named: Vec<(u64, u32)> = (0..).zip(weights.iter().copied()).collect();
+    let pickers: Vec<(&str, Box<dyn Picker>)> = vec![
+        ("edf", Box::new(Edf::seeded(&real, 1))),
+        ("golden", Box::new(Golden::new(&weights, 1))),
+        ("smooth", Box::new(Smooth::new(&weights))),
+        ("stride", Box::new(Stride::new(&real, 1))),
+        ("alias", Box::new(Alias::new(&weights, 1))),
+        (
+            "choices",
+            Box::new(Choices::new(&weights, PeakEwma::default(), 1)),
+        ),
+        ("maglev", Box::new(Maglev::new(&named))),
+        ("bounded", Box::new(Maglev::new(&named).bounded(125))),
+    ];
+    for (name, mut picker) in pickers {
+        assert_eq!(allocations(picker.as_mut()), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_follower_allocates_nothing_however_far_behind() {
+    let mut board = Board::new(SLOTS);
+    for (slot, weight) in weights().into_iter().enumerate() {
+        board.set_weight(slot, weight);
+    }
+    let mut handle = board.follow(|w| Golden::new(w, 1));
+    let counted = measure(|| {
+        for round in 0..3_000u32 {
+            for slot in 0..(round as usize % 7) * 200 {
+                board.set_weight(slot % SLOTS, 1 + (round + slot as u32) % 90);
+            }
+            assert!(handle.pick(&Request::default()).is_some());
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn a_balancer_picks_and_an_admission_decides_without_allocating() {
+    let mut balancer = Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed));
+    for (slot, weight) in weights().into_iter().enumerate() {
+        let member = Member {
+            priority: slot as u32 % 3,
+            base: 100,
+            weight,
+            fare: if slot % 5 == 0 {
+                Fare::Failing
+            } else {
+                Fare::Healthy
+            },
+        };
+        balancer.set(slot, Some(member));
+    }
+    let rules = AdmissionRules {
+        concurrency: Some(100),
+        rate: Some(1_000),
+        burst: 10,
+        window: Duration::from_secs(10),
+        curve: Curve::ColdFactor { factor: 3 },
+        queue: Duration::from_millis(5),
+    };
+    let admission = Admission::new(rules, Timestamp::from_secs(1)).unwrap();
+    let counted = measure(|| {
+        for i in 0..20_000 {
+            assert!(balancer.pick(&request(i)).is_some());
+            let _ = admission.ask(Timestamp::from_millis(1_000 + i));
+            admission.done();
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
