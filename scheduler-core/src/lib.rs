@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod autoscale;
+mod bound;
 mod ids;
 pub mod kube;
 mod live;
@@ -20,6 +21,7 @@ mod search;
 pub mod testing;
 mod time;
 
+pub use bound::relaxed_bound;
 pub use ids::{NodeId, ServiceId, TaskId};
 pub use live::{
     Cluster, ClusterError, Detector, DetectorConfig, Event, EventKind, Figures, InFlight, Move,
