@@ -95,7 +95,7 @@ impl<'m> Sequencer<'m> {
         target: Placement,
         shuffled: Option<&mut Rng>,
     ) -> Self {
-        let two_ended = target.violations(model).is_empty();
+        let two_ended = target.violations_of_tasks(model).is_empty();
         let mut left: Vec<u32> = (0..model.tasks() as u32)
             .filter(|t| initial.at[*t as usize] != target.at[*t as usize])
             .collect();
