@@ -2,6 +2,7 @@
 //! what `check` and `order` find good.
 
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -163,7 +164,13 @@ fn long_search(test: &str) -> PathBuf {
     let mut model = String::from("2\n1 10\n0 7\n20\n");
     for n in 0..20 {
         let travel: Vec<String> = (0..20).map(|m| ((n * 7 + m * 3) % 5).to_string()).collect();
-        model += &format!("{} {} 900 900 600 500 {}\n", n % 3, n % 7, travel.join(" "));
+        let safety = 200 + n % 2 * 300;
+        model += &format!(
+            "{} {} 900 900 {safety} {safety} {}\n",
+            n % 3,
+            n % 7,
+            travel.join(" ")
+        );
     }
     model += "400\n";
     model += &"0 0\n".repeat(400);
@@ -202,16 +209,23 @@ fn ctrl_c_keeps_the_best_and_exits_0() {
         "--curve",
         "c.csv",
     ]);
-    command.stdout(std::process::Stdio::piped());
-    let child = command.spawn().unwrap();
-    // Not timed: whenever it comes, even while the instance is read, the search ends.
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The first progress line says that the search is on; the rest is drained so that nothing waits for it.
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("cost"), "{line}");
+    let rest = std::thread::spawn(move || std::io::copy(&mut progress, &mut std::io::sink()));
     let kill = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
         .unwrap();
     assert!(kill.success());
     let solve = child.wait_with_output().unwrap();
+    rest.join().unwrap().unwrap();
     assert_eq!(solve.status.code(), Some(0), "{solve:?}");
     let answer = json(&solve);
     assert!(answer["seconds"].as_f64().unwrap() < 500.0);

@@ -37,7 +37,7 @@ pub(super) struct Watch {
     curve: RefCell<Vec<Improvement>>,
     /// How often progress is shown, if at all, and when it was last.
     every: Option<Duration>,
-    shown: Cell<Instant>,
+    shown: Cell<Option<Instant>>,
 }
 
 impl Watch {
@@ -59,7 +59,7 @@ impl Watch {
             own: 0.0,
             curve: RefCell::new(Vec::new()),
             every: shows.then_some(every),
-            shown: Cell::new(start),
+            shown: Cell::new(None),
         }
     }
 
@@ -103,10 +103,11 @@ impl Watch {
     }
 
     fn show(&self, spent: f64) {
-        let Some(every) = self.every.filter(|e| self.shown.get().elapsed() >= *e) else {
+        let Some(every) = self.every else { return };
+        if self.shown.get().is_some_and(|last| last.elapsed() < every) {
             return;
-        };
-        self.shown.set(Instant::now());
+        }
+        self.shown.set(Some(Instant::now()));
         let share = spent.clamp(0.0, 1.0);
         let (seconds, percent) = (self.start.elapsed().as_secs_f64(), share * 100.0);
         let cost = self
