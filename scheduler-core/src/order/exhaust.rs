@@ -94,7 +94,8 @@ impl<'m> Reached<'m> {
         }
         self.go_to(goal);
         let away = |t: &u32| self.end.now.at[*t as usize] != self.target[*t as usize];
-        let given_up = self.tasks.iter().copied().filter(away).collect();
+        // Pinned tasks that should move among them, which have no part in the search.
+        let given_up = (0..self.model.tasks() as u32).filter(away).collect();
         let (mut hops, mut state) = (Vec::new(), goal);
         while let Some((hop, from)) = self.by[state] {
             hops.push(hop);

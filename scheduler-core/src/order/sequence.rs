@@ -190,19 +190,26 @@ impl<'m> Sequencer<'m> {
         self.left = left;
     }
 
-    /// Joins the ends. What is left is given up, and goes home if it waits somewhere and can.
-    fn join(self) -> Sequence {
+    /// Joins the ends. What is left is given up, and goes home if it waits somewhere and can; once it has,
+    /// others may find room.
+    fn join(mut self) -> Sequence {
         let model = self.model;
+        if !self.left.is_empty() {
+            let [ahead, back] = &mut self.ends;
+            let initial = first_nodes(ahead);
+            for task in &self.left {
+                let home = initial.get(task).copied();
+                if let Some(home) = home.filter(|h| ahead.may(model, *task, *h)) {
+                    ahead.hop(model, *task, home);
+                }
+            }
+            let away = |t: &u32| ahead.now.at[*t as usize] != back.now.at[*t as usize];
+            self.left.retain(away);
+            self.advance(AHEAD);
+        }
         let [mut ahead, back] = self.ends;
-        let initial = first_nodes(&ahead);
         for hop in back.hops.iter().rev() {
             ahead.hop(model, hop.task, hop.from);
-        }
-        for task in &self.left {
-            let home = initial.get(task).copied();
-            if let Some(home) = home.filter(|h| ahead.may(model, *task, *h)) {
-                ahead.hop(model, *task, home);
-            }
         }
         let (hops, given_up) = (ahead.hops, self.left);
         Sequence { hops, given_up }
