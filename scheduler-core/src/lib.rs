@@ -28,9 +28,12 @@ pub use live::{
     MoveError, MovePlan, Obstacle, ProtectConfig, Protector, Reason, Sample, SampleError, Stuck,
     UNKNOWN,
 };
-pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use model::{
+    Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Resource, Service, Task,
+    Weights,
+};
 pub use order::{Order, OrderLimits, Step, order_moves};
-pub use place::{ByCount, Placer, Unplaced};
+pub use place::{ByCount, Placer, Unplaced, keep_best_moves};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
 pub use search::{

@@ -44,6 +44,11 @@ pub(crate) type Broken = [u64; 5];
 
 impl Facts {
     pub(crate) fn model(&self) -> Model {
+        self.model_with(|_| {})
+    }
+
+    /// The model, with something more said to its builder at the end.
+    pub(crate) fn model_with(&self, more: impl FnOnce(&mut ModelBuilder)) -> Model {
         let resource = |(transient, load_weight): &(bool, u64)| Resource {
             transient: *transient,
             load_weight: *load_weight,
@@ -96,6 +101,7 @@ impl Facts {
             node_move,
         })
         .unwrap();
+        more(&mut b);
         b.build().unwrap()
     }
 
