@@ -1,7 +1,7 @@
 //! Placement: costs on the challenge's instances against the best solvers measured on them (one thread, 60
 //! CPU seconds; see the anchors), and how fast the engine answers.
 
-use crate::measure::{median, ns_per_call, thread_cpu_ns};
+use crate::measure::{median, ns_per_call, peak_rss_bytes, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
 use scheduler_core::{
     Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, OrderLimits, Placement,
@@ -122,7 +122,7 @@ fn speed() -> Vec<Figure> {
         ),
         row(
             "place/shifts-12",
-            "shift evaluations, 12 resources (b_1), one thread",
+            "shift evaluations (cost and every constraint), 12 resources (b_1), one thread",
             "million/s",
             least(5.0),
             least(10.0),
@@ -130,7 +130,7 @@ fn speed() -> Vec<Figure> {
         ),
         row(
             "place/shifts-3",
-            "shift evaluations, 3 resources (a1_3), one thread",
+            "shift evaluations (cost and every constraint), 3 resources (a1_3), one thread",
             "million/s",
             least(12.0),
             least(25.0),
@@ -162,11 +162,27 @@ fn speed() -> Vec<Figure> {
         ),
         row(
             "place/growth",
-            "time of an evaluation, 1,000,000 tasks over 1,000",
+            "time of the cost of a random shift, 1,000,000 tasks x 10,000 nodes over 1,000 x 10",
             "ratio",
             most(10.0),
             most(4.0),
             growth,
+        ),
+        row(
+            "place/growth-search",
+            "time of an evaluation in the search, 1,000,000 tasks x 10,000 nodes over 1,000 x 10",
+            "ratio",
+            most(10.0),
+            most(4.0),
+            growth_of_search,
+        ),
+        row(
+            "place/memory",
+            "peak of 1,000,000 tasks x 10,000 nodes x 12 resources: model, placement, search, order",
+            "GB",
+            most(8.0),
+            most(8.0),
+            memory,
         ),
     ]
 }
@@ -201,27 +217,35 @@ fn half_gap() -> Outcome {
 fn shifts(name: &str) -> Outcome {
     let (model, at) = instance(name)?;
     let p = Placement::new(&model, &at).map_err(|e| e.to_string())?;
-    Ok(Measured::alone(1e3 / shift_ns(&model, &p)?))
+    let pairs = random_shifts(&model);
+    let ns = ns_per_call(5, 500_000, |i| {
+        let (task, node) = pairs[i % pairs.len()];
+        let cost = p.cost_of_shift(&model, task, node);
+        (cost, p.blocked(&model, task, node))
+    })?;
+    Ok(Measured::alone(1e3 / ns))
 }
 
-fn shift_ns(model: &Model, p: &Placement) -> Result<f64, String> {
+fn random_shifts(model: &Model) -> Vec<(TaskId, NodeId)> {
     let mut rng = Rng::named(1, "shifts");
-    let pairs: Vec<(TaskId, NodeId)> = (0..1 << 16)
-        .map(|_| {
-            (
-                TaskId(rng.below(model.tasks()) as u32),
-                NodeId(rng.below(model.nodes()) as u32),
-            )
-        })
-        .collect();
-    ns_per_call(5, 500_000, |i| {
-        let (task, node) = pairs[i % pairs.len()];
-        p.cost_of_shift(model, task, node)
-    })
+    let mut below = |n: usize| rng.below(n) as u32;
+    let (tasks, nodes) = (model.tasks(), model.nodes());
+    (0..1 << 16)
+        .map(|_| (TaskId(below(tasks)), NodeId(below(nodes))))
+        .collect()
 }
 
 /// A synthetic cluster: `tasks` tasks of 12 resources on `nodes` nodes, services of ten.
 fn synthetic(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String> {
+    cluster(tasks, nodes, false)
+}
+
+/// The same with a cost of moving for each pair of nodes.
+fn synthetic_far(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String> {
+    cluster(tasks, nodes, true)
+}
+
+fn cluster(tasks: usize, nodes: usize, far: bool) -> Result<(Model, Vec<NodeId>), String> {
     let mut rng = Rng::named(7, "synthetic");
     let resources: Vec<Resource> = (0..12)
         .map(|r| Resource {
@@ -240,6 +264,10 @@ fn synthetic(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String>
             safety: &safety,
         };
         b.node(node).map_err(|e| e.to_string())?;
+    }
+    if far {
+        let costs = (0..nodes * nodes).map(|i| i as u32 % 7).collect();
+        b.travel(costs).map_err(|e| e.to_string())?;
     }
     let mut at = Vec::with_capacity(tasks);
     for t in 0..tasks {
@@ -309,14 +337,50 @@ fn growth() -> Outcome {
     let time = |tasks: usize, nodes: usize| -> Result<f64, String> {
         let (model, at) = synthetic(tasks, nodes)?;
         let p = Placement::new(&model, &at).map_err(|e| e.to_string())?;
-        // A few evaluations of the search itself, so that what is timed is what it does.
-        if tasks <= 1_000 {
-            let found =
-                Solver { seed: 1 }.improve(&model, &at, &mut Evaluations(10_000), &mut |_, _| {});
-            found.map_err(|e| e.to_string())?;
-        }
-        shift_ns(&model, &p)
+        let pairs = random_shifts(&model);
+        ns_per_call(5, 500_000, |i| {
+            let (task, node) = pairs[i % pairs.len()];
+            p.cost_of_shift(&model, task, node)
+        })
     };
     let (small, large) = (time(1_000, 10)?, time(1_000_000, 10_000)?);
     Ok(Measured::alone(large / small))
+}
+
+/// What an additional evaluation takes: two searches that differ in nothing but their length, so that what is
+/// done once does not count.
+fn growth_of_search() -> Outcome {
+    let time = |tasks: usize, nodes: usize| -> Result<f64, String> {
+        let (model, at) = synthetic(tasks, nodes)?;
+        let run = |evaluations: u64| -> Result<(f64, f64), String> {
+            let start = seconds();
+            let mut budget = Evaluations(evaluations);
+            let found = Solver { seed: 1 }.improve(&model, &at, &mut budget, &mut |_, _| {});
+            let found = found.map_err(|e| e.to_string())?;
+            Ok((seconds() - start, found.evaluations as f64))
+        };
+        let (short, long) = (run(4_000_000)?, run(20_000_000)?);
+        Ok((long.0 - short.0) / (long.1 - short.1))
+    };
+    let (small, large) = (time(1_000, 10)?, time(1_000_000, 10_000)?);
+    Ok(Measured::alone(large / small))
+}
+
+/// The most that was resident while the largest model was built, searched and its moves were ordered.
+fn memory() -> Outcome {
+    // 5 makes the kernel forget the peak so far (proc(5)), so that other rows' peaks do not count.
+    std::fs::write("/proc/self/clear_refs", "5").map_err(|e| e.to_string())?;
+    let (model, at) = synthetic_far(1_000_000, 10_000)?;
+    let mut budget = Evaluations(4_000_000);
+    let found = Solver { seed: 1 }
+        .improve(&model, &at, &mut budget, &mut |_, _| {})
+        .map_err(|e| e.to_string())?;
+    let order = order_moves(&model, &at, &found.assignment, OrderLimits::default());
+    let moves = order.map_err(|e| e.to_string())?.moves();
+    let p = Placement::moved(&model, &at, &found.assignment).map_err(|e| e.to_string())?;
+    p.check_invariants(&model)?;
+    if moves == 0 || found.cost >= found.initial {
+        return Err("nothing was moved".to_owned());
+    }
+    Ok(Measured::alone(peak_rss_bytes() as f64 / 1e9))
 }

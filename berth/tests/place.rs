@@ -2,6 +2,7 @@
 //! what `check` and `order` find good.
 
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -155,4 +156,158 @@ fn malformed_and_missing_files_say_what_and_where() {
     std::fs::write(dir.join("a"), "0 0\n").unwrap();
     let check = berth(&dir, &["check", "--solution", "absent"]);
     assert_eq!(check.status.code(), Some(3));
+}
+
+/// A model on which the search goes on until it is told to stop: 400 processes on 20 machines.
+fn long_search(test: &str) -> PathBuf {
+    let dir = files(test);
+    let mut model = String::from("2\n1 10\n0 7\n20\n");
+    for n in 0..20 {
+        let travel: Vec<String> = (0..20).map(|m| ((n * 7 + m * 3) % 5).to_string()).collect();
+        let safety = 200 + n % 2 * 300;
+        model += &format!(
+            "{} {} 900 900 {safety} {safety} {}\n",
+            n % 3,
+            n % 7,
+            travel.join(" ")
+        );
+    }
+    model += "400\n";
+    model += &"0 0\n".repeat(400);
+    model += "400\n";
+    let mut at = String::new();
+    for t in 0..400 {
+        model += &format!("{t} {} {} 1\n", 3 + t * 7 % 31, 5 + t * 11 % 29);
+        at += &format!("{} ", t % 20);
+    }
+    model += "0\n1 10 100\n";
+    std::fs::write(dir.join("m"), model).unwrap();
+    std::fs::write(dir.join("a"), at).unwrap();
+    dir
+}
+
+#[test]
+fn ctrl_c_keeps_the_best_and_exits_0() {
+    let dir = long_search("interrupt");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+    command.current_dir(&dir).args([
+        "--json",
+        "place",
+        "solve",
+        "--model",
+        "m",
+        "--assignment",
+        "a",
+    ]);
+    command.args([
+        "--seconds",
+        "600",
+        "--threads",
+        "2",
+        "--solution",
+        "s",
+        "--curve",
+        "c.csv",
+    ]);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The first progress line says that the search is on; the rest is drained so that nothing waits for it.
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("cost"), "{line}");
+    let rest = std::thread::spawn(move || std::io::copy(&mut progress, &mut std::io::sink()));
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let solve = child.wait_with_output().unwrap();
+    rest.join().unwrap().unwrap();
+    assert_eq!(solve.status.code(), Some(0), "{solve:?}");
+    let answer = json(&solve);
+    assert!(answer["seconds"].as_f64().unwrap() < 500.0);
+    let check = json(&berth(&dir, &["check", "--solution", "s"]));
+    assert_eq!(check["feasible"], true);
+    assert_eq!(check["cost"]["total"], answer["final"]);
+    let curve = std::fs::read_to_string(dir.join("c.csv")).unwrap();
+    let costs: Vec<i64> = curve
+        .lines()
+        .skip(1)
+        .map(|l| l.rsplit(',').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(costs.is_sorted_by(|a, b| a > b));
+    assert_eq!(costs.last().copied(), answer["final"].as_i64());
+}
+
+#[test]
+fn the_answer_carries_a_bound_and_its_gap_and_the_curve_ends_at_the_answer() {
+    let dir = long_search("gap");
+    let solve = berth(
+        &dir,
+        &[
+            "solve",
+            "--evaluations",
+            "300000",
+            "--solution",
+            "s",
+            "--curve",
+            "c",
+        ],
+    );
+    let answer = json(&solve);
+    let figure = |key: &str| answer[key].as_f64().unwrap();
+    assert!(figure("lower_bound") <= figure("final") && figure("final") < figure("initial"));
+    let gap = (figure("final") - figure("lower_bound")) / figure("final");
+    assert!((figure("gap") - gap).abs() < 1e-12);
+    let curve = std::fs::read_to_string(dir.join("c")).unwrap();
+    let last = curve.lines().last().unwrap().rsplit(',').next().unwrap();
+    assert_eq!(last.parse::<f64>().unwrap(), figure("final"));
+    let fields = curve.lines().map(|l| l.split(',').count());
+    assert!(fields.clone().count() > 2 && fields.into_iter().all(|n| n == 3));
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_the_search_and_nothing_is_left_behind() {
+    let dir = files("unwritable");
+    let solve = berth(
+        &dir,
+        &["solve", "--seconds", "600", "--solution", "no/such/dir"],
+    );
+    assert_eq!(solve.status.code(), Some(3));
+    assert_eq!(json(&solve)["error"]["kind"], "io");
+    assert_eq!(json(&solve)["error"]["where"], "no/such/dir");
+    std::fs::write(dir.join("a"), "0 x\n").unwrap();
+    let solve = berth(&dir, &["solve", "--evaluations", "9", "--solution", "s"]);
+    assert_eq!(solve.status.code(), Some(2));
+    assert!(!dir.join("s").exists());
+}
+
+#[test]
+fn wrong_usage_is_2_and_moves_given_up_are_1() {
+    let dir = files("usage");
+    for wrong in [
+        vec!["solve", "--seconds", "-1"],
+        vec!["solve", "--seconds", "inf"],
+        vec!["solve", "--cpu-seconds", "x"],
+        vec!["solve", "--seconds", "1", "--evaluations", "5"],
+        vec!["solve", "--threads", "0"],
+        vec!["order", "--solution", "a", "--per-node", "0"],
+        vec!["check"],
+    ] {
+        let answer = berth(&dir, &wrong);
+        assert_eq!(answer.status.code(), Some(2), "{wrong:?} {answer:?}");
+        assert!(json(&answer)["error"]["message"].is_string(), "{wrong:?}");
+    }
+    // Two that fill their machines change places: no order.
+    let full = "1\n0 1\n2\n0 0 8 8 0 1\n1 1 8 8 1 0\n2\n0 0\n0 0\n2\n0 8 1\n1 8 1\n0\n1 1 1\n";
+    std::fs::write(dir.join("m"), full).unwrap();
+    std::fs::write(dir.join("a"), "0 1\n").unwrap();
+    std::fs::write(dir.join("s"), "1 0\n").unwrap();
+    let order = berth(&dir, &["order", "--solution", "s"]);
+    assert_eq!(order.status.code(), Some(1));
+    assert_eq!(json(&order)["given_up"], serde_json::json!([0, 1]));
+    assert_eq!(json(&order)["moves"], 0);
 }

@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod autoscale;
+mod bound;
 mod ids;
 pub mod kube;
 mod live;
@@ -20,15 +21,19 @@ mod search;
 pub mod testing;
 mod time;
 
+pub use bound::relaxed_bound;
 pub use ids::{NodeId, ServiceId, TaskId};
 pub use live::{
     Cluster, ClusterError, Detector, DetectorConfig, Event, EventKind, Figures, InFlight, Move,
     MoveError, MovePlan, Obstacle, ProtectConfig, Protector, Reason, Sample, SampleError, Stuck,
     UNKNOWN,
 };
-pub use model::{Balance, Model, ModelBuilder, ModelError, Node, Resource, Service, Task, Weights};
+pub use model::{
+    Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Resource, Service, Task,
+    Weights,
+};
 pub use order::{Order, OrderLimits, Step, order_moves};
-pub use place::{ByCount, Placer, Unplaced};
+pub use place::{ByCount, Placer, Unplaced, keep_best_moves};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
 pub use search::{

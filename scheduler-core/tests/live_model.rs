@@ -1,13 +1,20 @@
 //! Random operations on a live cluster, and the fuzz target's corpus, replayed.
 
 use proptest::prelude::*;
-use scheduler_core::testing::{fuzz_ops, fuzz_read};
+use scheduler_core::testing::{fuzz_ops, fuzz_place, fuzz_read};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn nothing_done_to_a_cluster_breaks_it(data in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz_ops(&data);
+    }
+
+    #[test]
+    fn every_answer_about_a_random_model_keeps_its_promises(
+        data in proptest::collection::vec(any::<u8>(), 100..500),
+    ) {
+        fuzz_place(&data);
     }
 
     /// A valid file with some bytes changed: refused with a place, or read and true.
@@ -29,7 +36,11 @@ type Entry = fn(&[u8]);
 fn corpus_and_crashers_replay() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut ran = 0;
-    let targets: [(&str, Entry); 2] = [("scheduler_ops", fuzz_ops), ("scheduler_read", fuzz_read)];
+    let targets: [(&str, Entry); 3] = [
+        ("scheduler_ops", fuzz_ops),
+        ("scheduler_read", fuzz_read),
+        ("scheduler_place", fuzz_place),
+    ];
     let folders = targets
         .iter()
         .flat_map(|(t, run)| ["corpus", "crashers"].map(|kind| (format!("{kind}/{t}"), *run)));

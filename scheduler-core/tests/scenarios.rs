@@ -53,6 +53,7 @@ fn command_line(command: &str, numbers: &[u32], world: &mut World, out: &mut Str
             Ok(delta) => writeln!(out, "moved, cost {delta:+}").unwrap(),
             Err(constraint) => writeln!(out, "refused: {constraint}").unwrap(),
         },
+        ("broken", _) => writeln!(out, "{:?}", placement.violations(model)).unwrap(),
         ("cost", _) => writeln!(out, "{:?}", placement.cost_by_part(model)).unwrap(),
         ("order", target) => {
             let target: Vec<NodeId> = target.iter().map(|n| NodeId(*n)).collect();

@@ -1,10 +1,8 @@
-//! Deltas against recomputation, searches against brute force, orders against a simulator that shares no
-//! code with them, all on random small models.
+//! Deltas against recomputation and searches against brute force, on random small models.
 
 use scheduler_core::{
-    Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Order, OrderLimits,
-    Placement, Resource, Rng, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound,
-    order_moves, relieve,
+    Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Placement, Resource,
+    Rng, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound, relieve,
 };
 
 /// A random model and a feasible initial assignment of it.
@@ -227,114 +225,6 @@ fn the_same_seed_and_evaluations_give_the_same_answer() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).evaluations, 0);
-}
-
-/// Replays an order move by move from the rules alone: in every wave each move begins and ends at random
-/// times; a moving task counts on both nodes for transient resources, and as there for the others.
-fn simulate(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order, rng: &mut Rng) {
-    let mut now = at.to_vec();
-    for wave in &order.waves {
-        let mut left: Vec<_> = wave.iter().collect();
-        let mut moving: Vec<(TaskId, NodeId)> = Vec::new();
-        let mut begun: Vec<(TaskId, NodeId)> = Vec::new();
-        while !left.is_empty() || !begun.is_empty() {
-            if !left.is_empty() && (begun.is_empty() || rng.below(2) == 0) {
-                let step = left.swap_remove(rng.below(left.len()));
-                assert_eq!(now[step.task.index()], step.from);
-                begun.push((step.task, step.from));
-                now[step.task.index()] = step.to;
-                moving.push((step.task, step.from));
-            } else {
-                let (task, _) = begun.swap_remove(rng.below(begun.len()));
-                moving.retain(|(t, _)| *t != task);
-            }
-            assert_feasible(model, &now, &moving);
-        }
-    }
-    for (t, node) in now.iter().enumerate() {
-        let given_up = order.given_up.contains(&TaskId(t as u32));
-        assert!(
-            given_up || *node == target[t],
-            "task {t} is not where it should be"
-        );
-    }
-}
-
-fn assert_feasible(model: &Model, now: &[NodeId], moving: &[(TaskId, NodeId)]) {
-    for n in 0..model.nodes() as u32 {
-        for r in 0..model.resources() {
-            let on = now.iter().enumerate().filter(|(_, at)| at.0 == n);
-            let mut used: i64 = on.map(|(t, _)| model.need(TaskId(t as u32))[r]).sum();
-            if model.is_transient(r) {
-                let held = moving.iter().filter(|(_, from)| from.0 == n);
-                used += held.map(|(t, _)| model.need(*t)[r]).sum::<i64>();
-            }
-            assert!(
-                used <= model.capacity(NodeId(n))[r],
-                "node {n}, resource {r}"
-            );
-        }
-    }
-    let broken = Placement::new(model, now).unwrap().violations(model);
-    assert!(broken.is_empty(), "{broken:?}");
-}
-
-#[test]
-fn orders_are_safe_in_any_interleaving_and_give_up_no_more_than_brute_force() {
-    let mut rng = Rng::named(5, "orders");
-    let (mut moves, mut complete, mut staged, mut gave_up) = (0, 0, 0, 0);
-    for round in 0..400 {
-        let (tasks, nodes) = (2 + rng.below(9), 2 + rng.below(4));
-        let (model, at) = instance(&mut rng, tasks, nodes);
-        let budget = &mut Evaluations(20_000);
-        let found = Solver { seed: round }
-            .improve(&model, &at, budget, &mut |_, _| {})
-            .unwrap();
-        let target = found.assignment;
-        let limits = OrderLimits {
-            per_node: 1 + rng.below(4),
-        };
-        let order = order_moves(&model, &at, &target, limits).unwrap();
-        simulate(&model, &at, &target, &order, &mut rng);
-        let most = most_one_by_one(&model, &at, &target);
-        let wanted = at.iter().zip(&target).filter(|(a, b)| a != b).count();
-        assert!(order.given_up.len() <= wanted - most, "round {round}");
-        moves += order.moves();
-        staged += order.staging_moves();
-        gave_up += order.given_up.len();
-        complete += u32::from(order.given_up.is_empty());
-    }
-    println!("{moves} moves, {staged} staged, {gave_up} given up, {complete} of 400 complete");
-    assert!(moves > 200, "{moves} moves");
-}
-
-/// The largest number of moves that can be made one by one, by trying every set of moves made.
-fn most_one_by_one(model: &Model, at: &[NodeId], target: &[NodeId]) -> usize {
-    let wanted: Vec<usize> = (0..at.len()).filter(|t| at[*t] != target[*t]).collect();
-    let mut reached = vec![false; 1 << wanted.len()];
-    reached[0] = true;
-    for set in 0..reached.len() {
-        if !reached[set] {
-            continue;
-        }
-        let mut now = at.to_vec();
-        for (i, t) in wanted.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1) {
-            let _ = i;
-            now[*t] = target[*t];
-        }
-        let p = Placement::new(model, &now).unwrap();
-        for (i, t) in wanted.iter().enumerate() {
-            if set >> i & 1 == 0 && p.blocked(model, TaskId(*t as u32), target[*t]).is_none() {
-                reached[set | 1 << i] = true;
-            }
-        }
-    }
-    let sizes = reached
-        .iter()
-        .enumerate()
-        .filter(|(_, r)| **r)
-        .map(|(s, _)| s.count_ones());
-    sizes.max().unwrap_or(0) as usize
 }
 
 #[test]

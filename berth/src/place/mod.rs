@@ -3,6 +3,7 @@
 mod check;
 mod order;
 mod solve;
+mod watch;
 
 use crate::answer::{Answer, Failure};
 use clap::{Args, Subcommand};

@@ -1,14 +1,16 @@
 //! `berth place solve`.
 
+use super::watch::{Improvement, Limit, Watch, thread_cpu};
 use super::{Instance, refused, write};
 use crate::answer::{Answer, Failure};
 use crate::process::cpu_seconds;
 use clap::Args;
-use scheduler_core::{Answer as Found, Improver as _, Model, NodeId, Placement, Solver, roadef};
+use scheduler_core::{
+    Answer as Found, Improver as _, Model, NodeId, Placement, Solver, relaxed_bound, roadef,
+};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -44,20 +46,16 @@ pub(super) struct SolveArgs {
     curve: Option<PathBuf>,
 }
 
+/// Wall seconds when no budget is named.
+const DEFAULT_SECONDS: f64 = 10.0;
+
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// One improvement: seconds since the start, evaluations, cost.
-type Improvement = (f64, u64, i64);
-
-/// What a search thread needs to know about its budget.
-#[derive(Clone, Copy)]
-enum Limit {
-    Wall(f64),
-    /// Seconds per thread, and what of them reading has taken.
-    Cpu(f64, f64),
-    Evaluations(u64),
-}
+/// Additions and multiplications for the lower bound: some tenths of a second.
+const BOUND_WORK: f64 = 3e8;
+/// And at most so many for each second of the budget: some percent of it.
+const BOUND_WORK_PER_SECOND: f64 = 3e7;
 
 pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     let start = Instant::now();
@@ -71,11 +69,15 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     }
     // A second handler in one process is refused; then the first one serves.
     let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    for path in [&args.solution, &args.curve].into_iter().flatten() {
+        writable(path)?;
+    }
     let (model, initial) = args.instance.read()?;
+    let bound = bound(args, &model, &initial)?;
     let limit = match (args.seconds, args.cpu_seconds, args.evaluations) {
         (_, Some(s), _) => Limit::Cpu(s, thread_cpu()),
         (_, _, Some(n)) => Limit::Evaluations(n),
-        (s, _, _) => Limit::Wall(s.unwrap_or(10.0)),
+        (s, _, _) => Limit::Wall(s.unwrap_or(DEFAULT_SECONDS)),
     };
     let (found, curve) = search(args, limit, start, &model, &initial)?;
     let placement =
@@ -87,10 +89,16 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     if let Some(path) = &args.curve {
         write(path, &csv(&curve))?;
     }
+    // The relaxed bound holds for what is feasible.
+    let bound = if feasible {
+        bound.max(found.lower_bound)
+    } else {
+        found.lower_bound
+    };
     let gap = if found.cost == 0 {
         0.0
     } else {
-        (found.cost - found.lower_bound) as f64 / found.cost as f64
+        (found.cost - bound) as f64 / found.cost as f64
     };
     let (moves, seconds, cpu) = (
         placement.moves(),
@@ -98,15 +106,16 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
         cpu_seconds(),
     );
     let text = format!(
-        "cost {} (was {}, bound {}, gap {:.4} %), {moves} moves, {} evaluations in {seconds:.1} s\n",
+        "cost {} (was {}, bound {}, gap {:.4} %){}, {moves} moves, {} evaluations in {seconds:.1} s\n",
         found.cost,
         found.initial,
-        found.lower_bound,
+        bound,
         gap * 100.0,
+        if feasible { "" } else { ", not feasible" },
         found.evaluations
     );
     let json = json!({
-        "initial": found.initial, "final": found.cost, "lower_bound": found.lower_bound, "gap": gap,
+        "initial": found.initial, "final": found.cost, "lower_bound": bound, "gap": gap,
         "feasible": feasible, "moves": moves, "evaluations": found.evaluations, "seconds": seconds,
         "cpu_seconds": cpu, "seed": args.seed, "threads": args.threads,
     });
@@ -115,6 +124,35 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
         json,
         status: u8::from(!feasible),
     })
+}
+
+/// Whether a file can be written, asked before the search rather than after it. Nothing is changed.
+fn writable(path: &Path) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::io(&e, path.display().to_string());
+    let exists = path.exists();
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(failed)?;
+    if !exists {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What no feasible assignment is cheaper than, found in a small part of the budget.
+fn bound(args: &SolveArgs, model: &Model, initial: &[NodeId]) -> Result<i64, Failure> {
+    let seconds = match (args.seconds.or(args.cpu_seconds), args.evaluations) {
+        (None, Some(_)) => f64::INFINITY,
+        (seconds, _) => seconds.unwrap_or(DEFAULT_SECONDS),
+    };
+    let work = (seconds * BOUND_WORK_PER_SECOND).min(BOUND_WORK) as u64;
+    let known = Placement::new(model, initial)
+        .map_err(|e| refused(&e))?
+        .cost(model);
+    relaxed_bound(model, initial, known, work).map_err(|e| refused(&e))
 }
 
 /// Searches in threads of independent seeds; the best answer, all evaluations, and the joint curve.
@@ -131,8 +169,8 @@ fn search(
                 let seed = args
                     .seed
                     .wrapping_add(u64::from(t).wrapping_mul(0x9e37_79b9));
-                let shows = t == 0 && std::io::stderr().is_terminal();
-                scope.spawn(move || one(limit, start, seed, shows, model, initial))
+                let watch = Watch::new(limit, start, &STOP, t == 0);
+                scope.spawn(move || one(watch, seed, model, initial))
             })
             .collect();
         threads
@@ -164,47 +202,16 @@ fn search(
 }
 
 fn one(
-    limit: Limit,
-    start: Instant,
+    watch: Watch,
     seed: u64,
-    shows: bool,
     model: &Model,
     initial: &[NodeId],
 ) -> Result<(Found, Vec<Improvement>), scheduler_core::PlacementError> {
-    let own = thread_cpu();
-    let mut budget = |evaluations: u64| -> f64 {
-        if STOP.load(Ordering::Relaxed) {
-            return f64::INFINITY;
-        }
-        let wall = start.elapsed().as_secs_f64();
-        match limit {
-            Limit::Wall(s) => wall / s.max(1e-9),
-            Limit::Cpu(s, reading) => {
-                let cpu = (thread_cpu() - own + reading) / s.max(1e-9);
-                cpu.max(wall / (3.0 * s.max(1e-9)))
-            }
-            Limit::Evaluations(n) => evaluations as f64 / n.max(1) as f64,
-        }
-    };
-    let mut curve: Vec<Improvement> = Vec::new();
-    let mut shown = Instant::now();
-    let mut improved = |evaluations: u64, cost: i64| {
-        curve.push((start.elapsed().as_secs_f64(), evaluations, cost));
-        if shows && shown.elapsed().as_millis() > 200 {
-            shown = Instant::now();
-            // Progress is for people; a closed terminal is no reason to stop.
-            let _ = write!(
-                std::io::stderr(),
-                "\r{:>8.1} s  cost {cost:<24}",
-                start.elapsed().as_secs_f64()
-            );
-        }
-    };
+    let watch = watch.started();
+    let mut budget = |evaluations: u64| watch.spent(evaluations);
+    let mut improved = |evaluations: u64, cost: i64| watch.improved(evaluations, cost);
     let found = Solver { seed }.improve(model, initial, &mut budget, &mut improved)?;
-    if shows {
-        let _ = writeln!(std::io::stderr());
-    }
-    Ok((found, curve))
+    Ok((found, watch.finished()))
 }
 
 fn csv(curve: &[Improvement]) -> String {
@@ -214,14 +221,4 @@ fn csv(curve: &[Improvement]) -> String {
         let _ = writeln!(out, "{seconds:.6},{evaluations},{cost}");
     }
     out
-}
-
-/// CPU seconds of this thread (first field of schedstat, nanoseconds); where there is no such file, of none.
-fn thread_cpu() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let field = text
-        .split_whitespace()
-        .next()
-        .and_then(|f| f.parse::<f64>().ok());
-    field.unwrap_or(0.0) / 1e9
 }

@@ -88,7 +88,7 @@ impl Cluster {
     /// An assignment that does not fit the model or breaks a hard constraint.
     pub fn new(model: Model, assignment: &[NodeId]) -> Result<Self, ClusterError> {
         let placement = Placement::new(&model, assignment)?;
-        let violations = placement.violations(&model);
+        let violations = placement.violations_of_tasks(&model);
         if !violations.is_empty() {
             return Err(ClusterError::Broken(violations));
         }
@@ -260,10 +260,11 @@ impl Cluster {
             .ok_or(MoveError::NotMoving { task })
     }
 
-    /// Broken hard constraints, from scratch: always none, whatever was called. O(nodes x resources + tasks).
+    /// Broken hard constraints, from scratch: always none, whatever was called. A service without tasks needs no
+    /// locations. O(nodes x resources + tasks).
     #[must_use]
     pub fn violations(&self) -> Violations {
-        self.placement.violations(&self.model)
+        self.placement.violations_of_tasks(&self.model)
     }
 
     /// Recomputes everything and compares; see [`Placement::check_invariants`].

@@ -1,14 +1,16 @@
 //! How a model comes to be: nodes, services and tasks are added one by one, each checked as it comes.
 
-use super::{Balance, Lists, Model, ModelError, Node, NodeSet, Resource, Service, Task, Weights};
+use super::allowed::Allowed;
+use super::checks::{amounts, known, positive, room_for, signed};
+use super::{Balance, Lists, Model, ModelError, Node, Resource, Service, Task, Weights};
 use crate::{NodeId, ServiceId, TaskId};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// The most a model's cost may reach: a fourth of `i64`, so that sums and differences of costs never overflow.
-const COST_LIMIT: i128 = (i64::MAX / 4) as i128;
+pub(super) const COST_LIMIT: i128 = (i64::MAX / 4) as i128;
 /// Indices are 32 bits wide.
-const COUNT_LIMIT: usize = u32::MAX as usize / 2;
+pub(super) const COUNT_LIMIT: usize = u32::MAX as usize / 2;
 
 /// Collects a [`Model`]; every call checks what it is given and a refused call changes nothing.
 #[derive(Clone, Debug)]
@@ -16,8 +18,7 @@ pub struct ModelBuilder {
     model: Model,
     places: Vec<(u64, u64)>,
     pairs: Vec<(u32, u32)>,
-    /// Nodes where a task may not run, for tasks with such.
-    forbidden: BTreeMap<u32, BTreeSet<u32>>,
+    allowed: Allowed,
 }
 
 impl ModelBuilder {
@@ -62,7 +63,7 @@ impl ModelBuilder {
             model,
             places,
             pairs,
-            forbidden: BTreeMap::new(),
+            allowed: Allowed::default(),
         })
     }
 
@@ -166,23 +167,6 @@ impl ModelBuilder {
         Ok(())
     }
 
-    /// The task may not run on the node: taints and labels end up here, one call for each pair.
-    ///
-    /// # Errors
-    /// An unknown task or node.
-    pub fn forbid(&mut self, task: TaskId, node: NodeId) -> Result<(), ModelError> {
-        known(
-            "forbidden pair",
-            0,
-            "task",
-            task.index(),
-            self.model.service_of.len(),
-        )?;
-        known("forbidden pair", 0, "node", node.index(), self.model.nodes)?;
-        self.forbidden.entry(task.0).or_default().insert(node.0);
-        Ok(())
-    }
-
     /// Adds a balance objective.
     ///
     /// # Errors
@@ -268,59 +252,73 @@ impl ModelBuilder {
         (self.model.location, self.model.locations) = dense(self.places.iter().map(|p| p.0));
         (self.model.neighbourhood, self.model.neighbourhoods) =
             dense(self.places.iter().map(|p| p.1));
-        self.intern_classes();
-        let worst = worst_cost(&self.model);
-        if worst > COST_LIMIT {
-            return Err(ModelError::TooCostly {
-                given: worst,
-                limit: COST_LIMIT,
-            });
-        }
+        let (tasks, nodes) = (self.model.service_of.len(), self.model.nodes);
+        (self.model.class_of, self.model.classes) = self.allowed.classes(tasks, nodes);
+        affordable(&self.model)?;
         Ok(self.model)
     }
 
-    /// Equal sets of forbidden nodes become one class.
-    fn intern_classes(&mut self) {
-        if self.forbidden.is_empty() {
-            return;
-        }
-        let nodes = self.model.nodes;
-        let mut class_of = alloc::vec![0_u32; self.model.service_of.len()];
-        let mut classes = alloc::vec![NodeSet::from_fn(nodes, |_| true)];
-        let mut seen: BTreeMap<&BTreeSet<u32>, u32> = BTreeMap::new();
-        for (task, set) in &self.forbidden {
-            let class = *seen.entry(set).or_insert_with(|| {
-                classes.push(NodeSet::from_fn(nodes, |n| !set.contains(&(n as u32))));
-                classes.len() as u32 - 1
-            });
-            class_of[*task as usize] = class;
-        }
-        self.model.class_of = class_of;
-        self.model.classes = classes;
+    /// What has been collected so far; lists and classes are made at the end.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(super) fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    pub(super) fn allowed(&self) -> &Allowed {
+        &self.allowed
+    }
+
+    pub(super) fn allowed_mut(&mut self) -> &mut Allowed {
+        &mut self.allowed
     }
 }
 
-/// An upper bound on any assignment's cost and on every intermediate sum.
-fn worst_cost(model: &Model) -> i128 {
+/// Upper bounds on any assignment's costs and on every intermediate sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worst {
+    pub(super) load: i128,
+    pub(super) balance: i128,
+    pub(super) moves: i128,
+}
+
+/// Refuses a model whose costs may not fit.
+pub(super) fn affordable(model: &Model) -> Result<(), ModelError> {
+    let Worst {
+        load,
+        balance,
+        moves,
+    } = worst_cost(model);
+    let (given, limit) = (
+        load.saturating_add(balance).saturating_add(moves),
+        COST_LIMIT,
+    );
+    if given > limit {
+        return Err(ModelError::TooCostly { given, limit });
+    }
+    Ok(())
+}
+
+pub(super) fn worst_cost(model: &Model) -> Worst {
     let sum = |flat: &[i64], r: usize| -> i128 {
-        flat.iter()
-            .skip(r)
-            .step_by(model.resources.max(1))
-            .map(|v| i128::from(*v))
-            .sum()
+        let column = flat.iter().skip(r).step_by(model.resources.max(1));
+        column.map(|v| i128::from(*v)).sum()
     };
     let wide = |v: i64| i128::from(v.max(1));
-    let mut total: i128 = 0;
+    let mut load: i128 = 0;
     for (r, weight) in model.load_weight.iter().enumerate() {
         let amounts = sum(&model.need, r) + sum(&model.capacity, r) + sum(&model.safety, r);
-        total = total.saturating_add(wide(*weight).saturating_mul(amounts));
+        load = load.saturating_add(wide(*weight).saturating_mul(amounts));
     }
+    let mut balance: i128 = 0;
     for b in &model.balances {
         let one = |r| sum(&model.capacity, r) + sum(&model.need, r);
         let missing = wide(b.target)
             .saturating_mul(one(b.first))
             .saturating_add(one(b.second));
-        total = total.saturating_add(wide(b.weight).saturating_mul(missing));
+        balance = balance.saturating_add(wide(b.weight).saturating_mul(missing));
     }
     let tasks = model.service_of.len() as i128;
     let own: i128 = model.task_cost.iter().map(|c| i128::from(*c)).sum();
@@ -331,9 +329,14 @@ fn worst_cost(model: &Model) -> i128 {
         node_move,
     } = model.weights;
     let moves = [(task_move, own), (service_move, tasks), (node_move, far)];
-    moves.iter().fold(total, |t, (w, v)| {
+    let moves = moves.iter().fold(0_i128, |t, (w, v)| {
         t.saturating_add(wide(*w).saturating_mul(*v))
-    })
+    });
+    Worst {
+        load,
+        balance,
+        moves,
+    }
 }
 
 /// Numbers 0, 1, ... for the different keys in the order of their values, and how many there are.
@@ -346,96 +349,4 @@ fn dense(keys: impl Iterator<Item = u64> + Clone) -> (Vec<u32>, usize) {
         .map(|k| numbers.get(&k).copied().unwrap_or(0))
         .collect();
     (dense, numbers.len())
-}
-
-fn room_for(count: usize, what: &'static str) -> Result<(), ModelError> {
-    if count < COUNT_LIMIT {
-        return Ok(());
-    }
-    let (given, want) = (count as i128, "fewer than 2^31 of them");
-    Err(ModelError::Range {
-        what,
-        index: count,
-        field: "count",
-        given,
-        want,
-    })
-}
-
-fn known(
-    what: &'static str,
-    index: usize,
-    target: &'static str,
-    given: usize,
-    limit: usize,
-) -> Result<(), ModelError> {
-    if given < limit {
-        return Ok(());
-    }
-    Err(ModelError::Unknown {
-        what,
-        index,
-        target,
-        given,
-        limit,
-    })
-}
-
-fn positive(
-    what: &'static str,
-    index: usize,
-    field: &'static str,
-    given: i64,
-) -> Result<(), ModelError> {
-    if given >= 0 {
-        return Ok(());
-    }
-    let (given, want) = (i128::from(given), "0 or more");
-    Err(ModelError::Range {
-        what,
-        index,
-        field,
-        given,
-        want,
-    })
-}
-
-fn signed(
-    what: &'static str,
-    index: usize,
-    field: &'static str,
-    given: u64,
-) -> Result<i64, ModelError> {
-    let want = "at most 2^60";
-    if given > 1 << 60 {
-        return Err(ModelError::Range {
-            what,
-            index,
-            field,
-            given: i128::from(given),
-            want,
-        });
-    }
-    Ok(given as i64)
-}
-
-fn amounts(
-    what: &'static str,
-    index: usize,
-    field: &'static str,
-    given: &[u64],
-    want: usize,
-) -> Result<Vec<i64>, ModelError> {
-    if given.len() != want {
-        return Err(ModelError::Width {
-            what,
-            index,
-            given: given.len(),
-            want,
-        });
-    }
-    given
-        .iter()
-        .map(|v| signed(what, index, field, *v))
-        .collect()
 }

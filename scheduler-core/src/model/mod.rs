@@ -1,12 +1,17 @@
 //! The cluster's facts in flat arrays: what never changes while a search or a plan is made.
 
+mod allowed;
 mod build;
+mod checks;
 mod error;
+mod ranks;
 mod sets;
 mod spec;
 
+pub use allowed::NodeSetId;
 pub use build::ModelBuilder;
 pub use error::ModelError;
+pub use ranks::Objective;
 pub(crate) use sets::{Lists, NodeSet};
 pub use spec::{Balance, Node, Resource, Service, Task, Weights};
 

@@ -1,16 +1,22 @@
 //! From an initial and a target assignment to moves in a safe order.
 
 mod exhaust;
+mod pack;
+mod sequence;
+mod shorten;
 mod staging;
 mod wave;
 
-use crate::{Model, NodeId, Placement, PlacementError, TaskId};
-use alloc::collections::BTreeMap;
+use crate::{Model, NodeId, Placement, PlacementError, Rng, TaskId};
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
-use wave::{Blocked, Wave};
+use sequence::{Sequence, Sequencer};
+
+/// Times that a sequence with waiting in it is looked for anew, in another order.
+const TRIES: usize = 2;
+/// The most moves for which it is, and the nodes looked at for places to wait after which it is no more.
+const MOVES_TRIED: usize = 1 << 17;
+const LOOKED: u64 = 20_000_000;
 
 /// One move of a wave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +77,12 @@ impl Default for OrderLimits {
 
 /// Orders the moves from `initial` to `target`. Transient resources count on both nodes while a task moves;
 /// the others leave the source as they reach the target. Both assignments should be feasible; what cannot
-/// be reached is given up. Cost: O(waves x moves x (resources + what the constraints touch)).
+/// be reached is given up.
+///
+/// The moves are put in a sequence from both ends, circles broken up by waiting; of several sequences the one
+/// that gives up fewest moves, and then waits least, is packed into waves. Cost: O((passes + waves) x moves x
+/// (resources + what the constraints touch)), and for each time that nothing could move O(tasks on a node +
+/// nodes) for each of some moves that were left.
 ///
 /// # Errors
 /// An assignment that does not fit the model.
@@ -81,167 +92,49 @@ pub fn order_moves(
     target: &[NodeId],
     limits: OrderLimits,
 ) -> Result<Order, PlacementError> {
-    Placement::new(model, target)?;
+    let goal = Placement::new(model, target)?;
     let start = Placement::new(model, initial)?;
     let moves = initial.iter().zip(target).filter(|(a, b)| a != b).count();
-    let mut planner = Planner::new(model, start.clone(), target, limits);
-    planner.run();
-    let order = planner.finish();
-    if order.given_up.is_empty() || moves > exhaust::MOST {
-        return Ok(order);
+    let mut best = sequence(model, &start, &goal, None);
+    let (mut rng, mut looked) = (Rng::named(1, "order"), best.looked);
+    for _ in 0..TRIES {
+        let complete = best.given_up.is_empty() && best.hops.len() <= moves;
+        if complete || moves > MOVES_TRIED || looked > LOOKED {
+            break;
+        }
+        let other = sequence(model, &start, &goal, Some(&mut rng));
+        looked += other.looked;
+        if value(&other) < value(&best) {
+            best = other;
+        }
     }
-    let best = exhaust::exhaust(model, start, target);
-    Ok(if best.given_up.len() < order.given_up.len() {
-        best
-    } else {
-        order
-    })
+    if !best.given_up.is_empty() && moves <= exhaust::MOST {
+        let exact = exhaust::exhaust(model, &start, target);
+        if value(&exact) < value(&best) {
+            best = exact;
+        }
+    }
+    let mut given_up: Vec<TaskId> = best.given_up.iter().map(|t| TaskId(*t)).collect();
+    given_up.sort_unstable();
+    let waves = pack::pack(model, start, target, best.hops, limits);
+    Ok(Order { waves, given_up })
 }
 
-/// The state of one ordering.
-struct Planner<'m> {
-    model: &'m Model,
-    now: Placement,
-    target: Vec<u32>,
-    initial: Vec<u32>,
-    limits: OrderLimits,
-    /// Tasks not yet where they should be, in the order in which they are asked.
-    left: Vec<u32>,
-    /// How often each task has been staged.
-    staged: BTreeMap<u32, u32>,
-    order: Order,
+/// What makes one sequence better than another.
+fn value(sequence: &Sequence) -> (usize, usize) {
+    (sequence.given_up.len(), sequence.hops.len())
 }
 
-impl<'m> Planner<'m> {
-    fn new(model: &'m Model, now: Placement, target: &[NodeId], limits: OrderLimits) -> Self {
-        let target: Vec<u32> = target.iter().map(|n| n.0).collect();
-        let mut left: Vec<u32> = (0..target.len() as u32)
-            .filter(|t| target[*t as usize] != now.at[*t as usize])
-            .collect();
-        // Large tasks first: what is left over suits small ones. Then lower priorities first.
-        let width = model.resources;
-        let size = |t: &u32| -> f64 {
-            let (task, node) = (*t as usize, target[*t as usize] as usize);
-            let share = |r: usize| {
-                let capacity = model.capacity[node * width + r].max(1);
-                model.need[task * width + r] as f64 / capacity as f64
-            };
-            (0..width).map(share).fold(0.0, f64::max)
-        };
-        left.sort_by(|a, b| {
-            let priority = |t: &u32| model.priority[*t as usize];
-            priority(a)
-                .cmp(&priority(b))
-                .then(size(b).total_cmp(&size(a)))
-                .then(a.cmp(b))
-        });
-        let initial = now.at.clone();
-        let (staged, order) = (BTreeMap::new(), Order::default());
-        Self {
-            model,
-            now,
-            target,
-            initial,
-            limits,
-            left,
-            staged,
-            order,
-        }
-    }
-
-    fn run(&mut self) {
-        while !self.left.is_empty() {
-            let mut wave = Wave::new(self.model, &self.now, self.limits);
-            let mut waiting: BTreeMap<u32, Blocked> = BTreeMap::new();
-            let mut taken: Vec<(u32, u32)> = Vec::new();
-            let (now, target) = (&self.now, &self.target);
-            self.left.retain(|task| {
-                let to = target[*task as usize];
-                match wave.add(now, *task as usize, to as usize) {
-                    None => {
-                        taken.push((*task, to));
-                        false
-                    }
-                    Some(blocked) => {
-                        waiting.entry(to).or_insert(blocked);
-                        true
-                    }
-                }
-            });
-            if taken.is_empty() {
-                if !self.stage() {
-                    break;
-                }
-                continue;
-            }
-            self.make(&taken, &waiting, false);
-        }
-    }
-
-    /// Makes a wave's moves and writes them down.
-    fn make(&mut self, moves: &[(u32, u32)], waiting: &BTreeMap<u32, Blocked>, staging: bool) {
-        let mut steps = Vec::with_capacity(moves.len());
-        for (task, to) in moves {
-            let from = self.now.at[*task as usize];
-            let reason = self.reason(*task, from, *to, waiting);
-            let (from, to) = (NodeId(from), NodeId(*to));
-            steps.push(Step {
-                task: TaskId(*task),
-                from,
-                to,
-                staging,
-                reason,
-            });
-        }
-        for (task, to) in moves {
-            self.now.shift(self.model, *task as usize, *to as usize);
-            self.now.settle(self.model, *task as usize);
-        }
-        self.order.waves.push(steps);
-    }
-
-    fn reason(&self, task: u32, from: u32, to: u32, waiting: &BTreeMap<u32, Blocked>) -> String {
-        let mut reason = String::new();
-        // Writing to a string cannot fail.
-        let _ = match waiting.get(&from) {
-            Some(Blocked::Room {
-                task: other,
-                resource,
-            }) => {
-                let freed = self.model.need[task as usize * self.model.resources + resource];
-                write!(
-                    reason,
-                    "frees {freed} of resource {resource} on node {from} for task {other}"
-                )
-            }
-            Some(Blocked::Conflict { task: other }) => {
-                write!(
-                    reason,
-                    "leaves node {from}, where task {other} of its service waits to go"
-                )
-            }
-            _ => write!(reason, "node {to} has room"),
-        };
-        reason
-    }
-
-    /// What is left is given up; tasks that wait somewhere else go home if they can.
-    fn finish(mut self) -> Order {
-        let mut home = vec![];
-        for task in &self.left {
-            let at_home = self.initial[*task as usize];
-            if self.now.at[*task as usize] != at_home {
-                home.push((*task, at_home));
-            }
-        }
-        for (task, to) in home {
-            let mut wave = Wave::new(self.model, &self.now, self.limits);
-            if wave.add(&self.now, task as usize, to as usize).is_none() {
-                self.make(&[(task, to)], &BTreeMap::new(), false);
-            }
-        }
-        self.order.given_up = self.left.iter().map(|t| TaskId(*t)).collect();
-        self.order.given_up.sort_unstable();
-        self.order
+fn sequence(
+    model: &Model,
+    start: &Placement,
+    goal: &Placement,
+    shuffled: Option<&mut Rng>,
+) -> Sequence {
+    let found = Sequencer::new(model, start.clone(), goal.clone(), shuffled).run();
+    Sequence {
+        hops: shorten::shorten(model, start, found.hops),
+        given_up: found.given_up,
+        looked: found.looked,
     }
 }

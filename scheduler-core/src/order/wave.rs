@@ -90,13 +90,6 @@ impl<'m> Wave<'m> {
         None
     }
 
-    /// Whether the move cannot join the wave.
-    pub(super) fn refuses(&self, now: &Placement, task: usize, to: usize) -> bool {
-        let from = now.at[task] as usize;
-        let busy = self.busy[from] >= self.per_node || self.busy[to] >= self.per_node;
-        busy || self.blocked(now, task, from, to).is_some()
-    }
-
     fn blocked(&self, now: &Placement, task: usize, from: usize, to: usize) -> Option<Blocked> {
         let model = self.model;
         let width = model.resources;

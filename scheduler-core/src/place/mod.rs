@@ -1,8 +1,10 @@
-//! Initial placement.
+//! Initial placement, and how much of a better one is worth its moves.
 
 mod by_count;
+mod kept;
 
 pub use by_count::ByCount;
+pub use kept::keep_best_moves;
 
 use crate::{Model, NodeId, TaskId};
 use alloc::vec::Vec;

@@ -18,7 +18,7 @@ pub struct Violations {
     pub transient: u64,
     /// Tasks above the allowed number of their service on a node.
     pub conflict: u64,
-    /// Services in too few locations.
+    /// Services in too few locations; one without tasks is in none.
     pub spread: u64,
     /// (service, neighbourhood, dependency) triples without the service depended on.
     pub dependency: u64,
@@ -73,9 +73,6 @@ impl Placement {
         let places = self.places(model);
         for s in 0..model.services() {
             let members = model.members.of(s);
-            if members.is_empty() {
-                continue;
-            }
             let mut nodes: Vec<u32> = members.iter().map(|t| self.at[*t as usize]).collect();
             nodes.sort_unstable();
             let most = model.per_node[s] as usize;
@@ -92,6 +89,15 @@ impl Placement {
             let allowed = model.allows(TaskId(task as u32), NodeId(*at));
             v.not_allowed += u64::from(!allowed || (model.pinned[task] && at != home));
         }
+        v
+    }
+
+    /// [`Placement::violations`] without services that have no tasks at all, which no move can mend: in a live
+    /// cluster a service that is scaled to nothing is no fault.
+    pub(crate) fn violations_of_tasks(&self, model: &Model) -> Violations {
+        let vacant = |s: &usize| model.spread[*s] > 0 && model.members.of(*s).is_empty();
+        let mut v = self.violations(model);
+        v.spread -= (0..model.services()).filter(vacant).count() as u64;
         v
     }
 

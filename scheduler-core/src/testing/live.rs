@@ -126,7 +126,7 @@ fn every_ending_is_feasible(cluster: &Cluster) {
             }
         }
         let placement = Placement::new(cluster.model(), &at);
-        let broken = placement.map(|p| p.violations(cluster.model()));
+        let broken = placement.map(|p| p.violations_of_tasks(cluster.model()));
         assert!(
             broken.as_ref().is_ok_and(crate::Violations::is_empty),
             "{broken:?} in {ending:b} of {moves:?}"

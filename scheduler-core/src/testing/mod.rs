@@ -2,6 +2,7 @@
 
 mod bytes;
 mod live;
+mod place;
 
 pub use bytes::Bytes;
 pub use live::{LiveOp, LiveWorld};
@@ -20,6 +21,14 @@ pub fn fuzz_ops(data: &[u8]) {
         let op = LiveOp::decode(&mut bytes);
         world.apply(&op);
     }
+}
+
+/// The placement's fuzz entry: bytes become a small model, of which everything there is is asked.
+///
+/// # Panics
+/// When an answer breaks a promise.
+pub fn fuzz_place(data: &[u8]) {
+    place::ask_everything(&mut Bytes::new(data));
 }
 
 /// The reader's fuzz entry: any bytes are read as a model, and what is a model must hold together.

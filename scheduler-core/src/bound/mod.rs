@@ -1,0 +1,85 @@
+//! How cheap a feasible assignment can be at all.
+//!
+//! The capacities and the thresholds of load and balance are taken out of the problem and priced instead
+//! (Lagrangian relaxation): then every task can choose its cheapest node by itself, and whatever the prices
+//! are, no feasible assignment costs less than the sum comes to. Prices are raised where the choices exceed
+//! what there is (a subgradient method, steps after Polyak). They start where the elementary bound is, so the
+//! outcome is never below that. Prices are found in floats; what they prove is summed up in integers.
+
+mod prices;
+mod relaxed;
+
+use crate::{Model, NodeId, Placement, PlacementError};
+use prices::Prices;
+use relaxed::Relaxed;
+
+/// Steps without a better bound after which steps become shorter.
+const PATIENCE: u32 = 20;
+/// How much of the last direction is kept.
+const KEPT: f64 = 0.7;
+
+/// A lower bound on the cost of every feasible assignment of tasks that stand at `initial`; at least
+/// [`lower_bound`](crate::lower_bound). `known` is the cost of any assignment at hand: the better it is, the
+/// faster the bound rises. `work` limits the effort: about so many additions and multiplications are made, and
+/// memory is O(tasks x nodes) as far as that is below 2^24 pairs; beyond, or where a single round would be
+/// more than that work, the elementary bound comes back.
+///
+/// # Errors
+/// An assignment that does not fit the model.
+pub fn relaxed_bound(
+    model: &Model,
+    initial: &[NodeId],
+    known: i64,
+    work: u64,
+) -> Result<i64, PlacementError> {
+    let elementary = crate::lower_bound(model);
+    let start = Placement::new(model, initial)?;
+    let Some(relaxed) = Relaxed::new(model, &start) else {
+        return Ok(elementary);
+    };
+    let rounds = work / relaxed.work_of_a_round().max(1);
+    if rounds == 0 || known <= elementary {
+        return Ok(elementary);
+    }
+    let prices = ascend(&relaxed, known as f64, rounds.min(100_000) as u32);
+    let proven = relaxed.proves(&prices);
+    Ok(i64::try_from(proven).unwrap_or(elementary).max(elementary))
+}
+
+/// The best prices found in so many rounds: for half of them with long steps, as good where the bound can rise
+/// far; then from the best ones with steps that become shorter, as good where it is close already.
+fn ascend(relaxed: &Relaxed<'_>, known: f64, rounds: u32) -> Prices {
+    let mut best = (f64::NEG_INFINITY, Prices::elementary(relaxed.model));
+    for (rounds, returns) in [(rounds.div_ceil(2), false), (rounds / 2, true)] {
+        climb(relaxed, known, rounds, returns, &mut best);
+    }
+    best.1
+}
+
+/// Goes on from the best prices; `returns` says whether to go back to them when steps become shorter.
+fn climb(relaxed: &Relaxed<'_>, known: f64, rounds: u32, returns: bool, best: &mut (f64, Prices)) {
+    let mut prices = best.1.clone();
+    let mut direction = Prices::zero(relaxed.model);
+    let (mut scale, mut waited) = (1.0, 0);
+    for _ in 0..rounds {
+        let (value, excess) = relaxed.evaluate(&prices);
+        if value > best.0 {
+            *best = (value, prices.clone());
+            waited = 0;
+        } else {
+            waited += 1;
+        }
+        if waited > PATIENCE {
+            (waited, scale) = (0, scale / 2.0);
+            if returns {
+                prices.clone_from(&best.1);
+            }
+        }
+        direction.blend(KEPT, &excess);
+        let length = direction.length(relaxed);
+        if length < 1e-12 || known <= value {
+            break;
+        }
+        prices.step(relaxed, &direction, scale * (known - value) / length);
+    }
+}

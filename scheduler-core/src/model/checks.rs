@@ -1,0 +1,97 @@
+//! Checks of what a builder is given.
+
+use super::ModelError;
+use super::build::COUNT_LIMIT;
+use alloc::vec::Vec;
+
+pub(super) fn room_for(count: usize, what: &'static str) -> Result<(), ModelError> {
+    if count < COUNT_LIMIT {
+        return Ok(());
+    }
+    let (given, want) = (count as i128, "fewer than 2^31 of them");
+    Err(ModelError::Range {
+        what,
+        index: count,
+        field: "count",
+        given,
+        want,
+    })
+}
+
+pub(super) fn known(
+    what: &'static str,
+    index: usize,
+    target: &'static str,
+    given: usize,
+    limit: usize,
+) -> Result<(), ModelError> {
+    if given < limit {
+        return Ok(());
+    }
+    Err(ModelError::Unknown {
+        what,
+        index,
+        target,
+        given,
+        limit,
+    })
+}
+
+pub(super) fn positive(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: i64,
+) -> Result<(), ModelError> {
+    if given >= 0 {
+        return Ok(());
+    }
+    let (given, want) = (i128::from(given), "0 or more");
+    Err(ModelError::Range {
+        what,
+        index,
+        field,
+        given,
+        want,
+    })
+}
+
+pub(super) fn signed(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: u64,
+) -> Result<i64, ModelError> {
+    let want = "at most 2^60";
+    if given > 1 << 60 {
+        return Err(ModelError::Range {
+            what,
+            index,
+            field,
+            given: i128::from(given),
+            want,
+        });
+    }
+    Ok(given as i64)
+}
+
+pub(super) fn amounts(
+    what: &'static str,
+    index: usize,
+    field: &'static str,
+    given: &[u64],
+    want: usize,
+) -> Result<Vec<i64>, ModelError> {
+    if given.len() != want {
+        return Err(ModelError::Width {
+            what,
+            index,
+            given: given.len(),
+            want,
+        });
+    }
+    given
+        .iter()
+        .map(|v| signed(what, index, field, *v))
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! A budget of moves: what of an answer to keep when not all of it may be moved.
+
+use crate::{Model, NodeId, Placement, PlacementError, TaskId};
+use alloc::vec::Vec;
+
+/// At most `most` of the moves from `initial` to `target`, chosen to lower the cost most: moves are taken back
+/// one after another, each time the one that is missed least, as long as that breaks no hard constraint; where
+/// all of them hold each other in place, moves are chosen from the start instead, the best first. The better
+/// of both ways comes back, never worse than `initial`, and feasible if both assignments are.
+///
+/// Cost: O(moves^2 x (resources + what the constraints touch)).
+///
+/// # Errors
+/// An assignment that does not fit the model.
+pub fn keep_best_moves(
+    model: &Model,
+    initial: &[NodeId],
+    target: &[NodeId],
+    most: usize,
+) -> Result<Vec<NodeId>, PlacementError> {
+    let start = Placement::new(model, initial)?;
+    let whole = Placement::moved(model, initial, target)?;
+    let moves: Vec<TaskId> = (0..model.tasks() as u32)
+        .map(TaskId)
+        .filter(|t| initial[t.index()] != target[t.index()])
+        .collect();
+    let mut best = start.clone();
+    for found in [
+        taken_back(model, whole, &moves, initial, most),
+        chosen(model, start, &moves, target, most),
+    ] {
+        if found.moves() <= most && found.cost(model) < best.cost(model) {
+            best = found;
+        }
+    }
+    Ok(best.assignment())
+}
+
+/// Moves taken back until few enough are left, or none can be.
+fn taken_back(
+    model: &Model,
+    mut now: Placement,
+    moves: &[TaskId],
+    initial: &[NodeId],
+    most: usize,
+) -> Placement {
+    let mut left = moves.to_vec();
+    while now.moves() > most {
+        let Some(task) = cheapest(model, &now, &left, initial) else {
+            break;
+        };
+        now.shift(model, task.index(), initial[task.index()].index());
+        left.retain(|t| *t != task);
+    }
+    now
+}
+
+/// Moves made one after another while they gain.
+fn chosen(
+    model: &Model,
+    mut now: Placement,
+    moves: &[TaskId],
+    target: &[NodeId],
+    most: usize,
+) -> Placement {
+    let mut left = moves.to_vec();
+    while now.moves() < most {
+        let Some(task) = cheapest(model, &now, &left, target) else {
+            break;
+        };
+        let to = target[task.index()];
+        if now.cost_of_shift(model, task, to) >= 0 {
+            break;
+        }
+        now.shift(model, task.index(), to.index());
+        left.retain(|t| *t != task);
+    }
+    now
+}
+
+/// The task whose permitted move to its node in `to` changes the cost least, the lowest among equals.
+fn cheapest(model: &Model, now: &Placement, left: &[TaskId], to: &[NodeId]) -> Option<TaskId> {
+    let may = |t: &&TaskId| now.blocked(model, **t, to[t.index()]).is_none();
+    let cost = |t: &TaskId| (now.cost_of_shift(model, *t, to[t.index()]), *t);
+    left.iter().filter(may).copied().min_by_key(cost)
+}

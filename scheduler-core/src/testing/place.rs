@@ -1,0 +1,195 @@
+//! A small model from bytes and everything that can be asked of it, held against recomputation.
+
+use super::Bytes;
+use crate::{
+    Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Order, OrderLimits,
+    Placement, Resource, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound,
+    order_moves, relaxed_bound, relieve,
+};
+use alloc::vec::Vec;
+
+/// Asks everything of one model: shifts and swaps, a search, bounds, an order, an urgent answer.
+///
+/// # Panics
+/// When an answer breaks a promise.
+pub(super) fn ask_everything(bytes: &mut Bytes<'_>) {
+    let Some((model, at)) = decode(bytes) else {
+        return;
+    };
+    let Ok(start) = Placement::new(&model, &at) else {
+        return;
+    };
+    let feasible = start.violations(&model).is_empty();
+    walk(&model, start.clone(), bytes);
+    let target: Vec<NodeId> = at
+        .iter()
+        .map(|_| NodeId(bytes.below(model.nodes() as u32)))
+        .collect();
+    let per_node = bytes.below(4) as usize;
+    if feasible {
+        let limits = OrderLimits {
+            per_node: per_node.max(1),
+        };
+        let order = order_moves(&model, &at, &target, limits).unwrap_or_default();
+        carry_out(&model, &at, &target, &order);
+        search(&model, &at, u64::from(bytes.below(4)));
+    } else {
+        // Nothing is promised but that it ends.
+        let _ = order_moves(&model, &at, &target, OrderLimits::default());
+    }
+    urgent(&model, start, NodeId(bytes.below(8)));
+}
+
+/// Moves, each with its cost foretold, taken back at the end.
+fn walk(model: &Model, mut p: Placement, bytes: &mut Bytes<'_>) {
+    let start = p.clone();
+    let mut way = Vec::new();
+    for _ in 0..40 {
+        let (task, node) = (TaskId(bytes.below(20)), NodeId(bytes.below(8)));
+        let (said, from) = (p.cost_of_shift(model, task, node), p.node_of(task));
+        let before = p.cost(model);
+        match p.try_shift(model, task, node) {
+            Ok(delta) => {
+                assert_eq!((delta, p.cost(model)), (said, before + said));
+                assert_eq!(p.cost_by_part(model).total(), p.cost(model));
+                way.extend(from.map(|from| (task, from)));
+            }
+            Err(_) => assert_eq!(p.cost(model), before),
+        }
+    }
+    let checked = p.check_invariants(model);
+    assert!(checked.is_ok(), "{checked:?}");
+    for (task, from) in way.into_iter().rev() {
+        p.shift(model, task.index(), from.index());
+    }
+    assert_eq!(
+        (p.assignment(), p.cost(model)),
+        (start.assignment(), start.cost(model))
+    );
+}
+
+/// In each wave whatever leaves may still be there when all that comes has come.
+fn carry_out(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order) {
+    let mut now = at.to_vec();
+    for wave in &order.waves {
+        let mut all = now.clone();
+        for (i, step) in wave.iter().enumerate() {
+            assert_eq!(now[step.task.index()], step.from);
+            all[step.task.index()] = step.to;
+            // This one first, alone; and with all before it.
+            let mut alone = now.clone();
+            alone[step.task.index()] = step.to;
+            for next in [&alone, &all] {
+                let broken = Placement::moved(model, &now, next).map(|p| p.violations(model));
+                assert!(
+                    broken.is_ok_and(|v| v.is_empty()),
+                    "wave {wave:?}, move {i}"
+                );
+            }
+        }
+        now = all;
+    }
+    let missing = (0..at.len() as u32)
+        .map(TaskId)
+        .filter(|t| now[t.index()] != target[t.index()]);
+    assert!(missing.eq(order.given_up.iter().copied()));
+}
+
+fn search(model: &Model, at: &[NodeId], seed: u64) {
+    let mut budget = Evaluations(2_000);
+    let found = Solver { seed }.improve(model, at, &mut budget, &mut |_, _| {});
+    let Ok(found) = found else { return };
+    let Ok(p) = Placement::moved(model, at, &found.assignment) else {
+        return;
+    };
+    assert!(p.violations(model).is_empty());
+    assert_eq!(p.cost_by_part(model).total(), found.cost);
+    let bound = relaxed_bound(model, at, found.initial, 20_000).unwrap_or(0);
+    assert!(lower_bound(model) <= bound && bound <= found.cost && found.cost <= found.initial);
+}
+
+fn urgent(model: &Model, mut p: Placement, node: NodeId) {
+    let before = p.assignment();
+    let answer = relieve(model, &mut p, node, 3);
+    assert_eq!(p.assignment(), before);
+    for m in &answer.moves {
+        assert_eq!(p.try_shift(model, m.task, m.to), Ok(-m.gain));
+    }
+}
+
+/// A model of up to 7 nodes and 18 tasks with everything that there is, and where its tasks stand.
+fn decode(bytes: &mut Bytes<'_>) -> Option<(Model, Vec<NodeId>)> {
+    let width = bytes.below(3) + 1;
+    let resource = |bytes: &mut Bytes<'_>| Resource {
+        transient: bytes.below(2) == 1,
+        load_weight: u64::from(bytes.below(5)),
+    };
+    let resources: Vec<Resource> = (0..width).map(|_| resource(bytes)).collect();
+    let amounts = |bytes: &mut Bytes<'_>, below: u32| -> Vec<u64> {
+        (0..width).map(|_| u64::from(bytes.below(below))).collect()
+    };
+    let mut b = ModelBuilder::new(&resources).ok()?;
+    let nodes = bytes.below(7) + 1;
+    for _ in 0..nodes {
+        let (location, neighbourhood) = (u64::from(bytes.below(3)), u64::from(bytes.below(2)));
+        let (capacity, safety) = (amounts(bytes, 60), amounts(bytes, 40));
+        let node = Node {
+            location,
+            neighbourhood,
+            capacity: &capacity,
+            safety: &safety,
+        };
+        b.node(node).ok()?;
+    }
+    let services = bytes.below(8) + 1;
+    for _ in 0..services {
+        let (spread, per_node) = (bytes.below(3), bytes.below(3) + 1);
+        b.service(Service { spread, per_node }).ok()?;
+    }
+    for s in 0..services {
+        if bytes.below(4) == 3 {
+            b.depends(ServiceId(s), ServiceId(bytes.below(services)));
+        }
+    }
+    let mut at = Vec::new();
+    for _ in 0..bytes.below(19) {
+        let service = ServiceId(bytes.below(services));
+        let need = amounts(bytes, 16);
+        let move_cost = u64::from(bytes.below(4));
+        let task = b
+            .task(Task {
+                service,
+                need: &need,
+                move_cost,
+            })
+            .ok()?;
+        match bytes.below(16) {
+            0 => b.pin(task).ok()?,
+            1 => b.forbid(task, NodeId(bytes.below(nodes))).ok()?,
+            2 => b.priority(task, bytes.below(3) as u8).ok()?,
+            _ => {}
+        }
+        at.push(NodeId(bytes.below(nodes)));
+    }
+    if bytes.below(2) == 1 {
+        let (first, second) = (bytes.below(width) as usize, bytes.below(width) as usize);
+        b.balance(Balance {
+            first,
+            second,
+            target: 2,
+            weight: 3,
+        })
+        .ok()?;
+    }
+    if bytes.below(2) == 1 {
+        b.travel((0..nodes * nodes).map(|_| bytes.below(5)).collect())
+            .ok()?;
+    }
+    b.weights(Weights {
+        task_move: 1,
+        service_move: 4,
+        node_move: 2,
+    })
+    .ok()?;
+    Some((b.build().ok()?, at))
+}
