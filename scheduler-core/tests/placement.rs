@@ -148,3 +148,54 @@ fn each_refusal_is_one_by_the_rules_and_each_permission_too() {
         "{refused} refused, {allowed} allowed"
     );
 }
+
+/// The largest weights that the builder takes: nothing overflows (the tests' profile checks), and twice as
+/// large ones are refused.
+#[test]
+fn the_largest_model_that_is_taken_does_not_overflow() {
+    use scheduler_core::{Evaluations, Improver as _, OrderLimits, Solver};
+    use scheduler_core::{lower_bound, order_moves, relaxed_bound, relieve};
+    let mut rng = Rng::named(4, "largest");
+    for round in 0..40 {
+        let how = Draw {
+            tasks: 8,
+            nodes: 4,
+            slack: 40,
+            feasible: true,
+        };
+        let facts = draw(&mut rng, how);
+        let scaled = |shift: u32| {
+            let mut f = facts.clone();
+            f.resources.iter_mut().for_each(|r| r.1 <<= shift);
+            f.balances.iter_mut().for_each(|b| b.3 <<= shift);
+            f.weights = f.weights.map(|w| w << shift);
+            f
+        };
+        let taken = |shift: u32| roadef_like(&scaled(shift));
+        let largest = (0..62).rev().find(|s| taken(*s)).unwrap();
+        assert!(largest > 40 && !taken(largest + 1), "{largest}");
+        let facts = scaled(largest);
+        let (model, at) = (facts.model(), Facts::ids(&facts.at));
+        let mut budget = Evaluations(3_000);
+        let found = Solver { seed: round }
+            .improve(&model, &at, &mut budget, &mut |_, _| {})
+            .unwrap();
+        let bound = relaxed_bound(&model, &at, found.cost, 50_000).unwrap();
+        assert!(lower_bound(&model) <= bound && bound <= found.cost);
+        let mut p = Placement::moved(&model, &at, &found.assignment).unwrap();
+        p.check_invariants(&model).unwrap();
+        let _ = relieve(&model, &mut p, NodeId(0), 3);
+        order_moves(&model, &at, &found.assignment, OrderLimits::default()).unwrap();
+        // The worst there can be: everything on one node, whatever that breaks.
+        let heap = Placement::moved(&model, &at, &[NodeId(0); 8]).unwrap();
+        assert_eq!(heap.cost_by_part(&model).total(), heap.cost(&model));
+    }
+}
+
+/// Whether the builder takes a model of these facts' weights.
+fn roadef_like(facts: &Facts) -> bool {
+    facts.weights.iter().all(|w| i64::try_from(*w).is_ok())
+        && facts.resources.iter().all(|r| r.1 <= 1 << 60)
+        && facts.balances.iter().all(|b| i64::try_from(b.3).is_ok())
+        && facts.try_model().is_ok()
+}

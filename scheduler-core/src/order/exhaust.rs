@@ -102,7 +102,11 @@ impl<'m> Reached<'m> {
             state = from;
         }
         hops.reverse();
-        Sequence { hops, given_up }
+        Sequence {
+            hops,
+            given_up,
+            looked: 0,
+        }
     }
 
     /// The number of the state that the end is in.

@@ -14,8 +14,9 @@ use sequence::{Sequence, Sequencer};
 
 /// Times that a sequence with waiting in it is looked for anew, in another order.
 const TRIES: usize = 2;
-/// The most moves for which it is.
+/// The most moves for which it is, and the nodes looked at for places to wait after which it is no more.
 const MOVES_TRIED: usize = 1 << 17;
+const LOOKED: u64 = 20_000_000;
 
 /// One move of a wave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +96,14 @@ pub fn order_moves(
     let start = Placement::new(model, initial)?;
     let moves = initial.iter().zip(target).filter(|(a, b)| a != b).count();
     let mut best = sequence(model, &start, &goal, None);
-    let mut rng = Rng::named(1, "order");
+    let (mut rng, mut looked) = (Rng::named(1, "order"), best.looked);
     for _ in 0..TRIES {
         let complete = best.given_up.is_empty() && best.hops.len() <= moves;
-        if complete || moves > MOVES_TRIED {
+        if complete || moves > MOVES_TRIED || looked > LOOKED {
             break;
         }
         let other = sequence(model, &start, &goal, Some(&mut rng));
+        looked += other.looked;
         if value(&other) < value(&best) {
             best = other;
         }
@@ -133,5 +135,6 @@ fn sequence(
     Sequence {
         hops: shorten::shorten(model, start, found.hops),
         given_up: found.given_up,
+        looked: found.looked,
     }
 }

@@ -21,8 +21,10 @@ pub(super) fn pack(
     let initial = start.at.clone();
     let mut end = End::new(start);
     let mut waves = Vec::new();
+    let (mut passed, mut number) = (vec![0_u32; model.tasks()], 0);
     while !rest.is_empty() {
-        let mut line = Line::new(model, &end.now, limits);
+        number += 1;
+        let mut line = Line::new(model, &end.now, limits, (&mut passed, number));
         let mut taken: Vec<Hop> = Vec::new();
         rest.retain(|hop| {
             // The first one is possible by itself: nothing but what has been overtaken stands before it.
@@ -64,9 +66,10 @@ struct Line<'m> {
     free: Vec<i64>,
     /// The least that is free whenever a move that waits arrives; unbounded where none does.
     least: Vec<i64>,
-    /// Tasks that move or wait, and whether any waits; (service, node) pairs that tasks wait for; services of which tasks wait to change
+    /// In which wave each task was gone past last, counted from 1, and this one's number; whether any waits; (service, node) pairs that tasks wait for; services of which tasks wait to change
     /// location, and services that tasks waiting to change neighbourhood have to do with.
-    tasks: BTreeSet<u32>,
+    passed: &'m mut [u32],
+    number: u32,
     any_waits: bool,
     arrivals: BTreeSet<(u32, u32)>,
     spread: BTreeSet<u32>,
@@ -76,7 +79,12 @@ struct Line<'m> {
 }
 
 impl<'m> Line<'m> {
-    fn new(model: &'m Model, now: &Placement, limits: OrderLimits) -> Self {
+    fn new(
+        model: &'m Model,
+        now: &Placement,
+        limits: OrderLimits,
+        (passed, number): (&'m mut [u32], u32),
+    ) -> Self {
         let width = model.resources;
         let free = |i: usize| now.rows[i / width * 2 * width + i % width];
         Self {
@@ -84,7 +92,8 @@ impl<'m> Line<'m> {
             wave: Wave::new(model, now, limits),
             free: (0..model.capacity.len()).map(free).collect(),
             least: vec![i64::MAX; model.capacity.len()],
-            tasks: BTreeSet::new(),
+            passed,
+            number,
             any_waits: false,
             arrivals: BTreeSet::new(),
             spread: BTreeSet::new(),
@@ -102,7 +111,7 @@ impl<'m> Line<'m> {
     fn joins(&mut self, now: &Placement, hop: Hop) -> bool {
         let (model, task) = (self.model, hop.task as usize);
         let service = model.service_of[task];
-        let same_task = self.tasks.contains(&hop.task);
+        let same_task = self.passed[hop.task as usize] == self.number;
         let same_place = self.arrivals.contains(&(service, hop.to));
         let spread = self.changes_location(hop) && self.spread.contains(&service);
         let related = self.changes_area(hop) && self.related.contains(&service);
@@ -134,7 +143,7 @@ impl<'m> Line<'m> {
 
     /// Goes past a move that is made in the wave.
     fn moves(&mut self, hop: Hop) {
-        self.tasks.insert(hop.task);
+        self.passed[hop.task as usize] = self.number;
         let width = self.model.resources;
         for r in 0..width {
             let need = self.model.need[hop.task as usize * width + r];
@@ -160,7 +169,7 @@ impl<'m> Line<'m> {
             self.least[to] = self.least[to].min(self.free[to]);
         }
         let s = model.service_of[hop.task as usize];
-        self.tasks.insert(hop.task);
+        self.passed[hop.task as usize] = self.number;
         self.any_waits = true;
         if now.tables.nodes.has(s as usize) {
             self.arrivals.insert((s, hop.to));

@@ -85,6 +85,8 @@ pub(super) struct Sequencer<'m> {
 pub(super) struct Sequence {
     pub(super) hops: Vec<Hop>,
     pub(super) given_up: Vec<u32>,
+    /// Nodes looked at for places to wait: what it has cost.
+    pub(super) looked: u64,
 }
 
 impl<'m> Sequencer<'m> {
@@ -211,8 +213,11 @@ impl<'m> Sequencer<'m> {
         for hop in back.hops.iter().rev() {
             ahead.hop(model, hop.task, hop.from);
         }
-        let (hops, given_up) = (ahead.hops, self.left);
-        Sequence { hops, given_up }
+        Sequence {
+            hops: ahead.hops,
+            given_up: self.left,
+            looked: self.looked.get(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use scheduler_core::{
-    Balance, Model, ModelBuilder, Node, NodeId, Resource, Rng, Service, ServiceId, Task, TaskId,
-    Weights,
+    Balance, Model, ModelBuilder, ModelError, Node, NodeId, Resource, Rng, Service, ServiceId,
+    Task, TaskId, Weights,
 };
 use std::collections::BTreeSet;
 
@@ -49,6 +49,17 @@ impl Facts {
 
     /// The model, with something more said to its builder at the end.
     pub(crate) fn model_with(&self, more: impl FnOnce(&mut ModelBuilder)) -> Model {
+        let mut b = self.builder();
+        more(&mut b);
+        b.build().unwrap()
+    }
+
+    /// The model unless its costs do not fit.
+    pub(crate) fn try_model(&self) -> Result<Model, ModelError> {
+        self.builder().build()
+    }
+
+    fn builder(&self) -> ModelBuilder {
         let resource = |(transient, load_weight): &(bool, u64)| Resource {
             transient: *transient,
             load_weight: *load_weight,
@@ -101,8 +112,7 @@ impl Facts {
             node_move,
         })
         .unwrap();
-        more(&mut b);
-        b.build().unwrap()
+        b
     }
 
     /// The model in the challenge's text format.
