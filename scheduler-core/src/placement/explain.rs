@@ -125,13 +125,6 @@ impl Placement {
         (0..width).find(short).unwrap_or(0)
     }
 
-    /// Whether the task's own constraints (pin, labels, taints) let it stand on the node.
-    #[inline]
-    pub(crate) fn may_stand(&self, model: &Model, task: usize, node: usize) -> bool {
-        let held = model.pinned[task] && self.home[task] as usize != node;
-        !held && model.allows(TaskId(task as u32), NodeId(node as u32))
-    }
-
     /// The constraint other than room that forbids the shift.
     pub(crate) fn forbidden(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
         if model.pinned[task] && self.home[task] as usize != to {

@@ -19,7 +19,9 @@ const SIZES: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
 const SHIFTS: f64 = 0.5;
 const HOMEWARD: f64 = 0.1;
 /// Last temperature, in mean cost above the bound of a task.
-const FROZEN: f64 = 1e-6;
+const FROZEN: f64 = 1e-7;
+/// Temperatures below this make no difference where costs are whole numbers.
+const COLDEST: f64 = 0.02;
 /// By how much the rates of excess grow in the squeeze.
 const SQUEEZE: f64 = 1e3;
 
@@ -36,6 +38,9 @@ pub(super) struct Recipe {
     pub(super) growth: f64,
     /// First price of transient room, in load costs of what is held.
     pub(super) price: f64,
+    /// What being away from home is said to cost, in temperatures. A task can be away on many nodes and at home
+    /// on one, so heat alone drives tasks away; the logarithm of the number of nodes would cancel just that.
+    pub(super) away: f64,
     /// Share of evaluations spent on sub-problems.
     pub(super) blocks: f64,
     pub(super) branching: Branching,
@@ -74,7 +79,10 @@ struct Moment {
 impl Recipe {
     fn moment(&self, part: f64, scale: f64) -> Moment {
         let along = |from: f64, to: f64, part: f64| from * libm::exp(libm::log(to / from) * part);
-        let (cold, frozen) = ((self.cold * scale).max(1.0), (FROZEN * scale).max(0.5));
+        let (cold, frozen) = (
+            (self.cold * scale).max(COLDEST),
+            (FROZEN * scale).max(COLDEST),
+        );
         let hot = (self.hot * scale).max(cold);
         let before = (part / self.knee).min(1.0);
         let rate = along(self.first_rate, self.last_rate, before);
@@ -153,7 +161,7 @@ impl<'m, 'a> Search<'m, 'a> {
             self.tighten(soft, moment.rate, libm::exp(recipe.growth * (part - last)));
             last = part;
             for (price, held) in soft.price.iter_mut().zip(&self.held) {
-                *price = held * moment.price;
+                *price = held * moment.price + moment.heat * recipe.away;
             }
             let until = self.evaluations + pace;
             while self.evaluations < until {

@@ -11,6 +11,9 @@ use crate::NodeId;
 const DESCENT: f64 = 0.02;
 const RACE: f64 = 0.14;
 const MAIN: f64 = 0.90;
+/// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
+/// of them together are to hold no more than this share of what the best answer costs above the bound.
+const WARMTH: f64 = 0.1;
 /// Evaluations for each task in the whole budget below which there is no race, and below which nothing is
 /// heated at all.
 const SHORT: f64 = 2_000.0;
@@ -24,6 +27,7 @@ const SINGLES: Recipe = Recipe {
     last_rate: 30.0,
     growth: 70.0,
     price: 0.0,
+    away: 0.0,
     blocks: 0.0,
     branching: Branching::Weight,
     knee: 0.9,
@@ -37,11 +41,14 @@ const MIXED: Recipe = Recipe {
     last_rate: 1e4,
     growth: 0.0,
     price: 1.0,
+    away: 0.0,
     blocks: 0.5,
     branching: Branching::Weight,
     knee: 0.98,
     reheat: 1.0,
 };
+/// The same, but few tasks leave their homes: where moves cost much beside what there is to gain.
+const SPARSE: Recipe = Recipe { away: 6.0, ..MIXED };
 /// Sub-problems only, from hotter: where nodes must be filled exactly in many resources.
 const BLOCKS: Recipe = Recipe {
     hot: 4.0,
@@ -50,6 +57,7 @@ const BLOCKS: Recipe = Recipe {
     last_rate: 1e6,
     growth: 0.0,
     price: 1.0,
+    away: 0.0,
     blocks: 1.0,
     branching: Branching::Regret,
     knee: 0.98,
@@ -63,6 +71,7 @@ const DOWNHILL: Recipe = Recipe {
     last_rate: 1e6,
     growth: 0.0,
     price: 0.0,
+    away: 0.0,
     blocks: 0.5,
     branching: Branching::Regret,
     knee: 1.0,
@@ -76,6 +85,7 @@ const REFINE: Recipe = Recipe {
     last_rate: 1e6,
     growth: 0.0,
     price: 0.0,
+    away: 0.0,
     blocks: 0.5,
     branching: Branching::Regret,
     knee: 0.95,
@@ -88,43 +98,57 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     search.run(soft, &DOWNHILL, (0.0, DESCENT));
     let spent = search.budget.spent(search.evaluations).max(1e-9);
     let each = search.evaluations as f64 / spent / soft.model.tasks().max(1) as f64;
+    let mut away = 0.0;
     if each >= HASTY {
         let recipe = if each >= SHORT {
             race(search, soft, &home)
         } else {
             // With little time it starts less hot, so that it has time to settle.
-            Recipe {
-                hot: MIXED.hot * each / SHORT,
-                ..MIXED
-            }
+            let hot = MIXED.hot * each / SHORT;
+            Recipe { hot, ..MIXED }
         };
         let from = search.budget.spent(search.evaluations);
         soft.jump(&home);
+        let recipe = cooled(search, soft, recipe);
         search.run(soft, &recipe, (from, MAIN));
+        away = recipe.away;
     }
     let (best, cost) = search.keeper.best();
     if let Some(elite) = exchange.meet(cost, best) {
         search.keeper.adopt(&elite);
     }
     soft.jump(search.keeper.best().0);
-    let last = if each >= HASTY { REFINE } else { DOWNHILL };
+    let refine = Recipe { away, ..REFINE };
+    let last = if each >= HASTY { refine } else { DOWNHILL };
     let from = search.budget.spent(search.evaluations);
     search.run(soft, &last, (from, 1.0));
 }
 
 /// Each recipe in turn, from home; the one that found the best answer.
 fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId]) -> Recipe {
-    let recipes = [MIXED, SINGLES, BLOCKS];
+    let recipes = [MIXED, SPARSE, SINGLES, BLOCKS];
     let each = (RACE - DESCENT) / recipes.len() as f64;
     let (mut winner, mut least) = (MIXED, f64::INFINITY);
     for (i, recipe) in recipes.into_iter().enumerate() {
         soft.jump(home);
-        let window = (DESCENT + each * i as f64, DESCENT + each * (i + 1) as f64);
-        if let Some(cost) = search.run(soft, &recipe, window)
+        let from = DESCENT + each * i as f64;
+        let tried = cooled(search, soft, recipe);
+        if let Some(cost) = search.run(soft, &tried, (from, from + each))
             && cost < least
         {
             (winner, least) = (recipe, cost);
         }
     }
     winner
+}
+
+/// The recipe, going on to a temperature that is low for what the best answer so far leaves to be gained.
+fn cooled(search: &Search<'_, '_>, soft: &Soft<'_>, recipe: Recipe) -> Recipe {
+    let entries = (soft.model.nodes * soft.width).max(1) as f64;
+    let above = (search.keeper.best().1 - super::lower_bound(soft.model)) as f64;
+    let cold = WARMTH * 2.0 * above / entries / search.scale.max(1e-9);
+    Recipe {
+        cold: recipe.cold.min(cold),
+        ..recipe
+    }
 }
