@@ -50,11 +50,21 @@ impl<'m> Keeper<'m> {
         true
     }
 
-    /// Takes an assignment that another search has found, if it is better.
+    /// Takes an assignment that another search has found, if it is better and breaks nothing that the present best
+    /// does not break either.
     pub(super) fn adopt(&mut self, at: &[NodeId]) -> bool {
-        let known = at.len() == self.best.len() && at.iter().all(|n| n.index() < self.model.nodes);
+        let homes: Vec<NodeId> = self.now.home.iter().map(|n| NodeId(*n)).collect();
+        let broken = |at: &[NodeId]| {
+            let v = Placement::moved(self.model, &homes, at)
+                .ok()?
+                .violations(self.model);
+            Some(v.conflict + v.spread + v.dependency + v.not_allowed)
+        };
+        let (Some(found), Some(known)) = (broken(at), broken(&self.best)) else {
+            return false;
+        };
         let at: Vec<u32> = at.iter().map(|n| n.0).collect();
-        known && self.offer(&at)
+        found <= known && self.offer(&at)
     }
 
     /// Whether a soft state is worth an offer: as far as it can tell, it holds no more above capacity than the

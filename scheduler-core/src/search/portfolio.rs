@@ -6,10 +6,12 @@ use super::block::Branching;
 use super::soft::Soft;
 use super::solve::Exchange;
 use crate::NodeId;
+use alloc::vec::Vec;
 
-/// Shares of the budget at which descent, race and the winner's run end.
+/// Shares of the budget at which descent, heats, final and the winner's run end.
 const DESCENT: f64 = 0.02;
-const RACE: f64 = 0.14;
+const HEATS: f64 = 0.14;
+const FINAL: f64 = 0.32;
 const MAIN: f64 = 0.90;
 /// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
 /// of them together are to hold no more than this share of what the best answer costs above the bound.
@@ -124,22 +126,35 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     search.run(soft, &last, (from, 1.0));
 }
 
-/// Each recipe in turn, from home; the one that found the best answer.
+/// Each recipe in turn, then the best two for longer, since some pay late: the winner.
 fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId]) -> Recipe {
-    let recipes = [MIXED, SPARSE, SINGLES, BLOCKS];
-    let each = (RACE - DESCENT) / recipes.len() as f64;
-    let (mut winner, mut least) = (MIXED, f64::INFINITY);
-    for (i, recipe) in recipes.into_iter().enumerate() {
+    let all = [MIXED, SPARSE, SINGLES, BLOCKS];
+    let heats = ranked(search, soft, home, &all, (DESCENT, HEATS));
+    let finalists = heats.get(..2).unwrap_or(&heats);
+    let places = ranked(search, soft, home, finalists, (HEATS, FINAL));
+    places.first().copied().unwrap_or(MIXED)
+}
+
+/// Recipes from home, each for its part of a share of the budget; the one with the best answer first.
+fn ranked(
+    search: &mut Search<'_, '_>,
+    soft: &mut Soft<'_>,
+    home: &[NodeId],
+    recipes: &[Recipe],
+    (begin, end): (f64, f64),
+) -> Vec<Recipe> {
+    let each = (end - begin) / recipes.len() as f64;
+    let mut found = Vec::new();
+    for (i, recipe) in recipes.iter().enumerate() {
         soft.jump(home);
-        let from = DESCENT + each * i as f64;
-        let tried = cooled(search, soft, recipe);
-        if let Some(cost) = search.run(soft, &tried, (from, from + each))
-            && cost < least
-        {
-            (winner, least) = (recipe, cost);
-        }
+        let from = begin + each * i as f64;
+        let tried = cooled(search, soft, *recipe);
+        let cost = search.run(soft, &tried, (from, from + each));
+        found.push((cost.unwrap_or(f64::INFINITY), *recipe));
     }
-    winner
+    // Stable: of equals the earlier one stays first.
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.into_iter().map(|(_, recipe)| recipe).collect()
 }
 
 /// The recipe, going on to a temperature that is low for what the best answer so far leaves to be gained.
