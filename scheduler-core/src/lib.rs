@@ -37,6 +37,7 @@ pub use place::{ByCount, Placer, Unplaced, keep_best_moves};
 pub use placement::{Constraint, Cost, Placement, PlacementError, Violations};
 pub use rng::Rng;
 pub use search::{
-    Answer, Budget, Evaluations, Improver, Solver, Urgent, UrgentMove, lower_bound, relieve,
+    Answer, Budget, Evaluations, Exchange, Improver, Solver, Urgent, UrgentMove, lower_bound,
+    relieve,
 };
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! `berth place`: make an assignment cheaper, check one, order its moves.
 
 mod check;
+mod meeting;
 mod order;
 mod solve;
 mod watch;

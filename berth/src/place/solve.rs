@@ -1,13 +1,12 @@
 //! `berth place solve`.
 
+use super::meeting::{Meeting, Seat};
 use super::watch::{Improvement, Limit, Watch, thread_cpu};
 use super::{Instance, refused, write};
 use crate::answer::{Answer, Failure};
 use crate::process::cpu_seconds;
 use clap::Args;
-use scheduler_core::{
-    Answer as Found, Improver as _, Model, NodeId, Placement, Solver, relaxed_bound, roadef,
-};
+use scheduler_core::{Answer as Found, Model, NodeId, Placement, Solver, relaxed_bound, roadef};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -155,7 +154,7 @@ fn bound(args: &SolveArgs, model: &Model, initial: &[NodeId]) -> Result<i64, Fai
     relaxed_bound(model, initial, known, work).map_err(|e| refused(&e))
 }
 
-/// Searches in threads of independent seeds; the best answer, all evaluations, and the joint curve.
+/// Searches in threads of independent seeds that exchange their best answers once; the best answer, all evaluations, and the joint curve.
 fn search(
     args: &SolveArgs,
     limit: Limit,
@@ -163,6 +162,8 @@ fn search(
     model: &Model,
     initial: &[NodeId],
 ) -> Result<(Found, Vec<Improvement>), Failure> {
+    let meeting = Meeting::new(args.threads as usize);
+    let meeting = &meeting;
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.threads)
             .map(|t| {
@@ -170,7 +171,8 @@ fn search(
                     .seed
                     .wrapping_add(u64::from(t).wrapping_mul(0x9e37_79b9));
                 let watch = Watch::new(limit, start, &STOP, t == 0);
-                scope.spawn(move || one(watch, seed, model, initial))
+                let seat = meeting.seat(t as usize);
+                scope.spawn(move || one(watch, seed, seat, model, initial))
             })
             .collect();
         threads
@@ -204,13 +206,15 @@ fn search(
 fn one(
     watch: Watch,
     seed: u64,
+    mut seat: Seat<'_>,
     model: &Model,
     initial: &[NodeId],
 ) -> Result<(Found, Vec<Improvement>), scheduler_core::PlacementError> {
     let watch = watch.started();
     let mut budget = |evaluations: u64| watch.spent(evaluations);
     let mut improved = |evaluations: u64, cost: i64| watch.improved(evaluations, cost);
-    let found = Solver { seed }.improve(model, initial, &mut budget, &mut improved)?;
+    let found =
+        Solver { seed }.improve_together(model, initial, &mut budget, &mut improved, &mut seat)?;
     Ok((found, watch.finished()))
 }
 

@@ -142,7 +142,8 @@ impl<'m> Wave<'m> {
             let leaving = leaving + u32::from(place == left);
             certain += u32::from(same.len() as u32 > leaving);
         }
-        certain >= model.spread[s] || (alone && now.scattered(model, task, to).is_none())
+        certain >= model.spread[s]
+            || (alone && now.tables.scattered(model, &now.at, task, to).is_none())
     }
 
     fn dependencies_hold(&self, now: &Placement, s: usize, from: usize, to: usize) -> bool {

@@ -102,44 +102,6 @@ impl Placement {
         free.iter().zip(need).all(|(f, q)| q <= f)
     }
 
-    /// Whether there is room for `comes` once `leaves` has left the node.
-    #[inline]
-    pub(crate) fn fits_after(
-        &self,
-        model: &Model,
-        node: usize,
-        leaves: usize,
-        comes: usize,
-    ) -> bool {
-        let width = model.resources;
-        let free = &self.rows[node * 2 * width..][..width];
-        let out = &model.need[leaves * width..][..width];
-        let into = &model.need[comes * width..][..width];
-        let (stays, back) = (
-            self.home[leaves] as usize == node,
-            self.home[comes] as usize == node,
-        );
-        if !stays && !back {
-            return free
-                .iter()
-                .zip(out)
-                .zip(into)
-                .all(|((f, o), i)| *i <= f + o);
-        }
-        (0..width).all(|r| {
-            let transient = model.transient[r];
-            let freed = if stays && transient { 0 } else { out[r] };
-            let taken = if back && transient { 0 } else { into[r] };
-            taken <= free[r] + freed
-        })
-    }
-
-    /// Whether everything but room lets the task go to `to`.
-    #[inline]
-    pub(crate) fn permits(&self, model: &Model, task: usize, to: usize) -> bool {
-        self.forbidden(model, task, to).is_none()
-    }
-
     /// By how much the number of moved tasks of the task's service changes.
     #[inline]
     fn moved_by(&self, task: usize, to: usize) -> i32 {

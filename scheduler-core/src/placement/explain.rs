@@ -125,13 +125,6 @@ impl Placement {
         (0..width).find(short).unwrap_or(0)
     }
 
-    /// Whether the task's own constraints (pin, labels, taints) let it stand on the node.
-    #[inline]
-    pub(crate) fn may_stand(&self, model: &Model, task: usize, node: usize) -> bool {
-        let held = model.pinned[task] && self.home[task] as usize != node;
-        !held && model.allows(TaskId(task as u32), NodeId(node as u32))
-    }
-
     /// The constraint other than room that forbids the shift.
     pub(crate) fn forbidden(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
         if model.pinned[task] && self.home[task] as usize != to {
@@ -146,96 +139,6 @@ impl Placement {
         if tables.nodes.has(s) && tables.on_node(model, &self.at, s, to) >= model.per_node[s] {
             return Some(Constraint::Conflict { service });
         }
-        self.scattered(model, task, to)
-    }
-
-    /// The constraint on where a service's tasks are (spread, dependency) that forbids the shift.
-    pub(crate) fn scattered(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
-        let s = model.service_of[task] as usize;
-        let (service, tables) = (ServiceId(s as u32), &self.tables);
-        let from = self.at[task] as usize;
-        let (left, entered) = (model.location[from] as usize, model.location[to] as usize);
-        if tables.locations.has(s)
-            && left != entered
-            && tables.in_location(model, &self.at, s, left) == 1
-            && tables.in_location(model, &self.at, s, entered) > 0
-            && tables.spread(model, &self.at, s) <= model.spread[s]
-        {
-            return Some(Constraint::Spread { service });
-        }
-        if tables.neighbourhoods.has(s) {
-            self.unmet(model, s, from, to)
-        } else {
-            None
-        }
-    }
-
-    /// Whether everything but room and conflict lets the task go to `to`.
-    pub(crate) fn permits_apart_from_conflict(
-        &self,
-        model: &Model,
-        task: usize,
-        to: usize,
-    ) -> bool {
-        self.may_stand(model, task, to) && self.scattered(model, task, to).is_none()
-    }
-
-    /// Whether a service's constraints hold as it stands, those of its dependents on it included. Conflicts
-    /// are left out.
-    pub(crate) fn service_holds(&self, model: &Model, s: usize) -> bool {
-        let tables = &self.tables;
-        if tables.locations.has(s) && tables.spread(model, &self.at, s) < model.spread[s] {
-            return false;
-        }
-        if !tables.neighbourhoods.has(s) {
-            return true;
-        }
-        let count = |s: usize, b: usize| tables.in_neighbourhood(model, &self.at, s, b);
-        (0..model.neighbourhoods).all(|b| {
-            if count(s, b) > 0 {
-                model
-                    .depends
-                    .of(s)
-                    .iter()
-                    .all(|on| count(*on as usize, b) > 0)
-            } else {
-                model
-                    .dependents
-                    .of(s)
-                    .iter()
-                    .all(|who| count(*who as usize, b) == 0)
-            }
-        })
-    }
-
-    fn unmet(&self, model: &Model, s: usize, from: usize, to: usize) -> Option<Constraint> {
-        let (left, entered) = (
-            model.neighbourhood[from] as usize,
-            model.neighbourhood[to] as usize,
-        );
-        if left == entered {
-            return None;
-        }
-        let count = |s: usize, b: usize| self.tables.in_neighbourhood(model, &self.at, s, b);
-        let id = |s: usize| ServiceId(s as u32);
-        if count(s, entered) == 0 {
-            let missing = |on: &&u32| **on as usize != s && count(**on as usize, entered) == 0;
-            if let Some(on) = model.depends.of(s).iter().find(missing) {
-                return Some(Constraint::Dependency {
-                    service: id(s),
-                    on: id(*on as usize),
-                });
-            }
-        }
-        if count(s, left) == 1 {
-            let needs = |who: &&u32| **who as usize != s && count(**who as usize, left) > 0;
-            if let Some(who) = model.dependents.of(s).iter().find(needs) {
-                return Some(Constraint::Dependency {
-                    service: id(*who as usize),
-                    on: id(s),
-                });
-            }
-        }
-        None
+        tables.scattered(model, &self.at, task, to)
     }
 }

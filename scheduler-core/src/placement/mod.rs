@@ -3,6 +3,7 @@
 mod audit;
 mod delta;
 mod explain;
+mod scatter;
 mod tables;
 
 pub use audit::{Cost, Violations};

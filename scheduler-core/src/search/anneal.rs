@@ -1,78 +1,281 @@
-//! Annealing with single shifts and swaps, the large tasks first: while it is hot only tasks that weigh as
-//! much as the temperature take part, since smaller ones would only wander and take up room.
+//! Annealing on a soft placement, by single steps and by sub-problems. As the temperature falls, excess above
+//! capacity grows dearer and the price of being away from home fades; near the end excess is squeezed out.
 
-use super::prune::Reach;
-use super::walk::Walk;
+use super::block::{Block, Branching, LIFT};
+use super::keeper::Keeper;
+use super::soft::Soft;
 use super::{Budget, steps};
-use crate::Rng;
+use crate::{Model, Rng};
+use alloc::vec;
 use alloc::vec::Vec;
 
-/// Precomputed draws of -ln(u): the limit that a worsening step must stay below, in temperatures.
+/// Precomputed draws of -ln(u): the amount, in temperatures, that a step may cost.
 const DRAWS: usize = 1 << 12;
-/// Evaluations between two looks at the budget.
-const LOOK: u64 = 4096;
-/// First temperature, in mean cost above the bound of a task; the last one is 1.
-const HOT: f64 = 10.0;
-/// First price of transient room, in load costs of what is held.
-const PRICE: f64 = 1.0;
+/// Evaluations between two choices of single steps or sub-problems.
+const BATCH: u64 = 4096;
+/// Numbers of nodes that sub-problems have.
+const SIZES: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
+/// Share of single steps that are shifts, and of those that go home.
+const SHIFTS: f64 = 0.5;
+const HOMEWARD: f64 = 0.1;
+/// Last temperature, in mean cost above the bound of a task.
+const FROZEN: f64 = 1e-7;
+/// Temperatures below this make no difference where costs are whole numbers.
+const COLDEST: f64 = 0.02;
+/// By how much the rates of excess grow in the squeeze.
+const SQUEEZE: f64 = 1e3;
 
-/// Anneals until the share `until` of the budget is spent; false when all of it is.
-pub(super) fn anneal(
-    walk: &mut Walk<'_>,
-    rng: &mut Rng,
-    until: f64,
-    budget: &mut dyn Budget,
-    improved: &mut dyn FnMut(u64, i64),
-) -> bool {
-    let model = walk.model;
-    let mut reach = Reach::new(model, &walk.now);
-    if reach.movable.is_empty() {
-        return true;
-    }
-    let width = model.resources;
-    let weigh = |t: u32| -> i64 {
-        let need = &model.need[t as usize * width..][..width];
-        need.iter()
-            .zip(&model.load_weight)
-            .map(|(q, w)| q * w)
-            .sum()
-    };
-    reach.movable.sort_by_key(|t| core::cmp::Reverse(weigh(*t)));
-    let weights: Vec<f64> = reach.movable.iter().map(|t| weigh(*t) as f64).collect();
-    let draws: Vec<f64> = (0..DRAWS)
-        .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
-        .collect();
-    let gap = (walk.cost - super::lower_bound(model)) as f64 / model.tasks() as f64;
-    let hot = (gap * HOT).max(2.0);
-    loop {
-        let spent = budget.spent(walk.evaluations);
-        if spent >= until || spent >= 1.0 {
-            return spent < 1.0;
+/// How a run goes. Temperatures are in mean cost above the bound of a task at the start of the search.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recipe {
+    /// First temperature, and the one at which the squeeze begins.
+    pub(super) hot: f64,
+    pub(super) cold: f64,
+    /// First rate of excess, and the one when the squeeze begins.
+    pub(super) first_rate: f64,
+    pub(super) last_rate: f64,
+    /// How fast a node's own rate grows while it is overfull, and falls again: e to the this in a whole run.
+    pub(super) growth: f64,
+    /// First price of transient room, in load costs of what is held.
+    pub(super) price: f64,
+    /// What being away from home is said to cost, in temperatures. A task can be away on many nodes and at home
+    /// on one, so heat alone drives tasks away; the logarithm of the number of nodes would cancel just that.
+    pub(super) away: f64,
+    /// Share of evaluations spent on sub-problems.
+    pub(super) blocks: f64,
+    pub(super) branching: Branching,
+    /// Share of the run after which excess is squeezed out, and the temperature then, in `cold`s.
+    pub(super) knee: f64,
+    pub(super) reheat: f64,
+}
+
+/// What a search keeps from run to run.
+pub(super) struct Search<'m, 'a> {
+    pub(super) keeper: Keeper<'m>,
+    pub(super) evaluations: u64,
+    pub(super) budget: &'a mut dyn Budget,
+    pub(super) improved: &'a mut dyn FnMut(u64, i64),
+    /// Mean cost above the bound of a task at the start.
+    pub(super) scale: f64,
+    rng: Rng,
+    block: Block,
+    draws: Vec<f64>,
+    /// Load cost of each task, and of its transient needs: what it blocks on two nodes once it has moved.
+    weights: Vec<f64>,
+    held: Vec<f64>,
+    /// Each node's own part of its rate.
+    strictness: Vec<f64>,
+    /// Scratch for drawing tasks.
+    pool: Vec<u32>,
+}
+
+/// How things stand at some point of a run.
+struct Moment {
+    heat: f64,
+    rate: f64,
+    price: f64,
+}
+
+impl Recipe {
+    fn moment(&self, part: f64, scale: f64) -> Moment {
+        let along = |from: f64, to: f64, part: f64| from * libm::exp(libm::log(to / from) * part);
+        let (cold, frozen) = (
+            (self.cold * scale).max(COLDEST),
+            (FROZEN * scale).max(COLDEST),
+        );
+        let hot = (self.hot * scale).max(cold);
+        let before = (part / self.knee).min(1.0);
+        let rate = along(self.first_rate, self.last_rate, before);
+        if part < self.knee {
+            let left = 1.0 - before;
+            let (heat, price) = (along(hot, cold, before), self.price * left * left);
+            return Moment { heat, rate, price };
         }
-        let part = (spent / until).min(1.0);
-        let heat = hot * libm::exp(-libm::log(hot) * part);
-        walk.set_price(PRICE * (1.0 - part) * (1.0 - part));
-        let active = weights
-            .partition_point(|w| *w >= heat)
-            .max(10)
-            .min(weights.len());
-        for _ in 0..LOOK {
-            let random = rng.next_u64();
-            let limit = (heat * draws[random as usize % DRAWS]) as i64;
-            let task = reach.movable[rng.below(active)] as usize;
-            let to = reach.draw(task, walk.now.home[task], rng.next_u64());
-            if random >> 63 == 0 {
-                steps::shift(walk, task, to, limit);
+        let tail = (part - self.knee) / (1.0 - self.knee).max(1e-9);
+        Moment {
+            heat: along(cold * self.reheat, frozen, tail.min(1.0)),
+            rate: rate * along(1.0, SQUEEZE, (tail * 3.0).min(1.0)),
+            price: 0.0,
+        }
+    }
+}
+
+impl<'m, 'a> Search<'m, 'a> {
+    pub(super) fn new(
+        model: &'m Model,
+        keeper: Keeper<'m>,
+        scale: f64,
+        seed: u64,
+        budget: &'a mut dyn Budget,
+        improved: &'a mut dyn FnMut(u64, i64),
+    ) -> Self {
+        let width = model.resources;
+        let load =
+            |t: usize, r: usize| model.load_weight[r] as f64 * model.need[t * width + r] as f64;
+        let sum = |t: usize, of: &dyn Fn(usize) -> bool| -> f64 {
+            (0..width).filter(|r| of(*r)).map(|r| load(t, r)).sum()
+        };
+        Self {
+            keeper,
+            evaluations: 0,
+            budget,
+            improved,
+            scale,
+            rng: Rng::named(seed, "annealing"),
+            block: Block::default(),
+            draws: (0..DRAWS)
+                .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
+                .collect(),
+            weights: (0..model.tasks()).map(|t| sum(t, &|_| true)).collect(),
+            held: (0..model.tasks())
+                .map(|t| sum(t, &|r| model.transient[r]))
+                .collect(),
+            strictness: vec![1.0; model.nodes],
+            pool: Vec::new(),
+        }
+    }
+
+    /// Runs a recipe between two shares of the budget; the cost of the best feasible placement on the way,
+    /// if there was one.
+    pub(super) fn run(
+        &mut self,
+        soft: &mut Soft<'_>,
+        recipe: &Recipe,
+        window: (f64, f64),
+    ) -> Option<f64> {
+        let (from, to) = window;
+        let (mut best, mut last) = (None, 0.0);
+        self.strictness.fill(1.0);
+        if soft.reach.movable.is_empty() {
+            return best;
+        }
+        // A look costs a pass over tasks and nodes.
+        let pace = (soft.model.tasks() as u64 * 2).clamp(2 * BATCH, 1 << 18);
+        loop {
+            let spent = self.budget.spent(self.evaluations);
+            if spent >= to || spent >= 1.0 {
+                return best;
+            }
+            let part = ((spent - from) / (to - from)).clamp(0.0, 1.0);
+            let moment = recipe.moment(part, self.scale);
+            self.tighten(soft, moment.rate, libm::exp(recipe.growth * (part - last)));
+            last = part;
+            for (price, held) in soft.price.iter_mut().zip(&self.held) {
+                *price = held * moment.price + moment.heat * recipe.away;
+            }
+            let until = self.evaluations + pace;
+            while self.evaluations < until {
+                self.batch(soft, recipe, moment.heat);
+                if soft.total_excess < 0.5 && best.is_none_or(|b| soft.cost < b) {
+                    best = Some(soft.cost);
+                }
+                if self.keeper.wants(soft) && self.keeper.offer(&soft.at) {
+                    (self.improved)(self.evaluations, self.keeper.best().1);
+                }
+            }
+        }
+    }
+
+    /// Sets the nodes' rates; one that is overfull grows stricter, one that is not forgets it.
+    fn tighten(&mut self, soft: &mut Soft<'_>, rate: f64, growth: f64) {
+        for (node, strict) in self.strictness.iter_mut().enumerate() {
+            let overfull = soft.excess[node] > 0.5;
+            *strict = if overfull {
+                *strict * growth
+            } else {
+                *strict / growth
+            }
+            .clamp(1.0, 1e9);
+            soft.rate[node] = rate * *strict;
+        }
+        // What sums of differences have gathered in rounding goes.
+        soft.total_excess = soft.excess.iter().sum();
+    }
+
+    fn batch(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
+        if self.rng.unit() >= recipe.blocks {
+            self.singles(soft, heat);
+            self.evaluations += BATCH;
+            return;
+        }
+        let before = self.block.evaluations;
+        let mut tries = 0;
+        // Tasks that have nowhere to go cost no evaluations; the loop must end all the same.
+        while self.block.evaluations < before + BATCH && tries < BATCH {
+            tries += 1;
+            let size = SIZES[self.rng.below(SIZES.len())].min(soft.model.nodes);
+            self.choose(soft, size);
+            self.disturb(heat);
+            self.block.solve(soft, &self.weights, recipe.branching);
+        }
+        self.evaluations += (self.block.evaluations - before).max(BATCH);
+    }
+
+    fn singles(&mut self, soft: &mut Soft<'_>, heat: f64) {
+        let movable = soft.reach.movable.len();
+        for _ in 0..BATCH {
+            let random = self.rng.next_u64();
+            let limit = heat * self.draws[random as usize % DRAWS];
+            let task = soft.reach.movable[self.rng.below(movable)] as usize;
+            let home = soft.home[task];
+            let kind = (random >> 32) as f64 / 4_294_967_296.0;
+            if kind < SHIFTS * HOMEWARD {
+                steps::shift(soft, task, home as usize, limit);
                 continue;
             }
-            let there = walk.now.list(to);
-            if let Some(other) = there.get(rng.below(there.len())).copied() {
-                steps::swap(walk, task, other as usize, limit);
+            let to = soft.reach.draw(task, home, self.rng.next_u64());
+            if kind < SHIFTS {
+                steps::shift(soft, task, to, limit);
+                continue;
+            }
+            let there = &soft.on[to];
+            if let Some(other) = there.get(self.rng.below(there.len())) {
+                steps::swap(soft, task, *other as usize, limit);
             }
         }
-        walk.evaluations += LOOK;
-        for (evaluations, cost) in walk.curve.drain(..) {
-            improved(evaluations, cost);
+    }
+
+    /// Draws nodes (the costliest of a few, then any) and some tasks of each.
+    fn choose(&mut self, soft: &Soft<'_>, count: usize) {
+        let (model, rng) = (soft.model, &mut self.rng);
+        let mut first = rng.below(model.nodes);
+        for _ in 0..3 {
+            let other = rng.below(model.nodes);
+            if soft.node_cost(other) > soft.node_cost(first) {
+                first = other;
+            }
+        }
+        let nodes = &mut self.block.nodes;
+        nodes.clear();
+        nodes.push(first as u32);
+        while nodes.len() < count {
+            let node = rng.below(model.nodes) as u32;
+            if !nodes.contains(&node) {
+                nodes.push(node);
+            }
+        }
+        let average = model.tasks() / model.nodes;
+        let each = (LIFT / count).min(10).min(average / 2).max(1);
+        self.block.tasks.clear();
+        for node in &*nodes {
+            self.pool.clear();
+            self.pool.extend_from_slice(&soft.on[*node as usize]);
+            for _ in 0..each.min(self.pool.len()) {
+                let task = self.pool.swap_remove(rng.below(self.pool.len()));
+                if !model.pinned[task as usize] {
+                    self.block.tasks.push(task);
+                }
+            }
+        }
+    }
+
+    /// Draws what each place is said to cost more than it does.
+    fn disturb(&mut self, heat: f64) {
+        let places = self.block.nodes.len() * LIFT;
+        self.block.noise.clear();
+        for _ in 0..places {
+            let draw = self.draws[self.rng.next_u64() as usize % DRAWS];
+            self.block.noise.push(heat * draw);
         }
     }
 }

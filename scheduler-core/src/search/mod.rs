@@ -1,15 +1,17 @@
 //! Search for cheaper placements.
 
 mod anneal;
+mod block;
 mod budget;
-mod exact;
-mod noising;
+mod keeper;
+mod lanes;
+mod portfolio;
 mod prune;
+mod soft;
 mod solve;
 mod steps;
 mod urgent;
-mod walk;
 
 pub use budget::{Budget, Evaluations};
-pub use solve::{Answer, Improver, Solver, lower_bound};
+pub use solve::{Answer, Exchange, Improver, Solver, lower_bound};
 pub use urgent::{Urgent, UrgentMove, relieve};

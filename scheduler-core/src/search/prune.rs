@@ -9,11 +9,14 @@ const PAIR_LIMIT: usize = 1 << 26;
 
 /// Per task the nodes other than its home where it can ever run. What the residents hold of transient
 /// resources never goes away, so only what is left of those counts; of the others the whole capacity.
+#[derive(Clone, Debug)]
 pub(crate) struct Reach {
     /// Tasks that can run somewhere but at home.
     pub(crate) movable: Vec<u32>,
     start: Vec<u32>,
     nodes: Vec<u32>,
+    /// The same as bits, at `task * all + node`.
+    bits: Vec<u64>,
     /// Nodes in the model; lists are left out when there are too many pairs.
     all: usize,
 }
@@ -28,6 +31,7 @@ impl Reach {
                 movable,
                 start: Vec::new(),
                 nodes: Vec::new(),
+                bits: Vec::new(),
                 all: nodes,
             };
         }
@@ -35,6 +39,7 @@ impl Reach {
         let width = model.resources;
         let (mut start, mut list) = (vec![0_u32], Vec::new());
         let mut movable = Vec::new();
+        let mut bits = vec![0_u64; (tasks * nodes).div_ceil(64)];
         for task in 0..tasks {
             let need = &model.need[task * width..][..width];
             let before = list.len();
@@ -46,6 +51,8 @@ impl Reach {
                         && model.allows(TaskId(task as u32), NodeId(node as u32))
                     {
                         list.push(node as u32);
+                        let bit = task * nodes + node;
+                        bits[bit / 64] |= 1 << (bit % 64);
                     }
                 }
             }
@@ -58,6 +65,7 @@ impl Reach {
             movable,
             start,
             nodes: list,
+            bits,
             all: nodes,
         }
     }
@@ -66,6 +74,19 @@ impl Reach {
     #[inline]
     fn of(&self, task: usize) -> &[u32] {
         &self.nodes[self.start[task] as usize..self.start[task + 1] as usize]
+    }
+
+    /// Whether a task can ever stand on a node.
+    #[inline]
+    pub(crate) fn has(&self, model: &Model, task: usize, home: u32, node: usize) -> bool {
+        if node == home as usize {
+            return true;
+        }
+        if self.start.is_empty() {
+            return !model.pinned[task] && model.allows(TaskId(task as u32), NodeId(node as u32));
+        }
+        let bit = task * self.all + node;
+        self.bits[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// One node in reach of a task, its home among them, for a random number.

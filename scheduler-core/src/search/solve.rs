@@ -1,9 +1,10 @@
 //! The whole search: what runs when, and what comes out.
 
-use super::Budget;
-use super::noising::Noising;
-use super::walk::Walk;
-use crate::{Model, NodeId, Placement, PlacementError, Rng};
+use super::anneal::Search;
+use super::keeper::Keeper;
+use super::soft::Soft;
+use super::{Budget, portfolio};
+use crate::{Model, NodeId, Placement, PlacementError};
 use alloc::vec::Vec;
 
 /// What a search found.
@@ -52,17 +53,54 @@ impl Improver for Solver {
         budget: &mut dyn Budget,
         improved: &mut dyn FnMut(u64, i64),
     ) -> Result<Answer, PlacementError> {
+        self.improve_together(model, initial, budget, improved, &mut Alone)
+    }
+}
+
+/// Where searches of the same model that run side by side meet. A search calls it once, when most of its budget
+/// is spent, whatever happens before; if all of them wait there for each other, then what comes out depends on
+/// seeds and evaluations alone.
+pub trait Exchange {
+    /// Told the best assignment of one search; answers with a better one to go on from, if there is one.
+    fn meet(&mut self, cost: i64, best: &[NodeId]) -> Option<Vec<NodeId>>;
+}
+
+/// Meets nobody.
+struct Alone;
+
+impl Exchange for Alone {
+    fn meet(&mut self, _cost: i64, _best: &[NodeId]) -> Option<Vec<NodeId>> {
+        None
+    }
+}
+
+impl Solver {
+    /// [`Improver::improve`] beside other searches, each with a seed of its own.
+    ///
+    /// # Errors
+    /// An initial assignment that does not fit the model; the search has met nobody then.
+    pub fn improve_together(
+        &mut self,
+        model: &Model,
+        initial: &[NodeId],
+        budget: &mut dyn Budget,
+        improved: &mut dyn FnMut(u64, i64),
+        exchange: &mut dyn Exchange,
+    ) -> Result<Answer, PlacementError> {
         let start = Placement::new(model, initial)?;
-        let initial = start.cost(model);
-        let mut walk = Walk::new(model, start);
-        let mut rng = Rng::named(self.seed, "sub-problems");
-        Noising::new(&walk).run(&mut walk, &mut rng, budget, improved);
+        let (initial, lower_bound) = (start.cost(model), lower_bound(model));
+        let mut soft = Soft::new(model, &start);
+        let scale = (initial - lower_bound) as f64 / model.tasks().max(1) as f64;
+        let keeper = Keeper::new(model, start);
+        let mut search = Search::new(model, keeper, scale, self.seed, budget, improved);
+        portfolio::run(&mut search, &mut soft, exchange);
+        let (best, cost) = search.keeper.best();
         Ok(Answer {
-            assignment: walk.best_assignment(),
-            cost: walk.best(),
+            assignment: best.to_vec(),
+            cost,
             initial,
-            lower_bound: lower_bound(model),
-            evaluations: walk.evaluations,
+            lower_bound,
+            evaluations: search.evaluations,
         })
     }
 }

@@ -1,55 +1,58 @@
-//! Single shifts and swaps.
+//! Single shifts and swaps on a soft placement.
 
-use super::walk::Walk;
+use super::soft::Soft;
 
-/// Shifts if it fits, costs at most `limit` more (prices included), and is permitted.
+/// Shifts a task if that is permitted and costs at most `limit` more, excess and prices included.
 #[inline]
-pub(super) fn shift(walk: &mut Walk<'_>, task: usize, to: usize, limit: i64) -> bool {
-    let (model, now) = (walk.model, &walk.now);
-    let at = now.at[task] as usize;
-    if at == to || !now.fits(model, to, task) {
+pub(super) fn shift(soft: &mut Soft<'_>, task: usize, to: usize, limit: f64) -> bool {
+    let from = soft.at[task] as usize;
+    if from == to {
         return false;
     }
-    let price = walk.price(task, to) - walk.price(task, at);
-    if now.shift_cost(model, task, to) + price > limit || !now.permits(model, task, to) {
+    let comes =
+        soft.change(to, soft.with(to, task)) + soft.standing(task, to) - soft.standing(task, from);
+    // What leaves can gain no more than the whole node costs.
+    if comes - soft.node_cost(from) > limit {
         return false;
     }
-    walk.shift(task, to);
-    walk.mark();
+    let change = comes + soft.change(from, soft.without(from, task));
+    if change > limit || !soft.permits(task, to) {
+        return false;
+    }
+    soft.shift(task, to);
     true
 }
 
-/// Swaps two tasks' nodes if both fit, it costs at most `limit` more (prices included), and both are
-/// permitted one after the other.
+/// Swaps two tasks' nodes if both may, one after the other, and it costs at most `limit` more.
 #[inline]
-pub(super) fn swap(walk: &mut Walk<'_>, a: usize, b: usize, limit: i64) -> bool {
-    let (model, now) = (walk.model, &walk.now);
-    let (at_a, at_b) = (now.at[a] as usize, now.at[b] as usize);
-    if at_a == at_b || !now.fits_after(model, at_a, a, b) || !now.fits_after(model, at_b, b, a) {
+pub(super) fn swap(soft: &mut Soft<'_>, a: usize, b: usize, limit: f64) -> bool {
+    let (at_a, at_b) = (soft.at[a] as usize, soft.at[b] as usize);
+    if at_a == at_b || !soft.reaches(b, at_a) {
         return false;
     }
-    let price =
-        walk.price(a, at_b) + walk.price(b, at_a) - walk.price(a, at_a) - walk.price(b, at_b);
-    if now.swap_cost(model, a, b) + price > limit {
+    let moves = soft.standing(a, at_b) - soft.standing(a, at_a) + soft.standing(b, at_a)
+        - soft.standing(b, at_b);
+    let there = moves + soft.change(at_b, soft.exchanged(at_b, a, b));
+    if there - soft.node_cost(at_a) > limit {
         return false;
     }
+    if there + soft.change(at_a, soft.exchanged(at_a, b, a)) > limit {
+        return false;
+    }
+    let model = soft.model;
     if model.service_of[a] == model.service_of[b] {
-        // The service's counters stay as they are; only each task's own constraints are asked.
-        if !now.may_stand(model, a, at_b) || !now.may_stand(model, b, at_a) {
-            return false;
-        }
-        walk.shift(a, at_b);
+        // The service's counters stay as they are.
+        soft.shift(a, at_b);
     } else {
-        if !now.permits(model, a, at_b) {
+        if !soft.permits(a, at_b) {
             return false;
         }
-        walk.shift(a, at_b);
-        if !walk.now.permits(model, b, at_a) {
-            walk.shift(a, at_a);
+        soft.shift(a, at_b);
+        if !soft.permits(b, at_a) {
+            soft.shift(a, at_a);
             return false;
         }
     }
-    walk.shift(b, at_a);
-    walk.mark();
+    soft.shift(b, at_a);
     true
 }
