@@ -321,7 +321,11 @@ impl Traffic {
             } => (
                 "hold",
                 service(id),
-                format!("{held} of {of} endpoints vanished at once"),
+                if *held == 0 {
+                    "no endpoint is held back any more".to_owned()
+                } else {
+                    format!("{held} of {of} endpoints vanished at once")
+                },
                 Value::Null,
             ),
         };
