@@ -23,8 +23,8 @@ const HASTY: f64 = 100.0;
 
 /// Single steps among nodes that may be overfull for long: for few tasks a node, of which some are large.
 const SINGLES: Recipe = Recipe {
-    hot: 3.0,
-    cold: 0.01,
+    hot: 1.5,
+    cold: 0.02,
     first_rate: 2.0,
     last_rate: 30.0,
     growth: 70.0,
