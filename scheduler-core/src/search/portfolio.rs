@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 
 /// Shares of the budget at which descent, heats, final and the winner's run end.
 const DESCENT: f64 = 0.02;
-const HEATS: f64 = 0.14;
-const FINAL: f64 = 0.32;
-const MAIN: f64 = 0.90;
+const HEATS: f64 = 0.12;
+const FINAL: f64 = 0.22;
+const MAIN: f64 = 0.92;
 /// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
 /// of them together are to hold no more than this share of what the best answer costs above the bound.
 const WARMTH: f64 = 0.1;
@@ -23,8 +23,8 @@ const HASTY: f64 = 100.0;
 
 /// Single steps among nodes that may be overfull for long: for few tasks a node, of which some are large.
 const SINGLES: Recipe = Recipe {
-    hot: 3.0,
-    cold: 0.01,
+    hot: 1.5,
+    cold: 0.02,
     first_rate: 2.0,
     last_rate: 30.0,
     growth: 70.0,
@@ -100,7 +100,7 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     search.run(soft, &DOWNHILL, (0.0, DESCENT));
     let spent = search.budget.spent(search.evaluations).max(1e-9);
     let each = search.evaluations as f64 / spent / soft.model.tasks().max(1) as f64;
-    let mut away = 0.0;
+    let mut last = DOWNHILL;
     if each >= HASTY {
         let recipe = if each >= SHORT {
             race(search, soft, &home)
@@ -113,15 +113,18 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
         soft.jump(&home);
         let recipe = cooled(search, soft, recipe);
         search.run(soft, &recipe, (from, MAIN));
-        away = recipe.away;
+        // Not much warmer than where the run ended: what has settled should stay.
+        last = Recipe {
+            hot: REFINE.hot.min(recipe.cold * 10.0),
+            away: recipe.away,
+            ..REFINE
+        };
     }
     let (best, cost) = search.keeper.best();
     if let Some(elite) = exchange.meet(cost, best) {
         search.keeper.adopt(&elite);
     }
     soft.jump(search.keeper.best().0);
-    let refine = Recipe { away, ..REFINE };
-    let last = if each >= HASTY { refine } else { DOWNHILL };
     let from = search.budget.spent(search.evaluations);
     search.run(soft, &last, (from, 1.0));
 }
