@@ -352,3 +352,41 @@ fn an_assignment_above_capacity_is_repaired() {
     assert!(placement.violations(&model).is_empty());
     assert_eq!(placement.moves(), 6);
 }
+
+#[test]
+fn a_model_without_resources_is_searched_too() {
+    let mut b = ModelBuilder::new(&[]).unwrap();
+    for location in 0..3 {
+        let (capacity, safety) = (&[][..], &[][..]);
+        b.node(Node {
+            location,
+            neighbourhood: 0,
+            capacity,
+            safety,
+        })
+        .unwrap();
+    }
+    let service = Service {
+        spread: 0,
+        per_node: 2,
+    };
+    let service = b.service(service).unwrap();
+    for _ in 0..2 {
+        b.task(Task {
+            service,
+            need: &[],
+            move_cost: 1,
+        })
+        .unwrap();
+    }
+    let model = b.build().unwrap();
+    let found = Solver { seed: 1 }
+        .improve(
+            &model,
+            &[NodeId(0); 2],
+            &mut Evaluations(50_000),
+            &mut |_, _| {},
+        )
+        .unwrap();
+    assert_eq!((found.cost, found.assignment), (0, vec![NodeId(0); 2]));
+}

@@ -56,7 +56,8 @@ impl<'m> Soft<'m> {
     pub(super) fn new(model: &'m Model, start: &Placement) -> Self {
         let (tasks, nodes) = (model.tasks(), model.nodes);
         let entries = model.resources + model.balances.len();
-        let width = entries + entries % 2;
+        // Never empty, so that rows can be told apart.
+        let width = (entries + entries % 2).max(2);
         let mut soft = Self {
             model,
             reach: Reach::new(model, start),
