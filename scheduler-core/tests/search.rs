@@ -214,6 +214,62 @@ fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
     assert!(reached >= 25, "only {reached} of 30 optima were reached");
 }
 
+/// With more nodes than a sample has, recipes race among some of them; with more pairs of task and node than lists are
+/// kept for, where a task can go is asked each time.
+#[test]
+fn searches_of_models_with_many_nodes_are_feasible_improve_and_depend_on_the_seed_alone() {
+    for (seed, tasks, nodes) in [(1, 400, 150), (2, 300, 240), (3, 70, 1_000_000)] {
+        let (model, at) = if nodes < 1_000 {
+            instance(&mut Rng::named(seed, "many nodes"), tasks, nodes)
+        } else {
+            row_of_nodes(tasks, nodes)
+        };
+        let run = || {
+            Solver { seed }
+                .improve(&model, &at, &mut Evaluations(1_000_000), &mut |_, _| {})
+                .unwrap()
+        };
+        let found = run();
+        assert!(found.cost < found.initial, "{tasks} x {nodes}");
+        let p = Placement::moved(&model, &at, &found.assignment).unwrap();
+        assert!(p.violations(&model).is_empty());
+        assert_eq!(p.cost_by_part(&model).total(), found.cost);
+        let above = (found.cost - found.lower_bound) as f64;
+        assert!((found.gap() * found.cost as f64 - above).abs() < 1e-3 && found.gap() <= 1.0);
+        assert_eq!(found, run());
+    }
+}
+
+/// Nodes that hold one task each without cost; all tasks are on the first ones, two by two.
+fn row_of_nodes(tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
+    let resource = Resource {
+        transient: true,
+        load_weight: 5,
+    };
+    let mut b = ModelBuilder::new(&[resource]).unwrap();
+    for n in 0..nodes as u64 {
+        b.node(Node {
+            location: n / 10,
+            neighbourhood: n % 3,
+            capacity: &[2],
+            safety: &[1],
+        })
+        .unwrap();
+    }
+    for t in 0..tasks {
+        let (spread, per_node) = (0, 1);
+        b.service(Service { spread, per_node }).unwrap();
+        b.task(Task {
+            service: ServiceId(t as u32),
+            need: &[1],
+            move_cost: 1,
+        })
+        .unwrap();
+    }
+    let at = (0..tasks).map(|t| NodeId((t / 2) as u32)).collect();
+    (b.build().unwrap(), at)
+}
+
 #[test]
 fn the_same_seed_and_evaluations_give_the_same_answer() {
     let (model, at) = instance(&mut Rng::named(4, "same"), 60, 8);

@@ -3,9 +3,10 @@
 
 use super::block::{Block, Branching, LIFT};
 use super::keeper::Keeper;
+use super::scope::Scope;
 use super::soft::Soft;
 use super::{Budget, steps};
-use crate::{Model, Rng};
+use crate::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -15,6 +16,11 @@ const DRAWS: usize = 1 << 12;
 const BATCH: u64 = 4096;
 /// Numbers of nodes that sub-problems have.
 const SIZES: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
+/// Share of a sub-problem's nodes that are the home of a task on its first: in a large model no others would lead
+/// tasks home.
+const HOMES: f64 = 0.3;
+/// How often a task at home is put back for another one when a sub-problem's tasks are drawn.
+const REDRAWS: usize = 4;
 /// Share of single steps that are shifts, and of those that go home.
 const SHIFTS: f64 = 0.5;
 const HOMEWARD: f64 = 0.1;
@@ -47,6 +53,11 @@ pub(super) struct Recipe {
     /// Share of the run after which excess is squeezed out, and the temperature then, in `cold`s.
     pub(super) knee: f64,
     pub(super) reheat: f64,
+    /// Share of targets near a task's home, and of sub-problems among near nodes: where moves over a short way
+    /// cost less, they are rare among all.
+    pub(super) near: f64,
+    /// Share of single steps of tasks that are away from home: in the end these are few, and the ones that cost.
+    pub(super) roam: f64,
 }
 
 /// What a search keeps from run to run.
@@ -67,6 +78,9 @@ pub(super) struct Search<'m, 'a> {
     strictness: Vec<f64>,
     /// Scratch for drawing tasks.
     pool: Vec<u32>,
+    scope: Scope,
+    /// Nodes that hold more than they may, while excess is squeezed out; tasks there are drawn more often.
+    overfull: Vec<u32>,
 }
 
 /// How things stand at some point of a run.
@@ -102,13 +116,14 @@ impl Recipe {
 
 impl<'m, 'a> Search<'m, 'a> {
     pub(super) fn new(
-        model: &'m Model,
+        soft: &Soft<'m>,
         keeper: Keeper<'m>,
         scale: f64,
         seed: u64,
         budget: &'a mut dyn Budget,
         improved: &'a mut dyn FnMut(u64, i64),
     ) -> Self {
+        let model = soft.model;
         let width = model.resources;
         let load =
             |t: usize, r: usize| model.load_weight[r] as f64 * model.need[t * width + r] as f64;
@@ -132,7 +147,15 @@ impl<'m, 'a> Search<'m, 'a> {
                 .collect(),
             strictness: vec![1.0; model.nodes],
             pool: Vec::new(),
+            scope: Scope::whole(soft),
+            overfull: Vec::new(),
         }
+    }
+
+    /// Steps lead among so many nodes, drawn anew, from now on; among all of them if there are no more.
+    /// Tasks whose homes are others must be there.
+    pub(super) fn narrow(&mut self, soft: &Soft<'_>, nodes: usize) {
+        self.scope = Scope::sample(soft, nodes, &mut self.rng);
     }
 
     /// Runs a recipe between two shares of the budget; the cost of the best feasible placement on the way,
@@ -146,7 +169,7 @@ impl<'m, 'a> Search<'m, 'a> {
         let (from, to) = window;
         let (mut best, mut last) = (None, 0.0);
         self.strictness.fill(1.0);
-        if soft.reach.movable.is_empty() {
+        if self.scope.is_stuck() {
             return best;
         }
         // A look costs a pass over tasks and nodes.
@@ -158,7 +181,14 @@ impl<'m, 'a> Search<'m, 'a> {
             }
             let part = ((spent - from) / (to - from)).clamp(0.0, 1.0);
             let moment = recipe.moment(part, self.scale);
+            let squeezed = part >= recipe.knee;
             self.tighten(soft, moment.rate, libm::exp(recipe.growth * (part - last)));
+            self.overfull.clear();
+            if squeezed {
+                let all = self.scope.nodes().iter().copied();
+                self.overfull
+                    .extend(all.filter(|n| soft.excess[*n as usize] > 0.5));
+            }
             last = part;
             for (price, held) in soft.price.iter_mut().zip(&self.held) {
                 *price = held * moment.price + moment.heat * recipe.away;
@@ -194,7 +224,7 @@ impl<'m, 'a> Search<'m, 'a> {
 
     fn batch(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
         if self.rng.unit() >= recipe.blocks {
-            self.singles(soft, heat);
+            self.singles(soft, recipe, heat);
             self.evaluations += BATCH;
             return;
         }
@@ -203,53 +233,70 @@ impl<'m, 'a> Search<'m, 'a> {
         // Tasks that have nowhere to go cost no evaluations; the loop must end all the same.
         while self.block.evaluations < before + BATCH && tries < BATCH {
             tries += 1;
-            let size = SIZES[self.rng.below(SIZES.len())].min(soft.model.nodes);
-            self.choose(soft, size);
+            let size = SIZES[self.rng.below(SIZES.len())];
+            self.choose(soft, recipe, size);
             self.disturb(heat);
             self.block.solve(soft, &self.weights, recipe.branching);
         }
         self.evaluations += (self.block.evaluations - before).max(BATCH);
     }
 
-    fn singles(&mut self, soft: &mut Soft<'_>, heat: f64) {
-        let movable = soft.reach.movable.len();
+    fn singles(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
+        let (scope, rng, overfull) = (&self.scope, &mut self.rng, &self.overfull);
         for _ in 0..BATCH {
-            let random = self.rng.next_u64();
+            let random = rng.next_u64();
             let limit = heat * self.draws[random as usize % DRAWS];
-            let task = soft.reach.movable[self.rng.below(movable)] as usize;
-            let home = soft.home[task];
+            let squeezed = overfull.get(rng.below(overfull.len() * 2 + 1));
+            let task = match squeezed.map(|n| &soft.on[*n as usize]) {
+                Some(there) if !there.is_empty() => there[rng.below(there.len())] as usize,
+                _ => scope.task(soft, recipe.roam, rng),
+            };
             let kind = (random >> 32) as f64 / 4_294_967_296.0;
             if kind < SHIFTS * HOMEWARD {
-                steps::shift(soft, task, home as usize, limit);
+                steps::shift(soft, task, soft.home[task] as usize, limit);
                 continue;
             }
-            let to = soft.reach.draw(task, home, self.rng.next_u64());
+            let Some(to) = scope.target(soft, task, recipe.near, rng) else {
+                continue;
+            };
             if kind < SHIFTS {
                 steps::shift(soft, task, to, limit);
                 continue;
             }
             let there = &soft.on[to];
-            if let Some(other) = there.get(self.rng.below(there.len())) {
+            if let Some(other) = there.get(rng.below(there.len())) {
                 steps::swap(soft, task, *other as usize, limit);
             }
         }
     }
 
-    /// Draws nodes (the costliest of a few, then any) and some tasks of each.
-    fn choose(&mut self, soft: &Soft<'_>, count: usize) {
-        let (model, rng) = (soft.model, &mut self.rng);
-        let mut first = rng.below(model.nodes);
+    /// Draws nodes (the costliest of a few, then any or any near it) and some tasks of each.
+    fn choose(&mut self, soft: &Soft<'_>, recipe: &Recipe, count: usize) {
+        let (model, rng, all) = (soft.model, &mut self.rng, self.scope.nodes());
+        let mut first = all[rng.below(all.len())] as usize;
         for _ in 0..3 {
-            let other = rng.below(model.nodes);
+            let other = all[rng.below(all.len())] as usize;
             if soft.node_cost(other) > soft.node_cost(first) {
                 first = other;
             }
         }
+        if let Some(overfull) = self.overfull.get(rng.below(self.overfull.len() * 2 + 1)) {
+            first = *overfull as usize;
+        }
+        let near = self.scope.near(model, first, recipe.near, rng);
+        let among = if near.is_empty() { all } else { near };
+        let count = count.min(among.len());
         let nodes = &mut self.block.nodes;
         nodes.clear();
         nodes.push(first as u32);
         while nodes.len() < count {
-            let node = rng.below(model.nodes) as u32;
+            let mut node = among[rng.below(among.len())];
+            if rng.unit() < HOMES {
+                let there = &soft.on[first];
+                if let Some(task) = there.get(rng.below(there.len())) {
+                    node = soft.home[*task as usize];
+                }
+            }
             if !nodes.contains(&node) {
                 nodes.push(node);
             }
@@ -261,7 +308,15 @@ impl<'m, 'a> Search<'m, 'a> {
             self.pool.clear();
             self.pool.extend_from_slice(&soft.on[*node as usize]);
             for _ in 0..each.min(self.pool.len()) {
-                let task = self.pool.swap_remove(rng.below(self.pool.len()));
+                let mut drawn = rng.below(self.pool.len());
+                for _ in 0..REDRAWS {
+                    let at_home = soft.home[self.pool[drawn] as usize] == *node;
+                    if !at_home || rng.unit() >= recipe.roam / 2.0 {
+                        break;
+                    }
+                    drawn = rng.below(self.pool.len());
+                }
+                let task = self.pool.swap_remove(drawn);
                 if !model.pinned[task as usize] {
                     self.block.tasks.push(task);
                 }

@@ -7,6 +7,7 @@ mod keeper;
 mod lanes;
 mod portfolio;
 mod prune;
+mod scope;
 mod soft;
 mod solve;
 mod steps;

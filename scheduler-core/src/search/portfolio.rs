@@ -13,9 +13,11 @@ const DESCENT: f64 = 0.02;
 const HEATS: f64 = 0.12;
 const FINAL: f64 = 0.22;
 const MAIN: f64 = 0.92;
+/// Fewest nodes in a sample that recipes race on.
+const SAMPLE: usize = 100;
 /// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
 /// of them together are to hold no more than this share of what the best answer costs above the bound.
-const WARMTH: f64 = 0.1;
+const WARMTH: f64 = 0.03;
 /// Evaluations for each task in the whole budget below which there is no race, and below which nothing is
 /// heated at all.
 const SHORT: f64 = 2_000.0;
@@ -34,6 +36,8 @@ const SINGLES: Recipe = Recipe {
     branching: Branching::Weight,
     knee: 0.9,
     reheat: 3.0,
+    near: 0.0,
+    roam: 0.5,
 };
 /// Both kinds of steps, transient room priced: for many tasks a node, with transient resources.
 const MIXED: Recipe = Recipe {
@@ -48,9 +52,24 @@ const MIXED: Recipe = Recipe {
     branching: Branching::Weight,
     knee: 0.98,
     reheat: 1.0,
+    near: 0.0,
+    roam: 0.6,
 };
 /// The same, but few tasks leave their homes: where moves cost much beside what there is to gain.
-const SPARSE: Recipe = Recipe { away: 6.0, ..MIXED };
+const SPARSE: Recipe = Recipe { away: 3.0, ..MIXED };
+/// Fewer still, and most stay near: where what there is to gain can all be gained, and moves are what is left.
+const TIGHT: Recipe = Recipe {
+    hot: 10.0,
+    away: 6.0,
+    near: 0.9,
+    ..MIXED
+};
+/// Between these.
+const CLOSE: Recipe = Recipe {
+    away: 1.7,
+    near: 0.8,
+    ..MIXED
+};
 /// Sub-problems only, from hotter: where nodes must be filled exactly in many resources.
 const BLOCKS: Recipe = Recipe {
     hot: 4.0,
@@ -64,6 +83,8 @@ const BLOCKS: Recipe = Recipe {
     branching: Branching::Regret,
     knee: 0.98,
     reheat: 1.0,
+    near: 0.0,
+    roam: 0.5,
 };
 /// Downhill from where it stands, nothing overfull for long.
 const DOWNHILL: Recipe = Recipe {
@@ -78,6 +99,8 @@ const DOWNHILL: Recipe = Recipe {
     branching: Branching::Regret,
     knee: 1.0,
     reheat: 1.0,
+    near: 0.0,
+    roam: 0.0,
 };
 /// Once more from warm, strictly: for the last share of the budget.
 const REFINE: Recipe = Recipe {
@@ -92,6 +115,8 @@ const REFINE: Recipe = Recipe {
     branching: Branching::Regret,
     knee: 0.95,
     reheat: 1.0,
+    near: 0.0,
+    roam: 0.0,
 };
 
 /// Runs the whole search.
@@ -117,6 +142,8 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
         last = Recipe {
             hot: REFINE.hot.min(recipe.cold * 10.0),
             away: recipe.away,
+            near: recipe.near,
+            roam: recipe.roam,
             ..REFINE
         };
     }
@@ -129,12 +156,14 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     search.run(soft, &last, (from, 1.0));
 }
 
-/// Each recipe in turn, then the best two for longer, since some pay late: the winner.
+/// Each recipe in turn, then the best two for longer, since some pay late: the winner. Where a model is large they
+/// race on samples of it, with about as many steps for each task as the winner will have on the whole.
 fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId]) -> Recipe {
-    let all = [MIXED, SPARSE, SINGLES, BLOCKS];
+    let all = [MIXED, SPARSE, CLOSE, TIGHT, SINGLES, BLOCKS];
     let heats = ranked(search, soft, home, &all, (DESCENT, HEATS));
     let finalists = heats.get(..2).unwrap_or(&heats);
     let places = ranked(search, soft, home, finalists, (HEATS, FINAL));
+    search.narrow(soft, usize::MAX);
     places.first().copied().unwrap_or(MIXED)
 }
 
@@ -147,6 +176,9 @@ fn ranked(
     (begin, end): (f64, f64),
 ) -> Vec<Recipe> {
     let each = (end - begin) / recipes.len() as f64;
+    let part = soft.model.nodes as f64 * each / (MAIN - FINAL);
+    soft.jump(home);
+    search.narrow(soft, (libm::ceil(part) as usize).max(SAMPLE));
     let mut found = Vec::new();
     for (i, recipe) in recipes.iter().enumerate() {
         soft.jump(home);

@@ -1,73 +1,74 @@
 //! Where a task can ever run, whatever the others do.
 
-use crate::{Model, NodeId, Placement, TaskId};
+use crate::{Model, NodeId, Placement, Rng, TaskId};
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Pairs of task and node above which no lists are kept.
 const PAIR_LIMIT: usize = 1 << 26;
 
+/// Nodes drawn for a task before its list is asked or, where no lists are kept, it is left at home.
+const DRAWS: usize = 4;
+
 /// Per task the nodes other than its home where it can ever run. What the residents hold of transient
 /// resources never goes away, so only what is left of those counts; of the others the whole capacity.
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
-    /// Tasks that can run somewhere but at home.
+    /// Tasks that can run somewhere but at home, as far as is known.
     pub(crate) movable: Vec<u32>,
     start: Vec<u32>,
     nodes: Vec<u32>,
     /// The same as bits, at `task * all + node`.
     bits: Vec<u64>,
-    /// Nodes in the model; lists are left out when there are too many pairs.
+    /// Nodes in the model; lists and bits are left out when there are too many pairs, and each is asked for anew.
     all: usize,
+    /// The most that a task not at home can take, at `node * resources + resource`.
+    limit: Vec<i64>,
 }
 
 impl Reach {
     pub(crate) fn new(model: &Model, now: &Placement) -> Self {
         let (tasks, nodes) = (model.tasks(), model.nodes);
+        let mut reach = Self {
+            movable: Vec::new(),
+            start: Vec::new(),
+            nodes: Vec::new(),
+            bits: Vec::new(),
+            all: nodes,
+            limit: limits(model, now),
+        };
         let free_to_move = |t: &u32| !model.pinned[*t as usize];
         if tasks.saturating_mul(nodes) > PAIR_LIMIT {
-            let movable = (0..tasks as u32).filter(free_to_move).collect();
-            return Self {
-                movable,
-                start: Vec::new(),
-                nodes: Vec::new(),
-                bits: Vec::new(),
-                all: nodes,
-            };
+            reach.movable = (0..tasks as u32).filter(free_to_move).collect();
+            return reach;
         }
-        let limit = limits(model, now);
-        let width = model.resources;
-        let (mut start, mut list) = (vec![0_u32], Vec::new());
-        let mut movable = Vec::new();
-        let mut bits = vec![0_u64; (tasks * nodes).div_ceil(64)];
+        reach.start.push(0);
+        reach.bits = vec![0_u64; (tasks * nodes).div_ceil(64)];
         for task in 0..tasks {
-            let need = &model.need[task * width..][..width];
-            let before = list.len();
-            if free_to_move(&(task as u32)) {
-                for node in 0..nodes {
-                    let room = &limit[node * width..][..width];
-                    if node != now.home[task] as usize
-                        && need.iter().zip(room).all(|(q, f)| q <= f)
-                        && model.allows(TaskId(task as u32), NodeId(node as u32))
-                    {
-                        list.push(node as u32);
-                        let bit = task * nodes + node;
-                        bits[bit / 64] |= 1 << (bit % 64);
-                    }
+            let before = reach.nodes.len();
+            for node in 0..nodes {
+                if node != now.home[task] as usize && reach.fits(model, task, node) {
+                    reach.nodes.push(node as u32);
+                    let bit = task * nodes + node;
+                    reach.bits[bit / 64] |= 1 << (bit % 64);
                 }
             }
-            if list.len() > before {
-                movable.push(task as u32);
+            if reach.nodes.len() > before {
+                reach.movable.push(task as u32);
             }
-            start.push(list.len() as u32);
+            reach.start.push(reach.nodes.len() as u32);
         }
-        Self {
-            movable,
-            start,
-            nodes: list,
-            bits,
-            all: nodes,
-        }
+        reach
+    }
+
+    /// Whether a task can ever stand on a node that is not its home.
+    fn fits(&self, model: &Model, task: usize, node: usize) -> bool {
+        let width = model.resources;
+        let need = &model.need[task * width..][..width];
+        let room = &self.limit[node * width..][..width];
+        !model.pinned[task]
+            && need.iter().zip(room).all(|(q, f)| q <= f)
+            && model.allows(TaskId(task as u32), NodeId(node as u32))
     }
 
     /// The nodes in reach of a task, its home left out; only where lists are kept.
@@ -83,21 +84,26 @@ impl Reach {
             return true;
         }
         if self.start.is_empty() {
-            return !model.pinned[task] && model.allows(TaskId(task as u32), NodeId(node as u32));
+            return self.fits(model, task, node);
         }
         let bit = task * self.all + node;
         self.bits[bit / 64] >> (bit % 64) & 1 == 1
     }
 
-    /// One node in reach of a task, its home among them, for a random number.
+    /// One node in reach of a task, its home among them.
     #[inline]
-    pub(crate) fn draw(&self, task: usize, home: u32, random: u64) -> usize {
-        let pick = |n: usize| ((u128::from(random) * n as u128) >> 64) as usize;
+    pub(crate) fn draw(&self, model: &Model, task: usize, home: u32, rng: &mut Rng) -> usize {
+        // Most often most nodes are in reach, and the bits are nearer than the lists.
+        let mut drawn = (0..DRAWS).map(|_| rng.below(self.all));
+        if let Some(node) = drawn.find(|node| self.has(model, task, home, *node)) {
+            return node;
+        }
         if self.start.is_empty() {
-            return pick(self.all);
+            return home as usize;
         }
         let list = self.of(task);
-        list.get(pick(list.len() + 1)).copied().unwrap_or(home) as usize
+        let pick = rng.below(list.len() + 1);
+        list.get(pick).copied().unwrap_or(home) as usize
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) struct Soft<'m> {
     pub(super) at: Vec<u32>,
     pub(super) home: Vec<u32>,
     slot: Vec<u32>,
+    /// Tasks away from home, and where each stands in that list.
+    pub(super) away: Vec<u32>,
+    away_slot: Vec<u32>,
     pub(super) on: Vec<Vec<u32>>,
     pub(super) tables: Tables,
     /// Entries of a row.
@@ -64,6 +67,8 @@ impl<'m> Soft<'m> {
             at: start.at.clone(),
             home: start.home.clone(),
             slot: vec![0; tasks],
+            away: Vec::new(),
+            away_slot: vec![0; tasks],
             on: vec![Vec::new(); nodes],
             tables: start.tables.clone(),
             width,
@@ -89,6 +94,9 @@ impl<'m> Soft<'m> {
             let list = &mut soft.on[*node as usize];
             soft.slot[task] = list.len() as u32;
             list.push(task as u32);
+            if *node != start.home[task] {
+                soft.leave(task);
+            }
         }
         for node in 0..nodes {
             (soft.load[node], soft.excess[node]) = soft.priced(node);
@@ -284,10 +292,30 @@ impl<'m> Soft<'m> {
         self.slot[task] = self.on[to].len() as u32;
         self.on[to].push(task as u32);
         self.at[task] = to as u32;
+        match (from == home, to == home) {
+            (true, false) => self.leave(task),
+            (false, true) => self.come_home(task),
+            _ => {}
+        }
         let before = self.tables.worst_moved() as i64;
         self.tables.shift(self.model, task, (from, to), home);
         let more = self.tables.worst_moved() as i64 - before;
         self.cost += (self.model.weights.service_move * more) as f64;
+    }
+
+    /// Puts a task on the list of those away from home.
+    fn leave(&mut self, task: usize) {
+        self.away_slot[task] = self.away.len() as u32;
+        self.away.push(task as u32);
+    }
+
+    /// Takes a task off that list.
+    fn come_home(&mut self, task: usize) {
+        let place = self.away_slot[task] as usize;
+        self.away.swap_remove(place);
+        if let Some(other) = self.away.get(place) {
+            self.away_slot[*other as usize] = place as u32;
+        }
     }
 
     fn carry_own(&mut self, task: usize, node: usize, sign: f64) {

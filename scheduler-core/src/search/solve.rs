@@ -22,6 +22,18 @@ pub struct Answer {
     pub evaluations: u64,
 }
 
+impl Answer {
+    /// The share of its cost that the answer may be above the cheapest one, 0 to 1: what lies between cost and
+    /// [`Answer::lower_bound`]. A [`crate::relaxed_bound`] may show it to be less.
+    #[must_use]
+    pub fn gap(&self) -> f64 {
+        if self.cost <= 0 {
+            return 0.0;
+        }
+        (self.cost - self.lower_bound).max(0) as f64 / self.cost as f64
+    }
+}
+
 /// Makes an assignment cheaper. An algorithm is one type in one file.
 pub trait Improver {
     /// The best feasible assignment found within the budget, never worse than the initial one. `improved`
@@ -92,7 +104,7 @@ impl Solver {
         let mut soft = Soft::new(model, &start);
         let scale = (initial - lower_bound) as f64 / model.tasks().max(1) as f64;
         let keeper = Keeper::new(model, start);
-        let mut search = Search::new(model, keeper, scale, self.seed, budget, improved);
+        let mut search = Search::new(&soft, keeper, scale, self.seed, budget, improved);
         portfolio::run(&mut search, &mut soft, exchange);
         let (best, cost) = search.keeper.best();
         Ok(Answer {

@@ -1,0 +1,137 @@
+//! Which nodes and tasks the steps are drawn from: all, or a sample; far and near.
+
+use super::soft::Soft;
+use crate::{Model, Rng};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Share of near targets that are in the same location; the others are in the same neighbourhood.
+const SAME_LOCATION: f64 = 0.7;
+
+/// Nodes that steps lead among. With fewer than all of a model's nodes a short run has as many steps for each task
+/// as a long one on the whole model.
+pub(super) struct Scope {
+    nodes: Vec<u32>,
+    /// Tasks that may leave their homes, which are in the scope.
+    movable: Vec<u32>,
+    /// The scope's nodes by location and by neighbourhood.
+    locations: Vec<Vec<u32>>,
+    neighbourhoods: Vec<Vec<u32>>,
+    whole: bool,
+}
+
+impl Scope {
+    /// All nodes.
+    pub(super) fn whole(soft: &Soft<'_>) -> Self {
+        let nodes = (0..soft.model.nodes as u32).collect();
+        Self::of(soft, nodes, soft.reach.movable.clone(), true)
+    }
+
+    /// So many nodes, drawn at random.
+    pub(super) fn sample(soft: &Soft<'_>, count: usize, rng: &mut Rng) -> Self {
+        let all = soft.model.nodes;
+        if count >= all {
+            return Self::whole(soft);
+        }
+        let mut nodes: Vec<u32> = (0..all as u32).collect();
+        for i in 0..count {
+            nodes.swap(i, i + rng.below(all - i));
+        }
+        nodes.truncate(count);
+        let mut inside = vec![false; all];
+        for node in &nodes {
+            inside[*node as usize] = true;
+        }
+        let at_home_inside = |t: &u32| inside[soft.home[*t as usize] as usize];
+        let movable = soft.reach.movable.iter().copied();
+        let movable = movable.filter(at_home_inside).collect();
+        Self::of(soft, nodes, movable, false)
+    }
+
+    fn of(soft: &Soft<'_>, nodes: Vec<u32>, movable: Vec<u32>, whole: bool) -> Self {
+        let model = soft.model;
+        Self {
+            locations: grouped(&nodes, &model.location, model.locations),
+            neighbourhoods: grouped(&nodes, &model.neighbourhood, model.neighbourhoods),
+            nodes,
+            movable,
+            whole,
+        }
+    }
+
+    pub(super) fn nodes(&self) -> &[u32] {
+        &self.nodes
+    }
+
+    /// Whether no task can go anywhere.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.movable.is_empty()
+    }
+
+    /// A task: with this probability one of those that are away from home, if there are any.
+    /// The scope must not be stuck.
+    #[inline]
+    pub(super) fn task(&self, soft: &Soft<'_>, away: f64, rng: &mut Rng) -> usize {
+        let from = if away > 0.0 && !soft.away.is_empty() && rng.unit() < away {
+            &soft.away
+        } else {
+            &self.movable
+        };
+        from[rng.below(from.len())] as usize
+    }
+
+    /// A node for a task, with this probability one near its home; none if it can never stand on the one drawn.
+    #[inline]
+    pub(super) fn target(
+        &self,
+        soft: &Soft<'_>,
+        task: usize,
+        near: f64,
+        rng: &mut Rng,
+    ) -> Option<usize> {
+        let home = soft.home[task];
+        let mut among = self.near(soft.model, home as usize, near, rng);
+        if among.is_empty() {
+            if self.whole {
+                return Some(soft.reach.draw(soft.model, task, home, rng));
+            }
+            among = &self.nodes;
+        }
+        let node = among[rng.below(among.len())] as usize;
+        soft.reaches(task, node).then_some(node)
+    }
+
+    /// With this probability the nodes near one: those at its location or, sometimes and if it is alone there, of its
+    /// neighbourhood; otherwise none.
+    #[inline]
+    pub(super) fn near(
+        &self,
+        model: &Model,
+        node: usize,
+        probability: f64,
+        rng: &mut Rng,
+    ) -> &[u32] {
+        if probability == 0.0 {
+            return &[];
+        }
+        let draw = rng.unit();
+        if draw >= probability {
+            return &[];
+        }
+        let location = &self.locations[model.location[node] as usize];
+        let near = if draw < probability * SAME_LOCATION && location.len() > 1 {
+            location
+        } else {
+            &self.neighbourhoods[model.neighbourhood[node] as usize]
+        };
+        if near.len() > 1 { near } else { &[] }
+    }
+}
+
+fn grouped(nodes: &[u32], of: &[u32], groups: usize) -> Vec<Vec<u32>> {
+    let mut lists = vec![Vec::new(); groups];
+    for node in nodes {
+        lists[of[*node as usize] as usize].push(*node);
+    }
+    lists
+}
