@@ -1,18 +1,23 @@
-//! Records by the hash of their names: ids in one array, so that a look-up touches one cache line of it.
+//! Records by the hash of their names: ids in buckets of one cache line, so that a look-up touches one.
 //!
-//! An entry is 32 bits of hash and 32 bits of id. Entries stand in order of hash, each at its home or after it
-//! with no gap between (linear probing, ordered). Since homes rise with the hash, growing is one merge from
-//! front to back, and neither growing nor removing reads a name. A general table with its control bytes apart
-//! costs two cache misses a look-up and must hash every name anew to grow.
+//! A bucket holds seven entries, each an id beside 32 bits of its name's hash, the tag, and a mark of seven bits of
+//! the tag for each: one comparison of a word says which entries may be the one. An entry stands in its home
+//! bucket or, where that is full, in the first one after it with room; each bucket counts the entries that went
+//! past it, and look-ups end where none did. Tags give homes in rising order, so growing is one pass from front
+//! to back, and neither growing nor removing reads a name. A general table with its control bytes apart costs two
+//! cache misses a look-up and must hash every name anew to grow.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-/// No entry: ids end far below `u32::MAX`.
-const EMPTY: u64 = u64::MAX;
-/// Homes at least, and entries beyond the last home at first.
-const LEAST: usize = 8;
+/// Entries of a bucket.
+const WIDE: usize = 7;
+/// A bit for each entry's mark, the highest of its byte.
+const TOPS: u64 = 0x0080_8080_8080_8080;
+const ONES: u64 = 0x0001_0101_0101_0101;
+/// One entry that went past, in the byte beside the marks; as many as can't be told from more.
+const PASSED: u64 = 1 << 56;
+const MANY: u64 = 0xff << 56;
 
 /// The part of a hash that entries keep.
 #[inline]
@@ -20,10 +25,100 @@ pub(crate) const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
+/// A cache line of entries.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Bucket {
+    /// A byte for each entry, zero where there is none, and how many went past: once [`MANY`], for ever.
+    marks: u64,
+    entries: [u64; WIDE],
+}
+
+/// The place that a word's lowest set bit stands for.
+#[inline]
+fn place(tops: u64) -> usize {
+    tops.trailing_zeros() as usize / 8 % WIDE
+}
+
+impl Bucket {
+    #[inline]
+    fn mark(tag: u32) -> u64 {
+        u64::from(tag & 0x7f | 0x80)
+    }
+
+    /// The entries whose marks are a tag's, as bits of [`TOPS`].
+    #[inline]
+    fn candidates(&self, tag: u32) -> u64 {
+        let differs = self.marks ^ Self::mark(tag) * ONES;
+        // The top bit of each byte that is not zero: no carry leaves a byte.
+        let other = (differs & (TOPS - ONES)) + (TOPS - ONES) | differs;
+        !other & TOPS
+    }
+
+    /// The id of this tag for which `same` holds.
+    #[inline]
+    fn find(&self, tag: u32, same: &impl Fn(u32) -> bool) -> Option<u32> {
+        let mut left = self.candidates(tag);
+        while left != 0 {
+            let entry = self.entries[place(left)];
+            if (entry >> 32) as u32 == tag && same(entry as u32) {
+                return Some(entry as u32);
+            }
+            left &= left - 1;
+        }
+        None
+    }
+
+    /// Adds an entry, or counts it where there is no room.
+    #[inline]
+    fn push(&mut self, tag: u32, id: u32) -> bool {
+        let room = !self.marks & TOPS;
+        if room == 0 {
+            if self.marks < MANY {
+                self.marks += PASSED;
+            }
+            return false;
+        }
+        let place = place(room);
+        self.marks |= Self::mark(tag) << (place * 8);
+        self.entries[place] = u64::from(tag) << 32 | u64::from(id);
+        true
+    }
+
+    /// Takes an entry out, if it is here.
+    #[inline]
+    fn take(&mut self, tag: u32, id: u32) -> bool {
+        let wanted = u64::from(tag) << 32 | u64::from(id);
+        let mut left = self.candidates(tag);
+        while left != 0 {
+            let place = place(left);
+            if self.entries[place] == wanted {
+                self.marks &= !(0xff << (place * 8));
+                return true;
+            }
+            left &= left - 1;
+        }
+        false
+    }
+
+    /// An entry that went past is gone.
+    fn forget(&mut self) {
+        if self.marks < MANY {
+            self.marks -= PASSED;
+        }
+    }
+
+    #[inline]
+    fn none_passed(&self) -> bool {
+        self.marks < PASSED
+    }
+}
+
 /// Ids by the hash of their names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    entries: Vec<u64>,
+    /// The homes, and as many after them as went past the last.
+    buckets: Vec<Bucket>,
     homes: usize,
     len: usize,
 }
@@ -41,15 +136,10 @@ impl Index {
     /// The id with this tag for which `same` says that it has the name.
     #[inline]
     pub(crate) fn find(&self, tag: u32, same: impl Fn(u32) -> bool) -> Option<u32> {
-        let run = self.entries.get(self.home(tag)..)?;
-        for &entry in run {
-            let other = (entry >> 32) as u32;
-            if other == tag && entry != EMPTY && same(entry as u32) {
-                return Some(entry as u32);
-            }
-            // The empty entry's tag is above all or the highest there is.
-            if other > tag || entry == EMPTY {
-                return None;
+        for bucket in self.buckets.get(self.home(tag)..)? {
+            let found = bucket.find(tag, &same);
+            if found.is_some() || bucket.none_passed() {
+                return found;
             }
         }
         None
@@ -58,69 +148,71 @@ impl Index {
     /// Asks memory for the entries about a tag's home, to be there when they are looked at.
     #[inline]
     pub(crate) fn warm(&self, tag: u32) {
-        black_box(self.entries.get(self.home(tag)).copied());
+        black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks));
     }
 
     /// Adds an id under a tag; the caller knows that its name is not there.
+    #[inline]
     pub(crate) fn insert(&mut self, tag: u32, id: u32) {
-        // At most seven eighths full: a look-up passes four entries then, all in a cache line or two.
-        if (self.len + 1) * 8 > self.homes * 7 {
-            self.grow(self.homes + self.homes / 8);
+        // At most seven eighths full: few look-ups pass on to a second bucket then.
+        if (self.len + 1) * 8 > self.homes * WIDE * 7 {
+            self.grow();
         }
         self.len += 1;
-        let mut carried = u64::from(tag) << 32 | u64::from(id);
+        self.put(tag, id);
+    }
+
+    #[inline]
+    fn put(&mut self, tag: u32, id: u32) {
         let home = self.home(tag);
-        for entry in self.entries.iter_mut().skip(home) {
-            if *entry == EMPTY {
-                *entry = carried;
+        for bucket in self.buckets.iter_mut().skip(home) {
+            if bucket.push(tag, id) {
                 return;
             }
-            if *entry > carried {
-                core::mem::swap(entry, &mut carried);
-            }
         }
-        self.entries.reserve_exact(LEAST);
-        self.entries.push(carried);
+        self.buckets.reserve_exact(1);
+        let mut bucket = Bucket::default();
+        bucket.push(tag, id);
+        self.buckets.push(bucket);
     }
 
     /// Takes an id out.
+    #[inline]
     pub(crate) fn remove(&mut self, tag: u32, id: u32) {
-        let wanted = u64::from(tag) << 32 | u64::from(id);
         let home = self.home(tag);
-        let run = self.entries.iter().skip(home);
-        let Some(found) = run.take_while(|&&e| e <= wanted).position(|&e| e == wanted) else {
-            return;
-        };
-        self.len -= 1;
-        let mut at = home + found;
-        // What was pushed beyond its home moves back by one.
-        while let Some(&next) = self.entries.get(at + 1) {
-            if next == EMPTY || self.home((next >> 32) as u32) > at {
-                break;
+        let mut past = 0;
+        for bucket in self.buckets.iter_mut().skip(home) {
+            if bucket.take(tag, id) {
+                self.len -= 1;
+                let passed = self.buckets.iter_mut().skip(home).take(past);
+                passed.for_each(Bucket::forget);
+                return;
             }
-            self.entries[at] = next;
-            at += 1;
+            if bucket.none_passed() {
+                return;
+            }
+            past += 1;
         }
-        self.entries[at] = EMPTY;
     }
 
-    fn grow(&mut self, homes: usize) {
-        let homes = homes.max(LEAST).max(self.homes + LEAST);
-        let before = core::mem::replace(&mut self.entries, vec![EMPTY; homes + LEAST]);
-        self.homes = homes;
-        let mut free = 0;
-        for entry in before.into_iter().filter(|&e| e != EMPTY) {
-            free = free.max(self.home((entry >> 32) as u32));
-            match self.entries.get_mut(free) {
-                Some(place) => *place = entry,
-                None => self.entries.push(entry),
+    /// Makes room for an eighth more.
+    fn grow(&mut self) {
+        self.homes = (self.homes + self.homes / 8).max(self.homes + 1);
+        let mut buckets = Vec::with_capacity(self.homes + 1);
+        buckets.resize(self.homes + 1, Bucket::default());
+        let before = core::mem::replace(&mut self.buckets, buckets);
+        for bucket in before {
+            let mut left = bucket.marks & TOPS;
+            while left != 0 {
+                let entry = bucket.entries[place(left)];
+                self.put((entry >> 32) as u32, entry as u32);
+                left &= left - 1;
             }
-            free += 1;
         }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<u64>()
+        self.buckets.capacity() * size_of::<Bucket>()
     }
 }
 
