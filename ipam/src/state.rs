@@ -80,6 +80,8 @@ pub(crate) struct Claim {
     pub(crate) until: Timestamp,
     pub(crate) owner: NameId,
     pub(crate) workload: u32,
+    /// The workload's place in its index: where it ends with the claim, the index is asked at once.
+    pub(crate) workload_tag: u32,
     pub(crate) host: u32,
     /// The workload's next claim and the one before.
     pub(crate) next: u32,

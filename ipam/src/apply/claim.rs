@@ -6,9 +6,10 @@ use crate::change::What;
 use crate::cidr::{Family, number};
 use crate::claim::{Kept, Origin, Place};
 use crate::index::tag;
+use crate::pool::Pool;
 use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, Order, name_fits};
-use crate::state::{Claim, Ipam, Kind, Spot, Spots, Workload};
+use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Workload};
 use crate::time::Timestamp;
 
 impl Ipam {
@@ -39,6 +40,7 @@ impl Ipam {
             until: until.unwrap_or(Timestamp::MAX),
             kept: *kept,
             places: [*v4, *v6],
+            slots: [NONE; 2],
         };
         self.check_claimed(&making)?;
         self.make_claim(&making);
@@ -99,30 +101,39 @@ impl Ipam {
         }
     }
 
+    /// Gives a place, whose slot is this one unless it is [`NONE`], to a claim.
     pub(super) fn take_place(
         &mut self,
         claim: u32,
         workload: u32,
         hostless: bool,
         place: &Place,
+        slot: u32,
         kind: Kind,
     ) -> Option<Spot> {
         let now = self.now;
         let pool = self.pool_at_mut(place.pool.0)?;
-        let slot = pool.materialise(place.address)?;
+        let slot = match slot {
+            NONE => pool.materialise(place.address)?,
+            slot => slot,
+        };
+        debug_assert_eq!(pool.slot(place.address), Some(slot));
         let spot = Spot {
             pool: place.pool.0,
             slot,
         };
         let chosen = place.origin == Origin::Fresh;
-        let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
+        let beyond = |pool: &Pool| {
+            let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
+            offset.saturating_add(1)
+        };
         match pool.spec.order {
             Order::RoundRobin if place.origin != Origin::Reused => {
-                pool.cursor = offset.saturating_add(1);
+                pool.cursor = beyond(pool);
             }
             // Only what was chosen from the whole pool says that all below was given out.
             Order::Lru if chosen && (hostless || pool.spec.affinity == Affinity::Off) => {
-                pool.cursor = pool.cursor.max(offset.saturating_add(1));
+                pool.cursor = pool.cursor.max(beyond(pool));
             }
             _ => {}
         }

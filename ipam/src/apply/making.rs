@@ -26,6 +26,8 @@ pub(crate) struct Making<'a> {
     pub(crate) kept: Kept,
     /// IPv4 first.
     pub(crate) places: [Option<Place>; 2],
+    /// The places' slots where they are known, else [`NONE`].
+    pub(crate) slots: [u32; 2],
 }
 
 /// Names come with their hashes.
@@ -63,6 +65,7 @@ impl Ipam {
             until: making.until,
             owner: self.names.insert(making.owner.name),
             workload,
+            workload_tag: 0,
             host,
             next: NONE,
             previous: NONE,
@@ -71,9 +74,11 @@ impl Ipam {
         };
         let id = self.link_claim(claim, tag(making.owner.hash), making.kept);
         let mut spots = Spots::EMPTY;
-        for place in making.places.iter().flatten() {
-            let spot = self.take_place(id, workload, host == NONE, place, kind);
-            spots.set(Family::of(place.address), spot);
+        for (place, &slot) in making.places.iter().zip(&making.slots) {
+            if let Some(place) = place {
+                let spot = self.take_place(id, workload, host == NONE, place, slot, kind);
+                spots.set(Family::of(place.address), spot);
+            }
         }
         if let Some(claim) = self.claims.get_mut(id) {
             claim.spots = spots;
@@ -85,6 +90,7 @@ impl Ipam {
         let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
         let first = self.workloads.get(workload).map_or(NONE, Workload::head);
         (claim.next, claim.previous) = (first, NONE);
+        claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
         let id = self.claims.insert(claim);
         self.by_owner.insert(tag, id);
         if let Some(next) = self.claims.get_mut(first) {
@@ -106,21 +112,13 @@ impl Ipam {
     /// Asks memory for what the end of a claim will touch, all at once: of a million claims each part is
     /// some hundred nanoseconds away, and one after another they would be the whole cost of a release.
     #[inline]
-    pub(crate) fn warm(&self, id: u32) -> bool {
-        let Some(claim) = self.claims.get(id) else {
-            return false;
-        };
-        black_box(self.names.bytes(claim.owner).len());
-        black_box(self.hosts.get(claim.host).map(|h| h.uses));
+    pub(crate) fn warm(&self, claim: &Claim) {
+        self.by_workload.warm(claim.workload_tag);
+        black_box(self.workloads.get(claim.workload).map(Workload::head));
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
                 pool.warm(spot.slot);
             }
         }
-        if let Some(workload) = self.workloads.get(claim.workload) {
-            self.by_workload.warm(workload.tag);
-            black_box(self.names.bytes(workload.name).len());
-        }
-        true
     }
 }

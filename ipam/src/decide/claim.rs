@@ -8,13 +8,14 @@ use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
 use crate::index::tag;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
+use crate::names::LONGEST;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, end};
+use crate::rng::scan;
+use crate::state::{Ipam, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::hint::black_box;
 use core::net::IpAddr;
 
 /// What a claim would be given, and the changes that give it.
@@ -29,6 +30,8 @@ pub struct Decision<'a> {
 /// One address on its way into a decision.
 pub(super) struct Choice {
     pub(super) place: Place,
+    /// Its slot where it is known, else [`NONE`].
+    pub(super) slot: u32,
     /// The generation of the block that the host takes with it.
     pub(super) grab: Option<u64>,
 }
@@ -37,11 +40,8 @@ pub(super) struct Choice {
 enum Decided<'a> {
     /// The owner has it already.
     Again(Decision<'a>),
-    /// It is to be made, after these changes.
-    Making {
-        making: Making<'a>,
-        before: Vec<Change<'a>>,
-    },
+    /// It is to be made.
+    Making(Making<'a>),
 }
 
 impl Ipam {
@@ -53,15 +53,16 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
-        let decided = match self.decide(request)? {
-            Decided::Making { making, before } if before.is_empty() => {
+        let mut before = Vec::new();
+        let decided = match self.decide(request, &mut before)? {
+            Decided::Making(making) if before.is_empty() => {
                 let grant = self.grant(&making);
                 debug_assert_eq!(self.check_claimed(&making), Ok(()));
                 // What applying the decided change does, without looking every name up again.
                 self.make_claim(&making);
                 return Ok(grant);
             }
-            decided => self.decision(decided),
+            decided => self.decision(decided, before),
         };
         self.carry_out(&decided.changes);
         Ok(decided.grant)
@@ -72,47 +73,59 @@ impl Ipam {
     /// # Errors
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
-        Ok(self.decision(self.decide(request)?))
+        let mut before = Vec::new();
+        let decided = self.decide(request, &mut before)?;
+        Ok(self.decision(decided, before))
     }
 
-    fn decide<'a>(&self, request: &Request<'a>) -> Result<Decided<'a>, ClaimError> {
-        check_request(request)?;
-        let hashed = |name| (name, self.hashed(name));
-        let (owner, worker) = (hashed(request.owner), request.workload.map(hashed));
-        // Both are asked of memory before either is waited for.
+    /// Decides a claim; what must change before it is made goes to `before`.
+    fn decide<'a>(
+        &self,
+        request: &Request<'a>,
+        before: &mut Vec<Change<'a>>,
+    ) -> Result<Decided<'a>, ClaimError> {
+        // Both indices are asked of memory before either is waited for; the host's records are near.
+        let owner = self.fitting("owner", request.owner)?;
         self.by_owner.warm(tag(owner.1));
-        if let Some((_, hash)) = worker {
-            self.by_workload.warm(tag(hash));
+        let mut worker = None;
+        if let Some(name) = request.workload {
+            let named = self.fitting("workload", name)?;
+            self.by_workload.warm(tag(named.1));
+            worker = Some(named);
         }
-        let host = request.host.map(hashed);
-        if let Some((_, hash)) = host {
-            self.warm_host(tag(hash));
+        let mut host = None;
+        if let Some(name) = request.host {
+            let named = self.named_host(self.fitting("host", name)?);
+            self.warm_host(named.id);
+            host = Some(named);
         }
+        check_request(request)?;
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
         let worker = worker.map(|w| self.named_workload(w));
-        let host = host.map(|h| self.named_host(h));
         let workload = worker.and_then(|w| w.id);
-        if let Some(error) = workload.and_then(|w| self.moving_error(w, request)) {
-            return Err(error);
-        }
-        let mut before = Vec::new();
-        self.expire_blockers(workload, &mut before);
-        let asker = host.map(|h| self.asker(h));
-        let mut choices: [Option<Choice>; 2] = [None, None];
-        for family in [Family::V4, Family::V6] {
-            if request.families.want(family) {
-                choices[family as usize] = Some(self.choose(request, workload, asker, family)?);
+        if let Some(known) = workload {
+            if let Some(error) = self.moving_error(known, request) {
+                return Err(error);
             }
+            self.expire_blockers(known, before);
         }
-        self.reserve_ranges(request, workload, &mut before)?;
+        let asker = host.map(|h| self.asker(h));
+        let choose = |family| match request.families.want(family) {
+            true => self.choose(request, workload, asker, family).map(Some),
+            false => Ok(None),
+        };
+        let choices = [choose(Family::V4)?, choose(Family::V6)?];
+        self.reserve_ranges(request, workload, before)?;
         for choice in choices.iter().flatten() {
-            self.take_block(request, choice, &mut before);
+            self.take_block(request, choice, before);
         }
-        let places = choices.map(|c| c.map(|c| c.place));
-        let making = Making {
+        let [v4, v6] = &choices;
+        let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
+        let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
+        Ok(Decided::Making(Making {
             owner,
             workload: worker,
             host,
@@ -120,29 +133,40 @@ impl Ipam {
             until: self.lease_end(request, places.into_iter().flatten()),
             kept: request.retention.into(),
             places,
-        };
-        Ok(Decided::Making { making, before })
+            slots: [slot(v4), slot(v6)],
+        }))
+    }
+
+    /// A request's name with its hash, if it can be stored and printed.
+    #[inline]
+    fn fitting<'a>(
+        &self,
+        field: &'static str,
+        name: &'a str,
+    ) -> Result<(&'a str, u64), ClaimError> {
+        let (hash, control) = scan(self.seed, name.as_bytes());
+        if control || name.is_empty() || name.len() > LONGEST {
+            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
+        }
+        Ok((name, hash))
     }
 
     /// Asks memory for the block that a host will most likely be given an address of.
     #[inline]
-    fn warm_host(&self, tag: u32) {
-        self.by_host.find(tag, |id| {
-            black_box(self.hosts.get(id).map(|h| h.uses));
-            for pool in self.pools.iter().flatten().take(2) {
-                if let Some(block) = pool.blocks.hosts.warm(id) {
-                    pool.warm(pool.blocks.slots(block).start);
-                }
+    fn warm_host(&self, host: Option<u32>) {
+        let Some(host) = host else { return };
+        for pool in self.pools.iter().flatten().take(2) {
+            if let Some(block) = pool.blocks.hosts.warm(host) {
+                pool.warm_block(block);
             }
-            true
-        });
+        }
     }
 
     /// What was decided, as changes.
-    fn decision<'a>(&self, decided: Decided<'a>) -> Decision<'a> {
-        let (making, before) = match decided {
+    fn decision<'a>(&self, decided: Decided<'a>, before: Vec<Change<'a>>) -> Decision<'a> {
+        let making = match decided {
             Decided::Again(decision) => return decision,
-            Decided::Making { making, before } => (making, before),
+            Decided::Making(making) => making,
         };
         let [v4, v6] = making.places;
         let what = What::Claimed {
@@ -165,10 +189,14 @@ impl Ipam {
 
     fn grant(&self, making: &Making<'_>) -> Grant {
         let places = making.places.iter().flatten();
+        let mut leases = Vec::with_capacity(places.clone().count());
+        for &place in places {
+            leases.extend(self.lease(place));
+        }
         Grant {
             sequence: making.sequence,
             until: end(making.until),
-            leases: places.filter_map(|&place| self.lease(place)).collect(),
+            leases,
         }
     }
 
@@ -215,8 +243,7 @@ impl Ipam {
     }
 
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.
-    fn expire_blockers(&self, workload: Option<u32>, changes: &mut Vec<Change<'_>>) {
-        let Some(workload) = workload else { return };
+    fn expire_blockers(&self, workload: u32, changes: &mut Vec<Change<'_>>) {
         let over = self.claims_of(workload).filter_map(|id| {
             let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
             Some((claim.sequence, id))
@@ -347,18 +374,8 @@ pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<WhyNot
     })
 }
 
-/// What can be refused without looking at the state.
+/// What can be refused without looking at the state, but for names.
 fn check_request(request: &Request<'_>) -> Result<(), ClaimError> {
-    let names = [
-        ("owner", Some(request.owner)),
-        ("workload", request.workload),
-        ("host", request.host),
-    ];
-    for (field, name) in names {
-        if let Some(name) = name {
-            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
-        }
-    }
     if request.workload.is_none() && request.retention != Retention::Ephemeral {
         return Err(ClaimError::NeedsWorkload);
     }

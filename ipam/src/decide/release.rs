@@ -22,7 +22,6 @@ impl Ipam {
     ) -> Result<(), ReleaseError> {
         self.advance(now);
         let tag = tag(self.hashed(owner));
-        self.by_owner.find(tag, |id| self.warm(id));
         let id = self.releasable(tag, owner, sequence)?;
         // What applying the decided change does.
         self.end_claim(id, tag);
@@ -52,7 +51,13 @@ impl Ipam {
 
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
-        let id = self.owner_at(tag, owner);
+        let id = self.by_owner.find(tag, |id| {
+            let claim = self.claims.get(id);
+            claim.is_some_and(|claim| {
+                self.warm(claim);
+                self.names.is(claim.owner, owner)
+            })
+        });
         let found = id.and_then(|id| Some((id, self.claims.get(id)?)));
         let Some((id, claim)) = found else {
             return Err(ReleaseError::Unknown {

@@ -74,7 +74,7 @@ impl PerHost {
     /// Asks memory for a host's record; its first open block.
     #[inline]
     pub(crate) fn warm(&self, host: u32) -> Option<u32> {
-        black_box(self.0.get(host as usize)?.open.iter().next())
+        black_box(self.0.get(host as usize)?.open.first())
     }
 
     fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {

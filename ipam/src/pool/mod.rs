@@ -158,10 +158,14 @@ impl Pool {
     #[inline]
     pub(crate) fn warm(&self, slot: u32) {
         black_box(self.cells.get(slot));
-        black_box(self.free.is_free(slot));
-        if self.spec.affinity != Affinity::Off {
-            let host = self.blocks.get(self.block_of(slot)).host;
-            self.blocks.hosts.warm(host);
+    }
+
+    /// As [`Pool::warm`], of the first free slot of a block, and of the block.
+    #[inline]
+    pub(crate) fn warm_block(&self, block: u32) {
+        black_box(self.blocks.get(block).host);
+        if let Some(slot) = self.free.first_in(self.blocks.slots(block)) {
+            self.warm(slot);
         }
     }
 
@@ -191,24 +195,26 @@ impl Pool {
     fn leave(&mut self, slot: u32) -> State {
         let state = self.state(slot);
         match state {
-            State::Blank => {}
             State::Held(_) => self.held -= 1,
             State::Kept(_) => self.reserved -= 1,
-            State::Resting(id) => {
-                self.rest.remove(List::Resting, id);
-            }
+            State::Resting(id) => self.rest.remove(List::Resting, id),
+            // Only in these two may it be free.
             State::Queued(id) => {
                 self.rest.remove(List::Queued, id);
+                self.free.take(slot);
+            }
+            State::Blank => {
+                self.free.take(slot);
             }
         }
-        self.free.take(slot);
         state
     }
 
     /// Bookkeeping of the block after a slot went from one state to another.
     #[inline]
     fn settle(&mut self, slot: u32, was_used: bool, is_used: bool, at: Timestamp) {
-        if self.spec.affinity == Affinity::Off {
+        // From one use to another nothing became free, and nothing was taken.
+        if self.spec.affinity == Affinity::Off || was_used && is_used {
             return;
         }
         let block = self.block_of(slot);
@@ -356,6 +362,8 @@ impl Pool {
         // Whose turn is next will be looked at by the next operation or one soon after.
         if let Some(next) = self.rest.front(List::Resting) {
             self.warm(next.slot);
+            black_box(self.free.is_free(next.slot));
+            black_box(self.blocks.get(self.block_of(next.slot)).host);
         }
     }
 

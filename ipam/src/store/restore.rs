@@ -390,6 +390,7 @@ impl Restorer {
             workload: worker.map_or(NONE, |w| {
                 known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
             }),
+            workload_tag: 0,
             host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
             next: NONE,
             previous: NONE,
