@@ -3,10 +3,13 @@
 //! A bucket holds seven entries, each an id beside 32 bits of its name's hash, the tag, and a mark of seven bits of
 //! the tag for each: one comparison of a word says which entries may be the one. An entry stands in its home
 //! bucket or, where that is full, in the first one after it with room; each bucket counts the entries that went
-//! past it, and look-ups end where none did. Tags give homes in rising order, so growing is one pass from front
-//! to back, and neither growing nor removing reads a name. A general table with its control bytes apart costs two
-//! cache misses a look-up and must hash every name anew to grow.
+//! past it, and look-ups end where none did. Where one leaves, one that went past comes back: left where they
+//! are, they would be more and more. Tags give homes in rising order, so growing is one pass from front to back,
+//! and neither growing nor removing reads a name. A general table with its control bytes apart costs two cache
+//! misses a look-up and must hash every name anew to grow.
 
+#[cfg(test)]
+use alloc::vec;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
@@ -101,7 +104,24 @@ impl Bucket {
         false
     }
 
+    /// Takes out an entry whose tag times the homes is below a number.
+    #[inline]
+    fn take_before(&mut self, beyond: u64, homes: u64) -> Option<u64> {
+        let mut left = self.marks & TOPS;
+        while left != 0 {
+            let place = place(left);
+            let entry = self.entries[place];
+            if (entry >> 32) * homes < beyond {
+                self.marks &= !(0xff << (place * 8));
+                return Some(entry);
+            }
+            left &= left - 1;
+        }
+        None
+    }
+
     /// An entry that went past is gone.
+    #[inline]
     fn forget(&mut self) {
         if self.marks < MANY {
             self.marks -= PASSED;
@@ -154,8 +174,8 @@ impl Index {
     /// Adds an id under a tag; the caller knows that its name is not there.
     #[inline]
     pub(crate) fn insert(&mut self, tag: u32, id: u32) {
-        // At most seven eighths full: few look-ups pass on to a second bucket then.
-        if (self.len + 1) * 8 > self.homes * WIDE * 7 {
+        // At most 13/16 full: two buckets a look-up at the worst, one and a half on average.
+        if (self.len + 1) * 16 > self.homes * WIDE * 13 {
             self.grow();
         }
         self.len += 1;
@@ -184,14 +204,40 @@ impl Index {
         for bucket in self.buckets.iter_mut().skip(home) {
             if bucket.take(tag, id) {
                 self.len -= 1;
+                let on = bucket.none_passed();
                 let passed = self.buckets.iter_mut().skip(home).take(past);
                 passed.for_each(Bucket::forget);
+                if !on {
+                    self.fill(home + past);
+                }
                 return;
             }
             if bucket.none_passed() {
                 return;
             }
             past += 1;
+        }
+    }
+
+    /// A bucket that others went past has room: the next of them comes back, and so on from where that one stood.
+    fn fill(&mut self, mut hole: usize) {
+        // Tags that times the homes are below this have their home at the hole or before it.
+        let beyond = |hole: usize| (hole as u64 + 1) << 32;
+        let mut at = hole + 1;
+        while let Some(bucket) = self.buckets.get_mut(at) {
+            let last = bucket.none_passed();
+            if let Some(entry) = bucket.take_before(beyond(hole), self.homes as u64) {
+                let passed = self.buckets.iter_mut().take(at).skip(hole);
+                passed.for_each(Bucket::forget);
+                if let Some(to) = self.buckets.get_mut(hole) {
+                    to.push((entry >> 32) as u32, entry as u32);
+                }
+                hole = at;
+            }
+            if last {
+                return;
+            }
+            at += 1;
         }
     }
 
@@ -213,6 +259,28 @@ impl Index {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.buckets.capacity() * size_of::<Bucket>()
+    }
+
+    /// Whether every entry is where a look-up finds it, and as near its home as there is room.
+    #[cfg(test)]
+    fn is_consistent(&self) -> bool {
+        let mut passed = vec![0u64; self.buckets.len() + 1];
+        let mut len = 0;
+        for (at, bucket) in self.buckets.iter().enumerate() {
+            for (i, entry) in bucket.entries.iter().enumerate() {
+                if bucket.marks >> (i * 8 + 7) & 1 == 0 {
+                    continue;
+                }
+                len += 1;
+                let home = self.home((entry >> 32) as u32);
+                (home..at).for_each(|b| passed[b] += 1);
+            }
+        }
+        let counts = self.buckets.iter().zip(&passed).all(|(bucket, &passed)| {
+            let (count, full) = (bucket.marks >> 56, bucket.marks & TOPS == TOPS);
+            (count == passed || count == 255) && (passed == 0 || full)
+        });
+        counts && len == self.len
     }
 }
 
@@ -242,6 +310,9 @@ mod tests {
                     }
                 }
                 assert_eq!(index.len(), map.len());
+                if id % 100 == 0 {
+                    assert!(index.is_consistent());
+                }
             }
             for id in 0..6000u32 {
                 let found = |tag| index.find(tag, |i| i == id);

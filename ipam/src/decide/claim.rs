@@ -84,21 +84,22 @@ impl Ipam {
         request: &Request<'a>,
         before: &mut Vec<Change<'a>>,
     ) -> Result<Decided<'a>, ClaimError> {
-        // Both indices are asked of memory before either is waited for; the host's records are near.
         let owner = self.fitting("owner", request.owner)?;
+        let worker = match request.workload {
+            Some(name) => Some(self.fitting("workload", name)?),
+            None => None,
+        };
+        let host = match request.host {
+            Some(name) => Some(self.fitting("host", name)?),
+            None => None,
+        };
+        // Both indices are asked of memory before either is waited for; the host's records are near.
         self.by_owner.warm(tag(owner.1));
-        let mut worker = None;
-        if let Some(name) = request.workload {
-            let named = self.fitting("workload", name)?;
-            self.by_workload.warm(tag(named.1));
-            worker = Some(named);
+        if let Some((_, hash)) = worker {
+            self.by_workload.warm(tag(hash));
         }
-        let mut host = None;
-        if let Some(name) = request.host {
-            let named = self.named_host(self.fitting("host", name)?);
-            self.warm_host(named.id);
-            host = Some(named);
-        }
+        let host = host.map(|h| self.named_host(h));
+        self.warm_host(host.and_then(|h| h.id));
         check_request(request)?;
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {

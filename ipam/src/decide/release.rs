@@ -20,9 +20,11 @@ impl Ipam {
         owner: &str,
         sequence: u64,
     ) -> Result<(), ReleaseError> {
-        self.advance(now);
         let tag = tag(self.hashed(owner));
-        let id = self.releasable(tag, owner, sequence)?;
+        // Time ends no claim: while memory brings what this one's end will touch, what is due by time is done.
+        let id = self.releasable(tag, owner, sequence);
+        self.advance(now);
+        let id = id?;
         // What applying the decided change does.
         self.end_claim(id, tag);
         Ok(())
