@@ -79,6 +79,7 @@ impl Ipam {
     }
 
     /// Decides a claim; what must change before it is made goes to `before`.
+    #[inline(always)]
     fn decide<'a>(
         &self,
         request: &Request<'a>,
@@ -131,7 +132,7 @@ impl Ipam {
             workload: worker,
             host,
             sequence: self.sequence.saturating_add(1),
-            until: self.lease_end(request, places.into_iter().flatten()),
+            until: self.lease_end(request, places.iter().flatten()),
             kept: request.retention.into(),
             places,
             slots: [slot(v4), slot(v6)],
@@ -188,11 +189,13 @@ impl Ipam {
         }
     }
 
+    #[inline]
     fn grant(&self, making: &Making<'_>) -> Grant {
-        let places = making.places.iter().flatten();
-        let mut leases = Vec::with_capacity(places.clone().count());
-        for &place in places {
-            leases.extend(self.lease(place));
+        let mut leases = Vec::with_capacity(making.places.iter().flatten().count());
+        for place in making.places.iter().flatten() {
+            if let Some(pool) = self.pool_at(place.pool.0) {
+                leases.push(lease_of(pool, place));
+            }
         }
         Grant {
             sequence: making.sequence,
@@ -202,30 +205,27 @@ impl Ipam {
     }
 
     /// The end of a new lease: as asked for, else the shortest of the pools'; [`Timestamp::MAX`] of none.
-    pub(super) fn lease_end(
+    #[inline]
+    pub(super) fn lease_end<'p>(
         &self,
         request: &Request<'_>,
-        places: impl Iterator<Item = Place>,
+        places: impl Iterator<Item = &'p Place>,
     ) -> Timestamp {
-        let pools = places
-            .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease)
-            .min();
-        let lease = request.lease.or(pools);
+        let mut lease = request.lease;
+        if lease.is_none() {
+            for place in places {
+                let pool = self.pool_at(place.pool.0);
+                if let Some(its) = pool.and_then(|p| p.spec.lease) {
+                    lease = Some(lease.map_or(its, |l| l.min(its)));
+                }
+            }
+        }
         lease.map_or(Timestamp::MAX, |lease| self.now.after(lease))
     }
 
     /// An address with what is needed to use it.
     pub(crate) fn lease(&self, place: Place) -> Option<Lease> {
-        let pool = self.pool_at(place.pool.0)?;
-        Some(Lease {
-            address: place.address,
-            prefix_length: pool.spec.cidr.prefix(),
-            pool: pool.name.clone(),
-            gateway: pool.spec.gateway,
-            vlan: pool.spec.vlan,
-            bridge: pool.bridge.clone(),
-            origin: place.origin,
-        })
+        Some(lease_of(self.pool_at(place.pool.0)?, &place))
     }
 
     fn moving_error(&self, workload: u32, request: &Request<'_>) -> Option<ClaimError> {
@@ -351,6 +351,19 @@ impl Ipam {
             address,
             why: why.unwrap_or(NotHeld::NoPool),
         }
+    }
+}
+
+#[inline]
+fn lease_of(pool: &Pool, place: &Place) -> Lease {
+    Lease {
+        address: place.address,
+        prefix_length: pool.spec.cidr.prefix(),
+        pool: pool.name.clone(),
+        gateway: pool.spec.gateway,
+        vlan: pool.spec.vlan,
+        bridge: pool.bridge.clone(),
+        origin: place.origin,
     }
 }
 
