@@ -1,136 +1,129 @@
 //! Records by the hash of their names: ids in buckets of one cache line, so that a look-up touches one.
 //!
-//! A bucket holds seven entries, each an id beside 32 bits of its name's hash, the tag, and a mark of seven bits of
-//! the tag for each: one comparison of a word says which entries may be the one. An entry stands in its home
-//! bucket or, where that is full, in the first one after it with room; each bucket counts the entries that went
-//! past it, and look-ups end where none did. Where one leaves, one that went past comes back: left where they
-//! are, they would be more and more. Tags give homes in rising order, so growing is one pass from front to back,
-//! and neither growing nor removing reads a name. A general table with its control bytes apart costs two cache
-//! misses a look-up and must hash every name anew to grow.
+//! A bucket holds twelve ids and a mark of eight bits of the name's hash for each: one comparison of a word says
+//! which ids may be the one. An entry stands in its home bucket or, where that is full, in the first one after it
+//! with room; each bucket counts the entries that went past it, and look-ups end where none did. Where one leaves,
+//! one that went past comes back: left where they are, they would be more and more. Growing and coming back ask
+//! the records for their hashes, never for their names.
 
-#[cfg(test)]
-use alloc::vec;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-/// Entries of a bucket.
-const WIDE: usize = 7;
-/// A bit for each entry's mark, the highest of its byte.
-const TOPS: u64 = 0x0080_8080_8080_8080;
-const ONES: u64 = 0x0001_0101_0101_0101;
-/// One entry that went past, in the byte beside the marks; as many as can't be told from more.
-const PASSED: u64 = 1 << 56;
-const MANY: u64 = 0xff << 56;
+/// Entries of a bucket, and those of them whose marks are in its first word.
+const WIDE: usize = 12;
+const FIRST: usize = 8;
+/// A bit for each mark, the highest of its byte.
+const TOPS: u64 = 0x8080_8080_8080_8080;
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The low bits of an entry are its id; the others say how far it went past its home, [`FAR`] for that or more.
+const ID_BITS: u32 = 29;
+const ID: u32 = (1 << ID_BITS) - 1;
+const FAR: usize = 7;
 
-/// The part of a hash that entries keep.
+/// The part of a hash that decides home and mark.
 #[inline]
 pub(crate) const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
+}
+
+/// The part of a tag that decides its home: with its mark, which the index has, the whole of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Home([u8; 3]);
+
+impl Home {
+    #[inline]
+    pub(crate) const fn of(tag: u32) -> Self {
+        let [_, a, b, c] = tag.to_le_bytes();
+        Self([a, b, c])
+    }
+
+    /// A tag with this home.
+    #[inline]
+    pub(crate) const fn tag(self) -> u32 {
+        let [a, b, c] = self.0;
+        u32::from_le_bytes([0, a, b, c])
+    }
 }
 
 /// A cache line of entries.
 #[derive(Clone, Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    /// A byte for each entry, zero where there is none, and how many went past: once [`MANY`], for ever.
-    marks: u64,
-    entries: [u64; WIDE],
+    /// A byte for each entry, zero where there is none: the first eight, and four more.
+    marks: [u64; 2],
+    entries: [u32; WIDE],
 }
 
-/// The place that a word's lowest set bit stands for.
+/// How many entries went past stands above the last marks.
+const PASSED: u64 = 1 << 32;
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// The highest bit of each byte of a word that is zero.
 #[inline]
-fn place(tops: u64) -> usize {
-    tops.trailing_zeros() as usize / 8 % WIDE
+const fn zeros(word: u64) -> u64 {
+    !((word & !TOPS) + !TOPS | word) & TOPS
 }
+
+/// The highest bits of the bytes that are marks, in the second word.
+const LAST: u64 = TOPS & (PASSED - 1);
 
 impl Bucket {
     #[inline]
-    fn mark(tag: u32) -> u64 {
-        u64::from(tag & 0x7f | 0x80)
+    fn mark(tag: u32) -> u8 {
+        (tag as u8).max(1)
     }
 
-    /// The entries whose marks are a tag's, as bits of [`TOPS`].
+    /// The first place of a mark for which `wanted` says yes, told the entry.
     #[inline]
-    fn candidates(&self, tag: u32) -> u64 {
-        let differs = self.marks ^ Self::mark(tag) * ONES;
-        // The top bit of each byte that is not zero: no carry leaves a byte.
-        let other = (differs & (TOPS - ONES)) + (TOPS - ONES) | differs;
-        !other & TOPS
-    }
-
-    /// The id of this tag for which `same` holds.
-    #[inline]
-    fn find(&self, tag: u32, same: &impl Fn(u32) -> bool) -> Option<u32> {
-        let mut left = self.candidates(tag);
-        while left != 0 {
-            let entry = self.entries[place(left)];
-            if (entry >> 32) as u32 == tag && same(entry as u32) {
-                return Some(entry as u32);
+    fn place(&self, mark: u8, wanted: impl Fn(u32) -> bool) -> Option<usize> {
+        let marks = u64::from(mark) * ONES;
+        let [first, last] = self.marks;
+        let words = [(zeros(first ^ marks), 0), (zeros(last ^ marks) & LAST, FIRST)];
+        for (mut left, from) in words {
+            while left != 0 {
+                let place = from + left.trailing_zeros() as usize / 8;
+                if wanted(self.entries[place % WIDE]) {
+                    return Some(place);
+                }
+                left &= left - 1;
             }
-            left &= left - 1;
         }
         None
     }
 
-    /// Adds an entry, or counts it where there is no room.
+    /// Adds an entry that is so far from its home, or counts it where there is no room.
     #[inline]
-    fn push(&mut self, tag: u32, id: u32) -> bool {
-        let room = !self.marks & TOPS;
-        if room == 0 {
-            if self.marks < MANY {
-                self.marks += PASSED;
-            }
+    fn push(&mut self, tag: u32, id: u32, far: usize) -> bool {
+        let [first, last] = self.marks;
+        let (free, word) = match zeros(first) {
+            0 => (zeros(last) & LAST, 1),
+            free => (free, 0),
+        };
+        if free == 0 {
+            self.marks[1] += PASSED;
             return false;
         }
-        let place = place(room);
-        self.marks |= Self::mark(tag) << (place * 8);
-        self.entries[place] = u64::from(tag) << 32 | u64::from(id);
+        let byte = free.trailing_zeros() / 8;
+        self.marks[word] |= u64::from(Self::mark(tag)) << (byte * 8);
+        self.entries[(word * FIRST + byte as usize) % WIDE] =
+            (far.min(FAR) as u32) << ID_BITS | id & ID;
         true
     }
 
-    /// Takes an entry out, if it is here.
+    /// Makes a place free.
     #[inline]
-    fn take(&mut self, tag: u32, id: u32) -> bool {
-        let wanted = u64::from(tag) << 32 | u64::from(id);
-        let mut left = self.candidates(tag);
-        while left != 0 {
-            let place = place(left);
-            if self.entries[place] == wanted {
-                self.marks &= !(0xff << (place * 8));
-                return true;
-            }
-            left &= left - 1;
-        }
-        false
-    }
-
-    /// Takes out an entry whose tag times the homes is below a number.
-    #[inline]
-    fn take_before(&mut self, beyond: u64, homes: u64) -> Option<u64> {
-        let mut left = self.marks & TOPS;
-        while left != 0 {
-            let place = place(left);
-            let entry = self.entries[place];
-            if (entry >> 32) * homes < beyond {
-                self.marks &= !(0xff << (place * 8));
-                return Some(entry);
-            }
-            left &= left - 1;
-        }
-        None
-    }
-
-    /// An entry that went past is gone.
-    #[inline]
-    fn forget(&mut self) {
-        if self.marks < MANY {
-            self.marks -= PASSED;
-        }
+    fn clear(&mut self, place: usize) {
+        self.marks[place / FIRST] &= !(0xff << (place % FIRST * 8));
     }
 
     #[inline]
-    fn none_passed(&self) -> bool {
-        self.marks < PASSED
+    fn has(&self, place: usize) -> bool {
+        self.marks[place / FIRST] >> (place % FIRST * 8) & 0xff != 0
+    }
+
+    #[inline]
+    fn passed(&self) -> bool {
+        self.marks[1] >= PASSED
     }
 }
 
@@ -150,16 +143,19 @@ impl Index {
 
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        ((u64::from(tag) * self.homes as u64) >> 32) as usize
+        ((u64::from(tag >> 8) * self.homes as u64) >> 24) as usize
     }
 
-    /// The id with this tag for which `same` says that it has the name.
+    /// The id with this tag's mark, not far from its home, for which `same` says that it has the name.
     #[inline]
     pub(crate) fn find(&self, tag: u32, same: impl Fn(u32) -> bool) -> Option<u32> {
         for bucket in self.buckets.get(self.home(tag)..)? {
-            let found = bucket.find(tag, &same);
-            if found.is_some() || bucket.none_passed() {
-                return found;
+            let place = bucket.place(Bucket::mark(tag), |entry| same(entry & ID));
+            if let Some(place) = place {
+                return Some(bucket.entries[place % WIDE] & ID);
+            }
+            if !bucket.passed() {
+                return None;
             }
         }
         None
@@ -168,15 +164,15 @@ impl Index {
     /// Asks memory for the entries about a tag's home, to be there when they are looked at.
     #[inline]
     pub(crate) fn warm(&self, tag: u32) {
-        black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks));
+        black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks[0]));
     }
 
-    /// Adds an id under a tag; the caller knows that its name is not there.
+    /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.
     #[inline]
-    pub(crate) fn insert(&mut self, tag: u32, id: u32) {
-        // At most 13/16 full: two buckets a look-up at the worst, one and a half on average.
-        if (self.len + 1) * 16 > self.homes * WIDE * 13 {
-            self.grow();
+    pub(crate) fn insert(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        // At most four fifths full: one and a half buckets a look-up at the worst.
+        if (self.len + 1) * 5 > self.homes * WIDE * 4 {
+            self.grow(&tags);
         }
         self.len += 1;
         self.put(tag, id);
@@ -185,74 +181,100 @@ impl Index {
     #[inline]
     fn put(&mut self, tag: u32, id: u32) {
         let home = self.home(tag);
-        for bucket in self.buckets.iter_mut().skip(home) {
-            if bucket.push(tag, id) {
+        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
+            if bucket.push(tag, id, far) {
                 return;
             }
         }
+        let far = self.buckets.len() - home;
         self.buckets.reserve_exact(1);
         let mut bucket = Bucket::default();
-        bucket.push(tag, id);
+        bucket.push(tag, id, far);
         self.buckets.push(bucket);
     }
 
-    /// Takes an id out.
+    /// Takes an id out. `tags` gives the tag of another id.
     #[inline]
-    pub(crate) fn remove(&mut self, tag: u32, id: u32) {
+    pub(crate) fn remove(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
         let home = self.home(tag);
-        let mut past = 0;
-        for bucket in self.buckets.iter_mut().skip(home) {
-            if bucket.take(tag, id) {
+        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
+            let place = bucket.place(Bucket::mark(tag), |entry| entry & ID == id);
+            if let Some(place) = place {
+                bucket.clear(place);
+                let passed = bucket.passed();
                 self.len -= 1;
-                let on = bucket.none_passed();
-                let passed = self.buckets.iter_mut().skip(home).take(past);
-                passed.for_each(Bucket::forget);
-                if !on {
-                    self.fill(home + past);
+                self.forget(home, home + far);
+                if passed {
+                    self.fill(home + far, &tags);
                 }
                 return;
             }
-            if bucket.none_passed() {
+            if !bucket.passed() {
                 return;
             }
-            past += 1;
+        }
+    }
+
+    /// An entry that went past these buckets is gone from behind them.
+    #[inline]
+    fn forget(&mut self, from: usize, to: usize) {
+        for bucket in self.buckets.iter_mut().take(to).skip(from) {
+            bucket.marks[1] -= PASSED;
         }
     }
 
     /// A bucket that others went past has room: the next of them comes back, and so on from where that one stood.
-    fn fill(&mut self, mut hole: usize) {
-        // Tags that times the homes are below this have their home at the hole or before it.
-        let beyond = |hole: usize| (hole as u64 + 1) << 32;
+    #[inline(never)]
+    fn fill(&mut self, mut hole: usize, tags: &impl Fn(u32) -> u32) {
         let mut at = hole + 1;
-        while let Some(bucket) = self.buckets.get_mut(at) {
-            let last = bucket.none_passed();
-            if let Some(entry) = bucket.take_before(beyond(hole), self.homes as u64) {
-                let passed = self.buckets.iter_mut().take(at).skip(hole);
-                passed.for_each(Bucket::forget);
-                if let Some(to) = self.buckets.get_mut(hole) {
-                    to.push((entry >> 32) as u32, entry as u32);
-                }
+        while let Some(bucket) = self.buckets.get(at) {
+            let passed = bucket.passed();
+            // The home of what went so far is at the hole or before it.
+            let enough = at - hole;
+            let comes = |&place: &usize| {
+                let entry = bucket.entries[place];
+                let far = (entry >> ID_BITS) as usize;
+                bucket.has(place)
+                    && match far {
+                        FAR => self.home(tags(entry & ID)) <= hole,
+                        far => far >= enough,
+                    }
+            };
+            if let Some(place) = (0..WIDE).find(comes) {
+                self.move_back(at, place, hole, tags);
                 hole = at;
             }
-            if last {
+            if !passed {
                 return;
             }
             at += 1;
         }
     }
 
-    /// Makes room for an eighth more.
-    fn grow(&mut self) {
-        self.homes = (self.homes + self.homes / 8).max(self.homes + 1);
+    /// Moves an entry to a bucket with room between its home and where it is.
+    fn move_back(&mut self, at: usize, place: usize, to: usize, tags: &impl Fn(u32) -> u32) {
+        let entry = self.buckets[at].entries[place];
+        let mark = self.buckets[at].marks[place / FIRST] >> (place % FIRST * 8) & 0xff;
+        let home = match (entry >> ID_BITS) as usize {
+            FAR => self.home(tags(entry & ID)),
+            far => at - far,
+        };
+        self.buckets[at].clear(place);
+        self.forget(to, at);
+        self.buckets[to].push(mark as u32, entry & ID, to - home.min(to));
+    }
+
+    /// Makes room for a quarter more.
+    fn grow(&mut self, tags: &impl Fn(u32) -> u32) {
+        self.homes = (self.homes + self.homes / 4).max(self.homes + 1);
         let mut buckets = Vec::with_capacity(self.homes + 1);
         buckets.resize(self.homes + 1, Bucket::default());
         let before = core::mem::replace(&mut self.buckets, buckets);
         for bucket in before {
-            let mut left = bucket.marks & TOPS;
-            while left != 0 {
-                let entry = bucket.entries[place(left)];
-                self.put((entry >> 32) as u32, entry as u32);
-                left &= left - 1;
+            for place in (0..WIDE).filter(|&place| bucket.has(place)) {
+                let id = bucket.entries[place] & ID;
+                let mark = bucket.marks[place / FIRST] >> (place % FIRST * 8) & 0xff;
+                self.put(tags(id) & !0xff | mark as u32, id);
             }
         }
     }
@@ -263,22 +285,21 @@ impl Index {
 
     /// Whether every entry is where a look-up finds it, and as near its home as there is room.
     #[cfg(test)]
-    fn is_consistent(&self) -> bool {
-        let mut passed = vec![0u64; self.buckets.len() + 1];
+    fn is_consistent(&self, tags: impl Fn(u32) -> u32) -> bool {
+        let mut passed = alloc::vec![0u64; self.buckets.len() + 1];
         let mut len = 0;
         for (at, bucket) in self.buckets.iter().enumerate() {
-            for (i, entry) in bucket.entries.iter().enumerate() {
-                if bucket.marks >> (i * 8 + 7) & 1 == 0 {
-                    continue;
-                }
+            for place in (0..WIDE).filter(|&place| bucket.has(place)) {
                 len += 1;
-                let home = self.home((entry >> 32) as u32);
+                let entry = bucket.entries[place];
+                let home = self.home(tags(entry & ID));
+                assert_eq!((at - home).min(FAR), (entry >> ID_BITS) as usize);
                 (home..at).for_each(|b| passed[b] += 1);
             }
         }
         let counts = self.buckets.iter().zip(&passed).all(|(bucket, &passed)| {
-            let (count, full) = (bucket.marks >> 56, bucket.marks & TOPS == TOPS);
-            (count == passed || count == 255) && (passed == 0 || full)
+            let full = (0..WIDE).all(|place| bucket.has(place));
+            bucket.marks[1] >> 32 == passed && (passed == 0 || full)
         });
         counts && len == self.len
     }
@@ -301,17 +322,17 @@ mod tests {
                     0 => rng.below(spread) as u32,
                     _ => u32::MAX - rng.below(spread) as u32,
                 };
-                index.insert(tag, id);
                 map.insert(id, tag);
+                index.insert(tag, id, |id| map[&id]);
                 if rng.below(5) < 2 {
                     let gone = rng.below(u64::from(id) + 1) as u32;
                     if let Some(tag) = map.remove(&gone) {
-                        index.remove(tag, gone);
+                        index.remove(tag, gone, |id| map[&id]);
                     }
                 }
                 assert_eq!(index.len(), map.len());
                 if id % 100 == 0 {
-                    assert!(index.is_consistent());
+                    assert!(index.is_consistent(|id| map[&id]));
                 }
             }
             for id in 0..6000u32 {

@@ -3,7 +3,7 @@
 use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::index::{Index, tag};
+use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
 use crate::rng::{ById, hash};
@@ -87,6 +87,8 @@ pub(crate) struct Claim {
     pub(crate) next: u32,
     pub(crate) previous: u32,
     pub(crate) spots: Spots,
+    /// Its place in the index.
+    pub(crate) home: Home,
     pub(crate) kind: Kind,
 }
 

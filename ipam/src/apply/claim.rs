@@ -1,6 +1,6 @@
 //! Claims: taking addresses, prolonging leases, giving addresses back.
 
-use super::making::Making;
+use super::making::{Making, tag_of};
 use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::{Family, number};
@@ -209,7 +209,9 @@ impl Ipam {
     pub(crate) fn add_workload(&mut self, tag: u32, name: &str) -> u32 {
         let name = self.names.insert(name);
         let id = self.workloads.insert(Workload::new(name, tag));
-        self.by_workload.insert(tag, id);
+        let workloads = &self.workloads;
+        let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
+        self.by_workload.insert(tag, id, tags);
         id
     }
 
@@ -267,7 +269,8 @@ impl Ipam {
     /// Takes a claim out of the records, its index, its workload's chain and its host's count.
     pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
         let claim = self.claims.remove(id)?;
-        self.by_owner.remove(tag, id);
+        let claims = &self.claims;
+        self.by_owner.remove(tag, id, |c| tag_of(claims, c));
         if !self.suspects.is_empty() {
             self.suspects.remove(&id);
         }

@@ -2,7 +2,8 @@
 
 use crate::cidr::Family;
 use crate::claim::{Kept, Place};
-use crate::index::tag;
+use crate::index::{Home, tag};
+use crate::slab::Slab;
 use crate::state::{Claim, Ipam, Kind, NONE, Spots, Workload};
 use crate::time::{Timestamp, nanos};
 use core::hint::black_box;
@@ -70,6 +71,7 @@ impl Ipam {
             next: NONE,
             previous: NONE,
             spots: Spots::EMPTY,
+            home: Home::of(tag(making.owner.hash)),
             kind,
         };
         let id = self.link_claim(claim, tag(making.owner.hash), making.kept);
@@ -92,7 +94,8 @@ impl Ipam {
         (claim.next, claim.previous) = (first, NONE);
         claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
         let id = self.claims.insert(claim);
-        self.by_owner.insert(tag, id);
+        let claims = &self.claims;
+        self.by_owner.insert(tag, id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }
@@ -121,4 +124,10 @@ impl Ipam {
             }
         }
     }
+}
+
+/// A tag of a claim's owner, as far as its home in the index goes.
+#[inline]
+pub(crate) fn tag_of(claims: &Slab<Claim>, claim: u32) -> u32 {
+    claims.get(claim).map_or(0, |c| c.home.tag())
 }

@@ -152,7 +152,10 @@ impl Ipam {
             return;
         }
         let name = workload.name;
-        self.by_workload.remove(workload.tag, id);
+        let tag = workload.tag;
+        let workloads = &self.workloads;
+        let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
+        self.by_workload.remove(tag, id, tags);
         self.workloads.remove(id);
         self.names.remove(name);
     }

@@ -4,7 +4,7 @@ use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::index::tag;
+use crate::index::{Home, tag};
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::rest::List;
@@ -395,6 +395,7 @@ impl Restorer {
             next: NONE,
             previous: NONE,
             spots,
+            home: Home::of(tag(named.hash)),
             kind: Kind::from(kept),
         };
         let id = self.ipam.link_claim(claim, tag(named.hash), kept);
