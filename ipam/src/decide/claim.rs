@@ -1,7 +1,7 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
-use crate::apply::making::Making;
+use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
@@ -54,7 +54,7 @@ impl Ipam {
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
         let mut before = Vec::new();
-        let decided = match self.decide(request, &mut before)? {
+        let decided = match self.decide::<true>(request, &mut before)? {
             Decided::Making(making) if before.is_empty() => {
                 let grant = self.grant(&making);
                 debug_assert_eq!(self.check_claimed(&making), Ok(()));
@@ -74,13 +74,14 @@ impl Ipam {
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
         let mut before = Vec::new();
-        let decided = self.decide(request, &mut before)?;
+        let decided = self.decide::<false>(request, &mut before)?;
         Ok(self.decision(decided, before))
     }
 
-    /// Decides a claim; what must change before it is made goes to `before`.
+    /// Decides a claim; what must change before it is made goes to `before`. `SHORT`: by the short way where it
+    /// leads to the same.
     #[inline(always)]
-    fn decide<'a>(
+    fn decide<'a, const SHORT: bool>(
         &self,
         request: &Request<'a>,
         before: &mut Vec<Change<'a>>,
@@ -100,14 +101,50 @@ impl Ipam {
             self.by_workload.warm(tag(hash));
         }
         let host = host.map(|h| self.named_host(h));
-        self.warm_host(host.and_then(|h| h.id));
+        let near = match host.and_then(|h| h.id) {
+            Some(host) if SHORT => self.choose_near(request, host),
+            _ => None,
+        };
         check_request(request)?;
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
         let worker = worker.map(|w| self.named_workload(w));
-        let workload = worker.and_then(|w| w.id);
+        let making = Making {
+            owner,
+            workload: worker,
+            host,
+            sequence: self.sequence.saturating_add(1),
+            until: Timestamp::MAX,
+            kept: request.retention.into(),
+            places: [None; 2],
+            slots: [NONE; 2],
+        };
+        let choices = match (worker.and_then(|w| w.id), near) {
+            (None, Some(choice)) => [Some(choice), None],
+            (workload, _) => self.choose_all(request, workload, host, before)?,
+        };
+        let [v4, v6] = &choices;
+        let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
+        let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
+        Ok(Decided::Making(Making {
+            until: self.lease_end(request, places.iter().flatten()),
+            places,
+            slots: [slot(v4), slot(v6)],
+            ..making
+        }))
+    }
+
+    /// The addresses of a claim, and the changes that must come before it.
+    #[inline(never)]
+    fn choose_all<'a>(
+        &self,
+        request: &Request<'a>,
+        workload: Option<u32>,
+        host: Option<Named<'_>>,
+        before: &mut Vec<Change<'a>>,
+    ) -> Result<[Option<Choice>; 2], ClaimError> {
         if let Some(known) = workload {
             if let Some(error) = self.moving_error(known, request) {
                 return Err(error);
@@ -124,19 +161,7 @@ impl Ipam {
         for choice in choices.iter().flatten() {
             self.take_block(request, choice, before);
         }
-        let [v4, v6] = &choices;
-        let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
-        let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
-        Ok(Decided::Making(Making {
-            owner,
-            workload: worker,
-            host,
-            sequence: self.sequence.saturating_add(1),
-            until: self.lease_end(request, places.iter().flatten()),
-            kept: request.retention.into(),
-            places,
-            slots: [slot(v4), slot(v6)],
-        }))
+        Ok(choices)
     }
 
     /// A request's name with its hash, if it can be stored and printed.
@@ -151,17 +176,6 @@ impl Ipam {
             name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
         }
         Ok((name, hash))
-    }
-
-    /// Asks memory for the block that a host will most likely be given an address of.
-    #[inline]
-    fn warm_host(&self, host: Option<u32>) {
-        let Some(host) = host else { return };
-        for pool in self.pools.iter().flatten().take(2) {
-            if let Some(block) = pool.blocks.hosts.warm(host) {
-                pool.warm_block(block);
-            }
-        }
     }
 
     /// What was decided, as changes.

@@ -6,7 +6,6 @@ use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::hint::black_box;
 
 /// No host.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -69,12 +68,6 @@ impl PerHost {
     #[inline]
     pub(crate) fn get(&self, host: u32) -> Option<&HostBlocks> {
         self.0.get(host as usize).filter(|h| !h.all.is_empty())
-    }
-
-    /// Asks memory for a host's record; its first open block.
-    #[inline]
-    pub(crate) fn warm(&self, host: u32) -> Option<u32> {
-        black_box(self.0.get(host as usize)?.open.first())
     }
 
     fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {

@@ -160,15 +160,6 @@ impl Pool {
         black_box(self.cells.get(slot));
     }
 
-    /// As [`Pool::warm`], of the first free slot of a block, and of the block.
-    #[inline]
-    pub(crate) fn warm_block(&self, block: u32) {
-        black_box(self.blocks.get(block).host);
-        if let Some(slot) = self.free.first_in(self.blocks.slots(block)) {
-            self.warm(slot);
-        }
-    }
-
     #[inline]
     pub(crate) fn state(&self, slot: u32) -> State {
         self.cells.get(slot).state()

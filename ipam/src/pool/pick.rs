@@ -215,8 +215,7 @@ impl Pool {
         let mine = self.blocks.hosts.get(asker.host);
         if !asker.draining {
             // Open ones have a free slot: the first is it.
-            let open = mine.and_then(|h| h.open.first());
-            if let Some(slot) = open.and_then(|b| self.pick_in_block(b, draw)) {
+            if let Some(slot) = self.pick_near(asker.host, draw) {
                 return Ok(self.picked(slot));
             }
         }
@@ -240,6 +239,13 @@ impl Pool {
             0 => Dry::Full,
             _ => Dry::Blocks { limit },
         })
+    }
+
+    /// A slot of a host's first open block.
+    #[inline]
+    pub(crate) fn pick_near(&self, host: u32, draw: Draw) -> Option<u32> {
+        let block = self.blocks.hosts.get(host)?.open.first()?;
+        self.pick_in_block(block, draw)
     }
 
     /// A slot of one block, by the pool's order.
