@@ -299,7 +299,7 @@ impl Ipam {
         let reserved = self.workloads.get(id).is_some_and(Workload::fixed);
         if reserved && self.kept_spots(id).any(|s| s == spot) {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.keep(spot.slot, id, now);
+                pool.keep_held(spot.slot, id);
             }
             return;
         }
@@ -316,11 +316,17 @@ impl Ipam {
             return self.keep_sticky(id, family, spot);
         }
         let others = others || moving.is_some();
-        if claim.kind != Kind::Sticky || reserved || draining || others {
-            self.rest_spot(spot, now);
-            return;
+        if claim.kind == Kind::Sticky && !reserved && !draining && !others {
+            return self.keep_sticky(id, family, spot);
         }
-        self.keep_sticky(id, family, spot);
+        if let Some(pool) = self
+            .pools
+            .get_mut(spot.pool as usize)
+            .and_then(Option::as_mut)
+        {
+            pool.let_go(spot.slot, now);
+            self.due = self.due.min(pool.next_due());
+        }
     }
 
     /// A sticky workload will find this address again; the one it kept of the family goes.
@@ -335,7 +341,7 @@ impl Ipam {
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
         self.forget_at(id, (!moving).then_some(until));
         if let Some(pool) = self.pool_at_mut(spot.pool) {
-            pool.keep(spot.slot, id, now);
+            pool.keep_held(spot.slot, id);
         }
         if let Some(old) = old.filter(|&o| o != spot) {
             self.rest_spot(old, now);

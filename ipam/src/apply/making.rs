@@ -120,7 +120,7 @@ impl Ipam {
         black_box(self.workloads.get(claim.workload).map(Workload::head));
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
-                pool.warm(spot.slot);
+                pool.warm_way(spot.slot);
             }
         }
     }

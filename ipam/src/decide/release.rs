@@ -4,9 +4,10 @@ use super::errors::ReleaseError;
 use crate::change::{Change, Reason, What};
 use crate::cidr::shortened;
 use crate::index::tag;
-use crate::state::Ipam;
+use crate::state::{Ipam, Workload};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
+use core::hint::black_box;
 
 impl Ipam {
     /// Decides a release and carries it out. What becomes of the addresses is the retention's matter:
@@ -54,6 +55,8 @@ impl Ipam {
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
         let id = self.by_owner.find(tag, |id| {
+            // A workload that came with the claim has the same number.
+            black_box(self.workloads.get(id).map(Workload::head));
             let claim = self.claims.get(id);
             claim.is_some_and(|claim| {
                 self.warm(claim);

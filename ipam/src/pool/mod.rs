@@ -154,6 +154,12 @@ impl Pool {
         self.layout.slot(number(address))
     }
 
+    /// Asks memory for the way to a slot's cell, which is to be written.
+    #[inline]
+    pub(crate) fn warm_way(&self, slot: u32) {
+        black_box(self.cells.has(slot));
+    }
+
     /// Asks memory for what is known of a slot, to be there when it is looked at.
     #[inline]
     pub(crate) fn warm(&self, slot: u32) {
@@ -230,6 +236,15 @@ impl Pool {
         self.set(slot, State::Held(claim), at);
     }
 
+    /// Keeps a slot that is known to be held for a workload.
+    #[inline]
+    pub(crate) fn keep_held(&mut self, slot: u32, workload: u32) {
+        debug_assert!(matches!(self.state(slot), State::Held(_)));
+        self.held -= 1;
+        self.reserved += 1;
+        *self.cells.entry(slot) = Cell::pack(State::Kept(workload));
+    }
+
     /// Keeps a slot for a workload.
     pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
         self.set(slot, State::Kept(workload), at);
@@ -238,6 +253,19 @@ impl Pool {
     /// Lets a slot rest from `released` on; without a quarantine it is free at once.
     pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         let was = self.leave(slot);
+        self.rest_after(was, slot, released, now);
+    }
+
+    /// As [`Pool::let_rest`], of a slot that is known to be held: its cell is written and not waited for.
+    #[inline]
+    pub(crate) fn let_go(&mut self, slot: u32, now: Timestamp) {
+        debug_assert!(matches!(self.state(slot), State::Held(_)));
+        self.held -= 1;
+        self.rest_after(State::Held(0), slot, now, now);
+    }
+
+    #[inline]
+    fn rest_after(&mut self, was: State, slot: u32, released: Timestamp, now: Timestamp) {
         if released.after(self.spec.quarantine) > now {
             let order = self.rest.next_order();
             self.push_rest(List::Resting, slot, released, order);
