@@ -134,6 +134,9 @@ pub(crate) struct Index {
     buckets: Vec<Bucket>,
     homes: usize,
     len: usize,
+    /// An entry that is to go: the next change takes it out, once its bucket is there. Until then its record says
+    /// that it has no name, or another.
+    leaving: Option<(u32, u32)>,
 }
 
 impl Index {
@@ -167,9 +170,18 @@ impl Index {
         black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks[0]));
     }
 
+    /// As [`Index::warm`], for what is to go.
+    #[inline]
+    pub(crate) fn warm_leaving(&self) {
+        if let Some((tag, _)) = self.leaving {
+            self.warm(tag);
+        }
+    }
+
     /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.
     #[inline]
     pub(crate) fn insert(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
         // At most four fifths full: one and a half buckets a look-up at the worst.
         if (self.len + 1) * 5 > self.homes * WIDE * 4 {
             self.grow(&tags);
@@ -193,19 +205,42 @@ impl Index {
         self.buckets.push(bucket);
     }
 
+    /// Takes an id out with the next change: its bucket is far away, and nobody needs to wait for it. `tags` gives
+    /// the tag of another id.
+    #[inline]
+    pub(crate) fn remove_later(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
+        self.leaving = Some((tag, id));
+        self.len -= 1;
+    }
+
     /// Takes an id out. `tags` gives the tag of another id.
     #[inline]
     pub(crate) fn remove(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
+        self.len -= 1;
+        self.take(tag, id, &tags);
+    }
+
+    /// Takes out what is to go.
+    #[inline]
+    fn settle(&mut self, tags: &impl Fn(u32) -> u32) {
+        if let Some((tag, id)) = self.leaving.take() {
+            self.take(tag, id, tags);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, tag: u32, id: u32, tags: &impl Fn(u32) -> u32) {
         let home = self.home(tag);
         for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
             let place = bucket.place(Bucket::mark(tag), |entry| entry & ID == id);
             if let Some(place) = place {
                 bucket.clear(place);
                 let passed = bucket.passed();
-                self.len -= 1;
                 self.forget(home, home + far);
                 if passed {
-                    self.fill(home + far, &tags);
+                    self.fill(home + far, tags);
                 }
                 return;
             }
@@ -327,16 +362,20 @@ mod tests {
                 if rng.below(5) < 2 {
                     let gone = rng.below(u64::from(id) + 1) as u32;
                     if let Some(tag) = map.remove(&gone) {
-                        index.remove(tag, gone, |id| map[&id]);
+                        match rng.below(2) {
+                            0 => index.remove(tag, gone, |id| map[&id]),
+                            _ => index.remove_later(tag, gone, |id| map[&id]),
+                        }
                     }
                 }
                 assert_eq!(index.len(), map.len());
                 if id % 100 == 0 {
+                    index.settle(&|id| map[&id]);
                     assert!(index.is_consistent(|id| map[&id]));
                 }
             }
             for id in 0..6000u32 {
-                let found = |tag| index.find(tag, |i| i == id);
+                let found = |tag| index.find(tag, |i| i == id && map.contains_key(&i));
                 match map.get(&id) {
                     Some(&tag) => assert_eq!(found(tag), Some(id)),
                     None => assert_eq!(found(id), None),

@@ -116,7 +116,6 @@ impl Ipam {
     /// some hundred nanoseconds away, and one after another they would be the whole cost of a release.
     #[inline]
     pub(crate) fn warm(&self, claim: &Claim) {
-        self.by_workload.warm(claim.workload_tag);
         black_box(self.workloads.get(claim.workload).map(Workload::head));
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {

@@ -99,6 +99,7 @@ impl Ipam {
         self.by_owner.warm(tag(owner.1));
         if let Some((_, hash)) = worker {
             self.by_workload.warm(tag(hash));
+            self.by_workload.warm_leaving();
         }
         let host = host.map(|h| self.named_host(h));
         let near = match host.and_then(|h| h.id) {

@@ -22,6 +22,8 @@ impl Ipam {
         sequence: u64,
     ) -> Result<(), ReleaseError> {
         let tag = tag(self.hashed(owner));
+        self.by_owner.warm(tag);
+        self.warm_due(now);
         // Time ends no claim: while memory brings what this one's end will touch, what is due by time is done.
         let id = self.releasable(tag, owner, sequence);
         self.advance(now);

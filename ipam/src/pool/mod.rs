@@ -378,7 +378,11 @@ impl Pool {
             self.put_back(rest.slot, rest.at, Some(rest.order));
             self.settle(rest.slot, true, false, due);
         }
-        // Whose turn is next will be looked at by the next operation or one soon after.
+    }
+
+    /// Asks memory for what is known of the address whose rest ends next, to be there when it does.
+    #[inline]
+    pub(crate) fn warm_due(&self) {
         if let Some(next) = self.rest.front(List::Resting) {
             self.warm(next.slot);
             black_box(self.free.is_free(next.slot));
