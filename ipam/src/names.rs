@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 /// Bytes of one unit, units of one chunk at the most, and the longest name (a DNS name's 253 bytes).
-const UNIT: usize = 8;
+pub(crate) const UNIT: usize = 8;
 const CHUNK: usize = 1 << 13;
 pub(crate) const LONGEST: usize = 253;
 /// Rounded lengths, in units: from one to this.
-const SIZES: usize = (LONGEST + 1).div_ceil(UNIT);
+pub(crate) const SIZES: usize = (LONGEST + 1).div_ceil(UNIT);
 
 /// A stored name: its place and one, so that a record with a name needs no byte more to be absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -274,7 +274,6 @@ impl Ipam {
         if !self.suspects.is_empty() {
             self.suspects.remove(&id);
         }
-        self.names.remove(claim.owner);
         match self.claims.get_mut(claim.previous) {
             Some(previous) => previous.next = claim.next,
             None => {

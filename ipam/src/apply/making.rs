@@ -2,8 +2,8 @@
 
 use crate::cidr::Family;
 use crate::claim::{Kept, Place};
+use crate::claims::Claims;
 use crate::index::{Home, tag};
-use crate::slab::Slab;
 use crate::state::{Claim, Ipam, Kind, NONE, Spots, Workload};
 use crate::time::{Timestamp, nanos};
 use core::hint::black_box;
@@ -64,7 +64,6 @@ impl Ipam {
             sequence: making.sequence,
             touched: self.now,
             until: making.until,
-            owner: self.names.insert(making.owner.name),
             workload,
             workload_tag: 0,
             host,
@@ -74,7 +73,7 @@ impl Ipam {
             home: Home::of(tag(making.owner.hash)),
             kind,
         };
-        let id = self.link_claim(claim, tag(making.owner.hash), making.kept);
+        let id = self.link_claim(claim, making.owner, making.kept);
         let mut spots = Spots::EMPTY;
         for (place, &slot) in making.places.iter().zip(&making.slots) {
             if let Some(place) = place {
@@ -88,14 +87,14 @@ impl Ipam {
     }
 
     /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
-    pub(crate) fn link_claim(&mut self, mut claim: Claim, tag: u32, kept: Kept) -> u32 {
+    pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: Named<'_>, kept: Kept) -> u32 {
         let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
         let first = self.workloads.get(workload).map_or(NONE, Workload::head);
         (claim.next, claim.previous) = (first, NONE);
         claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
-        let id = self.claims.insert(claim);
+        let id = self.claims.insert(owner.name, claim);
         let claims = &self.claims;
-        self.by_owner.insert(tag, id, |c| tag_of(claims, c));
+        self.by_owner.insert(tag(owner.hash), id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }
@@ -127,6 +126,6 @@ impl Ipam {
 
 /// A tag of a claim's owner, as far as its home in the index goes.
 #[inline]
-pub(crate) fn tag_of(claims: &Slab<Claim>, claim: u32) -> u32 {
+pub(crate) fn tag_of(claims: &Claims, claim: u32) -> u32 {
     claims.get(claim).map_or(0, |c| c.home.tag())
 }

@@ -62,7 +62,7 @@ impl Ipam {
             let claim = self.claims.get(id);
             claim.is_some_and(|claim| {
                 self.warm(claim);
-                self.names.is(claim.owner, owner)
+                self.claims.is(id, owner)
             })
         });
         let found = id.and_then(|id| Some((id, self.claims.get(id)?)));

@@ -386,7 +386,6 @@ impl Restorer {
             sequence,
             touched,
             until: until.unwrap_or(Timestamp::MAX),
-            owner: self.ipam.names.insert(&owner),
             workload: worker.map_or(NONE, |w| {
                 known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
             }),
@@ -398,7 +397,7 @@ impl Restorer {
             home: Home::of(tag(named.hash)),
             kind: Kind::from(kept),
         };
-        let id = self.ipam.link_claim(claim, tag(named.hash), kept);
+        let id = self.ipam.link_claim(claim, named, kept);
         for (_, spot) in spots.iter() {
             let now = self.ipam.now;
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
