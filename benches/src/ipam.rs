@@ -252,53 +252,45 @@ fn random_release() -> Result<Measured, String> {
 /// list of a million texts stands between the clock and the allocator.
 struct Load {
     hosts: Vec<String>,
-    owner: [u8; OWNER.len()],
-    workload: [u8; WORKLOAD.len()],
+    owner: String,
+    workload: String,
 }
-
-/// A claim's names with all digits at zero.
-const OWNER: &[u8; 21] = b"4f2a000000000000/eth0";
-const WORKLOAD: &[u8; 29] = b"shop/web-00000000000000000000";
 
 impl Load {
     fn new() -> Self {
         Self {
             hosts: (0..2000).map(|i| format!("host-{i:04}")).collect(),
-            owner: *OWNER,
-            workload: *WORKLOAD,
+            owner: String::new(),
+            workload: String::new(),
         }
     }
 
     /// `4f2a00000000002a/eth0`, as of the 42nd claim.
     fn owner(&mut self, n: u64) -> &str {
-        for (i, digit) in self.owner[4..16].iter_mut().enumerate() {
-            *digit = b"0123456789abcdef"[(n >> (44 - 4 * i) & 15) as usize];
-        }
-        str::from_utf8(&self.owner).unwrap_or_default()
-    }
-
-    /// `shop/web-42`, as of the 42nd claim: how many bytes of it there are.
-    fn workload(&mut self, n: u64) -> usize {
-        let (mut rest, mut digits) = (n, [0u8; 20]);
-        let mut from = digits.len();
-        while rest > 0 || from == digits.len() {
-            from -= 1;
-            digits[from] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let number = &digits[from..];
-        let end = 9 + number.len();
-        self.workload[9..end].copy_from_slice(number);
-        end
+        self.owner.clear();
+        self.owner.push_str("4f2a");
+        let digits = (0..12).rev().map(|i| (n >> (4 * i) & 15) as u32);
+        self.owner
+            .extend(digits.filter_map(|d| char::from_digit(d, 16)));
+        self.owner.push_str("/eth0");
+        &self.owner
     }
 
     /// The n-th claim's request: every third workload finds its address again.
     fn request(&mut self, n: u64) -> Request<'_> {
         self.owner(n);
-        let length = self.workload(n);
-        let owner = str::from_utf8(&self.owner).unwrap_or_default();
-        let workload = str::from_utf8(&self.workload[..length]).unwrap_or_default();
-        let request = Request::new(owner).workload(workload);
+        self.workload.clear();
+        self.workload.push_str("shop/web-");
+        let (mut digits, mut rest) = ([0u8; 20], n);
+        let mut from = digits.len();
+        while rest > 0 || from == digits.len() {
+            from -= 1;
+            digits[from] = (rest % 10) as u8;
+            rest /= 10;
+        }
+        let digits = digits.iter().skip(from);
+        self.workload.extend(digits.map(|d| char::from(b'0' + d)));
+        let request = Request::new(&self.owner).workload(&self.workload);
         let request = request.host(&self.hosts[n as usize % self.hosts.len()]);
         match n.is_multiple_of(3) {
             true => request.sticky(Duration::from_secs(3600)),
