@@ -116,6 +116,7 @@ impl Ipam {
     #[inline]
     pub(crate) fn warm(&self, claim: &Claim) {
         black_box(self.workloads.get(claim.workload).map(Workload::head));
+        black_box(self.hosts.get(claim.host).map(|h| h.uses));
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
                 pool.warm_way(spot.slot);

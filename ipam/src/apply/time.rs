@@ -167,7 +167,7 @@ impl Ipam {
         let workloads = &self.workloads;
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
         self.by_workload.remove_later(tag, id, tags);
-        self.workloads.remove(id);
+        self.workloads.discard(id);
         self.names.remove(name);
     }
 }

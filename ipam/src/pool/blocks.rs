@@ -97,7 +97,7 @@ impl PerHost {
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     pub(crate) shift: u8,
-    table: Paged<Block, 4>,
+    table: Paged<Block, 16>,
     pub(crate) hosts: PerHost,
     /// Blocks that exist and belong to nobody.
     pub(crate) unclaimed: SlotTree,

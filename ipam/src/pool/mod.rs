@@ -59,7 +59,7 @@ pub(crate) struct Pool {
     pub(crate) bridge: Option<Arc<str>>,
     pub(crate) layout: Layout,
     pub(crate) free: SlotTree,
-    pub(crate) cells: Paged<Cell, 64>,
+    pub(crate) cells: Paged<Cell, 256>,
     pub(crate) rest: RestLists,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,

@@ -10,6 +10,7 @@ use crate::cidr::{host_mask, number};
 use crate::rng::mix;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
+use core::hint::black_box;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -245,6 +246,8 @@ impl Pool {
     #[inline]
     pub(crate) fn pick_near(&self, host: u32, draw: Draw) -> Option<u32> {
         let block = self.blocks.hosts.get(host)?.open.first()?;
+        // Memory brings the block's record while a slot is chosen.
+        black_box(self.blocks.get(block).used);
         self.pick_in_block(block, draw)
     }
 
