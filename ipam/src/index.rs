@@ -78,7 +78,10 @@ impl Bucket {
     fn place(&self, mark: u8, wanted: impl Fn(u32) -> bool) -> Option<usize> {
         let marks = u64::from(mark) * ONES;
         let [first, last] = self.marks;
-        let words = [(zeros(first ^ marks), 0), (zeros(last ^ marks) & LAST, FIRST)];
+        let words = [
+            (zeros(first ^ marks), 0),
+            (zeros(last ^ marks) & LAST, FIRST),
+        ];
         for (mut left, from) in words {
             while left != 0 {
                 let place = from + left.trailing_zeros() as usize / 8;

@@ -163,6 +163,10 @@ mod tests {
             }
         }
         assert!(there.iter().all(|(id, name)| names.is(*id, name)));
-        assert!(names.heap_bytes() < 3000 * 256 * 2, "{}", names.heap_bytes());
+        assert!(
+            names.heap_bytes() < 3000 * 256 * 2,
+            "{}",
+            names.heap_bytes()
+        );
     }
 }

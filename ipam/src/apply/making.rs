@@ -94,7 +94,8 @@ impl Ipam {
         claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
         let id = self.claims.insert(owner.name, claim);
         let claims = &self.claims;
-        self.by_owner.insert(tag(owner.hash), id, |c| tag_of(claims, c));
+        self.by_owner
+            .insert(tag(owner.hash), id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }

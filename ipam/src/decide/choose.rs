@@ -373,21 +373,22 @@ impl Ipam {
             return Err(WhyNot::Draining);
         }
         let asker = asker.map(|a| self.started_in(pool, a));
-        pool.pick(asker, self.draw(family), self.now).map_err(|dry| {
-            let usage = pool.usage();
-            match dry {
-                Dry::Blocks { limit } => WhyNot::Blocks {
-                    limit,
-                    free: usage.free,
-                },
-                Dry::Full => WhyNot::Full {
-                    held: usage.held,
-                    reserved: usage.reserved,
-                    quarantined: usage.quarantined,
-                    next: end(pool.next_due()),
-                },
-            }
-        })
+        pool.pick(asker, self.draw(family), self.now)
+            .map_err(|dry| {
+                let usage = pool.usage();
+                match dry {
+                    Dry::Blocks { limit } => WhyNot::Blocks {
+                        limit,
+                        free: usage.free,
+                    },
+                    Dry::Full => WhyNot::Full {
+                        held: usage.held,
+                        reserved: usage.reserved,
+                        quarantined: usage.quarantined,
+                        next: end(pool.next_due()),
+                    },
+                }
+            })
     }
 
     /// Who asks, as pools see it.

@@ -264,7 +264,8 @@ impl Pool {
                 self.free.first_in(from..slots.end).unwrap_or(lowest)
             }
             Order::Random => {
-                let from = slots.start + (draw.number() % u64::from(slots.end - slots.start)) as u32;
+                let from =
+                    slots.start + (draw.number() % u64::from(slots.end - slots.start)) as u32;
                 self.free.first_in(from..slots.end).unwrap_or(lowest)
             }
             Order::Lru => self.least_recent(slots, lowest),
