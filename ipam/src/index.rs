@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 /// The highest bit of each byte of a word that is zero.
 #[inline]
 const fn zeros(word: u64) -> u64 {
-    !((word & !TOPS) + !TOPS | word) & TOPS
+    !(((word & !TOPS) + !TOPS) | word) & TOPS
 }
 
 /// The highest bits of the bytes that are marks, in the second word.
