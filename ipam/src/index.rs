@@ -1,31 +1,145 @@
-//! Records by the hash of their names: ids in one array, so that a look-up touches one cache line of it.
+//! Records by the hash of their names: ids in buckets of one cache line, so that a look-up touches one.
 //!
-//! An entry is 32 bits of hash and 32 bits of id. Entries stand in order of hash, each at its home or after it
-//! with no gap between (linear probing, ordered). Since homes rise with the hash, growing is one merge from
-//! front to back, and neither growing nor removing reads a name. A general table with its control bytes apart
-//! costs two cache misses a look-up and must hash every name anew to grow.
+//! A bucket holds twelve ids and a mark of eight bits of the name's hash for each: one comparison of a word says
+//! which ids may be the one. An entry stands in its home bucket or, where that is full, in the first one after it
+//! with room; each bucket counts the entries that went past it, and look-ups end where none did. Where one leaves,
+//! one that went past comes back: left where they are, they would be more and more. Growing and coming back ask
+//! the records for their hashes, never for their names.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-/// No entry: ids end far below `u32::MAX`.
-const EMPTY: u64 = u64::MAX;
-/// Homes at least, and entries beyond the last home at first.
-const LEAST: usize = 8;
+/// Entries of a bucket, and those of them whose marks are in its first word.
+const WIDE: usize = 12;
+const FIRST: usize = 8;
+/// A bit for each mark, the highest of its byte.
+const TOPS: u64 = 0x8080_8080_8080_8080;
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The low bits of an entry are its id; the others say how far it went past its home, [`FAR`] for that or more.
+const ID_BITS: u32 = 29;
+const ID: u32 = (1 << ID_BITS) - 1;
+const FAR: usize = 7;
 
-/// The part of a hash that entries keep.
+/// The part of a hash that decides home and mark.
 #[inline]
 pub(crate) const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
+/// The part of a tag that decides its home: with its mark, which the index has, the whole of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Home([u8; 3]);
+
+impl Home {
+    #[inline]
+    pub(crate) const fn of(tag: u32) -> Self {
+        let [_, a, b, c] = tag.to_le_bytes();
+        Self([a, b, c])
+    }
+
+    /// A tag with this home.
+    #[inline]
+    pub(crate) const fn tag(self) -> u32 {
+        let [a, b, c] = self.0;
+        u32::from_le_bytes([0, a, b, c])
+    }
+}
+
+/// A cache line of entries.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Bucket {
+    /// A byte for each entry, zero where there is none: the first eight, and four more.
+    marks: [u64; 2],
+    entries: [u32; WIDE],
+}
+
+/// How many entries went past stands above the last marks.
+const PASSED: u64 = 1 << 32;
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// The highest bit of each byte of a word that is zero.
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    !(((word & !TOPS) + !TOPS) | word) & TOPS
+}
+
+/// The highest bits of the bytes that are marks, in the second word.
+const LAST: u64 = TOPS & (PASSED - 1);
+
+impl Bucket {
+    #[inline]
+    fn mark(tag: u32) -> u8 {
+        (tag as u8).max(1)
+    }
+
+    /// The first place of a mark for which `wanted` says yes, told the entry.
+    #[inline]
+    fn place(&self, mark: u8, wanted: impl Fn(u32) -> bool) -> Option<usize> {
+        let marks = u64::from(mark) * ONES;
+        let [first, last] = self.marks;
+        let words = [
+            (zeros(first ^ marks), 0),
+            (zeros(last ^ marks) & LAST, FIRST),
+        ];
+        for (mut left, from) in words {
+            while left != 0 {
+                let place = from + left.trailing_zeros() as usize / 8;
+                if wanted(self.entries[place % WIDE]) {
+                    return Some(place);
+                }
+                left &= left - 1;
+            }
+        }
+        None
+    }
+
+    /// Adds an entry that is so far from its home, or counts it where there is no room.
+    #[inline]
+    fn push(&mut self, tag: u32, id: u32, far: usize) -> bool {
+        let [first, last] = self.marks;
+        let (free, word) = match zeros(first) {
+            0 => (zeros(last) & LAST, 1),
+            free => (free, 0),
+        };
+        if free == 0 {
+            self.marks[1] += PASSED;
+            return false;
+        }
+        let byte = free.trailing_zeros() / 8;
+        self.marks[word] |= u64::from(Self::mark(tag)) << (byte * 8);
+        self.entries[(word * FIRST + byte as usize) % WIDE] =
+            (far.min(FAR) as u32) << ID_BITS | id & ID;
+        true
+    }
+
+    /// Makes a place free.
+    #[inline]
+    fn clear(&mut self, place: usize) {
+        self.marks[place / FIRST] &= !(0xff << (place % FIRST * 8));
+    }
+
+    #[inline]
+    fn has(&self, place: usize) -> bool {
+        self.marks[place / FIRST] >> (place % FIRST * 8) & 0xff != 0
+    }
+
+    #[inline]
+    fn passed(&self) -> bool {
+        self.marks[1] >= PASSED
+    }
+}
+
 /// Ids by the hash of their names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    entries: Vec<u64>,
+    /// The homes, and as many after them as went past the last.
+    buckets: Vec<Bucket>,
     homes: usize,
     len: usize,
+    /// An entry that is to go: the next change takes it out, once its bucket is there. Until then its record says
+    /// that it has no name, or another.
+    leaving: Option<(u32, u32)>,
 }
 
 impl Index {
@@ -35,20 +149,18 @@ impl Index {
 
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        ((u64::from(tag) * self.homes as u64) >> 32) as usize
+        ((u64::from(tag >> 8) * self.homes as u64) >> 24) as usize
     }
 
-    /// The id with this tag for which `same` says that it has the name.
+    /// The id with this tag's mark, not far from its home, for which `same` says that it has the name.
     #[inline]
     pub(crate) fn find(&self, tag: u32, same: impl Fn(u32) -> bool) -> Option<u32> {
-        let run = self.entries.get(self.home(tag)..)?;
-        for &entry in run {
-            let other = (entry >> 32) as u32;
-            if other == tag && entry != EMPTY && same(entry as u32) {
-                return Some(entry as u32);
+        for bucket in self.buckets.get(self.home(tag)..)? {
+            let place = bucket.place(Bucket::mark(tag), |entry| same(entry & ID));
+            if let Some(place) = place {
+                return Some(bucket.entries[place % WIDE] & ID);
             }
-            // The empty entry's tag is above all or the highest there is.
-            if other > tag || entry == EMPTY {
+            if !bucket.passed() {
                 return None;
             }
         }
@@ -58,69 +170,178 @@ impl Index {
     /// Asks memory for the entries about a tag's home, to be there when they are looked at.
     #[inline]
     pub(crate) fn warm(&self, tag: u32) {
-        black_box(self.entries.get(self.home(tag)).copied());
+        black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks[0]));
     }
 
-    /// Adds an id under a tag; the caller knows that its name is not there.
-    pub(crate) fn insert(&mut self, tag: u32, id: u32) {
-        // At most seven eighths full: a look-up passes four entries then, all in a cache line or two.
-        if (self.len + 1) * 8 > self.homes * 7 {
-            self.grow(self.homes + self.homes / 8);
+    /// As [`Index::warm`], for what is to go.
+    #[inline]
+    pub(crate) fn warm_leaving(&self) {
+        if let Some((tag, _)) = self.leaving {
+            self.warm(tag);
+        }
+    }
+
+    /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.
+    #[inline]
+    pub(crate) fn insert(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
+        // At most four fifths full: one and a half buckets a look-up at the worst.
+        if (self.len + 1) * 5 > self.homes * WIDE * 4 {
+            self.grow(&tags);
         }
         self.len += 1;
-        let mut carried = u64::from(tag) << 32 | u64::from(id);
+        self.put(tag, id);
+    }
+
+    #[inline]
+    fn put(&mut self, tag: u32, id: u32) {
         let home = self.home(tag);
-        for entry in self.entries.iter_mut().skip(home) {
-            if *entry == EMPTY {
-                *entry = carried;
+        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
+            if bucket.push(tag, id, far) {
                 return;
             }
-            if *entry > carried {
-                core::mem::swap(entry, &mut carried);
-            }
         }
-        self.entries.reserve_exact(LEAST);
-        self.entries.push(carried);
+        let far = self.buckets.len() - home;
+        self.buckets.reserve_exact(1);
+        let mut bucket = Bucket::default();
+        bucket.push(tag, id, far);
+        self.buckets.push(bucket);
     }
 
-    /// Takes an id out.
-    pub(crate) fn remove(&mut self, tag: u32, id: u32) {
-        let wanted = u64::from(tag) << 32 | u64::from(id);
-        let home = self.home(tag);
-        let run = self.entries.iter().skip(home);
-        let Some(found) = run.take_while(|&&e| e <= wanted).position(|&e| e == wanted) else {
-            return;
-        };
+    /// Takes an id out with the next change: its bucket is far away, and nobody needs to wait for it. `tags` gives
+    /// the tag of another id.
+    #[inline]
+    pub(crate) fn remove_later(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
+        self.leaving = Some((tag, id));
         self.len -= 1;
-        let mut at = home + found;
-        // What was pushed beyond its home moves back by one.
-        while let Some(&next) = self.entries.get(at + 1) {
-            if next == EMPTY || self.home((next >> 32) as u32) > at {
-                break;
+    }
+
+    /// Takes an id out. `tags` gives the tag of another id.
+    #[inline]
+    pub(crate) fn remove(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
+        self.settle(&tags);
+        self.len -= 1;
+        self.take(tag, id, &tags);
+    }
+
+    /// Takes out what is to go.
+    #[inline]
+    fn settle(&mut self, tags: &impl Fn(u32) -> u32) {
+        if let Some((tag, id)) = self.leaving.take() {
+            self.take(tag, id, tags);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, tag: u32, id: u32, tags: &impl Fn(u32) -> u32) {
+        let home = self.home(tag);
+        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
+            let place = bucket.place(Bucket::mark(tag), |entry| entry & ID == id);
+            if let Some(place) = place {
+                bucket.clear(place);
+                let passed = bucket.passed();
+                self.forget(home, home + far);
+                if passed {
+                    self.fill(home + far, tags);
+                }
+                return;
             }
-            self.entries[at] = next;
+            if !bucket.passed() {
+                return;
+            }
+        }
+    }
+
+    /// An entry that went past these buckets is gone from behind them.
+    #[inline]
+    fn forget(&mut self, from: usize, to: usize) {
+        for bucket in self.buckets.iter_mut().take(to).skip(from) {
+            bucket.marks[1] -= PASSED;
+        }
+    }
+
+    /// A bucket that others went past has room: the next of them comes back, and so on from where that one stood.
+    #[inline(never)]
+    fn fill(&mut self, mut hole: usize, tags: &impl Fn(u32) -> u32) {
+        let mut at = hole + 1;
+        while let Some(bucket) = self.buckets.get(at) {
+            let passed = bucket.passed();
+            // The home of what went so far is at the hole or before it.
+            let enough = at - hole;
+            let comes = |&place: &usize| {
+                let entry = bucket.entries[place];
+                let far = (entry >> ID_BITS) as usize;
+                bucket.has(place)
+                    && match far {
+                        FAR => self.home(tags(entry & ID)) <= hole,
+                        far => far >= enough,
+                    }
+            };
+            if let Some(place) = (0..WIDE).find(comes) {
+                self.move_back(at, place, hole, tags);
+                hole = at;
+            }
+            if !passed {
+                return;
+            }
             at += 1;
         }
-        self.entries[at] = EMPTY;
     }
 
-    fn grow(&mut self, homes: usize) {
-        let homes = homes.max(LEAST).max(self.homes + LEAST);
-        let before = core::mem::replace(&mut self.entries, vec![EMPTY; homes + LEAST]);
-        self.homes = homes;
-        let mut free = 0;
-        for entry in before.into_iter().filter(|&e| e != EMPTY) {
-            free = free.max(self.home((entry >> 32) as u32));
-            match self.entries.get_mut(free) {
-                Some(place) => *place = entry,
-                None => self.entries.push(entry),
+    /// Moves an entry to a bucket with room between its home and where it is.
+    fn move_back(&mut self, at: usize, place: usize, to: usize, tags: &impl Fn(u32) -> u32) {
+        let entry = self.buckets[at].entries[place];
+        let mark = self.buckets[at].marks[place / FIRST] >> (place % FIRST * 8) & 0xff;
+        let home = match (entry >> ID_BITS) as usize {
+            FAR => self.home(tags(entry & ID)),
+            far => at - far,
+        };
+        self.buckets[at].clear(place);
+        self.forget(to, at);
+        self.buckets[to].push(mark as u32, entry & ID, to - home.min(to));
+    }
+
+    /// Makes room for a quarter more.
+    fn grow(&mut self, tags: &impl Fn(u32) -> u32) {
+        self.homes = (self.homes + self.homes / 4).max(self.homes + 1);
+        let mut buckets = Vec::with_capacity(self.homes + 1);
+        buckets.resize(self.homes + 1, Bucket::default());
+        let before = core::mem::replace(&mut self.buckets, buckets);
+        for bucket in before {
+            // All records are asked before one is waited for.
+            let homes = bucket.entries.map(|entry| tags(entry & ID) & !0xff);
+            for place in (0..WIDE).filter(|&place| bucket.has(place)) {
+                let id = bucket.entries[place] & ID;
+                let mark = bucket.marks[place / FIRST] >> (place % FIRST * 8) & 0xff;
+                self.put(homes[place] | mark as u32, id);
             }
-            free += 1;
         }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<u64>()
+        self.buckets.capacity() * size_of::<Bucket>()
+    }
+
+    /// Whether every entry is where a look-up finds it, and as near its home as there is room.
+    #[cfg(test)]
+    fn is_consistent(&self, tags: impl Fn(u32) -> u32) -> bool {
+        let mut passed = alloc::vec![0u64; self.buckets.len() + 1];
+        let mut len = 0;
+        for (at, bucket) in self.buckets.iter().enumerate() {
+            for place in (0..WIDE).filter(|&place| bucket.has(place)) {
+                len += 1;
+                let entry = bucket.entries[place];
+                let home = self.home(tags(entry & ID));
+                assert_eq!((at - home).min(FAR), (entry >> ID_BITS) as usize);
+                (home..at).for_each(|b| passed[b] += 1);
+            }
+        }
+        let counts = self.buckets.iter().zip(&passed).all(|(bucket, &passed)| {
+            let full = (0..WIDE).all(|place| bucket.has(place));
+            bucket.marks[1] >> 32 == passed && (passed == 0 || full)
+        });
+        counts && len == self.len
     }
 }
 
@@ -129,6 +350,10 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
     use alloc::collections::BTreeMap;
+
+    fn tag_in(map: &BTreeMap<u32, u32>, id: u32) -> u32 {
+        map.get(&id).copied().unwrap_or(0)
+    }
 
     /// Against a map, with tags so few that most collide, at both ends of their range.
     #[test]
@@ -141,18 +366,25 @@ mod tests {
                     0 => rng.below(spread) as u32,
                     _ => u32::MAX - rng.below(spread) as u32,
                 };
-                index.insert(tag, id);
                 map.insert(id, tag);
+                index.insert(tag, id, |id| tag_in(&map, id));
                 if rng.below(5) < 2 {
                     let gone = rng.below(u64::from(id) + 1) as u32;
                     if let Some(tag) = map.remove(&gone) {
-                        index.remove(tag, gone);
+                        match rng.below(2) {
+                            0 => index.remove(tag, gone, |id| tag_in(&map, id)),
+                            _ => index.remove_later(tag, gone, |id| tag_in(&map, id)),
+                        }
                     }
                 }
                 assert_eq!(index.len(), map.len());
+                if id % 100 == 0 {
+                    index.settle(&|id| tag_in(&map, id));
+                    assert!(index.is_consistent(|id| tag_in(&map, id)));
+                }
             }
             for id in 0..6000u32 {
-                let found = |tag| index.find(tag, |i| i == id);
+                let found = |tag| index.find(tag, |i| i == id && map.contains_key(&i));
                 match map.get(&id) {
                     Some(&tag) => assert_eq!(found(tag), Some(id)),
                     None => assert_eq!(found(id), None),

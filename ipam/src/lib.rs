@@ -33,6 +33,7 @@ mod change;
 mod check;
 mod cidr;
 mod claim;
+mod claims;
 mod decide;
 mod forecast;
 mod index;

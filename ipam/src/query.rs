@@ -28,7 +28,7 @@ impl<'a> ClaimRef<'a> {
     /// The owner.
     #[must_use]
     pub fn owner(self) -> &'a str {
-        self.ipam.names.get(self.claim.owner)
+        self.ipam.claims.owner(self.id)
     }
 
     /// The workload behind it.
@@ -346,7 +346,7 @@ impl Ipam {
     /// Bytes that hold names.
     #[must_use]
     pub fn name_bytes(&self) -> usize {
-        self.names.heap_bytes()
+        self.names.heap_bytes() + self.claims.name_bytes()
     }
 }
 

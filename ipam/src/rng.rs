@@ -38,20 +38,46 @@ pub(crate) const fn mix(mut z: u64) -> u64 {
 
 /// A seeded hash of some bytes, eight at a time by folded multiplication. Names come from outside, so the
 /// allocator's seed goes in: chosen collisions need the seed.
+#[inline]
 pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut h = seed ^ (bytes.len() as u64).wrapping_mul(K);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        h = fold(h ^ u64::from_le_bytes(*word), K);
-    }
-    let mut last = [0u8; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    mix(fold(h ^ u64::from_le_bytes(last), 0xd6e8_feb8_6659_fd93))
+    scan(seed, bytes).0
 }
 
+/// As [`hash`], and whether any byte is a control character: each claim asks both of three names.
+#[inline]
+pub(crate) fn scan(seed: u64, bytes: &[u8]) -> (u64, bool) {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut h = seed ^ (bytes.len() as u64).wrapping_mul(K);
+    let mut found = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        found |= controls(word);
+        h = fold(h ^ word, K);
+    }
+    let bits = rest.len() as u32 * 8;
+    let last = match bytes.last_chunk::<8>() {
+        // The last bytes end a word that begins before them.
+        Some(word) => (u64::from_le_bytes(*word) >> 8).unbounded_shr(56 - bits),
+        None => rest.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b)),
+    };
+    found |= controls(last | (ONES * 0x20) << bits);
+    (mix(fold(h ^ last, 0xd6e8_feb8_6659_fd93)), found != 0)
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+/// Not zero if any byte of a word is a control character.
+#[inline]
+const fn controls(word: u64) -> u64 {
+    // The top bit of each byte that is below `n` (for n up to 128), and perhaps of one above such a byte.
+    const fn below(word: u64, n: u64) -> u64 {
+        word.wrapping_sub(ONES * n) & !word & (ONES << 7)
+    }
+    below(word, 0x20) | below(word ^ (ONES * 0x7f), 1)
+}
+
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     (wide as u64) ^ ((wide >> 64) as u64)
@@ -75,5 +101,40 @@ impl Hasher for IdHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// The hash as it is defined, byte by byte: stored decisions start from it.
+    fn plain(seed: u64, bytes: &[u8]) -> u64 {
+        let mut h = seed ^ (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let word = |part: &[u8]| {
+            let bytes = part.iter().rev();
+            bytes.fold(0, |w, &b| w << 8 | u64::from(b))
+        };
+        let whole = bytes.len() / 8 * 8;
+        for part in bytes[..whole].chunks(8) {
+            h = fold(h ^ word(part), 0x9e37_79b9_7f4a_7c15);
+        }
+        mix(fold(h ^ word(&bytes[whole..]), 0xd6e8_feb8_6659_fd93))
+    }
+
+    #[test]
+    fn a_scan_hashes_and_finds_control_characters() {
+        let mut rng = Rng::stream(4, "scan");
+        for length in 0..70 {
+            for _ in 0..50 {
+                let mut bytes: Vec<u8> = (0..length).map(|_| rng.next_u64() as u8).collect();
+                if rng.below(2) == 0 {
+                    bytes.iter_mut().for_each(|b| *b = *b % 0x5f + 0x20);
+                }
+                let control = bytes.iter().any(|&b| b < 0x20 || b == 0x7f);
+                assert_eq!(scan(7, &bytes), (plain(7, &bytes), control), "{bytes:?}");
+            }
+        }
     }
 }

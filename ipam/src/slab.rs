@@ -79,6 +79,18 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// As [`Slab::remove`], of a value that nobody needs.
+    #[inline]
+    pub(crate) fn discard(&mut self, id: u32) {
+        let chunk = self.chunks.get_mut(id as usize / CHUNK);
+        let place = chunk.and_then(|c| c.get_mut(id as usize % CHUNK));
+        if let Some(place) = place.filter(|p| p.is_some()) {
+            *place = None;
+            self.len -= 1;
+            self.free.push(id);
+        }
+    }
+
     /// Every entry, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.chunks

@@ -211,7 +211,16 @@ impl SlotTree {
     #[inline]
     #[must_use]
     pub fn first_in(&self, range: Range<u32>) -> Option<u32> {
-        self.next_from(range.start).filter(|&slot| slot < range.end)
+        let (start, end) = (range.start, range.end);
+        let rest = self.word(0, start as usize / 64) >> (start % 64);
+        if rest == 0 && end <= (start | 63).saturating_add(1) {
+            return None;
+        }
+        let slot = match rest {
+            0 => self.next_from(start)?,
+            rest => start + rest.trailing_zeros(),
+        };
+        (slot < end).then_some(slot)
     }
 
     /// How many slots of a range are free.

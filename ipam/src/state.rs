@@ -3,7 +3,8 @@
 use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::index::{Index, tag};
+use crate::claims::Claims;
+use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
 use crate::rng::{ById, hash};
@@ -78,13 +79,16 @@ pub(crate) struct Claim {
     pub(crate) touched: Timestamp,
     /// The lease's end; [`Timestamp::MAX`] for none.
     pub(crate) until: Timestamp,
-    pub(crate) owner: NameId,
     pub(crate) workload: u32,
+    /// The workload's place in its index: where it ends with the claim, the index is asked at once.
+    pub(crate) workload_tag: u32,
     pub(crate) host: u32,
     /// The workload's next claim and the one before.
     pub(crate) next: u32,
     pub(crate) previous: u32,
     pub(crate) spots: Spots,
+    /// Its place in the index.
+    pub(crate) home: Home,
     pub(crate) kind: Kind,
 }
 
@@ -183,7 +187,7 @@ pub struct Ipam {
     pub(crate) pools: Vec<Option<Pool>>,
     pub(crate) pool_names: BTreeMap<Arc<str>, PoolId>,
     pub(crate) names: Names,
-    pub(crate) claims: Slab<Claim>,
+    pub(crate) claims: Claims,
     pub(crate) workloads: Slab<Workload>,
     pub(crate) hosts: Slab<Host>,
     pub(crate) by_owner: Index,
@@ -216,7 +220,7 @@ impl Ipam {
             pools: Vec::new(),
             pool_names: BTreeMap::new(),
             names: Names::default(),
-            claims: Slab::default(),
+            claims: Claims::default(),
             workloads: Slab::default(),
             hosts: Slab::default(),
             by_owner: Index::default(),
@@ -256,8 +260,7 @@ impl Ipam {
     #[inline]
     pub(crate) fn owner_at(&self, tag: u32, name: &str) -> Option<u32> {
         self.by_owner.find(tag, |id| {
-            let claim = self.claims.get(id);
-            claim.is_some_and(|c| self.names.is(c.owner, name))
+            self.claims.get(id).is_some() && self.claims.is(id, name)
         })
     }
 
@@ -290,9 +293,10 @@ impl Ipam {
     }
 
     pub(crate) fn owner_name(&self, claim: u32) -> &str {
-        self.claims
-            .get(claim)
-            .map_or("", |c| self.names.get(c.owner))
+        match self.claims.get(claim) {
+            Some(_) => self.claims.owner(claim),
+            None => "",
+        }
     }
 
     pub(crate) fn workload_name(&self, workload: u32) -> Option<&str> {

@@ -27,7 +27,9 @@ impl Ipam {
             settings: HostSettings::default(),
             tag,
         });
-        self.by_host.insert(tag, id);
+        let hosts = &self.hosts;
+        let tags = |h| hosts.get(h).map_or(0, |h| h.tag);
+        self.by_host.insert(tag, id, tags);
         id
     }
 
@@ -48,7 +50,10 @@ impl Ipam {
             return;
         }
         let name = host.name;
-        self.by_host.remove(host.tag, id);
+        let tag = host.tag;
+        let hosts = &self.hosts;
+        let tags = |h| hosts.get(h).map_or(0, |h| h.tag);
+        self.by_host.remove(tag, id, tags);
         self.hosts.remove(id);
         self.names.remove(name);
     }

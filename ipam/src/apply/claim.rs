@@ -1,14 +1,15 @@
 //! Claims: taking addresses, prolonging leases, giving addresses back.
 
-use super::making::Making;
+use super::making::{Making, tag_of};
 use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::{Family, number};
 use crate::claim::{Kept, Origin, Place};
 use crate::index::tag;
+use crate::pool::Pool;
 use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, Order, name_fits};
-use crate::state::{Claim, Ipam, Kind, Spot, Spots, Workload};
+use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Workload};
 use crate::time::Timestamp;
 
 impl Ipam {
@@ -39,6 +40,7 @@ impl Ipam {
             until: until.unwrap_or(Timestamp::MAX),
             kept: *kept,
             places: [*v4, *v6],
+            slots: [NONE; 2],
         };
         self.check_claimed(&making)?;
         self.make_claim(&making);
@@ -99,30 +101,39 @@ impl Ipam {
         }
     }
 
+    /// Gives a place, whose slot is this one unless it is [`NONE`], to a claim.
     pub(super) fn take_place(
         &mut self,
         claim: u32,
         workload: u32,
         hostless: bool,
         place: &Place,
+        slot: u32,
         kind: Kind,
     ) -> Option<Spot> {
         let now = self.now;
         let pool = self.pool_at_mut(place.pool.0)?;
-        let slot = pool.materialise(place.address)?;
+        let slot = match slot {
+            NONE => pool.materialise(place.address)?,
+            slot => slot,
+        };
+        debug_assert_eq!(pool.slot(place.address), Some(slot));
         let spot = Spot {
             pool: place.pool.0,
             slot,
         };
         let chosen = place.origin == Origin::Fresh;
-        let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
+        let beyond = |pool: &Pool| {
+            let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
+            offset.saturating_add(1)
+        };
         match pool.spec.order {
             Order::RoundRobin if place.origin != Origin::Reused => {
-                pool.cursor = offset.saturating_add(1);
+                pool.cursor = beyond(pool);
             }
             // Only what was chosen from the whole pool says that all below was given out.
             Order::Lru if chosen && (hostless || pool.spec.affinity == Affinity::Off) => {
-                pool.cursor = pool.cursor.max(offset.saturating_add(1));
+                pool.cursor = pool.cursor.max(beyond(pool));
             }
             _ => {}
         }
@@ -198,7 +209,9 @@ impl Ipam {
     pub(crate) fn add_workload(&mut self, tag: u32, name: &str) -> u32 {
         let name = self.names.insert(name);
         let id = self.workloads.insert(Workload::new(name, tag));
-        self.by_workload.insert(tag, id);
+        let workloads = &self.workloads;
+        let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
+        self.by_workload.insert(tag, id, tags);
         id
     }
 
@@ -256,11 +269,11 @@ impl Ipam {
     /// Takes a claim out of the records, its index, its workload's chain and its host's count.
     pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
         let claim = self.claims.remove(id)?;
-        self.by_owner.remove(tag, id);
+        let claims = &self.claims;
+        self.by_owner.remove(tag, id, |c| tag_of(claims, c));
         if !self.suspects.is_empty() {
             self.suspects.remove(&id);
         }
-        self.names.remove(claim.owner);
         match self.claims.get_mut(claim.previous) {
             Some(previous) => previous.next = claim.next,
             None => {
@@ -285,7 +298,7 @@ impl Ipam {
         let reserved = self.workloads.get(id).is_some_and(Workload::fixed);
         if reserved && self.kept_spots(id).any(|s| s == spot) {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.keep(spot.slot, id, now);
+                pool.keep_held(spot.slot, id);
             }
             return;
         }
@@ -302,11 +315,17 @@ impl Ipam {
             return self.keep_sticky(id, family, spot);
         }
         let others = others || moving.is_some();
-        if claim.kind != Kind::Sticky || reserved || draining || others {
-            self.rest_spot(spot, now);
-            return;
+        if claim.kind == Kind::Sticky && !reserved && !draining && !others {
+            return self.keep_sticky(id, family, spot);
         }
-        self.keep_sticky(id, family, spot);
+        if let Some(pool) = self
+            .pools
+            .get_mut(spot.pool as usize)
+            .and_then(Option::as_mut)
+        {
+            pool.let_go(spot.slot, now);
+            self.due = self.due.min(pool.next_due());
+        }
     }
 
     /// A sticky workload will find this address again; the one it kept of the family goes.
@@ -321,7 +340,7 @@ impl Ipam {
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
         self.forget_at(id, (!moving).then_some(until));
         if let Some(pool) = self.pool_at_mut(spot.pool) {
-            pool.keep(spot.slot, id, now);
+            pool.keep_held(spot.slot, id);
         }
         if let Some(old) = old.filter(|&o| o != spot) {
             self.rest_spot(old, now);

@@ -2,7 +2,8 @@
 
 use crate::cidr::Family;
 use crate::claim::{Kept, Place};
-use crate::index::tag;
+use crate::claims::Claims;
+use crate::index::{Home, tag};
 use crate::state::{Claim, Ipam, Kind, NONE, Spots, Workload};
 use crate::time::{Timestamp, nanos};
 use core::hint::black_box;
@@ -26,6 +27,8 @@ pub(crate) struct Making<'a> {
     pub(crate) kept: Kept,
     /// IPv4 first.
     pub(crate) places: [Option<Place>; 2],
+    /// The places' slots where they are known, else [`NONE`].
+    pub(crate) slots: [u32; 2],
 }
 
 /// Names come with their hashes.
@@ -61,19 +64,22 @@ impl Ipam {
             sequence: making.sequence,
             touched: self.now,
             until: making.until,
-            owner: self.names.insert(making.owner.name),
             workload,
+            workload_tag: 0,
             host,
             next: NONE,
             previous: NONE,
             spots: Spots::EMPTY,
+            home: Home::of(tag(making.owner.hash)),
             kind,
         };
-        let id = self.link_claim(claim, tag(making.owner.hash), making.kept);
+        let id = self.link_claim(claim, making.owner, making.kept);
         let mut spots = Spots::EMPTY;
-        for place in making.places.iter().flatten() {
-            let spot = self.take_place(id, workload, host == NONE, place, kind);
-            spots.set(Family::of(place.address), spot);
+        for (place, &slot) in making.places.iter().zip(&making.slots) {
+            if let Some(place) = place {
+                let spot = self.take_place(id, workload, host == NONE, place, slot, kind);
+                spots.set(Family::of(place.address), spot);
+            }
         }
         if let Some(claim) = self.claims.get_mut(id) {
             claim.spots = spots;
@@ -81,12 +87,15 @@ impl Ipam {
     }
 
     /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
-    pub(crate) fn link_claim(&mut self, mut claim: Claim, tag: u32, kept: Kept) -> u32 {
+    pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: Named<'_>, kept: Kept) -> u32 {
         let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
         let first = self.workloads.get(workload).map_or(NONE, Workload::head);
         (claim.next, claim.previous) = (first, NONE);
-        let id = self.claims.insert(claim);
-        self.by_owner.insert(tag, id);
+        claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
+        let id = self.claims.insert(owner.name, claim);
+        let claims = &self.claims;
+        self.by_owner
+            .insert(tag(owner.hash), id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }
@@ -106,21 +115,19 @@ impl Ipam {
     /// Asks memory for what the end of a claim will touch, all at once: of a million claims each part is
     /// some hundred nanoseconds away, and one after another they would be the whole cost of a release.
     #[inline]
-    pub(crate) fn warm(&self, id: u32) -> bool {
-        let Some(claim) = self.claims.get(id) else {
-            return false;
-        };
-        black_box(self.names.bytes(claim.owner).len());
+    pub(crate) fn warm(&self, claim: &Claim) {
+        black_box(self.workloads.get(claim.workload).map(Workload::head));
         black_box(self.hosts.get(claim.host).map(|h| h.uses));
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
-                pool.warm(spot.slot);
+                pool.warm_way(spot.slot);
             }
         }
-        if let Some(workload) = self.workloads.get(claim.workload) {
-            self.by_workload.warm(workload.tag);
-            black_box(self.names.bytes(workload.name).len());
-        }
-        true
     }
+}
+
+/// A tag of a claim's owner, as far as its home in the index goes.
+#[inline]
+pub(crate) fn tag_of(claims: &Claims, claim: u32) -> u32 {
+    claims.get(claim).map_or(0, |c| c.home.tag())
 }

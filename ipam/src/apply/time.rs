@@ -32,6 +32,17 @@ impl Ipam {
         }
     }
 
+    /// Asks memory for what time will set free at `now`, if that is any.
+    #[inline]
+    pub(crate) fn warm_due(&self, now: Timestamp) {
+        if now < self.due {
+            return;
+        }
+        for pool in self.pools.iter().flatten().take(2) {
+            pool.warm_due();
+        }
+    }
+
     /// The time of the allocator's last operation or change.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -152,8 +163,11 @@ impl Ipam {
             return;
         }
         let name = workload.name;
-        self.by_workload.remove(workload.tag, id);
-        self.workloads.remove(id);
+        let tag = workload.tag;
+        let workloads = &self.workloads;
+        let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
+        self.by_workload.remove_later(tag, id, tags);
+        self.workloads.discard(id);
         self.names.remove(name);
     }
 }

@@ -42,7 +42,7 @@ impl Ipam {
         }
         // Its lease is over and nobody took the address: it goes on under a new token.
         let next = self.sequence.saturating_add(1);
-        let until = end(self.lease_end(request, places.into_iter()));
+        let until = end(self.lease_end(request, places.iter()));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
         let what = What::Reissued {
             owner,

@@ -4,14 +4,13 @@ use super::claim::{Choice, missing_label, wanted};
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
 use crate::apply::making::Named;
 use crate::cidr::{Family, number, shortened};
-use crate::claim::{Origin, Place, Request, Retention};
+use crate::claim::{Families, Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
-use crate::pool::pick::{Asker, Dry, Start};
+use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
 use crate::pool::rest::List;
 use crate::pool::{Pool, PoolId};
-use crate::rng::mix;
-use crate::state::{Ipam, Spot, Workload, end};
+use crate::state::{Ipam, NONE, Spot, Workload, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -235,6 +234,38 @@ impl Ipam {
         })
     }
 
+    /// What [`Ipam::choose`] gives most claims of workloads that are not known yet: any IPv4 address, from the
+    /// first open block that the host has in the first pool. `None` where it may be another.
+    #[inline]
+    pub(super) fn choose_near(&self, request: &Request<'_>, host: u32) -> Option<Choice> {
+        let asked = request.pools.len() + request.labels.len() + request.addresses.len();
+        let any = asked == 0 && request.after.is_none() && request.families == Families::V4;
+        if !any || matches!(request.retention, Retention::Fixed(_)) {
+            return None;
+        }
+        let &id = self.pool_names.values().next()?;
+        let pool = self.pool_at(id.0)?;
+        let draining = pool.draining || self.hosts.get(host)?.settings.draining;
+        if draining || pool.spec.cidr.family() != Family::V4 {
+            return None;
+        }
+        let slot = pool.pick_near(host, self.draw(Family::V4))?;
+        let place = Place {
+            pool: id,
+            address: pool.address(slot),
+            origin: Origin::Fresh,
+        };
+        let grab = None;
+        Some(Choice { place, slot, grab })
+    }
+
+    fn draw(&self, family: Family) -> Draw {
+        Draw {
+            seed: self.seed,
+            turn: self.sequence ^ (family as u64) << 63,
+        }
+    }
+
     /// A free address of the first pool that has one for this host.
     fn choose_free(
         &self,
@@ -245,49 +276,31 @@ impl Ipam {
         if let Some(choice) = self.choose_after(request, asker, family) {
             return Ok(choice);
         }
-        let draw = mix(self.seed ^ mix(self.sequence ^ (family as u64) << 63));
         let mut considered = Vec::new();
-        let mut consider = |index: u16| -> Option<Choice> {
-            let pool = self.pool_at(index)?;
-            let asker = asker.map(|a| self.started_in(pool, a));
-            match self.try_pool(pool, request, family, asker, draw) {
-                Ok(pick) => {
-                    let origin = pick
-                        .early
-                        .map_or(Origin::Fresh, |left| Origin::Early { left });
-                    let (pool, address) = (PoolId(index), pick.address);
-                    Some(Choice {
-                        place: Place {
-                            pool,
-                            address,
-                            origin,
-                        },
-                        grab: pick.grab,
-                    })
-                }
+        let mut consider = |id: PoolId| -> Option<Choice> {
+            let pool = self.pool_at(id.0)?;
+            match self.try_pool(pool, request, family, asker) {
+                Ok(pick) => Some(chosen(id, pick)),
                 Err(why) => {
-                    considered.push(Considered {
-                        pool: pool.name.to_string(),
-                        why,
-                    });
+                    let pool = pool.name.to_string();
+                    considered.push(Considered { pool, why });
                     None
                 }
             }
         };
         let found = if request.pools.is_empty() {
-            self.pool_names.values().find_map(|id| consider(id.0))
+            self.pool_names.values().find_map(|&id| consider(id))
         } else {
             let mut found = None;
             for name in request.pools {
                 let id = self.pool_names.get(*name).copied();
                 let id = id.ok_or_else(|| ClaimError::UnknownPool(shortened(name)))?;
-                found = found.or_else(|| consider(id.0));
+                found = found.or_else(|| consider(id));
             }
             found
         };
-        let owner = || shortened(request.owner);
         found.ok_or_else(|| ClaimError::Exhausted {
-            owner: owner(),
+            owner: shortened(request.owner),
             family,
             considered,
         })
@@ -349,8 +362,7 @@ impl Ipam {
         request: &Request<'_>,
         family: Family,
         asker: Option<Asker>,
-        draw: u64,
-    ) -> Result<crate::pool::pick::Pick, WhyNot> {
+    ) -> Result<Pick, WhyNot> {
         if pool.spec.cidr.family() != family {
             return Err(WhyNot::Family);
         }
@@ -360,21 +372,23 @@ impl Ipam {
         if pool.draining {
             return Err(WhyNot::Draining);
         }
-        pool.pick(asker, draw, self.now).map_err(|dry| {
-            let usage = pool.usage();
-            match dry {
-                Dry::Blocks { limit } => WhyNot::Blocks {
-                    limit,
-                    free: usage.free,
-                },
-                Dry::Full => WhyNot::Full {
-                    held: usage.held,
-                    reserved: usage.reserved,
-                    quarantined: usage.quarantined,
-                    next: end(pool.next_due()),
-                },
-            }
-        })
+        let asker = asker.map(|a| self.started_in(pool, a));
+        pool.pick(asker, self.draw(family), self.now)
+            .map_err(|dry| {
+                let usage = pool.usage();
+                match dry {
+                    Dry::Blocks { limit } => WhyNot::Blocks {
+                        limit,
+                        free: usage.free,
+                    },
+                    Dry::Full => WhyNot::Full {
+                        held: usage.held,
+                        reserved: usage.reserved,
+                        quarantined: usage.quarantined,
+                        next: end(pool.next_due()),
+                    },
+                }
+            })
     }
 
     /// Who asks, as pools see it.
@@ -406,6 +420,25 @@ impl Ipam {
     fn with_grab(&self, asker: Option<Asker>, place: Place) -> Choice {
         let grab =
             asker.and_then(|asker| self.pool_at(place.pool.0)?.grab_of(place.address, asker));
-        Choice { place, grab }
+        Choice {
+            place,
+            slot: NONE,
+            grab,
+        }
+    }
+}
+
+/// What a pool picked.
+fn chosen(pool: PoolId, pick: Pick) -> Choice {
+    let early = pick.early.map(|left| Origin::Early { left });
+    let place = Place {
+        pool,
+        address: pick.address,
+        origin: early.unwrap_or(Origin::Fresh),
+    };
+    Choice {
+        place,
+        slot: pick.slot.unwrap_or(NONE),
+        grab: pick.grab,
     }
 }

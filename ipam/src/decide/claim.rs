@@ -1,20 +1,21 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
-use crate::apply::making::Making;
+use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
 use crate::index::tag;
+use crate::names::LONGEST;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, end};
+use crate::rng::scan;
+use crate::state::{Ipam, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::hint::black_box;
 use core::net::IpAddr;
 
 /// What a claim would be given, and the changes that give it.
@@ -29,6 +30,8 @@ pub struct Decision<'a> {
 /// One address on its way into a decision.
 pub(super) struct Choice {
     pub(super) place: Place,
+    /// Its slot where it is known, else [`NONE`].
+    pub(super) slot: u32,
     /// The generation of the block that the host takes with it.
     pub(super) grab: Option<u64>,
 }
@@ -37,11 +40,8 @@ pub(super) struct Choice {
 enum Decided<'a> {
     /// The owner has it already.
     Again(Decision<'a>),
-    /// It is to be made, after these changes.
-    Making {
-        making: Making<'a>,
-        before: Vec<Change<'a>>,
-    },
+    /// It is to be made.
+    Making(Making<'a>),
 }
 
 impl Ipam {
@@ -53,15 +53,16 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
-        let decided = match self.decide(request)? {
-            Decided::Making { making, before } if before.is_empty() => {
+        let mut before = Vec::new();
+        let decided = match self.decide::<true>(request, &mut before)? {
+            Decided::Making(making) if before.is_empty() => {
                 let grant = self.grant(&making);
                 debug_assert_eq!(self.check_claimed(&making), Ok(()));
                 // What applying the decided change does, without looking every name up again.
                 self.make_claim(&making);
                 return Ok(grant);
             }
-            decided => self.decision(decided),
+            decided => self.decision(decided, before),
         };
         self.carry_out(&decided.changes);
         Ok(decided.grant)
@@ -72,77 +73,117 @@ impl Ipam {
     /// # Errors
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
-        Ok(self.decision(self.decide(request)?))
+        let mut before = Vec::new();
+        let decided = self.decide::<false>(request, &mut before)?;
+        Ok(self.decision(decided, before))
     }
 
-    fn decide<'a>(&self, request: &Request<'a>) -> Result<Decided<'a>, ClaimError> {
-        check_request(request)?;
-        let hashed = |name| (name, self.hashed(name));
-        let (owner, worker) = (hashed(request.owner), request.workload.map(hashed));
-        // Both are asked of memory before either is waited for.
+    /// Decides a claim; what must change before it is made goes to `before`. `SHORT`: by the short way where it
+    /// leads to the same.
+    #[inline(always)]
+    fn decide<'a, const SHORT: bool>(
+        &self,
+        request: &Request<'a>,
+        before: &mut Vec<Change<'a>>,
+    ) -> Result<Decided<'a>, ClaimError> {
+        let owner = self.fitting("owner", request.owner)?;
+        let worker = match request.workload {
+            Some(name) => Some(self.fitting("workload", name)?),
+            None => None,
+        };
+        let host = match request.host {
+            Some(name) => Some(self.fitting("host", name)?),
+            None => None,
+        };
+        // Both indices are asked of memory before either is waited for; the host's records are near.
         self.by_owner.warm(tag(owner.1));
         if let Some((_, hash)) = worker {
             self.by_workload.warm(tag(hash));
+            self.by_workload.warm_leaving();
         }
-        let host = request.host.map(hashed);
-        if let Some((_, hash)) = host {
-            self.warm_host(tag(hash));
-        }
+        let host = host.map(|h| self.named_host(h));
+        let near = match host.and_then(|h| h.id) {
+            Some(host) if SHORT => self.choose_near(request, host),
+            _ => None,
+        };
+        check_request(request)?;
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
         let worker = worker.map(|w| self.named_workload(w));
-        let host = host.map(|h| self.named_host(h));
-        let workload = worker.and_then(|w| w.id);
-        if let Some(error) = workload.and_then(|w| self.moving_error(w, request)) {
-            return Err(error);
-        }
-        let mut before = Vec::new();
-        self.expire_blockers(workload, &mut before);
-        let asker = host.map(|h| self.asker(h));
-        let mut choices: [Option<Choice>; 2] = [None, None];
-        for family in [Family::V4, Family::V6] {
-            if request.families.want(family) {
-                choices[family as usize] = Some(self.choose(request, workload, asker, family)?);
-            }
-        }
-        self.reserve_ranges(request, workload, &mut before)?;
-        for choice in choices.iter().flatten() {
-            self.take_block(request, choice, &mut before);
-        }
-        let places = choices.map(|c| c.map(|c| c.place));
         let making = Making {
             owner,
             workload: worker,
             host,
             sequence: self.sequence.saturating_add(1),
-            until: self.lease_end(request, places.into_iter().flatten()),
+            until: Timestamp::MAX,
             kept: request.retention.into(),
-            places,
+            places: [None; 2],
+            slots: [NONE; 2],
         };
-        Ok(Decided::Making { making, before })
+        let choices = match (worker.and_then(|w| w.id), near) {
+            (None, Some(choice)) => [Some(choice), None],
+            (workload, _) => self.choose_all(request, workload, host, before)?,
+        };
+        let [v4, v6] = &choices;
+        let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
+        let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
+        Ok(Decided::Making(Making {
+            until: self.lease_end(request, places.iter().flatten()),
+            places,
+            slots: [slot(v4), slot(v6)],
+            ..making
+        }))
     }
 
-    /// Asks memory for the block that a host will most likely be given an address of.
-    #[inline]
-    fn warm_host(&self, tag: u32) {
-        self.by_host.find(tag, |id| {
-            black_box(self.hosts.get(id).map(|h| h.uses));
-            for pool in self.pools.iter().flatten().take(2) {
-                if let Some(block) = pool.blocks.hosts.warm(id) {
-                    pool.warm(pool.blocks.slots(block).start);
-                }
+    /// The addresses of a claim, and the changes that must come before it.
+    #[inline(never)]
+    fn choose_all<'a>(
+        &self,
+        request: &Request<'a>,
+        workload: Option<u32>,
+        host: Option<Named<'_>>,
+        before: &mut Vec<Change<'a>>,
+    ) -> Result<[Option<Choice>; 2], ClaimError> {
+        if let Some(known) = workload {
+            if let Some(error) = self.moving_error(known, request) {
+                return Err(error);
             }
-            true
-        });
+            self.expire_blockers(known, before);
+        }
+        let asker = host.map(|h| self.asker(h));
+        let choose = |family| match request.families.want(family) {
+            true => self.choose(request, workload, asker, family).map(Some),
+            false => Ok(None),
+        };
+        let choices = [choose(Family::V4)?, choose(Family::V6)?];
+        self.reserve_ranges(request, workload, before)?;
+        for choice in choices.iter().flatten() {
+            self.take_block(request, choice, before);
+        }
+        Ok(choices)
+    }
+
+    /// A request's name with its hash, if it can be stored and printed.
+    #[inline]
+    fn fitting<'a>(
+        &self,
+        field: &'static str,
+        name: &'a str,
+    ) -> Result<(&'a str, u64), ClaimError> {
+        let (hash, control) = scan(self.seed, name.as_bytes());
+        if control || name.is_empty() || name.len() > LONGEST {
+            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
+        }
+        Ok((name, hash))
     }
 
     /// What was decided, as changes.
-    fn decision<'a>(&self, decided: Decided<'a>) -> Decision<'a> {
-        let (making, before) = match decided {
+    fn decision<'a>(&self, decided: Decided<'a>, before: Vec<Change<'a>>) -> Decision<'a> {
+        let making = match decided {
             Decided::Again(decision) => return decision,
-            Decided::Making { making, before } => (making, before),
+            Decided::Making(making) => making,
         };
         let [v4, v6] = making.places;
         let what = What::Claimed {
@@ -163,40 +204,43 @@ impl Ipam {
         }
     }
 
+    #[inline]
     fn grant(&self, making: &Making<'_>) -> Grant {
-        let places = making.places.iter().flatten();
+        let mut leases = Vec::with_capacity(making.places.iter().flatten().count());
+        for place in making.places.iter().flatten() {
+            if let Some(pool) = self.pool_at(place.pool.0) {
+                leases.push(lease_of(pool, place));
+            }
+        }
         Grant {
             sequence: making.sequence,
             until: end(making.until),
-            leases: places.filter_map(|&place| self.lease(place)).collect(),
+            leases,
         }
     }
 
     /// The end of a new lease: as asked for, else the shortest of the pools'; [`Timestamp::MAX`] of none.
-    pub(super) fn lease_end(
+    #[inline]
+    pub(super) fn lease_end<'p>(
         &self,
         request: &Request<'_>,
-        places: impl Iterator<Item = Place>,
+        places: impl Iterator<Item = &'p Place>,
     ) -> Timestamp {
-        let pools = places
-            .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease)
-            .min();
-        let lease = request.lease.or(pools);
+        let mut lease = request.lease;
+        if lease.is_none() {
+            for place in places {
+                let pool = self.pool_at(place.pool.0);
+                if let Some(its) = pool.and_then(|p| p.spec.lease) {
+                    lease = Some(lease.map_or(its, |l| l.min(its)));
+                }
+            }
+        }
         lease.map_or(Timestamp::MAX, |lease| self.now.after(lease))
     }
 
     /// An address with what is needed to use it.
     pub(crate) fn lease(&self, place: Place) -> Option<Lease> {
-        let pool = self.pool_at(place.pool.0)?;
-        Some(Lease {
-            address: place.address,
-            prefix_length: pool.spec.cidr.prefix(),
-            pool: pool.name.clone(),
-            gateway: pool.spec.gateway,
-            vlan: pool.spec.vlan,
-            bridge: pool.bridge.clone(),
-            origin: place.origin,
-        })
+        Some(lease_of(self.pool_at(place.pool.0)?, &place))
     }
 
     fn moving_error(&self, workload: u32, request: &Request<'_>) -> Option<ClaimError> {
@@ -215,8 +259,7 @@ impl Ipam {
     }
 
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.
-    fn expire_blockers(&self, workload: Option<u32>, changes: &mut Vec<Change<'_>>) {
-        let Some(workload) = workload else { return };
+    fn expire_blockers(&self, workload: u32, changes: &mut Vec<Change<'_>>) {
         let over = self.claims_of(workload).filter_map(|id| {
             let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
             Some((claim.sequence, id))
@@ -326,6 +369,19 @@ impl Ipam {
     }
 }
 
+#[inline]
+fn lease_of(pool: &Pool, place: &Place) -> Lease {
+    Lease {
+        address: place.address,
+        prefix_length: pool.spec.cidr.prefix(),
+        pool: pool.name.clone(),
+        gateway: pool.spec.gateway,
+        vlan: pool.spec.vlan,
+        bridge: pool.bridge.clone(),
+        origin: place.origin,
+    }
+}
+
 /// The address of a family that a request asks for.
 pub(super) fn wanted(request: &Request<'_>, family: Family) -> Option<IpAddr> {
     request
@@ -347,18 +403,8 @@ pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<WhyNot
     })
 }
 
-/// What can be refused without looking at the state.
+/// What can be refused without looking at the state, but for names.
 fn check_request(request: &Request<'_>) -> Result<(), ClaimError> {
-    let names = [
-        ("owner", Some(request.owner)),
-        ("workload", request.workload),
-        ("host", request.host),
-    ];
-    for (field, name) in names {
-        if let Some(name) = name {
-            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
-        }
-    }
     if request.workload.is_none() && request.retention != Retention::Ephemeral {
         return Err(ClaimError::NeedsWorkload);
     }

@@ -4,9 +4,10 @@ use super::errors::ReleaseError;
 use crate::change::{Change, Reason, What};
 use crate::cidr::shortened;
 use crate::index::tag;
-use crate::state::Ipam;
+use crate::state::{Ipam, Workload};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
+use core::hint::black_box;
 
 impl Ipam {
     /// Decides a release and carries it out. What becomes of the addresses is the retention's matter:
@@ -20,10 +21,13 @@ impl Ipam {
         owner: &str,
         sequence: u64,
     ) -> Result<(), ReleaseError> {
-        self.advance(now);
         let tag = tag(self.hashed(owner));
-        self.by_owner.find(tag, |id| self.warm(id));
-        let id = self.releasable(tag, owner, sequence)?;
+        self.by_owner.warm(tag);
+        self.warm_due(now);
+        // Time ends no claim: while memory brings what this one's end will touch, what is due by time is done.
+        let id = self.releasable(tag, owner, sequence);
+        self.advance(now);
+        let id = id?;
         // What applying the decided change does.
         self.end_claim(id, tag);
         Ok(())
@@ -52,7 +56,15 @@ impl Ipam {
 
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
-        let id = self.owner_at(tag, owner);
+        let id = self.by_owner.find(tag, |id| {
+            // A workload that came with the claim has the same number.
+            black_box(self.workloads.get(id).map(Workload::head));
+            let claim = self.claims.get(id);
+            claim.is_some_and(|claim| {
+                self.warm(claim);
+                self.claims.is(id, owner)
+            })
+        });
         let found = id.and_then(|id| Some((id, self.claims.get(id)?)));
         let Some((id, claim)) = found else {
             return Err(ReleaseError::Unknown {

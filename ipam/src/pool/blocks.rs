@@ -6,7 +6,6 @@ use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::hint::black_box;
 
 /// No host.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -71,12 +70,6 @@ impl PerHost {
         self.0.get(host as usize).filter(|h| !h.all.is_empty())
     }
 
-    /// Asks memory for a host's record; its first open block.
-    #[inline]
-    pub(crate) fn warm(&self, host: u32) -> Option<u32> {
-        black_box(self.0.get(host as usize)?.open.iter().next())
-    }
-
     fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {
         self.0.get_mut(host as usize)
     }
@@ -104,7 +97,7 @@ impl PerHost {
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     pub(crate) shift: u8,
-    table: Paged<Block, 4>,
+    table: Paged<Block, 16>,
     pub(crate) hosts: PerHost,
     /// Blocks that exist and belong to nobody.
     pub(crate) unclaimed: SlotTree,

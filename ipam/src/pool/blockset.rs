@@ -108,6 +108,16 @@ impl BlockSet {
         }
     }
 
+    #[inline]
+    pub(crate) fn first(&self) -> Option<u32> {
+        match self {
+            Self::Tiny(0, _) => None,
+            Self::Tiny(_, list) => list.first().copied(),
+            Self::Few(list) => list.first().copied(),
+            Self::Many(tree) => tree.first().copied(),
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let (few, many): (&[u32], _) = match self {
             Self::Tiny(len, list) => (list.get(..usize::from(*len)).unwrap_or_default(), None),
@@ -150,6 +160,7 @@ mod tests {
             assert_eq!(set.len(), tree.len());
             assert_eq!(set.contains(block), tree.contains(&block));
             assert!(set.iter().eq(tree.iter().copied()));
+            assert_eq!(set.first(), tree.first().copied());
         }
     }
 }

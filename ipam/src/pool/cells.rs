@@ -26,6 +26,14 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
             .unwrap_or(self.blank)
     }
 
+    /// Whether the page of an entry exists.
+    #[inline]
+    pub(crate) fn has(&self, index: u32) -> bool {
+        self.pages
+            .get(index as usize / N)
+            .is_some_and(Option::is_some)
+    }
+
     /// The entry, its page made if need be. Callers check `index` against the pool's size.
     #[inline]
     pub(crate) fn entry(&mut self, index: u32) -> &mut T {

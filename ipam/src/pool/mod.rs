@@ -59,7 +59,7 @@ pub(crate) struct Pool {
     pub(crate) bridge: Option<Arc<str>>,
     pub(crate) layout: Layout,
     pub(crate) free: SlotTree,
-    pub(crate) cells: Paged<Cell, 64>,
+    pub(crate) cells: Paged<Cell, 256>,
     pub(crate) rest: RestLists,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
@@ -154,15 +154,16 @@ impl Pool {
         self.layout.slot(number(address))
     }
 
+    /// Asks memory for the way to a slot's cell, which is to be written.
+    #[inline]
+    pub(crate) fn warm_way(&self, slot: u32) {
+        black_box(self.cells.has(slot));
+    }
+
     /// Asks memory for what is known of a slot, to be there when it is looked at.
     #[inline]
     pub(crate) fn warm(&self, slot: u32) {
         black_box(self.cells.get(slot));
-        black_box(self.free.is_free(slot));
-        if self.spec.affinity != Affinity::Off {
-            let host = self.blocks.get(self.block_of(slot)).host;
-            self.blocks.hosts.warm(host);
-        }
     }
 
     #[inline]
@@ -191,24 +192,26 @@ impl Pool {
     fn leave(&mut self, slot: u32) -> State {
         let state = self.state(slot);
         match state {
-            State::Blank => {}
             State::Held(_) => self.held -= 1,
             State::Kept(_) => self.reserved -= 1,
-            State::Resting(id) => {
-                self.rest.remove(List::Resting, id);
-            }
+            State::Resting(id) => self.rest.remove(List::Resting, id),
+            // Only in these two may it be free.
             State::Queued(id) => {
                 self.rest.remove(List::Queued, id);
+                self.free.take(slot);
+            }
+            State::Blank => {
+                self.free.take(slot);
             }
         }
-        self.free.take(slot);
         state
     }
 
     /// Bookkeeping of the block after a slot went from one state to another.
     #[inline]
     fn settle(&mut self, slot: u32, was_used: bool, is_used: bool, at: Timestamp) {
-        if self.spec.affinity == Affinity::Off {
+        // From one use to another nothing became free, and nothing was taken.
+        if self.spec.affinity == Affinity::Off || was_used && is_used {
             return;
         }
         let block = self.block_of(slot);
@@ -233,6 +236,15 @@ impl Pool {
         self.set(slot, State::Held(claim), at);
     }
 
+    /// Keeps a slot that is known to be held for a workload.
+    #[inline]
+    pub(crate) fn keep_held(&mut self, slot: u32, workload: u32) {
+        debug_assert!(matches!(self.state(slot), State::Held(_)));
+        self.held -= 1;
+        self.reserved += 1;
+        *self.cells.entry(slot) = Cell::pack(State::Kept(workload));
+    }
+
     /// Keeps a slot for a workload.
     pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
         self.set(slot, State::Kept(workload), at);
@@ -241,6 +253,19 @@ impl Pool {
     /// Lets a slot rest from `released` on; without a quarantine it is free at once.
     pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         let was = self.leave(slot);
+        self.rest_after(was, slot, released, now);
+    }
+
+    /// As [`Pool::let_rest`], of a slot that is known to be held: its cell is written and not waited for.
+    #[inline]
+    pub(crate) fn let_go(&mut self, slot: u32, now: Timestamp) {
+        debug_assert!(matches!(self.state(slot), State::Held(_)));
+        self.held -= 1;
+        self.rest_after(State::Held(0), slot, now, now);
+    }
+
+    #[inline]
+    fn rest_after(&mut self, was: State, slot: u32, released: Timestamp, now: Timestamp) {
         if released.after(self.spec.quarantine) > now {
             let order = self.rest.next_order();
             self.push_rest(List::Resting, slot, released, order);
@@ -353,9 +378,15 @@ impl Pool {
             self.put_back(rest.slot, rest.at, Some(rest.order));
             self.settle(rest.slot, true, false, due);
         }
-        // Whose turn is next will be looked at by the next operation or one soon after.
+    }
+
+    /// Asks memory for what is known of the address whose rest ends next, to be there when it does.
+    #[inline]
+    pub(crate) fn warm_due(&self) {
         if let Some(next) = self.rest.front(List::Resting) {
             self.warm(next.slot);
+            black_box(self.free.is_free(next.slot));
+            black_box(self.blocks.get(self.block_of(next.slot)).host);
         }
     }
 

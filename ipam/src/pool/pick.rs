@@ -7,8 +7,10 @@ use super::layout::{Layout, MOST_SLOTS};
 use super::rest::List;
 use super::spec::{Affinity, Order};
 use crate::cidr::{host_mask, number};
+use crate::rng::mix;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
+use core::hint::black_box;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -16,13 +18,28 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
     pub(crate) address: IpAddr,
+    /// Its slot, where that was seen.
+    pub(crate) slot: Option<u32>,
     /// It was to rest this much longer.
     pub(crate) early: Option<Duration>,
     /// The host takes the address's block, whose generation was this.
     pub(crate) grab: Option<u64>,
 }
 
-/// Who asks, and with what luck.
+/// Luck, drawn where it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub(crate) seed: u64,
+    pub(crate) turn: u64,
+}
+
+impl Draw {
+    fn number(self) -> u64 {
+        mix(self.seed ^ mix(self.turn))
+    }
+}
+
+/// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
     /// The host's index, [`NOBODY`] for a host that is not known yet.
@@ -58,7 +75,7 @@ impl Pool {
     pub(crate) fn pick(
         &self,
         asker: Option<Asker>,
-        draw: u64,
+        draw: Draw,
         now: Timestamp,
     ) -> Result<Pick, Dry> {
         let by_block = asker.filter(|_| self.spec.affinity != Affinity::Off);
@@ -85,19 +102,19 @@ impl Pool {
             .find(|(_, rest)| mine(rest.slot))?;
         let early = Some(rest.at.after(self.spec.quarantine).since(now));
         Some(Pick {
-            address: self.address(rest.slot),
             early,
-            grab: None,
+            ..self.picked(rest.slot)
         })
     }
 
     /// An address of the whole pool.
-    fn pick_anywhere(&self, draw: u64) -> Option<IpAddr> {
+    fn pick_anywhere(&self, draw: Draw) -> Option<IpAddr> {
         let from = match self.spec.order {
             Order::Lowest => 0,
             Order::RoundRobin => self.cursor,
             Order::Random => {
-                (u128::from(draw) << 64 | u128::from(draw)) & host_mask(self.spec.cidr.host_bits())
+                let draw = u128::from(draw.number());
+                (draw << 64 | draw) & host_mask(self.spec.cidr.host_bits())
             }
             Order::Lru => return self.pick_lru(),
         };
@@ -195,12 +212,12 @@ impl Pool {
     }
 
     /// An address in the host's blocks, in a new block of its own, in one taken over, in another's.
-    fn pick_in_blocks(&self, asker: Asker, draw: u64, now: Timestamp) -> Result<Pick, Dry> {
+    fn pick_in_blocks(&self, asker: Asker, draw: Draw, now: Timestamp) -> Result<Pick, Dry> {
         let mine = self.blocks.hosts.get(asker.host);
         if !asker.draining {
-            let open = mine.into_iter().flat_map(|h| h.open.iter());
-            if let Some(address) = open.filter_map(|b| self.pick_in_block(b, draw)).next() {
-                return Ok(plain(address));
+            // Open ones have a free slot: the first is it.
+            if let Some(slot) = self.pick_near(asker.host, draw) {
+                return Ok(self.picked(slot));
             }
         }
         let have = mine.map_or(0, |h| h.all.len());
@@ -218,17 +235,27 @@ impl Pool {
             Affinity::Borrow => self.pick_borrowed(asker, draw),
             _ => None,
         };
-        borrowed.map(plain).ok_or_else(|| match self.usage().free {
+        let borrowed = borrowed.map(|slot| self.picked(slot));
+        borrowed.ok_or_else(|| match self.usage().free {
             0 => Dry::Full,
             _ => Dry::Blocks { limit },
         })
     }
 
-    /// An address of one block, by the pool's order.
-    fn pick_in_block(&self, block: u32, draw: u64) -> Option<IpAddr> {
+    /// A slot of a host's first open block.
+    #[inline]
+    pub(crate) fn pick_near(&self, host: u32, draw: Draw) -> Option<u32> {
+        let block = self.blocks.hosts.get(host)?.open.first()?;
+        // Memory brings the block's record while a slot is chosen.
+        black_box(self.blocks.get(block).used);
+        self.pick_in_block(block, draw)
+    }
+
+    /// A slot of one block, by the pool's order.
+    fn pick_in_block(&self, block: u32, draw: Draw) -> Option<u32> {
         let slots = self.blocks.slots(block);
         let lowest = self.free.first_in(slots.clone())?;
-        let slot = match self.spec.order {
+        Some(match self.spec.order {
             Order::Lowest => lowest,
             Order::RoundRobin => {
                 let base = self.spec.cidr.base();
@@ -237,12 +264,20 @@ impl Pool {
                 self.free.first_in(from..slots.end).unwrap_or(lowest)
             }
             Order::Random => {
-                let from = slots.start + (draw % u64::from(slots.end - slots.start)) as u32;
+                let from =
+                    slots.start + (draw.number() % u64::from(slots.end - slots.start)) as u32;
                 self.free.first_in(from..slots.end).unwrap_or(lowest)
             }
             Order::Lru => self.least_recent(slots, lowest),
-        };
-        Some(self.address(slot))
+        })
+    }
+
+    /// A slot that was chosen, with its address.
+    fn picked(&self, slot: u32) -> Pick {
+        Pick {
+            slot: Some(slot),
+            ..plain(self.address(slot))
+        }
     }
 
     /// Of a range's free slots the first that was never used, else the one released longest ago.
@@ -279,23 +314,22 @@ impl Pool {
     }
 
     /// An address in a block that belongs to nobody: from the host's start on, then from the pool's.
-    fn pick_new_block(&self, asker: Asker, draw: u64) -> Option<Pick> {
+    fn pick_new_block(&self, asker: Asker, draw: Draw) -> Option<Pick> {
         let start = self.start_block(asker.start);
         if let Layout::Sparse { shift, .. } = &self.layout {
             let offset = self
                 .new_sparse_block(start)
                 .or_else(|| self.new_sparse_block(0))?;
-            let address = match self.layout.slot(self.spec.cidr.base() + offset) {
-                Some(slot) => self.pick_in_block(slot >> shift, draw)?,
-                None => self.at(offset),
+            let pick = match self.layout.slot(self.spec.cidr.base() + offset) {
+                Some(slot) => self.picked(self.pick_in_block(slot >> shift, draw)?),
+                None => plain(self.at(offset)),
             };
-            let generation = self
-                .slot(address)
+            let generation = pick
+                .slot
                 .map_or(0, |s| self.blocks.get(s >> shift).generation);
             return Some(Pick {
-                address,
-                early: None,
                 grab: Some(generation),
+                ..pick
             });
         }
         let start = u32::try_from(start).unwrap_or(0);
@@ -303,12 +337,11 @@ impl Pool {
         let mut candidates =
             upwards(unclaimed, start, u32::MAX).chain(upwards(unclaimed, 0, start));
         candidates.find_map(|block| {
-            let address = self.pick_in_block(block, draw)?;
+            let slot = self.pick_in_block(block, draw)?;
             let grab = Some(self.blocks.get(block).generation);
             Some(Pick {
-                address,
-                early: None,
                 grab,
+                ..self.picked(slot)
             })
         })
     }
@@ -328,7 +361,7 @@ impl Pool {
     }
 
     /// An address in another host's block that has been empty for long enough.
-    fn pick_reclaimed(&self, asker: Asker, draw: u64, now: Timestamp) -> Option<Pick> {
+    fn pick_reclaimed(&self, asker: Asker, draw: Draw, now: Timestamp) -> Option<Pick> {
         let due = |&&(since, _): &&(Timestamp, u32)| since.after(self.spec.reclaim_after) <= now;
         self.blocks
             .empty
@@ -339,17 +372,16 @@ impl Pool {
                 if block.host == asker.host || block.used != 0 {
                     return None;
                 }
-                let address = self.pick_in_block(index, draw)?;
+                let slot = self.pick_in_block(index, draw)?;
                 Some(Pick {
-                    address,
-                    early: None,
                     grab: Some(block.generation),
+                    ..self.picked(slot)
                 })
             })
     }
 
     /// A free address of another host's block, searched from the host's start on.
-    fn pick_borrowed(&self, asker: Asker, draw: u64) -> Option<IpAddr> {
+    fn pick_borrowed(&self, asker: Asker, draw: Draw) -> Option<u32> {
         let first = self.spec.cidr.base() + (self.start_block(asker.start) << self.blocks.shift);
         let start = self
             .layout
@@ -397,6 +429,7 @@ fn upwards(set: &SlotTree, mut from: u32, to: u32) -> impl Iterator<Item = u32> 
 fn plain(address: IpAddr) -> Pick {
     Pick {
         address,
+        slot: None,
         early: None,
         grab: None,
     }

@@ -304,24 +304,9 @@ pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
     match name.len() {
         0 => Err(NameError::Empty),
         given if given > crate::names::LONGEST => Err(NameError::Long { given }),
-        _ if has_control(name.as_bytes()) => Err(NameError::Control),
+        _ if crate::rng::scan(0, name.as_bytes()).1 => Err(NameError::Control),
         _ => Ok(()),
     }
-}
-
-/// Whether any byte is a control character, eight at a time: each claim asks this of three names.
-fn has_control(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // The top bit of each byte that is below `n` (for n up to 128), and perhaps of one above such a byte.
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & (ONES << 7);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [b' '; 8];
-    last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
-    let words = words.iter().chain([&last]).map(|w| u64::from_le_bytes(*w));
-    let found = words.fold(0, |found, w| {
-        found | below(w, 0x20) | below(w ^ (ONES * 0x7f), 1)
-    });
-    found != 0
 }
 
 /// Why a pool cannot be added, changed or removed.

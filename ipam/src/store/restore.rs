@@ -1,16 +1,17 @@
 //! Records as state: the whole at once, or one key after another.
 
+mod claims;
+
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::index::tag;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Claim, Ipam, Kind, Move, NONE, Spot, Spots, Workload};
+use crate::state::{Ipam, Kind, Move, Spot, Spots};
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -340,94 +341,6 @@ impl Restorer {
             spots,
         };
         self.ipam.moves.insert(id, moving);
-    }
-
-    fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
-        let Record::Claim {
-            owner,
-            workload,
-            host,
-            sequence,
-            touched,
-            until,
-            kept,
-            addresses,
-            suspect,
-        } = record
-        else {
-            return Ok(());
-        };
-        let names = [Some(&owner), workload.as_ref(), host.as_ref()];
-        for name in names.into_iter().flatten() {
-            name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
-        }
-        let odd = |why: &str| Misfit::new(key, &owner, why);
-        let hashed = |name| (name, self.ipam.hashed(name));
-        let named = self.ipam.named_owner(hashed(&owner));
-        if named.id.is_some() {
-            return Err(odd("has another claim"));
-        }
-        let worker = workload
-            .as_deref()
-            .map(|w| self.ipam.named_workload(hashed(w)));
-        let known = worker.and_then(|w| w.id);
-        let mut spots = Spots::EMPTY;
-        for &(id, address) in &addresses {
-            let spot = self.claimable((id, address), known, key)?;
-            if spots.get(Family::of(address)).is_some() {
-                return Err(odd("has two addresses of one family"));
-            }
-            spots.set(Family::of(address), Some(spot));
-        }
-        if spots.is_empty() || (workload.is_none() && kept != Kept::Ephemeral) {
-            return Err(odd("holds nothing, or keeps it for nobody"));
-        }
-        let claim = Claim {
-            sequence,
-            touched,
-            until: until.unwrap_or(Timestamp::MAX),
-            owner: self.ipam.names.insert(&owner),
-            workload: worker.map_or(NONE, |w| {
-                known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
-            }),
-            host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
-            next: NONE,
-            previous: NONE,
-            spots,
-            kind: Kind::from(kept),
-        };
-        let id = self.ipam.link_claim(claim, tag(named.hash), kept);
-        for (_, spot) in spots.iter() {
-            let now = self.ipam.now;
-            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
-                pool.hold(spot.slot, id, now);
-            }
-        }
-        if let Some(suspect) = suspect {
-            self.ipam.suspects.insert(id, suspect);
-        }
-        Ok(())
-    }
-
-    /// The slot of an address that this workload's claim may hold: nobody's, or reserved to it.
-    fn claimable(
-        &mut self,
-        place: (PoolId, IpAddr),
-        workload: Option<u32>,
-        key: &str,
-    ) -> Result<Spot, Misfit> {
-        let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
-            let slot = p.slot(place.1)?;
-            let State::Kept(w) = p.state(slot) else {
-                return None;
-            };
-            let fixed = self.ipam.workloads.get(w).is_some_and(Workload::fixed);
-            (Some(w) == workload && fixed).then_some(Spot {
-                pool: place.0.0,
-                slot,
-            })
-        });
-        reserved.map_or_else(|| self.vacant(place, key), Ok)
     }
 
     /// Puts released addresses that nobody has into their lists, in order of release.

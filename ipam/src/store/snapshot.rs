@@ -167,7 +167,7 @@ impl Ipam {
     fn claim_record(&self, id: u32) -> Option<Record<'_>> {
         let claim = self.claims.get(id)?;
         Some(Record::Claim {
-            owner: self.names.get(claim.owner).into(),
+            owner: self.claims.owner(id).into(),
             workload: self.workload_name(claim.workload).map(Cow::Borrowed),
             host: self.host_name(claim.host).map(Cow::Borrowed),
             sequence: claim.sequence,

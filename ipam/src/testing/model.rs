@@ -1,15 +1,20 @@
 //! A naive model: plain maps of who holds what, against which every answer is held.
 
+mod checks;
+mod notes;
+mod reserve;
+
 use super::op::{Keep, Op};
 use crate::{
-    Affinity, Change, Cidr, Families, Grant, HostSettings, Ipam, MoveError, Order, Origin, PoolId,
-    PoolSpec, Record, RenewError, Request, Retention, Timestamp,
+    Affinity, Change, Cidr, Families, HostSettings, Ipam, MoveError, Order, PoolSpec, Record,
+    RenewError, Request, Retention, Timestamp,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use checks::{listing, ranked};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -179,133 +184,6 @@ impl Model {
         }
     }
 
-    /// What a change means to the model.
-    fn note(&mut self, change: &Change<'_>) {
-        match &change.what {
-            crate::What::Released {
-                owner, sequence, ..
-            } => self.note_released(owner, *sequence),
-            crate::What::Claimed {
-                owner,
-                workload,
-                host,
-                sequence,
-                until,
-                kept,
-                v4,
-                v6,
-            } => {
-                let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
-                for place in &places {
-                    self.check_given(place.address, place.origin, workload.as_deref());
-                    if *kept == crate::Kept::Fixed {
-                        let workload = workload.as_deref().unwrap_or_default();
-                        self.fixed.insert(place.address, workload.to_string());
-                    }
-                }
-                assert!(
-                    *sequence > self.last_sequence,
-                    "sequence {sequence} was used before"
-                );
-                self.last_sequence = *sequence;
-                let keep = match kept {
-                    crate::Kept::Ephemeral => Keep::Ephemeral,
-                    crate::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
-                    crate::Kept::Fixed => Keep::Fixed,
-                };
-                let holding = Holding {
-                    sequence: *sequence,
-                    addresses: places.iter().map(|p| p.address).collect(),
-                    workload: workload.as_deref().map(ToString::to_string),
-                    host: host.as_deref().map(ToString::to_string),
-                    keep,
-                    until: *until,
-                };
-                let before = self.holdings.insert(owner.to_string(), holding);
-                assert!(before.is_none(), "`{owner}` was given a second claim");
-            }
-            crate::What::Renewed { owner, until, .. } => {
-                if let Some(holding) = self.holdings.get_mut(&**owner) {
-                    holding.until = *until;
-                }
-            }
-            crate::What::Reissued {
-                owner, next, until, ..
-            } => {
-                if let Some(holding) = self.holdings.get_mut(&**owner) {
-                    (holding.sequence, holding.until) = (*next, *until);
-                    self.last_sequence = *next;
-                }
-            }
-            // Whoever removes a pool and adds another of its addresses decides anew what rests.
-            crate::What::PoolRemoved { .. } => {
-                let there = |a| self.ipam.pools().any(|p| p.spec().cidr.contains(a));
-                self.released.retain(|&a, _| there(a));
-            }
-            crate::What::MoveBegun { workload, from, .. } => self.note_move(workload, from),
-            crate::What::MoveEnded { workload, .. } => {
-                let ended = self.moving.remove(&**workload);
-                assert!(ended.is_some(), "`{workload}` was not moving");
-            }
-            _ => {}
-        }
-    }
-
-    /// What moves is the latest claim of the workload on the host that it leaves.
-    fn note_move(&mut self, workload: &str, from: &str) {
-        let here = self
-            .holdings
-            .values()
-            .filter(|h| h.workload.as_deref() == Some(workload) && h.host.as_deref() == Some(from));
-        let latest = here.max_by_key(|h| h.sequence);
-        let latest = latest.unwrap_or_else(|| panic!("`{workload}` holds nothing on {from}"));
-        let before = self
-            .moving
-            .insert(workload.into(), latest.addresses.clone());
-        assert!(before.is_none(), "`{workload}` moves twice");
-    }
-
-    fn note_released(&mut self, owner: &str, sequence: u64) {
-        let holding = self.holdings.remove(owner);
-        let holding = holding.unwrap_or_else(|| panic!("`{owner}` held nothing"));
-        assert_eq!(
-            holding.sequence, sequence,
-            "a stale release of `{owner}` was carried out"
-        );
-        for address in holding.addresses {
-            let pools = self.ipam.pools();
-            let pool = pools.into_iter().find(|p| p.spec().cidr.contains(address));
-            let rest = pool.map_or(Duration::ZERO, |p| p.spec().quarantine);
-            self.released
-                .insert(address, (self.now, rest, holding.workload.clone()));
-        }
-    }
-
-    /// An address that is given out is in nobody's hands, nobody else's reservation, and has rested.
-    fn check_given(&self, address: IpAddr, origin: Origin, workload: Option<&str>) {
-        for (owner, holding) in &self.holdings {
-            assert!(
-                !holding.addresses.contains(&address),
-                "{address} is held by `{owner}`"
-            );
-        }
-        if let Some(mine) = self.fixed.get(&address) {
-            assert_eq!(workload, Some(&**mine), "{address} is reserved");
-        }
-        let pool = self.ipam.pools().find(|p| p.spec().cidr.contains(address));
-        let pool = pool.unwrap_or_else(|| panic!("{address} is in no pool"));
-        assert!(
-            pool.spec().excludes(address).is_none(),
-            "{address} is excluded"
-        );
-        if let Some((at, rest, by)) = self.released.get(&address) {
-            let rested = at.after(*rest) <= self.now;
-            let early = matches!(origin, Origin::Early { .. });
-            let own = origin == Origin::Reused && by.as_deref() == workload;
-            assert!(rested || early || own, "{address} did not rest: {origin:?}");
-        }
-    }
-
     fn add_pool(&mut self, pool: u8, variant: u8) {
         let cidrs = [
             "10.0.0.0/28",
@@ -417,41 +295,6 @@ impl Model {
         }
     }
 
-    fn check_grant(&self, owner: &str, grant: &Grant, had: Option<&Holding>) {
-        let holding = &self.holdings[owner];
-        let given: Vec<IpAddr> = grant.leases.iter().map(|l| l.address).collect();
-        assert_eq!(given, holding.addresses, "the grant is not what is held");
-        assert_eq!(grant.sequence, holding.sequence);
-        if let Some(had) = had {
-            assert_eq!(had.addresses, holding.addresses, "a repeated claim moved");
-        }
-    }
-
-    /// Refused for want of addresses: then there are none, save in blocks that strictness forbids.
-    fn check_exhausted(&self, request: &Request<'_>, error: &crate::ClaimError) {
-        let crate::ClaimError::Exhausted {
-            family, considered, ..
-        } = error
-        else {
-            return;
-        };
-        for pool in self.ipam.pools() {
-            let named = request.pools.is_empty() || request.pools.contains(&&*pool.spec().name);
-            let fits = named && pool.spec().cidr.family() == *family && !pool.draining();
-            let why = considered
-                .iter()
-                .find(|c| c.pool == pool.spec().name)
-                .map(|c| &c.why);
-            let blocks =
-                request.host.is_some() && matches!(why, Some(crate::WhyNot::Blocks { .. }));
-            assert!(
-                !fits || blocks || pool.usage().free == 0,
-                "{error}: {:?}",
-                pool.usage()
-            );
-        }
-    }
-
     fn release(&mut self, owner: &str, late: bool) {
         let sequence = self.holdings.get(owner).map_or(0, |h| h.sequence);
         let given = if late {
@@ -560,87 +403,6 @@ impl Model {
         again.resume_sequence(self.last_sequence);
         self.ipam = again;
     }
-
-    fn reserve(&mut self, workload: u8, pool: u8, offset: u8, count: u8) {
-        let workload = format!("w{workload}");
-        let Some(cidr) = self.ipam.pool(&pool_name(pool)).map(|p| p.spec().cidr) else {
-            return;
-        };
-        let at = |n: u8| {
-            cidr.family()
-                .address(crate::number(cidr.first()) + u128::from(n))
-        };
-        let range = crate::AddressRange::new(at(offset), at(offset + count - 1)).expect("a range");
-        if let Ok(change) = self.ipam.decide_reserve(&workload, &[range]).map(owned) {
-            self.carry_out(vec![change]);
-            for n in offset..offset + count {
-                let other = self.fixed.insert(at(n), workload.clone());
-                assert!(other.is_none_or(|o| o == workload), "reserved twice");
-            }
-        }
-    }
-
-    fn unreserve(&mut self, workload: u8) {
-        let name = format!("w{workload}");
-        let kept: Vec<IpAddr> = self.ipam.kept_for(&name).collect();
-        let what = crate::What::Unreserved {
-            workload: name.clone().into(),
-        };
-        let change = Change { at: self.now, what };
-        if self.ipam.apply(&change).is_ok() {
-            self.log.push(change);
-            self.fixed.retain(|_, w| *w != name);
-            for holding in self.holdings.values_mut() {
-                if holding.workload.as_ref() == Some(&name) && holding.keep == Keep::Fixed {
-                    holding.keep = Keep::Ephemeral;
-                }
-            }
-            // What nobody held rests from now on, for the workload too.
-            let held = |a: &IpAddr| self.holdings.values().any(|h| h.addresses.contains(a));
-            for address in kept.into_iter().filter(|a| !held(a)) {
-                self.released
-                    .insert(address, (self.now, Duration::ZERO, None));
-            }
-        }
-    }
-
-    fn check(&self, op: &Op) {
-        if let Err(broken) = self.ipam.check_invariants() {
-            panic!("after {op:?}: {broken}");
-        }
-        assert_eq!(self.ipam.claim_count(), self.holdings.len(), "after {op:?}");
-        for (owner, holding) in &self.holdings {
-            let claim = self
-                .ipam
-                .claim_of(owner)
-                .unwrap_or_else(|| panic!("`{owner}` is lost"));
-            assert_eq!(claim.sequence(), holding.sequence);
-            assert_eq!(claim.addresses().collect::<Vec<_>>(), holding.addresses);
-            assert_eq!(claim.host().map(ToString::to_string), holding.host);
-            assert_eq!(claim.until(), holding.until);
-        }
-        for (workload, addresses) in &self.moving {
-            let held = |a: &IpAddr| {
-                let mut all = self.holdings.values();
-                all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
-            };
-            let kept: Vec<IpAddr> = self.ipam.kept_for(workload).collect();
-            for address in addresses.iter().filter(|a| !held(a)) {
-                assert!(
-                    kept.contains(address),
-                    "after {op:?}: {address} was lost while {workload} moved"
-                );
-            }
-        }
-        // A reservation stands whether its address is held or not.
-        for (address, workload) in &self.fixed {
-            let kept = self.ipam.kept_for(workload).any(|a| a == *address);
-            assert!(
-                kept,
-                "after {op:?}: {address} is no longer reserved to {workload}"
-            );
-        }
-    }
 }
 
 fn pool_name(pool: u8) -> String {
@@ -651,52 +413,4 @@ fn pool_name(pool: u8) -> String {
 #[must_use]
 fn owned(change: Change<'_>) -> Change<'static> {
     change.into_owned()
-}
-
-/// Records with the tie-breakers of rests replaced by their ranks: a restored state counts from anew.
-fn ranked(mut records: Vec<Record<'_>>) -> Vec<Record<'_>> {
-    let mut all: Vec<(PoolId, Timestamp, u64)> = Vec::new();
-    for record in &records {
-        if let Record::Block { pool, rested, .. } = record {
-            all.extend(rested.iter().map(|r| (*pool, r.at, r.order)));
-        }
-    }
-    all.sort_unstable();
-    for record in &mut records {
-        if let Record::Block { pool, rested, .. } = record {
-            for rest in rested {
-                let rank = all.binary_search(&(*pool, rest.at, rest.order));
-                rest.order = rank.unwrap_or(usize::MAX) as u64;
-            }
-        }
-    }
-    records
-}
-
-/// What two allocators must agree in.
-fn listing(ipam: &Ipam) -> String {
-    let mut lines: Vec<String> = ipam
-        .claims()
-        .map(|c| {
-            let addresses: Vec<IpAddr> = c.addresses().collect();
-            format!(
-                "{} {:?} {:?} {} {:?} {addresses:?}",
-                c.owner(),
-                c.workload(),
-                c.host(),
-                c.sequence(),
-                c.until()
-            )
-        })
-        .collect();
-    lines.sort();
-    for pool in ipam.pools() {
-        lines.push(format!(
-            "{} {} {:?}",
-            pool.spec().name,
-            pool.spec().cidr,
-            pool.usage()
-        ));
-    }
-    lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! Inputs and expected outputs of peers, met through the public API: one test per known file.
 
 mod calico;
+mod calico_order;
 mod go_ipam;
 mod host_local;
 mod whereabouts;

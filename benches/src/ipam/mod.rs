@@ -1,0 +1,180 @@
+//! `ipam`: slots, whole claims, memory, restoring, beside re-implementations of what go-ipam and Calico do for
+//! an address.
+
+mod claims;
+mod peers;
+mod slots;
+mod stored;
+
+use crate::{Figure, Judge, Limit};
+use claims::{memory_empty, memory_per_claim, scattered, whole_claim};
+use peers::{beside_anchor, beside_go_ipam};
+use slots::{random_release, slots, spread};
+use stored::{Stored, stored};
+
+/// Live claims of the large figures.
+const MILLION: u64 = 1_000_000;
+
+/// The figures of this area.
+#[must_use]
+pub fn figures() -> Vec<Figure> {
+    let base = Figure {
+        id: "",
+        what: "",
+        unit: "ns",
+        judge: Judge::Ours,
+        must: Limit::None,
+        aim: Limit::None,
+        long: false,
+        run: || Err("no measurement".into()),
+    };
+    let slot = Figure {
+        must: Limit::AtMost(40.0),
+        aim: Limit::AtMost(20.0),
+        ..base
+    };
+    vec![
+        Figure {
+            id: "ipam/slot-16-0",
+            what: "slot allocate + release, lowest first, /16 empty",
+            run: || slots(16, 0),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-16-50",
+            what: "the same, /16 half full",
+            run: || slots(16, 50),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-16-99",
+            what: "the same, /16 99 % full",
+            run: || slots(16, 99),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-0",
+            what: "the same, /8 empty",
+            run: || slots(8, 0),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-50",
+            what: "the same, /8 half full",
+            run: || slots(8, 50),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-8-99",
+            what: "the same, /8 99 % full",
+            run: || slots(8, 99),
+            ..slot
+        },
+        Figure {
+            id: "ipam/slot-spread",
+            what: "worst over best of the six above",
+            unit: "ratio",
+            must: Limit::AtMost(3.0),
+            run: spread,
+            ..base
+        },
+        Figure {
+            id: "ipam/slot-8-random",
+            what: "slot allocate lowest + release random, /8, worst of 50 and 99 % full",
+            must: Limit::AtMost(80.0),
+            aim: Limit::AtMost(50.0),
+            run: random_release,
+            ..base
+        },
+        Figure {
+            id: "ipam/claim",
+            what: "claim + release (owner, workload, host, quarantine) at 1,000,000 live claims, releases in random order",
+            must: Limit::AtMost(1000.0),
+            aim: Limit::AtMost(400.0),
+            run: || whole_claim(scattered),
+            ..base
+        },
+        Figure {
+            id: "ipam/claim-in-order",
+            what: "the same, the oldest claim released first",
+            must: Limit::AtMost(1000.0),
+            aim: Limit::AtMost(400.0),
+            run: || whole_claim(|i| i),
+            ..base
+        },
+        Figure {
+            id: "ipam/memory-claim",
+            what: "memory per live claim with owner, workload and host, besides the bytes of names",
+            unit: "B",
+            must: Limit::AtMost(128.0),
+            aim: Limit::AtMost(80.0),
+            run: memory_per_claim,
+            ..base
+        },
+        Figure {
+            id: "ipam/memory-empty-8",
+            what: "memory of an empty /8",
+            unit: "MiB",
+            must: Limit::AtMost(4.0),
+            run: memory_empty,
+            ..base
+        },
+        Figure {
+            id: "ipam/go-ipam",
+            what: "an address of a /16, the first 1,000, beside go-ipam's way (two map copies and a scan; 96 us in Go)",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.0 / 50.0),
+            aim: Limit::AtMost(1.0 / 200.0),
+            run: beside_go_ipam,
+            ..base
+        },
+        Figure {
+            id: "ipam/anchor-go-ipam",
+            what: "the same beside the 96 us measured of go-ipam in memory (figure from the anchors)",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.0 / 50.0),
+            aim: Limit::AtMost(1.0 / 200.0),
+            run: || beside_anchor(96_000.0, false),
+            ..base
+        },
+        Figure {
+            id: "ipam/anchor-calico",
+            what: "an address in a host's block beside the 65 us measured of Calico in memory (figure from the anchors)",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.0 / 50.0),
+            aim: Limit::AtMost(1.0 / 200.0),
+            run: || beside_anchor(65_000.0, true),
+            ..base
+        },
+        Figure {
+            id: "ipam/open",
+            what: "open a redb file of 1,000,000 claims and restore the allocator",
+            unit: "s",
+            must: Limit::AtMost(3.0),
+            aim: Limit::AtMost(1.5),
+            long: true,
+            run: || stored(&Stored::Open),
+            ..base
+        },
+        Figure {
+            id: "ipam/open-after-kill",
+            what: "the same after the writer was killed (the file copied while open, as kill -9 leaves it)",
+            unit: "s",
+            must: Limit::AtMost(3.0),
+            aim: Limit::AtMost(1.5),
+            long: true,
+            run: || stored(&Stored::OpenKilled),
+            ..base
+        },
+        Figure {
+            id: "ipam/fsck",
+            what: "fsck of 1,000,000 claims, restored",
+            unit: "s",
+            must: Limit::AtMost(5.0),
+            aim: Limit::AtMost(3.0),
+            long: true,
+            run: || stored(&Stored::Fsck),
+            ..base
+        },
+    ]
+}

@@ -1,0 +1,150 @@
+//! The parts of records as bytes.
+
+use crate::change::HostSettings;
+use crate::claim::Kept;
+use crate::pool::PoolId;
+use crate::pool::blocks::BlockState;
+use crate::pool::spec::{Affinity, Order, PoolSpec};
+use crate::store::codec::{Reader, RecordError, Writer};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+pub(super) fn pool_id(r: &mut Reader<'_>) -> Result<PoolId, RecordError> {
+    Ok(PoolId(
+        r.number()?
+            .try_into()
+            .map_err(|_| RecordError::Field("pool"))?,
+    ))
+}
+
+pub(super) fn write_places(w: &mut Writer, places: &[(PoolId, IpAddr)]) {
+    w.number(places.len() as u64);
+    for (pool, address) in places {
+        w.number(pool.0.into());
+        w.address(*address);
+    }
+}
+
+pub(super) fn read_places(r: &mut Reader<'_>) -> Result<Vec<(PoolId, IpAddr)>, RecordError> {
+    r.list(|r| Ok((pool_id(r)?, r.address()?)))
+}
+
+pub(super) fn write_kept(w: &mut Writer, kept: Kept) {
+    match kept {
+        Kept::Ephemeral => w.byte(0),
+        Kept::Sticky(ttl) => {
+            w.byte(1);
+            w.duration(ttl);
+        }
+        Kept::Fixed => w.byte(2),
+    }
+}
+
+pub(super) fn read_kept(r: &mut Reader<'_>) -> Result<Kept, RecordError> {
+    match r.byte()? {
+        0 => Ok(Kept::Ephemeral),
+        1 => Ok(Kept::Sticky(r.duration()?)),
+        2 => Ok(Kept::Fixed),
+        _ => Err(RecordError::Field("kept")),
+    }
+}
+
+pub(super) fn read_state(r: &mut Reader<'_>) -> Result<BlockState, RecordError> {
+    match r.byte()? {
+        0 => Ok(BlockState::Pending),
+        1 => Ok(BlockState::Confirmed),
+        2 => Ok(BlockState::Releasing),
+        _ => Err(RecordError::Field("state")),
+    }
+}
+
+pub(super) fn write_settings(w: &mut Writer, settings: &HostSettings) {
+    w.maybe(settings.block_limit, |w, l| w.number(l.into()));
+    w.flag(settings.draining);
+    w.number(settings.starts.len() as u64);
+    settings.starts.iter().for_each(|&a| w.address(a));
+    w.maybe(settings.address, Writer::address);
+    w.maybe(settings.subnet, Writer::cidr);
+}
+
+pub(super) fn read_settings(r: &mut Reader<'_>) -> Result<HostSettings, RecordError> {
+    Ok(HostSettings {
+        block_limit: r.maybe(small)?,
+        draining: r.flag()?,
+        starts: r.list(Reader::address)?,
+        address: r.maybe(Reader::address)?,
+        subnet: r.maybe(Reader::cidr)?,
+    })
+}
+
+pub(super) fn small(r: &mut Reader<'_>) -> Result<u32, RecordError> {
+    r.number()?
+        .try_into()
+        .map_err(|_| RecordError::Field("limit"))
+}
+
+pub(super) fn write_spec(w: &mut Writer, spec: &PoolSpec) {
+    w.text(&spec.name);
+    w.cidr(spec.cidr);
+    w.maybe(spec.gateway, Writer::address);
+    for ranges in [&spec.excluded, &spec.set_aside] {
+        w.number(ranges.len() as u64);
+        ranges.iter().for_each(|&r| w.range(r));
+    }
+    w.flag(spec.use_edges);
+    w.maybe(spec.vlan, |w, v| w.number(v.into()));
+    w.maybe(spec.bridge.as_deref(), Writer::text);
+    w.number(spec.labels.len() as u64);
+    for (key, value) in &spec.labels {
+        w.text(key);
+        w.text(value);
+    }
+    w.byte(spec.block_size);
+    w.byte(spec.order as u8);
+    w.duration(spec.quarantine);
+    w.flag(spec.early_reuse);
+    w.byte(spec.affinity as u8);
+    w.maybe(spec.block_limit, |w, l| w.number(l.into()));
+    w.duration(spec.reclaim_after);
+    w.maybe(spec.lease, Writer::duration);
+}
+
+pub(super) fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
+    Ok(PoolSpec {
+        name: r.text()?.into_owned(),
+        cidr: r.cidr()?,
+        gateway: r.maybe(Reader::address)?,
+        excluded: r.list(Reader::range)?,
+        set_aside: r.list(Reader::range)?,
+        use_edges: r.flag()?,
+        vlan: r.maybe(|r| {
+            r.number()?
+                .try_into()
+                .map_err(|_| RecordError::Field("vlan"))
+        })?,
+        bridge: r.maybe(|r| Ok(r.text()?.into_owned()))?,
+        labels: r
+            .list(|r| Ok((r.text()?.into_owned(), r.text()?.into_owned())))?
+            .into_iter()
+            .collect(),
+        block_size: r.byte()?,
+        order: match r.byte()? {
+            0 => Order::Lowest,
+            1 => Order::RoundRobin,
+            2 => Order::Lru,
+            3 => Order::Random,
+            _ => return Err(RecordError::Field("order")),
+        },
+        quarantine: r.duration()?,
+        early_reuse: r.flag()?,
+        affinity: match r.byte()? {
+            0 => Affinity::Off,
+            1 => Affinity::Borrow,
+            2 => Affinity::Strict,
+            _ => return Err(RecordError::Field("affinity")),
+        },
+        block_limit: r.maybe(small)?,
+        reclaim_after: r.duration()?,
+        lease: r.maybe(Reader::duration)?,
+    })
+}

@@ -1,0 +1,104 @@
+//! Claims out of their records.
+
+use super::{Misfit, Restorer};
+use crate::cidr::Family;
+use crate::claim::Kept;
+use crate::index::{Home, tag};
+use crate::pool::PoolId;
+use crate::pool::cells::State;
+use crate::pool::spec::name_fits;
+use crate::state::{Claim, Kind, NONE, Spot, Spots, Workload};
+use crate::store::record::Record;
+use crate::time::Timestamp;
+use core::net::IpAddr;
+
+impl Restorer {
+    pub(super) fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        let Record::Claim {
+            owner,
+            workload,
+            host,
+            sequence,
+            touched,
+            until,
+            kept,
+            addresses,
+            suspect,
+        } = record
+        else {
+            return Ok(());
+        };
+        let names = [Some(&owner), workload.as_ref(), host.as_ref()];
+        for name in names.into_iter().flatten() {
+            name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
+        }
+        let odd = |why: &str| Misfit::new(key, &owner, why);
+        let hashed = |name| (name, self.ipam.hashed(name));
+        let named = self.ipam.named_owner(hashed(&owner));
+        if named.id.is_some() {
+            return Err(odd("has another claim"));
+        }
+        let worker = workload
+            .as_deref()
+            .map(|w| self.ipam.named_workload(hashed(w)));
+        let known = worker.and_then(|w| w.id);
+        let mut spots = Spots::EMPTY;
+        for &(id, address) in &addresses {
+            let spot = self.claimable((id, address), known, key)?;
+            if spots.get(Family::of(address)).is_some() {
+                return Err(odd("has two addresses of one family"));
+            }
+            spots.set(Family::of(address), Some(spot));
+        }
+        if spots.is_empty() || (workload.is_none() && kept != Kept::Ephemeral) {
+            return Err(odd("holds nothing, or keeps it for nobody"));
+        }
+        let claim = Claim {
+            sequence,
+            touched,
+            until: until.unwrap_or(Timestamp::MAX),
+            workload: worker.map_or(NONE, |w| {
+                known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
+            }),
+            workload_tag: 0,
+            host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
+            next: NONE,
+            previous: NONE,
+            spots,
+            home: Home::of(tag(named.hash)),
+            kind: Kind::from(kept),
+        };
+        let id = self.ipam.link_claim(claim, named, kept);
+        for (_, spot) in spots.iter() {
+            let now = self.ipam.now;
+            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
+                pool.hold(spot.slot, id, now);
+            }
+        }
+        if let Some(suspect) = suspect {
+            self.ipam.suspects.insert(id, suspect);
+        }
+        Ok(())
+    }
+
+    /// The slot of an address that this workload's claim may hold: nobody's, or reserved to it.
+    fn claimable(
+        &mut self,
+        place: (PoolId, IpAddr),
+        workload: Option<u32>,
+        key: &str,
+    ) -> Result<Spot, Misfit> {
+        let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
+            let slot = p.slot(place.1)?;
+            let State::Kept(w) = p.state(slot) else {
+                return None;
+            };
+            let fixed = self.ipam.workloads.get(w).is_some_and(Workload::fixed);
+            (Some(w) == workload && fixed).then_some(Spot {
+                pool: place.0.0,
+                slot,
+            })
+        });
+        reserved.map_or_else(|| self.vacant(place, key), Ok)
+    }
+}

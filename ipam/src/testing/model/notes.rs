@@ -1,0 +1,137 @@
+//! What changes mean to the model.
+
+use super::{Holding, Keep, Model};
+use crate::{Change, Origin};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+impl Model {
+    /// What a change means to the model.
+    pub(super) fn note(&mut self, change: &Change<'_>) {
+        match &change.what {
+            crate::What::Released {
+                owner, sequence, ..
+            } => self.note_released(owner, *sequence),
+            crate::What::Claimed {
+                owner,
+                workload,
+                host,
+                sequence,
+                until,
+                kept,
+                v4,
+                v6,
+            } => {
+                let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
+                for place in &places {
+                    self.check_given(place.address, place.origin, workload.as_deref());
+                    if *kept == crate::Kept::Fixed {
+                        let workload = workload.as_deref().unwrap_or_default();
+                        self.fixed.insert(place.address, workload.to_string());
+                    }
+                }
+                assert!(
+                    *sequence > self.last_sequence,
+                    "sequence {sequence} was used before"
+                );
+                self.last_sequence = *sequence;
+                let keep = match kept {
+                    crate::Kept::Ephemeral => Keep::Ephemeral,
+                    crate::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
+                    crate::Kept::Fixed => Keep::Fixed,
+                };
+                let holding = Holding {
+                    sequence: *sequence,
+                    addresses: places.iter().map(|p| p.address).collect(),
+                    workload: workload.as_deref().map(ToString::to_string),
+                    host: host.as_deref().map(ToString::to_string),
+                    keep,
+                    until: *until,
+                };
+                let before = self.holdings.insert(owner.to_string(), holding);
+                assert!(before.is_none(), "`{owner}` was given a second claim");
+            }
+            crate::What::Renewed { owner, until, .. } => {
+                if let Some(holding) = self.holdings.get_mut(&**owner) {
+                    holding.until = *until;
+                }
+            }
+            crate::What::Reissued {
+                owner, next, until, ..
+            } => {
+                if let Some(holding) = self.holdings.get_mut(&**owner) {
+                    (holding.sequence, holding.until) = (*next, *until);
+                    self.last_sequence = *next;
+                }
+            }
+            // Whoever removes a pool and adds another of its addresses decides anew what rests.
+            crate::What::PoolRemoved { .. } => {
+                let there = |a| self.ipam.pools().any(|p| p.spec().cidr.contains(a));
+                self.released.retain(|&a, _| there(a));
+            }
+            crate::What::MoveBegun { workload, from, .. } => self.note_move(workload, from),
+            crate::What::MoveEnded { workload, .. } => {
+                let ended = self.moving.remove(&**workload);
+                assert!(ended.is_some(), "`{workload}` was not moving");
+            }
+            _ => {}
+        }
+    }
+
+    /// What moves is the latest claim of the workload on the host that it leaves.
+    fn note_move(&mut self, workload: &str, from: &str) {
+        let here = self
+            .holdings
+            .values()
+            .filter(|h| h.workload.as_deref() == Some(workload) && h.host.as_deref() == Some(from));
+        let latest = here.max_by_key(|h| h.sequence);
+        let latest = latest.unwrap_or_else(|| panic!("`{workload}` holds nothing on {from}"));
+        let before = self
+            .moving
+            .insert(workload.into(), latest.addresses.clone());
+        assert!(before.is_none(), "`{workload}` moves twice");
+    }
+
+    fn note_released(&mut self, owner: &str, sequence: u64) {
+        let holding = self.holdings.remove(owner);
+        let holding = holding.unwrap_or_else(|| panic!("`{owner}` held nothing"));
+        assert_eq!(
+            holding.sequence, sequence,
+            "a stale release of `{owner}` was carried out"
+        );
+        for address in holding.addresses {
+            let pools = self.ipam.pools();
+            let pool = pools.into_iter().find(|p| p.spec().cidr.contains(address));
+            let rest = pool.map_or(Duration::ZERO, |p| p.spec().quarantine);
+            self.released
+                .insert(address, (self.now, rest, holding.workload.clone()));
+        }
+    }
+
+    /// An address that is given out is in nobody's hands, nobody else's reservation, and has rested.
+    fn check_given(&self, address: IpAddr, origin: Origin, workload: Option<&str>) {
+        for (owner, holding) in &self.holdings {
+            assert!(
+                !holding.addresses.contains(&address),
+                "{address} is held by `{owner}`"
+            );
+        }
+        if let Some(mine) = self.fixed.get(&address) {
+            assert_eq!(workload, Some(&**mine), "{address} is reserved");
+        }
+        let pool = self.ipam.pools().find(|p| p.spec().cidr.contains(address));
+        let pool = pool.unwrap_or_else(|| panic!("{address} is in no pool"));
+        assert!(
+            pool.spec().excludes(address).is_none(),
+            "{address} is excluded"
+        );
+        if let Some((at, rest, by)) = self.released.get(&address) {
+            let rested = at.after(*rest) <= self.now;
+            let early = matches!(origin, Origin::Early { .. });
+            let own = origin == Origin::Reused && by.as_deref() == workload;
+            assert!(rested || early || own, "{address} did not rest: {origin:?}");
+        }
+    }
+}
