@@ -13,6 +13,9 @@ const DESCENT: f64 = 0.02;
 const HEATS: f64 = 0.12;
 const FINAL: f64 = 0.22;
 const MAIN: f64 = 0.92;
+/// Most of the evaluations that go to sub-problems on the whole of a model that was raced on samples: the more nodes
+/// there are, the more seldom a task's places come together in one.
+const BLOCKS_IN_LARGE: f64 = 0.8;
 /// Fewest nodes in a sample that recipes race on.
 const SAMPLE: usize = 100;
 /// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
@@ -163,8 +166,13 @@ fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId]) -> Re
     let heats = ranked(search, soft, home, &all, (DESCENT, HEATS));
     let finalists = heats.get(..2).unwrap_or(&heats);
     let places = ranked(search, soft, home, finalists, (HEATS, FINAL));
-    search.narrow(soft, usize::MAX);
-    places.first().copied().unwrap_or(MIXED)
+    let sampled = search.narrow(soft, usize::MAX);
+    let winner = places.first().copied().unwrap_or(MIXED);
+    let most = if sampled { BLOCKS_IN_LARGE } else { 1.0 };
+    Recipe {
+        blocks: winner.blocks.min(most),
+        ..winner
+    }
 }
 
 /// Recipes from home, each for its part of a share of the budget; the one with the best answer first.
