@@ -27,16 +27,15 @@ impl Scope {
         Self::of(soft, nodes, soft.reach.movable.clone(), true)
     }
 
-    /// So many nodes, drawn at random.
+    /// So many nodes, location by location in random order: what is near to what stays as it is.
     pub(super) fn sample(soft: &Soft<'_>, count: usize, rng: &mut Rng) -> Self {
-        let all = soft.model.nodes;
+        let (model, all) = (soft.model, soft.model.nodes);
         if count >= all {
             return Self::whole(soft);
         }
-        let mut nodes: Vec<u32> = (0..all as u32).collect();
-        for i in 0..count {
-            nodes.swap(i, i + rng.below(all - i));
-        }
+        let ranks = shuffled(model.locations, rng);
+        let mut nodes = shuffled(all, rng);
+        nodes.sort_by_key(|node| ranks[model.location[*node as usize] as usize]);
         nodes.truncate(count);
         let mut inside = vec![false; all];
         for node in &nodes {
@@ -126,6 +125,15 @@ impl Scope {
         };
         if near.len() > 1 { near } else { &[] }
     }
+}
+
+/// The numbers below `count` in random order.
+fn shuffled(count: usize, rng: &mut Rng) -> Vec<u32> {
+    let mut numbers: Vec<u32> = (0..count as u32).collect();
+    for i in 0..count {
+        numbers.swap(i, i + rng.below(count - i));
+    }
+    numbers
 }
 
 fn grouped(nodes: &[u32], of: &[u32], groups: usize) -> Vec<Vec<u32>> {
