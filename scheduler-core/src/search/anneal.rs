@@ -153,11 +153,9 @@ impl<'m, 'a> Search<'m, 'a> {
     }
 
     /// Steps lead among so many nodes, drawn anew, from now on; among all of them if there are no more.
-    /// Tasks whose homes are others must be there. Returns whether it was not all of them before.
-    pub(super) fn narrow(&mut self, soft: &Soft<'_>, nodes: usize) -> bool {
-        let before = self.scope.nodes().len();
+    /// Tasks whose homes are others must be there.
+    pub(super) fn narrow(&mut self, soft: &Soft<'_>, nodes: usize) {
         self.scope = Scope::sample(soft, nodes, &mut self.rng);
-        before < soft.model.nodes
     }
 
     /// Runs a recipe between two shares of the budget; the cost of the best feasible placement on the way,

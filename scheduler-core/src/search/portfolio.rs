@@ -13,11 +13,15 @@ const DESCENT: f64 = 0.02;
 const HEATS: f64 = 0.12;
 const FINAL: f64 = 0.22;
 const MAIN: f64 = 0.92;
-/// Most of the evaluations that go to sub-problems on the whole of a model that was raced on samples: the more nodes
-/// there are, the more seldom a task's places come together in one.
-const BLOCKS_IN_LARGE: f64 = 0.8;
-/// Fewest nodes in a sample that recipes race on.
-const SAMPLE: usize = 100;
+/// Most of the evaluations that go to sub-problems on the whole of a model with many nodes: the more there are, the
+/// more seldom a task's places come together in one.
+const BLOCKS_AMONG_MANY: f64 = 0.8;
+const MANY_NODES: usize = 300;
+/// Evaluations for each task in a race: with fewer, what is quickest wins, not what gets furthest. Where there is no
+/// time for as many, or for as many as the winner will have, recipes race on a sample of the nodes.
+const FAIR: f64 = 5_000.0;
+/// Fewest nodes in a sample.
+const SAMPLE: usize = 30;
 /// Where cooling ends: each entry of each node's row holds about half a temperature above its least cost, and all
 /// of them together are to hold no more than this share of what the best answer costs above the bound.
 const WARMTH: f64 = 0.03;
@@ -131,7 +135,7 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     let mut last = DOWNHILL;
     if each >= HASTY {
         let recipe = if each >= SHORT {
-            race(search, soft, &home)
+            race(search, soft, &home, each)
         } else {
             // With little time it starts less hot, so that it has time to settle.
             let hot = MIXED.hot * each / SHORT;
@@ -159,16 +163,28 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
     search.run(soft, &last, (from, 1.0));
 }
 
-/// Each recipe in turn, then the best two for longer, since some pay late: the winner. Where a model is large they
-/// race on samples of it, with about as many steps for each task as the winner will have on the whole.
-fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId]) -> Recipe {
+/// Each recipe in turn, then the best two for longer, since some pay late: the winner. The whole budget is good for
+/// `each` evaluations for each task.
+fn race(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, home: &[NodeId], each: f64) -> Recipe {
+    let nodes = soft.model.nodes;
+    let enough = FAIR.min(each * (MAIN - FINAL));
+    let mut round = |recipes: &[Recipe], begin: f64, end: f64| {
+        let steps = each * (end - begin) / recipes.len() as f64;
+        let part = libm::ceil(nodes as f64 * steps / enough) as usize;
+        soft.jump(home);
+        search.narrow(soft, part.max(SAMPLE));
+        ranked(search, soft, home, recipes, (begin, end))
+    };
     let all = [MIXED, SPARSE, CLOSE, TIGHT, SINGLES, BLOCKS];
-    let heats = ranked(search, soft, home, &all, (DESCENT, HEATS));
-    let finalists = heats.get(..2).unwrap_or(&heats);
-    let places = ranked(search, soft, home, finalists, (HEATS, FINAL));
-    let sampled = search.narrow(soft, usize::MAX);
+    let heats = round(&all, DESCENT, HEATS);
+    let places = round(heats.get(..2).unwrap_or(&heats), HEATS, FINAL);
+    search.narrow(soft, nodes);
     let winner = places.first().copied().unwrap_or(MIXED);
-    let most = if sampled { BLOCKS_IN_LARGE } else { 1.0 };
+    let most = if nodes > MANY_NODES {
+        BLOCKS_AMONG_MANY
+    } else {
+        1.0
+    };
     Recipe {
         blocks: winner.blocks.min(most),
         ..winner
@@ -184,9 +200,6 @@ fn ranked(
     (begin, end): (f64, f64),
 ) -> Vec<Recipe> {
     let each = (end - begin) / recipes.len() as f64;
-    let part = soft.model.nodes as f64 * each / (MAIN - FINAL);
-    soft.jump(home);
-    search.narrow(soft, (libm::ceil(part) as usize).max(SAMPLE));
     let mut found = Vec::new();
     for (i, recipe) in recipes.iter().enumerate() {
         soft.jump(home);
