@@ -1,11 +1,12 @@
 //! Hosts that change, kernels that were interfered with, plans cut short.
 
+mod meddle;
+
 use super::Bytes;
 use crate::wire::{U32, U32Part, U32Sel};
 use crate::{
     Capabilities, Class, Container, DevName, Device, Direction, Filter, FilterKind, Handle, Host,
-    Htb, Inside, Kernel, Other, Qdisc, QdiscKind, Rate, RateSpec, Shape, Tier, Uplink, diff,
-    diff_touched,
+    Htb, Inside, Kernel, Qdisc, QdiscKind, Rate, Shape, Tier, Uplink, diff, diff_touched,
 };
 use alloc::format;
 use alloc::string::String;
@@ -221,154 +222,6 @@ impl World {
                 .remove_device(&DevName::host(&format!("veth{n}")));
             self.host.remove(&id);
         }
-    }
-
-    /// Puts things on the uplink that no plan of ours put there.
-    fn meddle(&mut self, how: u8, id: u16, parent: u16) {
-        let name = DevName::host("eth0");
-        let Some(mut device) = self.kernel.remove_device(&name) else {
-            return;
-        };
-        let class = Handle::new(1, id);
-        match how % 8 {
-            6 if device.root().is_some_and(|r| r.handle == Handle::qdisc(1)) => {
-                // A filter to some class, there or not: no class it points at can go before it does.
-                let filter = to_class(class, u32::from(how) << 4 | u32::from(parent & 0xf));
-                drop(device.put_filter(filter));
-            }
-            7 if device.class(class).is_some() && !device.has_children(class) => {
-                // A tree of its own below a leaf.
-                let own = Handle::qdisc(0x6000 | id);
-                let htb = QdiscKind::Htb(Htb {
-                    direct_qlen: Some(1_000),
-                    ..Htb::to_default(1)
-                });
-                take(&mut device, class);
-                device.put_qdisc(Qdisc::new(own, class, htb));
-                let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                let htb = crate::HtbClass {
-                    rate,
-                    ceil: rate,
-                    quantum: 1_514,
-                    ..Default::default()
-                };
-                let id = Handle::new(own.major(), 1);
-                device.put_class(Class {
-                    id,
-                    parent: own,
-                    htb,
-                });
-            }
-            0 => device.clear(),
-            1 => drop(device.put_qdisc(Qdisc::new(
-                Handle::qdisc(1),
-                Handle::ROOT,
-                QdiscKind::Htb(Htb::to_default(id)),
-            ))),
-            2 if !device.has_children(class) => {
-                take(&mut device, class);
-                let above = device.take_class(class).map_or(class, |c| c.parent);
-                // A class without children is a leaf again.
-                if let Some(parent) = device.class(above).copied()
-                    && !device.has_children(above)
-                {
-                    let htb = crate::HtbClass {
-                        level: 0,
-                        ..parent.htb
-                    };
-                    device.put_class(Class { htb, ..parent });
-                }
-            }
-            3 if device.root().is_some() => {
-                // A class below some other that is there, as the kernel would have let it be.
-                let parent = Handle::new(1, parent);
-                let below = device
-                    .class(parent)
-                    .filter(|p| p.id != class && depth(&device, p) < 6);
-                let parent = below.map_or(Handle::qdisc(1), |p| p.id);
-                if device.class(class).is_none() {
-                    take(&mut device, parent);
-                    let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                    let htb = crate::HtbClass {
-                        rate,
-                        ceil: rate,
-                        quantum: 1_514,
-                        ..Default::default()
-                    };
-                    device.put_class(Class {
-                        id: class,
-                        parent,
-                        htb,
-                    });
-                }
-            }
-            4 if device.class(class).is_some() && !device.has_children(class) => {
-                take(&mut device, class);
-                drop(device.put_qdisc(Qdisc::new(
-                    Handle::qdisc(0x7000 | id),
-                    class,
-                    QdiscKind::Pfifo(Some(7)),
-                )));
-            }
-            _ => {
-                if let Some(found) = device.class(class).copied() {
-                    let htb = crate::HtbClass {
-                        quantum: 9_999,
-                        ..found.htb
-                    };
-                    device.put_class(Class { htb, ..found });
-                }
-            }
-        }
-        self.kernel.put_device(name, device);
-    }
-
-    /// Puts a root on a container's device, or something on its ingress hook, that no plan of ours put there.
-    fn foreign(&mut self, how: u8, n: u8, which: u8) {
-        let Some(slot) = self.host.slot(&format!("c{n}")) else {
-            return;
-        };
-        let name = match which % 3 {
-            0 => self.host.device(slot, Direction::Ingress),
-            1 => self.host.device(slot, Direction::Egress),
-            _ => Some(DevName::host(&format!("veth{n}"))),
-        };
-        let Some((name, mut device)) =
-            name.and_then(|n| Some((n.clone(), self.kernel.remove_device(&n)?)))
-        else {
-            return;
-        };
-        let other = |kind: &str| {
-            let (kind, options) = (kind.into(), None);
-            QdiscKind::Other(alloc::boxed::Box::new(Other { kind, options }))
-        };
-        let mut root = |handle, kind| {
-            device.retain(|q| q.parent == Handle::INGRESS, |_| false);
-            device.retain_filters(|f| f.parent.major() == 0xffff);
-            device.put_qdisc(Qdisc::new(handle, Handle::ROOT, kind));
-        };
-        match how % 8 {
-            0 => root(Handle::NONE, other("noqueue")),
-            1 => root(Handle::NONE, other("pfifo_fast")),
-            2 => root(Handle::qdisc(0x8001), QdiscKind::Bfifo(Some(9))),
-            3 => root(Handle::qdisc(5), QdiscKind::Htb(Htb::to_default(0x10))),
-            4 => root(Handle::qdisc(1), QdiscKind::Htb(Htb::to_default(7))),
-            5 => root(Handle::qdisc(1), other("pfifo_fast")),
-            6 => {
-                let kind = if which.is_multiple_of(2) {
-                    QdiscKind::Clsact
-                } else {
-                    QdiscKind::Ingress
-                };
-                device.retain_filters(|f| f.parent.major() != 0xffff);
-                device.put_qdisc(Qdisc::new(Handle::INGRESS_QDISC, Handle::INGRESS, kind));
-            }
-            _ => {
-                device.retain_filters(|f| f.parent.major() != 0xffff);
-                device.take_qdisc(Handle::INGRESS);
-            }
-        }
-        self.kernel.put_device(name, device);
     }
 
     /// A whole plan leads to what is wanted, from whatever is there, cut short anywhere and planned again.
