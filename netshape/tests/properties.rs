@@ -31,6 +31,17 @@ fn claims() -> impl Strategy<Value = Vec<Claim>> {
     prop::collection::vec(claim, 0..40)
 }
 
+/// A class below classes that others put one below the other can come back to where it was: the levels that the
+/// kernel would have given these leave room for it.
+#[test]
+fn a_class_below_what_others_built_can_be_taken_back() {
+    let mut world = World::new(Era::Ceil, false);
+    world.step(&Op::Touched);
+    world.step(&Op::Meddle(11, 0x100, 2));
+    world.step(&Op::Meddle(211, 0x123, 0x100));
+    world.take_back();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

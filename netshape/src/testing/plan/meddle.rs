@@ -1,7 +1,7 @@
 //! What others do to devices behind our back.
 
 use super::{World, depth, take, to_class};
-use crate::{Class, DevName, Direction, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec};
+use crate::{Class, DevName, Device, Direction, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec};
 use alloc::format;
 
 impl World {
@@ -70,6 +70,7 @@ impl World {
                 let parent = below.map_or(Handle::qdisc(1), |p| p.id);
                 if device.class(class).is_none() {
                     take(&mut device, parent);
+                    raise(&mut device, parent);
                     let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
                     let htb = crate::HtbClass {
                         rate,
@@ -152,4 +153,17 @@ impl World {
         }
         self.kernel.put_device(name, device);
     }
+}
+
+/// The kernel gives a leaf that gets its first child a level: one less than its parent's, 7 at the top.
+fn raise(device: &mut Device, class: Handle) {
+    let Some(leaf) = device.class(class).copied().filter(|c| c.htb.level == 0) else {
+        return;
+    };
+    let above = device.class(leaf.parent).map_or(8, |p| p.htb.level);
+    let htb = crate::HtbClass {
+        level: above.saturating_sub(1),
+        ..leaf.htb
+    };
+    device.put_class(Class { htb, ..leaf });
 }
