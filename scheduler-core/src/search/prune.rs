@@ -22,8 +22,11 @@ pub(crate) struct Reach {
     bits: Vec<u64>,
     /// Nodes in the model; lists and bits are left out when there are too many pairs, and each is asked for anew.
     all: usize,
-    /// The most that a task not at home can take, at `node * resources + resource`.
-    limit: Vec<i64>,
+    /// The most that a task not at home can take, at `node * resources + resource`; a float, as what a search compares
+    /// it with.
+    limit: Vec<f64>,
+    /// Whether every task can stand everywhere, so that nothing need be asked.
+    open: bool,
 }
 
 impl Reach {
@@ -36,7 +39,9 @@ impl Reach {
             bits: Vec::new(),
             all: nodes,
             limit: limits(model, now),
+            open: false,
         };
+        reach.open = reach.is_open(model);
         let free_to_move = |t: &u32| !model.pinned[*t as usize];
         if tasks.saturating_mul(nodes) > PAIR_LIMIT {
             reach.movable = (0..tasks as u32).filter(free_to_move).collect();
@@ -44,10 +49,14 @@ impl Reach {
         }
         reach.start.push(0);
         reach.bits = vec![0_u64; (tasks * nodes).div_ceil(64)];
+        let mut need = Vec::new();
         for task in 0..tasks {
             let before = reach.nodes.len();
+            need.clear();
+            let amounts = &model.need[task * model.resources..][..model.resources];
+            need.extend(amounts.iter().map(|q| *q as f64));
             for node in 0..nodes {
-                if node != now.home[task] as usize && reach.fits(model, task, node) {
+                if node != now.home[task] as usize && reach.fits(model, task, &need, node) {
                     reach.nodes.push(node as u32);
                     let bit = task * nodes + node;
                     reach.bits[bit / 64] |= 1 << (bit % 64);
@@ -61,13 +70,26 @@ impl Reach {
         reach
     }
 
-    /// Whether a task can ever stand on a node that is not its home.
-    fn fits(&self, model: &Model, task: usize, node: usize) -> bool {
+    fn is_open(&self, model: &Model) -> bool {
         let width = model.resources;
-        let need = &model.need[task * width..][..width];
+        let roomy = (0..width).all(|r| {
+            let most = model.need.iter().skip(r).step_by(width).max();
+            let rooms = self.limit.iter().skip(r).step_by(width);
+            let least = rooms.fold(f64::INFINITY, |a, b| a.min(*b));
+            most.is_none_or(|most| *most as f64 <= least)
+        });
+        roomy && model.class_of.is_empty() && !model.pinned.iter().any(|p| *p)
+    }
+
+    /// Whether a task with these needs can ever stand on a node that is not its home.
+    fn fits(&self, model: &Model, task: usize, need: &[f64], node: usize) -> bool {
+        if self.open {
+            return true;
+        }
+        let width = model.resources;
         let room = &self.limit[node * width..][..width];
-        !model.pinned[task]
-            && need.iter().zip(room).all(|(q, f)| q <= f)
+        need.iter().zip(room).all(|(q, f)| q <= f)
+            && !model.pinned[task]
             && model.allows(TaskId(task as u32), NodeId(node as u32))
     }
 
@@ -77,14 +99,20 @@ impl Reach {
         &self.nodes[self.start[task] as usize..self.start[task + 1] as usize]
     }
 
-    /// Whether a task can ever stand on a node.
+    /// Whether a task with these needs can ever stand on a node.
     #[inline]
-    pub(crate) fn has(&self, model: &Model, task: usize, home: u32, node: usize) -> bool {
+    pub(crate) fn has(
+        &self,
+        model: &Model,
+        (task, need): (usize, &[f64]),
+        home: u32,
+        node: usize,
+    ) -> bool {
         if node == home as usize {
             return true;
         }
         if self.start.is_empty() {
-            return self.fits(model, task, node);
+            return self.fits(model, task, need, node);
         }
         let bit = task * self.all + node;
         self.bits[bit / 64] >> (bit % 64) & 1 == 1
@@ -92,10 +120,16 @@ impl Reach {
 
     /// One node in reach of a task, its home among them.
     #[inline]
-    pub(crate) fn draw(&self, model: &Model, task: usize, home: u32, rng: &mut Rng) -> usize {
+    pub(crate) fn draw(
+        &self,
+        model: &Model,
+        (task, need): (usize, &[f64]),
+        home: u32,
+        rng: &mut Rng,
+    ) -> usize {
         // Most often most nodes are in reach, and the bits are nearer than the lists.
         let mut drawn = (0..DRAWS).map(|_| rng.below(self.all));
-        if let Some(node) = drawn.find(|node| self.has(model, task, home, *node)) {
+        if let Some(node) = drawn.find(|node| self.has(model, (task, need), home, *node)) {
             return node;
         }
         if self.start.is_empty() {
@@ -108,7 +142,7 @@ impl Reach {
 }
 
 /// The most that a task not at home can take on each node.
-fn limits(model: &Model, now: &Placement) -> Vec<i64> {
+fn limits(model: &Model, now: &Placement) -> Vec<f64> {
     let width = model.resources;
     let mut limit = model.capacity.clone();
     for (task, home) in now.home.iter().enumerate() {
@@ -116,5 +150,5 @@ fn limits(model: &Model, now: &Placement) -> Vec<i64> {
             limit[*home as usize * width + r] -= model.need[task * width + r];
         }
     }
-    limit
+    limit.into_iter().map(|l| l as f64).collect()
 }

@@ -92,7 +92,7 @@ impl Scope {
         let mut among = self.near(soft.model, home as usize, near, rng);
         if among.is_empty() {
             if self.whole {
-                return Some(soft.reach.draw(soft.model, task, home, rng));
+                return Some(soft.draw(task, rng));
             }
             among = &self.nodes;
         }

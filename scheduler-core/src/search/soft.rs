@@ -8,7 +8,7 @@
 use super::lanes;
 use super::prune::Reach;
 use crate::placement::{Placement, Tables};
-use crate::{Model, NodeId};
+use crate::{Model, NodeId, Rng};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -351,6 +351,14 @@ impl<'m> Soft<'m> {
     /// Whether a task can ever stand on a node.
     #[inline]
     pub(super) fn reaches(&self, task: usize, node: usize) -> bool {
-        self.reach.has(self.model, task, self.home[task], node)
+        let known = (task, self.needs(task));
+        self.reach.has(self.model, known, self.home[task], node)
+    }
+
+    /// A node where a task can stand, its home among them.
+    #[inline]
+    pub(super) fn draw(&self, task: usize, rng: &mut Rng) -> usize {
+        let known = (task, self.needs(task));
+        self.reach.draw(self.model, known, self.home[task], rng)
     }
 }
