@@ -6,8 +6,8 @@
 //! one that went past comes back: left where they are, they would be more and more. Growing and coming back ask
 //! the records for their hashes, never for their names.
 
+use crate::prefetch::prefetch;
 use alloc::vec::Vec;
-use core::hint::black_box;
 
 /// Entries of a bucket, and those of them whose marks are in its first word.
 const WIDE: usize = 12;
@@ -78,18 +78,15 @@ impl Bucket {
     fn place(&self, mark: u8, wanted: impl Fn(u32) -> bool) -> Option<usize> {
         let marks = u64::from(mark) * ONES;
         let [first, last] = self.marks;
-        let words = [
-            (zeros(first ^ marks), 0),
-            (zeros(last ^ marks) & LAST, FIRST),
-        ];
-        for (mut left, from) in words {
-            while left != 0 {
-                let place = from + left.trailing_zeros() as usize / 8;
-                if wanted(self.entries[place % WIDE]) {
-                    return Some(place);
-                }
-                left &= left - 1;
+        // One bit for each mark: those of the second word go between those of the first.
+        let mut left = zeros(first ^ marks) | (zeros(last ^ marks) & LAST) >> 1;
+        while left != 0 {
+            let bit = left.trailing_zeros() as usize;
+            let place = bit / 8 + if bit % 8 == 7 { 0 } else { FIRST };
+            if wanted(self.entries[place % WIDE]) {
+                return Some(place);
             }
+            left &= left - 1;
         }
         None
     }
@@ -170,15 +167,7 @@ impl Index {
     /// Asks memory for the entries about a tag's home, to be there when they are looked at.
     #[inline]
     pub(crate) fn warm(&self, tag: u32) {
-        black_box(self.buckets.get(self.home(tag)).map_or(0, |b| b.marks[0]));
-    }
-
-    /// As [`Index::warm`], for what is to go.
-    #[inline]
-    pub(crate) fn warm_leaving(&self) {
-        if let Some((tag, _)) = self.leaving {
-            self.warm(tag);
-        }
+        prefetch(&self.buckets, self.home(tag));
     }
 
     /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.
@@ -196,7 +185,16 @@ impl Index {
     #[inline]
     fn put(&mut self, tag: u32, id: u32) {
         let home = self.home(tag);
-        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
+        let bucket = self.buckets.get_mut(home);
+        if !bucket.is_some_and(|b| b.push(tag, id, 0)) {
+            self.put_far(home, tag, id);
+        }
+    }
+
+    /// As [`Index::put`], of an entry for which its home has no room.
+    #[inline(never)]
+    fn put_far(&mut self, home: usize, tag: u32, id: u32) {
+        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate().skip(1) {
             if bucket.push(tag, id, far) {
                 return;
             }
@@ -213,6 +211,7 @@ impl Index {
     #[inline]
     pub(crate) fn remove_later(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
         self.settle(&tags);
+        self.warm(tag);
         self.leaving = Some((tag, id));
         self.len -= 1;
     }
@@ -236,20 +235,24 @@ impl Index {
     #[inline]
     fn take(&mut self, tag: u32, id: u32, tags: &impl Fn(u32) -> u32) {
         let home = self.home(tag);
-        for (far, bucket) in self.buckets.iter_mut().skip(home).enumerate() {
-            let place = bucket.place(Bucket::mark(tag), |entry| entry & ID == id);
-            if let Some(place) = place {
+        let mark = Bucket::mark(tag);
+        let mut at = home;
+        while let Some(bucket) = self.buckets.get_mut(at) {
+            let passed = bucket.passed();
+            if let Some(place) = bucket.place(mark, |entry| entry & ID == id) {
                 bucket.clear(place);
-                let passed = bucket.passed();
-                self.forget(home, home + far);
+                if at > home {
+                    self.forget(home, at);
+                }
                 if passed {
-                    self.fill(home + far, tags);
+                    self.fill(at, tags);
                 }
                 return;
             }
-            if !bucket.passed() {
+            if !passed {
                 return;
             }
+            at += 1;
         }
     }
 

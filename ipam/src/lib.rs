@@ -39,6 +39,7 @@ mod forecast;
 mod index;
 mod names;
 mod pool;
+mod prefetch;
 mod prefixes;
 mod query;
 mod rng;

@@ -63,6 +63,8 @@ impl fmt::Display for Timestamp {
 }
 
 /// A duration in nanoseconds, saturating (584 years).
+#[inline]
 pub(crate) fn nanos(wait: Duration) -> u64 {
-    u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)
+    let whole = wait.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(wait.subsec_nanos().into())
 }

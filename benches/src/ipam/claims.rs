@@ -7,49 +7,79 @@ use ipam::{Ipam, PoolSpec, Request, Timestamp};
 use std::hint::black_box;
 use std::time::Duration;
 
+/// A name under construction. Where it is aligned, asking whether it is text goes by words.
+#[repr(C, align(16))]
+struct Name {
+    bytes: [u8; 40],
+    len: usize,
+}
+
+impl Name {
+    fn new(text: &str) -> Self {
+        let mut name = Self {
+            bytes: [0; 40],
+            len: text.len(),
+        };
+        name.bytes[..text.len()].copy_from_slice(text.as_bytes());
+        name
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
 /// What an allocator is asked with: the names of the n-th claim, written when they are needed, so that no
 /// list of a million texts stands between the clock and the allocator.
 pub(super) struct Load {
     hosts: Vec<String>,
-    owner: String,
-    workload: String,
+    owner: Name,
+    workload: Name,
 }
+
+const OWNER: &str = "4f2a000000000000/eth0";
+const WORKLOAD: &str = "shop/web-";
 
 impl Load {
     pub(super) fn new() -> Self {
         Self {
             hosts: (0..2000).map(|i| format!("host-{i:04}")).collect(),
-            owner: String::new(),
-            workload: String::new(),
+            owner: Name::new(OWNER),
+            workload: Name::new(WORKLOAD),
         }
     }
 
     /// `4f2a00000000002a/eth0`, as of the 42nd claim.
     fn owner(&mut self, n: u64) -> &str {
-        self.owner.clear();
-        self.owner.push_str("4f2a");
-        let digits = (0..12).rev().map(|i| (n >> (4 * i) & 15) as u32);
-        self.owner
-            .extend(digits.filter_map(|d| char::from_digit(d, 16)));
-        self.owner.push_str("/eth0");
-        &self.owner
+        self.name_owner(n);
+        self.owner.text()
+    }
+
+    fn name_owner(&mut self, n: u64) {
+        let mut rest = n;
+        for digit in self.owner.bytes[4..16].iter_mut().rev() {
+            *digit = b"0123456789abcdef"[rest as usize % 16];
+            rest /= 16;
+        }
+    }
+
+    /// `shop/web-42`.
+    fn name_workload(&mut self, n: u64) {
+        let digits = n.checked_ilog10().unwrap_or(0) as usize + 1;
+        self.workload.len = WORKLOAD.len() + digits;
+        let mut rest = n;
+        let places = &mut self.workload.bytes[WORKLOAD.len()..][..digits];
+        for digit in places.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
     }
 
     /// The n-th claim's request: every third workload finds its address again.
     fn request(&mut self, n: u64) -> Request<'_> {
-        self.owner(n);
-        self.workload.clear();
-        self.workload.push_str("shop/web-");
-        let (mut digits, mut rest) = ([0u8; 20], n);
-        let mut from = digits.len();
-        while rest > 0 || from == digits.len() {
-            from -= 1;
-            digits[from] = (rest % 10) as u8;
-            rest /= 10;
-        }
-        let digits = digits.iter().skip(from);
-        self.workload.extend(digits.map(|d| char::from(b'0' + d)));
-        let request = Request::new(&self.owner).workload(&self.workload);
+        self.name_owner(n);
+        self.name_workload(n);
+        let request = Request::new(self.owner.text()).workload(self.workload.text());
         let request = request.host(&self.hosts[n as usize % self.hosts.len()]);
         match n.is_multiple_of(3) {
             true => request.sticky(Duration::from_secs(3600)),

@@ -3,12 +3,11 @@
 use super::making::{Making, tag_of};
 use super::{ApplyError, unknown};
 use crate::change::What;
-use crate::cidr::{Family, number};
+use crate::cidr::Family;
 use crate::claim::{Kept, Origin, Place};
 use crate::index::tag;
-use crate::pool::Pool;
 use crate::pool::cells::State;
-use crate::pool::spec::{Affinity, Order, name_fits};
+use crate::pool::spec::name_fits;
 use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Workload};
 use crate::time::Timestamp;
 
@@ -31,11 +30,11 @@ impl Ipam {
         for name in names.into_iter().flatten() {
             name_fits(name).map_err(|_| bad_name("name", name, "does not fit"))?;
         }
-        let hashed = |name| (name, self.hashed(name));
+        let named = |name| self.unfound(name);
         let making = Making {
-            owner: self.named_owner(hashed(owner)),
-            workload: workload.as_deref().map(|w| self.named_workload(hashed(w))),
-            host: host.as_deref().map(|h| self.named_host(hashed(h))),
+            owner: self.named_owner(named(owner)),
+            workload: workload.as_deref().map(|w| self.named_workload(named(w))),
+            host: host.as_deref().map(|h| self.named_host(named(h))),
             sequence: *sequence,
             until: until.unwrap_or(Timestamp::MAX),
             kept: *kept,
@@ -122,21 +121,7 @@ impl Ipam {
             pool: place.pool.0,
             slot,
         };
-        let chosen = place.origin == Origin::Fresh;
-        let beyond = |pool: &Pool| {
-            let offset = number(place.address).saturating_sub(pool.spec.cidr.base());
-            offset.saturating_add(1)
-        };
-        match pool.spec.order {
-            Order::RoundRobin if place.origin != Origin::Reused => {
-                pool.cursor = beyond(pool);
-            }
-            // Only what was chosen from the whole pool says that all below was given out.
-            Order::Lru if chosen && (hostless || pool.spec.affinity == Affinity::Off) => {
-                pool.cursor = pool.cursor.max(beyond(pool));
-            }
-            _ => {}
-        }
+        pool.note_given(place.address, place.origin, hostless);
         pool.hold(slot, claim, now);
         self.note_taken(workload, spot, Family::of(place.address), kind);
         Some(spot)

@@ -6,7 +6,6 @@ use crate::claims::Claims;
 use crate::index::{Home, tag};
 use crate::state::{Claim, Ipam, Kind, NONE, Spots, Workload};
 use crate::time::{Timestamp, nanos};
-use core::hint::black_box;
 
 /// A name, its hash, and the record that bears it.
 #[derive(Clone, Copy, Debug)]
@@ -33,22 +32,29 @@ pub(crate) struct Making<'a> {
 
 /// Names come with their hashes.
 impl Ipam {
+    /// A name that was not looked up yet.
     #[inline]
-    pub(crate) fn named_owner<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
-        let id = self.owner_at(tag(hash), name);
+    pub(crate) fn unfound<'a>(&self, name: &'a str) -> Named<'a> {
+        let (hash, id) = (self.hashed(name), None);
         Named { name, hash, id }
     }
 
     #[inline]
-    pub(crate) fn named_workload<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
-        let id = self.workload_at(tag(hash), name);
-        Named { name, hash, id }
+    pub(crate) fn named_owner<'a>(&self, named: Named<'a>) -> Named<'a> {
+        let id = self.owner_at(tag(named.hash), named.name);
+        Named { id, ..named }
     }
 
     #[inline]
-    pub(crate) fn named_host<'a>(&self, (name, hash): (&'a str, u64)) -> Named<'a> {
-        let id = self.host_at(tag(hash), name);
-        Named { name, hash, id }
+    pub(crate) fn named_workload<'a>(&self, named: Named<'a>) -> Named<'a> {
+        let id = self.workload_at(tag(named.hash), named.name);
+        Named { id, ..named }
+    }
+
+    #[inline]
+    pub(crate) fn named_host<'a>(&self, named: Named<'a>) -> Named<'a> {
+        let id = self.host_at(tag(named.hash), named.name);
+        Named { id, ..named }
     }
 
     /// Everything was checked.
@@ -112,15 +118,14 @@ impl Ipam {
         id
     }
 
-    /// Asks memory for what the end of a claim will touch, all at once: of a million claims each part is
-    /// some hundred nanoseconds away, and one after another they would be the whole cost of a release.
+    /// Asks memory for what the end of a claim will touch, all at once.
     #[inline]
     pub(crate) fn warm(&self, claim: &Claim) {
-        black_box(self.workloads.get(claim.workload).map(Workload::head));
-        black_box(self.hosts.get(claim.host).map(|h| h.uses));
+        self.workloads.warm(claim.workload);
+        self.hosts.warm(claim.host);
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
-                pool.warm_way(spot.slot);
+                pool.cells.warm(spot.slot);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What happens by time alone: quarantines end, sticky workloads forget.
 
-use crate::pool::PoolId;
+use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE, Spots};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
@@ -9,14 +9,20 @@ use core::cmp::Reverse;
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
     /// still. Cost: one comparison unless a rest or a keeping has ended, then logarithmic for each.
+    #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        if self.now < self.due {
-            return;
+        if self.now >= self.due {
+            self.catch_up();
         }
+    }
+
+    /// What is due by now happens.
+    #[inline(never)]
+    fn catch_up(&mut self) {
         // In order of time over all pools, so that how often this is called makes no difference.
         loop {
-            let (due, pool) = self.next_event().unwrap_or((Timestamp::MAX, None));
+            let (due, pool) = self.next_event();
             if due > self.now || due == Timestamp::MAX {
                 self.due = due;
                 return;
@@ -32,32 +38,24 @@ impl Ipam {
         }
     }
 
-    /// Asks memory for what time will set free at `now`, if that is any.
-    #[inline]
-    pub(crate) fn warm_due(&self, now: Timestamp) {
-        if now < self.due {
-            return;
-        }
-        for pool in self.pools.iter().flatten().take(2) {
-            pool.warm_due();
-        }
-    }
-
     /// The time of the allocator's last operation or change.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// When the next thing happens by time, and in which pool; `None` for a workload's forgetting.
-    fn next_event(&self) -> Option<(Timestamp, Option<u16>)> {
-        let pools = self.pools.iter().enumerate();
-        let pools = pools.filter_map(|(i, p)| Some((p.as_ref()?.next_due(), Some(i as u16))));
-        let forgets = self.first_to_forget().map(|(until, _)| (until, None));
-        pools
-            .chain(forgets)
-            .filter(|&(due, _)| due != Timestamp::MAX)
-            .min()
+    /// When the next thing happens by time, and in which pool; `None` for a workload's forgetting, which comes
+    /// first of what happens at once. [`Timestamp::MAX`] where nothing will.
+    fn next_event(&self) -> (Timestamp, Option<u16>) {
+        let forgets = self.first_to_forget();
+        let mut first = (forgets.map_or(Timestamp::MAX, |(until, _)| until), None);
+        for (i, pool) in self.pools.iter().enumerate() {
+            let due = pool.as_ref().map_or(Timestamp::MAX, Pool::next_due);
+            if due < first.0 {
+                first = (due, Some(i as u16));
+            }
+        }
+        first
     }
 
     /// The workloads whose time is over at `due` forget their addresses, in order of name: their numbers are
@@ -77,15 +75,19 @@ impl Ipam {
 
     /// Sets when a workload forgets what it keeps; `None`: not by time.
     pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
-        if self.sticky_until.remove(&id).is_some() {
-            self.drop_forgotten();
-        }
         // The end of time is a time too: records say "not by time" with it.
         let last = Timestamp::from_nanos(u64::MAX - 1);
-        if let Some(until) = until.map(|u| u.min(last)) {
-            self.sticky_until.insert(id, until);
+        let until = until.map(|u| u.min(last));
+        let before = match until {
+            Some(until) => self.sticky_until.insert(id, until),
+            None => self.sticky_until.remove(&id),
+        };
+        if let Some(until) = until {
             self.sticky.push(Reverse((until, id)));
             self.due = self.due.min(until);
+        }
+        if before.is_some() {
+            self.drop_forgotten();
         }
     }
 
@@ -168,6 +170,8 @@ impl Ipam {
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
         self.by_workload.remove_later(tag, id, tags);
         self.workloads.discard(id);
+        // The next name may stand where this one did.
+        self.names.warm(name);
         self.names.remove(name);
     }
 }

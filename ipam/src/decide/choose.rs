@@ -4,7 +4,7 @@ use super::claim::{Choice, missing_label, wanted};
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
 use crate::apply::making::Named;
 use crate::cidr::{Family, number, shortened};
-use crate::claim::{Families, Origin, Place, Request, Retention};
+use crate::claim::{Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
@@ -234,32 +234,7 @@ impl Ipam {
         })
     }
 
-    /// What [`Ipam::choose`] gives most claims of workloads that are not known yet: any IPv4 address, from the
-    /// first open block that the host has in the first pool. `None` where it may be another.
-    #[inline]
-    pub(super) fn choose_near(&self, request: &Request<'_>, host: u32) -> Option<Choice> {
-        let asked = request.pools.len() + request.labels.len() + request.addresses.len();
-        let any = asked == 0 && request.after.is_none() && request.families == Families::V4;
-        if !any || matches!(request.retention, Retention::Fixed(_)) {
-            return None;
-        }
-        let &id = self.pool_names.values().next()?;
-        let pool = self.pool_at(id.0)?;
-        let draining = pool.draining || self.hosts.get(host)?.settings.draining;
-        if draining || pool.spec.cidr.family() != Family::V4 {
-            return None;
-        }
-        let slot = pool.pick_near(host, self.draw(Family::V4))?;
-        let place = Place {
-            pool: id,
-            address: pool.address(slot),
-            origin: Origin::Fresh,
-        };
-        let grab = None;
-        Some(Choice { place, slot, grab })
-    }
-
-    fn draw(&self, family: Family) -> Draw {
+    pub(super) fn draw(&self, family: Family) -> Draw {
         Draw {
             seed: self.seed,
             turn: self.sequence ^ (family as u64) << 63,

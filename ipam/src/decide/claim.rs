@@ -1,16 +1,13 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
+use super::near::Names;
 use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
-use crate::index::tag;
-use crate::names::LONGEST;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
-use crate::pool::spec::name_fits;
-use crate::rng::scan;
 use crate::state::{Ipam, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
@@ -53,8 +50,27 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
+        let names = self.hashed_names(request)?;
+        // The address is chosen while memory brings the parts of the indices that the names lead to.
+        let near = self.near(request, &names);
+        let names = self.found(names);
+        if let Some(near) = near
+            && names.is_new()
+        {
+            return Ok(self.claim_near(request, &names, near));
+        }
+        self.claim_anyhow(request, &names)
+    }
+
+    /// A claim whose way is not the short one.
+    #[inline(never)]
+    fn claim_anyhow(
+        &mut self,
+        request: &Request<'_>,
+        names: &Names<'_>,
+    ) -> Result<Grant, ClaimError> {
         let mut before = Vec::new();
-        let decided = match self.decide::<true>(request, &mut before)? {
+        let decided = match self.decide(request, names, &mut before)? {
             Decided::Making(making) if before.is_empty() => {
                 let grant = self.grant(&making);
                 debug_assert_eq!(self.check_claimed(&making), Ok(()));
@@ -74,71 +90,40 @@ impl Ipam {
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
         let mut before = Vec::new();
-        let decided = self.decide::<false>(request, &mut before)?;
+        let names = self.names(request)?;
+        let decided = self.decide(request, &names, &mut before)?;
         Ok(self.decision(decided, before))
     }
 
-    /// Decides a claim; what must change before it is made goes to `before`. `SHORT`: by the short way where it
-    /// leads to the same.
-    #[inline(always)]
-    fn decide<'a, const SHORT: bool>(
+    /// Decides a claim; what must change before it is made goes to `before`.
+    fn decide<'a>(
         &self,
         request: &Request<'a>,
+        names: &Names<'a>,
         before: &mut Vec<Change<'a>>,
     ) -> Result<Decided<'a>, ClaimError> {
-        let owner = self.fitting("owner", request.owner)?;
-        let worker = match request.workload {
-            Some(name) => Some(self.fitting("workload", name)?),
-            None => None,
-        };
-        let host = match request.host {
-            Some(name) => Some(self.fitting("host", name)?),
-            None => None,
-        };
-        // Both indices are asked of memory before either is waited for; the host's records are near.
-        self.by_owner.warm(tag(owner.1));
-        if let Some((_, hash)) = worker {
-            self.by_workload.warm(tag(hash));
-            self.by_workload.warm_leaving();
-        }
-        let host = host.map(|h| self.named_host(h));
-        let near = match host.and_then(|h| h.id) {
-            Some(host) if SHORT => self.choose_near(request, host),
-            _ => None,
-        };
         check_request(request)?;
-        let owner = self.named_owner(owner);
+        let (owner, workload, host) = (names.owner, names.workload, names.host);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
-        let worker = worker.map(|w| self.named_workload(w));
-        let making = Making {
-            owner,
-            workload: worker,
-            host,
-            sequence: self.sequence.saturating_add(1),
-            until: Timestamp::MAX,
-            kept: request.retention.into(),
-            places: [None; 2],
-            slots: [NONE; 2],
-        };
-        let choices = match (worker.and_then(|w| w.id), near) {
-            (None, Some(choice)) => [Some(choice), None],
-            (workload, _) => self.choose_all(request, workload, host, before)?,
-        };
+        let choices = self.choose_all(request, workload.and_then(|w| w.id), host, before)?;
         let [v4, v6] = &choices;
         let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
         let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
         Ok(Decided::Making(Making {
+            owner,
+            workload,
+            host,
+            sequence: self.sequence.saturating_add(1),
             until: self.lease_end(request, places.iter().flatten()),
+            kept: request.retention.into(),
             places,
             slots: [slot(v4), slot(v6)],
-            ..making
         }))
     }
 
     /// The addresses of a claim, and the changes that must come before it.
-    #[inline(never)]
     fn choose_all<'a>(
         &self,
         request: &Request<'a>,
@@ -163,20 +148,6 @@ impl Ipam {
             self.take_block(request, choice, before);
         }
         Ok(choices)
-    }
-
-    /// A request's name with its hash, if it can be stored and printed.
-    #[inline]
-    fn fitting<'a>(
-        &self,
-        field: &'static str,
-        name: &'a str,
-    ) -> Result<(&'a str, u64), ClaimError> {
-        let (hash, control) = scan(self.seed, name.as_bytes());
-        if control || name.is_empty() || name.len() > LONGEST {
-            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
-        }
-        Ok((name, hash))
     }
 
     /// What was decided, as changes.
@@ -370,7 +341,7 @@ impl Ipam {
 }
 
 #[inline]
-fn lease_of(pool: &Pool, place: &Place) -> Lease {
+pub(super) fn lease_of(pool: &Pool, place: &Place) -> Lease {
     Lease {
         address: place.address,
         prefix_length: pool.spec.cidr.prefix(),

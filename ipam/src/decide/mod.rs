@@ -7,6 +7,7 @@ mod collect;
 mod errors;
 mod lease;
 mod moving;
+mod near;
 mod pool;
 mod release;
 

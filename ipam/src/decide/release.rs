@@ -4,10 +4,9 @@ use super::errors::ReleaseError;
 use crate::change::{Change, Reason, What};
 use crate::cidr::shortened;
 use crate::index::tag;
-use crate::state::{Ipam, Workload};
+use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
-use core::hint::black_box;
 
 impl Ipam {
     /// Decides a release and carries it out. What becomes of the addresses is the retention's matter:
@@ -22,8 +21,6 @@ impl Ipam {
         sequence: u64,
     ) -> Result<(), ReleaseError> {
         let tag = tag(self.hashed(owner));
-        self.by_owner.warm(tag);
-        self.warm_due(now);
         // Time ends no claim: while memory brings what this one's end will touch, what is due by time is done.
         let id = self.releasable(tag, owner, sequence);
         self.advance(now);
@@ -58,7 +55,7 @@ impl Ipam {
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
         let id = self.by_owner.find(tag, |id| {
             // A workload that came with the claim has the same number.
-            black_box(self.workloads.get(id).map(Workload::head));
+            self.workloads.warm(id);
             let claim = self.claims.get(id);
             claim.is_some_and(|claim| {
                 self.warm(claim);

@@ -1,5 +1,6 @@
 //! What is known of each slot beyond "free": who holds it, whom it is kept for, where it rests.
 
+use crate::prefetch::prefetch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -26,12 +27,12 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
             .unwrap_or(self.blank)
     }
 
-    /// Whether the page of an entry exists.
+    /// Asks memory for an entry.
     #[inline]
-    pub(crate) fn has(&self, index: u32) -> bool {
-        self.pages
-            .get(index as usize / N)
-            .is_some_and(Option::is_some)
+    pub(crate) fn warm(&self, index: u32) {
+        if let Some(Some(page)) = self.pages.get(index as usize / N) {
+            prefetch(&**page, index as usize % N);
+        }
     }
 
     /// The entry, its page made if need be. Callers check `index` against the pool's size.
@@ -39,17 +40,28 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
     pub(crate) fn entry(&mut self, index: u32) -> &mut T {
         let (page, within) = (index as usize / N, index as usize % N);
         if self.pages.len() <= page {
-            // An eighth more than asked for, not twice as much: in a large pool this list is megabytes.
-            if self.pages.capacity() <= page {
-                let room = page + 1 + page / 8 - self.pages.len();
-                self.pages.reserve_exact(room);
-            }
-            self.pages.resize_with(page + 1, || None);
+            self.extend(page);
         }
         let blank = self.blank;
         // Both indices are in range by the lines above.
-        let page = self.pages[page].get_or_insert_with(|| Box::new([blank; N]));
+        let page = self.pages[page].get_or_insert_with(|| Self::page(blank));
         &mut page[within]
+    }
+
+    #[cold]
+    fn page(blank: T) -> Box<[T; N]> {
+        Box::new([blank; N])
+    }
+
+    /// Lists pages up to one.
+    #[cold]
+    fn extend(&mut self, page: usize) {
+        // An eighth more than asked for, not twice as much: in a large pool this list is megabytes.
+        if self.pages.capacity() <= page {
+            let room = page + 1 + page / 8 - self.pages.len();
+            self.pages.reserve_exact(room);
+        }
+        self.pages.resize_with(page + 1, || None);
     }
 
     /// Every entry that is not blank.

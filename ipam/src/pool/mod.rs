@@ -9,12 +9,12 @@ pub(crate) mod rest;
 pub(crate) mod spec;
 
 use crate::cidr::{Cidr, number};
+use crate::claim::Origin;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::sync::Arc;
 use blocks::Blocks;
 use cells::{Cell, Paged, State};
-use core::hint::black_box;
 use core::net::IpAddr;
 use layout::Layout;
 use rest::{List, RestLists};
@@ -154,18 +154,6 @@ impl Pool {
         self.layout.slot(number(address))
     }
 
-    /// Asks memory for the way to a slot's cell, which is to be written.
-    #[inline]
-    pub(crate) fn warm_way(&self, slot: u32) {
-        black_box(self.cells.has(slot));
-    }
-
-    /// Asks memory for what is known of a slot, to be there when it is looked at.
-    #[inline]
-    pub(crate) fn warm(&self, slot: u32) {
-        black_box(self.cells.get(slot));
-    }
-
     #[inline]
     pub(crate) fn state(&self, slot: u32) -> State {
         self.cells.get(slot).state()
@@ -228,6 +216,41 @@ impl Pool {
             _ => {}
         }
         self.settle(slot, is_used(was), is_used(state), at);
+        self.raise_low();
+    }
+
+    /// Where the search for the next address goes on once this one is given.
+    #[inline]
+    pub(crate) fn note_given(&mut self, address: IpAddr, origin: Origin, hostless: bool) {
+        let beyond = || {
+            let offset = number(address).saturating_sub(self.spec.cidr.base());
+            offset.saturating_add(1)
+        };
+        match self.spec.order {
+            Order::RoundRobin if origin != Origin::Reused => self.cursor = beyond(),
+            // Only what was chosen from the whole pool says that all below was given out.
+            Order::Lru
+                if origin == Origin::Fresh && (hostless || self.spec.affinity == Affinity::Off) =>
+            {
+                self.cursor = self.cursor.max(beyond());
+            }
+            _ => {}
+        }
+    }
+
+    /// As [`Pool::hold`], of a slot that is known to be free.
+    #[inline]
+    pub(crate) fn hold_free(&mut self, slot: u32, claim: u32, at: Timestamp) {
+        debug_assert!(self.free.is_free(slot));
+        if self.rest.count(List::Queued) > 0
+            && let State::Queued(id) = self.state(slot)
+        {
+            self.rest.remove(List::Queued, id);
+        }
+        self.free.take(slot);
+        *self.cells.entry(slot) = Cell::pack(State::Held(claim));
+        self.held += 1;
+        self.settle(slot, false, true, at);
         self.raise_low();
     }
 
@@ -369,24 +392,33 @@ impl Pool {
 
     /// Frees every address whose rest is over.
     pub(crate) fn mature(&mut self, now: Timestamp) {
-        while let Some(&rest) = self.rest.front(List::Resting) {
-            let due = rest.at.after(self.spec.quarantine);
+        loop {
+            let due = self.next_due();
             if due > now {
-                break;
+                return self.warm_due();
             }
-            self.leave(rest.slot);
+            // Its cell says what the list says: it is written and not waited for.
+            let Some(rest) = self.rest.pop_front(List::Resting) else {
+                return;
+            };
             self.put_back(rest.slot, rest.at, Some(rest.order));
             self.settle(rest.slot, true, false, due);
         }
     }
 
-    /// Asks memory for what is known of the address whose rest ends next, to be there when it does.
+    /// Asks memory for what is known of the addresses whose rest ends next, to be there when it does.
     #[inline]
-    pub(crate) fn warm_due(&self) {
-        if let Some(next) = self.rest.front(List::Resting) {
-            self.warm(next.slot);
-            black_box(self.free.is_free(next.slot));
-            black_box(self.blocks.get(self.block_of(next.slot)).host);
+    fn warm_due(&self) {
+        let mut next = self.rest.next(List::Resting);
+        if let Some(slot) = next.next() {
+            // Its block has been asked for when it was the second.
+            let block = self.blocks.get(self.block_of(slot));
+            self.blocks.hosts.warm(block.host);
+        }
+        if let Some(slot) = next.next() {
+            self.cells.warm(slot);
+            self.free.warm(slot);
+            self.blocks.warm(self.block_of(slot));
         }
     }
 

@@ -10,7 +10,6 @@ use crate::cidr::{host_mask, number};
 use crate::rng::mix;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
-use core::hint::black_box;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -38,6 +37,10 @@ impl Draw {
         mix(self.seed ^ mix(self.turn))
     }
 }
+
+/// Slots of a block that is small enough to be asked for whole, and slots whose cells share a cache line.
+const NEAR: usize = 64;
+const LINE: usize = 16;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -246,8 +249,12 @@ impl Pool {
     #[inline]
     pub(crate) fn pick_near(&self, host: u32, draw: Draw) -> Option<u32> {
         let block = self.blocks.hosts.get(host)?.open.first()?;
-        // Memory brings the block's record while a slot is chosen.
-        black_box(self.blocks.get(block).used);
+        // Memory brings all that is known of the block at once.
+        self.blocks.warm(block);
+        let slots = self.blocks.slots(block);
+        if slots.len() <= NEAR {
+            slots.step_by(LINE).for_each(|slot| self.cells.warm(slot));
+        }
         self.pick_in_block(block, draw)
     }
 

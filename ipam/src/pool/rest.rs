@@ -51,6 +51,15 @@ impl Queue {
     fn id(&self, index: usize) -> u32 {
         self.first.wrapping_add(index as u32) & ID_MASK
     }
+
+    /// Lets go of entries that are gone, up to the first that is not.
+    #[inline]
+    fn drop_gone(&mut self) {
+        while self.entries.front().is_some_and(|e| e.slot == GONE) {
+            self.entries.pop_front();
+            self.first = self.first.wrapping_add(1) & ID_MASK;
+        }
+    }
 }
 
 /// Both lists. An entry leaves in constant time; nearly all arrive at the end.
@@ -92,6 +101,13 @@ impl RestLists {
     #[inline]
     pub(crate) fn front(&self, list: List) -> Option<&Rest> {
         self.queues[list as usize].entries.front()
+    }
+
+    /// The slots of the two entries that were released longest ago, as far as they are still there.
+    #[inline]
+    pub(crate) fn next(&self, list: List) -> impl Iterator<Item = u32> {
+        let first = self.queues[list as usize].entries.iter().take(2);
+        first.map(|e| e.slot).filter(|&s| s != GONE)
     }
 
     pub(crate) fn next_order(&self) -> u64 {
@@ -136,6 +152,17 @@ impl RestLists {
         }
     }
 
+    /// Takes out the entry that was released longest ago.
+    #[inline]
+    pub(crate) fn pop_front(&mut self, list: List) -> Option<Rest> {
+        let queue = &mut self.queues[list as usize];
+        let front = queue.entries.pop_front()?;
+        queue.first = queue.first.wrapping_add(1) & ID_MASK;
+        queue.live = queue.live.saturating_sub(1);
+        queue.drop_gone();
+        Some(front)
+    }
+
     /// Takes an entry out of a list.
     #[inline]
     pub(crate) fn remove(&mut self, list: List, id: u32) {
@@ -146,10 +173,7 @@ impl RestLists {
         };
         entry.slot = GONE;
         queue.live = queue.live.saturating_sub(1);
-        while queue.entries.front().is_some_and(|e| e.slot == GONE) {
-            queue.entries.pop_front();
-            queue.first = queue.first.wrapping_add(1) & ID_MASK;
-        }
+        queue.drop_gone();
     }
 
     /// Whether a list holds far more entries that are gone than others.

@@ -1,6 +1,6 @@
 //! What a pool is asked to be, and what makes such a wish impossible.
 
-use crate::cidr::{AddressRange, Cidr, Family};
+use crate::cidr::{AddressRange, Cidr, Family, number};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -210,7 +210,10 @@ impl PoolSpec {
         if self.gateway == Some(address) {
             return Some("the gateway's");
         }
-        if !self.use_edges && cidr.contains(address) && !cidr.usable().contains(address) {
+        // Most addresses lie between the edges.
+        let (n, base, last) = (number(address), cidr.base(), cidr.last_number());
+        let edge = !self.use_edges && (n <= base || n >= last);
+        if edge && cidr.contains(address) && !cidr.usable().contains(address) {
             return Some("the network's or broadcast");
         }
         self.excluded

@@ -33,14 +33,13 @@ impl Restorer {
             name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
         }
         let odd = |why: &str| Misfit::new(key, &owner, why);
-        let hashed = |name| (name, self.ipam.hashed(name));
-        let named = self.ipam.named_owner(hashed(&owner));
+        let named = self.ipam.named_owner(self.ipam.unfound(&owner));
         if named.id.is_some() {
             return Err(odd("has another claim"));
         }
         let worker = workload
             .as_deref()
-            .map(|w| self.ipam.named_workload(hashed(w)));
+            .map(|w| self.ipam.named_workload(self.ipam.unfound(w)));
         let known = worker.and_then(|w| w.id);
         let mut spots = Spots::EMPTY;
         for &(id, address) in &addresses {
