@@ -27,7 +27,7 @@ fn stored_in(folder: &std::path::Path, what: &Stored) -> Result<f64, String> {
     let (path, copy) = (folder.join("a.redb"), folder.join("b.redb"));
     let now = Timestamp::from_secs(10);
     {
-        let ipam = filled(&mut Load::new(), MILLION)?;
+        let ipam = filled(&Load::new(), MILLION)?;
         let mut store = RedbStore::new(&path, Duration::ZERO);
         store.hold().map_err(|e| e.to_string())?;
         let mut replica = opened(store, now)?;
