@@ -9,7 +9,7 @@ use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::PoolSpec;
 use crate::pool::{Pool, PoolId, Usage};
-use crate::state::{Claim, Ipam, Workload, end};
+use crate::state::{Host, Claim, Ipam, Workload, end};
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -178,7 +178,7 @@ impl Ipam {
     /// A host's settings, if the host is known.
     #[must_use]
     pub fn host_settings(&self, host: &str) -> Option<&HostSettings> {
-        self.hosts.get(self.host(host)?).map(|h| &h.settings)
+        self.hosts.get(self.host(host)?).map(Host::settings)
     }
 
     /// Every host that claims, blocks, moves or settings refer to, by name.

@@ -10,6 +10,7 @@ use crate::pool::{Pool, PoolId};
 use crate::rng::{ById, hash};
 use crate::slab::Slab;
 use crate::time::Timestamp;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -153,15 +154,51 @@ impl Workload {
     }
 }
 
-/// A host.
+/// A host: small, since every claim and every release looks at one.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) name: NameId,
     /// Claims and blocks that refer to it.
     pub(crate) uses: u32,
-    pub(crate) settings: HostSettings,
     /// Its place in the index.
     pub(crate) tag: u32,
+    /// What it has been set to, if that is not what every host is.
+    settings: Option<Box<HostSettings>>,
+}
+
+/// What a host is set to that nobody has set.
+static UNSET: HostSettings = HostSettings {
+    block_limit: None,
+    draining: false,
+    starts: Vec::new(),
+    address: None,
+    subnet: None,
+};
+
+impl Host {
+    pub(crate) fn new(name: NameId, tag: u32) -> Self {
+        Self {
+            name,
+            uses: 0,
+            tag,
+            settings: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn settings(&self) -> &HostSettings {
+        self.settings.as_deref().unwrap_or(&UNSET)
+    }
+
+    /// Whether it has settings of its own.
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    pub(crate) fn set(&mut self, settings: HostSettings) {
+        self.settings = (settings != UNSET).then(|| Box::new(settings));
+    }
 }
 
 /// A workload on its way.

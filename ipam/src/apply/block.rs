@@ -21,12 +21,8 @@ impl Ipam {
 
     /// A host that is not known yet.
     pub(crate) fn add_host(&mut self, tag: u32, name: &str) -> u32 {
-        let id = self.hosts.insert(Host {
-            name: self.names.insert(name),
-            uses: 0,
-            settings: HostSettings::default(),
-            tag,
-        });
+        let name = self.names.insert(name);
+        let id = self.hosts.insert(Host::new(name, tag));
         let hosts = &self.hosts;
         let tags = |h| hosts.get(h).map_or(0, |h| h.tag);
         self.by_host.insert(tag, id, tags);
@@ -38,7 +34,7 @@ impl Ipam {
         let Some(host) = self.hosts.get(id) else {
             return;
         };
-        if host.uses > 0 || host.settings != HostSettings::default() {
+        if host.uses > 0 || host.is_set() {
             return;
         }
         if self
@@ -73,7 +69,7 @@ impl Ipam {
         }
         let id = self.intern_host(name);
         if let Some(host) = self.hosts.get_mut(id) {
-            host.settings = settings.clone();
+            host.set(settings.clone());
         }
         self.drop_host_if_idle(id);
         Ok(())

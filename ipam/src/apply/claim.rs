@@ -244,8 +244,14 @@ impl Ipam {
         let Some(claim) = self.take_claim(id, tag) else {
             return;
         };
+        // What is neither kept nor on its way rests.
+        let plain = claim.kind == Kind::Ephemeral && self.moves.is_empty();
+        let fixed = plain && self.workloads.get(claim.workload).is_some_and(Workload::fixed);
         for (family, spot) in claim.spots.iter() {
-            self.give_back(&claim, family, spot);
+            match plain && !fixed {
+                true => self.let_go(spot),
+                false => self.give_back(&claim, family, spot),
+            }
         }
         self.drop_workload_if_idle(claim.workload);
         self.drop_host_if_idle(claim.host);
@@ -279,7 +285,7 @@ impl Ipam {
     /// An address after its claim: reserved ones stay with the workload, sticky ones for a time, unless the
     /// workload holds another of the family by now; the rest goes to rest.
     fn give_back(&mut self, claim: &Claim, family: Family, spot: Spot) {
-        let (now, id) = (self.now, claim.workload);
+        let id = claim.workload;
         let reserved = self.workloads.get(id).is_some_and(Workload::fixed);
         if reserved && self.kept_spots(id).any(|s| s == spot) {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
@@ -303,11 +309,14 @@ impl Ipam {
         if claim.kind == Kind::Sticky && !reserved && !draining && !others {
             return self.keep_sticky(id, family, spot);
         }
-        if let Some(pool) = self
-            .pools
-            .get_mut(spot.pool as usize)
-            .and_then(Option::as_mut)
-        {
+        self.let_go(spot);
+    }
+
+    /// An address that a claim held goes to rest.
+    #[inline]
+    fn let_go(&mut self, spot: Spot) {
+        let now = self.now;
+        if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
             pool.let_go(spot.slot, now);
             self.due = self.due.min(pool.next_due());
         }

@@ -4,7 +4,7 @@ use crate::cidr::Family;
 use crate::claim::{Kept, Place};
 use crate::claims::Claims;
 use crate::index::{Home, tag};
-use crate::state::{Claim, Ipam, Kind, NONE, Spots, Workload};
+use crate::state::{Claim, Ipam, Kind, NONE, Spots};
 use crate::time::{Timestamp, nanos};
 
 /// A name, its hash, and the record that bears it.
@@ -94,22 +94,23 @@ impl Ipam {
 
     /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
     pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: Named<'_>, kept: Kept) -> u32 {
-        let (workload, host, sequence) = (claim.workload, claim.host, claim.sequence);
-        let first = self.workloads.get(workload).map_or(NONE, Workload::head);
+        let (host, sequence) = (claim.host, claim.sequence);
+        let workload = self.workloads.get_mut(claim.workload);
+        let first = workload.as_ref().map_or(NONE, |w| w.head());
         (claim.next, claim.previous) = (first, NONE);
-        claim.workload_tag = self.workloads.get(workload).map_or(0, |w| w.tag);
+        claim.workload_tag = workload.as_ref().map_or(0, |w| w.tag);
         let id = self.claims.insert(owner.name, claim);
+        if let Some(w) = workload {
+            w.set_head(id);
+            if let Kept::Sticky(ttl) = kept {
+                w.ttl = nanos(ttl);
+            }
+        }
         let claims = &self.claims;
         self.by_owner
             .insert(tag(owner.hash), id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
-        }
-        if let Some(w) = self.workloads.get_mut(workload) {
-            w.set_head(id);
-            if let Kept::Sticky(ttl) = kept {
-                w.ttl = nanos(ttl);
-            }
         }
         if let Some(host) = self.hosts.get_mut(host) {
             host.uses += 1;

@@ -10,7 +10,7 @@ use crate::pool::cells::State;
 use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
 use crate::pool::rest::List;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, NONE, Spot, Workload, end};
+use crate::state::{Host, Ipam, NONE, Spot, Workload, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -369,7 +369,7 @@ impl Ipam {
     /// Who asks, as pools see it.
     pub(super) fn asker(&self, host: Named<'_>) -> Asker {
         let settings = host.id.and_then(|id| self.hosts.get(id));
-        let settings = settings.map(|h| &h.settings);
+        let settings = settings.map(Host::settings);
         Asker {
             host: host.id.unwrap_or(NOBODY),
             start: Start::Hash(host.hash),
@@ -381,7 +381,7 @@ impl Ipam {
     /// The asker with its start in this pool, where its settings name one.
     fn started_in(&self, pool: &Pool, asker: Asker) -> Asker {
         let known = self.hosts.get(asker.host);
-        let mut starts = known.into_iter().flat_map(|h| &h.settings.starts);
+        let mut starts = known.into_iter().flat_map(|h| &h.settings().starts);
         let start = starts
             .find(|&&a| pool.spec.cidr.contains(a))
             .map(|&a| Start::At(a));

@@ -125,7 +125,7 @@ impl Ipam {
                 let Some(record) = self.hosts.get(host) else {
                     continue;
                 };
-                let draining = record.settings.draining;
+                let draining = record.settings().draining;
                 let mut left = blocks.all.len();
                 for index in blocks.all.iter() {
                     let block = pool.blocks.get(index);

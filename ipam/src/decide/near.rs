@@ -118,7 +118,7 @@ impl Ipam {
         let host = names.host?.id?;
         let &id = self.pool_names.values().next()?;
         let pool = self.pool_at(id.0)?;
-        let draining = pool.draining || self.hosts.get(host)?.settings.draining;
+        let draining = pool.draining || self.hosts.get(host)?.settings().draining;
         if draining || pool.spec.cidr.family() != Family::V4 {
             return None;
         }

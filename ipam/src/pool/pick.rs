@@ -291,6 +291,11 @@ impl Pool {
     fn least_recent(&self, slots: core::ops::Range<u32>, lowest: u32) -> u32 {
         let (mut best, mut oldest, mut slot) = (lowest, usize::MAX, lowest);
         loop {
+            let next = self.free.first_in(slot + 1..slots.end);
+            if next.is_none() && oldest == usize::MAX {
+                // The only one: nothing needs to be known of it.
+                return slot;
+            }
             let State::Queued(id) = self.state(slot) else {
                 return slot;
             };
@@ -298,7 +303,7 @@ impl Pool {
             if rank < oldest {
                 (best, oldest) = (slot, rank);
             }
-            match self.free.first_in(slot + 1..slots.end) {
+            match next {
                 Some(next) => slot = next,
                 None => return best,
             }

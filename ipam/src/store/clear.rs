@@ -18,7 +18,7 @@ impl Ipam {
             "h/" => {
                 if let Some(id) = self.host(rest) {
                     if let Some(host) = self.hosts.get_mut(id) {
-                        host.settings = HostSettings::default();
+                        host.set(HostSettings::default());
                     }
                     self.drop_host_if_idle(id);
                 }

@@ -3,7 +3,7 @@
 use super::record::{
     MoveRecord, Record, Rested, block_key, claim_key, cursor_key, host_key, pool_key, workload_key,
 };
-use crate::change::{Change, HostSettings, What};
+use crate::change::{Change, What};
 use crate::cidr::{AddressRange, number};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
@@ -82,11 +82,10 @@ impl Ipam {
 
     fn host_record(&self, id: u32) -> Option<Record<'_>> {
         let host = self.hosts.get(id)?;
-        let set = host.settings != HostSettings::default();
         let name = Cow::Borrowed(self.names.get(host.name));
-        set.then(|| Record::Host {
+        host.is_set().then(|| Record::Host {
             name,
-            settings: host.settings.clone(),
+            settings: host.settings().clone(),
         })
     }
 
