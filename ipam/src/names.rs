@@ -5,7 +5,6 @@
 //!
 //! Each chunk holds names of one rounded length: a name that goes need not be read to know what room it leaves.
 
-use crate::prefetch::prefetch;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
@@ -108,15 +107,6 @@ impl Names {
         let units = self.chunks.get(place as usize / CHUNK).map(|c| c.units);
         if let Some(room) = units.and_then(|u| self.rooms.get_mut(u)) {
             room.free.push(place);
-        }
-    }
-
-    /// Asks memory for a name's place.
-    #[inline]
-    pub(crate) fn warm(&self, id: NameId) {
-        let place = id.place() as usize;
-        if let Some(chunk) = self.chunks.get(place / CHUNK) {
-            prefetch(&chunk.bytes, place % CHUNK * UNIT);
         }
     }
 

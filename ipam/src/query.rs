@@ -9,7 +9,7 @@ use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::PoolSpec;
 use crate::pool::{Pool, PoolId, Usage};
-use crate::state::{Host, Claim, Ipam, Workload, end};
+use crate::state::{Claim, Host, Ipam, Workload, end};
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -70,11 +70,10 @@ const ONES: u64 = u64::from_le_bytes([1; 8]);
 /// Not zero if any byte of a word is a control character.
 #[inline]
 const fn controls(word: u64) -> u64 {
-    // The top bit of each byte that is below `n` (for n up to 128), and perhaps of one above such a byte.
-    const fn below(word: u64, n: u64) -> u64 {
-        word.wrapping_sub(ONES * n) & !word & (ONES << 7)
-    }
-    below(word, 0x20) | below(word ^ (ONES * 0x7f), 1)
+    // A byte's low seven bits reach its top bit with 0x60 more unless they are below 0x20, and with one more if they
+    // are 0x7f: of either, what has its own top bit is none.
+    let low = word & !(ONES << 7);
+    (!(low + ONES * 0x60) | (low + ONES)) & !word & (ONES << 7)
 }
 
 #[inline]

@@ -230,6 +230,26 @@ impl SlotTree {
         (slot < end).then_some(slot)
     }
 
+    /// The free slots of a range, in order: those of one word by a word operation each, the next word that has any
+    /// by one per level.
+    #[inline]
+    pub(crate) fn free_in(&self, range: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        // Of the word at which `at` stands, those that are left.
+        let (mut at, mut left) = (range.start, 0u64);
+        core::iter::from_fn(move || {
+            if left == 0 {
+                at = self.first_in(at..range.end)?;
+                left = self.word(0, at as usize / 64) & u64::MAX << (at % 64);
+            }
+            let slot = at / 64 * 64 + left.trailing_zeros();
+            left &= left - 1;
+            if left == 0 {
+                at = (at | 63).saturating_add(1);
+            }
+            (slot < range.end).then_some(slot)
+        })
+    }
+
     /// How many slots of a range are free.
     #[must_use]
     pub fn count_in(&self, range: Range<u32>) -> u32 {
@@ -318,5 +338,48 @@ impl From<Range<u32>> for SlotTree {
         let mut tree = Self::new(range.end);
         tree.fill(range, true);
         tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use alloc::collections::BTreeSet;
+
+    /// Against a set, at sizes about those of a word and of a level, nearly empty and nearly full.
+    #[test]
+    fn a_tree_is_the_set_of_its_free_slots() {
+        let mut rng = Rng::stream(2, "slots");
+        for len in [1u32, 63, 64, 65, 200, 4096, 5000, 70_000] {
+            let (mut tree, mut set) = (SlotTree::new(len), BTreeSet::new());
+            for round in 0..3000u64 {
+                let slot = rng.below(u64::from(len) + 2) as u32;
+                let filling = rng.below(10) < if round / 1000 % 2 == 0 { 7 } else { 2 };
+                if filling {
+                    assert_eq!(tree.release(slot), slot < len && set.insert(slot));
+                } else {
+                    assert_eq!(tree.take(slot), set.remove(&slot));
+                }
+                let end = slot + rng.below(300) as u32;
+                if round % 500 == 499 {
+                    tree.fill(slot..end, filling);
+                    let range = slot.min(len)..end.min(len);
+                    match filling {
+                        true => set.extend(range),
+                        false => set.retain(|s| !range.contains(s)),
+                    }
+                }
+                let within = || set.range(slot..end).copied();
+                assert_eq!(tree.first_in(slot..end), within().next());
+                assert!(tree.free_in(slot..end).eq(within()), "{slot}..{end}");
+                assert_eq!(tree.count_in(slot..end) as usize, within().count());
+                assert_eq!(tree.next_from(slot), set.range(slot..).next().copied());
+                assert_eq!(tree.is_free(slot), set.contains(&slot));
+            }
+            assert_eq!(tree.first(), set.first().copied());
+            assert_eq!(tree.free_count() as usize, set.len());
+            assert!(tree.is_consistent());
+        }
     }
 }

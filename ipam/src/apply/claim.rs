@@ -246,7 +246,11 @@ impl Ipam {
         };
         // What is neither kept nor on its way rests.
         let plain = claim.kind == Kind::Ephemeral && self.moves.is_empty();
-        let fixed = plain && self.workloads.get(claim.workload).is_some_and(Workload::fixed);
+        let fixed = plain
+            && self
+                .workloads
+                .get(claim.workload)
+                .is_some_and(Workload::fixed);
         for (family, spot) in claim.spots.iter() {
             match plain && !fixed {
                 true => self.let_go(spot),

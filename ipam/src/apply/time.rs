@@ -170,8 +170,6 @@ impl Ipam {
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
         self.by_workload.remove_later(tag, id, tags);
         self.workloads.discard(id);
-        // The next name may stand where this one did.
-        self.names.warm(name);
         self.names.remove(name);
     }
 }

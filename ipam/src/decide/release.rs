@@ -21,10 +21,9 @@ impl Ipam {
         sequence: u64,
     ) -> Result<(), ReleaseError> {
         let tag = tag(self.hashed(owner));
-        // Time ends no claim: while memory brings what this one's end will touch, what is due by time is done.
-        let id = self.releasable(tag, owner, sequence);
+        self.by_owner.warm(tag);
         self.advance(now);
-        let id = id?;
+        let id = self.releasable(tag, owner, sequence)?;
         // What applying the decided change does.
         self.end_claim(id, tag);
         Ok(())

@@ -30,8 +30,17 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
     /// Asks memory for an entry.
     #[inline]
     pub(crate) fn warm(&self, index: u32) {
-        if let Some(Some(page)) = self.pages.get(index as usize / N) {
-            prefetch(&**page, index as usize % N);
+        self.warm_all(index, 1, 1);
+    }
+
+    /// Asks memory for so many entries of one page, this many of which share a cache line.
+    #[inline]
+    pub(crate) fn warm_all(&self, first: u32, count: usize, line: usize) {
+        if let Some(Some(page)) = self.pages.get(first as usize / N) {
+            let within = first as usize % N;
+            for index in (within..within + count).step_by(line) {
+                prefetch(&**page, index);
+            }
         }
     }
 

@@ -253,7 +253,7 @@ impl Pool {
         self.blocks.warm(block);
         let slots = self.blocks.slots(block);
         if slots.len() <= NEAR {
-            slots.step_by(LINE).for_each(|slot| self.cells.warm(slot));
+            self.cells.warm_all(slots.start, slots.len(), LINE);
         }
         self.pick_in_block(block, draw)
     }
@@ -289,13 +289,12 @@ impl Pool {
 
     /// Of a range's free slots the first that was never used, else the one released longest ago.
     fn least_recent(&self, slots: core::ops::Range<u32>, lowest: u32) -> u32 {
-        let (mut best, mut oldest, mut slot) = (lowest, usize::MAX, lowest);
-        loop {
-            let next = self.free.first_in(slot + 1..slots.end);
-            if next.is_none() && oldest == usize::MAX {
-                // The only one: nothing needs to be known of it.
-                return slot;
-            }
+        // The only one needs no looking at.
+        if self.free.first_in(lowest + 1..slots.end).is_none() {
+            return lowest;
+        }
+        let (mut best, mut oldest) = (lowest, usize::MAX);
+        for slot in self.free.free_in(lowest..slots.end) {
             let State::Queued(id) = self.state(slot) else {
                 return slot;
             };
@@ -303,11 +302,8 @@ impl Pool {
             if rank < oldest {
                 (best, oldest) = (slot, rank);
             }
-            match next {
-                Some(next) => slot = next,
-                None => return best,
-            }
         }
+        best
     }
 
     /// The number of the block at which a host starts to search.
