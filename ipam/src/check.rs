@@ -7,8 +7,7 @@ use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::Affinity;
 use crate::state::{Ipam, NONE, Spot};
-use crate::time::Timestamp;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -55,19 +54,16 @@ impl Ipam {
             self.by_workload.len() == self.workloads.len(),
             "workload index differs in number"
         );
-        let to_come: BTreeSet<(Timestamp, u32)> = self.sticky.iter().map(|r| r.0).collect();
-        for (&id, &until) in &self.sticky_until {
+        for (id, _) in self.sticky.iter() {
             let workload = self.workloads.get(id);
-            let fits = workload.is_some_and(|w| !w.fixed() && !w.spots.is_empty());
             ensure!(
-                fits && to_come.contains(&(until, id)),
-                "workload record {id} is to forget what it does not keep, or is never to"
+                workload.is_some_and(|w| !w.fixed() && !w.spots.is_empty()),
+                "workload record {id} is to forget what it does not keep"
             );
         }
-        let first = self.sticky.peek().map(|r| r.0);
         ensure!(
-            first.is_none_or(|(until, id)| self.sticky_until.get(&id) == Some(&until)),
-            "what is to be forgotten first is not to be"
+            self.sticky.is_consistent(),
+            "what is to be forgotten by time is not in order"
         );
         Ok(())
     }
@@ -138,7 +134,7 @@ impl Ipam {
             !idle || self.moves.contains_key(&id),
             "`{name}` has nothing and is remembered"
         );
-        let forgets = self.sticky_until.contains_key(&id);
+        let forgets = self.sticky.get(id).is_some();
         let keeps =
             !workload.fixed() && !workload.spots.is_empty() && !self.moves.contains_key(&id);
         ensure!(

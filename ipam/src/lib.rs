@@ -47,6 +47,7 @@ mod routes;
 mod slab;
 mod slots;
 mod state;
+mod sticky;
 mod store;
 mod subrange;
 #[cfg(feature = "testing")]

@@ -340,7 +340,7 @@ impl Ipam {
             .map(crate::index::Index::heap_bytes)
             .sum();
         let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
-        records + indices + pools
+        records + indices + pools + self.sticky.heap_bytes()
     }
 
     /// Bytes that hold names.

@@ -1,8 +1,6 @@
 //! Seeded randomness: one named stream per purpose, so that one more draw for one purpose does not
 //! reshuffle another.
 
-use core::hash::{BuildHasherDefault, Hasher};
-
 /// A stream of pseudo-random numbers (`SplitMix64`: Steele, Lea and Flood, OOPSLA 2014).
 ///
 /// Not for secrets. The same seed and name give the same numbers on every machine.
@@ -80,27 +78,6 @@ const fn controls(word: u64) -> u64 {
 fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     (wide as u64) ^ ((wide >> 64) as u64)
-}
-
-/// A map by record number. Its order is never looked at; its hasher is the same in every process.
-pub(crate) type ById<V> = hashbrown::HashMap<u32, V, BuildHasherDefault<IdHasher>>;
-
-/// Spreads a record's number.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash(self.0, bytes);
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = mix(self.0 ^ u64::from(id));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[cfg(test)]

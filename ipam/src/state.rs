@@ -7,14 +7,14 @@ use crate::claims::Claims;
 use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
-use crate::rng::{ById, hash};
+use crate::rng::hash;
 use crate::slab::Slab;
+use crate::sticky::Sticky;
 use crate::time::Timestamp;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -230,11 +230,8 @@ pub struct Ipam {
     pub(crate) by_owner: Index,
     pub(crate) by_workload: Index,
     pub(crate) by_host: Index,
-    /// When sticky workloads without a claim forget their addresses, soonest first. Entries that
-    /// `sticky_until` no longer bears out are passed over; the first is never one of them.
-    pub(crate) sticky: BinaryHeap<Reverse<(Timestamp, u32)>>,
-    /// The same, by workload.
-    pub(crate) sticky_until: ById<Timestamp>,
+    /// When sticky workloads without a claim forget their addresses.
+    pub(crate) sticky: Sticky,
     /// Reserved addresses beyond one per family.
     pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
     pub(crate) moves: BTreeMap<u32, Move>,
@@ -263,8 +260,7 @@ impl Ipam {
             by_owner: Index::default(),
             by_workload: Index::default(),
             by_host: Index::default(),
-            sticky: BinaryHeap::new(),
-            sticky_until: ById::default(),
+            sticky: Sticky::default(),
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
             dirty: None,

@@ -4,7 +4,6 @@ use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE, Spots};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
@@ -47,7 +46,7 @@ impl Ipam {
     /// When the next thing happens by time, and in which pool; `None` for a workload's forgetting, which comes
     /// first of what happens at once. [`Timestamp::MAX`] where nothing will.
     fn next_event(&self) -> (Timestamp, Option<u16>) {
-        let forgets = self.first_to_forget();
+        let forgets = self.sticky.first();
         let mut first = (forgets.map_or(Timestamp::MAX, |(until, _)| until), None);
         for (i, pool) in self.pools.iter().enumerate() {
             let due = pool.as_ref().map_or(Timestamp::MAX, Pool::next_due);
@@ -62,7 +61,7 @@ impl Ipam {
     /// others in a restored state.
     fn forget_at_once(&mut self, due: Timestamp) {
         let mut ids = Vec::new();
-        while let Some((until, id)) = self.first_to_forget().filter(|(until, _)| *until <= due) {
+        while let Some((until, id)) = self.sticky.first().filter(|(until, _)| *until <= due) {
             debug_assert_eq!(until, due);
             self.forget_at(id, None);
             ids.push(id);
@@ -75,36 +74,8 @@ impl Ipam {
 
     /// Sets when a workload forgets what it keeps; `None`: not by time.
     pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
-        // The end of time is a time too: records say "not by time" with it.
-        let last = Timestamp::from_nanos(u64::MAX - 1);
-        let until = until.map(|u| u.min(last));
-        let before = match until {
-            Some(until) => self.sticky_until.insert(id, until),
-            None => self.sticky_until.remove(&id),
-        };
-        if let Some(until) = until {
-            self.sticky.push(Reverse((until, id)));
+        if let Some(until) = self.sticky.set(id, until) {
             self.due = self.due.min(until);
-        }
-        if before.is_some() {
-            self.drop_forgotten();
-        }
-    }
-
-    /// When the first sticky workload forgets, and which.
-    fn first_to_forget(&self) -> Option<(Timestamp, u32)> {
-        self.sticky.peek().map(|&Reverse(first)| first)
-    }
-
-    /// Takes entries off the heap that are no longer true: those at its top, and all once they are most.
-    fn drop_forgotten(&mut self) {
-        let until = &self.sticky_until;
-        let holds = |&(at, id): &(Timestamp, u32)| until.get(&id) == Some(&at);
-        while self.sticky.peek().is_some_and(|Reverse(e)| !holds(e)) {
-            self.sticky.pop();
-        }
-        if self.sticky.len() > until.len() * 2 + 64 {
-            self.sticky.retain(|Reverse(e)| holds(e));
         }
     }
 

@@ -152,11 +152,7 @@ impl Ipam {
             name: self.names.get(workload.name).into(),
             // Of a reservation it says nothing; sticky claims beside it say it themselves.
             ttl: if workload.fixed() { 0 } else { workload.ttl },
-            until: self
-                .sticky_until
-                .get(&id)
-                .copied()
-                .unwrap_or(Timestamp::MAX),
+            until: self.sticky.get(id).unwrap_or(Timestamp::MAX),
             fixed: workload.fixed(),
             kept,
             moving,

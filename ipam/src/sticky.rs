@@ -1,0 +1,97 @@
+//! When workloads that hold nothing forget the addresses they keep.
+
+use crate::pool::cells::Paged;
+use crate::time::Timestamp;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
+
+/// Not by time.
+const NEVER: Timestamp = Timestamp::MAX;
+
+/// Points in time, by workload; the soonest is at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Sticky {
+    /// By workload.
+    until: Paged<Timestamp, 64>,
+    /// The same, soonest first. Entries that `until` no longer bears out are passed over; the first is never one of
+    /// them.
+    queue: BinaryHeap<Reverse<(Timestamp, u32)>>,
+    len: usize,
+}
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Self {
+            until: Paged::new(NEVER),
+            queue: BinaryHeap::new(),
+            len: 0,
+        }
+    }
+}
+
+impl Sticky {
+    /// When a workload forgets; `None`: not by time.
+    #[inline]
+    pub(crate) fn get(&self, id: u32) -> Option<Timestamp> {
+        Some(self.until.get(id)).filter(|&u| u != NEVER)
+    }
+
+    /// The workload that forgets first, and when.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<(Timestamp, u32)> {
+        self.queue.peek().map(|&Reverse(first)| first)
+    }
+
+    /// Sets when a workload forgets: what is kept, which is before the end of time.
+    pub(crate) fn set(&mut self, id: u32, until: Option<Timestamp>) -> Option<Timestamp> {
+        let before = self.get(id);
+        // The end of time is a time too: records say "not by time" with it.
+        let last = Timestamp::from_nanos(NEVER.as_nanos() - 1);
+        let until = until.map(|u| u.min(last));
+        if until == before {
+            return until;
+        }
+        *self.until.entry(id) = until.unwrap_or(NEVER);
+        self.len += usize::from(until.is_some());
+        if let Some(until) = until {
+            self.queue.push(Reverse((until, id)));
+        }
+        if before.is_some() {
+            self.len -= 1;
+            self.drop_untrue();
+        }
+        until
+    }
+
+    /// Takes entries off the queue that are no longer true: those at its front, and all once they are most.
+    fn drop_untrue(&mut self) {
+        let until = &self.until;
+        let holds = |&(at, id): &(Timestamp, u32)| until.get(id) == at;
+        while self.queue.peek().is_some_and(|Reverse(e)| !holds(e)) {
+            self.queue.pop();
+        }
+        if self.queue.len() > self.len * 2 + 64 {
+            self.queue.retain(|Reverse(e)| holds(e));
+        }
+    }
+
+    /// Every workload that forgets by time, with the time.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Timestamp)> + '_ {
+        self.until.iter()
+    }
+
+    /// Whether the queue has all of them, and its front is one.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let queued: alloc::collections::BTreeSet<_> = self.queue.iter().map(|r| r.0).collect();
+        let mut times = self.iter().map(|(id, until)| (until, id));
+        times.all(|e| queued.contains(&e))
+            && self.iter().count() == self.len
+            && self
+                .first()
+                .is_none_or(|(until, id)| self.get(id) == Some(until))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.until.heap_bytes() + self.queue.capacity() * size_of::<(Timestamp, u32)>()
+    }
+}
