@@ -5,11 +5,12 @@
 //! and rounding to eight.
 
 use crate::names::{LONGEST, SIZES, UNIT};
+use crate::slab::grow;
 use crate::state::Claim;
 use alloc::vec::Vec;
 
-/// Claims per chunk.
-const CHUNK: usize = 1 << 12;
+/// Claims per chunk: of a million, the list of chunks is a few cache lines.
+const CHUNK: usize = 1 << 14;
 
 /// Claims with owners' names of one rounded length.
 #[derive(Clone, Debug)]
@@ -115,12 +116,10 @@ impl Claims {
         };
         let open = room.open.checked_sub(1).and_then(|o| self.chunks.get(o));
         if open.is_none_or(|c| c.claims.len() >= CHUNK) {
-            // The first chunk of a length grows by doubling, so that small allocators stay small.
-            let room_for = if open.is_none() { 0 } else { CHUNK };
             self.chunks.push(Chunk {
                 units,
-                claims: Vec::with_capacity(room_for),
-                names: Vec::with_capacity(room_for * units * UNIT),
+                claims: Vec::new(),
+                names: Vec::new(),
             });
             room.open = self.chunks.len();
         }
@@ -128,8 +127,11 @@ impl Claims {
         let Some(last) = self.chunks.get_mut(chunk) else {
             return u32::MAX;
         };
+        let have = last.claims.len();
+        grow(&mut last.claims, have, 1);
+        grow(&mut last.names, have, units * UNIT);
         last.claims.push(None);
-        last.names.resize(last.claims.len() * units * UNIT, 0);
+        last.names.resize((have + 1) * units * UNIT, 0);
         (chunk * CHUNK + last.claims.len() - 1) as u32
     }
 

@@ -5,12 +5,13 @@
 //!
 //! Each chunk holds names of one rounded length: a name that goes need not be read to know what room it leaves.
 
+use crate::slab::grow;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 /// Bytes of one unit, units of one chunk at the most, and the longest name (a DNS name's 253 bytes).
 pub(crate) const UNIT: usize = 8;
-const CHUNK: usize = 1 << 13;
+const CHUNK: usize = 1 << 15;
 pub(crate) const LONGEST: usize = 253;
 /// Rounded lengths, in units: from one to this.
 pub(crate) const SIZES: usize = (LONGEST + 1).div_ceil(UNIT);
@@ -84,11 +85,7 @@ impl Names {
         };
         let open = room.open.checked_sub(1).and_then(|o| self.chunks.get(o));
         if open.is_none_or(|c| c.bytes.len() >= most) {
-            // The first chunk of a length grows by doubling, so that small allocators stay small.
-            let bytes = match open {
-                None => Vec::new(),
-                Some(_) => Vec::with_capacity(most),
-            };
+            let bytes = Vec::new();
             self.chunks.push(Chunk { units, bytes });
             room.open = self.chunks.len();
         }
@@ -96,8 +93,9 @@ impl Names {
         let Some(last) = self.chunks.get_mut(chunk) else {
             return 0;
         };
-        let at = last.bytes.len();
-        last.bytes.resize(at + units * UNIT, 0);
+        let (at, size) = (last.bytes.len(), units * UNIT);
+        grow(&mut last.bytes, at / size, size);
+        last.bytes.resize(at + size, 0);
         (chunk * CHUNK + at / UNIT) as u32
     }
 

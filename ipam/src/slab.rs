@@ -1,10 +1,19 @@
-//! Dense storage with stable 32-bit ids: chunks that never move and are never half empty by doubling.
+//! Dense storage with stable 32-bit ids: chunks that are never half empty by doubling.
 
 use crate::prefetch::prefetch;
 use alloc::vec::Vec;
 
-/// Entries per chunk.
-const CHUNK: usize = 1 << 12;
+/// Entries per chunk: of a million, the list of chunks is a few cache lines.
+const CHUNK: usize = 1 << 14;
+/// Entries by which a chunk grows once it has as many.
+const STEP: usize = 1 << 12;
+
+/// Makes room for one more entry, of `size` elements, in a part of a chunk that holds `len` of them.
+pub(crate) fn grow<T>(part: &mut Vec<T>, len: usize, size: usize) {
+    if part.len() + size > part.capacity() {
+        part.reserve_exact(len.clamp(4, STEP) * size);
+    }
+}
 
 /// A slab of `T`; ids are reused, last freed first.
 #[derive(Clone, Debug)]
@@ -65,14 +74,13 @@ impl<T> Slab<T> {
             return id;
         }
         if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
-            // The first chunk grows by doubling, so that small allocators stay small.
-            let room = if self.chunks.is_empty() { 0 } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(room));
+            self.chunks.push(Vec::new());
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let Some(last) = self.chunks.last_mut() else {
             return u32::MAX;
         };
+        grow(last, last.len(), 1);
         last.push(Some(value));
         (before + last.len() - 1) as u32
     }
