@@ -88,7 +88,7 @@ pub fn figures() -> Vec<Figure> {
         },
         Figure {
             id: "ipam/claim",
-            what: "claim + release (owner, workload, host, quarantine) at 1,000,000 live claims, releases in random order",
+            what: "claim + release (owner, workload, host, quarantine) at 1,000,000 live claims, releases in random order; beside two maps of std that forget and learn the same names",
             must: Limit::AtMost(1000.0),
             aim: Limit::AtMost(400.0),
             run: || whole_claim(scattered),
