@@ -124,11 +124,6 @@ impl Ipam {
     pub(crate) fn warm(&self, claim: &Claim) {
         self.workloads.warm(claim.workload);
         self.hosts.warm(claim.host);
-        for (_, spot) in claim.spots.iter() {
-            if let Some(pool) = self.pool_at(spot.pool) {
-                pool.cells.warm(spot.slot);
-            }
-        }
     }
 }
 

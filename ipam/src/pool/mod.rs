@@ -14,7 +14,7 @@ use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::sync::Arc;
 use blocks::Blocks;
-use cells::{Cell, Paged, State};
+use cells::{Cell, Cells, State};
 use core::net::IpAddr;
 use layout::Layout;
 use rest::{List, RestLists};
@@ -59,7 +59,7 @@ pub(crate) struct Pool {
     pub(crate) bridge: Option<Arc<str>>,
     pub(crate) layout: Layout,
     pub(crate) free: SlotTree,
-    pub(crate) cells: Paged<Cell, 256>,
+    pub(crate) cells: Cells,
     pub(crate) rest: RestLists,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
@@ -89,7 +89,7 @@ impl Pool {
             name: Arc::from(spec.name.as_str()),
             bridge: spec.bridge.as_deref().map(Arc::from),
             free: SlotTree::new(layout.len()),
-            cells: Paged::new(Cell::BLANK),
+            cells: Cells::new(),
             rest: RestLists::default(),
             blocks: Blocks::new(shift, blocks),
             held: 0,
@@ -209,7 +209,7 @@ impl Pool {
 
     fn set(&mut self, slot: u32, state: State, at: Timestamp) {
         let was = self.leave(slot);
-        *self.cells.entry(slot) = Cell::pack(state);
+        self.cells.set(slot, Cell::pack(state));
         match state {
             State::Held(_) => self.held += 1,
             State::Kept(_) => self.reserved += 1,
@@ -248,7 +248,7 @@ impl Pool {
             self.rest.remove(List::Queued, id);
         }
         self.free.take(slot);
-        *self.cells.entry(slot) = Cell::pack(State::Held(claim));
+        self.cells.set(slot, Cell::pack(State::Held(claim)));
         self.held += 1;
         self.settle(slot, false, true, at);
         self.raise_low();
@@ -265,7 +265,7 @@ impl Pool {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
         self.reserved += 1;
-        *self.cells.entry(slot) = Cell::pack(State::Kept(workload));
+        self.cells.set_later(slot, Cell::pack(State::Kept(workload)));
     }
 
     /// Keeps a slot for a workload.
@@ -318,7 +318,7 @@ impl Pool {
     /// Makes a slot nobody's, free at once and as if never used.
     pub(crate) fn vacate(&mut self, slot: u32, now: Timestamp) {
         let was = self.leave(slot);
-        *self.cells.entry(slot) = Cell::BLANK;
+        self.cells.set(slot, Cell::BLANK);
         let address = self.address(slot);
         if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
             self.free.release(slot);
@@ -333,14 +333,14 @@ impl Pool {
     fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
         let address = self.address(slot);
         if self.spec.excludes(address).is_some() || self.is_set_aside(address) {
-            *self.cells.entry(slot) = Cell::BLANK;
+            self.cells.set(slot, Cell::BLANK);
             return;
         }
         if self.spec.order == Order::Lru {
             let order = order.unwrap_or_else(|| self.rest.next_order());
             self.push_rest(List::Queued, slot, released, order);
         } else {
-            *self.cells.entry(slot) = Cell::BLANK;
+            self.cells.set(slot, Cell::BLANK);
         }
         self.free.release(slot);
         if let Layout::Sparse { base, shift, .. } = &self.layout {
@@ -351,7 +351,7 @@ impl Pool {
     /// Puts a slot in no state into a list, and its number there into its cell.
     fn push_rest(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
         let put = self.rest.push(list, slot, at, order);
-        *self.cells.entry(slot) = rest_cell(list, put.id);
+        self.cells.set_later(slot, rest_cell(list, put.id));
         if put.shifted {
             self.renumber_rests(list);
         } else if self.rest.is_sparse(list) {
@@ -363,7 +363,7 @@ impl Pool {
     /// Writes the numbers of a list's entries into their slots' cells anew.
     fn renumber_rests(&mut self, list: List) {
         for (id, rest) in self.rest.iter(list) {
-            *self.cells.entry(rest.slot) = rest_cell(list, id);
+            self.cells.set(rest.slot, rest_cell(list, id));
         }
     }
 

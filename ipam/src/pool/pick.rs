@@ -38,10 +38,6 @@ impl Draw {
     }
 }
 
-/// Slots of a block that is small enough to be asked for whole, and slots whose cells share a cache line.
-const NEAR: usize = 64;
-const LINE: usize = 16;
-
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
@@ -251,10 +247,7 @@ impl Pool {
         let block = self.blocks.hosts.get(host)?.open.first()?;
         // Memory brings all that is known of the block at once.
         self.blocks.warm(block);
-        let slots = self.blocks.slots(block);
-        if slots.len() <= NEAR {
-            self.cells.warm_all(slots.start, slots.len(), LINE);
-        }
+        self.cells.warm_block(self.blocks.slots(block));
         self.pick_in_block(block, draw)
     }
 

@@ -2,6 +2,7 @@
 //! recently used first) those that have left it.
 
 use super::cells::ID_MASK;
+use crate::prefetch::prefetch;
 use crate::time::Timestamp;
 use alloc::collections::VecDeque;
 
@@ -37,8 +38,10 @@ struct Queue {
     entries: VecDeque<Rest>,
     /// The number of the front entry.
     first: u32,
-    /// Entries that are not gone; the front is never gone.
+    /// Entries that are neither gone nor leaving; the front never is either.
     live: u32,
+    /// The number of an entry that the next change will mark as gone, once memory has brought it.
+    leaving: Option<u32>,
 }
 
 impl Queue {
@@ -50,6 +53,27 @@ impl Queue {
     #[inline]
     fn id(&self, index: usize) -> u32 {
         self.first.wrapping_add(index as u32) & ID_MASK
+    }
+
+    /// Asks memory for an entry.
+    #[inline]
+    fn warm(&self, index: usize) {
+        let (head, tail) = self.entries.as_slices();
+        match index.checked_sub(head.len()) {
+            None => prefetch(head, index),
+            Some(index) => prefetch(tail, index),
+        }
+    }
+
+    /// Marks what leaves as gone.
+    #[inline]
+    fn settle(&mut self) {
+        if let Some(id) = self.leaving.take() {
+            let index = self.index(id);
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.slot = GONE;
+            }
+        }
     }
 
     /// Lets go of entries that are gone, up to the first that is not.
@@ -85,10 +109,8 @@ impl RestLists {
     #[inline]
     pub(crate) fn get(&self, list: List, id: u32) -> Option<&Rest> {
         let queue = &self.queues[list as usize];
-        queue
-            .entries
-            .get(queue.index(id))
-            .filter(|e| e.slot != GONE)
+        let entry = queue.entries.get(queue.index(id));
+        entry.filter(|e| e.slot != GONE && queue.leaving != Some(id))
     }
 
     /// How many entries of a list stand before one: the less, the longer ago it was released.
@@ -119,6 +141,7 @@ impl RestLists {
     pub(crate) fn push(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> Put {
         self.next_order = self.next_order.max(order.saturating_add(1));
         let queue = &mut self.queues[list as usize];
+        queue.settle();
         let entry = Rest { at, order, slot };
         queue.live += 1;
         let put = |id| Put { id, shifted: false };
@@ -156,6 +179,7 @@ impl RestLists {
     #[inline]
     pub(crate) fn pop_front(&mut self, list: List) -> Option<Rest> {
         let queue = &mut self.queues[list as usize];
+        queue.settle();
         let front = queue.entries.pop_front()?;
         queue.first = queue.first.wrapping_add(1) & ID_MASK;
         queue.live = queue.live.saturating_sub(1);
@@ -163,17 +187,21 @@ impl RestLists {
         Some(front)
     }
 
-    /// Takes an entry out of a list.
+    /// Takes out an entry, which is in the list.
     #[inline]
     pub(crate) fn remove(&mut self, list: List, id: u32) {
+        debug_assert!(self.get(list, id).is_some());
         let queue = &mut self.queues[list as usize];
+        queue.settle();
         let index = queue.index(id);
-        let Some(entry) = queue.entries.get_mut(index).filter(|e| e.slot != GONE) else {
-            return;
-        };
-        entry.slot = GONE;
         queue.live = queue.live.saturating_sub(1);
-        queue.drop_gone();
+        queue.leaving = Some(id);
+        if index == 0 {
+            queue.settle();
+            queue.drop_gone();
+        } else {
+            queue.warm(index);
+        }
     }
 
     /// Whether a list holds far more entries that are gone than others.
@@ -185,9 +213,9 @@ impl RestLists {
 
     /// Drops what is gone; every entry has another number afterwards.
     pub(crate) fn compact(&mut self, list: List) {
-        self.queues[list as usize]
-            .entries
-            .retain(|e| e.slot != GONE);
+        let queue = &mut self.queues[list as usize];
+        queue.settle();
+        queue.entries.retain(|e| e.slot != GONE);
     }
 
     /// The entries of a list with their numbers, longest released first.
@@ -195,8 +223,8 @@ impl RestLists {
         let queue = &self.queues[list as usize];
         let entries = queue.entries.iter().enumerate();
         entries
-            .filter(|(_, e)| e.slot != GONE)
             .map(|(index, e)| (queue.id(index), e))
+            .filter(|(id, e)| e.slot != GONE && queue.leaving != Some(*id))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
