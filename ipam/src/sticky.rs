@@ -12,7 +12,7 @@ const NEVER: Timestamp = Timestamp::MAX;
 #[derive(Clone, Debug)]
 pub(crate) struct Sticky {
     /// By workload.
-    until: Paged<Timestamp, 64>,
+    until: Paged<Timestamp, 512>,
     /// The same, soonest first. Entries that `until` no longer bears out are passed over; the first is never one of
     /// them.
     queue: BinaryHeap<Reverse<(Timestamp, u32)>>,
@@ -42,25 +42,26 @@ impl Sticky {
         self.queue.peek().map(|&Reverse(first)| first)
     }
 
-    /// Sets when a workload forgets: what is kept, which is before the end of time.
-    pub(crate) fn set(&mut self, id: u32, until: Option<Timestamp>) -> Option<Timestamp> {
-        let before = self.get(id);
+    /// Notes when a workload that was not to forget by time does: what is kept, which is before the end of time.
+    /// Nothing is read that may be far away.
+    #[inline]
+    pub(crate) fn add(&mut self, id: u32, until: Timestamp) -> Timestamp {
+        debug_assert_eq!(self.get(id), None);
         // The end of time is a time too: records say "not by time" with it.
-        let last = Timestamp::from_nanos(NEVER.as_nanos() - 1);
-        let until = until.map(|u| u.min(last));
-        if until == before {
-            return until;
-        }
-        *self.until.entry(id) = until.unwrap_or(NEVER);
-        self.len += usize::from(until.is_some());
-        if let Some(until) = until {
-            self.queue.push(Reverse((until, id)));
-        }
-        if before.is_some() {
+        let until = until.min(Timestamp::from_nanos(NEVER.as_nanos() - 1));
+        *self.until.entry(id) = until;
+        self.len += 1;
+        self.queue.push(Reverse((until, id)));
+        until
+    }
+
+    /// A workload does not forget by time any more.
+    pub(crate) fn remove(&mut self, id: u32) {
+        if self.get(id).is_some() {
+            *self.until.entry(id) = NEVER;
             self.len -= 1;
             self.drop_untrue();
         }
-        until
     }
 
     /// Takes entries off the queue that are no longer true: those at its front, and all once they are most.

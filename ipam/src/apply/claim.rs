@@ -333,10 +333,15 @@ impl Ipam {
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
-        let old = workload.spots.get(family);
+        let (old, first) = (workload.spots.get(family), workload.spots.is_empty());
         workload.spots.set(family, Some(spot));
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
-        self.forget_at(id, (!moving).then_some(until));
+        if !first || moving {
+            self.forget_at(id, (!moving).then_some(until));
+        } else {
+            // It kept nothing, and was to forget nothing.
+            self.due = self.due.min(self.sticky.add(id, until));
+        }
         if let Some(pool) = self.pool_at_mut(spot.pool) {
             pool.keep_held(spot.slot, id);
         }

@@ -74,8 +74,9 @@ impl Ipam {
 
     /// Sets when a workload forgets what it keeps; `None`: not by time.
     pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
-        if let Some(until) = self.sticky.set(id, until) {
-            self.due = self.due.min(until);
+        self.sticky.remove(id);
+        if let Some(until) = until {
+            self.due = self.due.min(self.sticky.add(id, until));
         }
     }
 
