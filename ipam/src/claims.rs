@@ -81,7 +81,7 @@ impl Claims {
     /// Stores a claim of an owner; what is longer than [`LONGEST`] is cut there (callers refuse such names
     /// before). Numbers run out at 2^29, which what refers to them (cells) can hold: far above the 2^24 addresses
     /// of the largest pool.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, owner: &str, claim: Claim) -> u32 {
         let bytes = owner.as_bytes();
         let bytes = bytes.get(..LONGEST).unwrap_or(bytes);

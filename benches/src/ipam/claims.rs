@@ -84,10 +84,10 @@ fn claimed(
     n: u64,
     names: &Names,
 ) -> Result<(), String> {
-    let grant = ipam.claim(now, &load.request(n, names));
-    match grant.map_err(|e| e.to_string())?.sequence {
-        sequence if sequence == n + 1 => Ok(()),
-        sequence => Err(format!("claim {n} has sequence {sequence}")),
+    match &ipam.claim(now, &load.request(n, names)) {
+        Ok(grant) if grant.sequence == n + 1 => Ok(()),
+        Ok(grant) => Err(format!("claim {n} has sequence {}", grant.sequence)),
+        Err(error) => Err(error.to_string()),
     }
 }
 

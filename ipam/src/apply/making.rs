@@ -79,7 +79,12 @@ impl Ipam {
             home: Home::of(tag(making.owner.hash)),
             kind,
         };
-        let id = self.link_claim(claim, making.owner, making.kept);
+        let id = self.link_claim(
+            claim,
+            making.owner.name,
+            tag(making.owner.hash),
+            making.kept,
+        );
         let mut spots = Spots::EMPTY;
         for (place, &slot) in making.places.iter().zip(&making.slots) {
             if let Some(place) = place {
@@ -93,13 +98,20 @@ impl Ipam {
     }
 
     /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
-    pub(crate) fn link_claim(&mut self, mut claim: Claim, owner: Named<'_>, kept: Kept) -> u32 {
+    #[inline(always)]
+    pub(crate) fn link_claim(
+        &mut self,
+        mut claim: Claim,
+        owner: &str,
+        tag: u32,
+        kept: Kept,
+    ) -> u32 {
         let (host, sequence) = (claim.host, claim.sequence);
         let workload = self.workloads.get_mut(claim.workload);
         let first = workload.as_ref().map_or(NONE, |w| w.head());
         (claim.next, claim.previous) = (first, NONE);
         claim.workload_tag = workload.as_ref().map_or(0, |w| w.tag);
-        let id = self.claims.insert(owner.name, claim);
+        let id = self.claims.insert(owner, claim);
         if let Some(w) = workload {
             w.set_head(id);
             if let Kept::Sticky(ttl) = kept {
@@ -107,8 +119,7 @@ impl Ipam {
             }
         }
         let claims = &self.claims;
-        self.by_owner
-            .insert(tag(owner.hash), id, |c| tag_of(claims, c));
+        self.by_owner.insert(tag, id, |c| tag_of(claims, c));
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }

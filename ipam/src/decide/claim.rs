@@ -1,13 +1,15 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
-use super::near::Names;
 use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
+use crate::names::LONGEST;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
+use crate::pool::spec::name_fits;
+use crate::rng::scan;
 use crate::state::{Ipam, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
@@ -50,27 +52,17 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
-        let names = self.hashed_names(request)?;
-        // The address is chosen while memory brings the parts of the indices that the names lead to.
-        let near = self.near(request, &names);
-        let names = self.found(names);
-        if let Some(near) = near
-            && names.is_new()
-        {
-            return Ok(self.claim_near(request, &names, near));
+        match self.claim_near(request) {
+            Some(grant) => Ok(grant),
+            None => self.claim_anyhow(request),
         }
-        self.claim_anyhow(request, &names)
     }
 
     /// A claim whose way is not the short one.
     #[inline(never)]
-    fn claim_anyhow(
-        &mut self,
-        request: &Request<'_>,
-        names: &Names<'_>,
-    ) -> Result<Grant, ClaimError> {
+    fn claim_anyhow(&mut self, request: &Request<'_>) -> Result<Grant, ClaimError> {
         let mut before = Vec::new();
-        let decided = match self.decide(request, names, &mut before)? {
+        let decided = match self.decide(request, &mut before)? {
             Decided::Making(making) if before.is_empty() => {
                 let grant = self.grant(&making);
                 debug_assert_eq!(self.check_claimed(&making), Ok(()));
@@ -90,8 +82,7 @@ impl Ipam {
     /// [`ClaimError`].
     pub fn decide_claim<'a>(&self, request: &Request<'a>) -> Result<Decision<'a>, ClaimError> {
         let mut before = Vec::new();
-        let names = self.names(request)?;
-        let decided = self.decide(request, &names, &mut before)?;
+        let decided = self.decide(request, &mut before)?;
         Ok(self.decision(decided, before))
     }
 
@@ -99,14 +90,22 @@ impl Ipam {
     fn decide<'a>(
         &self,
         request: &Request<'a>,
-        names: &Names<'a>,
         before: &mut Vec<Change<'a>>,
     ) -> Result<Decided<'a>, ClaimError> {
+        let owner = self.fitting("owner", request.owner)?;
+        let fitting = |field, name: Option<&'a str>| match name {
+            Some(name) => self.fitting(field, name).map(Some),
+            None => Ok(None),
+        };
+        let workload = fitting("workload", request.workload)?;
+        let host = fitting("host", request.host)?;
         check_request(request)?;
-        let (owner, workload, host) = (names.owner, names.workload, names.host);
+        let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
+        let workload = workload.map(|w| self.named_workload(w));
+        let host = host.map(|h| self.named_host(h));
         let choices = self.choose_all(request, workload.and_then(|w| w.id), host, before)?;
         let [v4, v6] = &choices;
         let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
@@ -148,6 +147,16 @@ impl Ipam {
             self.take_block(request, choice, before);
         }
         Ok(choices)
+    }
+
+    /// A request's name with its hash, if it can be stored and printed; not looked up yet.
+    fn fitting<'a>(&self, field: &'static str, name: &'a str) -> Result<Named<'a>, ClaimError> {
+        let (hash, control) = scan(self.seed, name.as_bytes());
+        if control || name.is_empty() || name.len() > LONGEST {
+            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
+        }
+        let id = None;
+        Ok(Named { name, hash, id })
     }
 
     /// What was decided, as changes.
@@ -340,7 +349,7 @@ impl Ipam {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn lease_of(pool: &Pool, place: &Place) -> Lease {
     Lease {
         address: place.address,

@@ -213,7 +213,9 @@ impl Cells {
 
     /// Every cell that is not blank.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Cell)> + '_ {
-        let late = self.late.filter(|&(slot, _)| self.pages.get(slot) == Cell::BLANK);
+        let late = self
+            .late
+            .filter(|&(slot, _)| self.pages.get(slot) == Cell::BLANK);
         let written = self.pages.iter().map(|(slot, _)| (slot, self.get(slot)));
         let all = written.chain(late);
         all.filter(|&(_, cell)| cell != Cell::BLANK)

@@ -265,7 +265,8 @@ impl Pool {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
         self.reserved += 1;
-        self.cells.set_later(slot, Cell::pack(State::Kept(workload)));
+        self.cells
+            .set_later(slot, Cell::pack(State::Kept(workload)));
     }
 
     /// Keeps a slot for a workload.

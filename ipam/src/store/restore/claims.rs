@@ -67,7 +67,7 @@ impl Restorer {
             home: Home::of(tag(named.hash)),
             kind: Kind::from(kept),
         };
-        let id = self.ipam.link_claim(claim, named, kept);
+        let id = self.ipam.link_claim(claim, &owner, tag(named.hash), kept);
         for (_, spot) in spots.iter() {
             let now = self.ipam.now;
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
