@@ -4,11 +4,13 @@ use ipam::testing::{OP_BYTES, fuzz_ops, fuzz_policies, fuzz_records};
 use proptest::prelude::*;
 use std::path::Path;
 
+/// As many cases, or more where `PROPTEST_CASES` says so.
 fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
     ProptestConfig {
-        cases,
+        cases: cases.max(default.cases),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..default
     }
 }
 

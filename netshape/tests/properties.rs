@@ -43,7 +43,7 @@ fn a_class_below_what_others_built_can_be_taken_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(256), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn division_is_exact_fair_and_as_the_naive_one(capacity in rate(), spare in rate(), claims in claims()) {

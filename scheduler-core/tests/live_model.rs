@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use scheduler_core::testing::{fuzz_ops, fuzz_place, fuzz_read};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), ..ProptestConfig::default() })]
     #[test]
     fn nothing_done_to_a_cluster_breaks_it(data in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz_ops(&data);
