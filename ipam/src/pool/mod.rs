@@ -6,19 +6,19 @@ pub(crate) mod cells;
 pub(crate) mod layout;
 pub(crate) mod pick;
 pub(crate) mod rest;
+mod slot;
 pub(crate) mod spec;
 
 use crate::cidr::{Cidr, number};
-use crate::claim::Origin;
 use crate::slots::SlotTree;
-use crate::time::Timestamp;
 use alloc::sync::Arc;
 use blocks::Blocks;
-use cells::{Cell, Cells, State};
+use cells::{Cells, State};
 use core::net::IpAddr;
 use layout::Layout;
 use rest::{List, RestLists};
-use spec::{Affinity, Order, PoolSpec};
+pub(crate) use slot::is_used;
+use spec::{Affinity, PoolSpec};
 
 /// A pool's number, stable while the pool exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,254 +175,6 @@ impl Pool {
         Cidr::containing(first, self.spec.block_size).unwrap_or(self.spec.cidr)
     }
 
-    /// Takes a slot out of the state it is in; its cell is blank and its bit not set afterwards.
-    #[inline]
-    fn leave(&mut self, slot: u32) -> State {
-        let state = self.state(slot);
-        match state {
-            State::Held(_) => self.held -= 1,
-            State::Kept(_) => self.reserved -= 1,
-            State::Resting(id) => self.rest.remove(List::Resting, id),
-            // Only in these two may it be free.
-            State::Queued(id) => {
-                self.rest.remove(List::Queued, id);
-                self.free.take(slot);
-            }
-            State::Blank => {
-                self.free.take(slot);
-            }
-        }
-        state
-    }
-
-    /// Bookkeeping of the block after a slot went from one state to another.
-    #[inline]
-    fn settle(&mut self, slot: u32, was_used: bool, is_used: bool, at: Timestamp) {
-        // From one use to another nothing became free, and nothing was taken.
-        if self.spec.affinity == Affinity::Off || was_used && is_used {
-            return;
-        }
-        let block = self.block_of(slot);
-        let open = self.free.first_in(self.blocks.slots(block)).is_some();
-        self.blocks.settle(block, was_used, is_used, open, at);
-    }
-
-    fn set(&mut self, slot: u32, state: State, at: Timestamp) {
-        let was = self.leave(slot);
-        self.cells.set(slot, Cell::pack(state));
-        match state {
-            State::Held(_) => self.held += 1,
-            State::Kept(_) => self.reserved += 1,
-            _ => {}
-        }
-        self.settle(slot, is_used(was), is_used(state), at);
-        self.raise_low();
-    }
-
-    /// Where the search for the next address goes on once this one is given.
-    #[inline]
-    pub(crate) fn note_given(&mut self, address: IpAddr, origin: Origin, hostless: bool) {
-        let beyond = || {
-            let offset = number(address).saturating_sub(self.spec.cidr.base());
-            offset.saturating_add(1)
-        };
-        match self.spec.order {
-            Order::RoundRobin if origin != Origin::Reused => self.cursor = beyond(),
-            // Only what was chosen from the whole pool says that all below was given out.
-            Order::Lru
-                if origin == Origin::Fresh && (hostless || self.spec.affinity == Affinity::Off) =>
-            {
-                self.cursor = self.cursor.max(beyond());
-            }
-            _ => {}
-        }
-    }
-
-    /// As [`Pool::hold`], of a slot that is known to be free.
-    #[inline]
-    pub(crate) fn hold_free(&mut self, slot: u32, claim: u32, at: Timestamp) {
-        debug_assert!(self.free.is_free(slot));
-        if self.rest.count(List::Queued) > 0
-            && let State::Queued(id) = self.state(slot)
-        {
-            self.rest.remove(List::Queued, id);
-        }
-        self.free.take(slot);
-        self.cells.set(slot, Cell::pack(State::Held(claim)));
-        self.held += 1;
-        self.settle(slot, false, true, at);
-        self.raise_low();
-    }
-
-    /// Gives a slot to a claim.
-    pub(crate) fn hold(&mut self, slot: u32, claim: u32, at: Timestamp) {
-        self.set(slot, State::Held(claim), at);
-    }
-
-    /// Keeps a slot that is known to be held for a workload.
-    #[inline]
-    pub(crate) fn keep_held(&mut self, slot: u32, workload: u32) {
-        debug_assert!(matches!(self.state(slot), State::Held(_)));
-        self.held -= 1;
-        self.reserved += 1;
-        self.cells
-            .set_later(slot, Cell::pack(State::Kept(workload)));
-    }
-
-    /// Keeps a slot for a workload.
-    pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
-        self.set(slot, State::Kept(workload), at);
-    }
-
-    /// Lets a slot rest from `released` on; without a quarantine it is free at once.
-    pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
-        let was = self.leave(slot);
-        self.rest_after(was, slot, released, now);
-    }
-
-    /// As [`Pool::let_rest`], of a slot that is known to be held: its cell is written and not waited for.
-    #[inline]
-    pub(crate) fn let_go(&mut self, slot: u32, now: Timestamp) {
-        debug_assert!(matches!(self.state(slot), State::Held(_)));
-        self.held -= 1;
-        self.rest_after(State::Held(0), slot, now, now);
-    }
-
-    #[inline]
-    fn rest_after(&mut self, was: State, slot: u32, released: Timestamp, now: Timestamp) {
-        if released.after(self.spec.quarantine) > now {
-            let order = self.rest.next_order();
-            self.push_rest(List::Resting, slot, released, order);
-            self.settle(slot, is_used(was), true, now);
-        } else {
-            self.put_back(slot, released, None);
-            self.settle(slot, is_used(was), false, now);
-        }
-    }
-
-    /// Lets a blank slot rest from `at` on, at its place by order of release.
-    pub(crate) fn rest_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
-        let was = self.leave(slot);
-        self.push_rest(List::Resting, slot, at, order);
-        self.settle(slot, is_used(was), true, now);
-        self.raise_low();
-    }
-
-    /// Puts a free slot at its place by order of release.
-    pub(crate) fn queue_at(&mut self, slot: u32, at: Timestamp, order: u64) {
-        if self.free.is_free(slot) {
-            self.free.take(slot);
-            self.put_back(slot, at, Some(order));
-        }
-    }
-
-    /// Makes a slot nobody's, free at once and as if never used.
-    pub(crate) fn vacate(&mut self, slot: u32, now: Timestamp) {
-        let was = self.leave(slot);
-        self.cells.set(slot, Cell::BLANK);
-        let address = self.address(slot);
-        if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
-            self.free.release(slot);
-            if let Layout::Sparse { base, shift, .. } = &self.layout {
-                self.low = self.low.min((number(address) - base) >> shift);
-            }
-        }
-        self.settle(slot, is_used(was), false, now);
-    }
-
-    /// Makes a slot that is in no state free, at the end of the queue where the pool has one.
-    fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
-        let address = self.address(slot);
-        if self.spec.excludes(address).is_some() || self.is_set_aside(address) {
-            self.cells.set(slot, Cell::BLANK);
-            return;
-        }
-        if self.spec.order == Order::Lru {
-            let order = order.unwrap_or_else(|| self.rest.next_order());
-            self.push_rest(List::Queued, slot, released, order);
-        } else {
-            self.cells.set(slot, Cell::BLANK);
-        }
-        self.free.release(slot);
-        if let Layout::Sparse { base, shift, .. } = &self.layout {
-            self.low = self.low.min((number(address) - base) >> shift);
-        }
-    }
-
-    /// Puts a slot in no state into a list, and its number there into its cell.
-    fn push_rest(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
-        let put = self.rest.push(list, slot, at, order);
-        self.cells.set_later(slot, rest_cell(list, put.id));
-        if put.shifted {
-            self.renumber_rests(list);
-        } else if self.rest.is_sparse(list) {
-            self.rest.compact(list);
-            self.renumber_rests(list);
-        }
-    }
-
-    /// Writes the numbers of a list's entries into their slots' cells anew.
-    fn renumber_rests(&mut self, list: List) {
-        for (id, rest) in self.rest.iter(list) {
-            self.cells.set(rest.slot, rest_cell(list, id));
-        }
-    }
-
-    /// Moves `low` over blocks that are full; each is passed once until one of its slots is freed.
-    fn raise_low(&mut self) {
-        let Layout::Sparse { shift, blocks, .. } = &self.layout else {
-            return;
-        };
-        while let Some(&index) = blocks.get(&self.low) {
-            if self
-                .free
-                .first_in(index << shift..(index + 1) << shift)
-                .is_some()
-            {
-                break;
-            }
-            self.low += 1;
-        }
-    }
-
-    /// When the next resting address becomes free.
-    pub(crate) fn next_due(&self) -> Timestamp {
-        let front = self.rest.front(List::Resting);
-        front.map_or(Timestamp::MAX, |r| r.at.after(self.spec.quarantine))
-    }
-
-    /// Frees every address whose rest is over.
-    pub(crate) fn mature(&mut self, now: Timestamp) {
-        loop {
-            let due = self.next_due();
-            if due > now {
-                return self.warm_due();
-            }
-            // Its cell says what the list says: it is written and not waited for.
-            let Some(rest) = self.rest.pop_front(List::Resting) else {
-                return;
-            };
-            self.put_back(rest.slot, rest.at, Some(rest.order));
-            self.settle(rest.slot, true, false, due);
-        }
-    }
-
-    /// Asks memory for what is known of the addresses whose rest ends next, to be there when it does.
-    #[inline]
-    fn warm_due(&self) {
-        let mut next = self.rest.next(List::Resting);
-        if let Some(slot) = next.next() {
-            // Its block has been asked for when it was the second.
-            let block = self.blocks.get(self.block_of(slot));
-            self.blocks.hosts.warm(block.host);
-        }
-        if let Some(slot) = next.next() {
-            self.cells.warm(slot);
-            self.free.warm(slot);
-            self.blocks.warm(self.block_of(slot));
-        }
-    }
-
     /// Counts; constant time.
     pub(crate) fn usage(&self) -> Usage {
         let quarantined = self.rest.count(List::Resting);
@@ -460,15 +212,4 @@ impl Pool {
         let slots = self.free.heap_bytes() + self.cells.heap_bytes();
         slots + self.blocks.heap_bytes() + self.rest.heap_bytes()
     }
-}
-
-fn rest_cell(list: List, id: u32) -> Cell {
-    Cell::pack(match list {
-        List::Resting => State::Resting(id),
-        List::Queued => State::Queued(id),
-    })
-}
-
-pub(crate) fn is_used(state: State) -> bool {
-    matches!(state, State::Held(_) | State::Kept(_) | State::Resting(_))
 }
