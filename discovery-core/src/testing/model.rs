@@ -122,6 +122,7 @@ impl Naive {
     pub fn apply(&mut self, op: &Op) -> Result<(), String> {
         let before = self.engine.clone();
         let (input_ok, out) = self.carry_out(op)?;
+        self.forget_held(&before);
         if !input_ok
             && !matches!(op, Op::Restart)
             && format!("{before:?}") != format!("{:?}", self.engine)
@@ -293,6 +294,18 @@ impl Naive {
         let engine = &self.engine;
         self.known.retain(|name, _| engine.find(name).is_some());
         self.probes.retain(|name, _| engine.find(name).is_some());
+    }
+
+    /// What was lost and held before an operation may go with any: it may fail its check, too.
+    fn forget_held(&mut self, before: &Engine) {
+        let engine = &self.engine;
+        let held = |name: &str| {
+            let endpoint = before.find(name).and_then(|id| before.endpoint(id));
+            endpoint.is_some_and(|e| e.held)
+        };
+        let stays = |name: &str| engine.find(name).is_some() || !held(name);
+        self.known.retain(|name, _| stays(name));
+        self.probes.retain(|name, _| stays(name));
     }
 
     fn answer(
