@@ -142,6 +142,7 @@ impl Restorer {
         else {
             return Ok(());
         };
+        let now = self.ipam.now;
         let misfit = |why: &str| Misfit::new(key, cidr, why);
         let pool = self
             .ipam
@@ -165,8 +166,11 @@ impl Restorer {
             if !slots.contains(&slot) {
                 return Err(misfit("rests an address that is not its own"));
             }
+            if pool.spec.excludes(pool.address(slot)).is_some() {
+                return Err(misfit("rests an excluded address"));
+            }
             let due = rest.at.after(quarantine);
-            if due <= self.ipam.now {
+            if due <= now {
                 emptied = emptied.max(due);
             }
             let spot = Spot { pool: id.0, slot };
