@@ -244,18 +244,8 @@ impl Ipam {
         let Some(claim) = self.take_claim(id, tag) else {
             return;
         };
-        // What is neither kept nor on its way rests.
-        let plain = claim.kind == Kind::Ephemeral && self.moves.is_empty();
-        let fixed = plain
-            && self
-                .workloads
-                .get(claim.workload)
-                .is_some_and(Workload::fixed);
         for (family, spot) in claim.spots.iter() {
-            match plain && !fixed {
-                true => self.let_go(spot),
-                false => self.give_back(&claim, family, spot),
-            }
+            self.give_back(&claim, family, spot);
         }
         self.drop_workload_if_idle(claim.workload);
         self.drop_host_if_idle(claim.host);
@@ -297,6 +287,10 @@ impl Ipam {
             }
             return;
         }
+        // Most are neither kept nor on their way.
+        if claim.kind == Kind::Ephemeral && !reserved && self.moves.is_empty() {
+            return self.let_go(spot);
+        }
         let draining = self.pool_at(spot.pool).is_none_or(|p| p.draining);
         let others = self.claims_of(id).any(|c| {
             self.claims
@@ -336,10 +330,11 @@ impl Ipam {
         let (old, first) = (workload.spots.get(family), workload.spots.is_empty());
         workload.spots.set(family, Some(spot));
         let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
-        if !first || moving {
-            self.forget_at(id, (!moving).then_some(until));
-        } else {
-            // It kept nothing, and was to forget nothing.
+        // What kept nothing was to forget nothing.
+        if !first {
+            self.sticky.remove(id);
+        }
+        if !moving {
             self.due = self.due.min(self.sticky.add(id, until));
         }
         if let Some(pool) = self.pool_at_mut(spot.pool) {

@@ -5,11 +5,9 @@ use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
-use crate::names::LONGEST;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
-use crate::rng::scan;
 use crate::state::{Ipam, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
@@ -151,8 +149,8 @@ impl Ipam {
 
     /// A request's name with its hash, if it can be stored and printed; not looked up yet.
     fn fitting<'a>(&self, field: &'static str, name: &'a str) -> Result<Named<'a>, ClaimError> {
-        let (hash, control) = scan(self.seed, name.as_bytes());
-        if control || name.is_empty() || name.len() > LONGEST {
+        let (hash, fits) = self.scanned(name);
+        if !fits {
             name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
         }
         let id = None;

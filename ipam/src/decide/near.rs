@@ -30,11 +30,17 @@ fn is_plain(request: &Request<'_>) -> bool {
 }
 
 impl Ipam {
+    /// A name's hash, and whether it can be stored and printed ([`name_fits`](crate::pool::spec::name_fits)).
+    #[inline]
+    pub(super) fn scanned(&self, name: &str) -> (u64, bool) {
+        let (hash, control) = scan(self.seed, name.as_bytes());
+        (hash, !control && !name.is_empty() && name.len() <= LONGEST)
+    }
+
     /// The tag of a name that can be stored and printed.
     #[inline]
     fn tagged(&self, name: &str) -> Option<u32> {
-        let (hash, control) = scan(self.seed, name.as_bytes());
-        let fits = !control && !name.is_empty() && name.len() <= LONGEST;
+        let (hash, fits) = self.scanned(name);
         fits.then(|| tag(hash))
     }
 

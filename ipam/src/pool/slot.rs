@@ -158,10 +158,7 @@ impl Pool {
         self.cells.set(slot, Cell::BLANK);
         let address = self.address(slot);
         if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
-            self.free.release(slot);
-            if let Layout::Sparse { base, shift, .. } = &self.layout {
-                self.low = self.low.min((number(address) - base) >> shift);
-            }
+            self.release(slot, address);
         }
         self.settle(slot, is_used(was), false, now);
     }
@@ -179,6 +176,11 @@ impl Pool {
         } else {
             self.cells.set(slot, Cell::BLANK);
         }
+        self.release(slot, address);
+    }
+
+    /// Marks a slot as free.
+    fn release(&mut self, slot: u32, address: IpAddr) {
         self.free.release(slot);
         if let Layout::Sparse { base, shift, .. } = &self.layout {
             self.low = self.low.min((number(address) - base) >> shift);
