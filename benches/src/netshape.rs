@@ -7,12 +7,12 @@ use netshape::{
     Capabilities, Claim, Container, Device, Direction, Host, Kernel, Rate, Scratch, Shape, Tier,
     Uplink, diff, diff_touched, divide, parse_line,
 };
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+
+mod nlink;
+
+use nlink::{beside_nlink, nlink};
 
 const CONTAINERS: usize = 10_000;
 
@@ -334,50 +334,6 @@ fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
         u32::try_from(equal).unwrap_or(0),
         u32::try_from(cases.len()).unwrap_or(0),
     ))
-}
-
-/// One run of `benches/compare/nlink`, which makes its own network namespace: milliseconds of both sides, by part.
-fn nlink(part: &str) -> Result<Measured, String> {
-    static RUN: OnceLock<Result<Value, String>> = OnceLock::new();
-    let answer = RUN.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("compare/nlink/Cargo.toml");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let run = Command::new(cargo)
-            .args(["run", "--release", "--locked", "--quiet", "--manifest-path"])
-            .arg(manifest)
-            .args(["--bin", "nlink-diff"])
-            .stderr(Stdio::inherit())
-            .output();
-        let run = run.map_err(|e| format!("cargo: {e}"))?;
-        if !run.status.success() {
-            return Err(format!("nlink-diff (needs root, tc, HTB): {}", run.status));
-        }
-        serde_json::from_slice(&run.stdout).map_err(|e| format!("nlink-diff: {e}"))
-    });
-    let part = answer.as_ref().map_err(Clone::clone)?.get(part);
-    let ms = |side: &str| part?.get(side)?.as_f64();
-    match (ms("ours_ms"), ms("nlink_ms")) {
-        (Some(ours), Some(peer)) => Ok(Measured::beside(ours, peer)),
-        _ => Err("nlink-diff said something else".to_owned()),
-    }
-}
-
-/// A row beside nlink. Most of a run is the kernel making classes.
-fn beside_nlink(
-    id: &'static str,
-    what: &'static str,
-    run: fn() -> Result<Measured, String>,
-) -> Figure {
-    Figure {
-        id,
-        what,
-        unit: "ms",
-        judge: Judge::Ratio,
-        must: Limit::AtMost(1.0),
-        aim: Limit::AtMost(0.2),
-        long: true,
-        run,
-    }
 }
 
 /// The rows.

@@ -10,6 +10,7 @@
 mod chaos;
 mod checks;
 mod events;
+mod setup;
 mod syncing;
 mod world;
 

@@ -1,16 +1,15 @@
 //! The parts and how they act.
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use discovery_core::{
-    CentreId, CheckKind, Conditions, Effect, EndpointSpec, Engine, Entry, Golden, HealthCheck,
-    Input, NodeId, Op, Outcome, Outliers, Picker, ProbeOutcome, Rate, Registration, Registry,
-    Request, Rng, ServiceConfig, ServiceId, Snapshot, Standing, Target, Timestamp, WarmUp, Warmth,
-    ZoneId,
+    CentreId, Conditions, Effect, EndpointSpec, Engine, Entry, Golden, Input, NodeId, Op, Outcome,
+    Picker, ProbeOutcome, Registration, Registry, Request, Rng, ServiceId, Snapshot, Standing,
+    Target, Timestamp, Warmth,
 };
 
 use super::events::{Agenda, Event};
+use super::setup::{Ids, fresh};
 
 /// Chaos ends here, and everything must have settled there (milliseconds).
 pub(crate) const QUIET: u64 = 40_000;
@@ -73,61 +72,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
 }
 
-pub(crate) fn config() -> ServiceConfig {
-    let rate = Rate {
-        limit: 1900,
-        minimum_hosts: 3,
-        request_volume: 5,
-        enforcement_percent: 100,
-    };
-    ServiceConfig {
-        health: Some(HealthCheck {
-            interval: Duration::from_secs(2),
-            jitter_percent: 20,
-            damping: 1,
-            ..HealthCheck::new(CheckKind::Tcp)
-        }),
-        outliers: Some(Outliers {
-            interval: Duration::from_secs(3),
-            base_ejection: Duration::from_secs(3),
-            max_ejection: Duration::from_secs(10),
-            max_ejection_percent: 40,
-            success_rate: Some(rate),
-            ..Outliers::default()
-        }),
-        warm_up: WarmUp::envoy(Duration::from_secs(20)),
-        flap_grace: Duration::from_secs(5),
-        ..ServiceConfig::default()
-    }
-}
-
 pub(crate) fn time(ms: u64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + ms)
-}
-
-pub(crate) struct Ids {
-    pub(crate) service: ServiceId,
-    pub(crate) nodes: [NodeId; 4],
-    pub(crate) zone: ZoneId,
-    pub(crate) centres: [CentreId; 2],
-}
-
-/// Names before ids: the same in every engine of this world.
-fn fresh(seed: u64) -> (Engine, Ids) {
-    let mut engine = Engine::new(seed);
-    let service = engine.service("web", config()).unwrap();
-    let nodes = ["n0", "n1", "n2", "n3"].map(|n| engine.node(n).unwrap());
-    let zone = engine.zone("z").unwrap();
-    let centres = ["north", "south"].map(|c| engine.centre(c).unwrap());
-    (
-        engine,
-        Ids {
-            service,
-            nodes,
-            zone,
-            centres,
-        },
-    )
 }
 
 impl World {
