@@ -11,7 +11,6 @@ pub mod ipam;
 pub mod place;
 pub mod process;
 pub mod replay;
-pub mod rng;
 pub mod shape;
 
 /// The README's examples, compiled and run as doctests.

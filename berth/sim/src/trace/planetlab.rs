@@ -1,7 +1,7 @@
 //! PlanetLab days as CloudSim uses them: a directory, one file a container, one integer a line.
 
 use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
-use crate::answer::Failure;
+use crate::error::Error;
 use std::path::Path;
 
 /// Largest file taken for a container's, in bytes.
@@ -22,16 +22,16 @@ pub(super) fn service(name: &str) -> String {
 }
 
 /// Reads every file of `dir`, in sorted order.
-pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
+pub(super) fn read(dir: &Path) -> Result<Trace, Error> {
     let place = || dir.display().to_string();
-    let entries = std::fs::read_dir(dir).map_err(|e| Failure::io(&e, place()))?;
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io(&e, place()))?;
     let mut files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|e| Failure::io(&e, place()))?;
+        let entry = entry.map_err(|e| Error::io(&e, place()))?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
             let what = format!("{} is not UTF-8; want a name host_slice", name.display());
-            return Err(Failure::input(what, place()));
+            return Err(Error::input(what, place()));
         };
         if name.starts_with('.') {
             continue;
@@ -40,7 +40,7 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         files.push((name.to_owned(), entry.path()));
         if files.len() > MAX_CONTAINERS {
             let what = format!("more than {MAX_CONTAINERS} files; want one a container");
-            return Err(Failure::input(what, place()));
+            return Err(Error::input(what, place()));
         }
     }
     files.sort();
@@ -50,7 +50,7 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
         let samples = container(&path)?;
         total += samples.len();
         if total > MAX_SAMPLES {
-            return Err(Failure::input(
+            return Err(Error::input(
                 format!("more than {MAX_SAMPLES} samples"),
                 place(),
             ));
@@ -62,34 +62,34 @@ pub(super) fn read(dir: &Path) -> Result<Trace, Failure> {
 }
 
 /// One container's samples.
-fn container(path: &Path) -> Result<Vec<f32>, Failure> {
+fn container(path: &Path) -> Result<Vec<f32>, Error> {
     let place = |line: usize| format!("{}:{line}", path.display());
-    let io = |e: std::io::Error| Failure::io(&e, path.display().to_string());
+    let io = |e: std::io::Error| Error::io(&e, path.display().to_string());
     let meta = std::fs::metadata(path).map_err(io)?;
     if !meta.is_file() {
         let what = "a directory or special file; want one file a container";
-        return Err(Failure::input(what, path.display().to_string()));
+        return Err(Error::input(what, path.display().to_string()));
     }
     if meta.len() > MAX_FILE {
         let what = format!("{} bytes; want at most {MAX_FILE}", meta.len());
-        return Err(Failure::input(what, path.display().to_string()));
+        return Err(Error::input(what, path.display().to_string()));
     }
     let bytes = std::fs::read(path).map_err(io)?;
     let Ok(text) = std::str::from_utf8(&bytes) else {
         let what = "not UTF-8; want one integer a line, percent of one core";
-        return Err(Failure::input(what, path.display().to_string()));
+        return Err(Error::input(what, path.display().to_string()));
     };
     let mut samples = Vec::new();
     for (i, line) in text.trim_end().lines().enumerate() {
         let Ok(value) = line.trim().parse::<i64>() else {
             let shown: String = line.chars().take(40).collect();
             let what = format!("'{shown}' is no integer; want percent of one core");
-            return Err(Failure::input(what, place(i + 1)));
+            return Err(Error::input(what, place(i + 1)));
         };
         samples.push(sample(value as f64, || place(i + 1))?);
     }
     if samples.is_empty() {
-        return Err(Failure::input(
+        return Err(Error::input(
             "empty; want one integer a line",
             path.display().to_string(),
         ));

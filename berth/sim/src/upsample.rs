@@ -73,8 +73,8 @@ impl<'a> Upsampler<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trace::generate;
     use super::*;
+    use crate::trace::generate;
 
     #[test]
     fn means_stay_limits_hold_and_every_second_differs() {

@@ -1,10 +1,10 @@
 //! Whether requests are shared out as the weights say: some are picked each second, and once an hour the counts
 //! are held against what was due.
 
-use super::super::figures::Figures;
 use super::broken;
 use super::traffic::{Traffic, at};
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::figures::Figures;
 use discovery_core::{Picker, Request};
 
 /// Requests picked for each service in each second to check the shares.
@@ -20,7 +20,7 @@ impl Traffic {
         second: u64,
         last: bool,
         figures: &mut Figures,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let request = Request {
             key: 0,
             now: at(second),

@@ -1,10 +1,10 @@
 //! Who gets traffic: `discovery-core`'s engine decides, a registry held as data is brought in line each
 //! second, and callers know what the registry says.
 
-use super::super::events::Events;
-use super::super::figures::Figures;
 use super::broken;
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::events::Events;
+use crate::figures::Figures;
 use discovery_core::{
     CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck,
     Input, NodeId, Op, Picker, ProbeOutcome, Registry, ServiceConfig, ServiceId, Target, Timestamp,
@@ -67,7 +67,7 @@ impl Traffic {
         hosts: &[String],
         centre_of: &[usize],
         warm: bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let mut engine = Engine::new(seed);
         let fault = |e: &dyn std::fmt::Display| broken(0, "discovery-core", e);
         let mut out = Vec::with_capacity(services.len());
@@ -120,7 +120,7 @@ impl Traffic {
         })
     }
 
-    fn told(&mut self, second: u64, input: Input<'_>) -> Result<(), Failure> {
+    fn told(&mut self, second: u64, input: Input<'_>) -> Result<(), Error> {
         let told = self.engine.handle(at(second), input, &mut self.effects);
         told.map_err(|e| broken(second, "discovery-core", &e))
     }
@@ -133,7 +133,7 @@ impl Traffic {
         (replica, service, host): (usize, usize, usize),
         address: IpAddr,
         warm: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let spec = EndpointSpec {
             service: self.services[service].id,
             node: self.nodes[host],
@@ -169,7 +169,7 @@ impl Traffic {
     }
 
     /// Takes a replica out of rotation; after the next sync it has no traffic.
-    pub(super) fn drain(&mut self, second: u64, name: &str) -> Result<(), Failure> {
+    pub(super) fn drain(&mut self, second: u64, name: &str) -> Result<(), Error> {
         let Some(known) = self.known.get(name) else {
             return Ok(());
         };
@@ -185,7 +185,7 @@ impl Traffic {
     }
 
     /// A replica is gone.
-    pub(super) fn stop(&mut self, second: u64, name: &str) -> Result<(), Failure> {
+    pub(super) fn stop(&mut self, second: u64, name: &str) -> Result<(), Error> {
         self.told(second, Input::Remove { name })
     }
 
@@ -208,7 +208,7 @@ impl Traffic {
         events: &mut Events,
         up: impl Fn(usize) -> bool,
         mut factor: impl FnMut(usize, f32),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         if self
             .engine
             .next_deadline()
@@ -274,7 +274,7 @@ impl Traffic {
             if let Some(service) = service.and_then(|id| self.services.get_mut(id.index())) {
                 service.dirty = true;
             }
-            if events.on() {
+            if events.wants("discovery-core") {
                 self.say(second, &effect, events);
             }
         }
@@ -340,7 +340,7 @@ impl Traffic {
         figures: &mut Figures,
         events: &mut Events,
         factor: &mut impl FnMut(usize, f32),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         for service in self.services.iter_mut().filter(|s| s.dirty) {
             service.dirty = false;
             let ops = diff(
@@ -385,7 +385,7 @@ impl Traffic {
                 );
                 return Err(broken(second, "discovery-core", &what));
             }
-            if !ops.is_empty() && events.on() {
+            if !ops.is_empty() && events.wants("discovery-core") {
                 let reason = "the registry differs from the engine";
                 let data = json!({"operations": ops.len()});
                 events.say(

@@ -11,7 +11,7 @@
 //! differ in length, shorter ones repeat their last value. Unknown keys and blank lines are passed over.
 
 use super::{MAX_CONTAINERS, MAX_SAMPLES, Trace, name_of, named, sample};
-use crate::answer::Failure;
+use crate::error::Error;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -38,8 +38,8 @@ struct Row {
 }
 
 /// Reads the file at `path`.
-pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
-    let io = |e: std::io::Error| Failure::io(&e, path.display().to_string());
+pub(super) fn read(path: &Path) -> Result<Trace, Error> {
+    let io = |e: std::io::Error| Error::io(&e, path.display().to_string());
     let mut reader = BufReader::new(File::open(path).map_err(io)?);
     let mut head: Option<Head> = None;
     let mut rows = Vec::new();
@@ -58,10 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
             break;
         }
         if read as u64 == MAX_LINE {
-            return Err(Failure::input(
-                format!("line over {MAX_LINE} bytes"),
-                place(),
-            ));
+            return Err(Error::input(format!("line over {MAX_LINE} bytes"), place()));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -72,7 +69,7 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
         }
         let row: Row = serde_json::from_slice(&line).map_err(|e| {
             let what = format!("{e}; want {{\"container\", \"service\", \"cpu_percent\": [...]}}");
-            Failure::input(what, place())
+            Error::input(what, place())
         })?;
         for (key, name) in [("container", &row.container), ("service", &row.service)] {
             named(key, name, place)?;
@@ -82,10 +79,10 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
                 "container '{}' stands twice; names are unique",
                 row.container
             );
-            return Err(Failure::input(what, place()));
+            return Err(Error::input(what, place()));
         }
         if row.cpu_percent.is_empty() {
-            return Err(Failure::input(
+            return Err(Error::input(
                 "cpu_percent is empty; want one value an interval",
                 place(),
             ));
@@ -93,7 +90,7 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
         total += row.cpu_percent.len();
         if rows.len() == MAX_CONTAINERS || total > MAX_SAMPLES {
             let what = format!("over {MAX_CONTAINERS} containers or {MAX_SAMPLES} samples");
-            return Err(Failure::input(what, place()));
+            return Err(Error::input(what, place()));
         }
         let samples = row
             .cpu_percent
@@ -104,26 +101,26 @@ pub(super) fn read(path: &Path) -> Result<Trace, Failure> {
     }
     let Some(head) = head else {
         let what = "empty; want a first line {\"berth_trace\": 1, \"interval_seconds\": 300}";
-        return Err(Failure::input(what, path.display().to_string()));
+        return Err(Error::input(what, path.display().to_string()));
     };
     let name = head.name.unwrap_or_else(|| name_of(path));
     Ok(Trace::build(name, false, head.interval_seconds, rows))
 }
 
 /// The head line.
-fn first(line: &[u8], place: impl Fn() -> String) -> Result<Head, Failure> {
+fn first(line: &[u8], place: impl Fn() -> String) -> Result<Head, Error> {
     let head: Head = serde_json::from_slice(line).map_err(|e| {
         let what = format!("{e}; want {{\"berth_trace\": 1, \"interval_seconds\": 300}} first");
-        Failure::input(what, place())
+        Error::input(what, place())
     })?;
     if head.berth_trace != 1 {
         let what = format!("berth_trace {}; this reads version 1", head.berth_trace);
-        return Err(Failure::input(what, place()));
+        return Err(Error::input(what, place()));
     }
     if !(1..=MAX_INTERVAL).contains(&head.interval_seconds) {
         let given = head.interval_seconds;
         let what = format!("interval_seconds {given}; want 1 to {MAX_INTERVAL}");
-        return Err(Failure::input(what, place()));
+        return Err(Error::input(what, place()));
     }
     Ok(head)
 }

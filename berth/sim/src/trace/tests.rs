@@ -1,5 +1,5 @@
 use super::*;
-use crate::answer::Class;
+use crate::error::ErrorKind;
 use std::fs;
 use std::path::PathBuf;
 
@@ -54,7 +54,7 @@ fn a_bad_line_is_named() {
         let file = dir.join("h_x_y");
         fs::write(&file, text).expect("write");
         let failure = read(&dir, Format::Planetlab).expect_err(text);
-        assert_eq!(failure.class, Class::Input);
+        assert_eq!(failure.kind, ErrorKind::Input);
         assert!(failure.message.contains(wants), "{failure}");
         assert!(failure.place.contains("h_x_y"), "{failure}");
         if !text.is_empty() {
@@ -62,7 +62,7 @@ fn a_bad_line_is_named() {
         }
     }
     let missing = read(&dir.join("nowhere"), Format::Planetlab).expect_err("missing");
-    assert_eq!(missing.class, Class::Io);
+    assert_eq!(missing.kind, ErrorKind::Io);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn our_own_format_is_read_and_its_faults_are_named() {
     ] {
         fs::write(&file, &text).expect("write");
         let failure = read(&file, Format::Berth).expect_err(&text);
-        assert_eq!(failure.class, Class::Input, "{text}");
+        assert_eq!(failure.kind, ErrorKind::Input, "{text}");
         assert!(failure.message.contains(wants), "{failure} for {text}");
         assert!(failure.place.ends_with(line), "{failure} for {text}");
     }

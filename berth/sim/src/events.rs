@@ -3,16 +3,40 @@
 //! Each line has `run` (`protected` or `unprotected`), `second`, `core` (whose decision it was), `what`,
 //! `subject`, `reason`, and what else belongs to it under `data`.
 
-use crate::answer::Failure;
+use crate::error::Error;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+/// Which decisions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// No file at all.
+    None,
+    /// Placement, overload, moves and addresses: what happened to each container, a few thousand lines a day.
+    #[default]
+    Moves,
+    /// Every decision of all four cores, weights and shares of bandwidth included: hundreds of megabytes a day.
+    All,
+}
+
+impl Detail {
+    /// Whether decisions of `core` are written.
+    fn covers(self, core: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Moves => matches!(core, "scheduler-core" | "ipam"),
+            Self::All => true,
+        }
+    }
+}
+
 /// Where a run's decisions are written, if anywhere.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     run: &'static str,
+    detail: Detail,
     file: Option<(PathBuf, BufWriter<File>)>,
     failed: Option<io::Error>,
 }
@@ -30,30 +54,31 @@ impl Events {
     ///
     /// # Errors
     /// When the file can't be made.
-    pub fn open(dir: Option<&Path>, protect: bool) -> Result<Self, Failure> {
+    pub(crate) fn open(dir: Option<&Path>, detail: Detail, protect: bool) -> Result<Self, Error> {
         let run = if protect { "protected" } else { "unprotected" };
+        let dir = dir.filter(|_| detail != Detail::None);
         let file = match dir.map(|d| part(d, protect)) {
             None => None,
             Some(path) => match File::create(&path) {
                 Ok(file) => Some((path, BufWriter::new(file))),
-                Err(e) => return Err(Failure::io(&e, path.display().to_string())),
+                Err(e) => return Err(Error::io(&e, path.display().to_string())),
             },
         };
         Ok(Self {
             run,
+            detail,
             file,
             failed: None,
         })
     }
 
-    /// Whether anybody reads: where not, nothing needs to be put together.
-    #[must_use]
-    pub fn on(&self) -> bool {
-        self.file.is_some()
+    /// Whether decisions of `core` are written: where not, nothing needs to be put together.
+    pub(crate) fn wants(&self, core: &str) -> bool {
+        self.file.is_some() && self.detail.covers(core)
     }
 
     /// Writes one decision; a failing disk is reported by [`Events::close`].
-    pub fn say(
+    pub(crate) fn say(
         &mut self,
         second: u64,
         core: &str,
@@ -62,6 +87,9 @@ impl Events {
         reason: &str,
         data: Value,
     ) {
+        if !self.wants(core) {
+            return;
+        }
         let Some((_, file)) = &mut self.file else {
             return;
         };
@@ -80,31 +108,33 @@ impl Events {
     ///
     /// # Errors
     /// The first failure of this run's writes.
-    pub fn close(self) -> Result<(), Failure> {
+    pub(crate) fn close(self) -> Result<(), Error> {
         let Some((path, mut file)) = self.file else {
             return Ok(());
         };
         let flushed = file.flush();
         match self.failed.map_or(flushed, Err) {
             Ok(()) => Ok(()),
-            Err(e) => Err(Failure::io(&e, path.display().to_string())),
+            Err(e) => Err(Error::io(&e, path.display().to_string())),
         }
     }
 }
 
-/// Joins the runs' parts into `events.jsonl`, in the order of `modes`.
+/// Joins the runs' parts into `events.jsonl`, in the order of `runs`; the size of the file, in bytes.
 ///
 /// # Errors
 /// When a file can't be read or written.
-pub(super) fn join(dir: &Path, modes: &[bool]) -> Result<(), Failure> {
+pub(super) fn join(dir: &Path, runs: &[bool]) -> Result<u64, Error> {
     let target = dir.join("events.jsonl");
-    let io = |e: io::Error| Failure::io(&e, target.display().to_string());
+    let io = |e: io::Error| Error::io(&e, target.display().to_string());
     let mut out = BufWriter::new(File::create(&target).map_err(io)?);
-    for &protect in modes {
+    let mut bytes = 0;
+    for &protect in runs {
         let path = part(dir, protect);
         let mut file = File::open(&path).map_err(io)?;
-        io::copy(&mut file, &mut out).map_err(io)?;
+        bytes += io::copy(&mut file, &mut out).map_err(io)?;
         fs::remove_file(&path).map_err(io)?;
     }
-    out.flush().map_err(io)
+    out.flush().map_err(io)?;
+    Ok(bytes)
 }

@@ -1,15 +1,15 @@
 //! What is measured of the hosts each second, and every invariant of every core after each step.
 
-use super::super::HOST_CORES;
-use super::super::events::Events;
 use super::{Samples, World, at, broken, node_of};
-use crate::answer::Failure;
+use crate::HOST_CORES;
+use crate::error::Error;
+use crate::events::Events;
 use scheduler_core::{EventKind, Sample};
 use serde_json::json;
 
 impl World<'_> {
     /// Samples the hosts and tells the protector, whose windows say what counts as overloaded.
-    pub(super) fn observe(&mut self, second: u64, events: &mut Events) -> Result<(), Failure> {
+    pub(super) fn observe(&mut self, second: u64, events: &mut Events) -> Result<(), Error> {
         for (host, sample) in self.samples.hosts.iter_mut().enumerate() {
             *sample = (self.load.used(host) * 1_000.0).round() as Sample;
         }
@@ -39,7 +39,7 @@ impl World<'_> {
                     ("relieved", "the window's mean is below the lower threshold")
                 }
             };
-            if events.on() {
+            if events.wants("scheduler-core") {
                 let data = json!({"mean_millicores": change.mean, "threshold_millicores": change.threshold});
                 events.say(
                     second,
@@ -63,7 +63,7 @@ impl World<'_> {
     }
 
     /// Every invariant: cheap ones each second, those over whole states whenever something changed.
-    pub(super) fn check(&mut self, second: u64) -> Result<(), Failure> {
+    pub(super) fn check(&mut self, second: u64) -> Result<(), Error> {
         for (replica, tenant) in self.replicas.iter().zip(&self.tenants) {
             let (Some(replica), Some(tenant)) = (replica, tenant) else {
                 continue;

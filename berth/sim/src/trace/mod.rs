@@ -6,7 +6,7 @@ mod planetlab;
 
 pub use generate::generate;
 
-use crate::answer::Failure;
+use crate::error::Error;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -55,9 +55,10 @@ pub struct Trace {
 }
 
 /// How a trace is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// A directory of files named `host_slice`, one integer percentage a line, each 300 s.
+    #[default]
     Planetlab,
     /// Our own JSON lines.
     Berth,
@@ -134,14 +135,14 @@ impl Trace {
 ///
 /// # Errors
 /// When it can't be read, or isn't what `format` says; the failure names the file and the line.
-pub fn read(path: &Path, format: Format) -> Result<Trace, Failure> {
+pub fn read(path: &Path, format: Format) -> Result<Trace, Error> {
     let trace = match format {
         Format::Planetlab => planetlab::read(path)?,
         Format::Berth => berth::read(path)?,
     };
     if trace.containers.is_empty() || trace.seconds() == 0 {
         let what = "no container with a sample in it; want at least one";
-        return Err(Failure::input(what, path.display().to_string()));
+        return Err(Error::input(what, path.display().to_string()));
     }
     Ok(trace)
 }
@@ -154,22 +155,22 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Checks a name: a container's and its service's together must fit the 253 bytes of an address's workload.
-fn named(what: &str, name: &str, place: impl Fn() -> String) -> Result<(), Failure> {
+fn named(what: &str, name: &str, place: impl Fn() -> String) -> Result<(), Error> {
     let plain = !name.is_empty() && !name.chars().any(char::is_control);
     if plain && name.len() <= MAX_NAME {
         return Ok(());
     }
     let what = format!("{what} is no name; want 1 to {MAX_NAME} bytes, no control characters");
-    Err(Failure::input(what, place()))
+    Err(Error::input(what, place()))
 }
 
 /// Checks one sample.
-fn sample(value: f64, place: impl Fn() -> String) -> Result<f32, Failure> {
+fn sample(value: f64, place: impl Fn() -> String) -> Result<f32, Error> {
     if value.is_finite() && (0.0..=f64::from(MAX_PERCENT)).contains(&value) {
         return Ok(value as f32);
     }
     let what = format!("{value} is no CPU load; want 0 to {MAX_PERCENT} percent of one core");
-    Err(Failure::input(what, place()))
+    Err(Error::input(what, place()))
 }
 
 #[cfg(test)]

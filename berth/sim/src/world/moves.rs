@@ -5,10 +5,10 @@
 //! places: the new replica starts without it, the old one drains and releases it, the address is handed over,
 //! and the new one serves and warms up under load; what is asked of the address meanwhile is unserved.
 
-use super::super::events::Events;
-use super::super::load::Replica;
 use super::{World, at, broken, task_of};
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::events::Events;
+use crate::load::Replica;
 use scheduler_core::{NodeId, TaskId};
 use serde_json::json;
 
@@ -39,12 +39,12 @@ pub(super) struct Move {
 
 impl World<'_> {
     /// Begins the moves that the planner wants now.
-    pub(super) fn relieve(&mut self, second: u64, events: &mut Events) -> Result<(), Failure> {
+    pub(super) fn relieve(&mut self, second: u64, events: &mut Events) -> Result<(), Error> {
         let plan = self.protector.plan(at(second));
         if plan.is_empty() {
             return Ok(());
         }
-        if events.on() {
+        if events.wants("scheduler-core") {
             let data = json!({"moves": plan.moves.len(), "stuck": plan.stuck.len()});
             events.say(
                 second,
@@ -63,7 +63,7 @@ impl World<'_> {
                 planned.to,
                 events,
             )?;
-            if events.on() {
+            if events.wants("scheduler-core") {
                 let name = &self.setup.trace.containers[planned.task.index()].name;
                 let data = json!({"from": planned.from.index(), "to": planned.to.index()});
                 events.say(
@@ -86,7 +86,7 @@ impl World<'_> {
         from: usize,
         to: NodeId,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let container = task.index();
         let serves = |r: &Replica| r.container == container && r.host == from;
         let old = self
@@ -126,7 +126,7 @@ impl World<'_> {
     }
 
     /// Takes every move as far as it can go in this second.
-    pub(super) fn advance(&mut self, second: u64, events: &mut Events) -> Result<(), Failure> {
+    pub(super) fn advance(&mut self, second: u64, events: &mut Events) -> Result<(), Error> {
         let mut moves = std::mem::take(&mut self.moves);
         let mut kept = Vec::with_capacity(moves.len());
         for mut m in moves.drain(..) {
@@ -139,12 +139,7 @@ impl World<'_> {
     }
 
     /// One move's second; false once it is over.
-    fn step_move(
-        &mut self,
-        second: u64,
-        m: &mut Move,
-        events: &mut Events,
-    ) -> Result<bool, Failure> {
+    fn step_move(&mut self, second: u64, m: &mut Move, events: &mut Events) -> Result<bool, Error> {
         let fixed = self.addresses.is_fixed(m.container);
         match m.stage {
             Stage::Starting { until } if second >= until => {
@@ -188,7 +183,7 @@ impl World<'_> {
     }
 
     /// The old replica has released the fixed address: the new one takes it and serves.
-    fn hand_over(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Failure> {
+    fn hand_over(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Error> {
         let name = self.tenant(second, m.new)?.name.clone();
         let held =
             self.addresses

@@ -1,11 +1,11 @@
 //! Addresses: `ipam` claims, keeps, hands over; the replay holds a ledger of its own beside it, by which no
 //! address may ever stand under two names.
 
-use super::super::events::Events;
-use super::super::figures::Figures;
-use super::super::trace::Trace;
 use super::broken;
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::events::Events;
+use crate::figures::Figures;
+use crate::trace::Trace;
 use ipam::{Cidr, Grant, Ipam, Origin, PoolSpec, Request, Timestamp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +48,7 @@ fn at(second: u64) -> Timestamp {
 
 impl Addresses {
     /// A pool with room for every container twice.
-    pub(super) fn new(seed: u64, trace: &Trace, hosts: Vec<String>) -> Result<Self, Failure> {
+    pub(super) fn new(seed: u64, trace: &Trace, hosts: Vec<String>) -> Result<Self, Error> {
         let fault = |e: &dyn Display| broken(0, "ipam", e);
         let wanted = (2 * trace.containers.len() + 1_024).next_power_of_two();
         let prefix = 32 - wanted.trailing_zeros();
@@ -63,9 +63,8 @@ impl Addresses {
             .bridge("br120");
         let mut ipam = Ipam::new(seed);
         ipam.add_pool(at(0), spec).map_err(|e| fault(&e))?;
-        let name = |c: &super::super::trace::Container| {
-            format!("{}/{}", trace.services[c.service], c.name)
-        };
+        let name =
+            |c: &crate::trace::Container| format!("{}/{}", trace.services[c.service], c.name);
         let workloads = trace.containers.iter().map(name).collect();
         Ok(Self {
             ipam,
@@ -90,7 +89,7 @@ impl Addresses {
         host: usize,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<Held, Failure> {
+    ) -> Result<Held, Error> {
         let request = Request::new(owner)
             .workload(&self.workloads[container])
             .host(&self.hosts[host]);
@@ -118,7 +117,7 @@ impl Addresses {
         reason: &str,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<Held, Failure> {
+    ) -> Result<Held, Error> {
         let Some(lease) = grant.leases.first() else {
             return Err(broken(
                 second,
@@ -135,7 +134,7 @@ impl Addresses {
         }
         figures.address_claims += 1;
         figures.address_reuses += u64::from(self.seen.contains(&lease.address));
-        if events.on() {
+        if events.wants("ipam") {
             let early = matches!(lease.origin, Origin::Early { .. });
             let data =
                 json!({"address": lease.address, "sequence": grant.sequence, "early": early});
@@ -154,7 +153,7 @@ impl Addresses {
         owner: &str,
         held: &Held,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let released = self.ipam.release(at(second), owner, held.sequence);
         released.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
         if self.ledger.get(&held.address).is_some_and(|o| o == owner) {
@@ -180,7 +179,7 @@ impl Addresses {
         from: usize,
         to: usize,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let workload = &self.workloads[container];
         let begun = self
             .ipam
@@ -206,7 +205,7 @@ impl Addresses {
         owner: &str,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<Held, Failure> {
+    ) -> Result<Held, Error> {
         let workload = &self.workloads[container];
         let finished = self.ipam.finish_move(at(second), workload, owner);
         let grant = finished.map_err(|e| broken(second, "ipam", &format!("{workload}: {e}")))?;
@@ -214,7 +213,7 @@ impl Addresses {
     }
 
     /// The allocator's own invariants, and its claims against the ledger.
-    pub(super) fn check(&self, second: u64) -> Result<(), Failure> {
+    pub(super) fn check(&self, second: u64) -> Result<(), Error> {
         self.ipam
             .check_invariants()
             .map_err(|e| broken(second, "ipam", &e))?;

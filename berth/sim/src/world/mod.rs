@@ -12,13 +12,13 @@ mod shares;
 mod traffic;
 mod watch;
 
-use super::events::Events;
-use super::figures::Figures;
-use super::load::{Load, Replica};
-use super::trace::Trace;
-use super::upsample::Upsampler;
-use super::{HOST_CORES, Warmup};
-use crate::answer::Failure;
+use crate::HOST_CORES;
+use crate::error::Error;
+use crate::events::Events;
+use crate::figures::Figures;
+use crate::load::{Load, Replica};
+use crate::trace::Trace;
+use crate::upsample::Upsampler;
 use addresses::{Addresses, Held};
 use moves::Move;
 use scheduler_core::{NodeId, Protector, Sample, TaskId, Timestamp};
@@ -33,7 +33,7 @@ pub(super) struct Setup<'a> {
     pub(super) trace: &'a Trace,
     pub(super) hosts: usize,
     pub(super) protect: bool,
-    pub(super) warmup: Warmup,
+    pub(super) warm_up: bool,
     pub(super) seed: u64,
 }
 
@@ -95,12 +95,8 @@ fn at(second: u64) -> Timestamp {
 }
 
 /// An invariant that broke, or a core that refused what it should take: exit 1, with the step named.
-fn broken(second: u64, core: &str, what: &dyn Display) -> Failure {
-    Failure::no(
-        "invariant_broken",
-        format!("{core}: {what}"),
-        format!("second {second}"),
-    )
+fn broken(second: u64, core: &str, problem: &dyn Display) -> Error {
+    Error::invariant(second, core, problem)
 }
 
 /// The whole run.
@@ -108,7 +104,7 @@ pub(super) fn run(
     setup: &Setup<'_>,
     events: &mut Events,
     done: &AtomicU64,
-) -> Result<Figures, Failure> {
+) -> Result<Figures, Error> {
     let mut world = World::new(setup, events)?;
     let mut demand = vec![0.0; setup.trace.containers.len()];
     let mut upsampler = Upsampler::new(setup.trace, setup.seed);
@@ -123,12 +119,12 @@ pub(super) fn run(
 
 impl<'a> World<'a> {
     /// Places and starts every container; all are warm.
-    fn new(setup: &'a Setup<'a>, events: &mut Events) -> Result<Self, Failure> {
+    fn new(setup: &'a Setup<'a>, events: &mut Events) -> Result<Self, Error> {
         let trace = setup.trace;
         let (containers, hosts) = (trace.containers.len(), setup.hosts);
         let names: Vec<String> = (0..hosts).map(|h| format!("host-{h:03}")).collect();
         let protector = placement::place(trace, hosts)?;
-        let warm = setup.warmup == Warmup::On;
+        let warm = setup.warm_up;
         let centres: Vec<usize> = (0..hosts).map(placement::centre).collect();
         let mut world = Self {
             setup,
@@ -146,7 +142,7 @@ impl<'a> World<'a> {
                 trace
                     .containers
                     .iter()
-                    .map(super::trace::Container::cores)
+                    .map(crate::trace::Container::cores)
                     .collect(),
             ),
             replicas: Vec::with_capacity(containers),
@@ -192,7 +188,7 @@ impl<'a> World<'a> {
         host: usize,
         warm: bool,
         events: &mut Events,
-    ) -> Result<usize, Failure> {
+    ) -> Result<usize, Error> {
         let service = self.of[container];
         self.starts[container] += 1;
         let name = format!(
@@ -228,12 +224,12 @@ impl<'a> World<'a> {
         Ok(slot)
     }
 
-    fn tenant(&mut self, second: u64, replica: usize) -> Result<&mut Tenant, Failure> {
+    fn tenant(&mut self, second: u64, replica: usize) -> Result<&mut Tenant, Error> {
         let tenant = self.tenants.get_mut(replica).and_then(Option::as_mut);
         tenant.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))
     }
 
-    fn place_of(&self, second: u64, replica: usize) -> Result<(usize, usize), Failure> {
+    fn place_of(&self, second: u64, replica: usize) -> Result<(usize, usize), Error> {
         let found = self.replicas.get(replica).and_then(Option::as_ref);
         let found =
             found.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))?;
@@ -241,7 +237,7 @@ impl<'a> World<'a> {
     }
 
     /// Claims an address for a replica, on its host.
-    fn claim(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Failure> {
+    fn claim(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Error> {
         let (container, host) = self.place_of(second, replica)?;
         let name = self.tenant(second, replica)?.name.clone();
         let held =
@@ -253,7 +249,7 @@ impl<'a> World<'a> {
     }
 
     /// Puts a replica that has an address into rotation.
-    fn serve(&mut self, second: u64, replica: usize) -> Result<(), Failure> {
+    fn serve(&mut self, second: u64, replica: usize) -> Result<(), Error> {
         let (container, host) = self.place_of(second, replica)?;
         let warm = self.replicas[replica].as_ref().is_some_and(|r| r.warm);
         let tenant = self.tenant(second, replica)?;
@@ -267,7 +263,7 @@ impl<'a> World<'a> {
     }
 
     /// Takes a replica out of rotation.
-    fn drain(&mut self, second: u64, replica: usize) -> Result<(), Failure> {
+    fn drain(&mut self, second: u64, replica: usize) -> Result<(), Error> {
         let tenant = self.tenant(second, replica)?;
         tenant.draining = Some(second);
         let name = tenant.name.clone();
@@ -275,7 +271,7 @@ impl<'a> World<'a> {
     }
 
     /// Ends a drained replica: its address is released, its endpoint removed, its shaping taken away.
-    fn end(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Failure> {
+    fn end(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Error> {
         let (container, host) = self.place_of(second, replica)?;
         let Some(tenant) = self.tenants.get_mut(replica).and_then(Option::take) else {
             return Ok(());
@@ -302,7 +298,7 @@ impl<'a> World<'a> {
         last: bool,
         demand: &[f32],
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         self.advance(second, events)?;
         self.direct(second, events)?;
         self.traffic.pick(second, last, &mut self.figures)?;
@@ -318,7 +314,7 @@ impl<'a> World<'a> {
     }
 
     /// The engine's second: probes, weights, sync; and what callers know from now on.
-    fn direct(&mut self, second: u64, events: &mut Events) -> Result<(), Failure> {
+    fn direct(&mut self, second: u64, events: &mut Events) -> Result<(), Error> {
         let Self {
             traffic,
             tenants,

@@ -1,14 +1,14 @@
 //! The cluster's model and its first placement, for both runs the same.
 
-use super::super::trace::Trace;
-use super::super::{HOST_CORES, SAFETY};
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::trace::Trace;
+use crate::{HOST_CORES, SAFETY};
 use scheduler_core::{
     ByCount, Cluster, ModelBuilder, Node, Placer, ProtectConfig, Protector, Resource, Service, Task,
 };
 
 /// Most replicas on a host, counted on both hosts while one moves: the kubelet's default `maxPods`.
-pub(in super::super) const SLOTS: u64 = 110;
+const SLOTS: u64 = 110;
 /// Resource 0: CPU in millicores, whose safety capacity is the overload threshold.
 const CPU: usize = 0;
 /// Centres; hosts take turns.
@@ -21,9 +21,8 @@ pub(super) fn centre(host: usize) -> usize {
 
 /// Hosts of 8 cores in two centres; at most ceil(replicas / hosts) of a service on a host, and a service of two
 /// or more in both centres; placed by count.
-pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Failure> {
-    let internal =
-        |e: &dyn std::fmt::Display| Failure::no("infeasible", e.to_string(), "placement");
+pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
+    let internal = |e: &dyn std::fmt::Display| Error::infeasible(e.to_string(), "placement");
     let resources = [
         Resource {
             transient: false,
@@ -81,7 +80,7 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Failure> {
             "{} containers on {hosts} hosts: {e}",
             trace.containers.len()
         );
-        Failure::no("infeasible", what, "--hosts")
+        Error::infeasible(what, "--hosts")
     })?;
     let cluster = Cluster::new(model, &assignment).map_err(|e| internal(&e))?;
     Ok(Protector::new(cluster, CPU, ProtectConfig::default()))

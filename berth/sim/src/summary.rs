@@ -1,5 +1,6 @@
 //! The replay's answer: what was replayed, each run's figures, and how people and scripts see them.
 
+use super::events::Detail;
 use super::figures::Figures;
 use super::report::label;
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ pub struct Summary {
     pub safety: f64,
     /// Seconds simulated in each run.
     pub simulated_seconds: u64,
+    /// Which decisions `events.jsonl` holds and how many bytes it has, where it was written.
+    pub events: Option<(Detail, u64)>,
     /// The runs: unprotected first.
     pub runs: Vec<Figures>,
 }
@@ -102,6 +105,14 @@ impl Summary {
             notes.push(format!(
                 "Overload with protection is {ratio:.3} of that without."
             ));
+        }
+        if let Some((detail, bytes)) = self.events {
+            let megabytes = bytes as f64 / 1e6;
+            let more = match detail {
+                Detail::All => "every decision",
+                _ => "placement, overload, moves and addresses; --events all writes every decision",
+            };
+            notes.push(format!("events.jsonl: {megabytes:.1} MB ({more})."));
         }
         notes
     }

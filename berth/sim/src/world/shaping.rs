@@ -1,11 +1,11 @@
 //! One host's bandwidth: `netshape` plans both ends of each veth and the uplink's tree, a model of the kernel
 //! carries the plans out, and every second the uplink is divided anew from what each container sent.
 
-use super::super::events::Events;
-use super::super::figures::Figures;
-use super::super::load::BITS_PER_CORE;
 use super::broken;
-use crate::answer::Failure;
+use crate::error::Error;
+use crate::events::Events;
+use crate::figures::Figures;
+use crate::load::BITS_PER_CORE;
 use netshape::{
     Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside,
     Kernel, Object, Op, Plan, Rate, Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
@@ -61,7 +61,7 @@ fn veth(container: usize) -> String {
 
 impl Shaping {
     /// A host without containers; its uplink has no shaping yet.
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, Error> {
         let uplink = Uplink::new(DEV, UPLINK, RESERVE).map_err(|e| broken(0, "netshape", &e))?;
         let capacity = uplink.for_containers();
         let host = Host::new(Some(uplink), Vec::new(), Capabilities::default());
@@ -100,7 +100,7 @@ impl Shaping {
         name: &str,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
         let shape = Shape::new(GUARANTEE, CEILING).map_err(|e| fault(&e))?;
         let veth = veth(container);
@@ -139,7 +139,7 @@ impl Shaping {
         name: &str,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let Some(slot) = self.slots.get_mut(container).and_then(Option::take) else {
             return Ok(());
         };
@@ -174,7 +174,7 @@ impl Shaping {
         host: usize,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut limited = false;
         for slot in &self.present {
             let wants = self.wants[slot.index()];
@@ -197,7 +197,7 @@ impl Shaping {
         }
         self.elastic.carry_into(&mut self.host, Direction::Egress);
         let plan = self.plan(second, host, figures)?;
-        if events.on() {
+        if events.wants("netshape") {
             let subject = format!("host-{host:03}");
             let reason =
                 "somebody wants more than their share, or less, so the spare is divided anew";
@@ -231,9 +231,9 @@ impl Shaping {
         reason: &str,
         figures: &mut Figures,
         events: &mut Events,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let plan = self.plan(second, host, figures)?;
-        if events.on() {
+        if events.wants("netshape") {
             events.say(
                 second,
                 "netshape",
@@ -247,7 +247,7 @@ impl Shaping {
     }
 
     /// A plan that was carried out leaves nothing to plan.
-    fn nothing_left(&self, second: u64, host: usize, left: usize) -> Result<(), Failure> {
+    fn nothing_left(&self, second: u64, host: usize, left: usize) -> Result<(), Error> {
         if left == 0 {
             return Ok(());
         }
@@ -258,7 +258,7 @@ impl Shaping {
     }
 
     /// Plans what changed and carries it out on the kernel's model.
-    fn plan(&mut self, second: u64, host: usize, figures: &mut Figures) -> Result<Plan, Failure> {
+    fn plan(&mut self, second: u64, host: usize, figures: &mut Figures) -> Result<Plan, Error> {
         let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
         let plan = diff_touched(&self.kernel, &mut self.host);
         self.kernel
@@ -287,7 +287,7 @@ impl Shaping {
     }
 
     /// No sum over capacity: neither what is promised nor what is divided.
-    pub(super) fn check(&self, second: u64, host: usize) -> Result<(), Failure> {
+    pub(super) fn check(&self, second: u64, host: usize) -> Result<(), Error> {
         let capacity = UPLINK.saturating_sub(RESERVE);
         let (promised, divided) = (
             self.host.promised(Direction::Egress),
