@@ -25,11 +25,11 @@ pub enum RecordError {
         want: u32,
     },
     /// Written by another version.
-    #[error("format {found} is not {known}: written by another version")]
+    #[error("format {found} is unknown (the latest known is {known}): written by a later version")]
     Version {
         /// The version found.
         found: u8,
-        /// The version known.
+        /// The latest version known.
         known: u8,
     },
     /// A field holds what it cannot.
@@ -162,6 +162,8 @@ impl Writer {
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     whole: usize,
+    /// The record's version, once its first byte was read: which fields there are.
+    pub(crate) version: u8,
 }
 
 impl<'a> Reader<'a> {
@@ -176,6 +178,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             bytes: body,
             whole: bytes.len(),
+            version: 0,
         })
     }
 

@@ -21,8 +21,11 @@ use fields::{
     write_places, write_settings, write_spec,
 };
 
-/// The format's version; a later one refuses or converts what an earlier one wrote.
-const VERSION: u8 = 1;
+/// The version that is written, and the oldest that is still read: a field that came with a version is read
+/// where [`Reader::version`] is that version or later, and has its default in older records. A record is
+/// rewritten in the present version by the first write that alters it.
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 
 /// A released address of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,12 +311,13 @@ impl<'a> Record<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let mut r = Reader::new(bytes)?;
         let found = r.byte()?;
-        if found != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&found) {
             return Err(RecordError::Version {
                 found,
                 known: VERSION,
             });
         }
+        r.version = found;
         let record = match r.byte()? {
             0 => Self::Meta { seed: r.number()? },
             1 => {

@@ -1,6 +1,7 @@
 //! An allocator kept in step with a store: decide on the copy in memory, commit, or learn what changed and
 //! decide again.
 
+use super::codec::RecordError;
 use super::record::{KINDS, Record};
 use super::restore::{Misfit, Restorer};
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
@@ -121,7 +122,7 @@ impl<S: Store> Replica<S> {
                 }
                 for (key, value) in &page.entries {
                     self.seeded |= key == "m/";
-                    add(&mut restorer, key, value);
+                    add(&mut restorer, key, value)?;
                 }
                 after = page.entries.last().map(|(key, _)| key.clone());
                 if !page.more {
@@ -147,7 +148,7 @@ impl<S: Store> Replica<S> {
                 self.reload(now).await
             }
             Watched::Events(events, revision) => {
-                self.overwrite(&events, now);
+                self.overwrite(&events, now)?;
                 self.revision = revision;
                 self.ipam.sequence = self.ipam.sequence.max(revision);
                 self.ipam.advance(now);
@@ -157,9 +158,12 @@ impl<S: Store> Replica<S> {
     }
 
     /// Makes the records of some keys what the events say.
-    fn overwrite(&mut self, events: &[Event], now: Timestamp) {
-        if events.is_empty() {
-            return;
+    fn overwrite(&mut self, events: &[Event], now: Timestamp) -> Result<(), StoreError> {
+        for (key, value) in events
+            .iter()
+            .filter_map(|e| Some((&e.key, e.value.as_ref()?)))
+        {
+            known(key, value)?;
         }
         let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
         events.iter().for_each(|event| ipam.clear_key(&event.key));
@@ -170,12 +174,13 @@ impl<S: Store> Replica<S> {
         present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
         for event in present {
             if let Some(value) = &event.value {
-                add(&mut restorer, &event.key, value);
+                add(&mut restorer, &event.key, value)?;
             }
         }
         let (ipam, misfits) = restorer.finish();
         self.ipam = ipam;
         self.misfits.extend(misfits);
+        Ok(())
     }
 
     /// Decides on the state at `now` and commits what was decided. `decide` may be called again when others
@@ -289,8 +294,7 @@ impl<S: Store> Replica<S> {
         if structural {
             return self.reload(now).await;
         }
-        self.overwrite(&before, now);
-        Ok(())
+        self.overwrite(&before, now)
     }
 
     /// Deletes the records that do not fit; how many.
@@ -352,15 +356,29 @@ fn is_structural(key: &str) -> bool {
     key.starts_with("p/") || key.starts_with("m/")
 }
 
-fn add(restorer: &mut Restorer, key: &str, value: &[u8]) {
+/// Refuses what a later version wrote.
+fn known(key: &str, value: &[u8]) -> Result<(), StoreError> {
+    match Record::decode(value) {
+        Err(RecordError::Version { found, known }) => Err(StoreError::Version {
+            key: key.to_string(),
+            found,
+            known,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreError> {
     match Record::decode(value) {
         Ok(record) if record.has_key(key) => restorer.add(record, key),
         Ok(record) => {
             let why = alloc::format!("is the record of `{}`", record.key());
             restorer.misfits.push(Misfit::new(key, key, why));
         }
+        Err(RecordError::Version { .. }) => return known(key, value),
         Err(error) => restorer.misfits.push(Misfit::new(key, key, error)),
     }
+    Ok(())
 }
 
 /// The output of a future that never waits, such as every one of [`super::MemoryStore`]'s: polled once.

@@ -64,6 +64,19 @@ pub enum StoreError {
         /// How long was waited, in milliseconds.
         waited_ms: u64,
     },
+    /// A record was written by a later version of this crate, which may mean more by it than is understood
+    /// here: nothing is decided on such a store, and nothing written to it.
+    #[error(
+        "record `{key}` has format {found}, written by a later version (the latest known is {known})"
+    )]
+    Version {
+        /// The first such record's key.
+        key: String,
+        /// Its format.
+        found: u8,
+        /// The latest format known.
+        known: u8,
+    },
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("the store failed: {0}")]
     Io(String),
