@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, InputError};
 use crate::health::{HealthCheck, Outliers};
 use crate::warmup::WarmUp;
 
@@ -50,7 +50,7 @@ impl Default for ServiceConfig {
 
 impl ServiceConfig {
     /// Says which field is out of its range.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), InputError> {
         within(
             "weight_step_permille",
             u64::from(self.weight_step_permille),
@@ -91,6 +91,25 @@ pub(crate) fn within(
         });
     }
     Ok(())
+}
+
+/// Whether a number with a fraction is finite and in its range.
+pub(crate) fn fraction(
+    field: &'static str,
+    given: f64,
+    least: f64,
+    most: f64,
+) -> Result<(), InputError> {
+    // No comparison holds for NaN, and infinities are beyond any range.
+    if given >= least && given <= most {
+        return Ok(());
+    }
+    Err(InputError::Fraction {
+        field,
+        given,
+        least,
+        most,
+    })
 }
 
 /// Whether a duration is at least a millisecond and at most a year, in milliseconds.

@@ -20,11 +20,25 @@ pub struct ConfigError {
 }
 
 /// Why an input was refused. The engine is then as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum InputError {
     /// A configuration out of range.
     #[error("service configuration: {0}")]
     Config(#[from] ConfigError),
+    /// A configuration's number with a fraction is out of its range; one that is not finite is in none.
+    #[error(
+        "service configuration: {field} is {given}, must be a finite number from {least} to {most}"
+    )]
+    Fraction {
+        /// The field.
+        field: &'static str,
+        /// What it was.
+        given: f64,
+        /// The least it may be.
+        least: f64,
+        /// The most it may be.
+        most: f64,
+    },
     /// No such service in this engine.
     #[error("service {} is not known; there are {known}", .given.0)]
     UnknownService {
@@ -92,7 +106,7 @@ pub enum InputError {
 }
 
 /// Why a snapshot was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RestoreError {
     /// Something in it would have been refused as an input.
     #[error(transparent)]

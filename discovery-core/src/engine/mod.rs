@@ -11,6 +11,7 @@ mod passive;
 mod query;
 mod reconcile;
 mod record;
+mod restore;
 mod snapshot;
 mod source;
 mod timers;

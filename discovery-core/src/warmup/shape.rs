@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use crate::config::{span, within};
-use crate::error::ConfigError;
+use crate::config::{fraction, span, within};
+use crate::error::InputError;
 use crate::time::nanos;
 
 /// How the weight of a cold endpoint rises with its age (the time since it was ready and passing).
@@ -18,8 +18,8 @@ pub enum WarmUp {
     Envoy {
         /// How long it takes.
         window: Duration,
-        /// 1 is linear; above 1 rises early, below 1 late. Not positive or not a number counts as 1; used
-        /// between 0.01 and 100.
+        /// 1 is linear; above 1 rises early, below 1 late. A service's configuration takes 0.01 to 100;
+        /// [`WarmUp::factor`] by itself reads what is not positive or not a number as 1, as Envoy does.
         aggression: f64,
         /// Never less than this percentage (0 to 100; Envoy's default is 10).
         least_percent: u8,
@@ -96,26 +96,31 @@ impl WarmUp {
         Duration::from_nanos(at as u64).min(window)
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), InputError> {
         match *self {
             Self::Off => Ok(()),
             Self::Envoy {
                 window,
+                aggression,
                 least_percent,
-                ..
             } => {
+                fraction("warm_up.aggression", aggression, LEAST, MOST)?;
                 within("warm_up.least_percent", u64::from(least_percent), 0, 100)?;
-                span("warm_up.window", window)
+                Ok(span("warm_up.window", window)?)
             }
-            Self::Dubbo { window } => span("warm_up.window", window),
+            Self::Dubbo { window } => Ok(span("warm_up.window", window)?),
         }
     }
 }
 
+/// The range of an aggression: beyond it the curve is a step, whatever the window.
+const LEAST: f64 = 0.01;
+const MOST: f64 = 100.0;
+
 fn aggression_of(given: f64) -> f64 {
     // Envoy takes anything that is not positive, NaN included, as 1.
     if given > 0.0 {
-        given.clamp(0.01, 100.0)
+        given.clamp(LEAST, MOST)
     } else {
         1.0
     }

@@ -1,6 +1,7 @@
 //! A whole engine, seen from outside.
 
 mod bench;
+mod configs;
 mod hints;
 mod outliers;
 mod paths;

@@ -1,0 +1,260 @@
+//! An engine made again from a snapshot.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use core::time::Duration;
+
+use super::drain::Ramp;
+use super::record::{Class, Record};
+use super::snapshot::{KeptEndpoint, KeptService};
+use super::timers::Owner;
+use super::{Engine, Snapshot, named};
+use crate::endpoint::{MAX_WEIGHT, Status};
+use crate::error::{ConfigError, InputError, RestoreError};
+use crate::health::{CheckKind, Checker, HealthCheck, Reports};
+use crate::id::{CentreId, NodeId, ServiceId, ZoneId};
+use crate::time::{Timestamp, nanos};
+
+/// Moves a time of the snapshot to the present clock.
+type Move<'a> = &'a dyn Fn(Timestamp) -> Timestamp;
+
+impl Engine {
+    /// An engine that goes on where the snapshot was taken. What changed since then is said by the next
+    /// [`Engine::handle`]; the time in between is no outage. Ids are given anew.
+    ///
+    /// A `now` before the snapshot's is taken for a clock that began anew: all times move back with it.
+    ///
+    /// # Errors
+    /// What in the snapshot contradicts itself.
+    pub fn restore(snapshot: &Snapshot, now: Timestamp) -> Result<Self, RestoreError> {
+        let shift = nanos(snapshot.now.since(now));
+        let move_back = |t: Timestamp| match t {
+            Timestamp::MAX => t,
+            t => Timestamp::from_nanos(t.nanos().saturating_sub(shift)),
+        };
+        let mut engine = Self::new(snapshot.seed);
+        engine.now = now;
+        engine.put_places_back(snapshot, &move_back)?;
+        for kept in &snapshot.services {
+            engine.put_service_back(kept, &move_back)?;
+        }
+        for kept in &snapshot.endpoints {
+            engine.put_back(now, kept, &move_back)?;
+        }
+        for service in &mut engine.services {
+            service.mode = service.tally.mode(service.config.panic_percent);
+        }
+        Ok(engine)
+    }
+
+    fn put_places_back(
+        &mut self,
+        snapshot: &Snapshot,
+        move_back: Move<'_>,
+    ) -> Result<(), RestoreError> {
+        for name in &snapshot.zones {
+            distinct(self.zone(name)?.index(), self.zones.len(), "zone", name)?;
+        }
+        for (name, drained) in &snapshot.nodes {
+            let id = self.node(name)?;
+            distinct(id.index(), self.places.nodes.len(), "node", name)?;
+            if let Some(place) = self.places.node_drained.get_mut(id.index()) {
+                *place = *drained;
+            }
+        }
+        for (name, ramp) in &snapshot.centres {
+            let id = self.centre(name)?;
+            distinct(id.index(), self.places.centres.len(), "centre", name)?;
+            crate::config::within(
+                "centre share",
+                u64::from(ramp.share.max(ramp.from)),
+                0,
+                1000,
+            )?;
+            if let Some(place) = self.places.ramps.get_mut(id.index()) {
+                *place = Ramp {
+                    since: move_back(ramp.since),
+                    ..*ramp
+                };
+            }
+            self.timers.push(self.now, Owner::Centre(id.0));
+        }
+        Ok(())
+    }
+
+    fn put_service_back(
+        &mut self,
+        kept: &KeptService,
+        move_back: Move<'_>,
+    ) -> Result<(), RestoreError> {
+        let id = self.service(&kept.name, kept.config.clone())?;
+        distinct(id.index(), self.services.len(), "service", &kept.name)?;
+        let Some(service) = self.services.get_mut(id.index()) else {
+            return Ok(());
+        };
+        service.busy = kept.busy;
+        service.settled_at = self.now;
+        service.dropped = kept.dropped;
+        service.loss = kept.loss;
+        service.loss.since = move_back(kept.loss.since).min(self.now);
+        if let Some(config) = &service.config.outliers {
+            let latest = self.now.after(config.interval);
+            service.judged_at = move_back(kept.judged_at).clamp(self.now, latest);
+            self.timers.push(service.judged_at, Owner::Service(id.0));
+        }
+        Ok(())
+    }
+
+    fn put_back(
+        &mut self,
+        now: Timestamp,
+        kept: &KeptEndpoint,
+        move_back: Move<'_>,
+    ) -> Result<(), RestoreError> {
+        named(&kept.name)?;
+        let [service, node, zone, centre] = kept.at;
+        let known = [
+            ("service", service, self.services.len()),
+            ("node", node, self.places.nodes.len()),
+            ("zone", zone, self.zones.len()),
+            ("centre", centre, self.places.centres.len()),
+        ];
+        for (what, given, known) in known {
+            if given as usize >= known {
+                return Err(InputError::UnknownPlace { what, given, known }.into());
+            }
+        }
+        if kept.base > MAX_WEIGHT {
+            return Err(InputError::Weight { given: kept.base }.into());
+        }
+        if self.records.find(&kept.name).is_some() {
+            return Err(RestoreError::Twice {
+                what: "endpoint",
+                name: kept.name.clone(),
+            });
+        }
+        let mut record = thawed(kept, now, move_back);
+        let Some(s) = self.services.get_mut(service as usize) else {
+            return Ok(());
+        };
+        record.check_due = due_again(kept, s.config.health.as_ref(), now, move_back);
+        // What a configuration without these checks could never end.
+        if s.config.health.is_none() {
+            record.checker = Checker {
+                status: Status::Passing,
+                ..Checker::default()
+            };
+        }
+        record.ejected &= s.config.outliers.is_some();
+        record.class = super::weigh::classify(&record, &self.places);
+        s.tally.shift(Class::Out, record.class);
+        s.held = s.held.saturating_add(u32::from(record.held));
+        let index = self
+            .records
+            .insert(record)
+            .ok_or(InputError::Full { what: "endpoints" })?;
+        let slot = s.join(index);
+        if let (Some(reports), Some(config)) = (kept.reports, s.config.outliers) {
+            // No ejection is longer than the longest.
+            let longest = config.max_ejection.max(config.base_ejection);
+            let latest = now.after(longest).after(config.ejection_jitter);
+            *s.reports(slot) = Reports {
+                until: move_back(reports.until).min(latest),
+                ..reports
+            };
+        }
+        if let Some(record) = self.records.get_mut(index) {
+            record.slot = slot;
+            // Its weight is looked at again at once: time has passed.
+            record.warm_due = now;
+        }
+        self.hint(self.records.id(index), &kept.hints)?;
+        self.queue(index);
+        Ok(())
+    }
+}
+
+fn thawed(kept: &KeptEndpoint, now: Timestamp, move_back: Move<'_>) -> Record {
+    // What has been was not in the future.
+    let past = |t: Timestamp| match t {
+        Timestamp::MAX => t,
+        t => move_back(t).min(now),
+    };
+    let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
+    let [service, node, zone, centre] = kept.at;
+    Record {
+        name: Box::from(kept.name.as_str()),
+        address: kept.address.into(),
+        started_at: kept.started_at,
+        warm_from: past(kept.warm_from),
+        down_at: past(kept.down_at),
+        check_due: Timestamp::MAX,
+        warm_due: Timestamp::MAX,
+        queued: Timestamp::MAX,
+        service: ServiceId(service),
+        node: NodeId(node),
+        zone: ZoneId(zone),
+        centre: CentreId(centre),
+        generation: 0,
+        slot: 0,
+        base: kept.base,
+        weight: kept.weight,
+        attempt: kept.attempt,
+        permille: 0,
+        checker: kept.checker,
+        class: Class::Out,
+        standing: kept.standing,
+        conditions: kept.conditions,
+        alive: true,
+        warm,
+        seen_up,
+        drained,
+        probing: false,
+        ejected,
+        held,
+        unsettled,
+    }
+}
+
+/// When an endpoint is checked next after a restart: as planned, at once if that is past. A beat has its
+/// whole time again, since those sent meanwhile were not heard.
+fn due_again(
+    kept: &KeptEndpoint,
+    check: Option<&HealthCheck>,
+    now: Timestamp,
+    move_back: Move<'_>,
+) -> Timestamp {
+    let answers = kept.conditions.ready || kept.conditions.serving;
+    match check.filter(|_| answers).map(|c| &c.kind) {
+        None => Timestamp::MAX,
+        Some(CheckKind::Ttl { ttl }) => now.after(*ttl),
+        Some(_) if kept.checker.status == Status::Unknown => now,
+        Some(_) => match kept.check_due {
+            Timestamp::MAX => now,
+            due => move_back(due).clamp(now, latest(check, now)),
+        },
+    }
+}
+
+/// No check is due later than this: twice the longest interval, jitter included.
+fn latest(check: Option<&HealthCheck>, now: Timestamp) -> Timestamp {
+    let longest = check.map_or(Duration::ZERO, HealthCheck::longest_interval);
+    now.after(longest).after(longest)
+}
+
+/// A name of its kind must not come twice: then its number is not the newest.
+fn distinct(id: usize, known: usize, what: &'static str, name: &str) -> Result<(), RestoreError> {
+    if id + 1 == known {
+        return Ok(());
+    }
+    Err(RestoreError::Twice {
+        what,
+        name: name.to_string(),
+    })
+}
+
+impl From<ConfigError> for RestoreError {
+    fn from(error: ConfigError) -> Self {
+        Self::Input(InputError::Config(error))
+    }
+}
