@@ -24,13 +24,13 @@ mod time;
 pub use bound::relaxed_bound;
 pub use ids::{NodeId, ServiceId, TaskId};
 pub use live::{
-    Cluster, ClusterError, Detector, DetectorConfig, Event, EventKind, Figures, InFlight, Move,
-    MoveError, MovePlan, Obstacle, ProtectConfig, Protector, Reason, Sample, SampleError, Stuck,
-    UNKNOWN,
+    ChangeError, Changed, Cluster, ClusterError, Detector, DetectorConfig, Ending, Event,
+    EventKind, Figures, InFlight, Move, MoveError, MovePlan, Obstacle, ProtectConfig, Protector,
+    Reason, Sample, SampleError, Stuck, UNKNOWN,
 };
 pub use model::{
-    Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Resource, Service, Task,
-    Weights,
+    Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Renumbered, Resource,
+    Service, Task, Weights,
 };
 pub use order::{Order, OrderLimits, Step, order_moves};
 pub use place::{ByCount, Placer, Unplaced, keep_best_moves};

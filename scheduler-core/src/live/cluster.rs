@@ -65,9 +65,9 @@ pub enum MoveError {
 /// one aborted, in any combination.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    model: Model,
-    placement: Placement,
-    under_way: Vec<InFlight>,
+    pub(super) model: Model,
+    pub(super) placement: Placement,
+    pub(super) under_way: Vec<InFlight>,
 }
 
 /// An assignment that breaks hard constraints or does not fit the model.

@@ -92,22 +92,33 @@ pub struct Event {
     pub threshold: Sample,
 }
 
+/// What is kept of one node besides its samples.
+#[derive(Clone, Debug, Default)]
+struct State {
+    threshold: Sample,
+    /// What counts as close to the threshold.
+    close: Sample,
+    /// Sum and number of the window's known samples.
+    sum: u64,
+    known: u32,
+    /// How many of the last two windows' samples were above the threshold, and above `close`.
+    above: u32,
+    above_close: u32,
+    hot: bool,
+    heard: Option<Timestamp>,
+}
+
 /// A ring window per node and the state that follows from it.
 #[derive(Clone, Debug)]
 pub struct Detector {
     config: DetectorConfig,
-    threshold: Vec<Sample>,
-    /// `window` rows of one sample a node.
+    /// From how many thousandths of its threshold on a node is close to it.
+    close_permille: u32,
+    state: Vec<State>,
+    /// `2 * window` rows of one sample a node.
     ring: Vec<Sample>,
+    /// The row of the oldest samples.
     next: usize,
-    sum: Vec<u64>,
-    known: Vec<u32>,
-    /// Whether the samples of the last two windows were above the threshold: `2 * window` rows.
-    above_ring: Vec<bool>,
-    above_next: usize,
-    /// How many of them were, per node.
-    above: Vec<u32>,
-    hot: Vec<bool>,
     last: Option<Timestamp>,
 }
 
@@ -115,10 +126,25 @@ impl Detector {
     /// A detector for one node for each threshold. A window or interval of nothing counts as one.
     #[must_use]
     pub fn new(config: DetectorConfig, thresholds: Vec<Sample>) -> Self {
+        Self::with_close(config, 1000, thresholds)
+    }
+
+    /// [`Detector::new`], and with the same demand on duration it tells what is above `close_permille` thousandths
+    /// of its threshold.
+    pub(super) fn with_close(
+        config: DetectorConfig,
+        close_permille: u32,
+        thresholds: Vec<Sample>,
+    ) -> Self {
         let nodes = thresholds.len();
         let window = config.window.max(1);
         let interval = config.interval.max(Duration::from_nanos(1));
         let least_known = config.least_known.clamp(1, window);
+        let state = thresholds.into_iter().map(|threshold| State {
+            threshold,
+            close: share(threshold, close_permille),
+            ..State::default()
+        });
         Self {
             config: DetectorConfig {
                 window,
@@ -126,17 +152,42 @@ impl Detector {
                 least_known,
                 ..config
             },
-            threshold: thresholds,
-            ring: vec![UNKNOWN; window * nodes],
+            close_permille,
+            state: state.collect(),
+            ring: vec![UNKNOWN; 2 * window * nodes],
             next: 0,
-            sum: vec![0; nodes],
-            known: vec![0; nodes],
-            above_ring: vec![false; 2 * window * nodes],
-            above_next: 0,
-            above: vec![0; nodes],
-            hot: vec![false; nodes],
             last: None,
         }
+    }
+
+    /// The detector of changed nodes: one for each threshold, and for each what it was before, if it was. Windows and
+    /// states go on; samples are held against the new threshold.
+    pub(super) fn renumbered(&self, thresholds: &[Sample], was: &[Option<usize>]) -> Self {
+        let mut next = Self::with_close(self.config, self.close_permille, thresholds.to_vec());
+        let (old, new) = (self.state.len(), thresholds.len());
+        for (node, was) in was.iter().enumerate() {
+            let before = was.and_then(|was| Some((was, self.state.get(was)?)));
+            let (Some((was, before)), Some(state)) = (before, next.state.get_mut(node)) else {
+                continue;
+            };
+            *state = State {
+                threshold: state.threshold,
+                close: state.close,
+                above: 0,
+                above_close: 0,
+                ..before.clone()
+            };
+            for row in 0..2 * self.config.window {
+                let sample = self.ring.get(row * old + was).copied();
+                let sample = sample.unwrap_or(UNKNOWN);
+                state.count(sample, 1);
+                if let Some(place) = next.ring.get_mut(row * new + node) {
+                    *place = sample;
+                }
+            }
+        }
+        (next.next, next.last) = (self.next, self.last);
+        next
     }
 
     /// Takes one sample for each node, and pushes what changed. Intervals without samples in between count
@@ -150,7 +201,7 @@ impl Detector {
         samples: &[Sample],
         events: &mut Vec<Event>,
     ) -> Result<(), SampleError> {
-        let (given, want) = (samples.len(), self.threshold.len());
+        let (given, want) = (samples.len(), self.state.len());
         if given != want {
             return Err(SampleError::Length {
                 what: "nodes",
@@ -172,62 +223,56 @@ impl Detector {
         }
         self.last = Some(now);
         self.advance(|node| samples.get(node).copied().unwrap_or(UNKNOWN));
-        for node in 0..want {
+        for (node, sample) in samples.iter().enumerate() {
+            if *sample < FIRST_UNKNOWN
+                && let Some(state) = self.state.get_mut(node)
+            {
+                state.heard = Some(now);
+            }
             events.extend(self.judge(now, node));
         }
         Ok(())
     }
 
+    /// Takes a row of samples; those of a window ago leave the mean, those of two windows ago are forgotten.
     fn advance(&mut self, sample: impl Fn(usize) -> Sample) {
-        let nodes = self.threshold.len();
-        let row = self
-            .above_ring
-            .iter_mut()
-            .skip(self.above_next * nodes)
-            .take(nodes);
-        let each = row.zip(&mut self.above).zip(&self.threshold);
-        for (node, ((old, above), threshold)) in each.enumerate() {
+        let (nodes, window) = (self.state.len(), self.config.window);
+        let (oldest, middle) = (self.next, (self.next + window) % (2 * window));
+        for (node, state) in self.state.iter_mut().enumerate() {
             let new = sample(node);
-            let is = new < FIRST_UNKNOWN && new > *threshold;
-            *above = *above - u32::from(*old) + u32::from(is);
-            *old = is;
-        }
-        self.above_next = (self.above_next + 1) % (2 * self.config.window);
-        let row = self.ring.iter_mut().skip(self.next * nodes).take(nodes);
-        for (node, ((old, sum), known)) in row.zip(&mut self.sum).zip(&mut self.known).enumerate() {
-            if *old < FIRST_UNKNOWN {
-                *sum -= u64::from(*old);
-                *known -= 1;
+            let leaving = self.ring.get(middle * nodes + node).copied();
+            if let Some(leaving) = leaving.filter(|s| *s < FIRST_UNKNOWN) {
+                state.sum -= u64::from(leaving);
+                state.known -= 1;
             }
-            let new = sample(node);
             if new < FIRST_UNKNOWN {
-                *sum += u64::from(new);
-                *known += 1;
+                state.sum += u64::from(new);
+                state.known += 1;
             }
-            *old = new;
+            if let Some(place) = self.ring.get_mut(oldest * nodes + node) {
+                state.count(*place, -1);
+                *place = new;
+            }
+            state.count(new, 1);
         }
-        self.next = (self.next + 1) % self.config.window;
+        self.next = (oldest + 1) % (2 * window);
     }
 
     fn judge(&mut self, at: Timestamp, node: usize) -> Option<Event> {
-        let known = *self.known.get(node)?;
-        // A window that is not yet full may not enter: a spike at the start is still a spike.
-        if (known as usize) < self.config.least_known {
-            return None;
-        }
-        let (sum, threshold) = (*self.sum.get(node)?, *self.threshold.get(node)?);
-        let hot = self.hot.get_mut(node)?;
-        let limit = u64::from(threshold) * u64::from(known);
+        let (window, least) = (self.config.window, self.config.least_known);
+        let state = self.state.get_mut(node)?;
+        let threshold = state.threshold;
+        let mean = state.mean(least)?;
+        let limit = u64::from(threshold) * u64::from(state.known);
         let leave = limit * u64::from(self.config.leave_permille) / 1000;
         // A spike shorter than the window can lift the mean, but it has too few samples above the threshold.
-        let lasting = *self.above.get(node)? as usize >= self.config.window;
-        let kind = match *hot {
-            false if sum > limit && lasting => EventKind::Entered,
-            true if sum < leave => EventKind::Left,
+        let lasting = state.above as usize >= window;
+        let kind = match state.hot {
+            false if state.sum > limit && lasting => EventKind::Entered,
+            true if state.sum < leave => EventKind::Left,
             _ => return None,
         };
-        *hot = kind == EventKind::Entered;
-        let mean = (sum / u64::from(known)) as Sample;
+        state.hot = kind == EventKind::Entered;
         Some(Event {
             at,
             node: NodeId(node as u32),
@@ -240,31 +285,49 @@ impl Detector {
     /// Whether the node is overloaded now.
     #[must_use]
     pub fn is_hot(&self, node: NodeId) -> bool {
-        self.hot.get(node.index()).copied().unwrap_or(false)
+        self.state.get(node.index()).is_some_and(|s| s.hot)
     }
 
     /// The overloaded nodes, ascending.
     pub fn hot(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let nodes = self.hot.iter().zip(0_u32..);
-        nodes.filter(|(hot, _)| **hot).map(|(_, n)| NodeId(n))
+        let nodes = self.state.iter().zip(0_u32..);
+        nodes.filter(|(s, _)| s.hot).map(|(_, n)| NodeId(n))
     }
 
     /// Mean over the window; nothing while too few samples are known.
     #[must_use]
     pub fn mean(&self, node: NodeId) -> Option<Sample> {
-        let known = *self.known.get(node.index())?;
-        if (known as usize) < self.config.least_known {
-            return None;
-        }
-        let sum = self.sum.get(node.index())?;
-        Some((sum / u64::from(known)) as Sample)
+        self.state.get(node.index())?.mean(self.config.least_known)
     }
 
     /// The threshold of a node.
     #[must_use]
     pub fn threshold(&self, node: NodeId) -> Option<Sample> {
-        self.threshold.get(node.index()).copied()
+        self.state.get(node.index()).map(|s| s.threshold)
     }
+}
+
+impl State {
+    /// Adds (`by` 1) or takes (-1) a sample of the last two windows.
+    fn count(&mut self, sample: Sample, by: i32) {
+        if sample < FIRST_UNKNOWN {
+            let is = |limit: Sample| if sample > limit { by } else { 0 };
+            self.above = self.above.wrapping_add_signed(is(self.threshold));
+            self.above_close = self.above_close.wrapping_add_signed(is(self.close));
+        }
+    }
+
+    /// A window that is not yet full enough tells nothing: a spike at the start is still a spike.
+    fn mean(&self, least_known: usize) -> Option<Sample> {
+        let enough = self.known as usize >= least_known;
+        enough.then(|| (self.sum / u64::from(self.known.max(1))) as Sample)
+    }
+}
+
+/// So many thousandths of a threshold, rounded down: a whole sample is above both or neither.
+fn share(threshold: Sample, permille: u32) -> Sample {
+    let exact = u64::from(threshold) * u64::from(permille) / 1000;
+    Sample::try_from(exact).unwrap_or(Sample::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A live cluster: samples in, overload events and safe moves out.
 
+mod change;
 mod cluster;
 mod config;
 mod detector;
@@ -8,6 +9,7 @@ mod planner;
 mod protector;
 mod signals;
 
+pub use change::{ChangeError, Changed, Ending};
 pub use cluster::{Cluster, ClusterError, InFlight, MoveError};
 pub use config::ProtectConfig;
 pub use detector::{Detector, DetectorConfig, Event, EventKind, Sample, SampleError, UNKNOWN};

@@ -3,9 +3,10 @@
 use super::planner::Planner;
 use super::signals::Signals;
 use super::{
-    Cluster, Detector, Event, InFlight, MoveError, MovePlan, ProtectConfig, Sample, SampleError,
+    ChangeError, Changed, Cluster, Detector, Event, InFlight, MoveError, MovePlan, ProtectConfig,
+    Sample, SampleError,
 };
-use crate::{NodeId, TaskId, Timestamp};
+use crate::{Model, ModelBuilder, NodeId, TaskId, Timestamp};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -17,6 +18,8 @@ pub struct Protector {
     pub(super) detector: Detector,
     pub(super) signals: Signals,
     pub(super) config: ProtectConfig,
+    /// The measured resource.
+    resource: usize,
     /// Times of each task's latest moves, oldest first, at most as many as the budget allows.
     pub(super) begun: Vec<Vec<Timestamp>>,
     /// When each node's latest move ended.
@@ -36,15 +39,9 @@ impl Protector {
     pub fn new(cluster: Cluster, resource: usize, config: ProtectConfig) -> Self {
         let model = cluster.model();
         let nodes = model.nodes();
-        let threshold = |n| {
-            let safety = model.safety(NodeId(n)).get(resource).copied().unwrap_or(0);
-            Sample::try_from(safety)
-                .unwrap_or(Sample::MAX / 2)
-                .min(Sample::MAX / 2)
-        };
-        let thresholds = (0..nodes as u32).map(threshold).collect();
+        let thresholds = thresholds(model, resource);
         Self {
-            detector: Detector::new(config.detector, thresholds),
+            detector: Detector::with_close(config.detector, config.near_permille, thresholds),
             signals: Signals::new(model.tasks(), config.fast_samples, config.slow_samples),
             begun: vec![Vec::new(); model.tasks()],
             touched: vec![None; nodes],
@@ -52,7 +49,70 @@ impl Protector {
             not_before: vec![Timestamp::ZERO; nodes],
             config,
             cluster,
+            resource,
         }
+    }
+
+    /// Goes on with a changed cluster: nodes and tasks that come, go or change. Begin with
+    /// `protector.cluster().model().edit()`, and say in `placed` where each new task runs, and each that runs elsewhere
+    /// than the protector believes. What stays keeps its window, averages, budget and cool-downs; a move under way
+    /// ends when its task, or a node that it concerns, is gone. O(model + nodes x window).
+    ///
+    /// ```
+    /// use scheduler_core::*;
+    ///
+    /// # let cpu = Resource { transient: false, load_weight: 1 };
+    /// # let mut b = ModelBuilder::new(&[cpu])?;
+    /// # let node = Node { location: 0, neighbourhood: 0, capacity: &[8000], safety: &[6400] };
+    /// # b.node(node)?;
+    /// # let service = b.service(Service { spread: 1, per_node: 9 })?;
+    /// # let need = [100];
+    /// # for _ in 0..2 {
+    /// #     b.task(Task { service, need: &need, move_cost: 1 })?;
+    /// # }
+    /// # let cluster = Cluster::new(b.build()?, &[NodeId(0); 2])?;
+    /// # let mut protector = Protector::new(cluster, 0, ProtectConfig::default());
+    /// # let now = Timestamp::from_secs(60);
+    /// // One pod has gone, another has been started on a node that has just joined.
+    /// let mut edit = protector.cluster().model().edit();
+    /// edit.remove_task(TaskId(0))?;
+    /// let joined = edit.node(node)?;
+    /// let started = edit.task(Task { service, need: &need, move_cost: 1 })?;
+    /// let changed = protector.change(now, edit, &[(started, joined)])?;
+    /// assert_eq!(changed.ids.task(TaskId(0)), None);
+    /// assert_eq!(changed.ids.task(started), Some(TaskId(1)));
+    /// assert_eq!(protector.cluster().node_of(TaskId(1)), Some(joined));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing has changed then.
+    pub fn change(
+        &mut self,
+        now: Timestamp,
+        edit: ModelBuilder,
+        placed: &[(TaskId, NodeId)],
+    ) -> Result<Changed, ChangeError> {
+        let (cluster, changed) = self.cluster.changed(edit, placed)?;
+        for (ended, _) in &changed.ended {
+            self.ended(now, *ended);
+        }
+        let (nodes, tasks) = (cluster.model().nodes(), cluster.model().tasks());
+        let was_node = was(nodes, self.busy.len(), |n| {
+            changed.ids.node(NodeId(n)).map(NodeId::index)
+        });
+        let was_task = was(tasks, self.begun.len(), |t| {
+            changed.ids.task(TaskId(t)).map(TaskId::index)
+        });
+        let thresholds = thresholds(cluster.model(), self.resource);
+        self.detector = self.detector.renumbered(&thresholds, &was_node);
+        self.signals = self.signals.renumbered(&was_task);
+        self.begun = carried(&self.begun, &was_task);
+        self.touched = carried(&self.touched, &was_node);
+        self.busy = carried(&self.busy, &was_node);
+        self.not_before = carried(&self.not_before, &was_node);
+        self.cluster = cluster;
+        Ok(changed)
     }
 
     /// Takes one sample for each node and each task ([`super::UNKNOWN`] where there is none) and pushes
@@ -160,4 +220,36 @@ impl Protector {
     pub fn task_level(&self, task: TaskId) -> Sample {
         self.signals.slow(task.index()) as Sample
     }
+}
+
+/// Each node's threshold in the samples' unit.
+fn thresholds(model: &Model, resource: usize) -> Vec<Sample> {
+    let threshold = |n| {
+        let safety = model.safety(NodeId(n)).get(resource).copied().unwrap_or(0);
+        let most = Sample::MAX / 2;
+        Sample::try_from(safety).unwrap_or(most).min(most)
+    };
+    (0..model.nodes() as u32).map(threshold).collect()
+}
+
+/// What each of `count` new ids was among `old` ones, of which `id` says what they are now.
+fn was(count: usize, old: usize, id: impl Fn(u32) -> Option<usize>) -> Vec<Option<usize>> {
+    let mut was = vec![None; count];
+    for before in 0..old {
+        let place = id(before as u32).and_then(|now| was.get_mut(now));
+        if let Some(place) = place {
+            *place = Some(before);
+        }
+    }
+    was
+}
+
+/// Each new entry as it was, or as a new one is.
+pub(super) fn carried<T: Clone + Default>(old: &[T], was: &[Option<usize>]) -> Vec<T> {
+    let entry = |was: &Option<usize>| {
+        was.and_then(|was| old.get(was))
+            .cloned()
+            .unwrap_or_default()
+    };
+    was.iter().map(entry).collect()
 }

@@ -1,6 +1,7 @@
 //! Two averages per task: what it takes just now, and what it has taken for some minutes.
 
 use super::detector::{FIRST_UNKNOWN, Sample};
+use super::protector::carried;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -29,6 +30,16 @@ impl Signals {
             seen: vec![0.0; tasks],
             fast_share: share(fast),
             slow_share: share(slow),
+        }
+    }
+
+    /// The averages of changed tasks: for each what it was before, if it was.
+    pub(super) fn renumbered(&self, was: &[Option<usize>]) -> Self {
+        Self {
+            fast: carried(&self.fast, was),
+            slow: carried(&self.slow, was),
+            seen: carried(&self.seen, was),
+            ..*self
         }
     }
 

@@ -10,18 +10,24 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeSetId(u32);
 
+impl NodeSetId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What one task's places are narrowed by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Narrowed {
+pub(super) struct Narrowed {
     sets: BTreeSet<u32>,
-    forbidden: BTreeSet<u32>,
+    pub(super) forbidden: BTreeSet<u32>,
 }
 
 /// Sets of nodes, and the tasks that they and single pairs narrow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowed {
-    sets: Vec<BTreeSet<u32>>,
-    tasks: BTreeMap<u32, Narrowed>,
+    pub(super) sets: Vec<BTreeSet<u32>>,
+    pub(super) tasks: BTreeMap<u32, Narrowed>,
 }
 
 impl ModelBuilder {

@@ -1,7 +1,8 @@
 //! How a model comes to be: nodes, services and tasks are added one by one, each checked as it comes.
 
 use super::allowed::Allowed;
-use super::checks::{amounts, known, positive, room_for, signed};
+use super::checks::{amounts, known, positive, room_for, signed, some_per_node};
+use super::edit::{Base, Removed, Renumbered};
 use super::{Balance, Lists, Model, ModelError, Node, Resource, Service, Task, Weights};
 use crate::{NodeId, ServiceId, TaskId};
 use alloc::collections::BTreeMap;
@@ -15,10 +16,11 @@ pub(super) const COUNT_LIMIT: usize = u32::MAX as usize / 2;
 /// Collects a [`Model`]; every call checks what it is given and a refused call changes nothing.
 #[derive(Clone, Debug)]
 pub struct ModelBuilder {
-    model: Model,
-    places: Vec<(u64, u64)>,
-    pairs: Vec<(u32, u32)>,
-    allowed: Allowed,
+    pub(super) model: Model,
+    pub(super) pairs: Vec<(u32, u32)>,
+    pub(super) removed: Removed,
+    /// The model that is edited, if it is an edit.
+    pub(crate) base: Option<Base>,
 }
 
 impl ModelBuilder {
@@ -57,13 +59,15 @@ impl ModelBuilder {
             classes: Vec::new(),
             balances: Vec::new(),
             weights: Weights::default(),
+            places: Vec::new(),
+            allowed: Allowed::default(),
+            generation: 0,
         };
-        let (places, pairs) = (Vec::new(), Vec::new());
         Ok(Self {
             model,
-            places,
-            pairs,
-            allowed: Allowed::default(),
+            pairs: Vec::new(),
+            removed: Removed::default(),
+            base: None,
         })
     }
 
@@ -84,7 +88,8 @@ impl ModelBuilder {
         let safety = amounts("node", index, "safety", node.safety, self.model.resources)?;
         self.model.capacity.extend(capacity);
         self.model.safety.extend(safety);
-        self.places.push((node.location, node.neighbourhood));
+        let place = (node.location, node.neighbourhood);
+        self.model.places.push(place);
         self.model.nodes += 1;
         Ok(NodeId(index as u32))
     }
@@ -96,16 +101,7 @@ impl ModelBuilder {
     pub fn service(&mut self, service: Service) -> Result<ServiceId, ModelError> {
         let index = self.model.spread.len();
         room_for(index, "service")?;
-        if service.per_node == 0 {
-            let want = "at least 1";
-            return Err(ModelError::Range {
-                what: "service",
-                index,
-                field: "per_node",
-                given: 0,
-                want,
-            });
-        }
+        some_per_node(index, service.per_node)?;
         self.model.spread.push(service.spread);
         self.model.per_node.push(service.per_node);
         Ok(ServiceId(index as u32))
@@ -217,8 +213,18 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// Dependencies that name no service; a cost that could pass a fourth of `i64`; nodes added after
-    /// [`ModelBuilder::travel`].
-    pub fn build(mut self) -> Result<Model, ModelError> {
+    /// [`ModelBuilder::travel`]; what was removed and is still named.
+    pub fn build(self) -> Result<Model, ModelError> {
+        Ok(self.build_renumbered()?.0)
+    }
+
+    /// The finished model, and what became of the ids that this builder used: those that stay move up to fill
+    /// the gaps of removed ones, and keep their order. O(model).
+    ///
+    /// # Errors
+    /// As [`ModelBuilder::build`].
+    pub fn build_renumbered(mut self) -> Result<(Model, Renumbered), ModelError> {
+        let renumbered = self.without_removed()?;
         let services = self.model.spread.len();
         for (service, on) in &self.pairs {
             known("dependency", 0, "service", *service as usize, services)?;
@@ -249,13 +255,13 @@ impl ModelBuilder {
         let tasks = self.model.service_of.iter().zip(0_u32..);
         let members: Vec<_> = tasks.map(|(service, task)| (*service, task)).collect();
         self.model.members = Lists::from_pairs(services, &members);
-        (self.model.location, self.model.locations) = dense(self.places.iter().map(|p| p.0));
+        (self.model.location, self.model.locations) = dense(self.model.places.iter().map(|p| p.0));
         (self.model.neighbourhood, self.model.neighbourhoods) =
-            dense(self.places.iter().map(|p| p.1));
+            dense(self.model.places.iter().map(|p| p.1));
         let (tasks, nodes) = (self.model.service_of.len(), self.model.nodes);
-        (self.model.class_of, self.model.classes) = self.allowed.classes(tasks, nodes);
+        (self.model.class_of, self.model.classes) = self.model.allowed.classes(tasks, nodes);
         affordable(&self.model)?;
-        Ok(self.model)
+        Ok((self.model, renumbered))
     }
 
     /// What has been collected so far; lists and classes are made at the end.
@@ -268,11 +274,11 @@ impl ModelBuilder {
     }
 
     pub(super) fn allowed(&self) -> &Allowed {
-        &self.allowed
+        &self.model.allowed
     }
 
     pub(super) fn allowed_mut(&mut self) -> &mut Allowed {
-        &mut self.allowed
+        &mut self.model.allowed
     }
 }
 

@@ -95,3 +95,16 @@ pub(super) fn amounts(
         .map(|v| signed(what, index, field, *v))
         .collect()
 }
+
+pub(super) fn some_per_node(index: usize, given: u32) -> Result<(), ModelError> {
+    if given > 0 {
+        return Ok(());
+    }
+    Err(ModelError::Range {
+        what: "service",
+        index,
+        field: "per_node",
+        given: 0,
+        want: "at least 1",
+    })
+}

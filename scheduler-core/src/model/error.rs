@@ -31,6 +31,18 @@ pub enum ModelError {
         /// How many there are.
         limit: usize,
     },
+    /// Something names what was removed.
+    #[error("{what} {index} names {target} {given}, which is removed")]
+    Removed {
+        /// What holds the reference.
+        what: &'static str,
+        /// Its index.
+        index: usize,
+        /// What it refers to.
+        target: &'static str,
+        /// The index of what was removed.
+        given: usize,
+    },
     /// A number is outside of what is allowed.
     #[error("{what} {index}: {field} is {given}, want {want}")]
     Range {

@@ -3,6 +3,7 @@
 mod allowed;
 mod build;
 mod checks;
+mod edit;
 mod error;
 mod ranks;
 mod sets;
@@ -10,6 +11,7 @@ mod spec;
 
 pub use allowed::NodeSetId;
 pub use build::ModelBuilder;
+pub use edit::Renumbered;
 pub use error::ModelError;
 pub use ranks::Objective;
 pub(crate) use sets::{Lists, NodeSet};
@@ -52,6 +54,12 @@ pub struct Model {
     pub(crate) classes: Vec<NodeSet>,
     pub(crate) balances: Vec<Balance>,
     pub(crate) weights: Weights,
+    /// Location and neighbourhood of each node as the caller numbered them, for [`Model::edit`].
+    places: Vec<(u64, u64)>,
+    /// Sets of nodes and forbidden pairs as they were given, for [`Model::edit`].
+    allowed: allowed::Allowed,
+    /// How many edits led to this model.
+    generation: u64,
 }
 
 impl Model {
