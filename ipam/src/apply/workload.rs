@@ -180,6 +180,12 @@ impl Ipam {
                 spots,
             },
         );
+        // Who moves is alive.
+        let now = self.now;
+        if let Some(claim) = self.claims.get_mut(claim) {
+            claim.touched = claim.touched.max(now);
+        }
+        self.suspects.remove(&claim);
         // What it keeps is not forgotten on the way.
         self.forget_at(id, None);
         Ok(())

@@ -6,7 +6,8 @@ use crate::change::{Change, What};
 use crate::cidr::{Family, shortened};
 use crate::claim::{Grant, Kept, Origin, Place, Request, Retention};
 use crate::pool::PoolId;
-use crate::state::{Ipam, end};
+use crate::state::{Claim, Ipam, end};
+use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
@@ -30,14 +31,21 @@ impl Ipam {
         let places: Vec<Place> = self.places_of(id).collect();
         let leases = places.iter().filter_map(|&p| self.lease(p)).collect();
         if claim.until > self.now {
-            let grant = Grant {
-                sequence: claim.sequence,
-                until: end(claim.until),
-                leases,
-            };
+            let prolonged = self.sign_of_life(id, claim, request, &places);
+            let (sequence, until) = (claim.sequence, end(prolonged.unwrap_or(claim.until)));
+            let renewed = prolonged.map(|_| What::Renewed {
+                owner: Cow::Borrowed(request.owner),
+                sequence,
+                until,
+            });
+            let changes = renewed.map(|what| Change::new(self.now, what));
             return Ok(Decision {
-                grant,
-                changes: Vec::new(),
+                grant: Grant {
+                    sequence,
+                    until,
+                    leases,
+                },
+                changes: changes.into_iter().collect(),
             });
         }
         // Its lease is over and nobody took the address: it goes on under a new token.
@@ -59,6 +67,33 @@ impl Ipam {
             },
             changes,
         })
+    }
+
+    /// The new end of a lease whose owner has claimed again, if that is worth a write: its owner is under suspicion,
+    /// or half of its lease is over. A claim without a lease is not written again for its age. A lease is never cut
+    /// short by this; a request that asks for none goes on with one as long as before.
+    fn sign_of_life(
+        &self,
+        id: u32,
+        claim: &Claim,
+        request: &Request<'_>,
+        places: &[Place],
+    ) -> Option<Timestamp> {
+        let endless = claim.until == Timestamp::MAX;
+        let (age, length) = (
+            self.now.since(claim.touched),
+            claim.until.since(claim.touched),
+        );
+        let aged = !endless && age >= length / 2;
+        if !aged && !self.suspects.contains_key(&id) {
+            return None;
+        }
+        let asked = self.lease_end(request, places.iter());
+        let until = match asked {
+            Timestamp::MAX if !endless => self.now.after(length),
+            asked => asked,
+        };
+        Some(until.max(claim.until))
     }
 
     /// The addresses of a claim.

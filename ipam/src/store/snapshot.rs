@@ -231,9 +231,17 @@ impl Ipam {
                     .iter()
                     .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
             }
-            What::Unreserved { workload }
-            | What::MoveBegun { workload, .. }
-            | What::MoveEnded { workload, .. } => self.touch_workload(workload, &mut keys),
+            What::MoveBegun { workload, from, .. } => {
+                self.touch_workload(workload, &mut keys);
+                let claim = self
+                    .workload(workload)
+                    .zip(self.host(from))
+                    .and_then(|(id, host)| self.claim_on(id, host));
+                keys.extend(claim.map(|id| claim_key(self.owner_name(id))));
+            }
+            What::Unreserved { workload } | What::MoveEnded { workload, .. } => {
+                self.touch_workload(workload, &mut keys);
+            }
             What::Claimed {
                 owner,
                 workload,

@@ -1,6 +1,7 @@
 //! A naive model: plain maps of who holds what, against which every answer is held.
 
 mod checks;
+mod life;
 mod notes;
 mod reserve;
 
@@ -27,6 +28,10 @@ struct Holding {
     host: Option<String>,
     keep: Keep,
     until: Option<Timestamp>,
+    /// When its owner last gave a sign of life that was worth a write: claimed, renewed, moved.
+    seen: Timestamp,
+    /// Since when its owner is missing.
+    missing: Option<Timestamp>,
 }
 
 /// The allocator beside the model, and every change since the start.
@@ -280,7 +285,10 @@ impl Model {
             Ok(decision) => {
                 let had = self.holdings.get(&owner).cloned();
                 let grant = decision.grant;
-                let changes = decision.changes.into_iter().map(owned).collect();
+                let changes: Vec<_> = decision.changes.into_iter().map(owned).collect();
+                if let Some(had) = &had {
+                    self.check_repeated(had, &changes);
+                }
                 self.carry_out(changes);
                 self.check_grant(&owner, &grant, had.as_ref());
                 assert_eq!(direct, Ok(grant), "claimed directly, it is another");
@@ -366,28 +374,6 @@ impl Model {
             }
             Err(_) => {}
         }
-    }
-
-    /// Everyone but the owners of one remainder is missing; the pass began a second ago.
-    fn reconcile(&mut self, alive: u8) {
-        let began = Timestamp::from_nanos(self.now.as_nanos() - 1_000_000_000);
-        let grace = Duration::from_secs(30);
-        let lives = |owner: &str| {
-            owner
-                .trim_start_matches('c')
-                .parse::<u8>()
-                .is_ok_and(|n| n % 3 == alive % 3)
-        };
-        let out = self.ipam.decide_reconcile(began, grace, lives);
-        for owner in &out.released {
-            assert!(!lives(owner), "a living owner lost its claim");
-            let touched = self.ipam.claim_of(owner).map(crate::ClaimRef::touched);
-            assert!(
-                touched.is_some_and(|t| t.after(grace) <= self.now),
-                "`{owner}` had no grace"
-            );
-        }
-        self.carry_out(out.changes);
     }
 
     /// The state goes on as its own records describe it, and these describe it the same again.

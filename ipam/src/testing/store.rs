@@ -17,6 +17,7 @@ pub async fn check_store<S: Store>(mut open: impl FnMut() -> S) {
     check_listing(&mut open()).await;
     check_watching(open(), open()).await;
     check_replicas(&mut open).await;
+    check_life_signs(&mut open).await;
 }
 
 fn put(key: &str, value: &str) -> (String, Vec<u8>) {
@@ -246,4 +247,49 @@ async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
         refused,
         Err(TransactError::Refused(crate::ReleaseError::Stale { .. }))
     ));
+}
+
+/// Two processes: who claims again between two passes of collection keeps its address, whichever process it asks; a
+/// claim repeated without need writes nothing.
+async fn check_life_signs<S: Store>(open: &mut impl FnMut() -> S) {
+    let at = |secs: u64| Timestamp::from_secs(10_000 + secs);
+    let pause = |_| core::future::ready(());
+    clear(&mut open()).await;
+    let mut collector = Replica::open(open(), at(0), 9).await.expect("open");
+    let mut host = Replica::open(open(), at(0), 9).await.expect("open");
+    let spec = PoolSpec::new("p", "10.1.0.0/29".parse().expect("a prefix"));
+    let add = |ipam: &Ipam| {
+        let change = ipam.decide_add_pool(spec.clone())?;
+        Ok::<_, crate::PoolError>(((), vec![change]))
+    };
+    host.transact(at(0), add, pause).await.expect("a pool");
+    let claim = |ipam: &Ipam| {
+        let decision = ipam.decide_claim(&Request::new("o1"))?;
+        let changes = decision.changes.into_iter();
+        let changes = changes.map(crate::Change::into_owned).collect();
+        Ok::<_, crate::ClaimError>((decision.grant, changes))
+    };
+    let pass = |began: Timestamp| {
+        move |ipam: &Ipam| {
+            let out = ipam.decide_reconcile(began, Duration::from_secs(900), |_| false);
+            Ok::<_, core::convert::Infallible>((out.released, out.changes))
+        }
+    };
+    let first = host.transact(at(0), claim, pause).await.expect("a claim");
+    let written = revision(&mut open()).await;
+    host.transact(at(1), claim, pause).await.expect("the same");
+    assert_eq!(revision(&mut open()).await, written, "a write without need");
+    let out = collector.transact(at(100), pass(at(99)), pause).await;
+    assert_eq!(out, Ok(vec![]));
+    let again = host.transact(at(1000), claim, pause).await;
+    assert_eq!(again.expect("the same").sequence, first.sequence);
+    let out = collector.transact(at(1001), pass(at(999)), pause).await;
+    assert_eq!(out, Ok(vec![]), "collected though it claimed again");
+    let fsck = collector.ipam().fsck(Duration::from_secs(900), &[]);
+    assert_eq!(fsck, vec![], "fsck would take it away");
+    // Missing from then on, it is collected: two passes, a grace period apart.
+    for (now, released) in [(1002, vec![]), (1903, vec!["o1".to_string()])] {
+        let out = collector.transact(at(now), pass(at(now - 1)), pause).await;
+        assert_eq!(out, Ok(released));
+    }
 }

@@ -49,13 +49,15 @@ impl Model {
                     host: host.as_deref().map(ToString::to_string),
                     keep,
                     until: *until,
+                    seen: self.now,
+                    missing: None,
                 };
                 let before = self.holdings.insert(owner.to_string(), holding);
                 assert!(before.is_none(), "`{owner}` was given a second claim");
             }
             crate::What::Renewed { owner, until, .. } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
-                    holding.until = *until;
+                    (holding.until, holding.seen, holding.missing) = (*until, self.now, None);
                 }
             }
             crate::What::Reissued {
@@ -63,6 +65,7 @@ impl Model {
             } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
                     (holding.sequence, holding.until) = (*next, *until);
+                    (holding.seen, holding.missing) = (self.now, None);
                     self.last_sequence = *next;
                 }
             }
@@ -86,8 +89,14 @@ impl Model {
             .holdings
             .values()
             .filter(|h| h.workload.as_deref() == Some(workload) && h.host.as_deref() == Some(from));
-        let latest = here.max_by_key(|h| h.sequence);
+        let here = here.map(|h| h.sequence);
+        let latest = here.max();
+        let latest = self
+            .holdings
+            .values_mut()
+            .find(|h| Some(h.sequence) == latest);
         let latest = latest.unwrap_or_else(|| panic!("`{workload}` holds nothing on {from}"));
+        (latest.seen, latest.missing) = (self.now, None);
         let before = self
             .moving
             .insert(workload.into(), latest.addresses.clone());
