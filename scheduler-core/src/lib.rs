@@ -25,8 +25,8 @@ pub use bound::relaxed_bound;
 pub use ids::{NodeId, ServiceId, TaskId};
 pub use live::{
     ChangeError, Changed, Cluster, ClusterError, Detector, DetectorConfig, Ending, Event,
-    EventKind, Figures, InFlight, Move, MoveError, MovePlan, Obstacle, ProtectConfig, Protector,
-    Reason, Sample, SampleError, Stuck, UNKNOWN,
+    EventKind, Figures, InFlight, Move, MoveError, MovePlan, Obstacle, ProtectConfig, ProtectError,
+    Protector, Reason, Sample, SampleError, Stuck, UNKNOWN,
 };
 pub use model::{
     Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Renumbered, Resource,

@@ -50,7 +50,7 @@ fn model(nodes: usize, tasks: usize) -> Model {
 fn protector(nodes: usize, on: &[u32]) -> Protector {
     let on: Vec<NodeId> = on.iter().map(|n| NodeId(*n)).collect();
     let cluster = Cluster::new(model(nodes, on.len()), &on).unwrap();
-    Protector::new(cluster, 0, ProtectConfig::default())
+    Protector::new(cluster, 0, ProtectConfig::default()).unwrap()
 }
 
 /// Feeds each second the tasks' samples, and to each node what its tasks take together.

@@ -49,7 +49,7 @@ fn protector() -> Protector {
     let model = builder.build().expect("a model");
     let first = ByCount.place(&model).expect("a placement");
     let cluster = Cluster::new(model, &first).expect("feasible");
-    Protector::new(cluster, 0, ProtectConfig::default())
+    Protector::new(cluster, 0, ProtectConfig::default()).expect("a configuration")
 }
 
 /// Ten minutes of load from a seed; everything that was told and planned, in words.

@@ -103,7 +103,7 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
     let hosts = (total / (HOST as f64 * 0.6)).ceil() as usize;
     let model = model(trace, hosts);
     let first = ByCount.place(&model).unwrap();
-    let mut p = Protector::new(Cluster::new(model, &first).unwrap(), 0, config);
+    let mut p = Protector::new(Cluster::new(model, &first).unwrap(), 0, config).unwrap();
     let mut noise = Rng::named(seed, "noise");
     let mut out = Outcome {
         overloaded: 0,

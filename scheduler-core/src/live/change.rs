@@ -1,6 +1,6 @@
 //! A cluster that changes while it is protected: nodes and tasks come, go and change.
 
-use super::{Cluster, InFlight};
+use super::{Cluster, InFlight, ProtectError};
 use crate::{
     Model, ModelBuilder, ModelError, NodeId, Placement, PlacementError, Renumbered, TaskId,
     Violations,
@@ -59,6 +59,9 @@ pub enum ChangeError {
         /// The node.
         node: NodeId,
     },
+    /// A threshold that no sample can reach.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
     /// The assignment does not fit the model.
     #[error(transparent)]
     Placement(#[from] PlacementError),

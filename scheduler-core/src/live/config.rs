@@ -1,7 +1,60 @@
 //! The knobs of protection, with the reasons for their values.
 
 use super::DetectorConfig;
+use crate::{Model, NodeId};
 use core::time::Duration;
+use thiserror::Error;
+
+/// The longest window, so that memory stays bounded: an hour at a sample a second, with room to spare.
+const MOST_WINDOW: usize = 4096;
+/// The first threshold that no [`super::Sample`] can reach.
+const THRESHOLD_LIMIT: i64 = 1 << 31;
+
+/// What is wrong with a configuration, by the name of the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtectError {
+    /// The measured resource is none of the model's.
+    #[error("resource {given} is to be measured, but the model has only {resources}")]
+    Resource {
+        /// The index given.
+        given: usize,
+        /// Resources in the model.
+        resources: usize,
+    },
+    /// A threshold that no sample can reach.
+    #[error(
+        "the threshold of node {node} is {given}, want less than {limit}: measure in a larger unit"
+    )]
+    Threshold {
+        /// The node.
+        node: NodeId,
+        /// Its safety capacity.
+        given: i64,
+        /// What samples cannot reach.
+        limit: i64,
+    },
+    /// A number out of range.
+    #[error("{field} is {given}, want {want}")]
+    Number {
+        /// Which number.
+        field: &'static str,
+        /// The number given.
+        given: u64,
+        /// What would be right.
+        want: &'static str,
+    },
+    /// A time out of range.
+    #[error("{field} is {given:?}, want {want}")]
+    Span {
+        /// Which time.
+        field: &'static str,
+        /// The time given.
+        given: Duration,
+        /// What would be right.
+        want: &'static str,
+    },
+}
 
 /// How a [`crate::Protector`] decides. Shares are thousandths of a node's threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,4 +110,94 @@ impl Default for ProtectConfig {
             retry: Duration::from_secs(10),
         }
     }
+}
+
+impl ProtectConfig {
+    /// Refuses what could not work.
+    pub(super) fn check(&self) -> Result<(), ProtectError> {
+        self.detector.check()?;
+        let number = |fits: bool, field, given: u32, want| {
+            let given = u64::from(given);
+            fits.then_some(())
+                .ok_or(ProtectError::Number { field, given, want })
+        };
+        let (near, goal, fill) = (self.near_permille, self.goal_permille, self.fill_permille);
+        number(
+            self.fast_samples > 0,
+            "fast_samples",
+            self.fast_samples,
+            "at least 1",
+        )?;
+        let slow = self.slow_samples;
+        number(
+            slow >= self.fast_samples,
+            "slow_samples",
+            slow,
+            "at least fast_samples",
+        )?;
+        number(near <= 1000, "near_permille", near, "at most 1000")?;
+        number(goal <= near, "goal_permille", goal, "at most near_permille")?;
+        // A destination filled further would have to be relieved at once.
+        number(fill <= near, "fill_permille", fill, "at most near_permille")?;
+        let least = self.least_permille;
+        number(least <= 1000, "least_permille", least, "at most 1000")
+    }
+}
+
+impl DetectorConfig {
+    /// Refuses what could never tell an overload.
+    pub(super) fn check(&self) -> Result<(), ProtectError> {
+        let number = |fits: bool, field, given: usize, want| {
+            let given = given as u64;
+            fits.then_some(())
+                .ok_or(ProtectError::Number { field, given, want })
+        };
+        if self.interval.is_zero() {
+            return Err(ProtectError::Span {
+                field: "detector.interval",
+                given: self.interval,
+                want: "the time between two samples, above zero",
+            });
+        }
+        let (window, least, leave) = (self.window, self.least_known, self.leave_permille as usize);
+        let fits = (1..=MOST_WINDOW).contains(&window);
+        number(fits, "detector.window", window, "1 to 4096 samples")?;
+        let fits = (1..=window).contains(&least);
+        let want = "at least 1 and at most detector.window, which else is never full enough";
+        number(fits, "detector.least_known", least, want)?;
+        number(
+            leave <= 1000,
+            "detector.leave_permille",
+            leave,
+            "at most 1000",
+        )
+    }
+}
+
+/// Each node's threshold in the samples' unit.
+pub(super) fn thresholds(
+    model: &Model,
+    resource: usize,
+) -> Result<alloc::vec::Vec<super::Sample>, ProtectError> {
+    let resources = model.resources();
+    let given = resource;
+    let threshold = |node| {
+        let safety = model.safety(node).get(resource);
+        let safety = *safety.ok_or(ProtectError::Resource { given, resources })?;
+        let limit = THRESHOLD_LIMIT;
+        let fits = super::Sample::try_from(safety)
+            .ok()
+            .filter(|_| safety < limit);
+        fits.ok_or(ProtectError::Threshold {
+            node,
+            given: safety,
+            limit,
+        })
+    };
+    if resource >= resources {
+        return Err(ProtectError::Resource { given, resources });
+    }
+    (0..model.nodes() as u32)
+        .map(|n| threshold(NodeId(n)))
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! Overload with hysteresis: entered when the mean over a window is above a threshold and a window's worth of the
 //! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
+use super::ProtectError;
 use crate::{NodeId, Timestamp};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -123,38 +124,34 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector for one node for each threshold. A window or interval of nothing counts as one.
-    #[must_use]
-    pub fn new(config: DetectorConfig, thresholds: Vec<Sample>) -> Self {
-        Self::with_close(config, 1000, thresholds)
+    /// A detector for one node for each threshold.
+    ///
+    /// # Errors
+    /// [`ProtectError`]: an interval of nothing, a window of nothing or too long, one that can never be full enough,
+    /// an overload that is left above the threshold.
+    pub fn new(config: DetectorConfig, thresholds: Vec<Sample>) -> Result<Self, ProtectError> {
+        config.check()?;
+        Ok(Self::with_close(config, 1000, thresholds))
     }
 
-    /// [`Detector::new`], and with the same demand on duration it tells what is above `close_permille` thousandths
+    /// [`Detector::new`] of a checked configuration, and with the same demand on duration it tells what is above `close_permille` thousandths
     /// of its threshold.
     pub(super) fn with_close(
         config: DetectorConfig,
         close_permille: u32,
         thresholds: Vec<Sample>,
     ) -> Self {
-        let nodes = thresholds.len();
-        let window = config.window.max(1);
-        let interval = config.interval.max(Duration::from_nanos(1));
-        let least_known = config.least_known.clamp(1, window);
+        let rows = 2 * config.window * thresholds.len();
         let state = thresholds.into_iter().map(|threshold| State {
             threshold,
             close: share(threshold, close_permille),
             ..State::default()
         });
         Self {
-            config: DetectorConfig {
-                window,
-                interval,
-                least_known,
-                ..config
-            },
+            config,
             close_permille,
             state: state.collect(),
-            ring: vec![UNKNOWN; 2 * window * nodes],
+            ring: vec![UNKNOWN; rows],
             next: 0,
             last: None,
         }

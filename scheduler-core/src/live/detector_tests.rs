@@ -13,7 +13,7 @@ fn feed(d: &mut Detector, from: u64, samples: &[Sample]) -> Vec<Event> {
 }
 
 fn detector() -> Detector {
-    Detector::new(DetectorConfig::default(), vec![1000])
+    Detector::new(DetectorConfig::default(), vec![1000]).unwrap()
 }
 
 #[test]

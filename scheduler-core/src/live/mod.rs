@@ -11,7 +11,7 @@ mod signals;
 
 pub use change::{ChangeError, Changed, Ending};
 pub use cluster::{Cluster, ClusterError, InFlight, MoveError};
-pub use config::ProtectConfig;
+pub use config::{ProtectConfig, ProtectError};
 pub use detector::{Detector, DetectorConfig, Event, EventKind, Sample, SampleError, UNKNOWN};
 pub use plan::{Figures, Move, MovePlan, Obstacle, Reason, Stuck};
 pub use protector::Protector;

@@ -1,12 +1,13 @@
 //! Samples in, events and plans out, for one cluster.
 
+use super::config::thresholds;
 use super::planner::Planner;
 use super::signals::Signals;
 use super::{
     ChangeError, Changed, Cluster, Detector, Event, InFlight, MoveError, MovePlan, ProtectConfig,
-    Sample, SampleError,
+    ProtectError, Sample, SampleError,
 };
-use crate::{Model, ModelBuilder, NodeId, TaskId, Timestamp};
+use crate::{ModelBuilder, NodeId, TaskId, Timestamp};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -34,13 +35,19 @@ impl Protector {
     /// A protector of `cluster`, whose measured resource has the safety capacity number `resource` of the
     /// model as threshold. Samples are in that resource's unit.
     ///
-    /// Thresholds above 2^31 are cut to that.
-    #[must_use]
-    pub fn new(cluster: Cluster, resource: usize, config: ProtectConfig) -> Self {
+    /// # Errors
+    /// [`ProtectError`]: a resource that the model does not have, a threshold that samples cannot reach, a field of
+    /// `config` that could not work.
+    pub fn new(
+        cluster: Cluster,
+        resource: usize,
+        config: ProtectConfig,
+    ) -> Result<Self, ProtectError> {
+        config.check()?;
         let model = cluster.model();
         let nodes = model.nodes();
-        let thresholds = thresholds(model, resource);
-        Self {
+        let thresholds = thresholds(model, resource)?;
+        Ok(Self {
             detector: Detector::with_close(config.detector, config.near_permille, thresholds),
             signals: Signals::new(model.tasks(), config.fast_samples, config.slow_samples),
             begun: vec![Vec::new(); model.tasks()],
@@ -50,7 +57,7 @@ impl Protector {
             config,
             cluster,
             resource,
-        }
+        })
     }
 
     /// Goes on with a changed cluster: nodes and tasks that come, go or change. Begin with
@@ -71,7 +78,7 @@ impl Protector {
     /// #     b.task(Task { service, need: &need, move_cost: 1 })?;
     /// # }
     /// # let cluster = Cluster::new(b.build()?, &[NodeId(0); 2])?;
-    /// # let mut protector = Protector::new(cluster, 0, ProtectConfig::default());
+    /// # let mut protector = Protector::new(cluster, 0, ProtectConfig::default())?;
     /// # let now = Timestamp::from_secs(60);
     /// // One pod has gone, another has been started on a node that has just joined.
     /// let mut edit = protector.cluster().model().edit();
@@ -94,6 +101,7 @@ impl Protector {
         placed: &[(TaskId, NodeId)],
     ) -> Result<Changed, ChangeError> {
         let (cluster, changed) = self.cluster.changed(edit, placed)?;
+        let thresholds = thresholds(cluster.model(), self.resource)?;
         for (ended, _) in &changed.ended {
             self.ended(now, *ended);
         }
@@ -104,7 +112,6 @@ impl Protector {
         let was_task = was(tasks, self.begun.len(), |t| {
             changed.ids.task(TaskId(t)).map(TaskId::index)
         });
-        let thresholds = thresholds(cluster.model(), self.resource);
         self.detector = self.detector.renumbered(&thresholds, &was_node);
         self.signals = self.signals.renumbered(&was_task);
         self.begun = carried(&self.begun, &was_task);
@@ -220,16 +227,6 @@ impl Protector {
     pub fn task_level(&self, task: TaskId) -> Sample {
         self.signals.slow(task.index()) as Sample
     }
-}
-
-/// Each node's threshold in the samples' unit.
-fn thresholds(model: &Model, resource: usize) -> Vec<Sample> {
-    let threshold = |n| {
-        let safety = model.safety(NodeId(n)).get(resource).copied().unwrap_or(0);
-        let most = Sample::MAX / 2;
-        Sample::try_from(safety).unwrap_or(most).min(most)
-    };
-    (0..model.nodes() as u32).map(threshold).collect()
 }
 
 /// What each of `count` new ids was among `old` ones, of which `id` says what they are now.

@@ -51,7 +51,7 @@ impl LiveWorld {
         let protector = model(bytes).and_then(|model| {
             let at = ByCount.place(&model).ok()?;
             let cluster = Cluster::new(model, &at).ok()?;
-            Some(Protector::new(cluster, 0, ProtectConfig::default()))
+            Protector::new(cluster, 0, ProtectConfig::default()).ok()
         });
         Self {
             protector,

@@ -83,5 +83,5 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
         Error::infeasible(what, "--hosts")
     })?;
     let cluster = Cluster::new(model, &assignment).map_err(|e| internal(&e))?;
-    Ok(Protector::new(cluster, CPU, ProtectConfig::default()))
+    Protector::new(cluster, CPU, ProtectConfig::default()).map_err(|e| internal(&e))
 }

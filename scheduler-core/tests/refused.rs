@@ -1,0 +1,96 @@
+//! Configurations that could not work are refused when made, by the name of the field.
+
+use scheduler_core::{
+    Cluster, Detector, DetectorConfig, ModelBuilder, Node, NodeId, ProtectConfig, ProtectError,
+    Protector, Resource, Service, Task,
+};
+use std::time::Duration;
+
+fn cluster(safety: u64) -> Cluster {
+    let cpu = Resource {
+        transient: false,
+        load_weight: 1,
+    };
+    let mut b = ModelBuilder::new(&[cpu]).unwrap();
+    b.node(Node {
+        location: 0,
+        neighbourhood: 0,
+        capacity: &[1 << 40],
+        safety: &[safety],
+    })
+    .unwrap();
+    let (spread, per_node) = (0, 1);
+    let service = b.service(Service { spread, per_node }).unwrap();
+    let (need, move_cost) = (&[1], 1);
+    b.task(Task {
+        service,
+        need,
+        move_cost,
+    })
+    .unwrap();
+    Cluster::new(b.build().unwrap(), &[NodeId(0)]).unwrap()
+}
+
+#[test]
+fn a_resource_that_the_model_lacks_is_refused() {
+    for given in [1, 2, usize::MAX] {
+        let made = Protector::new(cluster(1000), given, ProtectConfig::default());
+        let resources = 1;
+        assert_eq!(
+            made.unwrap_err(),
+            ProtectError::Resource { given, resources }
+        );
+    }
+}
+
+#[test]
+fn a_threshold_that_no_sample_can_reach_is_refused() {
+    let made = |safety| Protector::new(cluster(safety), 0, ProtectConfig::default()).map(drop);
+    assert_eq!(made((1 << 31) - 1), Ok(()));
+    let error = made(1 << 31).unwrap_err();
+    assert!(matches!(error, ProtectError::Threshold { .. }), "{error}");
+    assert!(error.to_string().contains("node 0"), "{error}");
+}
+
+/// One change of a configuration.
+type Spoil = fn(&mut ProtectConfig);
+
+#[test]
+fn each_field_that_could_not_work_is_named() {
+    let wrong: [(&str, Spoil); 12] = [
+        ("detector.interval", |c| {
+            c.detector.interval = Duration::ZERO;
+        }),
+        ("detector.window", |c| c.detector.window = 0),
+        ("detector.window", |c| c.detector.window = usize::MAX),
+        ("detector.least_known", |c| c.detector.least_known = 0),
+        ("detector.least_known", |c| c.detector.least_known = 11),
+        ("detector.leave_permille", |c| {
+            c.detector.leave_permille = 1001;
+        }),
+        ("fast_samples", |c| c.fast_samples = 0),
+        ("slow_samples", |c| c.slow_samples = 29),
+        ("near_permille", |c| c.near_permille = 1001),
+        ("goal_permille", |c| c.goal_permille = 901),
+        ("fill_permille", |c| c.fill_permille = 901),
+        ("least_permille", |c| c.least_permille = 1001),
+    ];
+    for (field, spoil) in wrong {
+        let mut config = ProtectConfig::default();
+        spoil(&mut config);
+        let error = Protector::new(cluster(1000), 0, config).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with(&format!("{field} is ")), "{message}");
+        assert!(message.contains("want"), "{message}");
+        if field.starts_with("detector.") {
+            assert!(Detector::new(config.detector, vec![1000]).is_err());
+        }
+    }
+    let slow = DetectorConfig {
+        interval: Duration::from_secs(3600),
+        window: 2,
+        least_known: 2,
+        ..DetectorConfig::default()
+    };
+    assert!(Detector::new(slow, vec![1000]).is_ok());
+}
