@@ -97,6 +97,30 @@ pub enum InputError {
         /// The second.
         second: usize,
     },
+    /// A service that is known already has another configuration.
+    #[error("service {} is known with another configuration; change it with Input::Configure", .service.0)]
+    OtherConfig {
+        /// The known service.
+        service: ServiceId,
+    },
+    /// Something to be forgotten that endpoints still name.
+    #[error("{what} {given} still has {endpoints} endpoints; remove them first")]
+    InUse {
+        /// `service`, `node`, `zone` or `centre`.
+        what: &'static str,
+        /// The id given.
+        given: u32,
+        /// How many endpoints name it.
+        endpoints: usize,
+    },
+    /// A place to be forgotten that an operator drained.
+    #[error("{what} {given} is drained; end the drain first")]
+    Drained {
+        /// `node` or `centre`.
+        what: &'static str,
+        /// The id given.
+        given: u32,
+    },
     /// More than 2^32 - 1 of something.
     #[error("no more {what} can be numbered")]
     Full {

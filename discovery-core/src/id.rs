@@ -1,6 +1,7 @@
 //! Dense ids inside, names at the edges: a name is looked up once.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use hashbrown::HashTable;
 
@@ -14,7 +15,7 @@ macro_rules! id {
         pub struct $name(pub(crate) u32);
 
         impl $name {
-            /// The dense index, counted from 0 in order of first mention.
+            /// The dense index, counted from 0 in order of first mention; once forgotten it is given again.
             #[must_use]
             pub const fn index(self) -> usize {
                 self.0 as usize
@@ -63,18 +64,19 @@ impl EndpointId {
     }
 }
 
-/// Names of services, nodes, zones or centres, in order of first mention. Never forgets.
+/// Names of services, nodes, zones or centres by number, in order of first mention. The number of a forgotten name is
+/// given to the next new one, the lowest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
-    names: Vec<Box<str>>,
+    names: Vec<Option<Box<str>>>,
     index: HashTable<u32>,
+    free: BTreeSet<u32>,
 }
 
 impl Names {
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        let Self { names, index } = self;
-        let is = |&i: &u32| names.get(i as usize).is_some_and(|n| **n == *name);
-        index.find(hash(name.as_bytes()), is).copied()
+        let is = |&i: &u32| self.name(i).is_some_and(|n| *n == *name);
+        self.index.find(hash(name.as_bytes()), is).copied()
     }
 
     /// The number of `name`, a new one if it was not known; `None` when there are 2^32 names.
@@ -82,24 +84,62 @@ impl Names {
         if let Some(known) = self.find(name) {
             return Some(known);
         }
+        match self.free.pop_first() {
+            Some(free) => {
+                self.enter(free, name);
+                Some(free)
+            }
+            None => self.append(Some(name)),
+        }
+    }
+
+    /// Gives the next number to `name`, which is not known yet; without one the number stays free.
+    pub(crate) fn append(&mut self, name: Option<&str>) -> Option<u32> {
         let new = u32::try_from(self.names.len()).ok()?;
-        self.names.push(name.into());
-        let names = &self.names;
-        let rehash = |&i: &u32| names.get(i as usize).map_or(0, |n| hash(n.as_bytes()));
-        self.index.insert_unique(hash(name.as_bytes()), new, rehash);
+        self.names.push(None);
+        match name {
+            Some(name) => self.enter(new, name),
+            None => drop(self.free.insert(new)),
+        }
         Some(new)
     }
 
-    pub(crate) fn name(&self, index: u32) -> Option<&str> {
-        self.names.get(index as usize).map(|n| &**n)
+    fn enter(&mut self, number: u32, name: &str) {
+        if let Some(place) = self.names.get_mut(number as usize) {
+            *place = Some(name.into());
+        }
+        let names = &self.names;
+        let text = |i: u32| names.get(i as usize).and_then(Option::as_deref);
+        let rehash = |&i: &u32| text(i).map_or(0, |n| hash(n.as_bytes()));
+        let hashed = hash(name.as_bytes());
+        self.index.insert_unique(hashed, number, rehash);
     }
 
+    /// Frees a name's number.
+    pub(crate) fn forget(&mut self, number: u32) {
+        let place = self.names.get_mut(number as usize);
+        let Some(name) = place.and_then(Option::take) else {
+            return;
+        };
+        let hashed = hash(name.as_bytes());
+        if let Ok(entry) = self.index.find_entry(hashed, |&i| i == number) {
+            entry.remove();
+        }
+        self.free.insert(number);
+    }
+
+    pub(crate) fn name(&self, index: u32) -> Option<&str> {
+        self.names.get(index as usize).and_then(Option::as_deref)
+    }
+
+    /// One more than the highest number ever given.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|n| &**n)
+    /// All numbers' names, in order; `None` where one is free.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        self.names.iter().map(Option::as_deref)
     }
 }
 
@@ -116,5 +156,19 @@ mod tests {
         assert_eq!(names.name(1), Some("b"));
         assert_eq!(names.find("c"), None);
         assert_eq!((names.len(), names.iter().count()), (2, 2));
+    }
+
+    #[test]
+    fn a_forgotten_names_number_is_given_again() {
+        let mut names = Names::default();
+        for name in ["a", "b", "c"] {
+            names.intern(name);
+        }
+        names.forget(1);
+        names.forget(1);
+        assert_eq!((names.find("b"), names.name(1)), (None, None));
+        assert_eq!((names.find("a"), names.find("c")), (Some(0), Some(2)));
+        assert_eq!((names.intern("d"), names.intern("b")), (Some(1), Some(3)));
+        assert_eq!(names.find("d"), Some(1));
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Engine;
+use super::names::known;
 use super::timers::Owner;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
@@ -34,7 +35,7 @@ pub(crate) struct Ramp {
 }
 
 impl Ramp {
-    const FULL: Self = Self {
+    pub(super) const FULL: Self = Self {
         share: 1000,
         from: 1000,
         draining: false,
@@ -119,17 +120,10 @@ impl Engine {
         on: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        let known = self.places.node_drained.len();
-        let unknown = InputError::UnknownPlace {
-            what: "node",
-            given: node.0,
-            known,
-        };
-        *self
-            .places
-            .node_drained
-            .get_mut(node.index())
-            .ok_or(unknown)? = on;
+        known("node", &self.places.nodes, node.0)?;
+        if let Some(drained) = self.places.node_drained.get_mut(node.index()) {
+            *drained = on;
+        }
         let there: Vec<u32> = self
             .records
             .indices()
@@ -149,14 +143,10 @@ impl Engine {
         over: Duration,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        let known = self.places.ramps.len();
-        let unknown = InputError::UnknownPlace {
-            what: "centre",
-            given: centre.0,
-            known,
-        };
-        let ramp = self.places.ramps.get_mut(centre.index()).ok_or(unknown)?;
-        if ramp.draining != on {
+        known("centre", &self.places.centres, centre.0)?;
+        if let Some(ramp) = self.places.ramps.get_mut(centre.index())
+            && ramp.draining != on
+        {
             *ramp = Ramp {
                 share: ramp.share,
                 from: ramp.share,

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::names::known;
 use crate::endpoint::MAX_HINTS;
 use crate::error::InputError;
 use crate::id::{EndpointId, ServiceId, ZoneId};
@@ -13,13 +14,8 @@ impl Engine {
         if zones.len() > MAX_HINTS {
             return Err(InputError::Hints { given: zones.len() });
         }
-        let known = self.zones.len();
-        if let Some(zone) = zones.iter().find(|z| z.index() >= known) {
-            return Err(InputError::UnknownPlace {
-                what: "zone",
-                given: zone.0,
-                known,
-            });
+        for zone in zones {
+            known("zone", &self.zones, zone.0)?;
         }
         if zones.is_empty() {
             self.hints.remove(&index);

@@ -7,6 +7,7 @@ mod health;
 mod hints;
 mod losses;
 mod members;
+mod names;
 mod passive;
 mod query;
 mod reconcile;
@@ -20,11 +21,10 @@ mod weigh;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::config::ServiceConfig;
 use crate::effect::Effect;
 use crate::endpoint::MAX_NAME;
 use crate::error::InputError;
-use crate::id::{CentreId, EndpointId, Names, NodeId, ServiceId, ZoneId};
+use crate::id::{EndpointId, Names, ServiceId, ZoneId};
 use crate::input::{Input, Target};
 use crate::time::Timestamp;
 
@@ -66,60 +66,6 @@ impl Engine {
             timers: Timers::default(),
             hints: BTreeMap::new(),
         }
-    }
-
-    /// The number of the service called `name`, which is made with this configuration if it is new.
-    /// Change it later with [`Input::Configure`].
-    ///
-    /// # Errors
-    /// A bad name or configuration.
-    pub fn service(&mut self, name: &str, config: ServiceConfig) -> Result<ServiceId, InputError> {
-        named(name)?;
-        if let Some(known) = self.service_names.find(name) {
-            return Ok(ServiceId(known));
-        }
-        config.check()?;
-        let full = InputError::Full { what: "services" };
-        let id = self.service_names.intern(name).ok_or(full)?;
-        self.services.push(Service::new(config));
-        self.start_judging(self.now, id);
-        Ok(ServiceId(id))
-    }
-
-    /// The number of the node called `name`, new or known.
-    ///
-    /// # Errors
-    /// A bad name.
-    pub fn node(&mut self, name: &str) -> Result<NodeId, InputError> {
-        named(name)?;
-        self.places
-            .node(name)
-            .map(NodeId)
-            .ok_or(InputError::Full { what: "nodes" })
-    }
-
-    /// The number of the zone called `name`, new or known.
-    ///
-    /// # Errors
-    /// A bad name.
-    pub fn zone(&mut self, name: &str) -> Result<ZoneId, InputError> {
-        named(name)?;
-        self.zones
-            .intern(name)
-            .map(ZoneId)
-            .ok_or(InputError::Full { what: "zones" })
-    }
-
-    /// The number of the centre called `name`, new or known.
-    ///
-    /// # Errors
-    /// A bad name.
-    pub fn centre(&mut self, name: &str) -> Result<CentreId, InputError> {
-        named(name)?;
-        self.places
-            .centre(name)
-            .map(CentreId)
-            .ok_or(InputError::Full { what: "centres" })
     }
 
     /// Takes one input, fires everything due by `now`, and appends what is to be done to `out`.
@@ -181,9 +127,12 @@ impl Engine {
 
     fn service_of(&self, id: ServiceId) -> Result<&Service, InputError> {
         let known = self.services.len();
-        self.services
-            .get(id.index())
-            .ok_or(InputError::UnknownService { given: id, known })
+        let unknown = InputError::UnknownService { given: id, known };
+        let named = self
+            .service_names
+            .name(id.0)
+            .and(self.services.get(id.index()));
+        named.ok_or(unknown)
     }
 
     /// The dense index of a living endpoint.

@@ -117,12 +117,13 @@ impl Engine {
     /// A service's configuration.
     #[must_use]
     pub fn config(&self, service: ServiceId) -> Option<&ServiceConfig> {
-        self.services.get(service.index()).map(|s| &s.config)
+        self.service_of(service).ok().map(|s| &s.config)
     }
 
     /// The services, in order of first mention.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &str)> + '_ {
-        (0..).map(ServiceId).zip(self.service_names.iter())
+        let all = (0..).map(ServiceId).zip(self.service_names.iter());
+        all.filter_map(|(id, name)| Some((id, name?)))
     }
 
     /// A service's name.

@@ -5,14 +5,15 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use super::drain::Ramp;
+use super::names::known;
 use super::record::{Class, Record};
 use super::snapshot::{KeptEndpoint, KeptService};
 use super::timers::Owner;
-use super::{Engine, Snapshot, named};
+use super::{Engine, Service, Snapshot, named};
 use crate::endpoint::{MAX_WEIGHT, Status};
 use crate::error::{ConfigError, InputError, RestoreError};
 use crate::health::{CheckKind, Checker, HealthCheck, Reports};
-use crate::id::{CentreId, NodeId, ServiceId, ZoneId};
+use crate::id::{CentreId, Names, NodeId, ServiceId, ZoneId};
 use crate::time::{Timestamp, nanos};
 
 /// Moves a time of the snapshot to the present clock.
@@ -53,31 +54,28 @@ impl Engine {
         move_back: Move<'_>,
     ) -> Result<(), RestoreError> {
         for name in &snapshot.zones {
-            distinct(self.zone(name)?.index(), self.zones.len(), "zone", name)?;
+            put_name(&mut self.zones, name, "zone")?;
         }
         for (name, drained) in &snapshot.nodes {
-            let id = self.node(name)?;
-            distinct(id.index(), self.places.nodes.len(), "node", name)?;
-            if let Some(place) = self.places.node_drained.get_mut(id.index()) {
-                *place = *drained;
-            }
+            put_name(&mut self.places.nodes, name, "node")?;
+            self.places.node_drained.push(*drained && !name.is_empty());
         }
         for (name, ramp) in &snapshot.centres {
-            let id = self.centre(name)?;
-            distinct(id.index(), self.places.centres.len(), "centre", name)?;
+            let id = put_name(&mut self.places.centres, name, "centre")?;
             crate::config::within(
                 "centre share",
                 u64::from(ramp.share.max(ramp.from)),
                 0,
                 1000,
             )?;
-            if let Some(place) = self.places.ramps.get_mut(id.index()) {
-                *place = Ramp {
+            self.places.ramps.push(match name.is_empty() {
+                true => Ramp::FULL,
+                false => Ramp {
                     since: move_back(ramp.since),
                     ..*ramp
-                };
-            }
-            self.timers.push(self.now, Owner::Centre(id.0));
+                },
+            });
+            self.timers.push(self.now, Owner::Centre(id));
         }
         Ok(())
     }
@@ -87,9 +85,13 @@ impl Engine {
         kept: &KeptService,
         move_back: Move<'_>,
     ) -> Result<(), RestoreError> {
-        let id = self.service(&kept.name, kept.config.clone())?;
-        distinct(id.index(), self.services.len(), "service", &kept.name)?;
-        let Some(service) = self.services.get_mut(id.index()) else {
+        kept.config.check()?;
+        let id = put_name(&mut self.service_names, &kept.name, "service")?;
+        self.services.push(Service::new(kept.config.clone()));
+        if kept.name.is_empty() {
+            return Ok(());
+        }
+        let Some(service) = self.services.get_mut(id as usize) else {
             return Ok(());
         };
         service.busy = kept.busy;
@@ -100,7 +102,7 @@ impl Engine {
         if let Some(config) = &service.config.outliers {
             let latest = self.now.after(config.interval);
             service.judged_at = move_back(kept.judged_at).clamp(self.now, latest);
-            self.timers.push(service.judged_at, Owner::Service(id.0));
+            self.timers.push(service.judged_at, Owner::Service(id));
         }
         Ok(())
     }
@@ -113,17 +115,10 @@ impl Engine {
     ) -> Result<(), RestoreError> {
         named(&kept.name)?;
         let [service, node, zone, centre] = kept.at;
-        let known = [
-            ("service", service, self.services.len()),
-            ("node", node, self.places.nodes.len()),
-            ("zone", zone, self.zones.len()),
-            ("centre", centre, self.places.centres.len()),
-        ];
-        for (what, given, known) in known {
-            if given as usize >= known {
-                return Err(InputError::UnknownPlace { what, given, known }.into());
-            }
-        }
+        self.service_of(ServiceId(service))?;
+        known("node", &self.places.nodes, node)?;
+        known("zone", &self.zones, zone)?;
+        known("centre", &self.places.centres, centre)?;
         if kept.base > MAX_WEIGHT {
             return Err(InputError::Weight { given: kept.base }.into());
         }
@@ -242,15 +237,20 @@ fn latest(check: Option<&HealthCheck>, now: Timestamp) -> Timestamp {
     now.after(longest).after(longest)
 }
 
-/// A name of its kind must not come twice: then its number is not the newest.
-fn distinct(id: usize, known: usize, what: &'static str, name: &str) -> Result<(), RestoreError> {
-    if id + 1 == known {
-        return Ok(());
+/// Gives the next number to a name; an empty one is a number that was free.
+fn put_name(names: &mut Names, name: &str, what: &'static str) -> Result<u32, RestoreError> {
+    let full = InputError::Full { what };
+    if name.is_empty() {
+        return Ok(names.append(None).ok_or(full)?);
     }
-    Err(RestoreError::Twice {
-        what,
-        name: name.to_string(),
-    })
+    named(name)?;
+    if names.find(name).is_some() {
+        return Err(RestoreError::Twice {
+            what,
+            name: name.to_string(),
+        });
+    }
+    Ok(names.append(Some(name)).ok_or(full)?)
 }
 
 impl From<ConfigError> for RestoreError {

@@ -14,8 +14,9 @@ use crate::id::ZoneId;
 use crate::sync::Standing;
 use crate::time::Timestamp;
 
-/// Everything an engine knows, as data. Serialises with the `serde` feature; what is read back is checked as
-/// a whole before an engine is made of it.
+/// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,
+/// CBOR); what is read back is checked as a whole before an engine is made of it. Numbers whose names were forgotten
+/// have empty names.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
@@ -71,11 +72,14 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let text = |names: &crate::id::Names| -> Vec<String> {
-            names.iter().map(ToString::to_string).collect()
+            names
+                .iter()
+                .map(|name| name.unwrap_or_default().to_string())
+                .collect()
         };
         let drained = self.places.node_drained.iter().copied();
-        let service = |(name, s): (&str, &Service)| KeptService {
-            name: name.to_string(),
+        let service = |(name, s): (Option<&str>, &Service)| KeptService {
+            name: name.unwrap_or_default().to_string(),
             config: s.config.clone(),
             busy: s.busy,
             loss: s.loss,

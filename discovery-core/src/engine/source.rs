@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::names::known;
 use super::record::{Class, Record};
 use super::{Engine, named};
 use crate::config::ServiceConfig;
@@ -69,24 +70,20 @@ impl Engine {
     fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<Option<u32>, InputError> {
         named(name)?;
         self.service_of(spec.service)?;
-        let place = |what, given: u32, known: usize| match (given as usize) < known {
-            true => Ok(()),
-            false => Err(InputError::UnknownPlace { what, given, known }),
-        };
-        place("node", spec.node.0, self.places.nodes.len())?;
-        place("zone", spec.zone.0, self.zones.len())?;
-        place("centre", spec.centre.0, self.places.centres.len())?;
+        known("node", &self.places.nodes, spec.node.0)?;
+        known("zone", &self.zones, spec.zone.0)?;
+        known("centre", &self.places.centres, spec.centre.0)?;
         if spec.weight > MAX_WEIGHT {
             return Err(InputError::Weight { given: spec.weight });
         }
-        let known = self.records.find(name);
-        let holder = known.and_then(|i| self.records.get(i)).map(|r| r.service);
+        let index = self.records.find(name);
+        let holder = index.and_then(|i| self.records.get(i)).map(|r| r.service);
         match holder {
             Some(holder) if holder != spec.service => Err(InputError::OtherService {
                 holder,
                 given: spec.service,
             }),
-            _ => Ok(known),
+            _ => Ok(index),
         }
     }
 

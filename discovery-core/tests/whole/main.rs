@@ -2,6 +2,7 @@
 
 mod bench;
 mod configs;
+mod forget;
 mod hints;
 mod outliers;
 mod paths;

@@ -1,0 +1,130 @@
+//! Services and places that are no longer needed are forgotten; what is in use is not.
+
+use core::time::Duration;
+
+use crate::bench::{Bench, secs};
+use discovery_core::{Engine, Input, InputError, ServiceConfig, Target};
+
+#[test]
+fn a_second_configuration_is_taken_only_if_it_is_the_same() {
+    let mut engine = Engine::new(1);
+    let first = ServiceConfig::default();
+    let web = engine.service("web", first.clone()).unwrap();
+    assert_eq!(engine.service("web", first.clone()), Ok(web));
+    let second = ServiceConfig {
+        panic_percent: 10,
+        ..first.clone()
+    };
+    let refused = engine.service("web", second.clone());
+    assert_eq!(refused, Err(InputError::OtherConfig { service: web }));
+    assert_eq!(engine.config(web), Some(&first));
+    let input = Input::Configure {
+        service: web,
+        config: &second,
+    };
+    engine.handle(secs(0), input, &mut Vec::new()).unwrap();
+    assert_eq!(engine.service("web", second), Ok(web));
+    assert_eq!(
+        (engine.find_service("web"), engine.find_service("db")),
+        (Some(web), None)
+    );
+}
+
+#[test]
+fn what_is_forgotten_gives_its_number_to_the_next() {
+    let mut b = Bench::new(ServiceConfig::default());
+    let spec = b.spec();
+    b.put("a", |_| {});
+    let in_use = |what| {
+        Err(InputError::InUse {
+            what,
+            given: 0,
+            endpoints: 1,
+        })
+    };
+    assert_eq!(b.engine.forget_service(b.service), in_use("service"));
+    assert_eq!(b.engine.forget_node(spec.node), in_use("node"));
+    assert_eq!(b.engine.forget_zone(spec.zone), in_use("zone"));
+    assert_eq!(b.engine.forget_centre(spec.centre), in_use("centre"));
+    b.tell(Input::Snapshot {
+        service: b.service,
+        endpoints: &[],
+    });
+    b.tell(Input::Confirm { service: b.service });
+    b.engine.forget_service(b.service).unwrap();
+    b.engine.forget_node(spec.node).unwrap();
+    b.engine.forget_zone(spec.zone).unwrap();
+    b.engine.forget_centre(spec.centre).unwrap();
+    assert_eq!(b.engine.services().count(), 0);
+    assert_eq!(
+        (b.engine.node_name(spec.node), b.engine.config(b.service)),
+        (None, None)
+    );
+    // Nobody speaks of them any longer.
+    let mut out = Vec::new();
+    let late = b
+        .engine
+        .handle(secs(1), Input::Upsert { name: "a", spec }, &mut out);
+    assert!(
+        matches!(late, Err(InputError::UnknownService { .. })),
+        "{late:?}"
+    );
+    assert!(
+        b.engine.forget_node(spec.node).is_err(),
+        "it is forgotten already"
+    );
+    let drain = Input::Drain {
+        target: Target::Node(spec.node),
+        on: true,
+        over: Duration::ZERO,
+    };
+    assert!(b.engine.handle(secs(1), drain, &mut out).is_err());
+    // A snapshot keeps the free numbers free.
+    b.engine = Engine::restore(&b.engine.snapshot(), secs(1)).unwrap();
+    assert_eq!(
+        b.engine.service("db", ServiceConfig::default()),
+        Ok(b.service)
+    );
+    assert_eq!(b.engine.node("n2"), Ok(spec.node));
+    assert_eq!(b.engine.zone("b"), Ok(spec.zone));
+    assert_eq!(b.engine.centre("south"), Ok(spec.centre));
+    assert_eq!(b.engine.node_name(spec.node), Some("n2"));
+}
+
+#[test]
+fn ten_thousand_nodes_that_come_and_go_take_one_number() {
+    let mut engine = Engine::new(1);
+    for i in 0..10_000 {
+        let node = engine.node(&format!("node-{i}")).unwrap();
+        assert_eq!(node.index(), 0);
+        engine.forget_node(node).unwrap();
+    }
+}
+
+#[test]
+fn a_drained_place_is_not_forgotten() {
+    let mut b = Bench::new(ServiceConfig::default());
+    let (node, centre) = (b.spec().node, b.spec().centre);
+    for (target, on) in [(Target::Node(node), true), (Target::Centre(centre), true)] {
+        let over = Duration::ZERO;
+        b.tell(Input::Drain { target, on, over });
+    }
+    assert!(matches!(
+        b.engine.forget_node(node),
+        Err(InputError::Drained { .. })
+    ));
+    assert!(matches!(
+        b.engine.forget_centre(centre),
+        Err(InputError::Drained { .. })
+    ));
+    for target in [Target::Node(node), Target::Centre(centre)] {
+        let over = Duration::ZERO;
+        b.tell(Input::Drain {
+            target,
+            on: false,
+            over,
+        });
+    }
+    b.engine.forget_node(node).unwrap();
+    b.engine.forget_centre(centre).unwrap();
+}
