@@ -80,11 +80,46 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.place.is_empty() {
-            f.write_str(&self.message)
+            f.write_str(&escaped(&self.message))
         } else {
-            write!(f, "{}: {}", self.place, self.message)
+            write!(
+                f,
+                "{}: {}",
+                escaped(&self.place).replace('\n', r"\u{a}"),
+                escaped(&self.message)
+            )
         }
     }
+}
+
+/// Whether a character acts on a terminal or hides: control characters but for the line's end, marks of direction.
+const fn acts(c: char) -> bool {
+    matches!(c, '\0'..='\u{9}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text for people without raw control characters: what was given may be quoted in it.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match acts(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// A document as one line; what JSON need not escape and a terminal minds is escaped too.
+pub(crate) fn json_text(document: &Value) -> String {
+    let mut out = String::new();
+    for c in document.to_string().chars() {
+        match acts(c) {
+            true => out += &format!("\\u{:04x}", u32::from(c)),
+            false => out.push(c),
+        }
+    }
+    out.push('\n');
+    out
 }
 
 /// A command's answer.
@@ -114,12 +149,12 @@ impl Answer {
 #[must_use]
 pub fn print(outcome: Result<Answer, Failure>, as_json: bool) -> u8 {
     let (document, status) = match outcome {
-        Ok(answer) if as_json => (Some(answer.json.to_string() + "\n"), answer.status),
+        Ok(answer) if as_json => (Some(json_text(&answer.json)), answer.status),
         Ok(answer) => (Some(answer.text), answer.status),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "berth: {failure}");
             (
-                as_json.then(|| failure.json().to_string() + "\n"),
+                as_json.then(|| json_text(&failure.json())),
                 failure.status(),
             )
         }

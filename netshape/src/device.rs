@@ -1,7 +1,9 @@
 //! One device's shaping objects: what is wanted, or what was seen.
 
 use crate::handle::Handle;
+use crate::name::Netns;
 use crate::object::{Class, Filter, Qdisc};
+use crate::text::printable;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,8 +11,8 @@ use core::fmt;
 /// A device by name, in the host's network namespace or a container's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DevName {
-    /// Name of the network namespace; `None` is the host's own.
-    pub netns: Option<Arc<str>>,
+    /// The network namespace.
+    pub netns: Netns,
     /// Name of the device.
     pub dev: Arc<str>,
 }
@@ -19,9 +21,14 @@ impl DevName {
     /// A device in the host's own namespace.
     #[must_use]
     pub fn host(dev: &str) -> Self {
+        Self::on_host(Arc::from(dev))
+    }
+
+    /// [`DevName::host`] of a name that is there already.
+    pub(crate) const fn on_host(dev: Arc<str>) -> Self {
         Self {
-            netns: None,
-            dev: Arc::from(dev),
+            netns: Netns::Host,
+            dev,
         }
     }
 
@@ -29,18 +36,28 @@ impl DevName {
     #[must_use]
     pub fn inside(netns: &str, dev: &str) -> Self {
         Self {
-            netns: Some(Arc::from(netns)),
+            netns: Netns::Named(Arc::from(netns)),
+            dev: Arc::from(dev),
+        }
+    }
+
+    /// A device in the namespace of a process.
+    #[must_use]
+    pub fn of_pid(pid: u32, dev: &str) -> Self {
+        Self {
+            netns: Netns::Pid(pid),
             dev: Arc::from(dev),
         }
     }
 }
 
+/// `eth0`, `web-1/eth0`, `pid:4242/eth0`.
 impl fmt::Display for DevName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.netns {
-            Some(netns) => write!(f, "{netns}/{}", self.dev),
-            None => f.write_str(&self.dev),
+        if self.netns != Netns::Host {
+            write!(f, "{}/", self.netns)?;
         }
+        printable(&self.dev).fmt(f)
     }
 }
 

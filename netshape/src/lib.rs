@@ -11,6 +11,7 @@ mod file;
 mod handle;
 mod host;
 mod kernel;
+mod name;
 mod object;
 mod plan;
 mod policy;
@@ -23,6 +24,7 @@ mod tc;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+pub mod text;
 mod ticks;
 mod unit;
 pub mod wire;
@@ -32,13 +34,14 @@ pub use elastic::{Change, Claim, Elastic, ElasticConfig, Scratch, Terms, Usage, 
 pub use handle::{Handle, HandleError};
 pub use host::{Capabilities, Host, Slot};
 pub use kernel::{Facts, Kernel, KernelError};
+pub use name::Netns;
 pub use object::{
     Class, Estimator, Extras, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind,
     RateSpec, Stab, Tbf,
 };
 pub use plan::{
-    Action, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff, diff_device,
-    diff_touched,
+    Action, BatchError, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff,
+    diff_device, diff_touched,
 };
 pub use policy::{
     Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,

@@ -3,20 +3,14 @@
 
 use crate::device::DevName;
 use crate::host::ifb_name;
+use crate::name::{self, Netns};
 use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::ticks::bytes_of;
-use alloc::borrow::ToOwned;
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 
 /// Bytes of the largest Ethernet frame without its checksum: an MTU of 1500 and a 14-byte header. A smaller bucket drops every full packet.
 pub const LEAST_BURST: u64 = 1514;
-/// The kernel's name for a device has 15 characters at the most (`IFNAMSIZ` less one).
-const DEV_MAX: usize = 15;
-/// Longest container id or namespace name taken.
-const NAME_MAX: usize = 255;
 
 /// Which way traffic flows, seen from the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +171,17 @@ pub enum Inside {
     Ifb,
 }
 
+impl Inside {
+    /// Whether there can be such a namespace.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Netns(netns) => name::netns("netns", netns).map(|_| ()),
+            Self::Pid(0) => Err(name::bad_pid("0")),
+            Self::Pid(_) | Self::Ifb => Ok(()),
+        }
+    }
+}
+
 /// One container's attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -197,10 +202,9 @@ impl Container {
     /// # Errors
     /// A name that is no name: [`RefusalKind::BadName`].
     pub fn new(id: &str, veth: &str) -> Result<Self, Refusal> {
-        name("id", id, NAME_MAX)?;
-        let id: Arc<str> = Arc::from(id);
+        let id = name::id("id", id)?;
         Ok(Self {
-            veth: name("veth", veth, DEV_MAX)?,
+            veth: name::dev("veth", veth)?,
             inside: Inside::Netns(id.clone()),
             id,
             dev: Arc::from("eth0"),
@@ -216,12 +220,10 @@ impl Container {
     /// # Errors
     /// [`RefusalKind::BadName`].
     pub fn inside(self, inside: Inside, dev: &str) -> Result<Self, Refusal> {
-        if let Inside::Netns(netns) = &inside {
-            name("netns", netns, NAME_MAX)?;
-        }
+        inside.check()?;
         Ok(Self {
             inside,
-            dev: name("dev", dev, DEV_MAX)?,
+            dev: name::dev("dev", dev)?,
             ..self
         })
     }
@@ -265,12 +267,12 @@ impl Container {
     pub fn device(&self, direction: Direction) -> Option<DevName> {
         self.shape(direction)?;
         let (netns, dev) = match (direction, &self.inside) {
-            (Direction::Ingress, _) => (None, self.veth.clone()),
-            (Direction::Egress, Inside::Netns(netns)) => (Some(netns.clone()), self.dev.clone()),
-            (Direction::Egress, Inside::Pid(pid)) => {
-                (Some(format!("pid:{pid}").into()), self.dev.clone())
+            (Direction::Ingress, _) => (Netns::Host, self.veth.clone()),
+            (Direction::Egress, Inside::Netns(netns)) => {
+                (Netns::Named(netns.clone()), self.dev.clone())
             }
-            (Direction::Egress, Inside::Ifb) => (None, ifb_name(&self.veth)),
+            (Direction::Egress, Inside::Pid(pid)) => (Netns::Pid(*pid), self.dev.clone()),
+            (Direction::Egress, Inside::Ifb) => (Netns::Host, ifb_name(&self.veth)),
         };
         Some(DevName { netns, dev })
     }
@@ -305,7 +307,7 @@ impl Tier {
             return Err(Refusal::new("weight", kind));
         }
         Ok(Self {
-            name: name("name", tier, NAME_MAX)?,
+            name: name::id("name", tier)?,
             weight,
         })
     }
@@ -326,7 +328,7 @@ impl Uplink {
     /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity of nothing,
     /// [`RefusalKind::CeilingBelowGuarantee`] for a reserve above the capacity.
     pub fn new(dev: &str, capacity: Rate, reserve: Rate) -> Result<Self, Refusal> {
-        let dev = name("dev", dev, DEV_MAX)?;
+        let dev = name::dev("dev", dev)?;
         if capacity.bits() < 8_000 {
             return Err(Refusal::new(
                 "capacity",
@@ -358,20 +360,4 @@ impl Uplink {
     pub const fn for_containers(&self) -> Rate {
         self.capacity.saturating_sub(self.reserve)
     }
-}
-
-/// A name the kernel and `tc -batch` take: no blanks, slashes, quotes, control or non-ASCII characters.
-fn name(field: &str, given: &str, most: usize) -> Result<Arc<str>, Refusal> {
-    let plain = |b: u8| b.is_ascii_graphic() && !b"/\"'\\#$`".contains(&b);
-    if given.is_empty()
-        || given.len() > most
-        || given == "."
-        || given == ".."
-        || !given.bytes().all(plain)
-    {
-        let given: String = given.chars().take(40).collect();
-        let kind = RefusalKind::BadName { given, most };
-        return Err(Refusal::new(field.to_owned(), kind));
-    }
-    Ok(Arc::from(given))
 }

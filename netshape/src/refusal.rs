@@ -2,6 +2,7 @@
 
 use crate::handle::Handle;
 use crate::rate::{Bytes, Rate};
+use crate::text::printable;
 use crate::unit::UnitError;
 use alloc::format;
 use alloc::string::String;
@@ -103,23 +104,30 @@ pub enum RefusalKind {
         given: u64,
     },
     /// Not a name that the kernel takes.
-    #[error(
-        "`{given}` is no name: 1 to {most} printable ASCII characters without blanks, slashes and quotes"
-    )]
+    #[error("`{}` is {rule}", printable(given))]
     BadName {
         /// What was given, cut at 40 characters.
         given: String,
-        /// Greatest length.
-        most: usize,
+        /// What would be one.
+        rule: &'static str,
+    },
+    /// Not the number of a process.
+    #[error(
+        "`{}` is no process: write a number from 1 to 4294967295",
+        printable(given)
+    )]
+    BadPid {
+        /// What was given, cut at 40 characters.
+        given: String,
     },
     /// Two of one name.
-    #[error("`{given}` is there already")]
+    #[error("`{}` is there already", printable(given))]
     Duplicate {
         /// What was given.
         given: String,
     },
     /// A tier that the host does not have.
-    #[error("no tier is called `{given}`")]
+    #[error("no tier is called `{}`", printable(given))]
     NoSuchTier {
         /// What was given.
         given: String,
@@ -157,7 +165,7 @@ pub enum RefusalKind {
     #[error("is missing, and there is no uplink to take it from")]
     Missing,
     /// Two fields that exclude each other.
-    #[error("`{given}` is given beside {other}: write one of them")]
+    #[error("`{}` is given beside {other}: write one of them", printable(given))]
     Either {
         /// What was given.
         given: String,

@@ -3,10 +3,12 @@
 use crate::device::{DevName, Device, Objects};
 use crate::handle::Handle;
 use crate::kernel::Kernel;
+use crate::name::{self, Netns};
 use crate::object::{
     Class, Filter, FilterKind, FqCodel, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec,
 };
 use crate::tc::{ethertype, u32_handle};
+use crate::text::printable;
 use crate::wire::{Mirred, TcAction, U32, U32Part};
 use alloc::boxed::Box;
 use alloc::format;
@@ -24,8 +26,10 @@ pub struct Observed {
 /// One device.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 pub struct ObservedDevice {
-    /// Its network namespace; `null` is the host's.
+    /// Name of its network namespace; it is in the host's own where this and `pid` are `null`.
     pub netns: Option<String>,
+    /// A process in whose network namespace it is, where that has no name.
+    pub pid: Option<u32>,
     /// Name.
     pub dev: String,
     /// Number.
@@ -103,7 +107,7 @@ struct ObservedAction {
 
 /// A field of the document that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: `{given}` is not {wanted}")]
+#[error("{field}: `{}` is {wanted}", printable(given))]
 pub struct ShowError {
     /// Such as `devices[0].classes[2].classid`.
     pub field: String,
@@ -117,7 +121,7 @@ fn handle(text: &str, field: impl FnOnce() -> String) -> Result<Handle, ShowErro
     text.parse().map_err(|_| ShowError {
         field: field(),
         given: text.chars().take(40).collect(),
-        wanted: "a handle such as `1:10` or root",
+        wanted: "not a handle such as `1:10` or root",
     })
 }
 
@@ -129,17 +133,46 @@ impl Observed {
     pub fn kernel(&self) -> Result<Kernel, ShowError> {
         let mut kernel = Kernel::new();
         for (i, seen) in self.devices.iter().enumerate() {
-            let name = DevName {
-                netns: seen.netns.as_deref().map(Into::into),
-                dev: seen.dev.as_str().into(),
-            };
-            kernel.put_device(name, seen.device(i)?);
+            kernel.put_device(seen.name(i)?, seen.device(i)?);
         }
         Ok(kernel)
     }
 }
 
+/// What stands in a field, where it can't be what the field says.
+fn wrong(field: String, given: &str, wanted: &'static str) -> ShowError {
+    let given = given.chars().take(40).collect();
+    ShowError {
+        field,
+        given,
+        wanted,
+    }
+}
+
 impl ObservedDevice {
+    /// Where it is and what it is called; what the kernel would not call so is refused, since it ends up in commands.
+    fn name(&self, i: usize) -> Result<DevName, ShowError> {
+        let at = |name: &str| format!("devices[{i}].{name}");
+        let netns = match (&self.netns, self.pid) {
+            (Some(_), Some(pid)) => {
+                let why = "given beside netns: write one of them";
+                return Err(wrong(at("pid"), &pid.to_string(), why));
+            }
+            (None, Some(0)) => return Err(wrong(at("pid"), "0", "the number of no process")),
+            (None, Some(pid)) => Netns::Pid(pid),
+            (Some(netns), None) if !name::is_netns_name(netns) => {
+                return Err(wrong(at("netns"), netns, name::rule(true)));
+            }
+            (Some(netns), None) => Netns::Named(netns.as_str().into()),
+            (None, None) => Netns::Host,
+        };
+        if !name::is_dev_name(&self.dev) {
+            return Err(wrong(at("dev"), &self.dev, name::rule(false)));
+        }
+        let dev = self.dev.as_str().into();
+        Ok(DevName { netns, dev })
+    }
+
     fn device(&self, number: usize) -> Result<Device, ShowError> {
         let (mut device, mut objects) = (Device::new(), Objects::default());
         device.ifindex = self.ifindex;

@@ -1,12 +1,13 @@
 //! Numbers with units in the policy: exact decimal arithmetic, and every ambiguous spelling refused with what would be
 //! right.
 
+use crate::text::printable;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 /// A number with a unit that can't be taken as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not {wanted}")]
+#[error("`{}` is not {wanted}", printable(given))]
 pub struct UnitError {
     /// What was written, cut at 40 characters.
     pub given: String,

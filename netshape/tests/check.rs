@@ -149,7 +149,7 @@ fn each_number_is_explained_by_what_the_policy_says() {
     }
     let slot = host.slot("a").unwrap();
     host.allocate(slot, Direction::Egress, Some(Rate::mbit(80)));
-    let text = netshape::diff(&Kernel::new(), &host).explain_all(&host);
+    let text = netshape::diff(&Kernel::new(), &host).explain(&host);
     for said in [
         "rate and ceil: the whole uplink, 1 Gbit/s",
         "rate: the host's own traffic has the reserve, 10 Mbit/s",

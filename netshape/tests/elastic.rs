@@ -154,7 +154,7 @@ fn small_changes_move_nothing_and_equal_ticks_send_nothing() {
         assert!(
             second < 10 || plan.is_empty(),
             "second {second}: {}",
-            plan.batch()
+            plan.lines()
         );
     }
     assert!(sent > 0);

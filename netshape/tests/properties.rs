@@ -148,7 +148,7 @@ fn the_same_life_gives_the_same_plan() {
         while bytes.more() {
             world.step(&Op::draw(&mut bytes));
         }
-        netshape::diff(&netshape::Kernel::new(), &world.host).batch()
+        netshape::diff(&netshape::Kernel::new(), &world.host).lines()
     };
     let first = run();
     assert!(first.lines().count() > 10);

@@ -36,7 +36,7 @@ fn carry_out(kernel: &mut Kernel, host: &mut Host) -> netshape::Losses {
     assert!(
         diff(kernel, host).is_empty(),
         "{}",
-        diff(kernel, host).batch()
+        diff(kernel, host).lines()
     );
     plan.losses()
 }

@@ -16,17 +16,7 @@ struct Talk {
 impl Talk {
     fn plan(&mut self, plan: &Plan) {
         for op in plan.ops() {
-            let netns = plan
-                .device(op)
-                .and_then(|d| d.netns.as_deref())
-                .map_or(String::new(), |n| format!("-n {n} "));
-            writeln!(
-                self.out,
-                "{:<10} tc {netns}{}",
-                op.loss.name(),
-                plan.argv(op).join(" ")
-            )
-            .unwrap();
+            writeln!(self.out, "{:<10} {}", op.loss.name(), plan.shell(op)).unwrap();
             writeln!(self.out, "           {}", plan.why(op)).unwrap();
         }
         for left in plan.left_alone() {

@@ -3,6 +3,7 @@
 use super::{EraArg, FileArg, read};
 use crate::answer::{Answer, Failure};
 use clap::Args;
+use netshape::text::printable;
 use netshape::wire::hex_of;
 use netshape::{IfIndexes, batch_commands, parse_line_at};
 use serde_json::json;
@@ -62,7 +63,8 @@ pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
             }
             Err(error) => {
                 let place = format!("{}:{line}", args.batch.display());
-                eprintln!("berth: {place}: {command}: {error}");
+                let (place, said) = (printable(&place), printable(command));
+                eprintln!("berth: {place}: {said}: {error}");
                 let _ = writeln!(out, "# {}", with_tc(command));
                 refused
                     .push(json!({"line": line, "command": command, "message": error.to_string()}));

@@ -2,12 +2,13 @@
 
 mod decode;
 mod encode;
+mod forms;
 mod message;
 mod named;
 mod plan;
 mod policy;
 
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, escaped};
 use clap::{Args, Subcommand, ValueEnum};
 use netshape::Era;
 use std::path::{Path, PathBuf};
@@ -61,11 +62,16 @@ impl From<EraArg> for Era {
 /// # Errors
 /// Bad input or files that can't be read.
 pub fn run(args: &ShapeArgs) -> Result<Answer, Failure> {
-    match &args.command {
+    let answer = match &args.command {
         ShapeCommand::Plan(args) => plan::run(args),
         ShapeCommand::Encode(args) => encode::run(args),
         ShapeCommand::Decode(args) => decode::run(args),
-    }
+    };
+    // Kinds, names and commands from the files may stand in it.
+    answer.map(|a| Answer {
+        text: escaped(&a.text),
+        ..a
+    })
 }
 
 /// Greatest file that is read, 64 MiB.

@@ -1,24 +1,25 @@
 //! `berth shape plan`: from the observed state to the declared policy.
 
-use super::{EraArg, FileArg, named, policy, read};
-use crate::answer::{Answer, Failure};
+use super::{EraArg, FileArg, forms, named, policy, read};
+use crate::answer::{Answer, Failure, json_text};
 use clap::{Args, ValueEnum};
-use netshape::wire::hex_of;
-use netshape::{Capabilities, Host, Kernel, Observed, Plan, Refusal, diff};
+use netshape::text::printable;
+use netshape::{Capabilities, Host, Kernel, Netns, Observed, Plan, Refusal, diff};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// How the plan is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One tc command a line.
+pub(super) enum Format {
+    /// One command a line for a shell, each in the network namespace that it is for.
     Argv,
-    /// Text for `tc -batch`.
+    /// Text for `tc -batch`, for one network namespace.
     Batch,
     /// The promised document, as with --json.
     Json,
-    /// Netlink messages in text form.
+    /// Netlink messages in text form, for one network namespace.
     Netlink,
 }
 
@@ -34,6 +35,14 @@ pub(super) struct PlanArgs {
     /// How to print the plan; for people, with each number's formula, when not given.
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Only what is for this network namespace: its name, `host`, or `pid:4242` for a process's (`netns:host` for one that is
+    /// itself called host). A batch is run in it: `ip netns exec NAME tc -batch FILE`.
+    #[arg(long, value_name = "NAME|host")]
+    netns: Option<String>,
+    /// Write a batch (or, with --format netlink, messages) for each network namespace into this folder, and a script that
+    /// applies the batches in order.
+    #[arg(long, value_name = "DIR")]
+    out: Option<FileArg>,
     /// Plan nothing if anything of the policy is refused.
     #[arg(long)]
     strict: bool,
@@ -49,6 +58,11 @@ pub(super) struct PlanArgs {
     /// Class numbers of an earlier plan: its document, or its `classes`. Containers keep theirs.
     #[arg(long, value_name = "FILE")]
     classes: Option<FileArg>,
+}
+
+fn netns(text: &str) -> Result<Netns, Failure> {
+    text.parse()
+        .map_err(|e: Refusal| Failure::input(e.kind.to_string(), "--netns"))
 }
 
 fn observed(args: &PlanArgs) -> Result<Kernel, Failure> {
@@ -95,18 +109,71 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     for refusal in &refused {
         eprintln!("berth: refused: {refusal}");
     }
-    let text = match args.format {
-        None => explained(&plan, &host, &refused),
-        Some(Format::Argv) => argv(&plan),
-        Some(Format::Batch) => plan.batch(),
-        Some(Format::Json) => format!("{}\n", document(&plan, &host, &refused)?),
-        Some(Format::Netlink) => netlink(&plan, &kernel)?,
+    let plan = match &args.netns {
+        None => plan,
+        Some(given) => forms::picked(&plan, &netns(given)?, &host, &kernel)?,
     };
-    let json = document(&plan, &host, &refused)?;
+    let mut json = document(&plan, &host, &refused)?;
+    let text = match &args.out {
+        None => text(args, &plan, &host, &kernel, &refused)?,
+        Some(dir) => {
+            let files = forms::files(&plan, &kernel, out_format(args.format)?)?;
+            write_files(dir, &files)?;
+            let paths: Vec<String> = files
+                .iter()
+                .map(|(name, _)| dir.join(name).display().to_string())
+                .collect();
+            if let Value::Object(map) = &mut json {
+                map.insert("files".to_owned(), json!(paths));
+            }
+            paths
+                .iter()
+                .map(|p| format!("{}\n", printable(p)))
+                .collect()
+        }
+    };
     Ok(Answer {
         text,
         json,
         status: u8::from(!refused.is_empty()),
+    })
+}
+
+/// What `--out` writes: batches unless messages are asked for.
+fn out_format(given: Option<Format>) -> Result<Format, Failure> {
+    match given {
+        None | Some(Format::Batch) => Ok(Format::Batch),
+        Some(Format::Netlink) => Ok(Format::Netlink),
+        Some(Format::Argv | Format::Json) => {
+            let why = "files for each network namespace are batches or netlink messages: --format batch or netlink";
+            Err(Failure::input(why, "--out"))
+        }
+    }
+}
+
+fn text(
+    args: &PlanArgs,
+    plan: &Plan,
+    host: &Host,
+    kernel: &Kernel,
+    refused: &[Refusal],
+) -> Result<String, Failure> {
+    let one = |plan| match args.netns {
+        None => forms::one_namespace(plan),
+        Some(_) => Ok(()),
+    };
+    Ok(match args.format {
+        None => explained(plan, host, refused),
+        Some(Format::Argv) => plan.lines(),
+        Some(Format::Batch) => {
+            one(plan)?;
+            forms::batch(plan)?
+        }
+        Some(Format::Json) => json_text(&document(plan, host, refused)?),
+        Some(Format::Netlink) => {
+            one(plan)?;
+            forms::netlink(plan, kernel)?
+        }
     })
 }
 
@@ -128,70 +195,26 @@ fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
     for refusal in refused {
         let _ = writeln!(text, "refused: {refusal}");
     }
-    for left in plan.left_alone() {
-        let _ = writeln!(
-            text,
-            "left alone: {} {} on {}: {}",
-            left.object, left.handle, left.device, left.why
-        );
-    }
-    for device in plan.needs() {
-        let _ = writeln!(
-            text,
-            "needed first: ip link add {} type ifb && ip link set {} up",
-            device.dev, device.dev
-        );
-    }
-    text.push_str(&plan.explain_all(host));
-    let losses = plan.losses();
-    let _ = writeln!(
-        text,
-        "{} steps: {} free, {} refill a bucket, {} lose a leaf's queue, {} a device's, {} open an unshaped window",
-        plan.len(),
-        losses.free,
-        losses.refills,
-        losses.loses_leaf,
-        losses.loses_all,
-        losses.unshaped
-    );
+    text.push_str(&plan.explain(host));
     text
 }
 
-fn argv(plan: &Plan) -> String {
-    let mut text = String::new();
-    for op in plan.ops() {
-        let netns = plan.device(op).and_then(|d| d.netns.as_deref());
-        let netns = netns.map_or_else(String::new, |n| format!("-n {n} "));
-        let _ = writeln!(text, "tc {netns}{}", plan.argv(op).join(" "));
+/// Writes the files below `dir`, which is made where it is not there; says which.
+fn write_files(dir: &Path, files: &[forms::File]) -> Result<(), Failure> {
+    let io = |path: &Path| {
+        let place = path.display().to_string();
+        move |e: std::io::Error| Failure::io(&e, place)
+    };
+    std::fs::create_dir_all(dir).map_err(io(dir))?;
+    for (name, text) in files {
+        let path = dir.join(name);
+        std::fs::write(&path, text).map_err(io(&path))?;
+        #[cfg(unix)]
+        if path.extension().is_some_and(|e| e == "sh") {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).map_err(io(&path))?;
+        }
     }
-    text
-}
-
-/// Every device must have been observed with its number.
-fn netlink(plan: &Plan, kernel: &Kernel) -> Result<String, Failure> {
-    let mut text = String::new();
-    let mut seq = 0_u32;
-    for op in plan.ops() {
-        let Some(name) = plan.device(op) else {
-            continue;
-        };
-        let Some(ifindex) = kernel.device(name).and_then(|d| d.ifindex) else {
-            let why = format!("the number of device {name} is not known: observe it");
-            return Err(Failure::input(why, "--observed"));
-        };
-        seq = seq.wrapping_add(1);
-        let mut message = plan.message(op, ifindex);
-        message.seq = seq;
-        let netns = name
-            .netns
-            .as_deref()
-            .map_or_else(String::new, |n| format!("-n {n} "));
-        let _ = writeln!(
-            text,
-            "# tc {netns}{}\n> {}",
-            plan.argv(op).join(" "),
-            hex_of(&message.to_bytes())
-        );
-    }
-    Ok(text)
+    Ok(())
 }

@@ -117,6 +117,10 @@ impl Host {
             let Some(shape) = container.shape(direction) else {
                 continue;
             };
+            if direction == Direction::Egress {
+                // An id stands for a namespace where none is named, and not every id can.
+                container.inside.check()?;
+            }
             *place = container.device(direction);
             if let Some(name) = place.as_ref().filter(|n| self.devices.contains(*n)) {
                 let field = if direction == Direction::Ingress {

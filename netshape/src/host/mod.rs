@@ -133,10 +133,7 @@ impl Host {
         let heaviest = tiers.iter().map(|t| t.tier.weight).max().unwrap_or(1);
         let devices = uplink
             .iter()
-            .map(|u| DevName {
-                netns: None,
-                dev: u.dev.clone(),
-            })
+            .map(|u| DevName::on_host(u.dev.clone()))
             .collect();
         Ok(Self {
             promised: Promised::new(uplink.as_ref()),
@@ -223,10 +220,7 @@ impl Host {
             if let Some(name) = self.device_of(&member, direction) {
                 self.devices.remove(&name);
                 if direction == Direction::Egress && member.container.inside == Inside::Ifb {
-                    let veth = DevName {
-                        netns: None,
-                        dev: member.container.veth.clone(),
-                    };
+                    let veth = DevName::on_host(member.container.veth.clone());
                     let pair = Box::new((veth, name.clone()));
                     self.touched.push(Touch::Unhooked(pair));
                 }

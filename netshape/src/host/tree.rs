@@ -7,6 +7,7 @@
 use super::{Host, Member, Slot, TierClass};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
+use crate::name::Netns;
 use crate::object::{Class, FqCodel, Htb, HtbClass, Qdisc, QdiscKind, RateSpec};
 use crate::policy::{Direction, Shape, Uplink, default_burst, leaf_limit};
 use crate::rate::{Bytes, Rate};
@@ -34,11 +35,8 @@ impl Host {
     /// The names of all devices that are shaped, the uplink first.
     #[must_use]
     pub fn device_names(&self) -> Vec<DevName> {
-        let uplink = self.uplink.iter().map(|u| DevName {
-            netns: None,
-            dev: u.dev.clone(),
-        });
-        let mut names: Vec<DevName> = uplink.collect();
+        let uplink = self.uplink.iter();
+        let mut names: Vec<DevName> = uplink.map(|u| DevName::on_host(u.dev.clone())).collect();
         for member in self.members.iter().flatten() {
             let of = |d| self.device_of(member, d);
             names.extend(
@@ -57,7 +55,7 @@ impl Host {
         if self
             .uplink
             .as_ref()
-            .is_some_and(|u| name.netns.is_none() && u.dev == name.dev)
+            .is_some_and(|u| name.netns == Netns::Host && u.dev == name.dev)
         {
             self.uplink_tree(None, &mut device);
             return Some(device);

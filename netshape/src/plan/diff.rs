@@ -13,8 +13,10 @@ use crate::device::{DevName, Device};
 use crate::handle::Handle;
 use crate::host::{Host, Slot, Touch};
 use crate::kernel::Kernel;
+use crate::name::Netns;
 use crate::object::{Htb, Qdisc, QdiscKind};
 use crate::policy::{Direction, Inside};
+use crate::text::{printable, shell_line};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -27,16 +29,11 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     plan.ops.reserve(host.device_count() * 4);
     plan.devices.reserve(host.device_count());
     if let Some(uplink) = &host.uplink {
-        let name = DevName {
-            netns: None,
-            dev: uplink.dev.clone(),
-        };
+        let name = DevName::on_host(uplink.dev.clone());
         whole_uplink(observed, &name, host, &mut plan);
     }
-    let uplink = host.uplink.iter().map(|u| DevName {
-        netns: None,
-        dev: u.dev.clone(),
-    });
+    let uplink = host.uplink.iter();
+    let uplink = uplink.map(|u| DevName::on_host(u.dev.clone()));
     let mut found = uplink.filter(|n| observed.device(n).is_some()).count();
     let mut wanted = Device::new();
     for (slot, _) in host.containers() {
@@ -85,8 +82,8 @@ fn orphans(observed: &Kernel, host: &Host, plan: &mut Plan) {
             continue;
         }
         let why = format!(
-            "not wanted: shaped like a container's device, but no container of the policy has it; `tc qdisc delete dev {} root` would take that off",
-            name.dev
+            "not wanted: shaped like a container's device, but no container of the policy has it; `{}` would take that off",
+            remove_root(name)
         );
         plan.left_alone.push(LeftAlone {
             object: "qdisc",
@@ -97,13 +94,21 @@ fn orphans(observed: &Kernel, host: &Host, plan: &mut Plan) {
     }
 }
 
+/// The command that takes a root qdisc off a device, in the device's own network namespace, for a POSIX shell.
+fn remove_root(name: &DevName) -> alloc::string::String {
+    let mut words = name.netns.enter();
+    let rest = ["tc", "qdisc", "delete", "dev", &*name.dev, "root"];
+    words.extend(rest.map(Into::into));
+    shell_line(&words)
+}
+
 /// The plan for one device alone, with the redirect to it where it is an ifb; nothing where the host does not want that
 /// device shaped. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
 #[must_use]
 pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
     let mut plan = Plan::new(host.caps.era);
     let uplink = host.uplink.as_ref();
-    if uplink.is_some_and(|u| name.netns.is_none() && u.dev == name.dev) {
+    if uplink.is_some_and(|u| name.netns == Netns::Host && u.dev == name.dev) {
         whole_uplink(observed, name, host, &mut plan);
         return plan;
     }
@@ -153,10 +158,7 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
         .as_ref()
         .filter(|_| whole || !classes.is_empty())
     {
-        let name = DevName {
-            netns: None,
-            dev: uplink.dev.clone(),
-        };
+        let name = DevName::on_host(uplink.dev.clone());
         if whole {
             whole_uplink(observed, &name, host, &mut plan);
             return plan;
@@ -179,10 +181,7 @@ fn hook(
         return;
     };
     if direction == Direction::Egress && container.inside == Inside::Ifb {
-        let veth = DevName {
-            netns: None,
-            dev: container.veth.clone(),
-        };
+        let veth = DevName::on_host(container.veth.clone());
         redirect::redirect(observed, &veth, ifb, plan);
     }
 }
@@ -291,7 +290,8 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
         let handle = before.map_or(Handle::NONE, |r| r.handle);
         let kind = before.map_or("", |r| r.kind.name());
         let why = format!(
-            "not ours: a root of kind {kind}; its device stays as it is unless told to take over"
+            "not ours: a root of kind {}; its device stays as it is unless told to take over",
+            printable(kind)
         );
         plan.left_alone.push(LeftAlone {
             object: "qdisc",

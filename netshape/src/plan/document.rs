@@ -12,11 +12,15 @@ pub struct OpDocument {
     pub object: &'static str,
     /// `add`, `change` or `delete`.
     pub action: &'static str,
-    /// Network namespace of the device; `null` is the host's.
+    /// Name of the device's network namespace; the host's own where this and `pid` are `null`.
     pub netns: Option<String>,
+    /// The process in whose network namespace the device is, where that is how it is known.
+    pub pid: Option<u32>,
+    /// The words that go before `tc` for it to work in that namespace: `ip netns exec NAME` or `nsenter --net=FILE`.
+    pub enter: Vec<String>,
     /// The device.
     pub dev: String,
-    /// Arguments of tc.
+    /// Arguments of tc, as raw words: a shell needs them quoted.
     pub argv: Vec<String>,
     /// Loss class.
     pub loss: &'static str,
@@ -42,8 +46,10 @@ pub struct RefusedDocument {
 pub struct LeftDocument {
     /// `qdisc`, `class` or `filter`.
     pub object: &'static str,
-    /// Network namespace.
+    /// Name of the network namespace; the host's own where this and `pid` are `null`.
     pub netns: Option<String>,
+    /// The process in whose network namespace the device is.
+    pub pid: Option<u32>,
     /// Device.
     pub dev: String,
     /// Handle.
@@ -73,7 +79,8 @@ impl Plan {
     pub fn document(&self, refused: &[Refusal]) -> PlanDocument {
         let left = |l: &LeftAlone| LeftDocument {
             object: l.object,
-            netns: l.device.netns.as_deref().map(ToString::to_string),
+            netns: l.device.netns.name().map(ToString::to_string),
+            pid: l.device.netns.pid(),
             dev: l.device.dev.to_string(),
             handle: l.handle.to_string(),
             why: l.why.clone(),
@@ -97,9 +104,9 @@ impl Plan {
         OpDocument {
             object: op.object.name(),
             action: op.action.word(),
-            netns: device
-                .and_then(|d| d.netns.as_deref())
-                .map(ToString::to_string),
+            netns: device.and_then(|d| d.netns.name()).map(ToString::to_string),
+            pid: device.and_then(|d| d.netns.pid()),
+            enter: device.map(|d| d.netns.enter()).unwrap_or_default(),
             dev: device.map(|d| d.dev.to_string()).unwrap_or_default(),
             argv: self.argv(op),
             loss: op.loss.name(),

@@ -2,9 +2,12 @@
 
 use super::Plan;
 use super::op::{Action, Loss, Object, Op};
+use super::origin::Origins;
+use crate::host::Host;
 use crate::object::{HtbClass, QdiscKind, RateSpec};
 use crate::policy::default_burst;
 use crate::rate::{Bytes, Rate};
+use crate::text::printable;
 use crate::ticks::{Era, bytes_of};
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -22,15 +25,40 @@ const fn cost(loss: Loss) -> &'static str {
     }
 }
 
+/// The whole plan.
+pub(super) fn explain(plan: &Plan, host: &Host) -> String {
+    let mut text = String::new();
+    for left in plan.left_alone() {
+        let _ = writeln!(
+            text,
+            "left alone: {} {} on {}: {}",
+            left.object, left.handle, left.device, left.why
+        );
+    }
+    for line in plan.needed_first() {
+        let _ = writeln!(text, "needed first: {line}");
+    }
+    let origins = Origins::new(host);
+    for op in plan.ops() {
+        text.push_str(&step(plan, op, origins.said(plan, op)));
+    }
+    let losses = plan.losses();
+    let _ = writeln!(
+        text,
+        "{} steps: {} free, {} refill a bucket, {} lose a leaf's queue, {} a device's, {} open an unshaped window",
+        plan.len(),
+        losses.free,
+        losses.refills,
+        losses.loses_leaf,
+        losses.loses_all,
+        losses.unshaped
+    );
+    text
+}
+
 /// A paragraph on one step; `origin` says where its rates come from.
-pub(super) fn explain(plan: &Plan, op: &Op, origin: Option<String>) -> String {
-    let mut text = String::from("tc");
-    if let Some(netns) = plan.device(op).and_then(|d| d.netns.as_deref()) {
-        let _ = write!(text, " -n {netns}");
-    }
-    for word in plan.argv(op) {
-        let _ = write!(text, " {word}");
-    }
+fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
+    let mut text = plan.shell(op);
     let _ = write!(
         text,
         "\n  why: {}\n  cost: {}, {}\n",
@@ -52,7 +80,7 @@ pub(super) fn explain(plan: &Plan, op: &Op, origin: Option<String>) -> String {
             let _ = writeln!(
                 text,
                 "  every packet that comes in goes to {}, whose tree shapes it",
-                r.to
+                printable(&r.to)
             );
         }
     }

@@ -7,6 +7,7 @@ mod diff;
 mod document;
 mod explain;
 mod leaf;
+mod lines;
 mod op;
 mod origin;
 mod pins;
@@ -16,6 +17,7 @@ mod work;
 pub use diff::{diff, diff_device, diff_touched};
 #[cfg(feature = "serde")]
 pub use document::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
+pub use lines::BatchError;
 pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
 pub use redirect::Redirect;
 
@@ -26,8 +28,6 @@ use crate::ticks::Era;
 use crate::wire::TcMessage;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
-use origin::Origins;
 
 /// Something on a device of ours that is not ours and was not touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,40 +105,18 @@ impl Plan {
         })
     }
 
-    /// The arguments of `tc` for one step, without `tc` itself; in the network namespace of its device.
-    #[must_use]
-    pub fn argv(&self, op: &Op) -> Vec<String> {
-        let dev = self.device(op).map_or("", |d| &d.dev);
-        argv::argv(op, dev, self.era)
-    }
-
-    /// The arguments of `tc` for the first step that takes `op` back.
-    #[must_use]
-    pub fn inverse_argv(&self, op: &Op) -> Vec<String> {
-        op.inverse()
-            .first()
-            .map(|o| self.argv(o))
-            .unwrap_or_default()
-    }
-
     /// The netlink message of a step, on the device with this number. Rate tables are left out.
     #[must_use]
     pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage {
         bytes::message(op, ifindex)
     }
 
-    /// A step in words, with the formula of each number.
+    /// The whole plan in words: what is left alone, which devices are needed first, every step with its reason, its cost, the
+    /// formula of each number and where in the policy that comes from, and the sums of the costs.
+    /// O(steps + containers · log n).
     #[must_use]
-    pub fn explain(&self, op: &Op) -> String {
-        explain::explain(self, op, None)
-    }
-
-    /// Every step in words, with the formula of each number and what in the policy it comes from. O(steps + containers · log n).
-    #[must_use]
-    pub fn explain_all(&self, host: &Host) -> String {
-        let origins = Origins::new(host);
-        let said = |op: &Op| explain::explain(self, op, origins.said(self, op));
-        self.ops.iter().map(said).collect()
+    pub fn explain(&self, host: &Host) -> String {
+        explain::explain(self, host)
     }
 
     /// Devices that must exist before the first step: ifbs that were not observed.
@@ -151,31 +129,6 @@ impl Plan {
     #[must_use]
     pub fn why(&self, op: &Op) -> String {
         op.why()
-    }
-
-    /// `tc -batch` text. Where the network namespace changes, a comment says so: each part is for a `tc` of its own,
-    /// `tc -n NETNS -batch -`.
-    #[must_use]
-    pub fn batch(&self) -> String {
-        let mut text = String::new();
-        let mut within: Option<Option<&str>> = None;
-        for op in &self.ops {
-            let netns = self.device(op).and_then(|d| d.netns.as_deref());
-            if within != Some(netns) {
-                if within.is_some() || netns.is_some() {
-                    let _ = writeln!(text, "# netns {}", netns.unwrap_or("host"));
-                }
-                within = Some(netns);
-            }
-            for (i, word) in self.argv(op).iter().enumerate() {
-                if i > 0 {
-                    text.push(' ');
-                }
-                text.push_str(word);
-            }
-            text.push('\n');
-        }
-        text
     }
 
     /// Number of a device in this plan.

@@ -5,6 +5,7 @@ use super::redirect::Redirect;
 use crate::device::Device;
 use crate::object::{Class, Filter, Qdisc, QdiscKind};
 use crate::rate::Rate;
+use crate::text::printable;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -224,9 +225,9 @@ impl Op {
 
     pub(crate) fn why(&self) -> String {
         let what = match &self.object {
-            Object::Qdisc(q) => format!("{} qdisc {}", q.kind.name(), q.handle),
+            Object::Qdisc(q) => format!("{} qdisc {}", printable(q.kind.name()), q.handle),
             Object::Class(c) => format!("class {}", c.id),
-            Object::Redirect(r) => format!("redirect to {}", r.to),
+            Object::Redirect(r) => format!("redirect to {}", printable(&r.to)),
             Object::Filter(f) => pins::said(f),
         };
         match self.reason {
@@ -288,7 +289,7 @@ impl Op {
                 }
                 _ => parts.push(format!(
                     "options of {} qdisc {}",
-                    new.kind.name(),
+                    printable(new.kind.name()),
                     new.handle
                 )),
             },

@@ -38,7 +38,7 @@ impl<'a> Origins<'a> {
         }
         let name = plan.device(op)?;
         let uplink = self.host.uplink();
-        if uplink.is_some_and(|u| name.netns.is_none() && u.dev == name.dev) {
+        if uplink.is_some_and(|u| *name == DevName::on_host(u.dev.clone())) {
             return self.on_uplink(class);
         }
         let (slot, direction) = self.devices.get(name)?;

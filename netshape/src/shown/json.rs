@@ -5,6 +5,7 @@ use super::{Reading, Shown, TBF};
 use crate::handle::Handle;
 use crate::object::{Class, Filter, FilterKind, Htb, HtbClass, Other, Qdisc, QdiscKind, RateSpec};
 use crate::tc::{IfIndexes, ethertype, u32_handle};
+use crate::text::printable;
 use crate::ticks::Era;
 use crate::wire::{Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
 use alloc::boxed::Box;
@@ -24,7 +25,7 @@ pub enum TcJsonError {
     #[error("not JSON but text: `tc -j class show` prints text before iproute2 6.2")]
     Text,
     /// Anything else.
-    #[error("not tc's JSON: {0}")]
+    #[error("not tc's JSON: {}", printable(.0))]
     Json(String),
 }
 
@@ -145,7 +146,7 @@ fn qdisc(entry: &Entry, reading: &mut Reading) {
         text(&entry.fields, "handle").unwrap_or("?")
     );
     let (Some(at), Some(parent)) = (handle(entry, "handle"), parent(entry)) else {
-        return reading.refuse(what, "its handle or parent can't be read");
+        return reading.refuse(&what, "its handle or parent can't be read");
     };
     let o = &entry.options;
     let read = match kind {
@@ -162,12 +163,12 @@ fn qdisc(entry: &Entry, reading: &mut Reading) {
         "ingress" => QdiscKind::Ingress,
         "clsact" => QdiscKind::Clsact,
         "mq" => QdiscKind::Mq,
-        "tbf" => return reading.refuse(what, TBF),
+        "tbf" => return reading.refuse(&what, TBF),
         "noqueue" | "pfifo_fast" => QdiscKind::Other(Box::new(Other {
             kind: kind.into(),
             options: None,
         })),
-        _ => return reading.refuse(what, "its options have no typed form"),
+        _ => return reading.refuse(&what, "its options have no typed form"),
     };
     reading
         .shown
@@ -196,24 +197,24 @@ fn class(kind: &str, entry: &Entry, era: Era, reading: &mut Reading) {
         &entry.options
     };
     let (Some(id), Some(parent)) = (handle(entry, "handle"), parent(entry)) else {
-        return reading.refuse(what, "its handle or parent can't be read");
+        return reading.refuse(&what, "its handle or parent can't be read");
     };
     if kind != "htb" {
-        return reading.refuse(what, "its kind has no options");
+        return reading.refuse(&what, "its kind has no options");
     }
     let (Some(rate), Some(ceil)) = (number(o, "rate"), number(o, "ceil")) else {
-        return reading.refuse(what, "its rates can't be read");
+        return reading.refuse(&what, "its rates can't be read");
     };
     let level = small(o, "level");
     let inner = level.is_some_and(|l| l > 0);
     if level.is_none() || (!inner && get(o, "quantum").is_none()) {
-        return reading.refuse(what, "quantum and level are printed with -d only");
+        return reading.refuse(&what, "quantum and level are printed with -d only");
     }
     let bucket = |rate, key| ticks(era, rate, number(o, key)?);
     let (Some(buffer), Some(cbuffer)) = (bucket(rate, "burst"), bucket(ceil, "cburst")) else {
         let why =
             "its burst is printed in whole bytes, which stand for more than one number of ticks";
-        return reading.refuse(what, why);
+        return reading.refuse(&what, why);
     };
     let linklayer = match text(o, "linklayer") {
         Some("atm") => 2,
@@ -255,10 +256,10 @@ fn filter(entry: &Entry, devices: &IfIndexes, reading: &mut Reading) {
     let protocol = text(f, "protocol").and_then(ethertype);
     let (Some(prio), Some(protocol), Some(parent)) = (prio, protocol, handle(entry, "parent"))
     else {
-        return reading.refuse(what, "its parent, priority or protocol can't be read");
+        return reading.refuse(&what, "its parent, priority or protocol can't be read");
     };
     if text(f, "kind") != Some("u32") {
-        return reading.refuse(what, "its kind has no typed form");
+        return reading.refuse(&what, "its kind has no typed form");
     }
     let mut parts: Vec<U32Part> = Vec::new();
     let node = at.rsplit(':').next().is_some_and(|n| !n.is_empty()) && at.matches(':').count() == 2;
@@ -283,14 +284,14 @@ fn filter(entry: &Entry, devices: &IfIndexes, reading: &mut Reading) {
             "link" => parts.extend(value.as_str().and_then(u32_handle).map(U32Part::Link)),
             "match" => match key_of(value) {
                 Some(key) => sel.keys.push(key),
-                None => return reading.refuse(what, "a key can't be read"),
+                None => return reading.refuse(&what, "a key can't be read"),
             },
             "offset" | "hash" | "mark" => {
-                return reading.refuse(what, "offsets, hash keys and marks have no reading here");
+                return reading.refuse(&what, "offsets, hash keys and marks have no reading here");
             }
             "actions" => match actions(value, devices) {
                 Ok(list) => parts.push(U32Part::Actions(list)),
-                Err(why) => return reading.refuse(what, why),
+                Err(why) => return reading.refuse(&what, why),
             },
             _ => {}
         }

@@ -10,7 +10,8 @@ pub use json::{TcJsonError, read_tc_json};
 pub use text::read_tc_text;
 
 use crate::object::{Class, Filter, Qdisc};
-use alloc::string::String;
+use crate::text::printable;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// An object that was read exactly.
@@ -43,7 +44,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn refuse(&mut self, what: String, why: &'static str) {
+    fn refuse(&mut self, what: &str, why: &'static str) {
+        let what = printable(what).to_string();
         self.lossy.push(Lossy { what, why });
     }
 }

@@ -17,13 +17,13 @@ pub fn read_tc_text(text: &str) -> Reading {
             Some("qdisc") => qdisc(line, &mut reading),
             Some("class") => {
                 let name = words.nth(1).unwrap_or("?");
-                reading.refuse(format!("class {name}"), RATE);
+                reading.refuse(&format!("class {name}"), RATE);
             }
             Some("filter") => {
                 let why =
                     "the text leaves out actions' devices by number; take JSON or a netlink dump";
                 reading.refuse(
-                    format!("filter {}", words.collect::<alloc::vec::Vec<_>>().join(" ")),
+                    &format!("filter {}", words.collect::<alloc::vec::Vec<_>>().join(" ")),
                     why,
                 );
             }
@@ -48,7 +48,7 @@ fn qdisc(line: &str, reading: &mut Reading) {
         None => Ok(Handle::ROOT),
     };
     let (Ok(handle_read), Ok(parent)) = (handle.parse::<Handle>(), parent) else {
-        return reading.refuse(what(), "its handle or parent can't be read");
+        return reading.refuse(&what(), "its handle or parent can't be read");
     };
     let number = |name: &str| after(name).and_then(|t| t.parse::<u32>().ok());
     let hex = |t: &str| u32::from_str_radix(t.trim_start_matches("0x"), 16).ok();
@@ -68,17 +68,17 @@ fn qdisc(line: &str, reading: &mut Reading) {
         "pfifo" => QdiscKind::Pfifo(after("limit").and_then(|t| size(t, "p"))),
         "bfifo" => match after("limit").and_then(|t| size(t, "b")) {
             Some(limit) => QdiscKind::Bfifo(Some(limit)),
-            None => return reading.refuse(what(), "its limit is printed rounded to Kb or Mb"),
+            None => return reading.refuse(&what(), "its limit is printed rounded to Kb or Mb"),
         },
         "ingress" => QdiscKind::Ingress,
         "clsact" => QdiscKind::Clsact,
         "mq" => QdiscKind::Mq,
-        "tbf" => return reading.refuse(what(), TBF),
+        "tbf" => return reading.refuse(&what(), TBF),
         "noqueue" | "pfifo_fast" => QdiscKind::Other(Box::new(Other {
             kind: kind.into(),
             options: None,
         })),
-        _ => return reading.refuse(what(), "its options have no typed form"),
+        _ => return reading.refuse(&what(), "its options have no typed form"),
     };
     reading
         .shown

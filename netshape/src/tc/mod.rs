@@ -15,6 +15,7 @@ mod words;
 
 pub use batch::batch_commands;
 
+use crate::text::printable;
 use crate::ticks::Era;
 use crate::wire::{ACK, CREATE, EXCL, REPLACE, REQUEST, TcMessage, Verb, What};
 use alloc::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub type IfIndexes = BTreeMap<String, u32>;
 
 /// Why tc does not take a line, in its words where it has some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", printable(.0))]
 pub struct TcError(String);
 
 impl TcError {

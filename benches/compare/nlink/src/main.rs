@@ -112,7 +112,7 @@ fn compare(wanted: &Wanted, snapshot: &Snapshot, kernel: &Kernel) -> Result<(f64
             "settled, and still {} steps of ours and {} of nlink's:\n{}{text}",
             before.0,
             before.1,
-            ours(wanted, kernel).batch()
+            ours(wanted, kernel).lines()
         )
         .into());
     }

@@ -27,7 +27,7 @@ pub(crate) fn make(
         Some(uplink) => diff_device(&kernel, &wanted.host, uplink),
         None => diff(&kernel, &wanted.host),
     };
-    let batch = plan.batch();
+    let batch = plan.batch()?;
     let is_leaf = |line: &&str| line.starts_with("qdisc") && line.contains(" parent ");
     let (leaves, classes): (Vec<&str>, Vec<&str>) = batch.lines().partition(is_leaf);
     feed("tc", &(classes.join("\n") + "\n"))?;
