@@ -52,7 +52,8 @@ const COUNT: u64 = (1 << 18) - 1;
 /// Times are kept in nanoseconds modulo this and one more, 19.5 hours: the state's upper 46 bits.
 const WRAP: u64 = (1 << 46) - 1;
 
-/// Whoever asks may be so far behind whoever asked before (two threads' clocks): 1 s.
+/// Whoever asks may be so far behind whoever asked before (two threads' clocks): 1 s. Further back is a clock that
+/// was set back.
 const SKEW: u64 = 1_000_000_000;
 
 /// The longest that a spent burst may take to come back: 2 hours.
@@ -67,8 +68,8 @@ const STEPS: u64 = 1 << 12;
 /// Admission to one callee. Shared by reference between threads: asking is one compare-and-swap, and never
 /// waits.
 ///
-/// Time that goes back by up to a second (threads read their clocks and then ask in another order) is taken as
-/// it comes: what was let in lies so much further ahead. Further back, admission begins afresh, as after a pause.
+/// A request that is late by up to a second (threads read their clocks and then ask in another order) is served as
+/// if at the latest time asked for. Further back, the clock was set back: admission begins afresh, as after a pause.
 #[derive(Debug)]
 pub struct Admission {
     rules: AdmissionRules,
@@ -85,10 +86,14 @@ pub struct Admission {
     most: u64,
     /// 1 where requests under way are counted.
     count: u64,
-    /// How far beyond now what was let in can ever reach; what seems further is of a time long past.
+    /// How far beyond now what was let in can ever reach; what seems further is of a time long past (or of a thread
+    /// that is behind by up to [`SKEW`]).
     reach: u64,
     /// Nanoseconds at which the ramp began, or [`WARM`].
     start: AtomicU64,
+    /// The latest time asked for, in nanoseconds. Written without a lock: of threads that write it at the same
+    /// moment one wins, and none of them is further off than their clocks are from each other.
+    latest: AtomicU64,
     /// The limits of one step of the ramp: see [`Limits`].
     limits: AtomicU64,
     /// Requests under way in the low bits; above them the moment by which all that was let in would have come
@@ -163,6 +168,7 @@ impl Admission {
             reach: queue + coldest * u64::from(rules.burst) + SKEW,
             rules,
             start: AtomicU64::new(now.nanos()),
+            latest: AtomicU64::new(now.nanos()),
             limits: AtomicU64::new(0),
             state: AtomicU64::new((now.nanos() & WRAP) << COUNT.count_ones()),
         })
@@ -233,6 +239,7 @@ impl Admission {
     /// gives back; [`Answer::Reject`] takes nothing.
     #[must_use]
     pub fn ask(&self, now: Timestamp) -> Answer {
+        let now = self.caught_up(now);
         let limits = self.limits(now);
         let (most, each) = (limits.most(), limits.each());
         let ahead = each * u64::from(self.rules.burst - 1);
@@ -246,7 +253,11 @@ impl Admission {
             // How far what was let in reaches beyond now. More than could ever have been let in means a
             // moment long past: times wrap.
             let beyond = (state >> COUNT.count_ones()).wrapping_sub(now) & WRAP;
-            let beyond = if beyond > self.reach { 0 } else { beyond };
+            let beyond = if beyond > self.reach || each == 0 {
+                0
+            } else {
+                beyond
+            };
             let wait = beyond.saturating_sub(ahead);
             if wait > self.queue {
                 return Answer::Reject;
@@ -264,6 +275,30 @@ impl Admission {
                 Err(moved) => state = moved,
             }
         }
+    }
+
+    /// The time as which a request counts: the latest asked for, unless the clock was set back.
+    fn caught_up(&self, now: Timestamp) -> Timestamp {
+        let (nanos, latest) = (now.nanos(), self.latest.load(Ordering::Relaxed));
+        if nanos > latest {
+            self.latest.store(nanos, Ordering::Relaxed);
+        } else if latest - nanos > SKEW {
+            self.set_back(now);
+        } else {
+            return Timestamp::from_nanos(latest);
+        }
+        now
+    }
+
+    /// The clock was set back: nothing is known of the time before it.
+    #[cold]
+    fn set_back(&self, now: Timestamp) {
+        self.latest.store(now.nanos(), Ordering::Relaxed);
+        let due = (now.nanos() & WRAP) << COUNT.count_ones();
+        let afresh = |state: u64| Some(due | (state & COUNT));
+        let _ = self
+            .state
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, afresh);
     }
 
     /// A request that was let in is over.

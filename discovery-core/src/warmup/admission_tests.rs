@@ -275,3 +275,116 @@ fn any_epoch_will_do() {
         assert_eq!(let_in, 10, "cold, whatever the clock says");
     }
 }
+
+/// Threads read their clocks and then ask in another order.
+#[test]
+fn a_late_request_is_served_as_if_now() {
+    let (soon, late) = (
+        Timestamp::from_nanos(5_000_000_001),
+        Timestamp::from_nanos(5_000_000_000),
+    );
+    let unlimited = AdmissionRules {
+        concurrency: Some(50),
+        rate: None,
+        ..rules()
+    };
+    for behind in [late, Timestamp::from_millis(4_500), Timestamp::ZERO] {
+        let a = Admission::new(unlimited, Timestamp::ZERO).unwrap();
+        a.warm();
+        assert_eq!(
+            [soon, behind].map(|t| a.ask(t)),
+            [Answer::Go; 2],
+            "{behind:?}"
+        );
+    }
+    // A rate with a burst of two, all of it free: both are let in whoever asks first, a third is not.
+    let rated = AdmissionRules {
+        rate: Some(1_000),
+        burst: 2,
+        queue: Duration::ZERO,
+        ..rules()
+    };
+    let a = Admission::new(rated, Timestamp::ZERO).unwrap();
+    a.warm();
+    let answers = [soon, late, late].map(|t| a.ask(t));
+    assert_eq!(answers, [Answer::Go, Answer::Go, Answer::Reject]);
+    // The wait is counted from now, not from the late request's own clock.
+    let a = Admission::new(
+        AdmissionRules {
+            burst: 1,
+            queue: Duration::from_millis(1),
+            ..rated
+        },
+        Timestamp::ZERO,
+    )
+    .unwrap();
+    a.warm();
+    let answers = [soon, late].map(|t| a.ask(t));
+    assert_eq!(
+        answers,
+        [Answer::Go, Answer::Wait(Duration::from_millis(1))]
+    );
+}
+
+/// A late request is held to the limits of now, not to those of an earlier step of the ramp.
+#[test]
+fn a_late_request_has_the_concurrency_of_now() {
+    let rules = AdmissionRules {
+        concurrency: Some(100_000),
+        rate: None,
+        curve: Curve::Linear { cold_percent: 1 },
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    let now = at(0).after(Duration::from_secs(50));
+    let let_in = (0..200_000)
+        .take_while(|_| a.ask(now) == Answer::Go)
+        .count();
+    (0..let_in).for_each(|_| a.done());
+    let late = Timestamp::from_nanos(now.nanos() - 900_000_000);
+    let again = (0..200_000)
+        .take_while(|_| a.ask(late) == Answer::Go)
+        .count();
+    assert_eq!(let_in, again);
+}
+
+/// A clock set back locks nobody out, however little the time it takes to regain a burst exceeds the step back.
+#[test]
+fn a_clock_set_back_begins_afresh() {
+    let rules = AdmissionRules {
+        rate: Some(100),
+        burst: 1_000,
+        ..rules()
+    };
+    for back in [2u64, 5, 9, 11, 3_600] {
+        let a = Admission::new(rules, Timestamp::ZERO).unwrap();
+        a.warm();
+        let let_in = |now| (0..2_000).filter(|_| a.ask(now) == Answer::Go).count();
+        assert_eq!(let_in(at(10_000_000)), 1_000);
+        let then = Timestamp::from_nanos(at(10_000_000).nanos() - back * 1_000_000_000);
+        assert_eq!(let_in(then), 1_000, "back by {back} s");
+        let later = then.after(Duration::from_secs(1));
+        assert_eq!(let_in(later), 100, "back by {back} s");
+    }
+}
+
+#[test]
+fn threads_without_a_rate_are_never_rejected() {
+    extern crate std;
+    let rules = AdmissionRules {
+        rate: None,
+        concurrency: None,
+        ..rules()
+    };
+    let a = Admission::new(rules, at(0)).unwrap();
+    let clock = AtomicU64::new(at(0).nanos());
+    let rejected: usize = std::thread::scope(|scope| {
+        let ask = || {
+            let now = || Timestamp::from_nanos(clock.fetch_add(1, Ordering::Relaxed));
+            (0..100_000).filter(|_| a.ask(now()) != Answer::Go).count()
+        };
+        let threads: [_; 4] = core::array::from_fn(|_| scope.spawn(ask));
+        threads.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!(rejected, 0);
+}
