@@ -22,7 +22,8 @@ pub struct ServiceConfig {
     /// Weights move in steps of this many thousandths of the base weight: the granularity at which
     /// [`crate::Effect::SetWeight`] is said. 1 to 1000.
     pub weight_step_permille: u16,
-    /// Below this percentage of healthy endpoints all of them are used; 0 turns panic off.
+    /// Below this percentage of healthy or degraded endpoints all of a region's are used, if all regions together
+    /// cannot carry the load; 0 turns panic off.
     pub panic_percent: u8,
     /// Losing more than this percentage of the service's endpoints at once, unannounced, is held back until
     /// confirmed; 100 turns self-preservation off.

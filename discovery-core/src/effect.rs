@@ -87,14 +87,14 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Mode {
-    /// Nothing can serve.
+    /// Nothing can serve: nobody is there, or nobody that is ready has weight.
     #[default]
     Empty,
     /// The healthy ones.
     Normal,
-    /// The healthy and the degraded ones, since the healthy ones do not suffice.
+    /// The healthy ones, and the degraded ones with what those cannot carry.
     Degraded,
-    /// All, since too few are healthy.
+    /// Failing ones too, since too few are healthy: all, or all of the regions that have too few.
     Panic,
     /// Those on their way out (terminating, or on a drained node or centre) that still pass, since there is
     /// nothing else.

@@ -126,6 +126,9 @@ pub struct Endpoint<'a> {
     pub base_weight: u32,
     /// Weight in use, in thousandths: between 0 and 1000 times the base weight.
     pub weight: u32,
+    /// What it would weigh if it were used, in thousandths: warm-up and its centre's drain taken off, its condition
+    /// and its service's mode left aside. Never 0 unless the base weight is.
+    pub weight_if_used: u32,
     /// The share of its base weight that warm-up allows, in thousandths (also while it takes no traffic).
     pub warm_permille: u16,
     /// What active checks say.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::load::{Loads, PriorityHealth, PriorityRules, priority_loads};
+use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
 use crate::endpoint::{Endpoint, Status};
 use crate::pick::{Golden, Picker, Request};
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ pub struct Member {
     pub priority: u32,
     /// Weight when warm, in the units of `weight`.
     pub base: u32,
-    /// Weight now: warm-up and a centre's drain taken off.
+    /// Weight now: warm-up and a centre's drain taken off. With 0 it is neither used nor counted.
     pub weight: u32,
     /// How it fares.
     pub fare: Fare,
@@ -56,14 +56,8 @@ impl Member {
             Status::Passing => Fare::Healthy,
         };
         let base = endpoint.base_weight.saturating_mul(1000);
-        let warm = u64::from(endpoint.base_weight) * u64::from(endpoint.warm_permille);
-        let warm = u32::try_from(warm).unwrap_or(u32::MAX);
-        // Failing or degraded ones have no weight in use; in panic they count with what warm-up allows.
-        let weight = if endpoint.weight > 0 {
-            endpoint.weight
-        } else {
-            warm
-        };
+        // Not what is in use: in panic, or degraded, it is this balancer that divides.
+        let weight = endpoint.weight_if_used;
         Self {
             priority,
             base,
@@ -76,15 +70,22 @@ impl Member {
 /// The endpoints of one priority, by how they are used: each kind of use has its own picker.
 #[derive(Clone, Debug)]
 struct Level<P> {
+    /// Hosts.
     health: PriorityHealth,
+    /// Weights now and when warm: of the healthy ones, the degraded ones, all that may be used.
+    warmth: [(u64, u64); 3],
     healthy: P,
     degraded: P,
     all: P,
 }
 
 /// Priorities over pickers: divides a caller's requests over priorities as [`priority_loads`] says, and within
-/// one by the picker. Health counts by weight as it is now, warm-up included, so load returns to a recovered
-/// priority as fast as its endpoints warm up, without a step.
+/// one by the picker.
+///
+/// Health counts hosts, so warm-up and drains neither start a panic nor bring in failing ones. They move load among
+/// what is healthy: a priority that recovered, or a centre that is drained, carries as much as 1.4 times
+/// ([`PriorityRules::overprovisioning_percent`]) the part of its weight that it has, against the priority that has
+/// most, and the rest stays with the others meanwhile. So load returns, and leaves, without a step.
 #[derive(Clone, Debug)]
 pub struct Balancer<P, F = fn(u64) -> P> {
     rules: PriorityRules,
@@ -129,6 +130,7 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             let [healthy, degraded, all] = [1, 2, 3].map(|kind| (self.make)(seed ^ kind));
             self.levels.push(Level {
                 health: PriorityHealth::default(),
+                warmth: [(0, 0); 3],
                 healthy,
                 degraded,
                 all,
@@ -168,42 +170,87 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
     }
 
     fn count(&mut self, m: &Member, add: bool) {
-        let Some(level) = self.levels.get_mut(m.priority as usize) else {
+        let Some(level) = self
+            .levels
+            .get_mut(m.priority as usize)
+            .filter(|_| m.weight > 0)
+        else {
             return;
         };
-        let change = |sum: &mut u64, by: u32| {
+        let change = |sum: &mut u64, by: u64| {
             *sum = if add {
-                *sum + u64::from(by)
+                *sum + by
             } else {
-                sum.saturating_sub(u64::from(by))
+                sum.saturating_sub(by)
             };
         };
-        change(&mut level.health.hosts, m.base);
+        change(&mut level.health.hosts, 1);
+        let [healthy, degraded, all] = &mut level.warmth;
+        let warm = |(now, whole): &mut (u64, u64)| {
+            change(now, u64::from(m.weight));
+            change(whole, u64::from(m.base.max(m.weight)));
+        };
         match m.fare {
-            Fare::Excluded => change(&mut level.health.excluded, m.base),
+            Fare::Excluded => return change(&mut level.health.excluded, 1),
             Fare::Failing => {}
-            Fare::Degraded => change(&mut level.health.degraded, m.weight.min(m.base)),
-            Fare::Healthy => change(&mut level.health.healthy, m.weight.min(m.base)),
+            Fare::Degraded => {
+                change(&mut level.health.degraded, 1);
+                warm(degraded);
+            }
+            Fare::Healthy => {
+                change(&mut level.health.healthy, 1);
+                warm(healthy);
+            }
         }
+        warm(all);
     }
 
     fn divide(&mut self) {
-        let health: Vec<PriorityHealth> = self.levels.iter().map(|l| l.health).collect();
-        self.loads = priority_loads(&health, &self.rules);
-        let both = self.loads.healthy.iter().zip(&self.loads.degraded);
-        for (i, (&healthy, &degraded)) in both.enumerate() {
-            self.shares.set_weight(2 * i, healthy);
-            self.shares.set_weight(2 * i + 1, degraded);
+        // Nobody here uses those that are excluded, not even in total panic: no load goes by their number.
+        let counted = |level: &Level<P>| PriorityHealth {
+            hosts: level.health.hosts.saturating_sub(level.health.excluded),
+            excluded: 0,
+            ..level.health
+        };
+        let hosts: Vec<PriorityHealth> = self.levels.iter().map(counted).collect();
+        self.loads = priority_loads(&hosts, &self.rules);
+        let warmth = |kind: usize| -> Vec<(u64, u64)> {
+            let of = |level: &Level<P>| level.warmth.get(kind).copied().unwrap_or_default();
+            self.levels.iter().map(of).collect()
+        };
+        let able = |well: fn(&PriorityHealth) -> u64| -> Vec<u64> {
+            hosts
+                .iter()
+                .map(|p| health(p, well(p), &self.rules))
+                .collect()
+        };
+        let (loads, rules) = (&self.loads, &self.rules);
+        let total_panic = loads.panic.iter().all(|&p| p);
+        let healthy = match total_panic {
+            true => {
+                let able: Vec<u64> = loads.healthy.iter().map(|&l| u64::from(l)).collect();
+                by_warmth(&loads.healthy, &able, &warmth(2), rules)
+            }
+            false => by_warmth(&loads.healthy, &able(|p| p.healthy), &warmth(0), rules),
+        };
+        let degraded = by_warmth(&loads.degraded, &able(|p| p.degraded), &warmth(1), rules);
+        for (i, (healthy, degraded)) in healthy.into_iter().zip(degraded).enumerate() {
+            for (share, weight) in [(2 * i, healthy), (2 * i + 1, degraded)] {
+                if self.shares.weight(share) != weight {
+                    self.shares.set_weight(share, weight);
+                }
+            }
         }
     }
 
-    /// How load is divided now.
+    /// How load is divided, by hosts: where warm-up or a drain keeps a priority from carrying its part, some of it
+    /// goes to others meanwhile.
     #[must_use]
     pub fn loads(&self) -> &Loads {
         &self.loads
     }
 
-    /// The health of each priority, in thousandths of weight.
+    /// The health of each priority, in hosts.
     pub fn health(&self) -> impl Iterator<Item = PriorityHealth> + '_ {
         self.levels.iter().map(|l| l.health)
     }

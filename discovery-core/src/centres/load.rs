@@ -50,43 +50,86 @@ pub struct Loads {
     pub panic: Vec<bool>,
 }
 
+/// What all priorities together can carry, in percent of the whole load: the base of every verdict on panic and
+/// failover. There is no other implementation of either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// By healthy hosts, each priority's at most 100; and by degraded ones.
+    pub(crate) healthy: u64,
+    pub(crate) degraded: u64,
+}
+
+impl Capacity {
+    pub(crate) fn of(
+        priorities: impl Iterator<Item = PriorityHealth>,
+        rules: &PriorityRules,
+    ) -> Self {
+        let none = Self {
+            healthy: 0,
+            degraded: 0,
+        };
+        priorities.fold(none, |sum, p| Self {
+            healthy: sum.healthy + health(&p, p.healthy, rules),
+            degraded: sum.degraded + health(&p, p.degraded, rules),
+        })
+    }
+
+    /// Both together, at most 100.
+    pub(crate) fn whole(self) -> u64 {
+        (self.healthy + self.degraded).min(100)
+    }
+
+    /// Whether a priority panics: too few of its hosts are available, and all priorities together do not suffice.
+    pub(crate) fn panics(self, p: &PriorityHealth, rules: &PriorityRules) -> bool {
+        self.whole() < 100 && too_few(p, rules)
+    }
+
+    /// The percentages that a priority's healthy and degraded hosts can carry, of `whole`: rounded down.
+    pub(crate) fn parts(self, p: &PriorityHealth, rules: &PriorityRules) -> (u64, u64) {
+        let part = |well| health(p, well, rules) * 100 / self.whole().max(1);
+        (part(p.healthy), part(p.degraded))
+    }
+}
+
 /// Divides load over priorities, best first (Envoy's `LoadBalancerBase::recalculatePerPriorityState` and
 /// `recalculateLoadInTotalPanic`). Integers throughout. O(priorities).
 #[must_use]
 pub fn priority_loads(priorities: &[PriorityHealth], rules: &PriorityRules) -> Loads {
     let n = priorities.len();
-    let healthy: Vec<u64> = priorities
-        .iter()
-        .map(|p| health(p, p.healthy, rules))
-        .collect();
-    let degraded: Vec<u64> = priorities
-        .iter()
-        .map(|p| health(p, p.degraded, rules))
-        .collect();
-    let whole = healthy
-        .iter()
-        .chain(&degraded)
-        .fold(0u64, |sum, h| sum.saturating_add(*h))
-        .min(100);
+    let capacity = Capacity::of(priorities.iter().copied(), rules);
+    let whole = capacity.whole();
     let mut loads = Loads {
         healthy: vec![0; n],
         degraded: vec![0; n],
         panic: vec![false; n],
     };
     if whole > 0 {
+        let parts = |p| capacity.parts(p, rules);
         let mut left = 100u64;
-        take(&healthy, whole, &mut left, &mut loads.healthy);
-        take(&degraded, whole, &mut left, &mut loads.degraded);
+        take(
+            priorities.iter().map(|p| parts(p).0),
+            &mut left,
+            &mut loads.healthy,
+        );
+        take(
+            priorities.iter().map(|p| parts(p).1),
+            &mut left,
+            &mut loads.degraded,
+        );
         // What rounding left over goes to the first that can take any.
-        let first = healthy.iter().position(|&h| h > 0).map(|i| (i, true));
-        match first.or_else(|| degraded.iter().position(|&h| h > 0).map(|i| (i, false))) {
-            Some((i, true)) => add(&mut loads.healthy, i, left),
-            Some((i, false)) => add(&mut loads.degraded, i, left),
-            None => {}
+        let first = |well: fn(&PriorityHealth) -> u64| {
+            priorities
+                .iter()
+                .position(|p| health(p, well(p), rules) > 0)
+        };
+        match (first(|p| p.healthy), first(|p| p.degraded)) {
+            (Some(i), _) => add(&mut loads.healthy, i, left),
+            (None, Some(i)) => add(&mut loads.degraded, i, left),
+            (None, None) => {}
         }
     }
     for (panic, p) in loads.panic.iter_mut().zip(priorities) {
-        *panic = whole < 100 && panics(p, rules);
+        *panic = capacity.panics(p, rules);
     }
     if n > 0 && loads.panic.iter().all(|&p| p) {
         return total_panic(priorities, loads);
@@ -98,8 +141,47 @@ pub fn priority_loads(priorities: &[PriorityHealth], rules: &PriorityRules) -> L
     loads
 }
 
+/// Moves load between priorities as far as their hosts are still cold, or their region is on its way out: the same
+/// load in thousandths of a percent, no more of it to a priority than its `able` percent of warm hosts can carry, best
+/// first; all of them in proportion where that is not enough. `warmth` is a priority's weight now and when warm.
+///
+/// Warmth is relative, as weights are: priorities that are all cold alike keep their loads.
+pub(crate) fn by_warmth(
+    loads: &[u32],
+    able: &[u64],
+    warmth: &[(u64, u64)],
+    rules: &PriorityRules,
+) -> Vec<u32> {
+    const UNIT: u64 = 1_000;
+    let warm =
+        |&(now, whole): &(u64, u64)| u128::from(now) * u128::from(UNIT) / u128::from(whole.max(1));
+    let warmest = warmth.iter().map(warm).max().unwrap_or(0).max(1);
+    let part = |w| {
+        let part = warm(w) * 10 * u128::from(rules.overprovisioning_percent.max(100)) / warmest;
+        part.min(u128::from(UNIT)) as u64
+    };
+    let whole: u64 = loads.iter().map(|&l| u64::from(l)).sum();
+    let can: Vec<u64> = able.iter().zip(warmth).map(|(a, w)| a * part(w)).collect();
+    let sum: u64 = can.iter().sum();
+    if whole == 0 || sum == 0 || warmth.iter().all(|w| w.1 == 0 || part(w) == UNIT) {
+        return loads.iter().map(|&l| l * UNIT as u32).collect();
+    }
+    let mut left = whole * UNIT;
+    let scarce = sum < left;
+    let given = can.iter().map(|&can| {
+        let load = if scarce {
+            can * whole * UNIT / sum
+        } else {
+            can.min(left)
+        };
+        left -= load;
+        load as u32
+    });
+    given.collect()
+}
+
 /// Percent of a priority's load that `well` of its hosts can carry.
-fn health(p: &PriorityHealth, well: u64, rules: &PriorityRules) -> u64 {
+pub(crate) fn health(p: &PriorityHealth, well: u64, rules: &PriorityRules) -> u64 {
     match p.hosts.saturating_sub(p.excluded) {
         0 => 0,
         counted => {
@@ -110,7 +192,7 @@ fn health(p: &PriorityHealth, well: u64, rules: &PriorityRules) -> u64 {
     }
 }
 
-fn panics(p: &PriorityHealth, rules: &PriorityRules) -> bool {
+fn too_few(p: &PriorityHealth, rules: &PriorityRules) -> bool {
     let counted = p.hosts.saturating_sub(p.excluded);
     let available = u128::from(p.healthy) + u128::from(p.degraded);
     match counted {
@@ -119,9 +201,9 @@ fn panics(p: &PriorityHealth, rules: &PriorityRules) -> bool {
     }
 }
 
-fn take(healths: &[u64], whole: u64, left: &mut u64, loads: &mut [u32]) {
-    for (load, health) in loads.iter_mut().zip(healths) {
-        let part = (health * 100 / whole).min(*left);
+fn take(parts: impl Iterator<Item = u64>, left: &mut u64, loads: &mut [u32]) {
+    for (load, part) in loads.iter_mut().zip(parts) {
+        let part = part.min(*left);
         *load = part as u32;
         *left -= part;
     }

@@ -7,6 +7,7 @@ mod usable;
 mod zones;
 
 pub use balancer::{Balancer, Fare, MAX_PRIORITIES, Member};
+pub(crate) use load::Capacity;
 pub use load::{Loads, PriorityHealth, PriorityRules, priority_loads};
 pub use locality::{Failover, Locality, compact, locality_priority, locality_weight};
 pub use usable::{Policy, Seen, usable};

@@ -4,9 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::members::{Loss, Tally, used};
+use super::division::{Counted, Division, Tally};
+use super::members::Loss;
 use super::record::Class;
-use super::weigh::{classify, scaled, stand};
+use super::weigh::{classify, full, stand};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
 use crate::health::Reports;
@@ -30,8 +31,8 @@ impl Engine {
                 if record.service.index() != id || service.at(record.slot as usize) != Some(index) {
                     return Err(format!("{} is not where its service has it", record.name));
                 }
-                self.check_record(index, service.mode)?;
-                tally.shift(Class::Out, record.class);
+                self.check_record(index, &service.division)?;
+                tally.shift(Counted::default(), record.counted());
                 held += u32::from(record.held);
                 sum += u64::from(record.weight);
                 let open = matches!(
@@ -40,24 +41,19 @@ impl Engine {
                 );
                 well += u32::from(open && record.base > 0);
             }
-            if tally != service.tally || held != service.held {
+            if !tally.same(&service.tally) || held != service.held {
                 return Err(format!(
                     "service {id}: {:?} kept, {tally:?} counted",
                     service.tally
                 ));
             }
-            if service.mode != tally.mode(service.config.panic_percent) {
+            if service.division != tally.divide(service.config.panic_percent) {
                 return Err(format!(
-                    "service {id}: mode {:?} for {tally:?}",
-                    service.mode
+                    "service {id}: {:?} for {tally:?}",
+                    service.division
                 ));
             }
-            // A base weight of 0 is a choice; who chose it for all healthy ones wants no traffic.
-            if well > 0
-                && sum == 0
-                && service.mode != Mode::Normal
-                && service.mode != Mode::Degraded
-            {
+            if (well > 0 && sum == 0) || ((sum == 0) != (service.division.mode == Mode::Empty)) {
                 return Err(format!(
                     "service {id} is without traffic though {well} are well"
                 ));
@@ -70,7 +66,7 @@ impl Engine {
         }
     }
 
-    fn check_record(&self, index: u32, mode: Mode) -> Result<(), String> {
+    fn check_record(&self, index: u32, division: &Division) -> Result<(), String> {
         let Some(r) = self.records.get(index) else {
             return Ok(());
         };
@@ -85,13 +81,12 @@ impl Engine {
                 r.class, r.standing
             ));
         }
-        let share = self.places.share(r.centre.0);
-        let expected = match used(class, mode) {
-            false => 0,
-            true if mode == Mode::LastResort => scaled(r.base, r.permille, 1000),
-            true => scaled(r.base, r.permille, share),
-        };
-        if expected != r.weight || (expected == 0) != (!used(class, mode) || r.base == 0) {
+        if (r.region, r.full) != (r.centre.0, full(r, &self.places)) {
+            return Err(format!("{name} is counted for what it was"));
+        }
+        let part = division.part(class, r.region);
+        let expected = part.map_or(0, |p| p.in_use(r.full));
+        if expected != r.weight || (r.base == 0 && r.weight > 0) {
             return Err(format!("{name} weighs {}, not {expected}", r.weight));
         }
         if r.queued > r.check_due.min(r.warm_due) {

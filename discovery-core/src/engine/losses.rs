@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::division::Counted;
 use super::members::Loss;
 use super::record::Class;
 use crate::effect::{Effect, Reason};
@@ -112,14 +113,15 @@ impl Engine {
         let Some(record) = self.records.get(index) else {
             return;
         };
-        let (id, slot, class, held) = (record.service, record.slot, record.class, record.held);
+        let (id, slot, held) = (record.service, record.slot, record.held);
+        let counted = record.counted();
         self.hints.remove(&index);
         let Some(name) = self.records.remove(index) else {
             return;
         };
         if let Some(service) = self.services.get_mut(id.index()) {
             service.leave(slot);
-            service.tally.shift(class, Class::Out);
+            service.tally.shift(counted, Counted::default());
             service.part(now, &name);
         }
         // Whoever takes over is said first.

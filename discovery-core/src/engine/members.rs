@@ -3,9 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::record::Class;
+use super::division::{Division, Tally};
 use crate::config::ServiceConfig;
-use crate::effect::Mode;
 use crate::health::Reports;
 use crate::time::Timestamp;
 
@@ -19,7 +18,7 @@ pub(crate) struct Service {
     slots: Vec<u32>,
     free: Vec<u32>,
     pub(crate) tally: Tally,
-    pub(crate) mode: Mode,
+    pub(crate) division: Division,
     /// Whether a call has been seen.
     pub(crate) busy: bool,
     /// The present run of losses: when it began, of how many members, how many are lost.
@@ -48,68 +47,6 @@ pub(crate) struct Loss {
     pub(crate) lost: u32,
 }
 
-/// How many members are of which class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) failed: u32,
-    pub(crate) degraded: u32,
-    pub(crate) good: u32,
-    pub(crate) fallback: u32,
-}
-
-impl Tally {
-    fn of(&mut self, class: Class) -> Option<&mut u32> {
-        match class {
-            Class::Out | Class::Pending => None,
-            Class::Failed => Some(&mut self.failed),
-            Class::Degraded => Some(&mut self.degraded),
-            Class::Good => Some(&mut self.good),
-            Class::Fallback => Some(&mut self.fallback),
-        }
-    }
-
-    /// Moves one member from a class to another.
-    pub(crate) fn shift(&mut self, from: Class, to: Class) {
-        if let Some(n) = self.of(from) {
-            *n = n.saturating_sub(1);
-        }
-        if let Some(n) = self.of(to) {
-            *n = n.saturating_add(1);
-        }
-    }
-
-    /// How the service is used. Panic is Envoy's: below the threshold, all that are not excluded. Departing
-    /// but healthy ones come before failing ones. Healthy ones suffice while 1.4 times their share (Envoy's
-    /// overprovisioning) covers the whole.
-    pub(crate) fn mode(&self, panic_percent: u8) -> Mode {
-        let well = u64::from(self.good) + u64::from(self.degraded);
-        let hosts = well + u64::from(self.failed);
-        if well == 0 && self.fallback > 0 {
-            return Mode::LastResort;
-        }
-        if hosts > 0 && well * 100 < hosts * u64::from(panic_percent) {
-            return Mode::Panic;
-        }
-        match (self.good, self.degraded) {
-            (0, 0) => Mode::Empty,
-            (_, 0) => Mode::Normal,
-            (good, _) if u64::from(good) * 140 >= hosts * 100 => Mode::Normal,
-            _ => Mode::Degraded,
-        }
-    }
-}
-
-/// Whether a class carries traffic in a mode.
-pub(crate) fn used(class: Class, mode: Mode) -> bool {
-    match mode {
-        Mode::Empty => false,
-        Mode::Normal => class == Class::Good,
-        Mode::Degraded => matches!(class, Class::Good | Class::Degraded),
-        Mode::Panic => matches!(class, Class::Good | Class::Degraded | Class::Failed),
-        Mode::LastResort => class == Class::Fallback,
-    }
-}
-
 impl Service {
     pub(crate) fn new(config: ServiceConfig) -> Self {
         Self {
@@ -117,7 +54,7 @@ impl Service {
             slots: Vec::new(),
             free: Vec::new(),
             tally: Tally::default(),
-            mode: Mode::Empty,
+            division: Division::default(),
             busy: false,
             loss: Loss::default(),
             held: 0,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 mod check;
+mod division;
 mod drain;
 mod health;
 mod hints;

@@ -48,6 +48,7 @@ impl Engine {
             slot: r.slot as usize,
             base_weight: r.base,
             weight: r.weight,
+            weight_if_used: r.full,
             warm_permille: r.permille,
             status: r.checker.status,
             conditions: r.conditions,
@@ -105,7 +106,7 @@ impl Engine {
     pub fn mode(&self, service: ServiceId) -> Mode {
         self.services
             .get(service.index())
-            .map_or(Mode::Empty, |s| s.mode)
+            .map_or(Mode::Empty, |s| s.division.mode)
     }
 
     /// How many endpoints of a service are held by self-preservation.

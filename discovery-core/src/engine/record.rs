@@ -6,6 +6,7 @@ use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use hashbrown::HashTable;
 
+use super::division::Counted;
 use crate::endpoint::{Conditions, Status};
 use crate::health::Checker;
 use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Class {
-    /// Neither used nor counted: not ready, drained, or going without serving.
+    /// Neither used nor counted: not ready, drained, going without serving, or of weight 0.
     #[default]
     Out,
     /// Ready, not yet checked: neither used nor counted.
@@ -82,6 +83,9 @@ pub(crate) struct Record {
     pub(crate) base: u32,
     /// In use and said aloud, in thousandths.
     pub(crate) weight: u32,
+    /// What it would weigh if it were used, in thousandths; and the centre it is counted in.
+    pub(crate) full: u32,
+    pub(crate) region: u32,
     pub(crate) attempt: u32,
     pub(crate) permille: u16,
     pub(crate) checker: Checker,
@@ -102,6 +106,15 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// How its service counts it.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted {
+            class: self.class,
+            region: self.region,
+            weight: self.full,
+        }
+    }
+
     /// Ready and well: what warm-up counts from.
     pub(crate) fn up(&self) -> bool {
         let well = matches!(self.checker.status, Status::Passing | Status::Degraded);

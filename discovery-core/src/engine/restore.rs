@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use core::time::Duration;
 
+use super::division::Counted;
 use super::drain::Ramp;
 use super::names::known;
 use super::record::{Class, Record};
@@ -43,7 +44,7 @@ impl Engine {
             engine.put_back(now, kept, &move_back)?;
         }
         for service in &mut engine.services {
-            service.mode = service.tally.mode(service.config.panic_percent);
+            service.division = service.tally.divide(service.config.panic_percent);
         }
         Ok(engine)
     }
@@ -141,8 +142,8 @@ impl Engine {
             };
         }
         record.ejected &= s.config.outliers.is_some();
-        record.class = super::weigh::classify(&record, &self.places);
-        s.tally.shift(Class::Out, record.class);
+        super::weigh::gauge(&mut record, &s.config, &self.places, now);
+        s.tally.shift(Counted::default(), record.counted());
         s.held = s.held.saturating_add(u32::from(record.held));
         let index = self
             .records
@@ -194,6 +195,8 @@ fn thawed(kept: &KeptEndpoint, now: Timestamp, move_back: Move<'_>) -> Record {
         slot: 0,
         base: kept.base,
         weight: kept.weight,
+        full: 0,
+        region: centre,
         attempt: kept.attempt,
         permille: 0,
         checker: kept.checker,

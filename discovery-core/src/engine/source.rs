@@ -326,6 +326,8 @@ fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
         slot: 0,
         base: spec.weight,
         weight: 0,
+        full: 0,
+        region: spec.centre.0,
         attempt: 0,
         permille: 0,
         checker: Checker {

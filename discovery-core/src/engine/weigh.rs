@@ -4,17 +4,16 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::drain::Places;
-use super::members::used;
 use super::record::{Class, Record};
 use crate::config::ServiceConfig;
-use crate::effect::{Effect, Mode, Reason};
+use crate::effect::{Effect, Reason};
 use crate::endpoint::Status;
 use crate::sync::Standing;
 use crate::time::Timestamp;
 
 impl Engine {
-    /// Takes in that something about the endpoint changed: its class, its age, its service's mode, its
-    /// standing in the registry, its weight. O(1), O(members) when the mode changes.
+    /// Takes in that something about the endpoint changed: its class, its age, how its service's traffic is divided,
+    /// its standing in the registry, its weight. O(1), O(members) when the division changes.
     pub(super) fn refresh(
         &mut self,
         now: Timestamp,
@@ -22,17 +21,11 @@ impl Engine {
         reason: Reason,
         out: &mut Vec<Effect>,
     ) {
+        let moved = self.measure(now, index);
         let id = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
             return;
         };
-        let Some(service) = self.services.get_mut(record.service.index()) else {
-            return;
-        };
-        age(record, &service.config, now);
-        let class = classify(record, &self.places);
-        service.tally.shift(record.class, class);
-        record.class = class;
         let standing = stand(record, &self.places);
         if standing != record.standing {
             record.standing = standing;
@@ -42,54 +35,10 @@ impl Engine {
                 reason,
             });
         }
-        let service_id = record.service;
-        if self.turn(now, service_id.0, out) {
-            return;
-        }
-        self.weigh(now, index, reason, out);
+        self.divide(now, index, moved, reason, out);
     }
 
-    /// Follows a service's tally into another mode, if it says so; then all members are weighed.
-    pub(super) fn turn(&mut self, now: Timestamp, service: u32, out: &mut Vec<Effect>) -> bool {
-        let Some(s) = self.services.get_mut(service as usize) else {
-            return false;
-        };
-        let mode = s.tally.mode(s.config.panic_percent);
-        if mode == s.mode {
-            return false;
-        }
-        s.mode = mode;
-        out.push(Effect::Mode {
-            service: crate::id::ServiceId(service),
-            mode,
-        });
-        self.weigh_all(now, service, Reason::Mode(mode), out);
-        true
-    }
-
-    /// Weighs every member of a service.
-    pub(super) fn weigh_all(
-        &mut self,
-        now: Timestamp,
-        service: u32,
-        reason: Reason,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(s) = self.services.get(service as usize) else {
-            return;
-        };
-        // Weights that rise are said before those that fall, so that nobody sees a service without weight.
-        let members: Vec<u32> = s.members().collect();
-        let from = out.len();
-        for index in members {
-            self.weigh(now, index, reason, out);
-        }
-        if let Some(said) = out.get_mut(from..) {
-            said.sort_by_key(|e| matches!(e, Effect::SetWeight { weight: 0, .. }));
-        }
-    }
-
-    /// Computes one endpoint's weight, says it if it changed, and sets the time of its next step.
+    /// Looks at one endpoint's weight again: time has passed.
     pub(super) fn weigh(
         &mut self,
         now: Timestamp,
@@ -97,35 +46,129 @@ impl Engine {
         reason: Reason,
         out: &mut Vec<Effect>,
     ) {
-        let id = self.records.id(index);
+        let moved = self.measure(now, index);
+        self.divide(now, index, moved, reason, out);
+    }
+
+    /// After an endpoint was measured: divides anew if that may change anything, else says its own weight.
+    fn divide(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        moved: bool,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(id) = self.records.get(index).map(|r| r.service) else {
+            return;
+        };
+        let service = self.services.get(id.index());
+        let may = moved || service.is_some_and(|s| s.division.follows_weights());
+        if !(may && self.turn(now, id.0, out)) {
+            self.say_weight(index, reason, out);
+        }
+    }
+
+    /// Follows a service's tally into another division of its traffic, if it says so; then all members are weighed.
+    pub(super) fn turn(&mut self, now: Timestamp, service: u32, out: &mut Vec<Effect>) -> bool {
+        let Some(s) = self.services.get_mut(service as usize) else {
+            return false;
+        };
+        if s.tally.divide(s.config.panic_percent) == s.division {
+            return false;
+        }
+        // Parts follow weights, so everybody's must be those of now.
+        let members: Vec<u32> = s.members().collect();
+        for &index in &members {
+            self.measure(now, index);
+        }
+        let Some(s) = self.services.get_mut(service as usize) else {
+            return false;
+        };
+        let before = s.division.mode;
+        s.division = s.tally.divide(s.config.panic_percent);
+        let mode = s.division.mode;
+        if mode != before {
+            out.push(Effect::Mode {
+                service: crate::id::ServiceId(service),
+                mode,
+            });
+        }
+        // Weights that rise are said before those that fall, so that nobody sees a service without weight.
+        let from = out.len();
+        for index in members {
+            self.say_weight(index, Reason::Mode(mode), out);
+        }
+        if let Some(said) = out.get_mut(from..) {
+            said.sort_by_key(|e| matches!(e, Effect::SetWeight { weight: 0, .. }));
+        }
+        true
+    }
+
+    /// Takes in an endpoint's age, class and weight as they are now, and sets the time of its next step; whether
+    /// hosts are counted differently.
+    fn measure(&mut self, now: Timestamp, index: u32) -> bool {
+        let Some(record) = self.records.get_mut(index) else {
+            return false;
+        };
+        let Some(service) = self.services.get_mut(record.service.index()) else {
+            return false;
+        };
+        let before = record.counted();
+        age(record, &service.config, now);
+        record.warm_due = gauge(record, &service.config, &self.places, now);
+        let moved = service.tally.shift(before, record.counted());
+        self.queue(index);
+        moved
+    }
+
+    /// Says an endpoint's weight if it changed.
+    fn say_weight(&mut self, index: u32, reason: Reason, out: &mut Vec<Effect>) {
+        let endpoint = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
             return;
         };
-        let Some(service) = self.services.get(record.service.index()) else {
+        let service = record.service;
+        let Some(division) = self.services.get(service.index()).map(|s| &s.division) else {
             return;
         };
-        let (permille, due) = warmed(record, &service.config, now);
-        record.permille = permille;
-        record.warm_due = due;
-        let share = self.places.share(record.centre.0);
-        let weight = match used(record.class, service.mode) {
-            false => 0,
-            // On its way out and alone: the drain does not thin it.
-            true if service.mode == Mode::LastResort => scaled(record.base, permille, 1000),
-            true => scaled(record.base, permille, share),
-        };
+        let part = division.part(record.class, record.region);
+        let weight = part.map_or(0, |part| part.in_use(record.full));
         if weight != record.weight {
             record.weight = weight;
-            let service = record.service;
             out.push(Effect::SetWeight {
-                endpoint: id,
+                endpoint,
                 service,
                 weight,
                 reason,
             });
         }
-        self.queue(index);
     }
+}
+
+/// Works out how an endpoint counts and what it would weigh; gives the time of its warm-up's next step.
+pub(super) fn gauge(
+    record: &mut Record,
+    config: &ServiceConfig,
+    places: &Places,
+    now: Timestamp,
+) -> Timestamp {
+    let (permille, due) = warmed(record, config, now);
+    record.permille = permille;
+    record.class = classify(record, places);
+    record.region = record.centre.0;
+    record.full = full(record, places);
+    due
+}
+
+/// What it would weigh if it were used.
+pub(super) fn full(record: &Record, places: &Places) -> u32 {
+    let share = match record.class {
+        // On its way out and alone: the drain does not thin it.
+        Class::Fallback => 1000,
+        _ => places.share(record.centre.0),
+    };
+    scaled(record.base, record.permille, share)
 }
 
 /// Thousandths of a base weight; never 0 unless the base is.
@@ -189,7 +232,7 @@ pub(super) fn classify(record: &Record, places: &Places) -> Class {
     } = record;
     let well = matches!(checker.status, Status::Passing | Status::Degraded) && !record.ejected;
     let leaving = c.terminating || places.drained(record.node.0, record.centre.0);
-    if record.drained {
+    if record.drained || record.base == 0 {
         Class::Out
     } else if leaving {
         if c.serving && well {

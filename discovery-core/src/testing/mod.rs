@@ -1,6 +1,7 @@
 //! Operations, a naive model and the checks that model tests and fuzz targets share. Not a stable API.
 
 mod callers;
+mod division;
 mod model;
 mod ops;
 mod status;

@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::division::{Seen, shares};
 use super::ops::Op;
 use super::status::{FALL, RISE, status};
 use crate::{
-    CentreId, CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError, Mode,
-    NodeId, Outliers, ProbeOutcome, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth,
-    ZoneId,
+    CentreId, CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError, NodeId,
+    Outliers, ProbeOutcome, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth, ZoneId,
 };
 
 const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
@@ -27,7 +27,7 @@ struct Known {
 
 /// The engine under test and what the model expects of it.
 ///
-/// Service 0 has no checks and no warm-up: its weights are predicted whole. Service 1 is checked: statuses are
+/// Services 0 and 1 have no warm-up: their modes and shares are predicted whole. Service 1 is checked: statuses are
 /// predicted from histories. Service 2 has everything on, and is held to the engine's own invariants.
 #[derive(Debug)]
 pub struct Naive {
@@ -384,13 +384,9 @@ impl Naive {
             || self.centres_drained[k.spec.centre.index()]
     }
 
-    /// Weights of service 0 and statuses of service 1 against the model's.
+    /// Statuses of service 1, and modes and shares of services 0 and 1, against the model's.
     fn compare(&self) -> Result<(), String> {
-        for (name, known) in self
-            .known
-            .iter()
-            .filter(|(_, k)| k.spec.service == ServiceId(1))
-        {
+        for (name, known) in self.of(ServiceId(1)) {
             let got = self
                 .engine
                 .find(name)
@@ -402,34 +398,46 @@ impl Naive {
                 return Err(format!("{name} is {got:?}, by its results {want:?}"));
             }
         }
-        let mine: Vec<_> = self
+        self.compare_shares(ServiceId(0))?;
+        self.compare_shares(ServiceId(1))
+    }
+
+    fn of(&self, service: ServiceId) -> impl Iterator<Item = (&'static str, &Known)> {
+        let mine = self
             .known
             .iter()
-            .filter(|(_, k)| k.spec.service == ServiceId(0))
-            .collect();
-        let usable = |k: &Known| k.spec.conditions.ready && !self.leaving(k) && !k.drained;
-        let last = |k: &Known| k.spec.conditions.serving && self.leaving(k) && !k.drained;
-        let any = mine.iter().any(|(_, k)| usable(k));
-        let mode = match (any, mine.iter().any(|(_, k)| last(k))) {
-            (true, _) => Mode::Normal,
-            (false, true) => Mode::LastResort,
-            (false, false) => Mode::Empty,
-        };
-        if self.engine.mode(ServiceId(0)) != mode {
-            return Err(format!(
-                "service 0 is {:?}, not {mode:?}",
-                self.engine.mode(ServiceId(0))
-            ));
-        }
-        for (name, known) in mine {
-            let used = if any { usable(known) } else { last(known) };
-            let want = if used { known.spec.weight * 1000 } else { 0 };
+            .filter(move |(_, k)| k.spec.service == service);
+        mine.map(|(name, known)| (*name, known))
+    }
+
+    fn compare_shares(&self, service: ServiceId) -> Result<(), String> {
+        let (mut seen, mut weights) = (Vec::new(), Vec::new());
+        for (name, known) in self.of(service) {
             let id = self.engine.find(name).ok_or(format!("{name} is gone"))?;
-            if self.engine.weight(id) != want {
-                return Err(format!(
-                    "{name} weighs {}, not {want}",
-                    self.engine.weight(id)
-                ));
+            let endpoint = self.engine.endpoint(id).ok_or(format!("{name} is gone"))?;
+            let c = known.spec.conditions;
+            seen.push(Seen {
+                region: known.spec.centre.index(),
+                weight: f64::from(known.spec.weight),
+                ready: c.ready,
+                leaving: self.leaving(known),
+                serving: c.serving,
+                drained: known.drained,
+                status: endpoint.status,
+            });
+            weights.push(f64::from(endpoint.weight));
+        }
+        let (mode, wanted) = shares(&seen, 0.4);
+        if self.engine.mode(service) != mode {
+            let got = self.engine.mode(service);
+            return Err(format!("{service:?} is {got:?}, not {mode:?}: {seen:?}"));
+        }
+        let sum: f64 = weights.iter().sum::<f64>().max(1.0);
+        for (i, (weight, want)) in weights.iter().zip(&wanted).enumerate() {
+            // Parts are rounded to 1 in 64, and no weight below 1 in a thousand to 0.
+            let far = (weight / sum - want).abs() > want * 0.03 + 1e-3;
+            if far || (*weight > 0.0) != (*want > 0.0) {
+                return Err(format!("{weights:?}, not {wanted:?}: {:?}", seen.get(i)));
             }
         }
         Ok(())
