@@ -26,15 +26,17 @@ pub struct ServiceConfig {
     /// cannot carry the load; 0 turns panic off.
     pub panic_percent: u8,
     /// Losing more than this percentage of the service's endpoints at once, unannounced, is held back until
-    /// confirmed; 100 turns self-preservation off.
+    /// confirmed, for at most [`ServiceConfig::hold_limit`]; 100 turns self-preservation off.
     pub hold_percent: u8,
     /// Losses within this time (0 to a year) of the first are one loss.
     pub hold_window: Duration,
+    /// What is held back goes after this long (1 ms to a year) even if nobody confirms it.
+    pub hold_limit: Duration,
 }
 
 impl Default for ServiceConfig {
     /// No checks, no warm-up; weights in steps of 5 %, Envoy's panic threshold of 50 %, losses of over half
-    /// of the endpoints within 30 s held back, 10 s of flap forgiven.
+    /// of the endpoints within 30 s held back for an hour, 10 s of flap forgiven.
     fn default() -> Self {
         Self {
             health: None,
@@ -45,6 +47,7 @@ impl Default for ServiceConfig {
             panic_percent: 50,
             hold_percent: 50,
             hold_window: Duration::from_secs(30),
+            hold_limit: Duration::from_secs(3_600),
         }
     }
 }
@@ -67,6 +70,7 @@ impl ServiceConfig {
             let ms = u64::try_from(given.as_millis()).unwrap_or(u64::MAX);
             within(field, ms, 0, YEAR_MS)?;
         }
+        span("hold_limit", self.hold_limit)?;
         self.health.as_ref().map_or(Ok(()), HealthCheck::check)?;
         self.outliers.as_ref().map_or(Ok(()), Outliers::check)?;
         self.warm_up.check()

@@ -70,8 +70,8 @@ pub enum Effect {
         /// How.
         mode: Mode,
     },
-    /// So many endpoints of a service vanished at once that they are kept until [`crate::Input::Confirm`]
-    /// or until they are seen again. Said again at each snapshot that still lacks them, and once more with 0
+    /// So many endpoints of a service vanished at once that they are kept until they are seen again, until
+    /// [`crate::Input::Confirm`], or for [`crate::ServiceConfig::hold_limit`]. Said again at each snapshot that still lacks them, and once more with 0
     /// when none is held any longer.
     Hold {
         /// The service.
@@ -125,6 +125,8 @@ pub enum Reason {
     Gone,
     /// A held-back loss was confirmed.
     Confirmed,
+    /// It was held back for [`crate::ServiceConfig::hold_limit`], unseen and unconfirmed.
+    HoldExpired,
     /// It restarted.
     Restarted,
     /// Its checks pass.
@@ -160,6 +162,7 @@ impl fmt::Display for Reason {
             Self::Changed => "the source changed it",
             Self::Gone => "the source removed it",
             Self::Confirmed => "its loss was confirmed",
+            Self::HoldExpired => "it was held for as long as a loss is held",
             Self::Restarted => "it restarted",
             Self::Passing => "its checks pass",
             Self::Degraded => "its checks ask for less traffic",

@@ -14,6 +14,9 @@ pub const MAX_NAME: usize = 512;
 /// The most zones in an endpoint's hints (Kubernetes allows 8).
 pub const MAX_HINTS: usize = 64;
 
+/// The most endpoints that are drained one by one at once, those included that are not known at present.
+pub const MAX_DRAINS: usize = 65_536;
+
 /// The conditions of an `EndpointSlice` endpoint. Kubernetes keeps `ready = serving && !terminating`, save
 /// where a service publishes unready addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -87,13 +87,22 @@ pub enum Input<'a> {
         /// A centre's traffic leaves, or returns, evenly over this long; endpoints and nodes go at once.
         over: Duration,
     },
+    /// Starts or ends the drain of an endpoint by its name, whether it is known at present or not. A drain belongs to
+    /// the name: it outlasts restarts of the endpoint, its removal and its return, until an operator ends it.
+    DrainName {
+        /// The endpoint's name.
+        name: &'a str,
+        /// Whether it is drained from now on.
+        on: bool,
+    },
 }
 
 /// Who is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Target {
-    /// One endpoint: gets nothing from now on, even if its service is left without any.
+    /// One endpoint: gets nothing until the drain is ended, even if its service is left without any; see
+    /// [`Input::DrainName`].
     Endpoint(EndpointId),
     /// A node: its endpoints get nothing as long as their service has others.
     Node(NodeId),

@@ -29,7 +29,7 @@ pub use centres::{
 pub use config::ServiceConfig;
 pub use effect::{Effect, Mode, Reason};
 pub use endpoint::{
-    Conditions, Endpoint, EndpointSpec, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
+    Conditions, Endpoint, EndpointSpec, MAX_DRAINS, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
 };
 pub use engine::{Engine, Reconciled, Snapshot};
 pub use error::{ConfigError, InputError, RestoreError};

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use discovery_core::testing::{fuzz_callers, fuzz_ops, fuzz_snapshot, fuzz_sync, run_ops};
+use discovery_core::testing::{
+    fuzz_callers, fuzz_ops, fuzz_restored, fuzz_snapshot, fuzz_sync, run_ops,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -18,6 +20,11 @@ proptest! {
     #[test]
     fn damaged_snapshots_are_refused_or_harmless(data in proptest::collection::vec(any::<u8>(), 0..400)) {
         fuzz_snapshot(&data);
+    }
+
+    #[test]
+    fn a_restored_engine_goes_on_as_its_original(data in proptest::collection::vec(any::<u8>(), 0..500)) {
+        fuzz_restored(&data);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Engine {
                 );
                 well += u32::from(open && record.base > 0);
             }
-            if !tally.same(&service.tally) || held != service.held {
+            if !tally.same(&service.tally) || held != service.held() {
                 return Err(format!(
                     "service {id}: {:?} kept, {tally:?} counted",
                     service.tally
@@ -89,6 +89,15 @@ impl Engine {
         if expected != r.weight || (r.base == 0 && r.weight > 0) {
             return Err(format!("{name} weighs {}, not {expected}", r.weight));
         }
+        let check = self.config(r.service).and_then(|c| c.health.as_ref());
+        if let Some(check) = check.filter(|c| r.answers() && !c.beats() && !r.probing)
+            && r.check_due > self.now.after(check.longest_wait())
+        {
+            return Err(format!("{name} is not checked for more than an interval"));
+        }
+        if check.is_some() != (r.check_due < Timestamp::MAX) && r.answers() {
+            return Err(format!("{name} is due at {:?}", r.check_due));
+        }
         if r.queued > r.check_due.min(r.warm_due) {
             return Err(format!("{name} is due before its timer"));
         }
@@ -100,6 +109,14 @@ impl Engine {
 }
 
 impl Snapshot {
+    /// The same in an order that does not depend on which ids were free.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn by_name(mut self) -> Self {
+        self.endpoints.sort_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+
     /// Damages a snapshot, for fuzzers: each word of `bytes` overwrites something.
     #[doc(hidden)]
     pub fn damage(&mut self, bytes: &[u8]) {

@@ -1,12 +1,15 @@
 //! Drains: an endpoint, a node, or a centre over some time.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Engine;
 use super::names::known;
 use super::timers::Owner;
+use super::{Engine, named};
 use crate::effect::{Effect, Reason};
+use crate::endpoint::MAX_DRAINS;
 use crate::error::InputError;
 use crate::id::{CentreId, EndpointId, Names, NodeId};
 use crate::time::{Timestamp, nanos};
@@ -97,6 +100,19 @@ impl Places {
     }
 }
 
+/// Remembers, or no longer, that an endpoint is drained.
+fn note(drains: &mut BTreeSet<Box<str>>, name: &str, on: bool) -> Result<(), InputError> {
+    if !on {
+        drains.remove(name);
+    } else if !drains.contains(name) {
+        if drains.len() >= MAX_DRAINS {
+            return Err(InputError::Full { what: "drains" });
+        }
+        drains.insert(name.into());
+    }
+    Ok(())
+}
+
 impl Engine {
     pub(super) fn drain_endpoint(
         &mut self,
@@ -106,11 +122,27 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
-        if let Some(record) = self.records.get_mut(index) {
-            record.drained = on;
-        }
+        let Some(record) = self.records.get_mut(index) else {
+            return Ok(());
+        };
+        note(&mut self.drains, &record.name, on)?;
+        record.drained = on;
         self.refresh(now, index, Reason::Drain, out);
         Ok(())
+    }
+
+    pub(super) fn drain_name(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        on: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        named(name)?;
+        match self.find(name) {
+            Some(endpoint) => self.drain_endpoint(now, endpoint, on, out),
+            None => note(&mut self.drains, name, on),
+        }
     }
 
     pub(super) fn drain_node(

@@ -6,6 +6,7 @@ use super::Engine;
 use super::division::Counted;
 use super::members::Loss;
 use super::record::Class;
+use super::timers::{Owner, Timers};
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
 use crate::id::ServiceId;
@@ -70,7 +71,13 @@ impl Engine {
             }
             return;
         }
-        service.held = service.held.saturating_add(sudden.len() as u32);
+        for &index in &sudden {
+            service.holds.insert(index, now);
+        }
+        // What is held longer is due earlier.
+        if service.hold_due == Timestamp::MAX {
+            service.arm_holds(id.0, &mut self.timers);
+        }
         for index in sudden {
             if let Some(record) = self.records.get_mut(index) {
                 record.held = true;
@@ -84,20 +91,47 @@ impl Engine {
         if let Some(service) = self.services.get(id.index()) {
             out.push(Effect::Hold {
                 service: id,
-                held: service.held,
+                held: service.held(),
                 of: u32::try_from(service.len()).unwrap_or(u32::MAX),
             });
         }
     }
 
     /// One fewer is held; the last one's end is said.
-    pub(super) fn release(&mut self, id: ServiceId, out: &mut Vec<Effect>) {
+    pub(super) fn release(&mut self, id: ServiceId, index: u32, out: &mut Vec<Effect>) {
         let Some(service) = self.services.get_mut(id.index()) else {
             return;
         };
-        service.held = service.held.saturating_sub(1);
-        if service.held == 0 {
+        service.holds.remove(&index);
+        if service.holds.is_empty() {
+            service.hold_due = Timestamp::MAX;
             self.say_held(id, out);
+        }
+    }
+
+    /// Some endpoints may have been held for as long as a loss is held: they go.
+    pub(super) fn end_holds(
+        &mut self,
+        now: Timestamp,
+        at: Timestamp,
+        index: u32,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(service) = self.services.get_mut(index as usize) else {
+            return;
+        };
+        if service.hold_due != at {
+            return;
+        }
+        service.hold_due = Timestamp::MAX;
+        let limit = service.config.hold_limit;
+        let over = |(_, since): &(&u32, &Timestamp)| since.after(limit) <= now;
+        let over: Vec<u32> = service.holds.iter().filter(over).map(|(&i, _)| i).collect();
+        for index in over {
+            self.drop_endpoint(now, index, Reason::HoldExpired, out);
+        }
+        if let Some(service) = self.services.get_mut(index as usize) {
+            service.arm_holds(index, &mut self.timers);
         }
     }
 
@@ -133,7 +167,19 @@ impl Engine {
             reason,
         });
         if held {
-            self.release(id, out);
+            self.release(id, index, out);
+        }
+    }
+}
+
+impl super::Service {
+    /// Sees to it that there is a timer for the first hold that ends. O(held).
+    pub(super) fn arm_holds(&mut self, service: u32, timers: &mut Timers) {
+        let first = self.holds.values().min();
+        let due = first.map_or(Timestamp::MAX, |since| since.after(self.config.hold_limit));
+        if due != self.hold_due {
+            self.hold_due = due;
+            timers.push(due, Owner::Hold(service));
         }
     }
 }

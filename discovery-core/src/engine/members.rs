@@ -1,6 +1,6 @@
 //! A service: its configuration, its endpoints by slot, and how they count.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::division::{Division, Tally};
@@ -16,14 +16,18 @@ pub(crate) struct Service {
     pub(crate) config: ServiceConfig,
     /// Record indices by slot; [`NOBODY`] where a slot is free.
     slots: Vec<u32>,
-    free: Vec<u32>,
+    free: BTreeSet<u32>,
     pub(crate) tally: Tally,
     pub(crate) division: Division,
     /// Whether a call has been seen.
     pub(crate) busy: bool,
     /// The present run of losses: when it began, of how many members, how many are lost.
     pub(crate) loss: Loss,
-    pub(crate) held: u32,
+    /// Since when endpoints are held, by record index; and when the first of them has been held for too long.
+    pub(crate) holds: BTreeMap<u32, Timestamp>,
+    pub(crate) hold_due: Timestamp,
+    /// When the present run of first checks began, and how many were in it.
+    pub(crate) fresh: (Timestamp, u32),
     /// What callers reported, by slot; empty without passive checks.
     pub(crate) reported: Vec<Reports>,
     pub(crate) spare: Reports,
@@ -52,12 +56,14 @@ impl Service {
         Self {
             config,
             slots: Vec::new(),
-            free: Vec::new(),
+            free: BTreeSet::new(),
             tally: Tally::default(),
             division: Division::default(),
             busy: false,
             loss: Loss::default(),
-            held: 0,
+            holds: BTreeMap::new(),
+            hold_due: Timestamp::MAX,
+            fresh: (Timestamp::ZERO, 0),
             reported: Vec::new(),
             spare: Reports::default(),
             settled_at: Timestamp::MAX,
@@ -67,9 +73,9 @@ impl Service {
         }
     }
 
-    /// Gives a record the lowest slot that was freed last, or a new one.
+    /// Gives a record the lowest free slot, or a new one.
     pub(crate) fn join(&mut self, index: u32) -> u32 {
-        if let Some(slot) = self.free.pop() {
+        if let Some(slot) = self.free.pop_first() {
             if let Some(place) = self.slots.get_mut(slot as usize) {
                 *place = index;
             }
@@ -81,10 +87,33 @@ impl Service {
         slot
     }
 
+    /// Gives a record the slot it had, if that is free and below `bound`; else as [`Service::join`].
+    pub(crate) fn join_at(&mut self, index: u32, slot: u32, bound: u32) -> u32 {
+        if slot >= bound {
+            return self.join(index);
+        }
+        while self.slots.len() <= slot as usize {
+            self.free.insert(self.slots.len() as u32);
+            self.slots.push(NOBODY);
+        }
+        if !self.free.remove(&slot) {
+            return self.join(index);
+        }
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = index;
+        }
+        slot
+    }
+
+    /// How many endpoints are held.
+    pub(crate) fn held(&self) -> u32 {
+        u32::try_from(self.holds.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn leave(&mut self, slot: u32) {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = NOBODY;
-            self.free.push(slot);
+            self.free.insert(slot);
         }
         // The slot's next tenant has no past.
         self.forget(slot);

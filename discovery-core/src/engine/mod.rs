@@ -2,6 +2,8 @@
 
 #[cfg(feature = "testing")]
 mod check;
+mod clock;
+mod configure;
 mod division;
 mod drain;
 mod health;
@@ -19,7 +21,8 @@ mod source;
 mod timers;
 mod weigh;
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::effect::Effect;
@@ -29,6 +32,7 @@ use crate::id::{EndpointId, Names, ServiceId, ZoneId};
 use crate::input::{Input, Target};
 use crate::time::Timestamp;
 
+use clock::{Clock, LATEST};
 use drain::Places;
 use members::Service;
 pub use reconcile::Reconciled;
@@ -42,6 +46,7 @@ pub struct Engine {
     seed: u64,
     /// The latest time told; time that goes backwards counts as this.
     now: Timestamp,
+    clock: Clock,
     service_names: Names,
     services: Vec<Service>,
     zones: Names,
@@ -50,6 +55,8 @@ pub struct Engine {
     timers: Timers,
     /// Zones that hints name, by record index; few endpoints have any.
     hints: BTreeMap<u32, Vec<ZoneId>>,
+    /// Names of endpoints that an operator drained, known now or not.
+    drains: BTreeSet<Box<str>>,
 }
 
 impl Engine {
@@ -59,6 +66,7 @@ impl Engine {
         Self {
             seed,
             now: Timestamp::ZERO,
+            clock: Clock::NEW,
             service_names: Names::default(),
             services: Vec::new(),
             zones: Names::default(),
@@ -66,13 +74,19 @@ impl Engine {
             records: Records::default(),
             timers: Timers::default(),
             hints: BTreeMap::new(),
+            drains: BTreeSet::new(),
         }
     }
 
     /// Takes one input, fires everything due by `now`, and appends what is to be done to `out`.
     ///
-    /// Time that goes backwards counts as the latest time told. Cost: O(log n) for one endpoint, O(members)
-    /// when a service's mode changes or a snapshot comes, O(endpoints) for the drain of a node or centre.
+    /// A time before the latest told counts as the latest. A clock that was set back, by more than a second (or the
+    /// shortest interval of any check, if that is less), is followed as soon as it has been seen to run on for as long:
+    /// every time that the engine remembers moves with it, and no check is later than one interval from there. Of a
+    /// clock that had leapt ahead and came back, what was told before the leap stays as it was.
+    ///
+    /// Cost: O(log n) for one endpoint, O(members) when a service's mode changes or a snapshot comes, O(endpoints) for
+    /// the drain of a node or centre, or a clock that was set back.
     ///
     /// # Errors
     /// What was wrong with the input; the engine is then as before, nothing fired and nothing appended.
@@ -82,48 +96,59 @@ impl Engine {
         input: Input<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        let now = now.max(self.now);
+        let told = now.min(LATEST);
+        self.clock.lead = self.set_back_by(told);
+        let taken = self.take_in(told.max(self.now), input, out);
+        let lead = core::mem::take(&mut self.clock.lead);
+        taken?;
+        self.tick(told, lead);
+        self.fire(self.now, out);
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        now: Timestamp,
+        input: Input<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
         match input {
-            Input::Time => {}
-            Input::Configure { service, config } => self.configure(now, service, config, out)?,
-            Input::Upsert { name, spec } => self.upsert(now, name, spec, out)?,
-            Input::Remove { name } => self.remove(now, name, out)?,
+            Input::Time => Ok(()),
+            Input::Configure { service, config } => self.configure(now, service, config, out),
+            Input::Upsert { name, spec } => self.upsert(now, name, spec, out),
+            Input::Remove { name } => self.remove(now, name, out),
             Input::Snapshot { service, endpoints } => {
-                self.snapshot_of(now, service, endpoints, out)?;
+                self.snapshot_of(now, service, endpoints, out)
             }
-            Input::Confirm { service } => self.confirm(now, service, out)?,
+            Input::Confirm { service } => self.confirm(now, service, out),
             Input::Probed {
                 endpoint,
                 attempt,
                 outcome,
-            } => {
-                self.probed(now, endpoint, attempt, outcome, out)?;
-            }
-            Input::Beat { endpoint, well } => self.beat(now, endpoint, well, out)?,
+            } => self.probed(now, endpoint, attempt, outcome, out),
+            Input::Beat { endpoint, well } => self.beat(now, endpoint, well, out),
             Input::Called {
                 endpoint,
                 outcome,
                 count,
-            } => {
-                self.called(now, endpoint, outcome, count, out)?;
-            }
-            Input::Hints { endpoint, zones } => self.hint(endpoint, zones)?,
+            } => self.called(now, endpoint, outcome, count, out),
+            Input::Hints { endpoint, zones } => self.hint(endpoint, zones),
             Input::Drain { target, on, over } => match target {
-                Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out)?,
-                Target::Node(node) => self.drain_node(now, node, on, out)?,
-                Target::Centre(centre) => self.drain_centre(now, centre, on, over, out)?,
+                Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out),
+                Target::Node(node) => self.drain_node(now, node, on, out),
+                Target::Centre(centre) => self.drain_centre(now, centre, on, over, out),
             },
+            Input::DrainName { name, on } => self.drain_name(now, name, on, out),
         }
-        self.now = now;
-        self.fire(now, out);
-        Ok(())
     }
 
     /// When the engine next wants to be handed [`Input::Time`]. Never later than something is due; now and
     /// then earlier, and then nothing comes of it.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        let due = self.timers.next();
+        let doubt = self.doubt_ends();
+        due.into_iter().chain(doubt).min()
     }
 
     fn service_of(&self, id: ServiceId) -> Result<&Service, InputError> {

@@ -112,7 +112,24 @@ impl Engine {
     /// How many endpoints of a service are held by self-preservation.
     #[must_use]
     pub fn held(&self, service: ServiceId) -> u32 {
-        self.services.get(service.index()).map_or(0, |s| s.held)
+        self.services
+            .get(service.index())
+            .map_or(0, super::Service::held)
+    }
+
+    /// When the first of a service's held endpoints goes even without [`crate::Input::Confirm`]: it has then been held
+    /// for [`ServiceConfig::hold_limit`]. `None` when none is held. O(held).
+    #[must_use]
+    pub fn hold_ends(&self, service: ServiceId) -> Option<Timestamp> {
+        let service = self.services.get(service.index())?;
+        let first = service.holds.values().min()?;
+        Some(first.after(service.config.hold_limit))
+    }
+
+    /// Names of the endpoints that are drained one by one, in order, whether they are known now or not. A drain stays
+    /// until [`crate::Input::Drain`] or [`crate::Input::DrainName`] ends it.
+    pub fn drains(&self) -> impl Iterator<Item = &str> + '_ {
+        self.drains.iter().map(|name| &**name)
     }
 
     /// A service's configuration.

@@ -2,58 +2,68 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use core::time::Duration;
+use alloc::vec;
 
+use super::clock::{LATEST, Moved};
 use super::division::Counted;
 use super::drain::Ramp;
 use super::names::known;
 use super::record::{Class, Record};
 use super::snapshot::{KeptEndpoint, KeptService};
-use super::timers::Owner;
 use super::{Engine, Service, Snapshot, named};
 use crate::endpoint::{MAX_WEIGHT, Status};
 use crate::error::{ConfigError, InputError, RestoreError};
-use crate::health::{CheckKind, Checker, HealthCheck, Reports};
+use crate::health::Checker;
 use crate::id::{CentreId, Names, NodeId, ServiceId, ZoneId};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
-/// Moves a time of the snapshot to the present clock.
-type Move<'a> = &'a dyn Fn(Timestamp) -> Timestamp;
+/// A service's highest slot is below this and twice its endpoints; of one that had many more they are given anew.
+const SPARE_SLOTS: u32 = 64;
 
 impl Engine {
     /// An engine that goes on where the snapshot was taken. What changed since then is said by the next
-    /// [`Engine::handle`]; the time in between is no outage. Ids are given anew.
+    /// [`Engine::handle`], which also asks anew for the probes that were under way; the time in between is no outage.
+    /// Slots stay, ids are given anew; the numbers of services and places stay.
     ///
-    /// A `now` before the snapshot's is taken for a clock that began anew: all times move back with it.
+    /// A `now` before the snapshot's is taken for a clock that was set back: all times move back with it.
     ///
     /// # Errors
     /// What in the snapshot contradicts itself.
     pub fn restore(snapshot: &Snapshot, now: Timestamp) -> Result<Self, RestoreError> {
-        let shift = nanos(snapshot.now.since(now));
-        let move_back = |t: Timestamp| match t {
-            Timestamp::MAX => t,
-            t => Timestamp::from_nanos(t.nanos().saturating_sub(shift)),
-        };
+        let now = now.min(LATEST);
         let mut engine = Self::new(snapshot.seed);
-        engine.now = now;
-        engine.put_places_back(snapshot, &move_back)?;
+        engine.now = snapshot.now;
+        engine.put_places_back(snapshot)?;
         for kept in &snapshot.services {
-            engine.put_service_back(kept, &move_back)?;
+            engine.put_service_back(kept)?;
+        }
+        // Slots that cannot be are not made room for.
+        let mut bounds = vec![SPARE_SLOTS; snapshot.services.len()];
+        for kept in &snapshot.endpoints {
+            if let Some(bound) = bounds.get_mut(kept.at[0] as usize) {
+                *bound = bound.saturating_add(2);
+            }
         }
         for kept in &snapshot.endpoints {
-            engine.put_back(now, kept, &move_back)?;
+            engine.put_back(kept, &bounds)?;
+        }
+        for name in &snapshot.drains {
+            named(name)?;
+            engine.drains.insert(Box::from(name.as_str()));
         }
         for service in &mut engine.services {
             service.division = service.tally.divide(service.config.panic_percent);
         }
+        let moved = Moved::new(snapshot.now, now, snapshot.leap);
+        engine.now = now;
+        if now >= snapshot.now {
+            engine.clock.leap = snapshot.leap;
+        }
+        engine.retime(&moved);
         Ok(engine)
     }
 
-    fn put_places_back(
-        &mut self,
-        snapshot: &Snapshot,
-        move_back: Move<'_>,
-    ) -> Result<(), RestoreError> {
+    fn put_places_back(&mut self, snapshot: &Snapshot) -> Result<(), RestoreError> {
         for name in &snapshot.zones {
             put_name(&mut self.zones, name, "zone")?;
         }
@@ -62,7 +72,7 @@ impl Engine {
             self.places.node_drained.push(*drained && !name.is_empty());
         }
         for (name, ramp) in &snapshot.centres {
-            let id = put_name(&mut self.places.centres, name, "centre")?;
+            put_name(&mut self.places.centres, name, "centre")?;
             crate::config::within(
                 "centre share",
                 u64::from(ramp.share.max(ramp.from)),
@@ -71,49 +81,30 @@ impl Engine {
             )?;
             self.places.ramps.push(match name.is_empty() {
                 true => Ramp::FULL,
-                false => Ramp {
-                    since: move_back(ramp.since),
-                    ..*ramp
-                },
+                false => *ramp,
             });
-            self.timers.push(self.now, Owner::Centre(id));
         }
         Ok(())
     }
 
-    fn put_service_back(
-        &mut self,
-        kept: &KeptService,
-        move_back: Move<'_>,
-    ) -> Result<(), RestoreError> {
+    fn put_service_back(&mut self, kept: &KeptService) -> Result<(), RestoreError> {
         kept.config.check()?;
-        let id = put_name(&mut self.service_names, &kept.name, "service")?;
-        self.services.push(Service::new(kept.config.clone()));
-        if kept.name.is_empty() {
-            return Ok(());
+        put_name(&mut self.service_names, &kept.name, "service")?;
+        let mut service = Service::new(kept.config.clone());
+        if !kept.name.is_empty() {
+            service.busy = kept.busy;
+            service.settled_at = kept.settled_at;
+            service.gone = kept.gone.iter().copied().collect();
+            service.dropped = kept.dropped;
+            service.loss = kept.loss;
+            service.fresh = kept.fresh;
+            service.judged_at = kept.judged_at;
         }
-        let Some(service) = self.services.get_mut(id as usize) else {
-            return Ok(());
-        };
-        service.busy = kept.busy;
-        service.settled_at = self.now;
-        service.dropped = kept.dropped;
-        service.loss = kept.loss;
-        service.loss.since = move_back(kept.loss.since).min(self.now);
-        if let Some(config) = &service.config.outliers {
-            let latest = self.now.after(config.interval);
-            service.judged_at = move_back(kept.judged_at).clamp(self.now, latest);
-            self.timers.push(service.judged_at, Owner::Service(id));
-        }
+        self.services.push(service);
         Ok(())
     }
 
-    fn put_back(
-        &mut self,
-        now: Timestamp,
-        kept: &KeptEndpoint,
-        move_back: Move<'_>,
-    ) -> Result<(), RestoreError> {
+    fn put_back(&mut self, kept: &KeptEndpoint, bounds: &[u32]) -> Result<(), RestoreError> {
         named(&kept.name)?;
         let [service, node, zone, centre] = kept.at;
         self.service_of(ServiceId(service))?;
@@ -129,11 +120,10 @@ impl Engine {
                 name: kept.name.clone(),
             });
         }
-        let mut record = thawed(kept, now, move_back);
+        let mut record = thawed(kept);
         let Some(s) = self.services.get_mut(service as usize) else {
             return Ok(());
         };
-        record.check_due = due_again(kept, s.config.health.as_ref(), now, move_back);
         // What a configuration without these checks could never end.
         if s.config.health.is_none() {
             record.checker = Checker {
@@ -142,49 +132,45 @@ impl Engine {
             };
         }
         record.ejected &= s.config.outliers.is_some();
-        super::weigh::gauge(&mut record, &s.config, &self.places, now);
+        super::weigh::gauge(&mut record, &s.config, &self.places, self.now);
         s.tally.shift(Counted::default(), record.counted());
-        s.held = s.held.saturating_add(u32::from(record.held));
+        let (held, drained) = (record.held, record.drained);
         let index = self
             .records
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
-        let slot = s.join(index);
-        if let (Some(reports), Some(config)) = (kept.reports, s.config.outliers) {
-            // No ejection is longer than the longest.
-            let longest = config.max_ejection.max(config.base_ejection);
-            let latest = now.after(longest).after(config.ejection_jitter);
-            *s.reports(slot) = Reports {
-                until: move_back(reports.until).min(latest),
-                ..reports
-            };
+        if held {
+            s.holds.insert(index, kept.held_since.unwrap_or(self.now));
+        }
+        if drained {
+            self.drains.insert(Box::from(kept.name.as_str()));
+        }
+        let bound = bounds.get(service as usize).copied().unwrap_or(0);
+        let slot = match kept.slot {
+            Some(slot) => s.join_at(index, slot, bound),
+            None => s.join(index),
+        };
+        if let (Some(reports), true) = (kept.reports, s.config.outliers.is_some()) {
+            *s.reports(slot) = reports;
         }
         if let Some(record) = self.records.get_mut(index) {
             record.slot = slot;
-            // Its weight is looked at again at once: time has passed.
-            record.warm_due = now;
         }
         self.hint(self.records.id(index), &kept.hints)?;
-        self.queue(index);
         Ok(())
     }
 }
 
-fn thawed(kept: &KeptEndpoint, now: Timestamp, move_back: Move<'_>) -> Record {
-    // What has been was not in the future.
-    let past = |t: Timestamp| match t {
-        Timestamp::MAX => t,
-        t => move_back(t).min(now),
-    };
+fn thawed(kept: &KeptEndpoint) -> Record {
     let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
     let [service, node, zone, centre] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
         address: kept.address.into(),
         started_at: kept.started_at,
-        warm_from: past(kept.warm_from),
-        down_at: past(kept.down_at),
-        check_due: Timestamp::MAX,
+        warm_from: kept.warm_from,
+        down_at: kept.down_at,
+        check_due: kept.check_due,
         warm_due: Timestamp::MAX,
         queued: Timestamp::MAX,
         service: ServiceId(service),
@@ -212,32 +198,6 @@ fn thawed(kept: &KeptEndpoint, now: Timestamp, move_back: Move<'_>) -> Record {
         held,
         unsettled,
     }
-}
-
-/// When an endpoint is checked next after a restart: as planned, at once if that is past. A beat has its
-/// whole time again, since those sent meanwhile were not heard.
-fn due_again(
-    kept: &KeptEndpoint,
-    check: Option<&HealthCheck>,
-    now: Timestamp,
-    move_back: Move<'_>,
-) -> Timestamp {
-    let answers = kept.conditions.ready || kept.conditions.serving;
-    match check.filter(|_| answers).map(|c| &c.kind) {
-        None => Timestamp::MAX,
-        Some(CheckKind::Ttl { ttl }) => now.after(*ttl),
-        Some(_) if kept.checker.status == Status::Unknown => now,
-        Some(_) => match kept.check_due {
-            Timestamp::MAX => now,
-            due => move_back(due).clamp(now, latest(check, now)),
-        },
-    }
-}
-
-/// No check is due later than this: twice the longest interval, jitter included.
-fn latest(check: Option<&HealthCheck>, now: Timestamp) -> Timestamp {
-    let longest = check.map_or(Duration::ZERO, HealthCheck::longest_interval);
-    now.after(longest).after(longest)
 }
 
 /// Gives the next number to a name; an empty one is a number that was free.

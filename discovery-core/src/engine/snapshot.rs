@@ -22,11 +22,17 @@ use crate::time::Timestamp;
 pub struct Snapshot {
     pub(super) seed: u64,
     pub(super) now: Timestamp,
+    /// The widest gap between two tellings of the time.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) leap: (Timestamp, Timestamp),
     pub(super) zones: Vec<String>,
     pub(super) nodes: Vec<(String, bool)>,
     pub(super) centres: Vec<(String, Ramp)>,
     pub(super) services: Vec<KeptService>,
     pub(super) endpoints: Vec<KeptEndpoint>,
+    /// Names of endpoints that are drained and not known at present.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) drains: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +46,14 @@ pub(super) struct KeptService {
     /// How many endpoints went: what a registry may still hold of them.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) dropped: u64,
+    /// When it has heard of all its endpoints; hashed names of those that went before.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) settled_at: Timestamp,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) gone: Vec<u64>,
+    /// The present run of first checks: when it began, how many were in it.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) fresh: (Timestamp, u32),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +79,20 @@ pub(super) struct KeptEndpoint {
     pub(super) reports: Option<Reports>,
     /// Zones that its hints name.
     pub(super) hints: Vec<ZoneId>,
+    /// Its slot, if that is known.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) slot: Option<u32>,
+    /// Since when it is held.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) held_since: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// The latest time that its engine had been told.
+    #[must_use]
+    pub fn taken_at(&self) -> Timestamp {
+        self.now
+    }
 }
 
 impl Engine {
@@ -85,23 +113,30 @@ impl Engine {
             loss: s.loss,
             judged_at: s.judged_at,
             dropped: s.dropped,
+            settled_at: s.settled_at,
+            gone: s.gone.iter().copied().collect(),
+            fresh: s.fresh,
         };
         let mut endpoints = Vec::with_capacity(self.records.len());
-        // By service and slot, so that slots are given again in the same order.
-        for s in &self.services {
-            for index in s.members() {
-                let Some(r) = self.records.get(index) else {
-                    continue;
-                };
-                let hints = self.hints.get(&index).cloned().unwrap_or_default();
-                let reports = s.reported.get(r.slot as usize).copied();
-                let reports = reports.filter(|r| *r != Reports::default());
-                endpoints.push(kept(r, reports, hints));
-            }
+        for index in self.records.indices() {
+            let Some(r) = self.records.get(index) else {
+                continue;
+            };
+            let service = self.services.get(r.service.index());
+            let reports = service
+                .and_then(|s| s.reported.get(r.slot as usize))
+                .copied();
+            endpoints.push(KeptEndpoint {
+                hints: self.hints.get(&index).cloned().unwrap_or_default(),
+                reports: reports.filter(|r| *r != Reports::default()),
+                held_since: service.and_then(|s| s.holds.get(&index)).copied(),
+                ..kept(r, self.now)
+            });
         }
         Snapshot {
             seed: self.seed,
             now: self.now,
+            leap: self.clock.leap,
             zones: text(&self.zones),
             nodes: text(&self.places.nodes).into_iter().zip(drained).collect(),
             centres: text(&self.places.centres)
@@ -115,11 +150,16 @@ impl Engine {
                 .map(service)
                 .collect(),
             endpoints,
+            drains: self
+                .drains()
+                .filter(|name| self.find(name).is_none())
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }
 
-fn kept(r: &Record, reports: Option<Reports>, hints: Vec<ZoneId>) -> KeptEndpoint {
+fn kept(r: &Record, now: Timestamp) -> KeptEndpoint {
     KeptEndpoint {
         name: r.name.to_string(),
         at: [r.service.0, r.node.0, r.zone.0, r.centre.0],
@@ -129,18 +169,16 @@ fn kept(r: &Record, reports: Option<Reports>, hints: Vec<ZoneId>) -> KeptEndpoin
         started_at: r.started_at,
         warm_from: r.warm_from,
         down_at: r.down_at,
-        // A probe that is under way is asked for again.
-        check_due: if r.probing {
-            Timestamp::ZERO
-        } else {
-            r.check_due
-        },
+        // A probe that is under way is asked for again, as the same attempt.
+        check_due: if r.probing { now } else { r.check_due },
         weight: r.weight,
         standing: r.standing,
         checker: r.checker,
-        attempt: r.attempt,
+        attempt: r.attempt.wrapping_sub(u32::from(r.probing)),
         flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held, r.unsettled],
-        reports,
-        hints,
+        reports: None,
+        hints: Vec::new(),
+        slot: Some(r.slot),
+        held_since: None,
     }
 }

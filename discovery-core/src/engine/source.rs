@@ -1,70 +1,20 @@
 //! What the source says: endpoints come, change and go; too many going at once are held.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::names::known;
 use super::record::{Class, Record};
 use super::{Engine, named};
-use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
 use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
 use crate::error::InputError;
-use crate::health::{CheckKind, Checker};
+use crate::health::Checker;
 use crate::id::ServiceId;
 use crate::sync::Standing;
 use crate::time::Timestamp;
 
 impl Engine {
-    pub(super) fn configure(
-        &mut self,
-        now: Timestamp,
-        id: ServiceId,
-        config: &ServiceConfig,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        config.check()?;
-        let service = self.service_of(id)?;
-        let kind = |c: &ServiceConfig| {
-            c.health
-                .as_ref()
-                .map(|h| matches!(h.kind, CheckKind::Ttl { .. }))
-        };
-        let (before, after) = (kind(&service.config), kind(config));
-        let members: Vec<u32> = service.members().collect();
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.config = config.clone();
-        }
-        let first = self.first_check(id, now);
-        for index in members {
-            let Some(record) = self.records.get_mut(index) else {
-                continue;
-            };
-            if before != after {
-                // What passed keeps its traffic until its first result of the new kind says otherwise.
-                let status = if after.is_some() {
-                    record.checker.status
-                } else {
-                    Status::Passing
-                };
-                record.checker = Checker {
-                    status,
-                    ..Checker::default()
-                };
-                record.probing = false;
-                record.check_due = if record.answers() {
-                    first
-                } else {
-                    Timestamp::MAX
-                };
-            }
-            record.ejected &= config.outliers.is_some();
-            self.refresh(now, index, Reason::Configured, out);
-            self.queue(index);
-        }
-        self.start_judging(now, id.0);
-        Ok(())
-    }
-
     /// Refuses a spec that speaks of what is not known, before anything is changed.
     /// Gives the endpoint of that name, if there is one.
     fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<Option<u32>, InputError> {
@@ -115,12 +65,10 @@ impl Engine {
             Status::Passing
         };
         let mut record = fresh(name, spec, status);
-        (record.warm_from, record.warm) = warmth(spec.warmth, now);
+        (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
+        record.drained = self.drains.contains(name);
         if let Some(service) = self.services.get_mut(spec.service.index()) {
             record.unsettled = service.meet(now, name);
-        }
-        if record.answers() {
-            record.check_due = self.first_check(spec.service, now);
         }
         let index = self
             .records
@@ -132,6 +80,7 @@ impl Engine {
                 record.slot = slot;
             }
         }
+        self.check_first(now, index);
         let at = out.len();
         out.push(Effect::Register {
             endpoint: self.records.id(index),
@@ -147,7 +96,9 @@ impl Engine {
     }
 
     fn change(&mut self, now: Timestamp, index: u32, spec: &EndpointSpec, out: &mut Vec<Effect>) {
-        let first = self.first_check(spec.service, now);
+        let checked = self
+            .config(spec.service)
+            .is_some_and(|c| c.health.is_some());
         let Some(record) = self.records.get_mut(index) else {
             return;
         };
@@ -180,24 +131,23 @@ impl Engine {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
                 service.forget(record.slot);
             }
-            (record.warm_from, record.warm) = warmth(spec.warmth, now);
+            (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
             record.seen_up = false;
             record.down_at = Timestamp::ZERO;
             record.ejected = false;
-            record.drained = false;
             record.unsettled = false;
         }
         // A new process, or one that answers again, is looked at at once; a new process knows no past.
-        let checked = first < Timestamp::MAX;
         if checked && restarted {
             record.checker = Checker::default();
         }
-        if !record.answers() {
-            (record.check_due, record.probing) = (Timestamp::MAX, false);
-        } else if restarted || !answered {
-            (record.check_due, record.probing) = (first, false);
+        if restarted || answered != record.answers() {
+            self.check_first(now, index);
         }
-        let (standing, id) = (record.standing, self.records.id(index));
+        let Some(standing) = self.records.get(index).map(|r| r.standing) else {
+            return;
+        };
+        let id = self.records.id(index);
         let reason = if restarted {
             Reason::Restarted
         } else {
@@ -217,24 +167,9 @@ impl Engine {
             );
         }
         if returned {
-            self.release(spec.service, out);
+            self.release(spec.service, index, out);
         }
         self.queue(index);
-    }
-
-    /// When a service's endpoint that begins to answer is first checked: at once; a beat is waited for.
-    pub(super) fn first_check(&self, service: ServiceId, now: Timestamp) -> Timestamp {
-        match self
-            .services
-            .get(service.index())
-            .and_then(|s| s.config.health.as_ref())
-        {
-            None => Timestamp::MAX,
-            Some(check) => match check.kind {
-                CheckKind::Ttl { ttl } => now.after(ttl),
-                _ => now,
-            },
-        }
     }
 
     pub(super) fn remove(
@@ -299,11 +234,11 @@ impl Engine {
     }
 }
 
-/// From when the warm-up counts, and whether there is none to do.
-fn warmth(told: Warmth, now: Timestamp) -> (Timestamp, bool) {
+/// From when the warm-up counts, and whether there is none to do. The time told is `lead` behind `now`.
+fn warmth(told: Warmth, now: Timestamp, lead: Duration) -> (Timestamp, bool) {
     match told {
         Warmth::Cold => (Timestamp::MAX, false),
-        Warmth::Since(t) => (t.min(now), false),
+        Warmth::Since(t) => (t.after(lead).min(now), false),
         Warmth::Warm => (Timestamp::ZERO, true),
     }
 }

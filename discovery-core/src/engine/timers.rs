@@ -15,6 +15,8 @@ pub(crate) enum Owner {
     Centre(u32),
     /// A service whose callers' reports are judged.
     Service(u32),
+    /// A service some of whose endpoints are held.
+    Hold(u32),
     /// An endpoint's probe or step of weight.
     Endpoint(u32),
 }
@@ -49,6 +51,7 @@ impl Engine {
             match owner {
                 Owner::Endpoint(index) => self.fire_endpoint(now, at, index, out),
                 Owner::Service(index) => self.judge(now, at, index, out),
+                Owner::Hold(index) => self.end_holds(now, at, index, out),
                 Owner::Centre(index) => self.step_centre(now, index, out),
             }
         }

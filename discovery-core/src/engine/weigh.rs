@@ -107,7 +107,7 @@ impl Engine {
 
     /// Takes in an endpoint's age, class and weight as they are now, and sets the time of its next step; whether
     /// hosts are counted differently.
-    fn measure(&mut self, now: Timestamp, index: u32) -> bool {
+    pub(super) fn measure(&mut self, now: Timestamp, index: u32) -> bool {
         let Some(record) = self.records.get_mut(index) else {
             return false;
         };

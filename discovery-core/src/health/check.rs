@@ -98,6 +98,34 @@ impl HealthCheck {
         longest.map_or(self.interval, |d| d.max(self.interval))
     }
 
+    /// Whether signs of life are waited for rather than probes sent.
+    #[cfg(feature = "testing")]
+    pub(crate) fn beats(&self) -> bool {
+        matches!(self.kind, CheckKind::Ttl { .. })
+    }
+
+    /// The longest wait for the next probe, jitter included.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        let longest = self.longest_interval();
+        longest.saturating_add(longest / 100 * u32::from(self.jitter_percent))
+    }
+
+    /// The shortest time after which a check may be due.
+    pub(crate) fn shortest_interval(&self) -> Duration {
+        if let CheckKind::Ttl { ttl } = self.kind {
+            return ttl;
+        }
+        let others = [
+            self.fast_interval,
+            self.unhealthy_interval,
+            self.unhealthy_edge_interval,
+            self.healthy_edge_interval,
+            self.no_traffic_interval,
+        ];
+        let shortest = others.into_iter().flatten().min();
+        shortest.map_or(self.interval, |d| d.min(self.interval))
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         span("health.interval", self.interval)?;
         span("health.timeout", self.timeout)?;

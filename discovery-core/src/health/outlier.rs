@@ -108,6 +108,12 @@ impl Default for Outliers {
 }
 
 impl Outliers {
+    /// No ejection is longer than this, jitter included.
+    pub(crate) fn longest_ejection(&self) -> Duration {
+        let longest = self.max_ejection.max(self.base_ejection);
+        longest.saturating_add(self.ejection_jitter)
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         span("outliers.interval", self.interval)?;
         span("outliers.base_ejection", self.base_ejection)?;

@@ -56,6 +56,36 @@ pub fn fuzz_snapshot(data: &[u8]) {
     }
 }
 
+/// Drives an engine by the first half of the data, restores its snapshot, and drives both by the rest: they must not
+/// differ.
+///
+/// # Panics
+/// When they do.
+pub fn fuzz_restored(data: &[u8]) {
+    let (before, after) = data.split_at(data.len() / 2);
+    let mut original = Naive::new();
+    let mut bytes = Bytes::new(before);
+    while let Some(op) = Op::decode(&mut bytes) {
+        let _ = original.apply(&op);
+    }
+    original.answer_all();
+    let mut restored = original.clone();
+    if let Err(broken) = restored.apply(&Op::Restart) {
+        panic!("{broken}");
+    }
+    let mut bytes = Bytes::new(after);
+    while let Some(op) = Op::decode(&mut bytes) {
+        let told = (original.apply(&op), restored.apply(&op));
+        assert_eq!(told.0, told.1, "{op:?}");
+        let (one, two) = (original.engine(), restored.engine());
+        assert_eq!(
+            one.snapshot().by_name(),
+            two.snapshot().by_name(),
+            "after {op:?}"
+        );
+    }
+}
+
 /// Runs operations against engine and model; the first disagreement, if any.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! A naive engine beside the real one: statuses from whole histories, weights from scratch.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,24 +16,31 @@ use crate::{
 
 const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// What the model remembers of an endpoint.
 #[derive(Clone, Debug)]
 struct Known {
     spec: EndpointSpec,
-    drained: bool,
     /// Every result that counted, in order.
     results: Vec<ProbeOutcome>,
+}
+
+fn answers(spec: &EndpointSpec) -> bool {
+    spec.conditions.ready || spec.conditions.serving
 }
 
 /// The engine under test and what the model expects of it.
 ///
 /// Services 0 and 1 have no warm-up: their modes and shares are predicted whole. Service 1 is checked: statuses are
 /// predicted from histories. Service 2 has everything on, and is held to the engine's own invariants.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Naive {
     engine: Engine,
     now: Timestamp,
     known: BTreeMap<&'static str, Known>,
+    /// Names that the operator drained.
+    drained: BTreeSet<&'static str>,
     nodes_drained: [bool; 3],
     centres_drained: [bool; 2],
     probes: BTreeMap<&'static str, (crate::EndpointId, u32)>,
@@ -97,6 +104,7 @@ impl Naive {
             engine,
             now: Timestamp::from_secs(1_000),
             known: BTreeMap::new(),
+            drained: BTreeSet::new(),
             nodes_drained: [false; 3],
             centres_drained: [false; 2],
             probes: BTreeMap::new(),
@@ -113,6 +121,23 @@ impl Naive {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Answers every probe that is under way: all are well.
+    pub fn answer_all(&mut self) {
+        // Answers may ask for the next probe at once.
+        for _ in 0..4 {
+            for name in 0..NAMES.len() as u8 {
+                let (outcome, late) = (ProbeOutcome::Pass, false);
+                let op = Op::Answer {
+                    name,
+                    outcome,
+                    late,
+                };
+                let _ = self.apply(&op);
+            }
+        }
+        let _ = self.apply(&Op::Wait { ms: 0 });
     }
 
     /// Carries one operation out on both and compares them.
@@ -238,9 +263,36 @@ impl Naive {
                 told
             }
             Op::Back => self.engine.handle(Timestamp::ZERO, Input::Time, &mut out),
+            Op::Jump { ahead } => {
+                self.now = if ahead {
+                    self.time_out();
+                    now.after(DAY)
+                } else {
+                    Timestamp::ZERO.after(now.since(Timestamp::ZERO.after(DAY)))
+                };
+                let told = self.engine.handle(self.now, Input::Time, &mut out);
+                // It is seen to run on, and believed.
+                self.now = self.now.after(Duration::from_secs(1));
+                let again = self.engine.handle(self.now, Input::Time, &mut out);
+                let stands = self.engine.now().since(self.now);
+                if self.now.since(self.engine.now()) > Duration::ZERO
+                    || stands > Duration::from_secs(1)
+                {
+                    return Err(format!("it is {:?}, not {:?}", self.engine.now(), self.now));
+                }
+                self.now = self.engine.now();
+                self.forget_lost();
+                told.and(again)
+            }
             Op::Restart => {
                 let snapshot = self.engine.snapshot();
                 self.engine = Engine::restore(&snapshot, now).map_err(|e| format!("{e}"))?;
+                if now == snapshot.taken_at() && self.engine.snapshot() != snapshot {
+                    return Err(format!(
+                        "restored {:?}\nof {snapshot:?}",
+                        self.engine.snapshot()
+                    ));
+                }
                 self.probes.clear();
                 self.engine.handle(now, Input::Time, &mut out)
             }
@@ -268,18 +320,21 @@ impl Naive {
         }
         match self.known.get_mut(name) {
             Some(known) => {
-                if known.spec.started_at != spec.started_at {
+                let restarted = known.spec.started_at != spec.started_at;
+                if restarted {
                     known.results.clear();
-                    known.drained = false;
                 }
+                let answered = answers(&known.spec);
                 known.spec = spec;
+                if restarted || answered != answers(&spec) {
+                    self.probes.remove(name);
+                }
             }
             None => {
                 self.known.insert(
                     name,
                     Known {
                         spec,
-                        drained: false,
                         results: Vec::new(),
                     },
                 );
@@ -328,8 +383,8 @@ impl Naive {
             return self.engine.handle(self.now, input, out);
         }
         self.probes.remove(name);
-        let answers = |k: &&mut Known| k.spec.conditions.ready || k.spec.conditions.serving;
-        if let Some(known) = self.known.get_mut(name).filter(answers) {
+        let known = self.known.get_mut(name).filter(|k| answers(&k.spec));
+        if let Some(known) = known {
             known.results.push(outcome);
         }
         self.engine.handle(
@@ -354,11 +409,11 @@ impl Naive {
             0 => {
                 let name = NAMES[which as usize % 10];
                 let Some(id) = self.engine.find(name) else {
-                    return Ok(());
+                    self.note_drain(name, on);
+                    let input = Input::DrainName { name, on };
+                    return self.engine.handle(self.now, input, out);
                 };
-                if let Some(known) = self.known.get_mut(name) {
-                    known.drained = on;
-                }
+                self.note_drain(name, on);
                 Target::Endpoint(id)
             }
             1 => {
@@ -376,6 +431,24 @@ impl Naive {
             over: Duration::ZERO,
         };
         self.engine.handle(self.now, input, out)
+    }
+
+    /// A day passes: no probe that is under way is answered in time.
+    fn time_out(&mut self) {
+        for (name, _) in core::mem::take(&mut self.probes) {
+            let known = self.known.get_mut(name).filter(|k| answers(&k.spec));
+            if let Some(known) = known {
+                known.results.push(ProbeOutcome::Fail);
+            }
+        }
+    }
+
+    fn note_drain(&mut self, name: &'static str, on: bool) {
+        if on {
+            self.drained.insert(name);
+        } else {
+            self.drained.remove(name);
+        }
     }
 
     fn leaving(&self, k: &Known) -> bool {
@@ -422,7 +495,7 @@ impl Naive {
                 ready: c.ready,
                 leaving: self.leaving(known),
                 serving: c.serving,
-                drained: known.drained,
+                drained: self.drained.contains(name),
                 status: endpoint.status,
             });
             weights.push(f64::from(endpoint.weight));

@@ -90,8 +90,13 @@ pub enum Op {
         /// Milliseconds.
         ms: u32,
     },
-    /// Let time go back.
+    /// Tell an old time once.
     Back,
+    /// Set the clock a day ahead or back.
+    Jump {
+        /// Ahead or back.
+        ahead: bool,
+    },
     /// Restart from a snapshot.
     Restart,
 }
@@ -147,7 +152,11 @@ impl Op {
             12 | 13 => Self::Wait {
                 ms: [0, 1, 500, 1_000, 10_000, 61_000][bytes.below(6)? as usize],
             },
-            14 => Self::Back,
+            14 => match bytes.below(4)? {
+                0 => Self::Jump { ahead: true },
+                1 => Self::Jump { ahead: false },
+                _ => Self::Back,
+            },
             _ => Self::Restart,
         })
     }

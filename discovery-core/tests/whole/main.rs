@@ -1,9 +1,11 @@
 //! A whole engine, seen from outside.
 
 mod bench;
+mod clock;
 mod configs;
 mod forget;
 mod hints;
+mod holds;
 mod outliers;
 mod paths;
 mod reconcile;

@@ -186,7 +186,9 @@ impl Traffic {
 
     /// A replica is gone.
     pub(super) fn stop(&mut self, second: u64, name: &str) -> Result<(), Error> {
-        self.told(second, Input::Remove { name })
+        self.told(second, Input::Remove { name })?;
+        // A drain is the name's until it is ended.
+        self.told(second, Input::DrainName { name, on: false })
     }
 
     /// Whether the engine gives this replica its whole weight: warm, passing, not draining.
