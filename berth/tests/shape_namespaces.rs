@@ -399,3 +399,73 @@ fn a_missing_ifb_is_said_in_every_format() {
         said(&out.stderr)
     );
 }
+
+#[test]
+fn a_plan_is_never_one_that_encode_refuses() {
+    let dir = folder("encode");
+    let policy = |ceiling: &str, burst: &str| {
+        let burst = if burst.is_empty() {
+            String::new()
+        } else {
+            format!(", burst = \"{burst}\"")
+        };
+        let text = format!(
+            "[[container]]\nid = \"a\"\nveth = \"v1\"\ningress = {{ ceiling = \"{ceiling}\"{burst} }}\n"
+        );
+        file(&dir, "p.toml", &text)
+    };
+    for (ceiling, burst) in [
+        ("1719gbit", ""),
+        ("1720gbit", ""),
+        ("9tbit", ""),
+        ("1gbit", "4294967295B"),
+        ("8bit", ""),
+    ] {
+        for era in ["6.1", "7.1"] {
+            let out = plan(
+                &policy(ceiling, burst),
+                &["--format", "batch", "--era", era],
+            );
+            assert_eq!(out.status.code(), Some(0), "{ceiling} {burst}");
+            let batch = file(&dir, "p.tc", &said(&out.stdout));
+            let mut encode = Command::new(env!("CARGO_BIN_EXE_berth"));
+            let out = encode
+                .args([
+                    "shape",
+                    "encode",
+                    "--batch",
+                    &batch,
+                    "--era",
+                    era,
+                    "--ifindex",
+                    "v1=5",
+                ])
+                .output()
+                .unwrap();
+            assert_eq!(
+                out.status.code(),
+                Some(0),
+                "{ceiling} {burst}: {}",
+                said(&out.stderr)
+            );
+            assert_eq!(said(&out.stdout).matches("\n> ").count(), 3);
+        }
+    }
+    for (ceiling, burst) in [
+        ("1gbit", "5GB"),
+        ("1720gbit", "4294967296B"),
+        ("8mbit", "275MB"),
+    ] {
+        let out = plan(&policy(ceiling, burst), &["--format", "batch"]);
+        assert_eq!(
+            (out.status.code(), said(&out.stdout).as_str()),
+            (Some(1), ""),
+            "{ceiling} {burst}"
+        );
+        assert!(
+            said(&out.stderr).contains("container[0].ingress.burst"),
+            "{}",
+            said(&out.stderr)
+        );
+    }
+}

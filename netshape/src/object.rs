@@ -48,10 +48,45 @@ impl RateSpec {
         }
     }
 
-    /// Whether the kernel does the same with both.
+    /// Whether the kernel does the same with both: it counts with 32 bits of the time that a byte takes, and of the link layers
+    /// only ATM is more than a name to it.
     #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
-        self.dumped() == other.dumped()
+    pub const fn same(&self, other: &Self) -> bool {
+        const ATM: u8 = 2;
+        self.overhead == other.overhead
+            && self.mpu == other.mpu
+            && (self.linklayer == ATM) == (other.linklayer == ATM)
+            && same_rate(self.bytes_per_second, other.bytes_per_second)
+    }
+}
+
+/// Whether two rates in byte/s are one to the kernel.
+const fn same_rate(a: u64, b: u64) -> bool {
+    if a == b {
+        return true;
+    }
+    // Below 2^33 byte/s no bit of the 32 is lost, so that what is further apart is not the same.
+    let greater = if a > b { a } else { b };
+    if greater < 1 << 33 && a.abs_diff(b) > greater >> 20 {
+        return false;
+    }
+    let ((a, by), (b, by_too)) = (time_of_a_byte(a), time_of_a_byte(b));
+    a == b && by == by_too
+}
+
+/// `psched_ratecfg_precompute`: nanoseconds that a byte takes, as a number and by how many bits that is shifted.
+const fn time_of_a_byte(rate: u64) -> (u64, u32) {
+    if rate == 0 {
+        return (1, 0);
+    }
+    let (mut factor, mut shift) = (1_000_000_000_u64, 0);
+    loop {
+        let number = factor / rate;
+        if number & (1 << 31) != 0 || factor & (1 << 63) != 0 {
+            return (number, shift);
+        }
+        factor <<= 1;
+        shift += 1;
     }
 }
 
@@ -134,6 +169,31 @@ pub struct FqCodel {
     pub ce_threshold_selector: Option<u8>,
     /// Mask of that DS field value.
     pub ce_threshold_mask: Option<u8>,
+}
+
+impl FqCodel {
+    /// Whether what is wanted is so already; what it leaves to the kernel may be anything.
+    #[must_use]
+    pub fn has(&self, wanted: &Self) -> bool {
+        let narrow = |x: Option<u8>| x.map(u32::from);
+        let fields = |f: &Self| {
+            [
+                f.target,
+                f.limit,
+                f.interval,
+                f.ecn,
+                f.flows,
+                f.quantum,
+                f.ce_threshold,
+                f.drop_batch,
+                f.memory_limit,
+                narrow(f.ce_threshold_selector),
+                narrow(f.ce_threshold_mask),
+            ]
+        };
+        let mut pairs = fields(self).into_iter().zip(fields(wanted));
+        pairs.all(|(is, wanted)| wanted.is_none() || is == wanted)
+    }
 }
 
 /// What kind of qdisc, with its options.

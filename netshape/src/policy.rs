@@ -6,7 +6,7 @@ use crate::host::ifb_name;
 use crate::name::{self, Netns};
 use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::ticks::bytes_of;
+use crate::ticks::most_bytes;
 use alloc::sync::Arc;
 
 /// Bytes of the largest Ethernet frame without its checksum: an MTU of 1500 and a 14-byte header. A smaller bucket drops every full packet.
@@ -77,8 +77,7 @@ impl Shape {
                 least: Bytes(LEAST_BURST),
             });
         }
-        // 2^32 ticks of 64 ns, 274.9 s, is all that the kernel's field holds.
-        let most = Bytes(bytes_of(self.ceiling.bytes_per_second(), u32::MAX));
+        let most = Bytes(most_bytes(self.ceiling.bytes_per_second()));
         if burst > most {
             return Err(RefusalKind::BurstTooLong {
                 burst,
@@ -134,19 +133,21 @@ impl Shape {
     #[must_use]
     pub fn promised(&self) -> Rate {
         if !self.guarantee.is_zero() {
-            return self.guarantee;
+            // The kernel counts whole bytes, one a second at the least.
+            return self.guarantee.max(Rate::from_bits(8));
         }
         Rate::from_bits((self.ceiling.bits() / 100).max(8_000)).min(self.ceiling)
     }
 }
 
 /// The burst of a rate for which none was declared: 10 ms of it and 128 KiB at the least (20 ms above 2 Gbit/s), since
-/// timers are late and GSO packets are 64 KiB; 274 s of it at the most, which the kernel's field still holds.
+/// timers are late and GSO packets are 64 KiB; no more than the kernel's field holds (2^32 ticks of 64 ns, 274.9 s of the rate)
+/// and tc reads (2^32 bytes).
 #[must_use]
 pub fn default_burst(rate: Rate) -> Bytes {
     let ms = if rate > Rate::gbit(2) { 20 } else { 10 };
     let wanted = rate.bytes_in_ms(ms).max(128 << 10);
-    Bytes(wanted.min(rate.bytes_per_second().saturating_mul(274)))
+    Bytes(wanted.min(most_bytes(rate.bytes_per_second().max(1))))
 }
 
 /// The limit in bytes of a leaf's queue: 25 ms of the ceiling, and room for one whole GSO packet and 5 % at the least,

@@ -79,9 +79,9 @@ pub enum RefusalKind {
         /// The least.
         least: Bytes,
     },
-    /// A bucket that the kernel's field can't hold.
+    /// A bucket that the kernel's field or tc's can't hold.
     #[error(
-        "burst {burst} over 274.9 s of {rate}, {most}: the kernel counts it in 32 bits of 64 ns"
+        "burst {burst} over {most}: the kernel counts it in 32 bits of 64 ns (274.9 s of {rate}), tc in 32 bits of bytes"
     )]
     BurstTooLong {
         /// What was given.

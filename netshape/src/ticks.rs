@@ -7,6 +7,16 @@ const TICKS_PER_US: f64 = 15.625;
 /// Microseconds in a second, tc's `TIME_UNITS_PER_SEC`.
 const US_PER_SECOND: f64 = 1_000_000.0;
 
+/// The greatest difference between what two tcs make of one number of bytes: one cuts to whole microseconds, 15.625 ticks, and
+/// then down to a tick, the other goes up to one.
+pub(crate) const ROUNDING: u32 = 17;
+
+/// The most bytes of a bucket at a rate in byte/s: 2^32 ticks are all that the kernel's field holds (274.9 s; less two, which
+/// are all ones to tc and rounding), 2^32 bytes all that tc reads.
+pub(crate) fn most_bytes(rate: u64) -> u64 {
+    bytes_of(rate, u32::MAX - 2).min(u32::MAX.into())
+}
+
 /// How `tc` rounds a burst to ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Era {
@@ -57,7 +67,9 @@ impl Era {
             return (low.saturating_sub(1), false);
         }
         let next = ticks.checked_add(1).and_then(|t| self.first(rate, t));
-        let high = next.map_or(low, |n| n.saturating_sub(1)).max(low);
+        let high = next.map_or(low, |n| n.saturating_sub(1));
+        // What tc reads has 32 bits.
+        let high = high.min(u32::MAX.into()).max(low);
         (roundest(low, high), true)
     }
 
@@ -67,8 +79,13 @@ impl Era {
         // One microsecond's bytes either side covers both roundings.
         let margin = rate / 500_000 + 2;
         let (mut low, mut high) = (near.saturating_sub(margin), near.saturating_add(margin));
-        let reaches = |bytes: u64| self.ticks(rate, bytes).is_none_or(|t| t >= ticks);
-        if !reaches(high) {
+        // Without the end of 32 bits, at which the one era starts again and the other gives up.
+        let us = |bytes: u64| US_PER_SECOND * (bytes as f64 / rate as f64);
+        let reaches = |bytes: u64| match self {
+            Self::Truncating => (us(bytes) as u64 as f64 * TICKS_PER_US) as u64 >= ticks.into(),
+            Self::Ceil => us(bytes) * TICKS_PER_US > f64::from(ticks) - 1.0,
+        };
+        if rate == 0 || !reaches(high) {
             return None;
         }
         while low < high {

@@ -11,7 +11,7 @@ use crate::handle::Handle;
 use crate::policy::{Container, Direction, Inside, Tier, Uplink};
 use crate::rate::Rate;
 use crate::refusal::Refusal;
-use crate::ticks::Era;
+use crate::ticks::{Era, ROUNDING};
 use admit::Promised;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -30,8 +30,8 @@ pub struct Capabilities {
     pub fq_codel: bool,
     /// Largest GSO packet in bytes where a device does not say; 65,536 in Linux.
     pub gso_max_size: u32,
-    /// Buckets that differ by this many ticks at the most are taken as equal: 0 where the era is known, 17 (1 µs, the
-    /// greatest difference between eras) where it is not.
+    /// Buckets that differ by this many ticks at the most are taken as equal. 17 (1.1 µs) unless told otherwise: by so much do
+    /// the roundings of two tcs differ at the most, and which tc carried the last plan out can't be seen.
     pub tick_tolerance: u32,
     /// Whether a foreign root qdisc on a device of ours may be replaced.
     pub takeover: bool,
@@ -43,7 +43,7 @@ impl Default for Capabilities {
             era: Era::Truncating,
             fq_codel: false,
             gso_max_size: 65_536,
-            tick_tolerance: 0,
+            tick_tolerance: ROUNDING,
             takeover: false,
         }
     }

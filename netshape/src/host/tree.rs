@@ -11,6 +11,7 @@ use crate::name::Netns;
 use crate::object::{Class, FqCodel, Htb, HtbClass, Qdisc, QdiscKind, RateSpec};
 use crate::policy::{Direction, Shape, Uplink, default_burst, leaf_limit};
 use crate::rate::{Bytes, Rate};
+use crate::ticks::most_bytes;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -30,6 +31,9 @@ pub(super) const QUANTUM_MOST: u32 = 200_000;
 pub(super) const QUANTUM_LEAST: u32 = 1_514;
 /// Quantum of weight 1 where weights are small.
 pub(super) const QUANTUM_UNIT: u32 = 10_000;
+
+/// Greatest memory limit of `fq_codel`: the kernel takes more and keeps this.
+const FQ_CODEL_MOST: u32 = 1 << 31;
 
 impl Host {
     /// The names of all devices that are shaped, the uplink first.
@@ -224,7 +228,7 @@ impl Host {
         let kind = if self.caps.fq_codel {
             // fq_codel counts its limit in packets and bounds bytes by memory.
             QdiscKind::FqCodel(Box::new(FqCodel {
-                memory_limit: Some(limit),
+                memory_limit: Some(limit.min(FQ_CODEL_MOST)),
                 ..FqCodel::default()
             }))
         } else {
@@ -256,11 +260,11 @@ impl Host {
         }
     }
 
-    /// The bucket of a rate in ticks. A declared burst that a small rate can't hold is cut to 274 s of that rate.
+    /// The bucket of a rate in ticks. A declared burst that a small rate can't hold is cut to what it can.
     fn ticks(&self, burst: Option<Bytes>, rate: Rate) -> u32 {
         let bytes = burst.unwrap_or_else(|| default_burst(rate));
         let per_second = rate.bytes_per_second().max(1);
-        let most = per_second.saturating_mul(274);
+        let most = most_bytes(per_second);
         self.caps
             .era
             .ticks(per_second, bytes.0.min(most))

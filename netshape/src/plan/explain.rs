@@ -134,7 +134,7 @@ fn class(text: &mut String, htb: &HtbClass, era: Era) {
             let of = full.bytes_in_ms(ms);
             let _ = writeln!(
                 text,
-                "    {} by default: max({ms} ms of the rate, {of} B; 128 KiB), at most 274 s of the rate",
+                "    {} by default: max({ms} ms of the rate, {of} B; 128 KiB), at most 2^32 ticks and 2^32 bytes",
                 default_burst(full)
             );
         }

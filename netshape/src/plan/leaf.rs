@@ -4,7 +4,7 @@ use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::work::Work;
 use crate::device::Device;
 use crate::handle::Handle;
-use crate::object::{Class, Qdisc};
+use crate::object::{Class, Qdisc, QdiscKind};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -23,7 +23,7 @@ pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Opt
     // Below what stays an inner class there is no room for a leaf.
     let new = new.filter(|n| !work.inner.contains(&n.parent));
     match (old, new) {
-        (Some(o), Some(n)) if o == n => {}
+        (Some(o), Some(n)) if has(o, n) => {}
         (Some(o), Some(n)) if o.handle == n.handle && o.kind.name() == n.kind.name() => {
             work.on
                 .push(op(Action::Change, Loss::Free, Reason::Differs, n, was(o)));
@@ -63,6 +63,15 @@ pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Opt
         }
         (None, None) => {}
     }
+}
+
+/// Whether a leaf is as it is wanted. What somebody hung on to it (a rate estimator, say) no change would take off.
+fn has(seen: &Qdisc, wanted: &Qdisc) -> bool {
+    seen.handle == wanted.handle
+        && match (&seen.kind, &wanted.kind) {
+            (QdiscKind::FqCodel(seen), QdiscKind::FqCodel(wanted)) => seen.has(wanted),
+            (seen, wanted) => seen == wanted,
+        }
 }
 
 /// A class and its leaf as wanted.
