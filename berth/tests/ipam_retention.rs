@@ -41,6 +41,14 @@ impl Store {
         let address = claimed["addresses"][0]["address"].as_str();
         address.expect("an address").to_owned()
     }
+
+    /// Runs a command that is refused; the kind of the refusal and its words.
+    fn refused(&self, words: &str) -> (String, String) {
+        let (status, json) = self.run(words);
+        assert_eq!(status, 1, "{words}: {json}");
+        let text = |key: &str| json["error"][key].as_str().unwrap_or_default().to_owned();
+        (text("kind"), text("message"))
+    }
 }
 
 impl Drop for Store {
@@ -71,4 +79,70 @@ fn who_claims_again_between_two_collections_keeps_its_address() {
     store.done(&gc);
     let released = store.done(&gc)["released"].clone();
     assert_eq!(released, serde_json::json!(["o1", "o2"]));
+}
+
+#[test]
+fn a_second_owner_of_a_fixed_interface_is_refused_and_told_who_holds_it() {
+    let store = Store::new("fixed");
+    let first = store.address("--owner c1 --workload shop/web-0 --host h1 --fixed");
+    let before = store.done("show");
+    let second = "claim --owner c2 --workload shop/web-0 --host h2 --fixed";
+    for command in [second.into(), format!("{second} 10.9.0.77")] {
+        let (kind, message) = store.refused(&command);
+        assert_eq!(kind, "held", "{message}");
+        assert!(
+            message.contains("`c1`") && message.contains(&first),
+            "{message}"
+        );
+    }
+    assert_eq!(store.done("show"), before, "a refusal changed something");
+    // Another interface has its own; they never swap, whatever the order in which they come back.
+    let other = store.address("--owner c3 --workload shop/web-0 --interface net1 --fixed");
+    assert_ne!(other, first);
+    store.done("release --owner c1");
+    store.done("release --owner c3");
+    let net1 = "--owner c4 --workload shop/web-0 --interface net1 --fixed";
+    assert_eq!(store.address(net1), other);
+    assert_eq!(
+        store.address("--owner c2 --workload shop/web-0 --fixed"),
+        first
+    );
+    assert_eq!(store.done("show")["claims"][1]["interface"], "net1");
+    let (status, error) = store.run("claim --owner c5 --workload w --interface a/b");
+    assert_eq!(
+        (status, &error["error"]["where"]),
+        (2, &"--interface".into())
+    );
+}
+
+#[test]
+fn interfaces_move_one_by_one() {
+    let store = Store::new("moves");
+    let fixed = "--workload shop/vm-0 --host h1 --fixed";
+    let eth0 = store.address(&format!("--owner a0 {fixed}"));
+    let net1 = store.address(&format!("--owner a1 {fixed} --interface net1"));
+    let vm = "--workload shop/vm-0";
+    for interface in ["net1", "eth0"] {
+        store.done(&format!(
+            "move begin {vm} --interface {interface} --from h1 --to h2"
+        ));
+    }
+    store.done("release --owner a0");
+    let finish = |interface: &str, owner: &str| {
+        format!("move finish {vm} --interface {interface} --owner {owner}")
+    };
+    assert_eq!(store.refused(&finish("net1", "b1")).0, "still_held");
+    let moved = store.done(&finish("eth0", "b0"));
+    assert_eq!(moved["addresses"][0]["address"], eth0);
+    store.done("release --owner a1");
+    let moved = store.done(&finish("net1", "b1"));
+    assert_eq!(moved["addresses"][0]["address"], net1);
+    let hosts = store.done("show");
+    assert!(
+        hosts["claims"]
+            .as_array()
+            .expect("claims")
+            .iter()
+            .all(|c| c["host"] == "h2")
+    );
 }

@@ -1,5 +1,7 @@
 //! What was decided, as data: everything that alters the allocator goes through here.
 
+mod forms;
+
 use crate::cidr::{AddressRange, Cidr};
 use crate::claim::{Kept, Place};
 use crate::pool::PoolId;
@@ -8,9 +10,7 @@ use crate::pool::spec::PoolSpec;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::IpAddr;
 
 /// One alteration and its time. Changes serialise; applying the same changes to an allocator of the same
@@ -128,6 +128,12 @@ pub enum What<'a> {
     Reserved {
         /// The workload.
         workload: Cow<'a, str>,
+        /// The workload's interface.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// The addresses, each range within one pool.
         ranges: Vec<(PoolId, AddressRange)>,
     },
@@ -135,6 +141,12 @@ pub enum What<'a> {
     Unreserved {
         /// The workload.
         workload: Cow<'a, str>,
+        /// The workload's interface.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
     },
     /// An owner was given addresses.
     Claimed {
@@ -142,6 +154,12 @@ pub enum What<'a> {
         owner: Cow<'a, str>,
         /// The workload behind it.
         workload: Option<Cow<'a, str>>,
+        /// The workload's interface; without a workload it says nothing.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// The host that uses it.
         host: Option<Cow<'a, str>>,
         /// Its fencing token.
@@ -188,6 +206,12 @@ pub enum What<'a> {
     MoveBegun {
         /// The workload.
         workload: Cow<'a, str>,
+        /// The workload's interface.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// The host it leaves.
         from: Cow<'a, str>,
         /// The host it goes to.
@@ -197,6 +221,12 @@ pub enum What<'a> {
     MoveEnded {
         /// The workload.
         workload: Cow<'a, str>,
+        /// The workload's interface.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// Whether the workload is now on the new host; otherwise the move was called off.
         finished: bool,
     },
@@ -212,214 +242,4 @@ pub enum What<'a> {
         /// The owner.
         owner: Cow<'a, str>,
     },
-}
-
-impl<'a> Change<'a> {
-    pub(crate) fn new(at: Timestamp, what: What<'a>) -> Self {
-        Self { at, what }
-    }
-
-    /// The same change with texts of its own, to be kept beyond the request that it was decided for.
-    #[must_use]
-    pub fn into_owned(self) -> Change<'static> {
-        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
-        let what = match self.what {
-            What::PoolAdded { pool, spec } => What::PoolAdded { pool, spec },
-            What::PoolDrained { pool, draining } => What::PoolDrained { pool, draining },
-            What::PoolGrown { pool, cidr } => What::PoolGrown { pool, cidr },
-            What::PoolChanged { pool, spec } => What::PoolChanged { pool, spec },
-            What::PoolRemoved { pool } => What::PoolRemoved { pool },
-            What::HostSet { host, settings } => What::HostSet {
-                host: own(host),
-                settings,
-            },
-            What::BlockTaken {
-                pool,
-                block,
-                host,
-                state,
-                generation,
-            } => What::BlockTaken {
-                pool,
-                block,
-                host: own(host),
-                state,
-                generation,
-            },
-            What::BlockReleased {
-                pool,
-                block,
-                generation,
-            } => What::BlockReleased {
-                pool,
-                block,
-                generation,
-            },
-            What::Reserved { workload, ranges } => What::Reserved {
-                workload: own(workload),
-                ranges,
-            },
-            What::Unreserved { workload } => What::Unreserved {
-                workload: own(workload),
-            },
-            What::Claimed {
-                owner,
-                workload,
-                host,
-                sequence,
-                until,
-                kept,
-                v4,
-                v6,
-            } => {
-                let (owner, workload, host) = (own(owner), workload.map(own), host.map(own));
-                What::Claimed {
-                    owner,
-                    workload,
-                    host,
-                    sequence,
-                    until,
-                    kept,
-                    v4,
-                    v6,
-                }
-            }
-            What::Renewed {
-                owner,
-                sequence,
-                until,
-            } => What::Renewed {
-                owner: own(owner),
-                sequence,
-                until,
-            },
-            What::Reissued {
-                owner,
-                sequence,
-                next,
-                until,
-            } => What::Reissued {
-                owner: own(owner),
-                sequence,
-                next,
-                until,
-            },
-            What::Released {
-                owner,
-                sequence,
-                reason,
-            } => What::Released {
-                owner: own(owner),
-                sequence,
-                reason,
-            },
-            What::MoveBegun { workload, from, to } => What::MoveBegun {
-                workload: own(workload),
-                from: own(from),
-                to: own(to),
-            },
-            What::MoveEnded { workload, finished } => What::MoveEnded {
-                workload: own(workload),
-                finished,
-            },
-            What::Suspected { owner, sequence } => What::Suspected {
-                owner: own(owner),
-                sequence,
-            },
-            What::Cleared { owner } => What::Cleared { owner: own(owner) },
-        };
-        Change { at: self.at, what }
-    }
-}
-
-impl fmt::Display for Change<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.at, self.what)
-    }
-}
-
-impl fmt::Display for What<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PoolAdded { pool, spec } => {
-                write!(f, "{pool} added: {} {}", spec.name, spec.cidr)
-            }
-            Self::PoolDrained {
-                pool,
-                draining: true,
-            } => write!(f, "{pool} drains"),
-            Self::PoolDrained { pool, .. } => write!(f, "{pool} gives again"),
-            Self::PoolGrown { pool, cidr } => write!(f, "{pool} grown to {cidr}"),
-            Self::PoolChanged { pool, .. } => write!(f, "{pool} changed"),
-            Self::PoolRemoved { pool } => write!(f, "{pool} removed"),
-            Self::HostSet { host, settings } => {
-                let limit = settings
-                    .block_limit
-                    .map_or_else(|| "none".into(), |l| l.to_string());
-                write!(
-                    f,
-                    "{host} block limit {limit}, draining {}",
-                    settings.draining
-                )
-            }
-            Self::BlockTaken {
-                pool,
-                block,
-                host,
-                state,
-                ..
-            } => {
-                write!(f, "{block} of {pool} {state:?} for {host}")
-            }
-            Self::BlockReleased { pool, block, .. } => write!(f, "{block} of {pool} given up"),
-            Self::Reserved { workload, ranges } => {
-                write!(f, "reserved to {workload}:")?;
-                ranges
-                    .iter()
-                    .try_for_each(|(_, range)| write!(f, " {range}"))
-            }
-            Self::Unreserved { workload } => write!(f, "reservation of {workload} ended"),
-            Self::Claimed {
-                owner,
-                sequence,
-                v4,
-                v6,
-                ..
-            } => {
-                write!(f, "{owner} #{sequence} has")?;
-                [v4, v6]
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|p| write!(f, " {}", p.address))
-            }
-            Self::Renewed {
-                owner, sequence, ..
-            } => write!(f, "{owner} #{sequence} renewed"),
-            Self::Reissued {
-                owner,
-                sequence,
-                next,
-                ..
-            } => {
-                write!(f, "{owner} #{sequence} goes on as #{next}")
-            }
-            Self::Released {
-                owner,
-                sequence,
-                reason,
-            } => {
-                write!(f, "{owner} #{sequence} ended: {reason:?}")
-            }
-            Self::MoveBegun { workload, from, to } => {
-                write!(f, "{workload} leaves {from} for {to}")
-            }
-            Self::MoveEnded {
-                workload,
-                finished: true,
-            } => write!(f, "{workload} has moved"),
-            Self::MoveEnded { workload, .. } => write!(f, "{workload} stays"),
-            Self::Suspected { owner, sequence } => write!(f, "{owner} #{sequence} is missing"),
-            Self::Cleared { owner } => write!(f, "{owner} is alive"),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! What must be true at all times, checked from scratch.
 
 use crate::cidr::Family;
+use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
@@ -112,7 +113,7 @@ impl Ipam {
         };
         let name = self.names.get(workload.name);
         ensure!(
-            self.workload(name) == Some(id),
+            self.workload(Identity::of_key(name)) == Some(id),
             "workload `{name}` is not found by name"
         );
         let mine = |claim| self.claims.get(claim).is_some_and(|c| c.workload == id);

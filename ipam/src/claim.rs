@@ -90,6 +90,8 @@ pub struct Request<'a> {
     pub owner: &'a str,
     /// The stable identity behind it, such as `shop/web-0`; needed to keep an address beyond the claim.
     pub workload: Option<&'a str>,
+    /// The interface of the workload: what it keeps, it keeps for this one. Without a workload it says nothing.
+    pub interface: &'a str,
     /// The host that will use the address.
     pub host: Option<&'a str>,
     /// How long the address stays with the workload.
@@ -110,11 +112,13 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// One ephemeral IPv4 address from any pool, for no particular host.
+    /// One ephemeral IPv4 address from any pool, for no particular host, through
+    /// [`DEFAULT_INTERFACE`](crate::DEFAULT_INTERFACE).
     pub const fn new(owner: &'a str) -> Self {
         Self {
             owner,
             workload: None,
+            interface: crate::identity::DEFAULT_INTERFACE,
             host: None,
             retention: Retention::Ephemeral,
             families: Families::V4,
@@ -129,6 +133,27 @@ impl<'a> Request<'a> {
     /// For this workload.
     pub const fn workload(mut self, workload: &'a str) -> Self {
         self.workload = Some(workload);
+        self
+    }
+
+    /// Through this interface of the workload, such as `net1`.
+    ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let (mut ipam, now) = (Ipam::new(7), Timestamp::from_secs(1));
+    /// ipam.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("c1/eth0").workload("shop/web-0").fixed(&[]);
+    /// let first = ipam.claim(now, &request)?;
+    /// // The same interface is refused to another owner for as long as the first one holds it.
+    /// assert!(ipam.claim(now, &Request { owner: "c2/eth0", ..request }).is_err());
+    /// // Another interface has an address of its own.
+    /// let second = ipam.claim(now, &Request { owner: "c2/net1", ..request }.interface("net1"))?;
+    /// assert_ne!(first.address(), second.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn interface(mut self, interface: &'a str) -> Self {
+        self.interface = interface;
         self
     }
 

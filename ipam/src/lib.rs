@@ -36,6 +36,7 @@ mod claim;
 mod claims;
 mod decide;
 mod forecast;
+mod identity;
 mod index;
 mod names;
 mod pool;
@@ -64,6 +65,7 @@ pub use decide::{
     RenewError, ReserveError, WhyNot,
 };
 pub use forecast::Forecast;
+pub use identity::{DEFAULT_INTERFACE, Identity};
 pub use pool::blocks::BlockState;
 pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec};
 pub use pool::{PoolId, Usage};

@@ -4,6 +4,7 @@ use crate::change::HostSettings;
 use crate::cidr::{Cidr, Family};
 use crate::claim::{Kept, Lease, Request};
 use crate::decide::{ClaimError, Decision};
+use crate::identity::Identity;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::rest::List;
@@ -35,6 +36,13 @@ impl<'a> ClaimRef<'a> {
     #[must_use]
     pub fn workload(self) -> Option<&'a str> {
         self.ipam.workload_name(self.claim.workload)
+    }
+
+    /// The workload's interface that has the addresses; `None` without a workload.
+    #[must_use]
+    pub fn interface(self) -> Option<&'a str> {
+        let identity = self.ipam.identity(self.claim.workload);
+        identity.map(|i| i.interface)
     }
 
     /// The host that uses the addresses.
@@ -236,11 +244,10 @@ impl Ipam {
         })
     }
 
-    /// A workload's claims, the latest first.
+    /// A workload's claims through all its interfaces, the latest first.
     pub fn claims_of_workload(&self, workload: &str) -> impl Iterator<Item = ClaimRef<'_>> {
         let ids = self
-            .workload(workload)
-            .into_iter()
+            .workloads_named(workload)
             .flat_map(|w| self.claims_of(w));
         let claims = ids.filter_map(|id| {
             let claim = self.claims.get(id)?;
@@ -254,8 +261,8 @@ impl Ipam {
 
     /// Whether a workload has a reservation.
     #[must_use]
-    pub fn is_reserved(&self, workload: &str) -> bool {
-        self.workload(workload)
+    pub fn is_reserved<'w>(&self, workload: impl Into<Identity<'w>>) -> bool {
+        self.workload(workload.into())
             .and_then(|id| self.workloads.get(id))
             .is_some_and(Workload::fixed)
     }
@@ -267,9 +274,9 @@ impl Ipam {
     }
 
     /// The addresses a workload has reserved, or keeps for a time, whether held now or not.
-    pub fn kept_for(&self, workload: &str) -> impl Iterator<Item = IpAddr> + '_ {
+    pub fn kept_for<'w>(&self, workload: impl Into<Identity<'w>>) -> impl Iterator<Item = IpAddr> {
         let spots = self
-            .workload(workload)
+            .workload(workload.into())
             .into_iter()
             .flat_map(|w| self.kept_spots(w));
         spots.filter_map(|spot| Some(self.pool_at(spot.pool)?.address(spot.slot)))

@@ -4,6 +4,7 @@ use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
 use crate::claims::Claims;
+use crate::identity::Identity;
 use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
@@ -239,6 +240,8 @@ pub struct Ipam {
     pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
     /// Owners that were missing, by claim: since when, and their token then.
     pub(crate) suspects: BTreeMap<u32, (Timestamp, u64)>,
+    /// Interfaces other than the default one, by workload: its records beside the one that bears its name alone.
+    pub(crate) interfaces: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
 }
 
 impl Ipam {
@@ -265,6 +268,7 @@ impl Ipam {
             moves: BTreeMap::new(),
             dirty: None,
             suspects: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
         }
     }
 
@@ -297,17 +301,26 @@ impl Ipam {
         })
     }
 
-    #[inline]
-    pub(crate) fn workload(&self, name: &str) -> Option<u32> {
-        self.workload_at(tag(self.hashed(name)), name)
+    /// The record of a workload and interface.
+    pub(crate) fn workload(&self, identity: Identity<'_>) -> Option<u32> {
+        let key = identity.key();
+        self.workload_at(tag(self.hashed(&key)), &key)
     }
 
-    /// As [`Ipam::workload`], its tag known.
+    /// The records of a workload, one for each interface it is known by.
+    pub(crate) fn workloads_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u32> + 'a {
+        let others = self.interfaces.get(name).into_iter().flatten();
+        let others = others.map(move |interface| Identity::from((name, &**interface)));
+        let all = core::iter::once(Identity::from(name)).chain(others);
+        all.filter_map(|identity| self.workload(identity))
+    }
+
+    /// As [`Ipam::workload`], its [key](Identity::key) and the key's tag known.
     #[inline]
-    pub(crate) fn workload_at(&self, tag: u32, name: &str) -> Option<u32> {
+    pub(crate) fn workload_at(&self, tag: u32, key: &str) -> Option<u32> {
         self.by_workload.find(tag, |id| {
             let workload = self.workloads.get(id);
-            workload.is_some_and(|w| self.names.is(w.name, name))
+            workload.is_some_and(|w| self.names.is(w.name, key))
         })
     }
 
@@ -332,8 +345,13 @@ impl Ipam {
         }
     }
 
+    pub(crate) fn identity(&self, workload: u32) -> Option<Identity<'_>> {
+        let workload = self.workloads.get(workload)?;
+        Some(Identity::of_key(self.names.get(workload.name)))
+    }
+
     pub(crate) fn workload_name(&self, workload: u32) -> Option<&str> {
-        self.workloads.get(workload).map(|w| self.names.get(w.name))
+        self.identity(workload).map(|i| i.workload)
     }
 
     pub(crate) fn host_name(&self, host: u32) -> Option<&str> {

@@ -37,6 +37,7 @@ fn workload(
 ) -> Record<'static> {
     Record::Workload {
         name: "w".into(),
+        interface: "eth0".into(),
         ttl: 60_000_000_000,
         until: Timestamp::MAX,
         fixed,

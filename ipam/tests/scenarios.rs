@@ -14,6 +14,13 @@ impl<'a> Words<'a> {
         self.0.next().unwrap_or_default()
     }
 
+    fn interface(&mut self) -> &'a str {
+        match self.next() {
+            "" => ipam::DEFAULT_INTERFACE,
+            interface => interface,
+        }
+    }
+
     fn seconds(&mut self) -> Duration {
         Duration::from_secs(self.next().parse().expect("a number of seconds"))
     }
@@ -79,19 +86,30 @@ impl Stage {
                 )
             }
             "expire" => format!("{} ended\n", self.ipam.expire(now)),
-            "move" => answer(
-                self.ipam
-                    .begin_move(now, words.next(), words.next(), words.next()),
-            ),
-            "finish" => match self.ipam.finish_move(now, words.next(), words.next()) {
-                Ok(grant) => format!(
-                    "#{} {}\n",
-                    grant.sequence,
-                    grant.address().expect("an address")
-                ),
-                Err(error) => format!("no: {error}\n"),
-            },
-            "abort" => answer(self.ipam.abort_move(now, words.next())),
+            "move" => {
+                let (workload, from, to) = (words.next(), words.next(), words.next());
+                let identity = (workload, words.interface());
+                answer(self.ipam.begin_move(now, identity, from, to))
+            }
+            "finish" => {
+                let (workload, owner) = (words.next(), words.next());
+                match self
+                    .ipam
+                    .finish_move(now, (workload, words.interface()), owner)
+                {
+                    Ok(grant) => format!(
+                        "#{} {}\n",
+                        grant.sequence,
+                        grant.address().expect("an address")
+                    ),
+                    Err(error) => format!("no: {error}\n"),
+                }
+            }
+            "abort" => {
+                let workload = words.next();
+                answer(self.ipam.abort_move(now, (workload, words.interface())))
+            }
+            "reserve" | "unreserve" => self.reserve(&mut words, line.starts_with("un")),
             "host" => self.host(&mut words),
             "tidy" => format!("{} given up\n", self.ipam.tidy_blocks(now)),
             "reconcile" => {
@@ -149,6 +167,20 @@ impl Stage {
         answer(self.ipam.add_pool(self.now, spec).map(|_| ()))
     }
 
+    /// `WORKLOAD[:INTERFACE] [RANGE]...`
+    fn reserve(&mut self, words: &mut Words<'_>, end: bool) -> String {
+        let who = words.next();
+        let identity = who
+            .split_once(':')
+            .unwrap_or((who, ipam::DEFAULT_INTERFACE));
+        let ranges = words.0.by_ref().map(|r| r.parse().expect("a range"));
+        let ranges: Vec<ipam::AddressRange> = ranges.collect();
+        if end {
+            return answer(self.ipam.unreserve(self.now, identity));
+        }
+        answer(self.ipam.reserve(self.now, identity, &ranges))
+    }
+
     fn host(&mut self, words: &mut Words<'_>) -> String {
         let (name, mut settings) = (words.next(), HostSettings::default());
         match words.next() {
@@ -196,6 +228,7 @@ fn with_request(words: &mut Words<'_>, run: impl FnOnce(&Request<'_>) -> String)
         match words.next() {
             "" => break,
             "workload" => request.workload = Some(words.next()),
+            "interface" => request.interface = words.next(),
             "host" => request.host = Some(words.next()),
             "sticky" => request.retention = Retention::Sticky(words.seconds()),
             "fixed" => request.retention = Retention::Fixed(&[]),

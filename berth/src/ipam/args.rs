@@ -215,6 +215,9 @@ pub(super) struct ClaimArgs {
     /// The stable identity behind it, such as shop/web-0.
     #[arg(long, value_name = "NS/NAME")]
     pub(super) workload: Option<String>,
+    /// The workload's interface (CNI: `CNI_IFNAME`): what it keeps, it keeps for this one.
+    #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+    pub(super) interface: String,
     /// The host that will use it.
     #[arg(long)]
     pub(super) host: Option<String>,
@@ -246,6 +249,9 @@ pub(super) struct ReserveArgs {
     /// The workload.
     #[arg(long, value_name = "NS/NAME")]
     pub(super) workload: String,
+    /// The workload's interface.
+    #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+    pub(super) interface: String,
     /// Addresses or ranges, by commas.
     #[arg(
         long,
@@ -266,6 +272,9 @@ pub(super) enum MoveAction {
         /// The workload.
         #[arg(long)]
         workload: String,
+        /// The workload's interface; each moves by itself.
+        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        interface: String,
         /// The host it leaves.
         #[arg(long)]
         from: String,
@@ -278,6 +287,9 @@ pub(super) enum MoveAction {
         /// The workload.
         #[arg(long)]
         workload: String,
+        /// The workload's interface; each moves by itself.
+        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        interface: String,
         /// The new owner.
         #[arg(long)]
         owner: String,
@@ -287,6 +299,9 @@ pub(super) enum MoveAction {
         /// The workload.
         #[arg(long)]
         workload: String,
+        /// The workload's interface; each moves by itself.
+        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        interface: String,
     },
 }
 

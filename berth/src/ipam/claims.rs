@@ -5,7 +5,7 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    AddressRange, ClaimError, Families, Family, Grant, MoveError, NotHeld, ReleaseError,
+    AddressRange, ClaimError, Families, Family, Grant, Identity, MoveError, NotHeld, ReleaseError,
     RenewError, Request, Retention,
 };
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ fn claim_failure(error: &ClaimError, place: &str) -> Failure {
         ClaimError::Exhausted { .. } => Failure::no("exhausted", message, place),
         ClaimError::Different { .. } => Failure::no("different", message, "--owner"),
         ClaimError::Moving { .. } => Failure::no("moving", message, "--workload"),
+        ClaimError::Held { .. } => Failure::no("held", message, "--workload"),
         ClaimError::Unavailable {
             why: NotHeld::NoPool,
             ..
@@ -30,7 +31,7 @@ fn claim_failure(error: &ClaimError, place: &str) -> Failure {
 }
 
 /// The answer of a claim.
-fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
+fn granted(owner: &str, workload: Option<&str>, interface: &str, grant: &Grant) -> Answer {
     let mut lines = String::new();
     for lease in &grant.leases {
         let gateway = lease
@@ -48,6 +49,7 @@ fn granted(owner: &str, workload: Option<&str>, grant: &Grant) -> Answer {
     let json = json!({
         "owner": owner,
         "workload": workload,
+        "interface": interface,
         "sequence": grant.sequence,
         "until_unix_ns": grant.until.map(ipam::Timestamp::as_nanos),
         "early": grant.early(),
@@ -102,6 +104,7 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
     let request = Request {
         owner: &args.owner,
         workload: args.workload.as_deref(),
+        interface: &args.interface,
         host: args.host.as_deref(),
         retention: match (args.sticky, &args.fixed) {
             (Some(ttl), _) => Retention::Sticky(ttl),
@@ -137,7 +140,8 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
         },
         |e: ClaimError| claim_failure(&e, &place),
     )?;
-    Ok(granted(&args.owner, args.workload.as_deref(), &grant))
+    let workload = args.workload.as_deref();
+    Ok(granted(&args.owner, workload, &args.interface, &grant))
 }
 
 pub(super) fn renew(
@@ -237,7 +241,7 @@ fn move_failure(error: MoveError) -> Failure {
 
 pub(super) fn begin_move(
     session: &mut Session,
-    workload: &str,
+    (workload, interface): (&str, &str),
     from: &str,
     to: &str,
 ) -> Result<Answer, Failure> {
@@ -245,26 +249,32 @@ pub(super) fn begin_move(
         |ipam| {
             Ok((
                 (),
-                vec![ipam.decide_begin_move(workload, from, to)?.into_owned()],
+                vec![
+                    ipam.decide_begin_move((workload, interface), from, to)?
+                        .into_owned(),
+                ],
             ))
         },
         move_failure,
     )?;
-    let json = json!({"workload": workload, "from": from, "to": to, "moving": true});
+    let json = json!({
+        "workload": workload, "interface": interface, "from": from, "to": to, "moving": true,
+    });
+    let who = Identity::from((workload, interface));
     Ok(Answer::done(
-        format!("{workload} leaves {from} for {to}\n"),
+        format!("{who} leaves {from} for {to}\n"),
         json,
     ))
 }
 
 pub(super) fn finish_move(
     session: &mut Session,
-    workload: &str,
+    (workload, interface): (&str, &str),
     owner: &str,
 ) -> Result<Answer, Failure> {
     let grant = session.transact(
         |ipam| {
-            let decision = ipam.decide_finish_move(workload, owner)?;
+            let decision = ipam.decide_finish_move((workload, interface), owner)?;
             let changes = decision
                 .changes
                 .into_iter()
@@ -274,14 +284,23 @@ pub(super) fn finish_move(
         },
         move_failure,
     )?;
-    Ok(granted(owner, Some(workload), &grant))
+    Ok(granted(owner, Some(workload), interface, &grant))
 }
 
-pub(super) fn abort_move(session: &mut Session, workload: &str) -> Result<Answer, Failure> {
+pub(super) fn abort_move(
+    session: &mut Session,
+    (workload, interface): (&str, &str),
+) -> Result<Answer, Failure> {
     session.transact(
-        |ipam| Ok(((), vec![ipam.decide_abort_move(workload)?.into_owned()])),
+        |ipam| {
+            Ok((
+                (),
+                vec![ipam.decide_abort_move((workload, interface))?.into_owned()],
+            ))
+        },
         move_failure,
     )?;
-    let json = json!({"workload": workload, "moving": false});
-    Ok(Answer::done(format!("{workload} stays\n"), json))
+    let json = json!({"workload": workload, "interface": interface, "moving": false});
+    let who = Identity::from((workload, interface));
+    Ok(Answer::done(format!("{who} stays\n"), json))
 }

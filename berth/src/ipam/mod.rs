@@ -37,13 +37,21 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
         Action::Show { owner } => claims::show(&session, owner.as_deref()),
         Action::Reserve(reserve) => pools::reserve(&mut session, reserve),
         Action::Move { action } => match action {
-            MoveAction::Begin { workload, from, to } => {
-                claims::begin_move(&mut session, workload, from, to)
-            }
-            MoveAction::Finish { workload, owner } => {
-                claims::finish_move(&mut session, workload, owner)
-            }
-            MoveAction::Abort { workload } => claims::abort_move(&mut session, workload),
+            MoveAction::Begin {
+                workload,
+                interface,
+                from,
+                to,
+            } => claims::begin_move(&mut session, (workload, interface), from, to),
+            MoveAction::Finish {
+                workload,
+                interface,
+                owner,
+            } => claims::finish_move(&mut session, (workload, interface), owner),
+            MoveAction::Abort {
+                workload,
+                interface,
+            } => claims::abort_move(&mut session, (workload, interface)),
         },
         Action::Host { action } => match action {
             HostAction::Set(set) => pools::set_host(&mut session, set),

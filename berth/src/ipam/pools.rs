@@ -5,8 +5,8 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Affinity, ApplyError, Change, Cidr, HostSettings, Order, PoolError, PoolSpec, ReserveError,
-    What,
+    Affinity, ApplyError, Change, Cidr, HostSettings, Identity, Order, PoolError, PoolSpec,
+    ReserveError, What,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -136,16 +136,17 @@ pub(super) fn grow(session: &mut Session, name: &str, cidr: Cidr) -> Result<Answ
 }
 
 pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answer, Failure> {
-    let workload = &*args.workload;
+    let workload = Identity::from((&*args.workload, &*args.interface));
     if args.remove {
         let now = session.now();
         let what = What::Unreserved {
-            workload: workload.to_owned().into(),
+            workload: args.workload.clone().into(),
+            interface: args.interface.clone().into(),
         };
         let change = Change { at: now, what };
         let none = ApplyError::Name {
             what: "workload",
-            name: workload.to_owned(),
+            name: workload.to_string(),
             state: "has no reservation",
         };
         session.transact(
@@ -190,7 +191,7 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
     };
     Ok(Answer::done(
         line,
-        json!({"workload": workload, "reserved": kept}),
+        json!({"workload": args.workload, "interface": args.interface, "reserved": kept}),
     ))
 }
 

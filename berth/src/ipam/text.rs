@@ -1,6 +1,6 @@
 //! What is printed: promised JSON, and lines for people.
 
-use ipam::{ClaimRef, Kept, Lease, PoolRef};
+use ipam::{ClaimRef, Identity, Kept, Lease, PoolRef};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -22,6 +22,7 @@ pub(super) fn claim(claim: ClaimRef<'_>) -> Value {
     json!({
         "owner": claim.owner(),
         "workload": claim.workload(),
+        "interface": claim.interface(),
         "host": claim.host().unwrap_or_default(),
         "sequence": claim.sequence(),
         "retention": claim.kept().name(),
@@ -41,7 +42,9 @@ pub(super) fn claim_line(claim: ClaimRef<'_>) -> String {
         .iter()
         .map(|l| format!("{}/{}", l.address, l.prefix_length))
         .collect();
-    let (workload, host) = (claim.workload().unwrap_or("-"), claim.host().unwrap_or("-"));
+    let workload = claim.workload().zip(claim.interface());
+    let workload = workload.map_or_else(|| "-".into(), |w| Identity::from(w).to_string());
+    let host = claim.host().unwrap_or("-");
     let (owner, kept) = (claim.owner(), claim.kept().name());
     format!(
         "{owner}  #{}  {}  {workload}  {host}  {kept}\n",

@@ -5,6 +5,7 @@ use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::Family;
 use crate::claim::{Kept, Origin, Place};
+use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
@@ -16,6 +17,7 @@ impl Ipam {
         let What::Claimed {
             owner,
             workload,
+            interface,
             host,
             sequence,
             until,
@@ -26,14 +28,24 @@ impl Ipam {
         else {
             return Ok(());
         };
-        let names = [Some(owner), workload.as_ref(), host.as_ref()];
-        for name in names.into_iter().flatten() {
+        for name in [Some(owner), host.as_ref()].into_iter().flatten() {
             name_fits(name).map_err(|_| bad_name("name", name, "does not fit"))?;
+        }
+        let identity = workload
+            .as_deref()
+            .map(|w| Identity::from((w, &**interface)));
+        if let Some(Err((field, _))) = identity.map(Identity::check) {
+            return Err(bad_name(
+                field,
+                workload.as_deref().unwrap_or_default(),
+                "does not fit",
+            ));
         }
         let named = |name| self.unfound(name);
         let making = Making {
             owner: self.named_owner(named(owner)),
-            workload: workload.as_deref().map(|w| self.named_workload(named(w))),
+            workload: identity.map(|i| self.named_workload(i)),
+            interface,
             host: host.as_deref().map(|h| self.named_host(named(h))),
             sequence: *sequence,
             until: until.unwrap_or(Timestamp::MAX),
@@ -182,17 +194,27 @@ impl Ipam {
         }
     }
 
-    pub(crate) fn intern_workload(&mut self, name: &str) -> u32 {
-        let tag = tag(self.hashed(name));
-        match self.workload_at(tag, name) {
+    pub(crate) fn intern_workload(&mut self, identity: Identity<'_>) -> u32 {
+        let key = identity.key();
+        let tag = tag(self.hashed(&key));
+        match self.workload_at(tag, &key) {
             Some(id) => id,
-            None => self.add_workload(tag, name),
+            None => self.add_identity(tag, identity),
         }
     }
 
-    /// A workload that is not known yet.
-    pub(crate) fn add_workload(&mut self, tag: u32, name: &str) -> u32 {
-        let name = self.names.insert(name);
+    /// A workload and interface that are not known yet.
+    pub(crate) fn add_identity(&mut self, tag: u32, identity: Identity<'_>) -> u32 {
+        if identity.interface != DEFAULT_INTERFACE {
+            let interfaces = self.interfaces.entry(identity.workload.into());
+            interfaces.or_default().insert(identity.interface.into());
+        }
+        self.add_workload(tag, &identity.key())
+    }
+
+    /// A workload that is not known yet, by its key.
+    pub(crate) fn add_workload(&mut self, tag: u32, key: &str) -> u32 {
+        let name = self.names.insert(key);
         let id = self.workloads.insert(Workload::new(name, tag));
         let workloads = &self.workloads;
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);

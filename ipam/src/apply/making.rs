@@ -3,6 +3,7 @@
 use crate::cidr::Family;
 use crate::claim::{Kept, Place};
 use crate::claims::Claims;
+use crate::identity::Identity;
 use crate::index::{Home, tag};
 use crate::state::{Claim, Ipam, Kind, NONE, Spots};
 use crate::time::{Timestamp, nanos};
@@ -19,7 +20,9 @@ pub(crate) struct Named<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Making<'a> {
     pub(crate) owner: Named<'a>,
+    /// The workload's name, with the hash of its key.
     pub(crate) workload: Option<Named<'a>>,
+    pub(crate) interface: &'a str,
     pub(crate) host: Option<Named<'a>>,
     pub(crate) sequence: u64,
     pub(crate) until: Timestamp,
@@ -45,10 +48,12 @@ impl Ipam {
         Named { id, ..named }
     }
 
-    #[inline]
-    pub(crate) fn named_workload<'a>(&self, named: Named<'a>) -> Named<'a> {
-        let id = self.workload_at(tag(named.hash), named.name);
-        Named { id, ..named }
+    /// A workload's name with the hash of the key that it has together with its interface.
+    pub(crate) fn named_workload<'a>(&self, identity: Identity<'a>) -> Named<'a> {
+        let (key, name) = (identity.key(), identity.workload);
+        let hash = self.hashed(&key);
+        let id = self.workload_at(tag(hash), &key);
+        Named { name, hash, id }
     }
 
     #[inline]
@@ -60,7 +65,10 @@ impl Ipam {
     /// Everything was checked.
     pub(crate) fn make_claim(&mut self, making: &Making<'_>) {
         let workload = making.workload.map_or(NONE, |w| {
-            w.id.unwrap_or_else(|| self.add_workload(tag(w.hash), w.name))
+            w.id.unwrap_or_else(|| {
+                let identity = Identity::from((w.name, making.interface));
+                self.add_identity(tag(w.hash), identity)
+            })
         });
         let host = making.host.map_or(NONE, |h| {
             h.id.unwrap_or_else(|| self.add_host(tag(h.hash), h.name))

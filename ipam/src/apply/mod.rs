@@ -96,8 +96,15 @@ impl Ipam {
                 block,
                 generation,
             } => self.apply_block_released(*pool, *block, *generation),
-            What::Reserved { workload, ranges } => self.apply_reserved(workload, ranges),
-            What::Unreserved { workload } => self.apply_unreserved(workload),
+            What::Reserved {
+                workload,
+                interface,
+                ranges,
+            } => self.apply_reserved((&**workload, &**interface).into(), ranges),
+            What::Unreserved {
+                workload,
+                interface,
+            } => self.apply_unreserved((&**workload, &**interface).into()),
             claimed @ What::Claimed { .. } => self.apply_claimed(claimed),
             What::Renewed {
                 owner,
@@ -113,8 +120,17 @@ impl Ipam {
             What::Released {
                 owner, sequence, ..
             } => self.apply_released(owner, *sequence),
-            What::MoveBegun { workload, from, to } => self.apply_move_begun(workload, from, to),
-            What::MoveEnded { workload, finished } => self.apply_move_ended(workload, *finished),
+            What::MoveBegun {
+                workload,
+                interface,
+                from,
+                to,
+            } => self.apply_move_begun((&**workload, &**interface).into(), from, to),
+            What::MoveEnded {
+                workload,
+                interface,
+                ..
+            } => self.apply_move_ended((&**workload, &**interface).into()),
             What::Suspected { owner, sequence } => self.apply_suspected(owner, *sequence),
             What::Cleared { owner } => self.apply_cleared(owner),
         }

@@ -1,7 +1,9 @@
 //! What happens by time alone: quarantines end, sticky workloads forget.
 
+use crate::identity::Identity;
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE, Spots};
+use crate::store::record::{block_key, workload_key};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 
@@ -57,7 +59,7 @@ impl Ipam {
         first
     }
 
-    /// The workloads whose time is over at `due` forget their addresses, in order of name: their numbers are
+    /// The workloads whose time is over at `due` forget their addresses, in order of key: their numbers are
     /// others in a restored state.
     fn forget_at_once(&mut self, due: Timestamp) {
         let mut ids = Vec::new();
@@ -67,7 +69,7 @@ impl Ipam {
             ids.push(id);
         }
         if ids.len() > 1 {
-            ids.sort_unstable_by(|&a, &b| self.workload_name(a).cmp(&self.workload_name(b)));
+            ids.sort_by_cached_key(|&id| self.identity(id).map(workload_key));
         }
         ids.into_iter().for_each(|id| self.forget(id, due));
     }
@@ -103,14 +105,9 @@ impl Ipam {
         let blocks = spots.iter().filter_map(|(_, s)| {
             let pool = self.pool_at(s.pool)?;
             let block = pool.block_cidr(pool.block_of(s.slot));
-            Some(crate::store::record::block_key(
-                PoolId(s.pool),
-                block.first(),
-            ))
+            Some(block_key(PoolId(s.pool), block.first()))
         });
-        let name = self
-            .workload_name(id)
-            .map(crate::store::record::workload_key);
+        let name = self.identity(id).map(workload_key);
         let keys: Vec<_> = blocks.chain(name).collect();
         self.dirty
             .iter_mut()
@@ -138,10 +135,28 @@ impl Ipam {
         }
         let name = workload.name;
         let tag = workload.tag;
+        if !self.interfaces.is_empty() {
+            self.forget_interface(id);
+        }
         let workloads = &self.workloads;
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
         self.by_workload.remove_later(tag, id, tags);
         self.workloads.discard(id);
         self.names.remove(name);
+    }
+
+    /// A workload's interface is no longer known.
+    #[inline(never)]
+    fn forget_interface(&mut self, id: u32) {
+        let Some(identity) = self.workloads.get(id).map(|w| self.names.get(w.name)) else {
+            return;
+        };
+        let identity = Identity::of_key(identity);
+        if let Some(known) = self.interfaces.get_mut(identity.workload) {
+            known.remove(identity.interface);
+            if known.is_empty() {
+                self.interfaces.remove(identity.workload);
+            }
+        }
     }
 }

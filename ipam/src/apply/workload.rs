@@ -3,11 +3,13 @@
 use super::claim::bad_name;
 use super::{ApplyError, unknown};
 use crate::cidr::{AddressRange, Family};
+use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
 use crate::state::{Ipam, Kind, Move, Spot, Spots, Workload};
 use crate::time::Timestamp;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// Most addresses of one reservation change: each gets a record.
@@ -18,15 +20,17 @@ impl Ipam {
     /// cannot and why.
     pub(crate) fn check_reserved(
         &self,
-        workload: &str,
+        identity: Identity<'_>,
         ranges: &[(PoolId, AddressRange)],
     ) -> Result<(), ApplyError> {
-        name_fits(workload)
-            .map_err(|_| bad_name("workload", workload, "has a name that does not fit"))?;
+        let workload = &*identity.to_string();
+        identity
+            .check()
+            .map_err(|(field, _)| bad_name(field, workload, "has a name that does not fit"))?;
         let total = ranges
             .iter()
             .fold(0u128, |n, (_, r)| n.saturating_add(r.count()));
-        let known = self.workload(workload);
+        let known = self.workload(identity);
         if known.is_some_and(|w| self.moves.contains_key(&w)) {
             return Err(bad_name("workload", workload, "is moving"));
         }
@@ -63,14 +67,14 @@ impl Ipam {
 
     pub(super) fn apply_reserved(
         &mut self,
-        workload: &str,
+        identity: Identity<'_>,
         ranges: &[(PoolId, AddressRange)],
     ) -> Result<(), ApplyError> {
-        self.check_reserved(workload, ranges)?;
+        self.check_reserved(identity, ranges)?;
         if ranges.is_empty() {
-            return Err(bad_name("workload", workload, "reserves nothing"));
+            return Err(bad_name("workload", identity.workload, "reserves nothing"));
         }
-        let id = self.intern_workload(workload);
+        let id = self.intern_workload(identity);
         let now = self.now;
         let mut mine: alloc::collections::BTreeSet<Spot> = self.kept_spots(id).collect();
         if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed()) {
@@ -110,9 +114,10 @@ impl Ipam {
         }
     }
 
-    pub(super) fn apply_unreserved(&mut self, name: &str) -> Result<(), ApplyError> {
+    pub(super) fn apply_unreserved(&mut self, identity: Identity<'_>) -> Result<(), ApplyError> {
+        let name = &*identity.to_string();
         let id = self
-            .workload(name)
+            .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
         if !self.workloads.get(id).is_some_and(Workload::fixed) {
             return Err(bad_name("workload", name, "has no reservation"));
@@ -146,12 +151,13 @@ impl Ipam {
 
     pub(super) fn apply_move_begun(
         &mut self,
-        name: &str,
+        identity: Identity<'_>,
         from: &str,
         to: &str,
     ) -> Result<(), ApplyError> {
+        let name = &*identity.to_string();
         let id = self
-            .workload(name)
+            .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
         name_fits(to).map_err(|_| bad_name("host", to, "has a name that does not fit"))?;
         let from = self.host(from).ok_or_else(|| unknown("host", from))?;
@@ -201,9 +207,10 @@ impl Ipam {
         here.max().map(|(_, id)| id)
     }
 
-    pub(super) fn apply_move_ended(&mut self, name: &str, _: bool) -> Result<(), ApplyError> {
+    pub(super) fn apply_move_ended(&mut self, identity: Identity<'_>) -> Result<(), ApplyError> {
+        let name = &*identity.to_string();
         let id = self
-            .workload(name)
+            .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
         let ended = self.moves.remove(&id);
         let Some(Move { from, to, .. }) = ended else {

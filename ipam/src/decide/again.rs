@@ -118,6 +118,10 @@ impl Ipam {
         if request.workload != self.workload_name(claim.workload) {
             return Some("workload");
         }
+        let interface = self.identity(claim.workload).map(|i| i.interface);
+        if interface.is_some_and(|i| i != request.interface) {
+            return Some("interface");
+        }
         if request.host != self.host_name(claim.host) {
             return Some("host");
         }

@@ -89,7 +89,8 @@ impl Ipam {
         match pool.state(slot) {
             State::Kept(w) if Some(w) == workload && !self.gives_way(w) => Ok(Origin::Reused),
             State::Kept(w) => {
-                let workload = self.workload_name(w).unwrap_or_default().to_string();
+                let identity = self.identity(w).map(|i| i.to_string());
+                let workload = identity.unwrap_or_default();
                 Err(NotHeld::Kept { workload })
             }
             State::Held(c) => self.takeable_from(c, Spot { pool: index, slot }, workload),

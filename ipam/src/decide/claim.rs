@@ -5,10 +5,11 @@ use crate::apply::making::{Making, Named};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
+use crate::identity::{Identity, interface_fits};
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, NONE, end};
+use crate::state::{Ipam, Kind, NONE, Spot, Workload, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -91,18 +92,18 @@ impl Ipam {
         before: &mut Vec<Change<'a>>,
     ) -> Result<Decided<'a>, ClaimError> {
         let owner = self.fitting("owner", request.owner)?;
-        let fitting = |field, name: Option<&'a str>| match name {
-            Some(name) => self.fitting(field, name).map(Some),
-            None => Ok(None),
+        check_names(request)?;
+        let host = match request.host {
+            Some(name) => Some(self.fitting("host", name)?),
+            None => None,
         };
-        let workload = fitting("workload", request.workload)?;
-        let host = fitting("host", request.host)?;
         check_request(request)?;
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
-        let workload = workload.map(|w| self.named_workload(w));
+        let workload = request.workload.map(|w| (w, request.interface).into());
+        let workload = workload.map(|identity| self.named_workload(identity));
         let host = host.map(|h| self.named_host(h));
         let choices = self.choose_all(request, workload.and_then(|w| w.id), host, before)?;
         let [v4, v6] = &choices;
@@ -111,6 +112,7 @@ impl Ipam {
         Ok(Decided::Making(Making {
             owner,
             workload,
+            interface: request.interface,
             host,
             sequence: self.sequence.saturating_add(1),
             until: self.lease_end(request, places.iter().flatten()),
@@ -130,6 +132,9 @@ impl Ipam {
     ) -> Result<[Option<Choice>; 2], ClaimError> {
         if let Some(known) = workload {
             if let Some(error) = self.moving_error(known, request) {
+                return Err(error);
+            }
+            if let Some(error) = self.held_error(known, request) {
                 return Err(error);
             }
             self.expire_blockers(known, before);
@@ -167,6 +172,7 @@ impl Ipam {
         let what = What::Claimed {
             owner: Cow::Borrowed(making.owner.name),
             workload: making.workload.map(|w| Cow::Borrowed(w.name)),
+            interface: Cow::Borrowed(making.interface),
             host: making.host.map(|h| Cow::Borrowed(h.name)),
             sequence: making.sequence,
             until: end(making.until),
@@ -230,10 +236,38 @@ impl Ipam {
             return None;
         }
         Some(ClaimError::Moving {
-            workload: self.workload_name(workload)?.to_string(),
+            workload: self.identity(workload)?.to_string(),
             from: self.host_name(moving.from)?.to_string(),
             to: self.host_name(moving.to)?.to_string(),
         })
+    }
+
+    /// A fixed address is one owner's at a time: of several that hold some, by what older stores allowed, the first.
+    fn held_error(&self, workload: u32, request: &Request<'_>) -> Option<ClaimError> {
+        if !matches!(request.retention, Retention::Fixed(_)) {
+            return None;
+        }
+        let holders = self.claims_of(workload).filter_map(|id| {
+            let claim = self.claims.get(id).filter(|c| c.until > self.now)?;
+            let mut held = claim.spots.iter();
+            let fixed =
+                claim.kind == Kind::Fixed || held.any(|(_, s)| self.is_reserved_to(workload, s));
+            fixed.then_some((claim.sequence, id, claim))
+        });
+        let (_, id, claim) = holders.min_by_key(|&(sequence, ..)| sequence)?;
+        Some(ClaimError::Held {
+            workload: self.identity(workload)?.to_string(),
+            addresses: self.places_of(id).map(|p| p.address).collect(),
+            owner: self.owner_name(id).to_string(),
+            host: self.host_name(claim.host).map(ToString::to_string),
+            until: end(claim.until),
+        })
+    }
+
+    /// Whether an address is reserved to a workload, held or not.
+    fn is_reserved_to(&self, workload: u32, spot: Spot) -> bool {
+        let record = self.workloads.get(workload);
+        record.is_some_and(Workload::fixed) && self.kept_spots(workload).any(|s| s == spot)
     }
 
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.
@@ -313,11 +347,13 @@ impl Ipam {
             });
             parts.push((*pool.ok_or_else(|| refuse(range, NotHeld::NoPool))?, *range));
         }
-        if let Err(error) = self.check_reserved(name, &parts) {
+        let identity = (name, request.interface).into();
+        if let Err(error) = self.check_reserved(identity, &parts) {
             return Err(self.reserve_refusal(&error, ranges, workload));
         }
         let what = What::Reserved {
             workload: Cow::Borrowed(name),
+            interface: Cow::Borrowed(request.interface),
             ranges: parts,
         };
         changes.push(Change::new(self.now, what));
@@ -379,6 +415,15 @@ pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<WhyNot
             have: have.cloned(),
         })
     })
+}
+
+/// Whether a request's workload and interface have names that can be stored.
+fn check_names(request: &Request<'_>) -> Result<(), ClaimError> {
+    let checked = match request.workload {
+        Some(workload) => Identity::from((workload, request.interface)).check(),
+        None => interface_fits(request.interface).map_err(|e| ("interface", e)),
+    };
+    checked.map_err(|(field, error)| ClaimError::Name { field, error })
 }
 
 /// What can be refused without looking at the state, but for names.

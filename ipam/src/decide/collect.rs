@@ -191,17 +191,14 @@ impl Ipam {
         }
         for (&id, moving) in &self.moves {
             if moving.since.after(STUCK) <= self.now {
-                let name = self.workload_name(id).unwrap_or_default().to_string();
-                let repair = format!("call off its move, under way since {}", moving.since);
-                let workload = Cow::Owned(name.clone());
-                let what = What::MoveEnded {
-                    workload,
-                    finished: false,
+                let Some(identity) = self.identity(id) else {
+                    continue;
                 };
-                let changes = Vec::from([Change::new(self.now, what)]);
+                let repair = format!("call off its move, under way since {}", moving.since);
+                let changes = Vec::from([self.move_ended(identity, false).into_owned()]);
                 problems.push(Problem {
                     kind: "stuck-move",
-                    what: name,
+                    what: identity.to_string(),
                     repair,
                     changes,
                 });

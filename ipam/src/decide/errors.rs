@@ -158,7 +158,7 @@ pub enum ClaimError {
     /// A name does not fit.
     #[error("{field}: {error}")]
     Name {
-        /// `owner`, `workload` or `host`.
+        /// `owner`, `workload`, `interface` or `host`.
         field: &'static str,
         /// What is wrong with it.
         error: NameError,
@@ -197,6 +197,20 @@ pub enum ClaimError {
         /// The host it goes to.
         to: String,
     },
+    /// Another owner holds what is fixed to this workload and interface.
+    #[error("`{workload}` has {} already: held by `{owner}`{}; release it first", joined(.addresses), using(.host.as_deref(), *.until))]
+    Held {
+        /// The workload, with the interface in brackets if it is not `eth0`.
+        workload: String,
+        /// What is held, IPv4 first.
+        addresses: Vec<IpAddr>,
+        /// The owner that holds it.
+        owner: String,
+        /// Its host.
+        host: Option<String>,
+        /// The end of its lease; `None`: until it releases it.
+        until: Option<Timestamp>,
+    },
     /// An address cannot be had.
     #[error("{address} {why}")]
     Unavailable {
@@ -215,6 +229,19 @@ pub enum ClaimError {
         /// Every pool that was considered, and why it gave nothing.
         considered: Vec<Considered>,
     },
+}
+
+fn joined(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses
+        .iter()
+        .map(alloc::string::ToString::to_string)
+        .collect();
+    texts.join(" and ")
+}
+
+fn using(host: Option<&str>, until: Option<Timestamp>) -> String {
+    let host = host.map_or_else(String::new, |h| alloc::format!(" on `{h}`"));
+    host + &ending(until)
 }
 
 fn list(considered: &[Considered]) -> String {

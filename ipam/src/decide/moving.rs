@@ -5,6 +5,7 @@ use super::errors::{ClaimError, MoveError};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{Family, shortened};
 use crate::claim::{Grant, Kept, Origin, Place};
+use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::state::{Ipam, Move, Workload, end};
@@ -19,12 +20,12 @@ impl Ipam {
     ///
     /// # Errors
     /// [`MoveError`].
-    pub fn begin_move(
+    pub fn begin_move<'a>(
         &mut self,
         now: Timestamp,
-        workload: &str,
-        from: &str,
-        to: &str,
+        workload: impl Into<Identity<'a>>,
+        from: &'a str,
+        to: &'a str,
     ) -> Result<(), MoveError> {
         self.advance(now);
         let change = self.decide_begin_move(workload, from, to)?;
@@ -37,11 +38,11 @@ impl Ipam {
     ///
     /// # Errors
     /// [`MoveError::StillHeld`] until then.
-    pub fn finish_move(
+    pub fn finish_move<'a>(
         &mut self,
         now: Timestamp,
-        workload: &str,
-        owner: &str,
+        workload: impl Into<Identity<'a>>,
+        owner: &'a str,
     ) -> Result<Grant, MoveError> {
         self.advance(now);
         let decision = self.decide_finish_move(workload, owner)?;
@@ -53,7 +54,11 @@ impl Ipam {
     ///
     /// # Errors
     /// [`MoveError::NotMoving`].
-    pub fn abort_move(&mut self, now: Timestamp, workload: &str) -> Result<(), MoveError> {
+    pub fn abort_move<'a>(
+        &mut self,
+        now: Timestamp,
+        workload: impl Into<Identity<'a>>,
+    ) -> Result<(), MoveError> {
         self.advance(now);
         let change = self.decide_abort_move(workload)?;
         self.carry_out(&[change]);
@@ -72,19 +77,21 @@ impl Ipam {
     /// [`MoveError`].
     pub fn decide_begin_move<'a>(
         &self,
-        workload: &'a str,
+        workload: impl Into<Identity<'a>>,
         from: &'a str,
         to: &'a str,
     ) -> Result<Change<'a>, MoveError> {
+        let identity = workload.into();
+        let workload = || shortened(&identity.to_string());
         let not_there = || MoveError::NotThere {
-            workload: shortened(workload),
+            workload: workload(),
             host: shortened(from),
         };
-        let id = self.workload(workload).ok_or_else(not_there)?;
+        let id = self.workload(identity).ok_or_else(not_there)?;
         if let Some(moving) = self.moves.get(&id) {
             let (from, to) = self.ends_of(moving);
             return Err(MoveError::Moving {
-                workload: shortened(workload),
+                workload: workload(),
                 from,
                 to,
             });
@@ -98,12 +105,12 @@ impl Ipam {
         let stays = !fixed || claim.spots.iter().all(|(_, spot)| reserved(spot));
         if self.kept_of(claim) == Kept::Ephemeral || !stays {
             return Err(MoveError::Ephemeral {
-                workload: shortened(workload),
+                workload: workload(),
             });
         }
         if from == to {
             return Err(MoveError::SameHost {
-                workload: shortened(workload),
+                workload: workload(),
                 host: from.into(),
             });
         }
@@ -111,12 +118,13 @@ impl Ipam {
             field: "host",
             error,
         })?;
-        let workload = Cow::Borrowed(workload);
-        let (from, to) = (Cow::Borrowed(from), Cow::Borrowed(to));
-        Ok(Change::new(
-            self.now,
-            What::MoveBegun { workload, from, to },
-        ))
+        let what = What::MoveBegun {
+            workload: Cow::Borrowed(identity.workload),
+            interface: Cow::Borrowed(identity.interface),
+            from: Cow::Borrowed(from),
+            to: Cow::Borrowed(to),
+        };
+        Ok(Change::new(self.now, what))
     }
 
     fn ends_of(&self, moving: &Move) -> (String, String) {
@@ -130,14 +138,15 @@ impl Ipam {
     /// [`MoveError`].
     pub fn decide_finish_move<'a>(
         &self,
-        workload: &'a str,
+        workload: impl Into<Identity<'a>>,
         owner: &'a str,
     ) -> Result<Decision<'a>, MoveError> {
+        let identity = workload.into();
         crate::pool::spec::name_fits(owner).map_err(|error| ClaimError::Name {
             field: "owner",
             error,
         })?;
-        let (id, moving) = self.moving(workload)?;
+        let (id, moving) = self.moving(identity)?;
         if self.owner(owner).is_some() {
             let (owner, what) = (shortened(owner), "host");
             return Err(ClaimError::Different { owner, what }.into());
@@ -180,7 +189,8 @@ impl Ipam {
             self.now,
             What::Claimed {
                 owner: Cow::Borrowed(owner),
-                workload: Some(Cow::Borrowed(workload)),
+                workload: Some(Cow::Borrowed(identity.workload)),
+                interface: Cow::Borrowed(identity.interface),
                 host: Some(Cow::Owned(to)),
                 sequence,
                 until,
@@ -189,14 +199,7 @@ impl Ipam {
                 v6,
             },
         ));
-        let workload = Cow::Borrowed(workload);
-        changes.push(Change::new(
-            self.now,
-            What::MoveEnded {
-                workload,
-                finished: true,
-            },
-        ));
+        changes.push(self.move_ended(identity, true));
         Ok(Decision {
             grant: Grant {
                 sequence,
@@ -249,30 +252,39 @@ impl Ipam {
     ///
     /// # Errors
     /// [`MoveError::NotMoving`].
-    pub fn decide_abort_move<'a>(&self, workload: &'a str) -> Result<Change<'a>, MoveError> {
-        self.moving(workload)?;
-        let workload = Cow::Borrowed(workload);
-        Ok(Change::new(
-            self.now,
-            What::MoveEnded {
-                workload,
-                finished: false,
-            },
-        ))
+    pub fn decide_abort_move<'a>(
+        &self,
+        workload: impl Into<Identity<'a>>,
+    ) -> Result<Change<'a>, MoveError> {
+        let identity = workload.into();
+        self.moving(identity)?;
+        Ok(self.move_ended(identity, false))
     }
 
-    fn moving(&self, workload: &str) -> Result<(u32, &Move), MoveError> {
-        let id = self.workload(workload);
+    pub(super) fn move_ended<'a>(&self, identity: Identity<'a>, finished: bool) -> Change<'a> {
+        let what = What::MoveEnded {
+            workload: Cow::Borrowed(identity.workload),
+            interface: Cow::Borrowed(identity.interface),
+            finished,
+        };
+        Change::new(self.now, what)
+    }
+
+    fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
+        let id = self.workload(identity);
         let found = id.and_then(|id| Some((id, self.moves.get(&id)?)));
         found.ok_or_else(|| MoveError::NotMoving {
-            workload: shortened(workload),
+            workload: shortened(&identity.to_string()),
         })
     }
 
     /// A moving workload's hosts, from and to, and since when.
     #[must_use]
-    pub fn move_of(&self, workload: &str) -> Option<(&str, &str, Timestamp)> {
-        let (_, moving) = self.moving(workload).ok()?;
+    pub fn move_of<'w>(
+        &self,
+        workload: impl Into<Identity<'w>>,
+    ) -> Option<(&str, &str, Timestamp)> {
+        let (_, moving) = self.moving(workload.into()).ok()?;
         Some((
             self.host_name(moving.from)?,
             self.host_name(moving.to)?,

@@ -8,6 +8,7 @@
 use super::claim::lease_of;
 use crate::cidr::Family;
 use crate::claim::{Families, Grant, Kept, Origin, Place, Request, Retention};
+use crate::identity::DEFAULT_INTERFACE;
 use crate::index::{Home, tag};
 use crate::names::LONGEST;
 use crate::pool::PoolId;
@@ -26,7 +27,9 @@ fn is_plain(request: &Request<'_>) -> bool {
         Retention::Sticky(_) => request.workload.is_some(),
         Retention::Fixed(_) => false,
     };
-    asked == 0 && request.after.is_none() && request.families == Families::V4 && kept
+    // A workload's key is its name where the interface is the default one.
+    let keyed = request.interface == DEFAULT_INTERFACE;
+    asked == 0 && request.after.is_none() && request.families == Families::V4 && kept && keyed
 }
 
 impl Ipam {

@@ -4,6 +4,7 @@ use super::errors::ReserveError;
 use crate::apply::ApplyError;
 use crate::change::{Change, HostSettings, What};
 use crate::cidr::{AddressRange, Cidr};
+use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::spec::{PoolError, PoolSpec};
 use crate::state::Ipam;
@@ -154,9 +155,10 @@ impl Ipam {
     /// [`ReserveError`]: outside all pools, or held, kept or resting for others.
     pub fn decide_reserve<'a>(
         &self,
-        workload: &'a str,
+        workload: impl Into<Identity<'a>>,
         ranges: &[AddressRange],
     ) -> Result<Change<'a>, ReserveError> {
+        let identity = workload.into();
         let mut parts = Vec::with_capacity(ranges.len());
         for &range in ranges {
             let mut ids = self.pool_names.values();
@@ -169,9 +171,10 @@ impl Ipam {
         if parts.is_empty() {
             return Err(ReserveError::Nothing);
         }
-        self.check_reserved(workload, &parts)?;
+        self.check_reserved(identity, &parts)?;
         let what = What::Reserved {
-            workload: Cow::Borrowed(workload),
+            workload: Cow::Borrowed(identity.workload),
+            interface: Cow::Borrowed(identity.interface),
             ranges: parts,
         };
         Ok(Change::new(self.now, what))
@@ -181,10 +184,10 @@ impl Ipam {
     ///
     /// # Errors
     /// [`ReserveError`].
-    pub fn reserve(
+    pub fn reserve<'a>(
         &mut self,
         now: Timestamp,
-        workload: &str,
+        workload: impl Into<Identity<'a>>,
         ranges: &[AddressRange],
     ) -> Result<(), ReserveError> {
         self.advance(now);
@@ -197,9 +200,15 @@ impl Ipam {
     ///
     /// # Errors
     /// When the workload has no reservation or is moving.
-    pub fn unreserve(&mut self, now: Timestamp, workload: &str) -> Result<(), ApplyError> {
+    pub fn unreserve<'a>(
+        &mut self,
+        now: Timestamp,
+        workload: impl Into<Identity<'a>>,
+    ) -> Result<(), ApplyError> {
+        let identity = workload.into();
         let what = What::Unreserved {
-            workload: Cow::Borrowed(workload),
+            workload: Cow::Borrowed(identity.workload),
+            interface: Cow::Borrowed(identity.interface),
         };
         self.apply(&Change::new(now.max(self.now), what))
     }

@@ -300,6 +300,17 @@ pub enum NameError {
     /// Control characters would tear logs and listings.
     #[error("a name must not hold control characters")]
     Control,
+    /// No name of an interface.
+    #[error(
+        "an interface's name is 1 to 15 bytes, not `.` or `..`, without `/`, `:`, white space and control characters"
+    )]
+    Interface,
+    /// A workload's name and that of an interface other than `eth0` are stored as one name.
+    #[error("the names of a workload and its interface are {given} bytes, more than 252 together")]
+    LongWithInterface {
+        /// Their bytes.
+        given: usize,
+    },
 }
 
 /// Whether a name can be stored and printed.

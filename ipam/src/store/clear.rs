@@ -1,11 +1,13 @@
 //! What a key's record says, taken out of the state: before it is read anew.
 
 use crate::change::HostSettings;
+use crate::identity::Identity;
 use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::spec::Affinity;
 use crate::state::{Ipam, Spot, Spots, Workload};
+use crate::store::record::identity_of;
 use alloc::vec::Vec;
 
 impl Ipam {
@@ -24,7 +26,11 @@ impl Ipam {
                 }
             }
             "b/" => self.clear_block(rest),
-            "w/" => self.clear_workload(rest),
+            "w/" | "x/" => {
+                if let Some(identity) = identity_of(key) {
+                    self.clear_workload(identity);
+                }
+            }
             "c/" => self.clear_claim(rest),
             _ => {}
         }
@@ -53,8 +59,8 @@ impl Ipam {
         self.drop_host_if_idle(claim.host);
     }
 
-    fn clear_workload(&mut self, name: &str) {
-        let Some(id) = self.workload(name) else {
+    fn clear_workload(&mut self, identity: Identity<'_>) {
+        let Some(id) = self.workload(identity) else {
             return;
         };
         let now = self.now;

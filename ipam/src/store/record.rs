@@ -6,6 +6,7 @@ use super::codec::{Reader, RecordError, Writer, hex};
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
 use crate::claim::Kept;
+use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::PoolSpec;
@@ -17,8 +18,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use fields::{
-    pool_id, read_kept, read_places, read_settings, read_spec, read_state, write_kept,
-    write_places, write_settings, write_spec,
+    pool_id, read_interface, read_kept, read_places, read_settings, read_spec, read_state,
+    write_interface, write_kept, write_places, write_settings, write_spec,
 };
 
 /// The version that is written, and the oldest that is still read: a field that came with a version is read
@@ -107,6 +108,12 @@ pub enum Record<'a> {
     Workload {
         /// Its name.
         name: Cow<'a, str>,
+        /// The workload's interface.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// How long it keeps an address after release, in nanoseconds.
         ttl: u64,
         /// Until when it keeps what it keeps.
@@ -124,6 +131,12 @@ pub enum Record<'a> {
         owner: Cow<'a, str>,
         /// The workload behind it.
         workload: Option<Cow<'a, str>>,
+        /// The workload's interface; without a workload it says nothing.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "crate::identity::default_interface")
+        )]
+        interface: Cow<'a, str>,
         /// The host that uses it.
         host: Option<Cow<'a, str>>,
         /// Its fencing token.
@@ -142,7 +155,7 @@ pub enum Record<'a> {
 }
 
 /// The keys' first parts, in the order in which a state is restored.
-pub(crate) const KINDS: [&str; 7] = ["m/", "p/", "r/", "h/", "b/", "w/", "c/"];
+pub(crate) const KINDS: [&str; 8] = ["m/", "p/", "r/", "h/", "b/", "w/", "x/", "c/"];
 
 pub(crate) fn pool_key(id: PoolId) -> String {
     format!("p/{:05}", id.0)
@@ -160,8 +173,31 @@ pub(crate) fn host_key(name: &str) -> String {
     format!("h/{name}")
 }
 
-pub(crate) fn workload_key(name: &str) -> String {
-    format!("w/{name}")
+/// `w/WORKLOAD` of the default interface; of another one `x/INTERFACE/WORKLOAD`: it holds no slash.
+pub(crate) fn workload_key(identity: Identity<'_>) -> String {
+    let Identity {
+        workload,
+        interface,
+    } = identity;
+    match interface {
+        DEFAULT_INTERFACE => format!("w/{workload}"),
+        interface => format!("x/{interface}/{workload}"),
+    }
+}
+
+/// The workload and interface whose record a key is, if it is one's.
+pub(crate) fn identity_of(key: &str) -> Option<Identity<'_>> {
+    let identity = match key.split_at_checked(2)? {
+        ("w/", workload) => Identity::from(workload),
+        ("x/", rest) => {
+            let (interface, workload) = rest.split_once('/')?;
+            Identity::from((workload, interface))
+        }
+        _ => return None,
+    };
+    // Others' keys lead nowhere.
+    let fits = identity.check().is_ok() && workload_key(identity) == key;
+    fits.then_some(identity)
 }
 
 pub(crate) fn claim_key(owner: &str) -> String {
@@ -178,7 +214,9 @@ impl<'a> Record<'a> {
             Self::Cursor { id, .. } => cursor_key(*id),
             Self::Host { name, .. } => host_key(name),
             Self::Block { pool, block, .. } => block_key(*pool, block.first()),
-            Self::Workload { name, .. } => workload_key(name),
+            Self::Workload {
+                name, interface, ..
+            } => workload_key(Identity::from((&**name, &**interface))),
             Self::Claim { owner, .. } => claim_key(owner),
         }
     }
@@ -187,7 +225,9 @@ impl<'a> Record<'a> {
     pub(crate) fn has_key(&self, key: &str) -> bool {
         match self {
             Self::Claim { owner, .. } => key.strip_prefix("c/") == Some(owner),
-            Self::Workload { name, .. } => key.strip_prefix("w/") == Some(name),
+            Self::Workload {
+                name, interface, ..
+            } if interface == DEFAULT_INTERFACE => key.strip_prefix("w/") == Some(name),
             _ => self.key() == key,
         }
     }
@@ -251,6 +291,7 @@ impl<'a> Record<'a> {
             }
             Self::Workload {
                 name,
+                interface,
                 ttl,
                 until,
                 fixed,
@@ -258,6 +299,7 @@ impl<'a> Record<'a> {
                 moving,
             } => {
                 w.text(name);
+                write_interface(&mut w, interface);
                 w.number(*ttl);
                 w.time(*until);
                 w.flag(*fixed);
@@ -279,6 +321,7 @@ impl<'a> Record<'a> {
         let Self::Claim {
             owner,
             workload,
+            interface,
             host,
             sequence,
             touched,
@@ -292,6 +335,7 @@ impl<'a> Record<'a> {
         };
         w.text(owner);
         w.maybe(workload.as_deref(), Writer::text);
+        write_interface(w, interface);
         w.maybe(host.as_deref(), Writer::text);
         w.number(*sequence);
         w.time(*touched);
@@ -356,6 +400,7 @@ impl<'a> Record<'a> {
             },
             5 => Self::Workload {
                 name: r.text()?,
+                interface: read_interface(&mut r)?,
                 ttl: r.number()?,
                 until: r.time()?,
                 fixed: r.flag()?,
@@ -373,6 +418,7 @@ impl<'a> Record<'a> {
             6 => Self::Claim {
                 owner: r.text()?,
                 workload: r.maybe(Reader::text)?,
+                interface: read_interface(&mut r)?,
                 host: r.maybe(Reader::text)?,
                 sequence: r.number()?,
                 touched: r.time()?,

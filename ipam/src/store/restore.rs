@@ -6,6 +6,7 @@ use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
 use crate::claim::Kept;
+use crate::identity::Identity;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::rest::List;
@@ -231,6 +232,7 @@ impl Restorer {
     fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
         let Record::Workload {
             name,
+            interface,
             ttl,
             until,
             fixed,
@@ -240,15 +242,17 @@ impl Restorer {
         else {
             return Ok(());
         };
-        name_fits(&name).map_err(|e| Misfit::new(key, &name, e))?;
+        let identity = Identity::from((&*name, &*interface));
+        let fits = identity.check();
+        fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
         // A workload may be known by its claims, but keeps and moves by one record only.
-        let known = self.ipam.workload(&name);
+        let known = self.ipam.workload(identity);
         let recorded = known.is_some_and(|id| {
             let keeps = self.ipam.kept_spots(id).next().is_some();
             keeps || self.ipam.moves.contains_key(&id)
         });
         if recorded {
-            return Err(Misfit::new(key, &name, "is recorded twice"));
+            return Err(Misfit::new(key, identity, "is recorded twice"));
         }
         for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
             name_fits(host).map_err(|e| Misfit::new(key, host, e))?;
@@ -269,7 +273,7 @@ impl Restorer {
             self.ipam.note_dirty(key);
             return Ok(());
         }
-        let id = self.ipam.intern_workload(&name);
+        let id = self.ipam.intern_workload(identity);
         if let Some(w) = self.ipam.workloads.get_mut(id) {
             w.ttl = ttl;
             w.set_fixed(fixed);

@@ -1,10 +1,12 @@
 //! The state as records, and which records a change alters.
 
 use super::record::{
-    MoveRecord, Record, Rested, block_key, claim_key, cursor_key, host_key, pool_key, workload_key,
+    MoveRecord, Record, Rested, block_key, claim_key, cursor_key, host_key, identity_of, pool_key,
+    workload_key,
 };
 use crate::change::{Change, What};
 use crate::cidr::{AddressRange, number};
+use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
@@ -148,8 +150,10 @@ impl Ipam {
         if kept.is_empty() && moving.is_none() {
             return None;
         }
+        let identity = self.identity(id)?;
         Some(Record::Workload {
-            name: self.names.get(workload.name).into(),
+            name: identity.workload.into(),
+            interface: identity.interface.into(),
             // Of a reservation it says nothing; sticky claims beside it say it themselves.
             ttl: if workload.fixed() { 0 } else { workload.ttl },
             until: self.sticky.get(id).unwrap_or(Timestamp::MAX),
@@ -161,9 +165,11 @@ impl Ipam {
 
     fn claim_record(&self, id: u32) -> Option<Record<'_>> {
         let claim = self.claims.get(id)?;
+        let identity = self.identity(claim.workload);
         Some(Record::Claim {
             owner: self.claims.owner(id).into(),
-            workload: self.workload_name(claim.workload).map(Cow::Borrowed),
+            workload: identity.map(|i| Cow::Borrowed(i.workload)),
+            interface: Cow::Borrowed(identity.map_or(DEFAULT_INTERFACE, |i| i.interface)),
             host: self.host_name(claim.host).map(Cow::Borrowed),
             sequence: claim.sequence,
             touched: claim.touched,
@@ -193,7 +199,7 @@ impl Ipam {
                 let slot = pool.slot(pool.spec.cidr.family().address(first))?;
                 self.block_record(id, pool, pool.block_of(slot))
             }
-            "w/" => self.workload_record(self.workload(rest)?),
+            "w/" | "x/" => self.workload_record(self.workload(identity_of(key)?)?),
             "c/" => self.claim_record(self.owner(rest)?),
             _ => None,
         }
@@ -225,26 +231,43 @@ impl Ipam {
             What::BlockTaken { pool, block, .. } | What::BlockReleased { pool, block, .. } => {
                 keys.insert(block_key(*pool, block.first()));
             }
-            What::Reserved { workload, ranges } => {
-                self.touch_workload(workload, &mut keys);
+            What::Reserved {
+                workload,
+                interface,
+                ranges,
+            } => {
+                self.touch_workload((&**workload, &**interface).into(), &mut keys);
                 ranges
                     .iter()
                     .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
             }
-            What::MoveBegun { workload, from, .. } => {
-                self.touch_workload(workload, &mut keys);
+            What::MoveBegun {
+                workload,
+                interface,
+                from,
+                ..
+            } => {
+                let identity = (&**workload, &**interface).into();
+                self.touch_workload(identity, &mut keys);
                 let claim = self
-                    .workload(workload)
+                    .workload(identity)
                     .zip(self.host(from))
                     .and_then(|(id, host)| self.claim_on(id, host));
                 keys.extend(claim.map(|id| claim_key(self.owner_name(id))));
             }
-            What::Unreserved { workload } | What::MoveEnded { workload, .. } => {
-                self.touch_workload(workload, &mut keys);
+            What::Unreserved {
+                workload,
+                interface,
             }
+            | What::MoveEnded {
+                workload,
+                interface,
+                ..
+            } => self.touch_workload((&**workload, &**interface).into(), &mut keys),
             What::Claimed {
                 owner,
                 workload,
+                interface,
                 host,
                 v4,
                 v6,
@@ -252,7 +275,7 @@ impl Ipam {
             } => {
                 keys.insert(claim_key(owner));
                 if let Some(workload) = workload {
-                    self.touch_workload(workload, &mut keys);
+                    self.touch_workload((&**workload, &**interface).into(), &mut keys);
                 }
                 for place in [v4, v6].into_iter().flatten() {
                     keys.extend(self.block_of((place.pool, place.address)));
@@ -275,9 +298,9 @@ impl Ipam {
         keys
     }
 
-    fn touch_workload(&self, name: &str, keys: &mut BTreeSet<String>) {
-        keys.insert(workload_key(name));
-        let Some(id) = self.workload(name) else {
+    fn touch_workload(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {
+        keys.insert(workload_key(identity));
+        let Some(id) = self.workload(identity) else {
             return;
         };
         keys.extend(
@@ -298,9 +321,9 @@ impl Ipam {
                 .filter_map(|(_, s)| self.block_of(self.place(s)?)),
         );
         if claim.workload != NONE
-            && let Some(name) = self.workload_name(claim.workload)
+            && let Some(identity) = self.identity(claim.workload)
         {
-            self.touch_workload(name, keys);
+            self.touch_workload(identity, keys);
         }
     }
 

@@ -24,6 +24,7 @@ use core::time::Duration;
 struct Holding {
     sequence: u64,
     addresses: Vec<IpAddr>,
+    /// The workload and interface, as [`named`] writes them.
     workload: Option<String>,
     host: Option<String>,
     keep: Keep,
@@ -105,27 +106,37 @@ impl Model {
                 let changes = self.ipam.decide_expire();
                 self.carry_out(changes);
             }
-            Op::BeginMove { workload, from, to } => {
+            Op::BeginMove {
+                workload,
+                interface,
+                from,
+                to,
+            } => {
                 let names = (format!("w{workload}"), format!("h{from}"), format!("h{to}"));
-                let change = self.ipam.decide_begin_move(&names.0, &names.1, &names.2);
+                let identity = (&*names.0, INTERFACES[usize::from(*interface)]);
+                let change = self.ipam.decide_begin_move(identity, &names.1, &names.2);
                 let change = change.map(owned);
                 self.carry_out(change.into_iter().collect());
             }
-            Op::FinishMove { workload, owner } => self.finish_move(*workload, *owner),
-            Op::AbortMove { workload } => {
+            Op::FinishMove {
+                workload,
+                interface,
+                owner,
+            } => self.finish_move(*workload, *interface, *owner),
+            Op::AbortMove {
+                workload,
+                interface,
+            } => {
                 let workload = format!("w{workload}");
-                let change = self.ipam.decide_abort_move(&workload).map(owned);
+                let identity = (&*workload, INTERFACES[usize::from(*interface)]);
+                let change = self.ipam.decide_abort_move(identity).map(owned);
                 self.carry_out(change.into_iter().collect());
             }
-            Op::Reserve {
+            Op::Reserve { .. } => self.reserve(op),
+            Op::Unreserve {
                 workload,
-                pool,
-                offset,
-                count,
-            } => {
-                self.reserve(*workload, *pool, *offset, *count);
-            }
-            Op::Unreserve { workload } => self.unreserve(*workload),
+                interface,
+            } => self.unreserve(*workload, *interface),
             Op::SetHost {
                 host,
                 limit,
@@ -242,6 +253,7 @@ impl Model {
         let Op::Claim {
             owner,
             workload,
+            interface,
             host,
             keep,
             families,
@@ -261,6 +273,7 @@ impl Model {
         let pools = [&*pool];
         let mut request = Request::new(&owner);
         request.workload = (workload != "w0").then_some(&*workload);
+        request.interface = INTERFACES[usize::from(*interface)];
         request.host = (host != "h0").then_some(&*host);
         request.retention = match keep {
             Keep::Ephemeral => Retention::Ephemeral,
@@ -281,13 +294,15 @@ impl Model {
         let before = (self.ipam.claim_count(), listing(&self.ipam));
         let mut twin = self.ipam.clone();
         let direct = twin.claim(self.now, &request);
+        let holders = self.holders_of(&request);
         match self.ipam.decide_claim(&request) {
             Ok(decision) => {
                 let had = self.holdings.get(&owner).cloned();
                 let grant = decision.grant;
                 let changes: Vec<_> = decision.changes.into_iter().map(owned).collect();
-                if let Some(had) = &had {
-                    self.check_repeated(had, &changes);
+                match &had {
+                    Some(had) => self.check_repeated(had, &changes),
+                    None => assert_eq!(holders, Vec::<String>::new(), "fixed twice"),
                 }
                 self.carry_out(changes);
                 self.check_grant(&owner, &grant, had.as_ref());
@@ -298,6 +313,9 @@ impl Model {
                 assert_eq!(direct.as_ref(), Err(&error));
                 assert_eq!(before, (self.ipam.claim_count(), listing(&self.ipam)));
                 assert!(!error.to_string().is_empty());
+                if let crate::ClaimError::Held { owner, .. } = &error {
+                    assert!(holders.contains(owner), "{error}, not by {holders:?}");
+                }
                 self.check_exhausted(&request, &error);
             }
         }
@@ -345,13 +363,14 @@ impl Model {
         }
     }
 
-    fn finish_move(&mut self, workload: u8, owner: u8) {
+    fn finish_move(&mut self, workload: u8, interface: u8, owner: u8) {
         let (workload, owner) = (format!("w{workload}"), format!("c{owner}"));
+        let identity = (&*workload, INTERFACES[usize::from(interface)]);
         let moving = self
             .ipam
-            .move_of(&workload)
+            .move_of(identity)
             .map(|(a, b, _)| (a.to_string(), b.to_string()));
-        match self.ipam.decide_finish_move(&workload, &owner) {
+        match self.ipam.decide_finish_move(identity, &owner) {
             Ok(decision) => {
                 let (from, to) = moving.expect("a move");
                 let changes: Vec<_> = decision.changes.into_iter().map(owned).collect();
@@ -389,6 +408,14 @@ impl Model {
         again.resume_sequence(self.last_sequence);
         self.ipam = again;
     }
+}
+
+/// The interfaces of the universe.
+const INTERFACES: [&str; 2] = [crate::DEFAULT_INTERFACE, "eth1"];
+
+/// A workload and interface in one word: what is kept for one is never another's.
+fn named(workload: &str, interface: &str) -> String {
+    format!("{interface} of {workload}")
 }
 
 fn pool_name(pool: u8) -> String {

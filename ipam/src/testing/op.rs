@@ -40,7 +40,7 @@ pub enum Keep {
     Fixed,
 }
 
-/// One operation. Numbers name things: owner 3 is `c3`, workload 2 `w2`, host 1 `h1`; 0 is none where there
+/// One operation. Numbers name things: owner 3 is `c3`, workload 2 `w2`, interface 1 `eth1`, host 1 `h1`; 0 is none where there
 /// may be none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -65,6 +65,7 @@ pub enum Op {
     Claim {
         owner: u8,
         workload: u8,
+        interface: u8,
         host: u8,
         keep: Keep,
         families: u8,
@@ -83,24 +84,29 @@ pub enum Op {
     Expire,
     BeginMove {
         workload: u8,
+        interface: u8,
         from: u8,
         to: u8,
     },
     FinishMove {
         workload: u8,
+        interface: u8,
         owner: u8,
     },
     AbortMove {
         workload: u8,
+        interface: u8,
     },
     Reserve {
         workload: u8,
+        interface: u8,
         pool: u8,
         offset: u8,
         count: u8,
     },
     Unreserve {
         workload: u8,
+        interface: u8,
     },
     SetHost {
         host: u8,
@@ -149,22 +155,27 @@ impl Op {
                 workload: workload(r.byte()),
                 from: host(r.byte()),
                 to: host(r.byte()),
+                interface: interface(r.byte()),
             },
             22 | 23 => Self::FinishMove {
                 workload: workload(r.byte()),
                 owner: r.byte() % 12,
+                interface: interface(r.byte()),
             },
             24 => Self::AbortMove {
                 workload: workload(r.byte()),
+                interface: interface(r.byte()),
             },
             25 => Self::Reserve {
                 workload: workload(r.byte()),
                 pool: r.byte() % 6,
                 offset: r.byte() % 20,
                 count: 1 + r.byte() % 4,
+                interface: interface(r.byte()),
             },
             26 => Self::Unreserve {
                 workload: workload(r.byte()),
+                interface: interface(r.byte()),
             },
             27 => Self::SetHost {
                 host: host(r.byte()),
@@ -189,6 +200,8 @@ impl Op {
         Self::Claim {
             owner: who % 12,
             workload: r.byte() % 6,
+            // Every fifth claim is through another interface.
+            interface: interface(who / 12),
             host: r.byte() % 5,
             keep,
             families: r.byte() % 3,
@@ -201,6 +214,11 @@ impl Op {
 
 fn workload(byte: u8) -> u8 {
     1 + byte % 5
+}
+
+/// The default one in four of five cases.
+fn interface(byte: u8) -> u8 {
+    u8::from(byte % 5 == 4)
 }
 
 fn host(byte: u8) -> u8 {

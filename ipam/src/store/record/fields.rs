@@ -2,10 +2,12 @@
 
 use crate::change::HostSettings;
 use crate::claim::Kept;
+use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -27,6 +29,21 @@ pub(super) fn write_places(w: &mut Writer, places: &[(PoolId, IpAddr)]) {
 
 pub(super) fn read_places(r: &mut Reader<'_>) -> Result<Vec<(PoolId, IpAddr)>, RecordError> {
     r.list(|r| Ok((pool_id(r)?, r.address()?)))
+}
+
+/// The default interface costs a byte.
+pub(super) fn write_interface(w: &mut Writer, interface: &str) {
+    let other = Some(interface).filter(|&i| i != DEFAULT_INTERFACE);
+    w.maybe(other, Writer::text);
+}
+
+/// Interfaces came with format 2: what was stored before belongs to the default one.
+pub(super) fn read_interface<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, RecordError> {
+    let other = match r.version {
+        1 => None,
+        _ => r.maybe(Reader::text)?,
+    };
+    Ok(other.unwrap_or(Cow::Borrowed(DEFAULT_INTERFACE)))
 }
 
 pub(super) fn write_kept(w: &mut Writer, kept: Kept) {

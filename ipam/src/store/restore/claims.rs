@@ -3,6 +3,7 @@
 use super::{Misfit, Restorer};
 use crate::cidr::Family;
 use crate::claim::Kept;
+use crate::identity::Identity;
 use crate::index::{Home, tag};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
@@ -17,6 +18,7 @@ impl Restorer {
         let Record::Claim {
             owner,
             workload,
+            interface,
             host,
             sequence,
             touched,
@@ -28,19 +30,22 @@ impl Restorer {
         else {
             return Ok(());
         };
-        let names = [Some(&owner), workload.as_ref(), host.as_ref()];
-        for name in names.into_iter().flatten() {
+        for name in [Some(&owner), host.as_ref()].into_iter().flatten() {
             name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
+        }
+        let identity = workload
+            .as_deref()
+            .map(|w| Identity::from((w, &*interface)));
+        if let Some(identity) = identity {
+            let fits = identity.check();
+            fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
         }
         let odd = |why: &str| Misfit::new(key, &owner, why);
         let named = self.ipam.named_owner(self.ipam.unfound(&owner));
         if named.id.is_some() {
             return Err(odd("has another claim"));
         }
-        let worker = workload
-            .as_deref()
-            .map(|w| self.ipam.named_workload(self.ipam.unfound(w)));
-        let known = worker.and_then(|w| w.id);
+        let known = identity.and_then(|i| self.ipam.workload(i));
         let mut spots = Spots::EMPTY;
         for &(id, address) in &addresses {
             let spot = self.claimable((id, address), known, key)?;
@@ -56,8 +61,8 @@ impl Restorer {
             sequence,
             touched,
             until: until.unwrap_or(Timestamp::MAX),
-            workload: worker.map_or(NONE, |w| {
-                known.unwrap_or_else(|| self.ipam.add_workload(tag(w.hash), w.name))
+            workload: identity.map_or(NONE, |i| {
+                known.unwrap_or_else(|| self.ipam.intern_workload(i))
             }),
             workload_tag: 0,
             host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),

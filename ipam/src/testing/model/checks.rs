@@ -28,7 +28,7 @@ impl Model {
                 let mut all = self.holdings.values();
                 all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
             };
-            let kept: Vec<IpAddr> = self.ipam.kept_for(workload).collect();
+            let kept: Vec<IpAddr> = self.ipam.kept_for(identity(workload)).collect();
             for address in addresses.iter().filter(|a| !held(a)) {
                 assert!(
                     kept.contains(address),
@@ -38,7 +38,10 @@ impl Model {
         }
         // A reservation stands whether its address is held or not.
         for (address, workload) in &self.fixed {
-            let kept = self.ipam.kept_for(workload).any(|a| a == *address);
+            let kept = self
+                .ipam
+                .kept_for(identity(workload))
+                .any(|a| a == *address);
             assert!(
                 kept,
                 "after {op:?}: {address} is no longer reserved to {workload}"
@@ -82,6 +85,12 @@ impl Model {
     }
 }
 
+/// The workload and interface of a name of the model's.
+fn identity(name: &str) -> (&str, &str) {
+    let (interface, workload) = name.split_once(" of ").expect("a name of both");
+    (workload, interface)
+}
+
 /// Records with the tie-breakers of rests replaced by their ranks: a restored state counts from anew.
 pub(super) fn ranked(mut records: Vec<Record<'_>>) -> Vec<Record<'_>> {
     let mut all: Vec<(PoolId, Timestamp, u64)> = Vec::new();
@@ -109,9 +118,10 @@ pub(super) fn listing(ipam: &Ipam) -> String {
         .map(|c| {
             let addresses: Vec<IpAddr> = c.addresses().collect();
             format!(
-                "{} {:?} {:?} {} {:?} {addresses:?}",
+                "{} {:?} {:?} {:?} {} {:?} {addresses:?}",
                 c.owner(),
                 c.workload(),
+                c.interface(),
                 c.host(),
                 c.sequence(),
                 c.until()

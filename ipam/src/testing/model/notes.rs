@@ -1,6 +1,6 @@
 //! What changes mean to the model.
 
-use super::{Holding, Keep, Model};
+use super::{Holding, Keep, Model, named};
 use crate::{Change, Origin};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -17,6 +17,7 @@ impl Model {
             crate::What::Claimed {
                 owner,
                 workload,
+                interface,
                 host,
                 sequence,
                 until,
@@ -24,6 +25,7 @@ impl Model {
                 v4,
                 v6,
             } => {
+                let workload = workload.as_deref().map(|w| named(w, interface));
                 let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
                 for place in &places {
                     self.check_given(place.address, place.origin, workload.as_deref());
@@ -45,7 +47,7 @@ impl Model {
                 let holding = Holding {
                     sequence: *sequence,
                     addresses: places.iter().map(|p| p.address).collect(),
-                    workload: workload.as_deref().map(ToString::to_string),
+                    workload: workload.clone(),
                     host: host.as_deref().map(ToString::to_string),
                     keep,
                     until: *until,
@@ -74,9 +76,18 @@ impl Model {
                 let there = |a| self.ipam.pools().any(|p| p.spec().cidr.contains(a));
                 self.released.retain(|&a, _| there(a));
             }
-            crate::What::MoveBegun { workload, from, .. } => self.note_move(workload, from),
-            crate::What::MoveEnded { workload, .. } => {
-                let ended = self.moving.remove(&**workload);
+            crate::What::MoveBegun {
+                workload,
+                interface,
+                from,
+                ..
+            } => self.note_move(&named(workload, interface), from),
+            crate::What::MoveEnded {
+                workload,
+                interface,
+                ..
+            } => {
+                let ended = self.moving.remove(&named(workload, interface));
                 assert!(ended.is_some(), "`{workload}` was not moving");
             }
             _ => {}

@@ -1,0 +1,265 @@
+//! Changes with their texts owned, and in words.
+
+use super::{Change, What};
+use crate::identity::Identity;
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+use core::fmt;
+
+impl<'a> Change<'a> {
+    pub(crate) fn new(at: Timestamp, what: What<'a>) -> Self {
+        Self { at, what }
+    }
+
+    /// The same change with texts of its own, to be kept beyond the request that it was decided for.
+    #[must_use]
+    pub fn into_owned(self) -> Change<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let what = match self.what {
+            What::PoolAdded { pool, spec } => What::PoolAdded { pool, spec },
+            What::PoolDrained { pool, draining } => What::PoolDrained { pool, draining },
+            What::PoolGrown { pool, cidr } => What::PoolGrown { pool, cidr },
+            What::PoolChanged { pool, spec } => What::PoolChanged { pool, spec },
+            What::PoolRemoved { pool } => What::PoolRemoved { pool },
+            What::HostSet { host, settings } => What::HostSet {
+                host: own(host),
+                settings,
+            },
+            What::BlockTaken {
+                pool,
+                block,
+                host,
+                state,
+                generation,
+            } => What::BlockTaken {
+                pool,
+                block,
+                host: own(host),
+                state,
+                generation,
+            },
+            What::BlockReleased {
+                pool,
+                block,
+                generation,
+            } => What::BlockReleased {
+                pool,
+                block,
+                generation,
+            },
+            What::Reserved {
+                workload,
+                interface,
+                ranges,
+            } => What::Reserved {
+                workload: own(workload),
+                interface: own(interface),
+                ranges,
+            },
+            What::Unreserved {
+                workload,
+                interface,
+            } => What::Unreserved {
+                workload: own(workload),
+                interface: own(interface),
+            },
+            What::Claimed {
+                owner,
+                workload,
+                interface,
+                host,
+                sequence,
+                until,
+                kept,
+                v4,
+                v6,
+            } => {
+                let (owner, workload, host) = (own(owner), workload.map(own), host.map(own));
+                let interface = own(interface);
+                What::Claimed {
+                    owner,
+                    workload,
+                    interface,
+                    host,
+                    sequence,
+                    until,
+                    kept,
+                    v4,
+                    v6,
+                }
+            }
+            What::Renewed {
+                owner,
+                sequence,
+                until,
+            } => What::Renewed {
+                owner: own(owner),
+                sequence,
+                until,
+            },
+            What::Reissued {
+                owner,
+                sequence,
+                next,
+                until,
+            } => What::Reissued {
+                owner: own(owner),
+                sequence,
+                next,
+                until,
+            },
+            What::Released {
+                owner,
+                sequence,
+                reason,
+            } => What::Released {
+                owner: own(owner),
+                sequence,
+                reason,
+            },
+            What::MoveBegun {
+                workload,
+                interface,
+                from,
+                to,
+            } => What::MoveBegun {
+                workload: own(workload),
+                interface: own(interface),
+                from: own(from),
+                to: own(to),
+            },
+            What::MoveEnded {
+                workload,
+                interface,
+                finished,
+            } => What::MoveEnded {
+                workload: own(workload),
+                interface: own(interface),
+                finished,
+            },
+            What::Suspected { owner, sequence } => What::Suspected {
+                owner: own(owner),
+                sequence,
+            },
+            What::Cleared { owner } => What::Cleared { owner: own(owner) },
+        };
+        Change { at: self.at, what }
+    }
+}
+
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.at, self.what)
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoolAdded { pool, spec } => {
+                write!(f, "{pool} added: {} {}", spec.name, spec.cidr)
+            }
+            Self::PoolDrained {
+                pool,
+                draining: true,
+            } => write!(f, "{pool} drains"),
+            Self::PoolDrained { pool, .. } => write!(f, "{pool} gives again"),
+            Self::PoolGrown { pool, cidr } => write!(f, "{pool} grown to {cidr}"),
+            Self::PoolChanged { pool, .. } => write!(f, "{pool} changed"),
+            Self::PoolRemoved { pool } => write!(f, "{pool} removed"),
+            Self::HostSet { host, settings } => {
+                let limit = settings
+                    .block_limit
+                    .map_or_else(|| "none".into(), |l| l.to_string());
+                write!(
+                    f,
+                    "{host} block limit {limit}, draining {}",
+                    settings.draining
+                )
+            }
+            Self::BlockTaken {
+                pool,
+                block,
+                host,
+                state,
+                ..
+            } => {
+                write!(f, "{block} of {pool} {state:?} for {host}")
+            }
+            Self::BlockReleased { pool, block, .. } => write!(f, "{block} of {pool} given up"),
+            Self::Reserved {
+                workload,
+                interface,
+                ranges,
+            } => {
+                write!(
+                    f,
+                    "reserved to {}:",
+                    Identity::from((&**workload, &**interface))
+                )?;
+                ranges
+                    .iter()
+                    .try_for_each(|(_, range)| write!(f, " {range}"))
+            }
+            Self::Unreserved {
+                workload,
+                interface,
+            } => {
+                let workload = Identity::from((&**workload, &**interface));
+                write!(f, "reservation of {workload} ended")
+            }
+            Self::Claimed {
+                owner,
+                sequence,
+                v4,
+                v6,
+                ..
+            } => {
+                write!(f, "{owner} #{sequence} has")?;
+                [v4, v6]
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|p| write!(f, " {}", p.address))
+            }
+            Self::Renewed {
+                owner, sequence, ..
+            } => write!(f, "{owner} #{sequence} renewed"),
+            Self::Reissued {
+                owner,
+                sequence,
+                next,
+                ..
+            } => {
+                write!(f, "{owner} #{sequence} goes on as #{next}")
+            }
+            Self::Released {
+                owner,
+                sequence,
+                reason,
+            } => {
+                write!(f, "{owner} #{sequence} ended: {reason:?}")
+            }
+            Self::MoveBegun {
+                workload,
+                interface,
+                from,
+                to,
+            } => {
+                let workload = Identity::from((&**workload, &**interface));
+                write!(f, "{workload} leaves {from} for {to}")
+            }
+            Self::MoveEnded {
+                workload,
+                interface,
+                finished,
+            } => {
+                let workload = Identity::from((&**workload, &**interface));
+                let how = if *finished { "has moved" } else { "stays" };
+                write!(f, "{workload} {how}")
+            }
+            Self::Suspected { owner, sequence } => write!(f, "{owner} #{sequence} is missing"),
+            Self::Cleared { owner } => write!(f, "{owner} is alive"),
+        }
+    }
+}
