@@ -127,6 +127,34 @@ fn the_same_seed_and_evaluations_write_the_same_bytes() {
 }
 
 #[test]
+fn a_budget_of_no_evaluations_makes_none_and_of_few_not_more() {
+    let dir = files("none");
+    for (threads, budget) in [(1, 0), (3, 0), (1, 5), (2, 9_000)] {
+        let (n, t) = (budget.to_string(), threads.to_string());
+        let solve = berth(
+            &dir,
+            &[
+                "solve",
+                "--evaluations",
+                &n,
+                "--threads",
+                &t,
+                "--solution",
+                "s",
+            ],
+        );
+        assert_eq!(solve.status.code(), Some(0));
+        let answer = json(&solve);
+        let made = answer["evaluations"].as_u64().unwrap();
+        assert!(made <= budget * threads, "{made} of {budget} x {threads}");
+        if budget == 0 {
+            assert_eq!(answer["final"], answer["initial"]);
+            assert_eq!(std::fs::read(dir.join("s")).unwrap(), b"0 0\n");
+        }
+    }
+}
+
+#[test]
 fn an_infeasible_solution_is_a_no_with_its_counts() {
     let dir = files("no");
     std::fs::write(dir.join("m"), MODEL.replace("1 1 20 30", "1 1 3 30")).unwrap();

@@ -31,7 +31,7 @@ pub(super) struct SolveArgs {
     /// CPU seconds per search thread, reading included; wall time is capped at three times that.
     #[arg(long, value_name = "S", group = "budget")]
     cpu_seconds: Option<f64>,
-    /// Evaluations per search thread: the same answer on any machine.
+    /// Evaluations per search thread: the same answer on any machine; 0 makes none.
     #[arg(long, value_name = "N", group = "budget")]
     evaluations: Option<u64>,
     /// Search threads, each with a seed of its own.

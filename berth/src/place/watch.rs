@@ -1,6 +1,7 @@
 //! A search thread's budget, the improvements it made, and progress on standard error: a bar on a terminal, a
 //! line now and then elsewhere.
 
+use scheduler_core::{Budget as _, Evaluations};
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,7 +82,7 @@ impl Watch {
                 let cpu = (thread_cpu() - self.own + reading) / s.max(1e-9);
                 cpu.max(wall / (3.0 * s.max(1e-9)))
             }
-            Limit::Evaluations(n) => evaluations as f64 / n.max(1) as f64,
+            Limit::Evaluations(n) => Evaluations(n).spent(evaluations),
         };
         self.show(spent);
         spent

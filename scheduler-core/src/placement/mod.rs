@@ -36,6 +36,9 @@ pub enum PlacementError {
         /// Nodes in the model.
         nodes: usize,
     },
+    /// A search's budget that is no number.
+    #[error("the budget says that NaN of it is spent, want a share: 0 or more, ended at 1")]
+    Budget,
 }
 
 /// An assignment of every task to a node, with rows, counters and costs that follow each change in

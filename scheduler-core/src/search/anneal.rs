@@ -2,10 +2,12 @@
 //! capacity grows dearer and the price of being away from home fades; near the end excess is squeezed out.
 
 use super::block::{Block, Branching, LIFT};
+use super::budget::{self, Budget, affordable};
 use super::keeper::Keeper;
 use super::scope::Scope;
 use super::soft::Soft;
-use super::{Budget, steps};
+use super::steps;
+use super::together::{self, Together};
 use crate::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,6 +16,12 @@ use alloc::vec::Vec;
 const DRAWS: usize = 1 << 12;
 /// Evaluations between two choices of single steps or sub-problems.
 const BATCH: u64 = 4096;
+/// So many before the budget's end no sub-problem is begun: hardly any takes more.
+const RESERVE: u64 = 2 * BATCH;
+/// Tries to move tasks together in a batch, where services depend on each other.
+const TOGETHER: u64 = 8;
+/// Share of them that lead home.
+const TOGETHER_HOME: f64 = 0.3;
 /// Numbers of nodes that sub-problems have.
 const SIZES: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
 /// Share of a sub-problem's nodes that are the home of a task on its first: in a large model no others would lead
@@ -70,6 +78,9 @@ pub(super) struct Search<'m, 'a> {
     pub(super) scale: f64,
     rng: Rng,
     block: Block,
+    /// Moves of several tasks at once, and draws of their own: a model without dependencies knows nothing of them.
+    together: Together,
+    together_rng: Rng,
     draws: Vec<f64>,
     /// Load cost of each task, and of its transient needs: what it blocks on two nodes once it has moved.
     weights: Vec<f64>,
@@ -138,6 +149,8 @@ impl<'m, 'a> Search<'m, 'a> {
             scale,
             rng: Rng::named(seed, "annealing"),
             block: Block::default(),
+            together: Together::new(soft),
+            together_rng: Rng::named(seed, "together"),
             draws: (0..DRAWS)
                 .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
                 .collect(),
@@ -158,6 +171,11 @@ impl<'m, 'a> Search<'m, 'a> {
         self.scope = Scope::sample(soft, nodes, &mut self.rng);
     }
 
+    /// The share of the budget that is spent.
+    pub(super) fn spent(&mut self) -> f64 {
+        budget::spent(self.budget, self.evaluations)
+    }
+
     /// Runs a recipe between two shares of the budget; the cost of the best feasible placement on the way,
     /// if there was one.
     pub(super) fn run(
@@ -175,8 +193,14 @@ impl<'m, 'a> Search<'m, 'a> {
         // A look costs a pass over tasks and nodes.
         let pace = (soft.model.tasks() as u64 * 2).clamp(2 * BATCH, 1 << 18);
         loop {
-            let spent = self.budget.spent(self.evaluations);
+            let spent = self.spent();
             if spent >= to || spent >= 1.0 {
+                return best;
+            }
+            // Sub-problems are solved whole, so near the end there are only single steps.
+            let whole = affordable(self.budget, self.evaluations, pace + RESERVE);
+            let last_steps = whole < pace + RESERVE;
+            if whole == 0 {
                 return best;
             }
             let part = ((spent - from) / (to - from)).clamp(0.0, 1.0);
@@ -193,9 +217,19 @@ impl<'m, 'a> Search<'m, 'a> {
             for (price, held) in soft.price.iter_mut().zip(&self.held) {
                 *price = held * moment.price + moment.heat * recipe.away;
             }
-            let until = self.evaluations + pace;
+            let until = self.evaluations + whole.min(pace);
             while self.evaluations < until {
-                self.batch(soft, recipe, moment.heat);
+                if !self.together.is_idle()
+                    && until - self.evaluations >= TOGETHER * together::MOST as u64
+                {
+                    self.send_together(soft, recipe, moment.heat);
+                }
+                let most = until - self.evaluations;
+                if last_steps {
+                    self.singles(soft, recipe, moment.heat, most.min(BATCH));
+                } else {
+                    self.batch(soft, recipe, moment.heat);
+                }
                 if soft.total_excess < 0.5 && best.is_none_or(|b| soft.cost < b) {
                     best = Some(soft.cost);
                 }
@@ -224,8 +258,7 @@ impl<'m, 'a> Search<'m, 'a> {
 
     fn batch(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
         if self.rng.unit() >= recipe.blocks {
-            self.singles(soft, recipe, heat);
-            self.evaluations += BATCH;
+            self.singles(soft, recipe, heat, BATCH);
             return;
         }
         let before = self.block.evaluations;
@@ -241,9 +274,34 @@ impl<'m, 'a> Search<'m, 'a> {
         self.evaluations += (self.block.evaluations - before).max(BATCH);
     }
 
-    fn singles(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
+    /// Some tasks are sent to other neighbourhoods along with what they depend on and what depends on them.
+    fn send_together(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
+        let rng = &mut self.together_rng;
+        for _ in 0..TOGETHER {
+            let limit = heat * self.draws[rng.next_u64() as usize % DRAWS];
+            let (task, to) = match soft.away.get(rng.below(soft.away.len())) {
+                Some(away) if rng.unit() < TOGETHER_HOME => {
+                    (*away as usize, Some(soft.home[*away as usize] as usize))
+                }
+                _ => {
+                    let task = self.together.draw(soft, rng);
+                    (task, self.scope.target(soft, task, recipe.near, rng))
+                }
+            };
+            self.evaluations += 1;
+            if let Some(to) = to {
+                self.evaluations += self
+                    .together
+                    .send(soft, &self.scope, (task, to), limit, rng)
+                    - 1;
+            }
+        }
+    }
+
+    fn singles(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64, count: u64) {
+        self.evaluations += count;
         let (scope, rng, overfull) = (&self.scope, &mut self.rng, &self.overfull);
-        for _ in 0..BATCH {
+        for _ in 0..count {
             let random = rng.next_u64();
             let limit = heat * self.draws[random as usize % DRAWS];
             let squeezed = overfull.get(rng.below(overfull.len() * 2 + 1));

@@ -11,6 +11,7 @@ mod scope;
 mod soft;
 mod solve;
 mod steps;
+mod together;
 mod urgent;
 
 pub use budget::{Budget, Evaluations};

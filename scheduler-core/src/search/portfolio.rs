@@ -130,7 +130,7 @@ const REFINE: Recipe = Recipe {
 pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &mut dyn Exchange) {
     let home = search.keeper.best().0.to_vec();
     search.run(soft, &DOWNHILL, (0.0, DESCENT));
-    let spent = search.budget.spent(search.evaluations).max(1e-9);
+    let spent = search.spent().max(1e-9);
     let each = search.evaluations as f64 / spent / soft.model.tasks().max(1) as f64;
     let mut last = DOWNHILL;
     if each >= HASTY {
@@ -141,7 +141,7 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
             let hot = MIXED.hot * each / SHORT;
             Recipe { hot, ..MIXED }
         };
-        let from = search.budget.spent(search.evaluations);
+        let from = search.spent();
         soft.jump(&home);
         let recipe = cooled(search, soft, recipe);
         search.run(soft, &recipe, (from, MAIN));
@@ -159,7 +159,7 @@ pub(super) fn run(search: &mut Search<'_, '_>, soft: &mut Soft<'_>, exchange: &m
         search.keeper.adopt(&elite);
     }
     soft.jump(search.keeper.best().0);
-    let from = search.budget.spent(search.evaluations);
+    let from = search.spent();
     search.run(soft, &last, (from, 1.0));
 }
 

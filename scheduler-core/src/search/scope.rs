@@ -62,6 +62,11 @@ impl Scope {
         &self.nodes
     }
 
+    /// The nodes of a neighbourhood.
+    pub(super) fn in_neighbourhood(&self, neighbourhood: usize) -> &[u32] {
+        &self.neighbourhoods[neighbourhood]
+    }
+
     /// Whether no task can go anywhere.
     pub(super) fn is_stuck(&self) -> bool {
         self.movable.is_empty()

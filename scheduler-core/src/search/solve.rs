@@ -40,7 +40,7 @@ pub trait Improver {
     /// is told (evaluations, cost) of improvements as they happen.
     ///
     /// # Errors
-    /// An initial assignment that does not fit the model.
+    /// An initial assignment that does not fit the model; a budget of which NaN is spent.
     fn improve(
         &mut self,
         model: &Model,
@@ -90,7 +90,8 @@ impl Solver {
     /// [`Improver::improve`] beside other searches, each with a seed of its own.
     ///
     /// # Errors
-    /// An initial assignment that does not fit the model; the search has met nobody then.
+    /// An initial assignment that does not fit the model, a budget of which NaN is spent; the search has met nobody
+    /// then.
     pub fn improve_together(
         &mut self,
         model: &Model,
@@ -99,6 +100,9 @@ impl Solver {
         improved: &mut dyn FnMut(u64, i64),
         exchange: &mut dyn Exchange,
     ) -> Result<Answer, PlacementError> {
+        if budget.spent(0).is_nan() {
+            return Err(PlacementError::Budget);
+        }
         let start = Placement::new(model, initial)?;
         let (initial, lower_bound) = (start.cost(model), lower_bound(model));
         let mut soft = Soft::new(model, &start);

@@ -1,0 +1,308 @@
+//! Tasks of services that depend on each other, moved to another neighbourhood together: one by one none of them
+//! may go, since what it depends on would be missing where it comes, or it where it leaves.
+
+use super::scope::Scope;
+use super::soft::Soft;
+use crate::Rng;
+use alloc::vec::Vec;
+
+/// Tasks that move together at most.
+pub(super) const MOST: usize = 16;
+/// Tasks drawn of which the one on the costliest node is sent.
+const DRAWN: usize = 3;
+/// Share of groups that change places with a task, and what must go with it, of the node where they go.
+const SWAPS: f64 = 0.25;
+/// Nodes of the neighbourhood looked at for each task that comes along.
+const LOOKS: usize = 4;
+
+/// Finds and makes such moves; idle where no service depends on another.
+#[derive(Clone, Debug)]
+pub(super) struct Together {
+    /// Tasks that may leave their homes and whose services depend on others or are depended on.
+    linked: Vec<u32>,
+    /// The tasks that move, and where they go.
+    group: Vec<(u32, u32)>,
+    /// What each of them would add where it goes, alone: all together add at least about as much.
+    arriving: f64,
+    /// Scratch: where they were, the nodes touched, the services touched.
+    before: Vec<u32>,
+    nodes: Vec<u32>,
+    services: Vec<u32>,
+}
+
+impl Together {
+    pub(super) fn new(soft: &Soft<'_>) -> Self {
+        let model = soft.model;
+        let linked = |t: &u32| {
+            let s = model.service_of[*t as usize] as usize;
+            soft.tables.neighbourhoods.has(s)
+        };
+        let movable = soft.reach.movable.iter().copied();
+        let linked = if model.neighbourhoods > 1 {
+            movable.filter(linked).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            linked,
+            group: Vec::new(),
+            arriving: 0.0,
+            before: Vec::new(),
+            nodes: Vec::new(),
+            services: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to move together.
+    pub(super) fn is_idle(&self) -> bool {
+        self.linked.is_empty()
+    }
+
+    /// A task to begin with: of a few drawn, the one on the costliest node. Not to be asked when idle.
+    pub(super) fn draw(&self, soft: &Soft<'_>, rng: &mut Rng) -> usize {
+        let mut one = || self.linked[rng.below(self.linked.len())] as usize;
+        let cost = |t: usize| soft.node_cost(soft.at[t] as usize);
+        let mut best = one();
+        for _ in 1..DRAWN {
+            let other = one();
+            if cost(other) > cost(best) {
+                best = other;
+            }
+        }
+        best
+    }
+
+    /// Sends a task to a node in another neighbourhood and along with it what must come along, if that is
+    /// permitted and costs at most `limit` more. A task that may go alone is left to single steps. Returns the
+    /// number of tasks that were looked at.
+    pub(super) fn send(
+        &mut self,
+        soft: &mut Soft<'_>,
+        scope: &Scope,
+        (task, to): (usize, usize),
+        limit: f64,
+        rng: &mut Rng,
+    ) -> u64 {
+        let model = soft.model;
+        let (left, entered) = (soft.at[task] as usize, to);
+        if model.neighbourhood[left] == model.neighbourhood[entered] || !soft.reaches(task, to) {
+            return 1;
+        }
+        self.group.clear();
+        self.arriving = soft.change(to, soft.with(to, task)) + soft.standing(task, to);
+        self.group.push((task as u32, to as u32));
+        let swapped = rng.unit() < SWAPS && self.add_resident(soft, to, left, rng);
+        if self.gather(soft, scope, rng)
+            && self.group.len() > 1
+            && (swapped || self.may_pay(soft, limit))
+        {
+            self.carry_out(soft, limit);
+        }
+        self.group.len() as u64
+    }
+
+    /// Adds a task of the node where the group goes, to go where it comes from.
+    fn add_resident(&mut self, soft: &Soft<'_>, to: usize, left: usize, rng: &mut Rng) -> bool {
+        let there = &soft.on[to];
+        let Some(other) = there.get(rng.below(there.len())).copied() else {
+            return false;
+        };
+        let may = soft.reaches(other as usize, left);
+        if may {
+            self.group.push((other, left as u32));
+        }
+        may
+    }
+
+    /// Adds to the group what must come along; false when that cannot be or is too much.
+    fn gather(&mut self, soft: &Soft<'_>, scope: &Scope, rng: &mut Rng) -> bool {
+        let model = soft.model;
+        let mut next = 0;
+        while let Some((task, to)) = self.group.get(next).copied() {
+            next += 1;
+            let s = model.service_of[task as usize];
+            let left = model.neighbourhood[soft.at[task as usize] as usize];
+            let entered = model.neighbourhood[to as usize];
+            if left == entered {
+                continue;
+            }
+            for on in model.depends.of(s as usize) {
+                if *on == s || self.will_be(soft, *on, entered) {
+                    continue;
+                }
+                let Some(other) = self.partner(soft, *on, left, rng) else {
+                    return false;
+                };
+                if !self.join(soft, scope, (other, entered, to), rng) {
+                    return false;
+                }
+            }
+            if self.will_be(soft, s, left) {
+                continue;
+            }
+            for who in model.dependents.of(s as usize).iter().filter(|w| **w != s) {
+                // Nobody of it is there: the usual case, known without a look at its tasks.
+                if !self.will_be(soft, *who, left) {
+                    continue;
+                }
+                for other in model.members.of(*who as usize) {
+                    let there = model.neighbourhood[soft.at[*other as usize] as usize] == left;
+                    let stays = !self.group.iter().any(|(t, _)| t == other);
+                    if there && stays && !self.join(soft, scope, (*other, entered, to), rng) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether the service has tasks in a neighbourhood once the group has moved.
+    fn will_be(&self, soft: &Soft<'_>, service: u32, neighbourhood: u32) -> bool {
+        let model = soft.model;
+        let (s, b) = (service as usize, neighbourhood as usize);
+        let mut there = i64::from(soft.tables.in_neighbourhood(model, &soft.at, s, b));
+        for (task, to) in &self.group {
+            if model.service_of[*task as usize] == service {
+                let from = soft.at[*task as usize] as usize;
+                there -= i64::from(model.neighbourhood[from] == neighbourhood);
+                there += i64::from(model.neighbourhood[*to as usize] == neighbourhood);
+            }
+        }
+        there > 0
+    }
+
+    /// A task of a service that is to come along: one that is where the others leave rather than any.
+    fn partner(&self, soft: &Soft<'_>, service: u32, left: u32, rng: &mut Rng) -> Option<u32> {
+        let model = soft.model;
+        let members = model.members.of(service as usize);
+        let free = |t: &u32| !self.group.iter().any(|(other, _)| other == t);
+        let here = |t: &u32| model.neighbourhood[soft.at[*t as usize] as usize] == left;
+        let mut any = None;
+        for _ in 0..LOOKS.min(members.len()) {
+            let drawn = members[rng.below(members.len())];
+            if free(&drawn) {
+                if here(&drawn) {
+                    return Some(drawn);
+                }
+                any = Some(drawn);
+            }
+        }
+        any
+    }
+
+    /// Adds a task to the group, on the cheapest of some nodes of the neighbourhood.
+    fn join(
+        &mut self,
+        soft: &Soft<'_>,
+        scope: &Scope,
+        (task, entered, beside): (u32, u32, u32),
+        rng: &mut Rng,
+    ) -> bool {
+        if self.group.len() >= MOST {
+            return false;
+        }
+        let t = task as usize;
+        let among = scope.in_neighbourhood(entered as usize);
+        let mut best: Option<(f64, u32)> = None;
+        for look in 0..=LOOKS {
+            let node = match look {
+                0 => beside,
+                _ if among.is_empty() => break,
+                _ => among[rng.below(among.len())],
+            };
+            let n = node as usize;
+            if !soft.reaches(t, n) || self.is_full(soft, t, n) {
+                continue;
+            }
+            let cost = soft.change(n, soft.with(n, t)) + soft.standing(t, n);
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, node));
+            }
+        }
+        let Some((cost, node)) = best else {
+            return false;
+        };
+        self.arriving += cost;
+        self.group.push((task, node));
+        true
+    }
+
+    /// Whether the node holds as many of the task's service as are allowed, the group's counted.
+    fn is_full(&self, soft: &Soft<'_>, task: usize, node: usize) -> bool {
+        let model = soft.model;
+        let service = model.service_of[task];
+        let s = service as usize;
+        if !soft.tables.nodes.has(s) {
+            return false;
+        }
+        let comes = |(t, to): &&(u32, u32)| {
+            *to as usize == node && model.service_of[*t as usize] == service
+        };
+        let coming = self.group.iter().filter(comes).count() as u32;
+        soft.tables.on_node(model, &soft.at, s, node) + coming >= model.per_node[s]
+    }
+
+    /// Whether the move can cost as little as `limit` more: what leaves gains no more than its nodes cost.
+    fn may_pay(&mut self, soft: &Soft<'_>, limit: f64) -> bool {
+        self.nodes.clear();
+        let mut most = 0.0;
+        for (task, _) in &self.group {
+            let (task, from) = (*task as usize, soft.at[*task as usize]);
+            most += soft.standing(task, from as usize);
+            if !self.nodes.contains(&from) {
+                self.nodes.push(from);
+                most += soft.node_cost(from as usize);
+            }
+        }
+        self.arriving - most <= limit
+    }
+
+    /// Moves the group; back again if that costs too much or breaks a constraint.
+    fn carry_out(&mut self, soft: &mut Soft<'_>, limit: f64) -> bool {
+        let model = soft.model;
+        let Self {
+            group,
+            before,
+            nodes,
+            services,
+            ..
+        } = self;
+        before.clear();
+        nodes.clear();
+        services.clear();
+        for (task, to) in &*group {
+            let from = soft.at[*task as usize];
+            before.push(from);
+            nodes.extend([from, *to]);
+            services.push(model.service_of[*task as usize]);
+        }
+        for list in [&mut *nodes, &mut *services] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let cost = |soft: &Soft<'_>| -> f64 {
+            let nodes = nodes.iter().map(|n| soft.node_cost(*n as usize));
+            let tasks = group.iter().map(|(t, _)| *t as usize);
+            let standing = tasks.map(|t| soft.standing(t, soft.at[t] as usize));
+            nodes.sum::<f64>() + standing.sum::<f64>()
+        };
+        let present = cost(soft);
+        for (task, to) in &*group {
+            soft.shift(*task as usize, *to as usize);
+        }
+        let fits = |(task, to): &(u32, u32)| {
+            let s = model.service_of[*task as usize] as usize;
+            let here = soft.tables.nodes.has(s);
+            !here || soft.tables.on_node(model, &soft.at, s, *to as usize) <= model.per_node[s]
+        };
+        let holds = |s: &u32| soft.tables.service_holds(model, &soft.at, *s as usize);
+        if cost(soft) - present <= limit && group.iter().all(fits) && services.iter().all(holds) {
+            return true;
+        }
+        for ((task, _), from) in group.iter().zip(&*before) {
+            soft.shift(*task as usize, *from as usize);
+        }
+        false
+    }
+}
