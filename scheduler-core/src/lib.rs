@@ -10,6 +10,7 @@ mod bound;
 mod ids;
 pub mod kube;
 mod live;
+mod mend;
 mod model;
 mod order;
 mod place;
@@ -28,6 +29,7 @@ pub use live::{
     EventKind, Figures, InFlight, Move, MoveError, MovePlan, Obstacle, ProtectConfig, ProtectError,
     Protector, Reason, Sample, SampleError, Stuck, UNKNOWN,
 };
+pub use mend::mend;
 pub use model::{
     Balance, Model, ModelBuilder, ModelError, Node, NodeSetId, Objective, Renumbered, Resource,
     Service, Task, Weights,

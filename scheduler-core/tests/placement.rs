@@ -199,3 +199,72 @@ fn roadef_like(facts: &Facts) -> bool {
         && facts.balances.iter().all(|b| i64::try_from(b.3).is_ok())
         && facts.try_model().is_ok()
 }
+
+#[test]
+fn a_placement_asked_with_another_model_says_so_and_changes_nothing() {
+    let model = |nodes: u64, safety: u64, tasks: usize| {
+        let cpu = Resource {
+            transient: false,
+            load_weight: 1,
+        };
+        let mut b = ModelBuilder::new(&[cpu]).unwrap();
+        for location in 0..nodes {
+            b.node(Node {
+                location,
+                neighbourhood: 0,
+                capacity: &[10],
+                safety: &[safety],
+            })
+            .unwrap();
+        }
+        let service = b
+            .service(Service {
+                spread: 0,
+                per_node: 9,
+            })
+            .unwrap();
+        for _ in 0..tasks {
+            b.task(Task {
+                service,
+                need: &[3],
+                move_cost: 1,
+            })
+            .unwrap();
+        }
+        b.build().unwrap()
+    };
+    let own = model(3, 5, 2);
+    let mut p = Placement::new(&own, &[NodeId(0); 2]).unwrap();
+    // An equal model is the same model, wherever it was built.
+    assert_eq!(p.cost(&model(3, 5, 2)), p.cost(&own));
+    let before = p.clone();
+    for other in [
+        model(1, 5, 1),
+        model(9, 5, 40),
+        model(3, 4, 2),
+        ModelBuilder::new(&[]).unwrap().build().unwrap(),
+    ] {
+        let (task, to) = (TaskId(0), NodeId(1));
+        assert_eq!(p.blocked(&other, task, to), Some(Constraint::OtherModel));
+        assert_eq!(p.try_shift(&other, task, to), Err(Constraint::OtherModel));
+        assert!(
+            p.check_invariants(&other)
+                .unwrap_err()
+                .contains("another model")
+        );
+        assert!(!p.violations(&other).is_empty());
+        assert_eq!(
+            (p.cost(&other), p.cost_by_part(&other).total()),
+            (i64::MAX, i64::MAX)
+        );
+        assert_eq!(p.cost_of_shift(&other, task, to), 0);
+        assert_eq!(p.cost_of_swap(&other, task, TaskId(1)), 0);
+        assert!(
+            scheduler_core::relieve(&other, &mut p, NodeId(0), 3)
+                .moves
+                .is_empty()
+        );
+        assert!(scheduler_core::mend(&other, &mut p, 3).moves.is_empty());
+        assert_eq!(p, before);
+    }
+}

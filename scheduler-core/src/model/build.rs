@@ -62,6 +62,7 @@ impl ModelBuilder {
             places: Vec::new(),
             allowed: Allowed::default(),
             generation: 0,
+            mark: 0,
         };
         Ok(Self {
             model,
@@ -261,6 +262,7 @@ impl ModelBuilder {
         let (tasks, nodes) = (self.model.service_of.len(), self.model.nodes);
         (self.model.class_of, self.model.classes) = self.model.allowed.classes(tasks, nodes);
         affordable(&self.model)?;
+        self.model.mark = super::mark::mark(&self.model);
         Ok((self.model, renumbered))
     }
 

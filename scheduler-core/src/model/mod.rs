@@ -5,6 +5,7 @@ mod build;
 mod checks;
 mod edit;
 mod error;
+mod mark;
 mod ranks;
 mod sets;
 mod spec;
@@ -60,6 +61,8 @@ pub struct Model {
     allowed: allowed::Allowed,
     /// How many edits led to this model.
     generation: u64,
+    /// Tells placements of this model from others'.
+    pub(crate) mark: u64,
 }
 
 impl Model {

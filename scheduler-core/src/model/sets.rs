@@ -56,6 +56,11 @@ impl NodeSet {
         Self { words }
     }
 
+    /// What tells the set from others.
+    pub(super) fn mark(&self) -> u64 {
+        super::mark::of_words(&self.words)
+    }
+
     #[inline]
     pub(crate) fn contains(&self, node: usize) -> bool {
         self.words

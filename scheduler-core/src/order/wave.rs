@@ -95,7 +95,8 @@ impl<'m> Wave<'m> {
         let width = model.resources;
         let short = |r: &usize| {
             let free = now.rows[to * 2 * width + r] - self.arriving[to * width + r];
-            model.need[task * width + r] > free
+            let need = model.need[task * width + r];
+            need > 0 && need > free
         };
         let waits = task as u32;
         if let Some(resource) = (0..width).find(short) {

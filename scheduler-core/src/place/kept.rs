@@ -3,10 +3,11 @@
 use crate::{Model, NodeId, Placement, PlacementError, TaskId};
 use alloc::vec::Vec;
 
-/// At most `most` of the moves from `initial` to `target`, chosen to lower the cost most: moves are taken back
-/// one after another, each time the one that is missed least, as long as that breaks no hard constraint; where
-/// all of them hold each other in place, moves are chosen from the start instead, the best first. The better
-/// of both ways comes back, never worse than `initial`, and feasible if both assignments are.
+/// At most `most` of the moves from `initial` to `target`, chosen to mend most of what `initial` breaks, if it breaks
+/// anything, and then to lower the cost most: moves are taken back one after another, each time the one that is missed
+/// least, as long as that breaks no hard constraint; where all of them hold each other in place, moves are chosen from
+/// the start instead, the best first. The better of both ways comes back, never worse than `initial`: nothing is broken
+/// more often, and it is feasible if both assignments are.
 ///
 /// Cost: O(moves^2 x (resources + what the constraints touch)).
 ///
@@ -25,11 +26,14 @@ pub fn keep_best_moves(
         .filter(|t| initial[t.index()] != target[t.index()])
         .collect();
     let mut best = start.clone();
+    let broken = start.violations(model);
+    let worth = |p: &Placement| (p.damage(model), p.cost(model));
     for found in [
         taken_back(model, whole, &moves, initial, most),
         chosen(model, start, &moves, target, most),
     ] {
-        if found.moves() <= most && found.cost(model) < best.cost(model) {
+        let better = found.moves() <= most && worth(&found) < worth(&best);
+        if better && found.violations(model).within(&broken) {
             best = found;
         }
     }
@@ -69,7 +73,8 @@ fn chosen(
             break;
         };
         let to = target[task.index()];
-        if now.cost_of_shift(model, task, to) >= 0 {
+        let damage = now.damage_change(model, task.index(), to.index());
+        if (damage, now.cost_of_shift(model, task, to)) >= (0, 0) {
             break;
         }
         now.shift(model, task.index(), to.index());
@@ -78,9 +83,14 @@ fn chosen(
     now
 }
 
-/// The task whose permitted move to its node in `to` changes the cost least, the lowest among equals.
+/// The task whose permitted move to its node in `to` mends most or breaks least, and then changes the cost least; the
+/// lowest among equals.
 fn cheapest(model: &Model, now: &Placement, left: &[TaskId], to: &[NodeId]) -> Option<TaskId> {
     let may = |t: &&TaskId| now.blocked(model, **t, to[t.index()]).is_none();
-    let cost = |t: &TaskId| (now.cost_of_shift(model, *t, to[t.index()]), *t);
+    let cost = |t: &TaskId| {
+        let to = to[t.index()];
+        let damage = now.damage_change(model, t.index(), to.index());
+        (damage, now.cost_of_shift(model, *t, to), *t)
+    };
     left.iter().filter(may).copied().min_by_key(cost)
 }

@@ -59,11 +59,17 @@ impl Cost {
 }
 
 impl Placement {
-    /// Counts every broken hard constraint from scratch, in O(nodes x resources + tasks x log).
+    /// Counts every broken hard constraint from scratch, in O(nodes x resources + tasks x log). Held against another
+    /// model than its own, nothing of the placement is known to be allowed: every task counts as not allowed, one at
+    /// least.
     #[must_use]
     pub fn violations(&self, model: &Model) -> Violations {
         let width = model.resources;
         let mut v = Violations::default();
+        if self.is_foreign(model) {
+            v.not_allowed = self.at.len().max(1) as u64;
+            return v;
+        }
         let (used, held) = self.usage(model);
         for (i, capacity) in model.capacity.iter().enumerate() {
             let transient = model.transient[i % width];
@@ -97,16 +103,23 @@ impl Placement {
     pub(crate) fn violations_of_tasks(&self, model: &Model) -> Violations {
         let vacant = |s: &usize| model.spread[*s] > 0 && model.members.of(*s).is_empty();
         let mut v = self.violations(model);
+        if self.is_foreign(model) {
+            return v;
+        }
         v.spread -= (0..model.services()).filter(vacant).count() as u64;
         v
     }
 
-    /// The cost by part, from scratch.
+    /// The cost by part, from scratch; beyond all bounds for another model than the placement's own.
     #[must_use]
     pub fn cost_by_part(&self, model: &Model) -> Cost {
         let width = model.resources;
-        let (used, _) = self.usage(model);
         let mut cost = Cost::default();
+        if self.is_foreign(model) {
+            cost.load = i64::MAX;
+            return cost;
+        }
+        let (used, _) = self.usage(model);
         for (i, safety) in model.safety.iter().enumerate() {
             cost.load += model.load_weight[i % width] * (used[i] - safety).max(0);
         }
@@ -135,6 +148,9 @@ impl Placement {
     /// # Errors
     /// The first difference, in words.
     pub fn check_invariants(&self, model: &Model) -> Result<(), String> {
+        if self.is_foreign(model) {
+            return Err(String::from("the placement was made for another model"));
+        }
         let homes: Vec<NodeId> = self.home.iter().map(|n| NodeId(*n)).collect();
         let mut fresh = Self::new(model, &homes).map_err(|e| format!("{e}"))?;
         for (task, node) in self.at.iter().enumerate() {

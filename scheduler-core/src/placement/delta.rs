@@ -89,7 +89,8 @@ impl Placement {
         }
     }
 
-    /// Whether there is room on the node for the task; at home its transient needs are reserved already.
+    /// Whether there is room on the node for the task; at home its transient needs are reserved already, and what
+    /// it does not need may be overfull.
     #[inline]
     pub(crate) fn fits(&self, model: &Model, node: usize, task: usize) -> bool {
         let width = model.resources;
@@ -97,9 +98,9 @@ impl Placement {
         let need = &model.need[task * width..][..width];
         if self.home[task] as usize == node {
             let mut rows = free.iter().zip(need).zip(&model.transient);
-            return rows.all(|((f, q), transient)| *transient || q <= f);
+            return rows.all(|((f, q), transient)| *transient || q <= f || *q == 0);
         }
-        free.iter().zip(need).all(|(f, q)| q <= f)
+        free.iter().zip(need).all(|(f, q)| q <= f || *q == 0)
     }
 
     /// By how much the number of moved tasks of the task's service changes.

@@ -11,6 +11,8 @@ use core::fmt;
 pub enum Constraint {
     /// No such task or node.
     Unknown,
+    /// The placement was made for another model.
+    OtherModel,
     /// The task is pinned.
     Pinned,
     /// Labels, taints or a forbidden pair.
@@ -39,10 +41,13 @@ pub enum Constraint {
     },
 }
 
+impl core::error::Error for Constraint {}
+
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("no such task or node"),
+            Self::OtherModel => f.write_str("the placement was made for another model"),
             Self::Pinned => f.write_str("the task is pinned"),
             Self::NotAllowed => f.write_str("labels or taints forbid the node"),
             Self::Capacity { resource } => write!(f, "too little of resource {resource} is free"),
@@ -60,6 +65,9 @@ impl Placement {
     /// O(resources + dependencies of the service), plus O(members) for its spread when a location is left.
     #[must_use]
     pub fn blocked(&self, model: &Model, task: TaskId, to: NodeId) -> Option<Constraint> {
+        if self.is_foreign(model) {
+            return Some(Constraint::OtherModel);
+        }
         if task.index() >= model.tasks() || to.index() >= model.nodes() {
             return Some(Constraint::Unknown);
         }
@@ -76,10 +84,11 @@ impl Placement {
     }
 
     /// Exact change of the total cost if the task moved, whatever that breaks; 0 for an unknown task or
-    /// node. O(resources).
+    /// node, or another model. O(resources).
     #[must_use]
     pub fn cost_of_shift(&self, model: &Model, task: TaskId, to: NodeId) -> i64 {
         let known = task.index() < model.tasks() && to.index() < model.nodes();
+        let known = known && !self.is_foreign(model);
         if known {
             self.shift_cost(model, task.index(), to.index())
         } else {
@@ -88,10 +97,11 @@ impl Placement {
     }
 
     /// Exact change of the total cost if two tasks changed places, whatever that breaks; 0 for unknown
-    /// tasks. O(resources).
+    /// tasks, or another model. O(resources).
     #[must_use]
     pub fn cost_of_swap(&self, model: &Model, a: TaskId, b: TaskId) -> i64 {
         let known = a.index() < model.tasks() && b.index() < model.tasks();
+        let known = known && !self.is_foreign(model);
         if known {
             self.swap_cost(model, a.index(), b.index())
         } else {
@@ -119,8 +129,9 @@ impl Placement {
         let width = model.resources;
         let home = self.home[task] as usize == to;
         let short = |r: &usize| {
-            let reserved = home && model.transient[*r];
-            !reserved && model.need[task * width + r] > self.rows[to * 2 * width + r]
+            let need = model.need[task * width + r];
+            let asks = need > 0 && !(home && model.transient[*r]);
+            asks && need > self.rows[to * 2 * width + r]
         };
         (0..width).find(short).unwrap_or(0)
     }

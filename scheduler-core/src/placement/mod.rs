@@ -45,7 +45,8 @@ pub enum PlacementError {
 /// O(resources + what the constraints touch).
 ///
 /// A task has a *home* (where it came from; its transient needs stay reserved there) and a node where it
-/// stands now. Hard constraints may be broken: [`Placement::blocked`] says beforehand whether a shift would
+/// stands now. It belongs to the model that it was made for (or an equal one): asked with another, it says so
+/// ([`Constraint::OtherModel`]) and changes nothing. Hard constraints may be broken: [`Placement::blocked`] says beforehand whether a shift would
 /// break one, and [`Placement::violations`] counts all from scratch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
@@ -61,6 +62,8 @@ pub struct Placement {
     /// Load and balance cost of each node.
     pub(crate) node_cost: Vec<i64>,
     pub(crate) tables: Tables,
+    /// The model's mark: with another model's nothing is answered.
+    mark: u64,
     /// Sum of the nodes' costs.
     load: i64,
     /// Weighted costs of moved tasks, service moves left out.
@@ -125,6 +128,7 @@ impl Placement {
             rows,
             node_cost,
             tables,
+            mark: model.mark,
             load: 0,
             moving: 0,
         };
@@ -147,6 +151,12 @@ impl Placement {
             placement.shift(model, task, node.index());
         }
         Ok(placement)
+    }
+
+    /// Whether the placement was made for another model than this one.
+    #[inline]
+    pub(crate) fn is_foreign(&self, model: &Model) -> bool {
+        self.mark != model.mark
     }
 
     /// Where a task stands; nothing for an unknown one.
@@ -182,9 +192,12 @@ impl Placement {
             .count()
     }
 
-    /// Total cost: load, balance and moves.
+    /// Total cost: load, balance and moves; `i64::MAX` for another model than the placement's own.
     #[must_use]
     pub fn cost(&self, model: &Model) -> i64 {
+        if self.is_foreign(model) {
+            return i64::MAX;
+        }
         self.load + self.moving + model.weights.service_move * self.tables.worst_moved() as i64
     }
 

@@ -1,30 +1,46 @@
 //! The best assignment found so far, measured in integers.
 
 use super::soft::Soft;
-use crate::{Model, NodeId, Placement};
+use crate::{Model, NodeId, Placement, Violations};
 use alloc::vec::Vec;
 
-/// Keeps the best of what it is offered. How good an assignment is: first how little it holds above capacity
-/// (nothing, if the initial one was feasible), then its cost. Services' constraints are the caller's concern.
+/// Keeps the best of what it is offered. How good an assignment is: first how little it breaks, then how little it holds
+/// above capacity (nothing of both, if the initial one was feasible), then its cost. Where nothing is broken any more,
+/// services' constraints are the caller's concern.
 #[derive(Clone, Debug)]
 pub(super) struct Keeper<'m> {
     model: &'m Model,
     /// What was offered last.
     now: Placement,
     best: Vec<NodeId>,
+    /// What the initial assignment breaks, and what the best one's damage counts.
+    broken: Violations,
+    damage: i128,
     excess: i64,
     cost: i64,
 }
 
 impl<'m> Keeper<'m> {
     pub(super) fn new(model: &'m Model, start: Placement) -> Self {
+        let damage = start.damage(model);
         Self {
             best: start.assignment(),
+            broken: if damage > 0 {
+                start.violations(model)
+            } else {
+                Violations::default()
+            },
+            damage,
             excess: excess(&start, model),
             cost: start.cost(model),
             model,
             now: start,
         }
+    }
+
+    /// What the best assignment breaks counts; 0 when it breaks nothing.
+    pub(super) fn damage(&self) -> i128 {
+        self.damage
     }
 
     /// The best assignment and its cost.
@@ -40,11 +56,20 @@ impl<'m> Keeper<'m> {
                 self.now.shift(self.model, task, *node as usize);
             }
         }
-        let found = (excess(&self.now, self.model), self.now.cost(self.model));
-        if found >= (self.excess, self.cost) {
+        let (excess, cost) = (excess(&self.now, self.model), self.now.cost(self.model));
+        // Nothing that a search does breaks what is whole.
+        let damage = if self.damage > 0 {
+            self.now.damage(self.model)
+        } else {
+            0
+        };
+        if (damage, excess, cost) >= (self.damage, self.excess, self.cost) {
             return false;
         }
-        (self.excess, self.cost) = found;
+        if self.damage > 0 && !self.now.violations(self.model).within(&self.broken) {
+            return false;
+        }
+        (self.damage, self.excess, self.cost) = (damage, excess, cost);
         self.best.clear();
         self.best.extend(at.iter().map(|n| NodeId(*n)));
         true

@@ -27,6 +27,8 @@ pub(crate) struct Reach {
     limit: Vec<f64>,
     /// Whether every task can stand everywhere, so that nothing need be asked.
     open: bool,
+    /// Tasks that labels or taints forbid to stand where they came from; empty where there are none.
+    barred: Vec<bool>,
 }
 
 impl Reach {
@@ -40,6 +42,7 @@ impl Reach {
             all: nodes,
             limit: limits(model, now),
             open: false,
+            barred: barred(model, now),
         };
         reach.open = reach.is_open(model);
         let free_to_move = |t: &u32| !model.pinned[*t as usize];
@@ -93,6 +96,12 @@ impl Reach {
             && model.allows(TaskId(task as u32), NodeId(node as u32))
     }
 
+    /// Whether a task may not go back home.
+    #[inline]
+    pub(crate) fn is_barred(&self, task: usize) -> bool {
+        self.barred.get(task).is_some_and(|barred| *barred)
+    }
+
     /// The nodes in reach of a task, its home left out; only where lists are kept.
     #[inline]
     fn of(&self, task: usize) -> &[u32] {
@@ -109,7 +118,7 @@ impl Reach {
         node: usize,
     ) -> bool {
         if node == home as usize {
-            return true;
+            return !self.is_barred(task);
         }
         if self.start.is_empty() {
             return self.fits(model, task, need, node);
@@ -138,6 +147,17 @@ impl Reach {
         let list = self.of(task);
         let pick = rng.below(list.len() + 1);
         list.get(pick).copied().unwrap_or(home) as usize
+    }
+}
+
+/// Tasks whose home labels or taints forbid, if there are any.
+fn barred(model: &Model, now: &Placement) -> Vec<bool> {
+    let forbids = |(home, task): (&u32, u32)| !model.allows(TaskId(task), NodeId(*home));
+    let barred: Vec<bool> = now.home.iter().zip(0_u32..).map(forbids).collect();
+    if barred.contains(&true) {
+        barred
+    } else {
+        Vec::new()
     }
 }
 

@@ -345,7 +345,15 @@ impl<'m> Soft<'m> {
         let service = model.service_of[task] as usize;
         let full = self.tables.nodes.has(service)
             && self.tables.on_node(model, &self.at, service, to) >= model.per_node[service];
-        !full && self.tables.scattered(model, &self.at, task, to).is_none()
+        !full
+            && self.may_stand(task, to)
+            && self.tables.scattered(model, &self.at, task, to).is_none()
+    }
+
+    /// Whether the node is not a home that its task may not go back to.
+    #[inline]
+    pub(super) fn may_stand(&self, task: usize, node: usize) -> bool {
+        node != self.home[task] as usize || !self.reach.is_barred(task)
     }
 
     /// Whether a task can ever stand on a node.

@@ -1,16 +1,19 @@
 //! The whole search: what runs when, and what comes out.
 
 use super::anneal::Search;
+use super::budget::{self, Budget};
 use super::keeper::Keeper;
+use super::portfolio;
 use super::soft::Soft;
-use super::{Budget, portfolio};
-use crate::{Model, NodeId, Placement, PlacementError};
+use crate::mend::mended;
+use crate::{Model, NodeId, Placement, PlacementError, Violations};
 use alloc::vec::Vec;
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The best assignment, feasible if the initial one was.
+    /// The best assignment: feasible if the initial one was, and otherwise as near to that as was found; nothing is
+    /// broken more often than before.
     pub assignment: Vec<NodeId>,
     /// Its cost.
     pub cost: i64,
@@ -20,6 +23,9 @@ pub struct Answer {
     pub lower_bound: i64,
     /// Changes evaluated.
     pub evaluations: u64,
+    /// Hard constraints that the answer breaks, tasks not at home counted as moved: none if the initial assignment
+    /// breaks none. What is above capacity of a transient resource stays held until the moves are over.
+    pub violations: Violations,
 }
 
 impl Answer {
@@ -36,8 +42,9 @@ impl Answer {
 
 /// Makes an assignment cheaper. An algorithm is one type in one file.
 pub trait Improver {
-    /// The best feasible assignment found within the budget, never worse than the initial one. `improved`
-    /// is told (evaluations, cost) of improvements as they happen.
+    /// The best feasible assignment found within the budget, never worse than the initial one. From one that breaks
+    /// hard constraints it leads to one that breaks fewer, at what that costs; nothing is broken more often.
+    /// `improved` is told (evaluations, cost) of improvements as they happen.
     ///
     /// # Errors
     /// An initial assignment that does not fit the model; a budget of which NaN is spent.
@@ -104,21 +111,46 @@ impl Solver {
             return Err(PlacementError::Budget);
         }
         let start = Placement::new(model, initial)?;
-        let (initial, lower_bound) = (start.cost(model), lower_bound(model));
-        let mut soft = Soft::new(model, &start);
-        let scale = (initial - lower_bound) as f64 / model.tasks().max(1) as f64;
-        let keeper = Keeper::new(model, start);
+        let mut keeper = Keeper::new(model, start.clone());
+        let (mut begin, mut evaluations) = (start.clone(), 0);
+        if keeper.damage() > 0 {
+            (begin, evaluations) = whole(model, &start, self.seed, budget);
+            if keeper.offer(&begin.at) {
+                improved(evaluations, keeper.best().1);
+            }
+        }
+        let lower_bound = lower_bound(model);
+        let mut soft = Soft::new(model, &begin);
+        let highest = start.cost(model).max(begin.cost(model));
+        let scale = (highest - lower_bound) as f64 / model.tasks().max(1) as f64;
         let mut search = Search::new(&soft, keeper, scale, self.seed, budget, improved);
+        search.evaluations = evaluations;
         portfolio::run(&mut search, &mut soft, exchange);
-        let (best, cost) = search.keeper.best();
+        let (assignment, cost) = search.keeper.best();
         Ok(Answer {
-            assignment: best.to_vec(),
+            assignment: assignment.to_vec(),
             cost,
-            initial,
+            initial: start.cost(model),
             lower_bound,
             evaluations: search.evaluations,
+            violations: Placement::moved(model, initial, assignment)?.violations(model),
         })
     }
+}
+
+/// Share of the budget that may go to mending.
+const MENDING: f64 = 0.5;
+
+/// What a search begins with where the initial assignment breaks something: one that breaks less; and what that has cost
+/// in evaluations.
+fn whole(model: &Model, start: &Placement, seed: u64, budget: &mut dyn Budget) -> (Placement, u64) {
+    let mut made = 0;
+    let begin = mended(model, start, seed, &mut |more| {
+        let room = budget::spent(budget, made + more) <= MENDING;
+        made += if room { more } else { 0 };
+        room
+    });
+    (begin, made)
 }
 
 /// The elementary bound: each resource's total above the total safety capacity, and each balance's total

@@ -41,6 +41,9 @@ pub(super) fn swap(soft: &mut Soft<'_>, a: usize, b: usize, limit: f64) -> bool 
     }
     let model = soft.model;
     if model.service_of[a] == model.service_of[b] {
+        if !soft.may_stand(a, at_b) {
+            return false;
+        }
         // The service's counters stay as they are.
         soft.shift(a, at_b);
     } else {

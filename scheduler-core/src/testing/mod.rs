@@ -1,6 +1,7 @@
 //! Operations, naive checks and byte decoding that model tests and fuzz targets share. Not a stable API.
 
 mod bytes;
+mod faults;
 mod live;
 mod place;
 

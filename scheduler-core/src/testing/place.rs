@@ -1,10 +1,11 @@
 //! A small model from bytes and everything that can be asked of it, held against recomputation.
 
 use super::Bytes;
+use super::faults::faults;
 use crate::{
     Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Order, OrderLimits,
-    Placement, Resource, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound,
-    order_moves, relaxed_bound, relieve,
+    Placement, Resource, Service, ServiceId, Solver, Task, TaskId, Violations, Weights,
+    lower_bound, mend, order_moves, relaxed_bound, relieve,
 };
 use alloc::vec::Vec;
 
@@ -26,17 +27,13 @@ pub(super) fn ask_everything(bytes: &mut Bytes<'_>) {
         .map(|_| NodeId(bytes.below(model.nodes() as u32)))
         .collect();
     let per_node = bytes.below(4) as usize;
-    if feasible {
-        let limits = OrderLimits {
-            per_node: per_node.max(1),
-        };
-        let order = order_moves(&model, &at, &target, limits).unwrap_or_default();
-        carry_out(&model, &at, &target, &order);
-        search(&model, &at, u64::from(bytes.below(4)));
-    } else {
-        // Nothing is promised but that it ends.
-        let _ = order_moves(&model, &at, &target, OrderLimits::default());
-    }
+    let limits = OrderLimits {
+        per_node: per_node.max(1),
+    };
+    let order = order_moves(&model, &at, &target, limits).unwrap_or_default();
+    carry_out(&model, &at, &target, &order);
+    search(&model, &at, u64::from(bytes.below(4)), feasible);
+    mending(&model, start.clone());
     urgent(&model, start, NodeId(bytes.below(8)));
 }
 
@@ -68,10 +65,11 @@ fn walk(model: &Model, mut p: Placement, bytes: &mut Bytes<'_>) {
     );
 }
 
-/// In each wave whatever leaves may still be there when all that comes has come.
+/// In each wave whatever leaves may still be there when all that comes has come: nothing is broken that was not before.
 fn carry_out(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order) {
     let mut now = at.to_vec();
     for wave in &order.waves {
+        let before = broken(model, &now);
         let mut all = now.clone();
         for (i, step) in wave.iter().enumerate() {
             assert_eq!(now[step.task.index()], step.from);
@@ -80,9 +78,9 @@ fn carry_out(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order) {
             let mut alone = now.clone();
             alone[step.task.index()] = step.to;
             for next in [&alone, &all] {
-                let broken = Placement::moved(model, &now, next).map(|p| p.violations(model));
+                let after = Placement::moved(model, &now, next).map(|p| p.violations(model));
                 assert!(
-                    broken.is_ok_and(|v| v.is_empty()),
+                    after.is_ok_and(|v| no_more(&v, &before)),
                     "wave {wave:?}, move {i}"
                 );
             }
@@ -95,15 +93,73 @@ fn carry_out(model: &Model, at: &[NodeId], target: &[NodeId], order: &Order) {
     assert!(missing.eq(order.given_up.iter().copied()));
 }
 
-fn search(model: &Model, at: &[NodeId], seed: u64) {
+/// What an assignment breaks.
+fn broken(model: &Model, at: &[NodeId]) -> Violations {
+    Placement::new(model, at)
+        .map(|p| p.violations(model))
+        .unwrap_or_default()
+}
+
+/// Nothing is broken more often than before, each kind for itself.
+fn no_more(after: &Violations, before: &Violations) -> bool {
+    let counts = |v: &Violations| {
+        [
+            v.capacity,
+            v.transient,
+            v.conflict,
+            v.spread,
+            v.dependency,
+            v.not_allowed,
+        ]
+    };
+    let pairs = counts(after).into_iter().zip(counts(before));
+    pairs.into_iter().all(|(after, before)| after <= before)
+}
+
+/// Moves that mend, one after another: each is permitted and breaks nothing more, and where the last one leaves off no
+/// permitted move of one task mends anything.
+fn mending(model: &Model, mut p: Placement) {
+    let at = p.assignment();
+    let mended = mend(model, &mut p, 40);
+    assert_eq!(p.assignment(), at);
+    let mut before = p.violations(model);
+    for m in &mended.moves {
+        assert_eq!(p.try_shift(model, m.task, m.to), Ok(-m.gain));
+        let after = p.violations(model);
+        assert!(no_more(&after, &before), "{before:?} then {after:?}: {m}");
+        before = after;
+    }
+    let checked = p.check_invariants(model);
+    assert!(checked.is_ok(), "{checked:?}");
+    if mended.moves.len() >= 39 {
+        return;
+    }
+    let before = faults(model, &p.assignment());
+    for task in (0..model.tasks() as u32).map(TaskId) {
+        for to in (0..model.nodes() as u32).map(NodeId) {
+            let from = p.node_of(task);
+            if p.try_shift(model, task, to).is_ok() {
+                let after = faults(model, &p.assignment());
+                assert!(after >= before, "task {task} to {to} mends");
+                p.shift(model, task.index(), from.unwrap_or(to).index());
+            }
+        }
+    }
+}
+
+fn search(model: &Model, at: &[NodeId], seed: u64, feasible: bool) {
     let mut budget = Evaluations(2_000);
     let found = Solver { seed }.improve(model, at, &mut budget, &mut |_, _| {});
     let Ok(found) = found else { return };
     let Ok(p) = Placement::moved(model, at, &found.assignment) else {
         return;
     };
-    assert!(p.violations(model).is_empty());
+    assert_eq!(p.violations(model), found.violations);
+    assert!(no_more(&found.violations, &broken(model, at)));
     assert_eq!(p.cost_by_part(model).total(), found.cost);
+    if !feasible {
+        return;
+    }
     let bound = relaxed_bound(model, at, found.initial, 20_000).unwrap_or(0);
     assert!(lower_bound(model) <= bound && bound <= found.cost && found.cost <= found.initial);
 }

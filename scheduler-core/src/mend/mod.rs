@@ -1,0 +1,22 @@
+//! From an assignment that breaks rules to one that breaks none, in few moves that never break more.
+
+mod damage;
+mod step;
+mod tabu;
+mod target;
+
+pub use step::mend;
+pub(crate) use step::{Step, best_step, tell_forbidden};
+pub(crate) use target::mended;
+
+use crate::{Model, Placement};
+use alloc::vec::Vec;
+
+/// The tasks whose moving could mend something and that may be moved, ascending. O(tasks x (resources + what constraints touch)).
+pub(crate) fn suspects(model: &Model, placement: &Placement) -> Vec<u32> {
+    let may_mend = |t: &u32| {
+        let task = *t as usize;
+        !model.pinned[task] && placement.may_mend(model, task)
+    };
+    (0..model.tasks() as u32).filter(may_mend).collect()
+}

@@ -1,0 +1,205 @@
+//! One move after another, each the one that mends most.
+
+use super::suspects;
+use crate::search::{Urgent, UrgentMove};
+use crate::{Constraint, Model, NodeId, Placement, TaskId};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Places looked at for making room before it is given up.
+const LOOKS: usize = 1 << 21;
+
+/// A move that mends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Step {
+    /// What all that is broken counts less afterwards, negative; then what the move costs.
+    pub(crate) damage: i128,
+    pub(crate) cost: i64,
+    pub(crate) task: u32,
+    pub(crate) to: u32,
+}
+
+/// Moves that lead from an assignment that breaks hard constraints to one that breaks none, each permitted with those
+/// before it made: none breaks anything that is not broken already. At most `most`; each time the one that mends
+/// most, of equals the one that costs least; where none mends anything alone, a task of the node where another should
+/// go makes room first. The placement is left as it is.
+///
+/// `forbidden` tells what kept the rest from being mended. A transient resource stays held on the node that a task
+/// leaves until its move is over, so what is above capacity there mends then.
+///
+/// Cost: O(tasks + moves x (tasks that could mend something x nodes x (resources + what constraints touch))).
+///
+/// ```
+/// use scheduler_core::*;
+///
+/// let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// for location in 0..2 {
+///     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[8] })?;
+/// }
+/// // Two tasks that may not share a node, and do.
+/// let service = b.service(Service { spread: 0, per_node: 1 })?;
+/// for _ in 0..2 {
+///     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// }
+/// let model = b.build()?;
+/// let mut placement = Placement::new(&model, &[NodeId(0); 2])?;
+/// assert_eq!(placement.violations(&model).conflict, 1);
+/// let mended = mend(&model, &mut placement, 10);
+/// assert_eq!(mended.moves.len(), 1);
+/// placement.try_shift(&model, mended.moves[0].task, mended.moves[0].to)?;
+/// assert!(placement.violations(&model).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn mend(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
+    let mut urgent = Urgent::default();
+    if placement.is_foreign(model) {
+        return urgent;
+    }
+    while urgent.moves.len() < most {
+        let tasks = suspects(model, placement);
+        if let Some(step) = best_step(model, placement, &tasks) {
+            urgent.moves.push(step.make(model, placement));
+            continue;
+        }
+        let room = if most - urgent.moves.len() < 2 {
+            None
+        } else {
+            making_room(model, placement, &tasks)
+        };
+        let Some(both) = room else {
+            let mut forbidden = BTreeMap::new();
+            let may_mend = |t: &u32| placement.may_mend(model, *t as usize);
+            let tasks: Vec<u32> = (0..model.tasks() as u32).filter(may_mend).collect();
+            tell_forbidden(model, placement, &tasks, |_, _| true, &mut forbidden);
+            urgent.set_forbidden(forbidden);
+            break;
+        };
+        for step in both {
+            urgent.moves.push(step.make(model, placement));
+        }
+    }
+    for m in urgent.moves.iter().rev() {
+        placement.shift(model, m.task.index(), m.from.index());
+    }
+    urgent
+}
+
+impl Step {
+    /// Makes the move.
+    pub(crate) fn make(self, model: &Model, placement: &mut Placement) -> UrgentMove {
+        let from = placement.at[self.task as usize];
+        placement.shift(model, self.task as usize, self.to as usize);
+        UrgentMove {
+            task: TaskId(self.task),
+            from: NodeId(from),
+            to: NodeId(self.to),
+            gain: -self.cost,
+            left: placement.node_cost[from as usize],
+            mends: self.damage < 0,
+        }
+    }
+
+    /// What moving a task there would do, whether it is permitted or not.
+    fn of(model: &Model, placement: &Placement, task: u32, to: u32) -> Self {
+        Self {
+            damage: placement.damage_change(model, task as usize, to as usize),
+            cost: placement.shift_cost(model, task as usize, to as usize),
+            task,
+            to,
+        }
+    }
+}
+
+/// Counts what keeps tasks from the places where they are not, of those places that are asked for.
+pub(crate) fn tell_forbidden(
+    model: &Model,
+    placement: &Placement,
+    tasks: &[u32],
+    asked: impl Fn(u32, u32) -> bool,
+    forbidden: &mut BTreeMap<Constraint, u32>,
+) {
+    for task in tasks {
+        for to in (0..model.nodes as u32).filter(|to| asked(*task, *to)) {
+            if let Some(constraint) = placement.blocked(model, TaskId(*task), NodeId(to)) {
+                *forbidden.entry(constraint).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// The permitted move of these tasks that mends most, of equals the one that costs least.
+pub(crate) fn best_step(model: &Model, placement: &Placement, tasks: &[u32]) -> Option<Step> {
+    let mut best: Option<Step> = None;
+    for task in tasks {
+        for to in 0..model.nodes as u32 {
+            let damage = placement.damage_change(model, *task as usize, to as usize);
+            if damage >= 0 || best.is_some_and(|b| damage > b.damage) {
+                continue;
+            }
+            if placement
+                .blocked(model, TaskId(*task), NodeId(to))
+                .is_none()
+            {
+                let step = Step::of(model, placement, *task, to);
+                best = Some(best.map_or(step, |b| b.min(step)));
+            }
+        }
+    }
+    best
+}
+
+/// Two moves that mend something: a task goes where it harms nothing, another takes its place. The cheapest way for the
+/// first pair of task and node that has one.
+fn making_room(model: &Model, placement: &mut Placement, tasks: &[u32]) -> Option<[Step; 2]> {
+    let mut looks = 0;
+    for task in tasks {
+        for to in 0..model.nodes as u32 {
+            looks += 1;
+            if placement.damage_change(model, *task as usize, to as usize) >= 0 {
+                continue;
+            }
+            let residents: Vec<u32> = placement.list(to as usize).to_vec();
+            for resident in residents {
+                looks += model.nodes;
+                if looks > LOOKS {
+                    return None;
+                }
+                let found = way_out(model, placement, resident, (*task, to));
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The cheapest move of a resident after which the task may come, both together mending something.
+fn way_out(
+    model: &Model,
+    placement: &mut Placement,
+    resident: u32,
+    (task, to): (u32, u32),
+) -> Option<[Step; 2]> {
+    let mut best: Option<[Step; 2]> = None;
+    for other in 0..model.nodes as u32 {
+        let out = Step::of(model, placement, resident, other);
+        let dearer = best.is_some_and(|b| out.cost >= b[0].cost);
+        if other == to || out.damage > 0 || dearer {
+            continue;
+        }
+        let ids = (TaskId(resident), NodeId(other));
+        if placement.blocked(model, ids.0, ids.1).is_some() {
+            continue;
+        }
+        placement.shift(model, resident as usize, other as usize);
+        let comes = Step::of(model, placement, task, to);
+        let may = placement.blocked(model, TaskId(task), NodeId(to)).is_none();
+        placement.shift(model, resident as usize, to as usize);
+        if may && comes.damage < 0 && comes.damage + out.damage < 0 {
+            best = Some([out, comes]);
+        }
+    }
+    best
+}

@@ -1,0 +1,47 @@
+//! The whole assignment that a search begins with when the initial one breaks rules.
+
+use super::{best_step, suspects, tabu};
+use crate::{Model, Placement, Violations};
+
+/// A placement that breaks as little as could be found and nothing more than `start`, few tasks away from their homes.
+/// `spend` is told of evaluations before they are made and says whether there is room for them.
+pub(crate) fn mended(
+    model: &Model,
+    start: &Placement,
+    seed: u64,
+    spend: &mut dyn FnMut(u64) -> bool,
+) -> Placement {
+    let mut now = start.clone();
+    loop {
+        let tasks = suspects(model, &now);
+        if tasks.is_empty() || !spend((tasks.len() * model.nodes) as u64) {
+            break;
+        }
+        match best_step(model, &now, &tasks) {
+            Some(step) => step.make(model, &mut now),
+            None => break,
+        };
+    }
+    if now.damage(model) <= start.held_damage(model) {
+        return now;
+    }
+    let found = tabu::search(model, &now, seed, spend);
+    let better = found.damage(model) < now.damage(model);
+    let before = start.violations(model);
+    if better && found.violations(model).within(&before) {
+        return found;
+    }
+    now
+}
+
+impl Violations {
+    /// Whether nothing is broken more often than in `other`.
+    pub(crate) fn within(&self, other: &Self) -> bool {
+        self.capacity <= other.capacity
+            && self.transient <= other.transient
+            && self.conflict <= other.conflict
+            && self.spread <= other.spread
+            && self.dependency <= other.dependency
+            && self.not_allowed <= other.not_allowed
+    }
+}

@@ -1,0 +1,462 @@
+//! Assignments that break rules: accepted, reported, and led to whole in few moves that never break more.
+
+use scheduler_core::{
+    Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, OrderLimits, Placement,
+    Resource, Rng, Service, ServiceId, Solver, Task, TaskId, Urgent, Violations, Weights,
+    keep_best_moves, mend, order_moves, relieve,
+};
+
+/// A random model and an assignment that breaks rules of every kind, and one that breaks none.
+fn broken(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>, Vec<NodeId>) {
+    let resources = [
+        Resource {
+            transient: false,
+            load_weight: 1,
+        },
+        Resource {
+            transient: rng.below(2) == 0,
+            load_weight: rng.below(3) as u64,
+        },
+    ];
+    let mut b = ModelBuilder::new(&resources).unwrap();
+    let at = |rng: &mut Rng| -> Vec<NodeId> {
+        let draw = |_| NodeId(rng.below(nodes) as u32);
+        (0..tasks).map(draw).collect()
+    };
+    let whole = at(rng);
+    let need: Vec<[u64; 2]> = (0..tasks)
+        .map(|_| [rng.below(9) as u64, rng.below(9) as u64])
+        .collect();
+    let place: Vec<(u64, u64)> = (0..nodes)
+        .map(|_| (rng.below(3) as u64, rng.below(2) as u64))
+        .collect();
+    for (n, (location, neighbourhood)) in place.iter().copied().enumerate() {
+        let used = |r: usize| -> u64 {
+            let here = (0..tasks).filter(|t| whole[*t].index() == n);
+            here.map(|t| need[t][r]).sum()
+        };
+        let capacity = [0, 1].map(|r| used(r) + 4 + rng.below(12) as u64);
+        b.node(Node {
+            location,
+            neighbourhood,
+            capacity: &capacity,
+            safety: &[capacity[0] / 2, capacity[1]],
+        })
+        .unwrap();
+    }
+    let services = 1 + rng.below(tasks);
+    let service: Vec<usize> = (0..tasks).map(|_| rng.below(services)).collect();
+    let mine = |s: usize| {
+        (0..tasks).filter(move |t| *t < usize::MAX).filter({
+            let service = service.clone();
+            move |t| service[*t] == s
+        })
+    };
+    let areas = |s: usize| -> Vec<u64> { mine(s).map(|t| place[whole[t].index()].1).collect() };
+    for s in 0..services {
+        let on = |n: usize| mine(s).filter(|t| whole[*t].index() == n).count();
+        let per_node = (0..nodes).map(on).max().unwrap_or(0).max(1) as u32;
+        let mut locations: Vec<u64> = mine(s).map(|t| place[whole[t].index()].0).collect();
+        locations.sort_unstable();
+        locations.dedup();
+        let spread = rng.below(locations.len() + 1) as u32;
+        b.service(Service { spread, per_node }).unwrap();
+    }
+    for s in 0..services {
+        let on = rng.below(services);
+        if rng.below(3) == 0 && areas(s).iter().all(|a| areas(on).contains(a)) {
+            b.depends(ServiceId(s as u32), ServiceId(on as u32));
+        }
+    }
+    for t in 0..tasks {
+        let service = ServiceId(service[t] as u32);
+        let (need, move_cost) = (&need[t][..], 1);
+        let task = Task {
+            service,
+            need,
+            move_cost,
+        };
+        let task = b.task(task).unwrap();
+        let node = NodeId(rng.below(nodes) as u32);
+        if rng.below(3) == 0 && node != whole[t] {
+            b.forbid(task, node).unwrap();
+        }
+    }
+    b.weights(Weights {
+        task_move: 1,
+        service_move: 0,
+        node_move: 0,
+    })
+    .unwrap();
+    // Most tasks stand where they should.
+    let other = at(rng);
+    let mut initial = whole.clone();
+    for t in 0..tasks {
+        if rng.below(3) == 0 {
+            initial[t] = other[t];
+        }
+    }
+    (b.build().unwrap(), initial, whole)
+}
+
+fn within(a: &Violations, b: &Violations) -> bool {
+    a.capacity <= b.capacity
+        && a.transient <= b.transient
+        && a.conflict <= b.conflict
+        && a.spread <= b.spread
+        && a.dependency <= b.dependency
+        && a.not_allowed <= b.not_allowed
+}
+
+/// Makes the moves, each over before the next one begins; nothing is ever broken more often.
+fn carried_out(model: &Model, at: &[NodeId], urgent: &Urgent) -> Vec<NodeId> {
+    let mut now = at.to_vec();
+    let mut broken = Placement::new(model, at).unwrap().violations(model);
+    for m in &urgent.moves {
+        let p = Placement::new(model, &now).unwrap();
+        assert_eq!(p.blocked(model, m.task, m.to), None);
+        assert_eq!((now[m.task.index()], m.from != m.to), (m.from, true));
+        now[m.task.index()] = m.to;
+        let after = Placement::new(model, &now).unwrap().violations(model);
+        assert!(within(&after, &broken), "{broken:?} then {after:?} by {m}");
+        assert!(!m.explanation().is_empty());
+        broken = after;
+    }
+    now
+}
+
+trait Explained {
+    fn explanation(&self) -> String;
+}
+
+impl<T: std::fmt::Display> Explained for T {
+    fn explanation(&self) -> String {
+        self.to_string()
+    }
+}
+
+#[test]
+fn mending_and_relief_never_break_more_and_lead_to_whole_where_moves_do() {
+    let mut rng = Rng::named(1, "mending");
+    let (mut whole, mut started, mut relieved) = (0, 0, 0);
+    for round in 0..400 {
+        let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));
+        let (model, at, _) = broken(&mut rng, tasks, nodes);
+        let mut p = Placement::new(&model, &at).unwrap();
+        let before = p.violations(&model);
+        let mended = mend(&model, &mut p, 100);
+        assert_eq!(p.assignment(), at, "the placement is left alone");
+        p.check_invariants(&model).unwrap();
+        let after = carried_out(&model, &at, &mended);
+        started += usize::from(!before.is_empty());
+        let left = Placement::new(&model, &after).unwrap().violations(&model);
+        whole += usize::from(!before.is_empty() && left.is_empty());
+        assert!(
+            before.is_empty() <= mended.moves.is_empty(),
+            "round {round}"
+        );
+        assert!(left.is_empty() || !mended.explain().is_empty());
+        let node = NodeId(rng.below(nodes) as u32);
+        let urgent = relieve(&model, &mut p, node, 50);
+        carried_out(&model, &at, &urgent);
+        relieved += urgent.moves.iter().filter(|m| m.mends).count();
+        assert!(urgent.moves.iter().all(|m| m.mends || m.gain > 0));
+    }
+    assert!(started > 150, "{started} began broken");
+    assert!(whole * 10 > started * 8, "{whole} of {started} were mended");
+    assert!(relieved > 60, "{relieved}");
+}
+
+#[test]
+fn a_search_leads_from_broken_to_whole_and_breaks_nothing_more() {
+    let mut rng = Rng::named(2, "mending");
+    let (mut whole, mut started) = (0, 0);
+    for round in 0..150 {
+        let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));
+        let (model, at, _) = broken(&mut rng, tasks, nodes);
+        let before = Placement::new(&model, &at).unwrap().violations(&model);
+        if before.is_empty() {
+            continue;
+        }
+        started += 1;
+        let found = Solver { seed: round }
+            .improve(&model, &at, &mut Evaluations(60_000), &mut |_, _| {})
+            .unwrap();
+        let p = Placement::moved(&model, &at, &found.assignment).unwrap();
+        assert_eq!(p.cost_by_part(&model).total(), found.cost);
+        assert_eq!(p.violations(&model), found.violations);
+        assert!(
+            within(&found.violations, &before),
+            "round {round}: {before:?} then {:?}",
+            found.violations
+        );
+        let settled = Placement::new(&model, &found.assignment).unwrap();
+        whole += usize::from(settled.violations(&model).is_empty());
+        let none = Solver { seed: round }
+            .improve(&model, &at, &mut Evaluations(0), &mut |_, _| {})
+            .unwrap();
+        assert_eq!((none.assignment, none.evaluations), (at, 0));
+    }
+    assert!(
+        whole * 100 >= started * 95,
+        "{whole} of {started} became whole"
+    );
+}
+
+#[test]
+fn moves_from_broken_to_whole_are_ordered_so_that_none_breaks_more() {
+    let mut rng = Rng::named(3, "mending");
+    let (mut complete, mut started) = (0, 0);
+    for round in 0..300 {
+        let (tasks, nodes) = (2 + rng.below(12), 2 + rng.below(5));
+        let (model, at, target) = broken(&mut rng, tasks, nodes);
+        let order = order_moves(&model, &at, &target, OrderLimits::default()).unwrap();
+        started += 1;
+        complete += usize::from(order.given_up.is_empty());
+        let mut now = at.clone();
+        for wave in &order.waves {
+            let before = Placement::new(&model, &now).unwrap().violations(&model);
+            let mut all = now.clone();
+            for step in wave {
+                assert_eq!(now[step.task.index()], step.from);
+                let mut alone = now.clone();
+                alone[step.task.index()] = step.to;
+                all[step.task.index()] = step.to;
+                for next in [&alone, &all] {
+                    // Held on both nodes while it moves: what was above capacity stays so until then.
+                    let p = Placement::moved(&model, &now, next).unwrap();
+                    let after = p.violations(&model);
+                    assert!(
+                        within(&after, &before),
+                        "round {round}: {before:?} then {after:?}"
+                    );
+                }
+            }
+            now = all;
+        }
+        for (t, node) in now.iter().enumerate() {
+            let given_up = order.given_up.contains(&TaskId(t as u32));
+            assert_eq!(*node == target[t], !given_up, "round {round}");
+        }
+    }
+    assert!(
+        complete * 10 > started * 7,
+        "{complete} of {started} are complete"
+    );
+}
+
+#[test]
+fn a_budget_of_moves_goes_to_mending_first() {
+    let mut rng = Rng::named(4, "mending");
+    let (mut better, mut rounds) = (0, 0);
+    while rounds < 100 {
+        let (tasks, nodes) = (2 + rng.below(12), 2 + rng.below(5));
+        let (model, at, target) = broken(&mut rng, tasks, nodes);
+        let before = Placement::new(&model, &at).unwrap().violations(&model);
+        if before.is_empty() {
+            continue;
+        }
+        rounds += 1;
+        for most in [0, 1, 3, 100] {
+            let kept = keep_best_moves(&model, &at, &target, most).unwrap();
+            let p = Placement::moved(&model, &at, &kept).unwrap();
+            assert!(p.moves() <= most);
+            let after = p.violations(&model);
+            assert!(within(&after, &before), "{before:?} then {after:?}");
+            better += usize::from(after != before);
+        }
+    }
+    assert!(better > 100, "{better} of 400 mend something");
+}
+
+/// Nodes of 10, one location and one neighbourhood each.
+fn plain(nodes: u64) -> ModelBuilder {
+    let cpu = Resource {
+        transient: false,
+        load_weight: 1,
+    };
+    let mut b = ModelBuilder::new(&[cpu]).unwrap();
+    for n in 0..nodes {
+        b.node(Node {
+            location: n,
+            neighbourhood: n,
+            capacity: &[10],
+            safety: &[10],
+        })
+        .unwrap();
+    }
+    let weights = Weights {
+        task_move: 1,
+        ..Weights::default()
+    };
+    b.weights(weights).unwrap();
+    b
+}
+
+fn tasks(b: &mut ModelBuilder, spread: u32, per_node: u32, need: &[u64]) -> Vec<TaskId> {
+    let service = b.service(Service { spread, per_node }).unwrap();
+    let one = |need: &u64| {
+        let (need, move_cost) = (&[*need][..], 1);
+        let task = Task {
+            service,
+            need,
+            move_cost,
+        };
+        b.task(task).unwrap()
+    };
+    need.iter().map(one).collect()
+}
+
+/// Solver, relief of node 0 and mending each lead to whole in exactly so many moves.
+fn all_mend_in(b: ModelBuilder, at: &[u32], moves: usize, by_relief: bool) {
+    let model = b.build().unwrap();
+    let at: Vec<NodeId> = at.iter().map(|n| NodeId(*n)).collect();
+    let mut p = Placement::new(&model, &at).unwrap();
+    assert!(!p.violations(&model).is_empty());
+    for (name, urgent) in [
+        ("mend", mend(&model, &mut p, 100)),
+        ("relieve", relieve(&model, &mut p, NodeId(0), 100)),
+    ] {
+        let after = carried_out(&model, &at, &urgent);
+        if name == "mend" || by_relief {
+            let left = Placement::new(&model, &after).unwrap().violations(&model);
+            assert!(left.is_empty(), "{name}: {left:?}");
+            assert_eq!(urgent.moves.len(), moves, "{name}");
+        }
+    }
+    for evaluations in [500, 20_000] {
+        let found = Solver { seed: 3 }
+            .improve(&model, &at, &mut Evaluations(evaluations), &mut |_, _| {})
+            .unwrap();
+        assert!(found.violations.is_empty(), "{:?}", found.violations);
+        let p = Placement::moved(&model, &at, &found.assignment).unwrap();
+        assert_eq!(p.moves(), moves, "{evaluations}");
+    }
+}
+
+#[test]
+fn two_anti_affine_tasks_on_one_node_part() {
+    let mut b = plain(3);
+    tasks(&mut b, 0, 1, &[1, 1]);
+    all_mend_in(b, &[0, 0], 1, true);
+}
+
+#[test]
+fn a_taint_set_under_running_tasks_moves_those_that_do_not_tolerate_it() {
+    let mut b = plain(3);
+    let t = tasks(&mut b, 0, 9, &[2, 2, 2]);
+    let untainted = b.node_set(&[NodeId(1), NodeId(2)]).unwrap();
+    for task in &t[..2] {
+        b.only_on(*task, untainted).unwrap();
+    }
+    all_mend_in(b, &[0, 0, 0], 2, true);
+}
+
+#[test]
+fn a_drained_node_is_emptied_even_onto_nodes_that_cost_more() {
+    let mut b = plain(3);
+    let t = tasks(&mut b, 0, 9, &[5, 4, 3]);
+    for task in &t {
+        b.forbid(*task, NodeId(0)).unwrap();
+    }
+    all_mend_in(b, &[0, 0, 0], 3, true);
+}
+
+#[test]
+fn a_node_without_capacity_left_is_emptied() {
+    let cpu = Resource {
+        transient: false,
+        load_weight: 1,
+    };
+    let mut b = ModelBuilder::new(&[cpu]).unwrap();
+    for capacity in [0, 10, 10] {
+        b.node(Node {
+            location: 0,
+            neighbourhood: 0,
+            capacity: &[capacity],
+            safety: &[capacity],
+        })
+        .unwrap();
+    }
+    tasks(&mut b, 0, 9, &[5, 4, 0]);
+    // What takes nothing may stay.
+    all_mend_in(b, &[0, 0, 0], 2, true);
+}
+
+#[test]
+fn above_capacity_the_fewest_tasks_leave() {
+    let mut b = plain(2);
+    tasks(&mut b, 0, 9, &[1, 1, 4, 4, 4]);
+    all_mend_in(b, &[0; 5], 1, true);
+}
+
+#[test]
+fn spread_and_dependency_are_mended() {
+    let mut b = plain(3);
+    tasks(&mut b, 3, 9, &[1, 1, 1]);
+    all_mend_in(b, &[0, 0, 0], 2, true);
+    let mut b = plain(3);
+    tasks(&mut b, 0, 9, &[1, 1, 1]);
+    tasks(&mut b, 0, 9, &[1, 1]);
+    // One task of the service that three depend on has to come, not three to go.
+    b.depends(ServiceId(0), ServiceId(1));
+    all_mend_in(b, &[0, 0, 0, 1, 1], 1, false);
+}
+
+#[test]
+fn room_is_made_where_it_is_needed() {
+    let mut b = plain(3);
+    // The first may run on node 1 only, where there is no room until another has gone to node 2.
+    let t = tasks(&mut b, 0, 9, &[5, 7, 2]);
+    b.forbid(t[0], NodeId(0)).unwrap();
+    b.forbid(t[0], NodeId(2)).unwrap();
+    all_mend_in(b, &[0, 1, 1], 2, false);
+}
+
+#[test]
+fn services_that_need_each_other_leave_a_drained_node_together() {
+    let mut b = plain(2);
+    let a = tasks(&mut b, 0, 9, &[1])[0];
+    let c = tasks(&mut b, 0, 9, &[1])[0];
+    for (task, service, on) in [(a, 0, 1), (c, 1, 0)] {
+        b.depends(ServiceId(service), ServiceId(on));
+        b.forbid(task, NodeId(0)).unwrap();
+    }
+    let model = b.build().unwrap();
+    let at = [NodeId(0); 2];
+    // No single move may begin, and that is said.
+    let mut p = Placement::new(&model, &at).unwrap();
+    let mended = mend(&model, &mut p, 10);
+    assert!(mended.moves.is_empty() && !mended.forbidden.is_empty());
+    let found = Solver { seed: 1 }
+        .improve(&model, &at, &mut Evaluations(10_000), &mut |_, _| {})
+        .unwrap();
+    assert!(found.violations.is_empty());
+    assert_eq!(found.assignment, [NodeId(1); 2]);
+}
+
+#[test]
+fn what_cannot_be_mended_stays_as_it_is_and_is_told() {
+    // Pinned where it may not run; three that may not meet on two nodes; two that should be in three locations.
+    let mut b = plain(2);
+    let pinned = tasks(&mut b, 0, 9, &[1])[0];
+    b.pin(pinned).unwrap();
+    b.forbid(pinned, NodeId(0)).unwrap();
+    tasks(&mut b, 0, 1, &[1, 1, 1]);
+    tasks(&mut b, 3, 1, &[1, 1]);
+    let model = b.build().unwrap();
+    let at = [0, 0, 0, 0, 0, 0].map(NodeId);
+    let mut p = Placement::new(&model, &at).unwrap();
+    let before = p.violations(&model);
+    assert_eq!(
+        (before.not_allowed, before.conflict, before.spread),
+        (1, 3, 1)
+    );
+    let after = carried_out(&model, &at, &mend(&model, &mut p, 100));
+    let left = Placement::new(&model, &after).unwrap().violations(&model);
+    assert_eq!((left.not_allowed, left.conflict, left.spread), (1, 1, 1));
+    let found = Solver { seed: 1 }
+        .improve(&model, &at, &mut Evaluations(30_000), &mut |_, _| {})
+        .unwrap();
+    assert_eq!(found.violations, left);
+}
