@@ -36,6 +36,7 @@ fn like(sample: &Value, answer: &Value, at: &str) {
         }
         (Value::Array(s), Value::Array(a)) => {
             if let Some(first) = s.first() {
+                assert!(!a.is_empty(), "{at}: nothing to hold against the sample");
                 a.iter()
                     .for_each(|item| like(first, item, &format!("{at}[]")));
             }

@@ -192,17 +192,13 @@ fn every_set_up_ends_in_the_captured_dump() {
                 .find(|(_, n)| i64::from(**n) == i64::from(message.ifindex));
             let name = DevName::host(dev.map_or("", |(name, _)| name));
             let answer = kernel.request(&name, &message);
-            let expected = outcomes
-                .get(i)
-                .filter(|(c, _)| c == command)
-                .map(|(_, a)| a.as_str());
+            let (said, expected) = &outcomes[i];
+            assert_eq!(said, command, "{}", sample.name);
             let ours = match answer {
                 Ok(()) => "0".to_owned(),
                 Err(e) => format!("2 Error: {e}"),
             };
-            let theirs = expected
-                .unwrap_or("0")
-                .replace("RTNETLINK answers: ", "Error: ");
+            let theirs = expected.replace("RTNETLINK answers: ", "Error: ");
             let same = ours == theirs || (ours == "0" && theirs.starts_with("0 Warning"));
             if !same {
                 wrong.push(format!(
@@ -211,9 +207,10 @@ fn every_set_up_ends_in_the_captured_dump() {
                 ));
             }
         }
+        assert!(!devices(sample).is_empty(), "{}", sample.name);
         for dev in devices(sample) {
             let Some(theirs) = dumped(sample, &dev) else {
-                continue;
+                panic!("{} {dev}: nothing was asked for", sample.name)
             };
             let ours = kernel.device(&DevName::host(&dev)).unwrap();
             let (ours, theirs) = (plain(ours), plain(&theirs));

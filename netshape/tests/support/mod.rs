@@ -38,9 +38,12 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples
 }
 
-/// Commands with what was sent for each.
+/// Commands with what was sent for each; `None` where none were captured.
 pub(crate) fn requests(path: &Path) -> Option<Vec<(String, Vec<Vec<u8>>)>> {
-    let text = std::fs::read_to_string(path).ok()?;
+    if !path.exists() {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).unwrap();
     let mut out: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
     for line in hex_lines(&text) {
         match line.unwrap() {
