@@ -3,7 +3,9 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::{Constraint, NodeId, Placement, Rng, TaskId};
+use scheduler_core::{
+    Constraint, ModelBuilder, Node, NodeId, Placement, Resource, Rng, Service, Task, TaskId,
+};
 
 /// Random moves over random instances: after each the cost is what a pass over everything says, and every
 /// refusal is one by the rules. Now and then everything is compared with the rules written down anew.
