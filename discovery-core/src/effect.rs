@@ -70,6 +70,18 @@ pub enum Effect {
         /// How.
         mode: Mode,
     },
+    /// A record of an [`crate::Input::Snapshot`] was not taken; what is known of its endpoint stays, and the other records
+    /// were taken. Said again at each snapshot that repeats it.
+    Rejected {
+        /// The service whose snapshot it was.
+        service: ServiceId,
+        /// Its place in the snapshot, from 0.
+        entry: u32,
+        /// Its name, at most [`crate::MAX_NAME`] bytes of it.
+        name: Box<str>,
+        /// What was given, what is wrong with it, and what would be right ([`crate::InputError`]).
+        problem: Box<str>,
+    },
     /// So many endpoints of a service vanished at once that they are kept until they are seen again, until
     /// [`crate::Input::Confirm`], or for [`crate::ServiceConfig::hold_limit`]. Said again at each snapshot that still lacks them, and once more with 0
     /// when none is held any longer.

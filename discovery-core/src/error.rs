@@ -89,8 +89,10 @@ pub enum InputError {
         /// The service given.
         given: ServiceId,
     },
-    /// A name stands twice in one snapshot, at these two places.
-    #[error("entries {first} and {second} of the snapshot have one name")]
+    /// A name stands twice in one snapshot, at these two places, and the two say different things.
+    #[error(
+        "entries {first} and {second} of the snapshot have one name and differ; the first was taken"
+    )]
     Twice {
         /// The first place, from 0.
         first: usize,

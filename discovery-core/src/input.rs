@@ -19,7 +19,8 @@ pub enum Input<'a> {
         /// Its configuration from now on.
         config: &'a ServiceConfig,
     },
-    /// An endpoint was added, or what is known of it changed. Repeating it is harmless.
+    /// An endpoint was added, or what is known of it changed. Repeating it is harmless. One that is held for another
+    /// service moves here: that it turns up explains why it was lost there.
     Upsert {
         /// Its name, unique in the engine.
         name: &'a str,
@@ -32,7 +33,8 @@ pub enum Input<'a> {
         name: &'a str,
     },
     /// All endpoints of a service as the source sees them now; what is not in it is gone, unless
-    /// self-preservation holds it.
+    /// self-preservation holds it. Good records are taken, each bad one is reported by an
+    /// [`crate::Effect::Rejected`].
     Snapshot {
         /// The service.
         service: ServiceId,

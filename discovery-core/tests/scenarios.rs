@@ -94,6 +94,7 @@ impl Stage {
                 } => {
                     format!("weight {} {weight}: {reason}", self.name(endpoint))
                 }
+                Effect::Rejected { name, problem, .. } => format!("rejected {name}: {problem}"),
                 Effect::Mode { mode, .. } => format!("mode {mode}"),
                 Effect::Hold { held, of, .. } => format!("hold {held} of {of}"),
             };

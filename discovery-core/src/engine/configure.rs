@@ -40,15 +40,17 @@ impl Engine {
             };
             service.arm_holds(id.0, &mut self.timers);
         }
-        for index in members {
-            self.rearm_check(now, index, before.health.as_ref(), config.health.as_ref());
-            let Some(record) = self.records.get_mut(index) else {
-                continue;
-            };
-            record.ejected &= config.outliers.is_some();
-            self.refresh(now, index, Reason::Configured, out);
-            self.queue(index);
-        }
+        self.together(now, out, |engine, out| {
+            for index in members {
+                engine.rearm_check(now, index, before.health.as_ref(), config.health.as_ref());
+                let Some(record) = engine.records.get_mut(index) else {
+                    continue;
+                };
+                record.ejected &= config.outliers.is_some();
+                engine.refresh(now, index, Reason::Configured, out);
+                engine.queue(index);
+            }
+        });
         self.rearm_judging(now, id.0);
         Ok(())
     }

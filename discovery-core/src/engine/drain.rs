@@ -161,9 +161,7 @@ impl Engine {
             .indices()
             .filter(|&i| self.records.get(i).is_some_and(|r| r.node == node))
             .collect();
-        for index in there {
-            self.refresh(now, index, Reason::Drain, out);
-        }
+        self.refresh_all(now, there, Reason::Drain, out);
         Ok(())
     }
 
@@ -209,8 +207,20 @@ impl Engine {
             .indices()
             .filter(|&i| self.records.get(i).is_some_and(here))
             .collect();
-        for index in there {
-            self.refresh(now, index, Reason::Drain, out);
-        }
+        self.refresh_all(now, there, Reason::Drain, out);
+    }
+
+    fn refresh_all(
+        &mut self,
+        now: Timestamp,
+        all: Vec<u32>,
+        reason: Reason,
+        out: &mut Vec<Effect>,
+    ) {
+        self.together(now, out, |engine, out| {
+            for index in all {
+                engine.refresh(now, index, reason, out);
+            }
+        });
     }
 }

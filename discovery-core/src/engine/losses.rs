@@ -22,9 +22,7 @@ impl Engine {
         let service = self.service_of(id)?;
         let held = |i: &u32| self.records.get(*i).is_some_and(|r| r.held);
         let gone: Vec<u32> = service.members().filter(held).collect();
-        for index in gone {
-            self.drop_endpoint(now, index, Reason::Confirmed, out);
-        }
+        self.drop_all(now, gone, Reason::Confirmed, out);
         if let Some(service) = self.services.get_mut(id.index()) {
             service.dropped = u64::MAX;
         }
@@ -34,6 +32,10 @@ impl Engine {
     /// Endpoints of one service that the source no longer has. Those that were to go anyway (draining,
     /// terminating, failing) go; of the others not more than the configured share at once.
     pub(super) fn lose(&mut self, now: Timestamp, gone: &[u32], out: &mut Vec<Effect>) {
+        self.together(now, out, |engine, out| engine.lose_some(now, gone, out));
+    }
+
+    fn lose_some(&mut self, now: Timestamp, gone: &[u32], out: &mut Vec<Effect>) {
         let mut sudden = Vec::new();
         for &index in gone {
             match self.records.get(index) {
@@ -127,12 +129,18 @@ impl Engine {
         let limit = service.config.hold_limit;
         let over = |(_, since): &(&u32, &Timestamp)| since.after(limit) <= now;
         let over: Vec<u32> = service.holds.iter().filter(over).map(|(&i, _)| i).collect();
-        for index in over {
-            self.drop_endpoint(now, index, Reason::HoldExpired, out);
-        }
+        self.drop_all(now, over, Reason::HoldExpired, out);
         if let Some(service) = self.services.get_mut(index as usize) {
             service.arm_holds(index, &mut self.timers);
         }
+    }
+
+    fn drop_all(&mut self, now: Timestamp, all: Vec<u32>, reason: Reason, out: &mut Vec<Effect>) {
+        self.together(now, out, |engine, out| {
+            for index in all {
+                engine.drop_endpoint(now, index, reason, out);
+            }
+        });
     }
 
     /// Takes an endpoint out for good.
@@ -158,16 +166,23 @@ impl Engine {
             service.tally.shift(counted, Counted::default());
             service.part(now, &name);
         }
-        // Whoever takes over is said first.
-        self.turn(now, id.0, out);
-        out.push(Effect::Deregister {
+        let mut said = Vec::new();
+        said.push(Effect::Deregister {
             endpoint,
             service: id,
             name,
             reason,
         });
         if held {
-            self.release(id, index, out);
+            self.release(id, index, &mut said);
+        }
+        if let Some(bulk) = &mut self.bulk {
+            bulk.services.insert(id.0);
+            bulk.last.append(&mut said);
+        } else {
+            // Whoever takes over is said first.
+            self.turn(now, id.0, out);
+            out.append(&mut said);
         }
     }
 }

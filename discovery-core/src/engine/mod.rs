@@ -1,5 +1,6 @@
 //! The state machine: what is told in, what is to be done out.
 
+mod bulk;
 #[cfg(feature = "testing")]
 mod check;
 mod clock;
@@ -19,6 +20,7 @@ mod restore;
 mod snapshot;
 mod source;
 mod timers;
+mod view;
 mod weigh;
 
 use alloc::boxed::Box;
@@ -32,6 +34,7 @@ use crate::id::{EndpointId, Names, ServiceId, ZoneId};
 use crate::input::{Input, Target};
 use crate::time::Timestamp;
 
+use bulk::Bulk;
 use clock::{Clock, LATEST};
 use drain::Places;
 use members::Service;
@@ -57,6 +60,8 @@ pub struct Engine {
     hints: BTreeMap<u32, Vec<ZoneId>>,
     /// Names of endpoints that an operator drained, known now or not.
     drains: BTreeSet<Box<str>>,
+    /// While changes that count as one are taken in.
+    bulk: Option<Bulk>,
 }
 
 impl Engine {
@@ -75,6 +80,7 @@ impl Engine {
             timers: Timers::default(),
             hints: BTreeMap::new(),
             drains: BTreeSet::new(),
+            bulk: None,
         }
     }
 

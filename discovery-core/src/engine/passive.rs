@@ -123,18 +123,18 @@ impl Engine {
             return;
         };
         let members: Vec<u32> = service.members().collect();
-        match config.flavour {
+        self.together(now, out, |engine, out| match config.flavour {
             Flavour::Envoy => {
-                self.end_ejections(now, &members, out);
-                self.judge_rates(now, &members, &config, out);
-                self.calm(now, &members, &config);
+                engine.end_ejections(now, &members, out);
+                engine.judge_rates(now, &members, &config, out);
+                engine.calm(now, &members, &config);
             }
             Flavour::Grpc => {
-                self.judge_rates(now, &members, &config, out);
-                self.calm(now, &members, &config);
-                self.end_ejections(now, &members, out);
+                engine.judge_rates(now, &members, &config, out);
+                engine.calm(now, &members, &config);
+                engine.end_ejections(now, &members, out);
             }
-        }
+        });
         if let Some(service) = self.services.get_mut(index as usize) {
             service.all_reports(|r| (r.calls, r.well) = (0, 0));
         }

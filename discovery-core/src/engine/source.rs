@@ -10,13 +10,12 @@ use crate::effect::{Effect, Reason};
 use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
 use crate::error::InputError;
 use crate::health::Checker;
-use crate::id::ServiceId;
 use crate::sync::Standing;
 use crate::time::Timestamp;
 
 impl Engine {
     /// Refuses a spec that speaks of what is not known, before anything is changed.
-    /// Gives the endpoint of that name, if there is one.
+    /// Gives the endpoint of that name, if there is one: of the spec's service, or held for another one.
     fn vet(&self, name: &str, spec: &EndpointSpec) -> Result<Option<u32>, InputError> {
         named(name)?;
         self.service_of(spec.service)?;
@@ -27,10 +26,9 @@ impl Engine {
             return Err(InputError::Weight { given: spec.weight });
         }
         let index = self.records.find(name);
-        let holder = index.and_then(|i| self.records.get(i)).map(|r| r.service);
-        match holder {
-            Some(holder) if holder != spec.service => Err(InputError::OtherService {
-                holder,
+        match index.and_then(|i| self.records.get(i)) {
+            Some(r) if r.service != spec.service && !r.held => Err(InputError::OtherService {
+                holder: r.service,
                 given: spec.service,
             }),
             _ => Ok(index),
@@ -44,11 +42,17 @@ impl Engine {
         spec: EndpointSpec,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        match self.vet(name, &spec)? {
-            Some(index) => self.change(now, index, &spec, out),
-            None => self.add(now, name, &spec, out)?,
+        let Some(index) = self.vet(name, &spec)? else {
+            return self.add(now, name, &spec, out);
+        };
+        let service = self.records.get(index).map(|r| r.service);
+        if service == Some(spec.service) {
+            self.change(now, index, &spec, out);
+            return Ok(());
         }
-        Ok(())
+        // It is held for a service that lost it, and turns up in another one: that explains the loss.
+        self.drop_endpoint(now, index, Reason::Confirmed, out);
+        self.add(now, name, &spec, out)
     }
 
     fn add(
@@ -181,54 +185,6 @@ impl Engine {
         named(name)?;
         if let Some(index) = self.records.find(name) {
             self.lose(now, &[index], out);
-        }
-        Ok(())
-    }
-
-    pub(super) fn snapshot_of(
-        &mut self,
-        now: Timestamp,
-        id: ServiceId,
-        endpoints: &[(&str, EndpointSpec)],
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        let mut order: Vec<usize> = (0..endpoints.len()).collect();
-        let name = |i: &usize| endpoints.get(*i).map_or("", |e| e.0);
-        order.sort_by_key(name);
-        for pair in order.windows(2) {
-            if let [first, second] = pair
-                && name(first) == name(second)
-            {
-                return Err(InputError::Twice {
-                    first: *first,
-                    second: *second,
-                });
-            }
-        }
-        for (name, spec) in endpoints {
-            self.vet(name, spec)?;
-            if spec.service != id {
-                return Err(InputError::OtherService {
-                    holder: id,
-                    given: spec.service,
-                });
-            }
-        }
-        let service = self.service_of(id)?;
-        let seen = |n: &str| order.binary_search_by(|i| name(i).cmp(n)).is_ok();
-        let gone = |i: &u32| self.records.get(*i).is_some_and(|r| !seen(&r.name));
-        let lost: Vec<u32> = service.members().filter(gone).collect();
-        for (name, spec) in endpoints {
-            self.upsert(now, name, *spec, out)?;
-        }
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.settled_at = service.settled_at.min(now);
-        }
-        let from = out.len();
-        self.lose(now, &lost, out);
-        let said = |e: &Effect| matches!(e, Effect::Hold { .. });
-        if self.held(id) > 0 && !out.iter().skip(from).any(said) {
-            self.say_held(id, out);
         }
         Ok(())
     }

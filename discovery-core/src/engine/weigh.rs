@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::bulk::rises_first;
 use super::drain::Places;
 use super::record::{Class, Record};
 use crate::config::ServiceConfig;
@@ -59,6 +60,10 @@ impl Engine {
         reason: Reason,
         out: &mut Vec<Effect>,
     ) {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.touched.push((index, reason));
+            return;
+        }
         let Some(id) = self.records.get(index).map(|r| r.service) else {
             return;
         };
@@ -94,14 +99,11 @@ impl Engine {
                 mode,
             });
         }
-        // Weights that rise are said before those that fall, so that nobody sees a service without weight.
         let from = out.len();
         for index in members {
             self.say_weight(index, Reason::Mode(mode), out);
         }
-        if let Some(said) = out.get_mut(from..) {
-            said.sort_by_key(|e| matches!(e, Effect::SetWeight { weight: 0, .. }));
-        }
+        rises_first(out, from);
         true
     }
 
@@ -123,7 +125,7 @@ impl Engine {
     }
 
     /// Says an endpoint's weight if it changed.
-    fn say_weight(&mut self, index: u32, reason: Reason, out: &mut Vec<Effect>) {
+    pub(super) fn say_weight(&mut self, index: u32, reason: Reason, out: &mut Vec<Effect>) {
         let endpoint = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
             return;
@@ -211,9 +213,7 @@ fn warmed(record: &Record, config: &ServiceConfig, now: Timestamp) -> (u16, Time
     let step = config.weight_step_permille.max(1);
     let least = (shape.factor(core::time::Duration::ZERO, record.base) * 1000.0) as u16;
     let permille = (grown / step * step).max(least).max(1);
-    if !record.up() {
-        return (permille, Timestamp::MAX);
-    }
+    // Also while it fails: in panic it carries traffic all the same.
     let next = (permille / step + 1).saturating_mul(step).min(1000);
     let at = record
         .warm_from

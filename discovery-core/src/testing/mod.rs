@@ -2,6 +2,7 @@
 
 mod callers;
 mod division;
+mod drive;
 mod model;
 mod ops;
 mod status;

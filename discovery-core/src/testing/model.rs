@@ -10,23 +10,36 @@ use super::division::{Seen, shares};
 use super::ops::Op;
 use super::status::{FALL, RISE, status};
 use crate::{
-    CentreId, CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError, NodeId,
-    Outliers, ProbeOutcome, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth, ZoneId,
+    CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Outliers, ProbeOutcome, ServiceConfig,
+    ServiceId, Timestamp, WarmUp,
 };
 
-const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
+pub(super) const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// What the model remembers of an endpoint.
 #[derive(Clone, Debug)]
-struct Known {
-    spec: EndpointSpec,
+pub(super) struct Known {
+    pub(super) spec: EndpointSpec,
     /// Every result that counted, in order.
-    results: Vec<ProbeOutcome>,
+    pub(super) results: Vec<ProbeOutcome>,
 }
 
-fn answers(spec: &EndpointSpec) -> bool {
+/// Changes that count as one change a service's mode once.
+fn no_mode_in_between(out: &[Effect]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for effect in out {
+        if let Effect::Mode { service, mode } = effect
+            && !seen.insert(*service)
+        {
+            return Err(format!("{service:?} passed through a mode to {mode:?}"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn answers(spec: &EndpointSpec) -> bool {
     spec.conditions.ready || spec.conditions.serving
 }
 
@@ -36,14 +49,14 @@ fn answers(spec: &EndpointSpec) -> bool {
 /// predicted from histories. Service 2 has everything on, and is held to the engine's own invariants.
 #[derive(Clone, Debug)]
 pub struct Naive {
-    engine: Engine,
-    now: Timestamp,
-    known: BTreeMap<&'static str, Known>,
+    pub(super) engine: Engine,
+    pub(super) now: Timestamp,
+    pub(super) known: BTreeMap<&'static str, Known>,
     /// Names that the operator drained.
-    drained: BTreeSet<&'static str>,
-    nodes_drained: [bool; 3],
-    centres_drained: [bool; 2],
-    probes: BTreeMap<&'static str, (crate::EndpointId, u32)>,
+    pub(super) drained: BTreeSet<&'static str>,
+    pub(super) nodes_drained: [bool; 3],
+    pub(super) centres_drained: [bool; 2],
+    pub(super) probes: BTreeMap<&'static str, (crate::EndpointId, u32)>,
 }
 
 impl Default for Naive {
@@ -154,16 +167,25 @@ impl Naive {
         {
             return Err("a refused input left a trace".into());
         }
+        if matches!(
+            op,
+            Op::Snapshot { .. } | Op::Confirm { .. } | Op::Drain { .. }
+        ) {
+            no_mode_in_between(&out)?;
+        }
         for effect in &out {
             if let Effect::Probe {
                 endpoint, attempt, ..
             } = effect
             {
-                let name = self
-                    .engine
-                    .endpoint(*endpoint)
-                    .ok_or("a probe of nobody")?
-                    .name;
+                let went = |e: &Effect| matches!(e, Effect::Deregister { endpoint: id, .. } if id == endpoint);
+                let Some(probed) = self.engine.endpoint(*endpoint) else {
+                    if out.iter().any(went) {
+                        continue;
+                    }
+                    return Err("a probe of nobody".into());
+                };
+                let name = probed.name;
                 let name = NAMES
                     .iter()
                     .find(|n| **n == name)
@@ -173,282 +195,6 @@ impl Naive {
         }
         self.engine.check_invariants()?;
         self.compare()
-    }
-
-    fn carry_out(&mut self, op: &Op) -> Result<(bool, Vec<Effect>), String> {
-        let mut out = Vec::new();
-        let now = self.now;
-        let told = match *op {
-            Op::Upsert {
-                name,
-                service,
-                node,
-                centre,
-                weight,
-                conditions,
-                started,
-            } => {
-                let spec = EndpointSpec {
-                    service: ServiceId(service.into()),
-                    node: NodeId(node.into()),
-                    zone: ZoneId(0),
-                    centre: CentreId(centre.into()),
-                    address: ([10, 0, 0, name], 80).into(),
-                    weight,
-                    conditions,
-                    started_at: Timestamp::from_secs(started.into()),
-                    warmth: Warmth::Cold,
-                };
-                let name = NAMES[name as usize % 10];
-                let told = self
-                    .engine
-                    .handle(now, Input::Upsert { name, spec }, &mut out);
-                self.learn(name, spec, told)?;
-                told
-            }
-            Op::Remove { name } => {
-                let name = NAMES[name as usize % 10];
-                let told = self.engine.handle(now, Input::Remove { name }, &mut out);
-                self.forget_lost();
-                told
-            }
-            Op::Snapshot { service, names } => {
-                let service = ServiceId(service.into());
-                let mine = |(bit, name): (usize, &'static str)| {
-                    let known = self.known.get(name).filter(|k| k.spec.service == service)?;
-                    (names >> bit & 1 == 1).then_some((name, known.spec))
-                };
-                let endpoints: Vec<_> = NAMES.into_iter().enumerate().filter_map(mine).collect();
-                let input = Input::Snapshot {
-                    service,
-                    endpoints: &endpoints,
-                };
-                let told = self.engine.handle(now, input, &mut out);
-                self.forget_lost();
-                told
-            }
-            Op::Confirm { service } => {
-                let service = ServiceId(service.into());
-                let told = self
-                    .engine
-                    .handle(now, Input::Confirm { service }, &mut out);
-                self.forget_lost();
-                told
-            }
-            Op::Answer {
-                name,
-                outcome,
-                late,
-            } => self.answer(name, outcome, late, &mut out),
-            Op::Call {
-                name,
-                outcome,
-                count,
-            } => match self.engine.find(NAMES[name as usize % 10]) {
-                None => Ok(()),
-                Some(endpoint) => {
-                    let input = Input::Called {
-                        endpoint,
-                        outcome,
-                        count: count.into(),
-                    };
-                    self.engine.handle(now, input, &mut out)
-                }
-            },
-            Op::Drain { kind, which, on } => self.drain(kind, which, on, &mut out),
-            Op::Wait { ms } => {
-                self.now = now.after(Duration::from_millis(ms.into()));
-                let told = self.engine.handle(self.now, Input::Time, &mut out);
-                self.forget_lost();
-                told
-            }
-            Op::Back => self.engine.handle(Timestamp::ZERO, Input::Time, &mut out),
-            Op::Jump { ahead } => {
-                self.now = if ahead {
-                    self.time_out();
-                    now.after(DAY)
-                } else {
-                    Timestamp::ZERO.after(now.since(Timestamp::ZERO.after(DAY)))
-                };
-                let told = self.engine.handle(self.now, Input::Time, &mut out);
-                // It is seen to run on, and believed.
-                self.now = self.now.after(Duration::from_secs(1));
-                let again = self.engine.handle(self.now, Input::Time, &mut out);
-                let stands = self.engine.now().since(self.now);
-                if self.now.since(self.engine.now()) > Duration::ZERO
-                    || stands > Duration::from_secs(1)
-                {
-                    return Err(format!("it is {:?}, not {:?}", self.engine.now(), self.now));
-                }
-                self.now = self.engine.now();
-                self.forget_lost();
-                told.and(again)
-            }
-            Op::Restart => {
-                let snapshot = self.engine.snapshot();
-                self.engine = Engine::restore(&snapshot, now).map_err(|e| format!("{e}"))?;
-                if now == snapshot.taken_at() && self.engine.snapshot() != snapshot {
-                    return Err(format!(
-                        "restored {:?}\nof {snapshot:?}",
-                        self.engine.snapshot()
-                    ));
-                }
-                self.probes.clear();
-                self.engine.handle(now, Input::Time, &mut out)
-            }
-        };
-        Ok((told.is_ok(), out))
-    }
-
-    /// Whether the engine took or refused a spec for the reasons the model knows.
-    fn learn(
-        &mut self,
-        name: &'static str,
-        spec: EndpointSpec,
-        told: Result<(), InputError>,
-    ) -> Result<(), String> {
-        let other = self
-            .known
-            .get(name)
-            .is_some_and(|k| k.spec.service != spec.service);
-        let bad = spec.weight > crate::MAX_WEIGHT || other;
-        if bad != told.is_err() {
-            return Err(format!("{name}: {told:?}"));
-        }
-        if bad {
-            return Ok(());
-        }
-        match self.known.get_mut(name) {
-            Some(known) => {
-                let restarted = known.spec.started_at != spec.started_at;
-                if restarted {
-                    known.results.clear();
-                }
-                let answered = answers(&known.spec);
-                known.spec = spec;
-                if restarted || answered != answers(&spec) {
-                    self.probes.remove(name);
-                }
-            }
-            None => {
-                self.known.insert(
-                    name,
-                    Known {
-                        spec,
-                        results: Vec::new(),
-                    },
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// What the engine let go the model lets go. Services 0 and 1 hold nothing back, so there the model
-    /// checks that removals happen in [`Naive::compare`] by what is left.
-    fn forget_lost(&mut self) {
-        let engine = &self.engine;
-        self.known.retain(|name, _| engine.find(name).is_some());
-        self.probes.retain(|name, _| engine.find(name).is_some());
-    }
-
-    /// What was lost and held before an operation may go with any: it may fail its check, too.
-    fn forget_held(&mut self, before: &Engine) {
-        let engine = &self.engine;
-        let held = |name: &str| {
-            let endpoint = before.find(name).and_then(|id| before.endpoint(id));
-            endpoint.is_some_and(|e| e.held)
-        };
-        let stays = |name: &str| engine.find(name).is_some() || !held(name);
-        self.known.retain(|name, _| stays(name));
-        self.probes.retain(|name, _| stays(name));
-    }
-
-    fn answer(
-        &mut self,
-        name: u8,
-        outcome: ProbeOutcome,
-        late: bool,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        let name = NAMES[name as usize % 10];
-        let Some(&(endpoint, attempt)) = self.probes.get(name) else {
-            return Ok(());
-        };
-        if late {
-            let input = Input::Probed {
-                endpoint,
-                attempt: attempt.wrapping_sub(1),
-                outcome,
-            };
-            return self.engine.handle(self.now, input, out);
-        }
-        self.probes.remove(name);
-        let known = self.known.get_mut(name).filter(|k| answers(&k.spec));
-        if let Some(known) = known {
-            known.results.push(outcome);
-        }
-        self.engine.handle(
-            self.now,
-            Input::Probed {
-                endpoint,
-                attempt,
-                outcome,
-            },
-            out,
-        )
-    }
-
-    fn drain(
-        &mut self,
-        kind: u8,
-        which: u8,
-        on: bool,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        let target = match kind {
-            0 => {
-                let name = NAMES[which as usize % 10];
-                let Some(id) = self.engine.find(name) else {
-                    self.note_drain(name, on);
-                    let input = Input::DrainName { name, on };
-                    return self.engine.handle(self.now, input, out);
-                };
-                self.note_drain(name, on);
-                Target::Endpoint(id)
-            }
-            1 => {
-                self.nodes_drained[which as usize % 3] = on;
-                Target::Node(NodeId(u32::from(which) % 3))
-            }
-            _ => {
-                self.centres_drained[which as usize % 2] = on;
-                Target::Centre(CentreId(u32::from(which) % 2))
-            }
-        };
-        let input = Input::Drain {
-            target,
-            on,
-            over: Duration::ZERO,
-        };
-        self.engine.handle(self.now, input, out)
-    }
-
-    /// A day passes: no probe that is under way is answered in time.
-    fn time_out(&mut self) {
-        for (name, _) in core::mem::take(&mut self.probes) {
-            let known = self.known.get_mut(name).filter(|k| answers(&k.spec));
-            if let Some(known) = known {
-                known.results.push(ProbeOutcome::Fail);
-            }
-        }
-    }
-
-    fn note_drain(&mut self, name: &'static str, on: bool) {
-        if on {
-            self.drained.insert(name);
-        } else {
-            self.drained.remove(name);
-        }
     }
 
     fn leaving(&self, k: &Known) -> bool {

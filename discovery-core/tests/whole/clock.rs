@@ -148,7 +148,7 @@ fn ejections_drains_and_ages_told_end_in_their_time_after_a_leap() {
     b.run_until(secs(103));
     // What comes with the telling that sets the clock back is read by the new clock.
     b.put("d", |s: &mut EndpointSpec| {
-        s.warmth = Warmth::Since(secs(73))
+        s.warmth = Warmth::Since(secs(73));
     });
     assert_eq!(b.engine.endpoint(b.id("d")).unwrap().warm_permille, 500);
     b.run_until(secs(145));

@@ -10,3 +10,4 @@ mod outliers;
 mod paths;
 mod reconcile;
 mod restart;
+mod together;

@@ -249,7 +249,6 @@ fn refused_inputs_leave_everything_as_it_was() {
         weight: 2_000_000,
         ..spec
     };
-    let twice = [("p", spec), ("q", spec), ("p", spec)];
     let bad = ServiceConfig {
         weight_step_permille: 0,
         ..checked()
@@ -270,16 +269,6 @@ fn refused_inputs_leave_everything_as_it_was() {
                 spec: heavy,
             },
             InputError::Weight { given: 2_000_000 },
-        ),
-        (
-            Input::Snapshot {
-                service,
-                endpoints: &twice,
-            },
-            InputError::Twice {
-                first: 0,
-                second: 2,
-            },
         ),
     ];
     for (input, error) in inputs {
