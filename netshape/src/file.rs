@@ -1,6 +1,7 @@
 //! The policy as people write it, in any format that serde reads. Every field is checked here, so that an error names it.
 
-use crate::host::{Capabilities, Host, Slot};
+use crate::host::{Capabilities, Host};
+use crate::kernel::Kernel;
 use crate::policy::{Container, Direction, Inside, Shape, Tier, Uplink};
 use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
@@ -145,12 +146,28 @@ fn parse<T: FromStr<Err = crate::unit::UnitError>>(text: &str, field: &str) -> R
 
 impl PolicyFile {
     /// The host that is wanted, and what had to be refused; the rest is in it. `numbers` are the class numbers that
-    /// containers had before, by id.
+    /// containers had before, by id. As [`PolicyFile::host_on`] where nothing was observed.
     ///
     /// # Errors
     /// What is wrong with the host itself or its tiers: then nothing can be planned.
     pub fn host(
         &self,
+        caps: Capabilities,
+        numbers: &BTreeMap<String, u16>,
+    ) -> Result<(Host, Vec<Refusal>), Refusal> {
+        self.host_on(&Kernel::new(), caps, numbers)
+    }
+
+    /// The host that is wanted, and what had to be refused, by place in the file. A container whose section is refused keeps what
+    /// it has ([`Host::hold`]): what its class on the observed uplink has is not promised to those that ask for more
+    /// than they have. Guarantees are admitted in the order of the file. A section that does not even say which devices it is
+    /// about makes plans remove nothing ([`Host::hold_everything`]).
+    ///
+    /// # Errors
+    /// What is wrong with the host itself or its tiers: then nothing can be planned.
+    pub fn host_on(
+        &self,
+        observed: &Kernel,
         caps: Capabilities,
         numbers: &BTreeMap<String, u16>,
     ) -> Result<(Host, Vec<Refusal>), Refusal> {
@@ -179,13 +196,50 @@ impl PolicyFile {
         let mut host = Host::new(uplink, tiers, caps)?;
         host.reserve(self.container.len());
         let mut refused = Vec::new();
+        // What is wrong by itself first: all that such containers keep counts when the others are admitted.
+        let mut sound = Vec::with_capacity(self.container.len());
         for (i, section) in self.container.iter().enumerate() {
-            let number = numbers.get(&section.id).copied();
-            if let Err(refusal) = section.insert(&mut host, capacity, number) {
-                refused.push(refusal.within(&format!("container[{i}]")));
+            let container = section.container(capacity);
+            match container.and_then(|c| host.check_tier(&c).map(|()| c)) {
+                Ok(container) => sound.push((i, container)),
+                Err(refusal) => {
+                    self.refuse(i, &mut host, observed, numbers);
+                    refused.push((i, refusal));
+                }
             }
         }
-        Ok((host, refused))
+        for (i, container) in sound {
+            let number = numbers.get(container.id()).copied();
+            let has = host.has(container.id(), number, observed);
+            match host.insert_having(container, number, has) {
+                Ok(slot) => host.set_place(slot, i),
+                Err(refusal) => {
+                    self.refuse(i, &mut host, observed, numbers);
+                    refused.push((i, refusal));
+                }
+            }
+        }
+        refused.sort_by_key(|(i, _)| *i);
+        let within = |(i, r): (usize, Refusal)| r.within(&format!("container[{i}]"));
+        Ok((host, refused.into_iter().map(within).collect()))
+    }
+
+    /// Leaves what a refused section is about as it is.
+    fn refuse(
+        &self,
+        place: usize,
+        host: &mut Host,
+        observed: &Kernel,
+        numbers: &BTreeMap<String, u16>,
+    ) {
+        let section = self.container.get(place);
+        match section.map(ContainerSection::attachment) {
+            Some(Ok(container)) => {
+                let had = numbers.get(container.id()).copied();
+                host.hold(&container, had, observed);
+            }
+            _ => host.hold_everything(),
+        }
     }
 }
 
@@ -200,12 +254,8 @@ impl UplinkSection {
 }
 
 impl ContainerSection {
-    fn insert(
-        &self,
-        host: &mut Host,
-        capacity: Option<Rate>,
-        number: Option<u16>,
-    ) -> Result<Slot, Refusal> {
+    /// Who it is and where it is shaped, without how.
+    fn attachment(&self) -> Result<Container, Refusal> {
         let inside = match (&self.netns, self.pid) {
             (Some(_), Some(pid)) => {
                 let given = pid.to_string();
@@ -222,7 +272,11 @@ impl ContainerSection {
             (None, None) => Inside::Ifb,
         };
         let dev = self.dev.as_deref().unwrap_or("eth0");
-        let mut container = Container::new(&self.id, &self.veth)?.inside(inside, dev)?;
+        Container::new(&self.id, &self.veth)?.inside(inside, dev)
+    }
+
+    fn container(&self, capacity: Option<Rate>) -> Result<Container, Refusal> {
+        let mut container = self.attachment()?;
         if let Some(tier) = &self.tier {
             container = container.in_tier(tier);
         }
@@ -246,7 +300,7 @@ impl ContainerSection {
                 container = container.shaped(direction, shape);
             }
         }
-        host.insert_as(container, number)
+        Ok(container)
     }
 }
 

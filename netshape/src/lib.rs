@@ -40,8 +40,8 @@ pub use object::{
     RateSpec, Stab, Tbf,
 };
 pub use plan::{
-    Action, BatchError, Before, LeftAlone, Loss, Losses, Object, Op, Plan, Reason, Redirect, diff,
-    diff_device, diff_touched,
+    Action, BatchError, Before, LeftAlone, Loss, Losses, Object, Op, Plan, REDIRECT_NODES,
+    REDIRECT_PRIO, RESERVED_MAJORS, Reason, Redirect, diff, diff_device, diff_touched,
 };
 pub use policy::{
     Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,

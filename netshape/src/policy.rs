@@ -8,9 +8,12 @@ use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::ticks::most_bytes;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// Bytes of the largest Ethernet frame without its checksum: an MTU of 1500 and a 14-byte header. A smaller bucket drops every full packet.
 pub const LEAST_BURST: u64 = 1514;
+/// What a class without a guarantee has for a rate.
+pub(crate) const RATE_LEAST: Rate = Rate::kbit(8);
 
 /// Which way traffic flows, seen from the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,15 +131,15 @@ impl Shape {
         self.priority
     }
 
-    /// What it is promised on a shared uplink: its guarantee, or without one 1 % of its ceiling, 8 kbit/s at the least
-    /// (HTB needs a rate), and never more than the ceiling.
+    /// The rate of its class on a shared uplink: its guarantee, or without one 8 kbit/s, since HTB needs a rate (and never more
+    /// than the ceiling). So little that it does not show in how weights divide what is spare, and not counted as promised.
     #[must_use]
     pub fn promised(&self) -> Rate {
         if !self.guarantee.is_zero() {
             // The kernel counts whole bytes, one a second at the least.
             return self.guarantee.max(Rate::from_bits(8));
         }
-        Rate::from_bits((self.ceiling.bits() / 100).max(8_000)).min(self.ceiling)
+        RATE_LEAST.min(self.ceiling)
     }
 }
 
@@ -248,7 +251,7 @@ impl Container {
         }
     }
 
-    /// Gives it a weight of its own instead of its tier's.
+    /// Gives it a weight of its own, 1 to 1,000, instead of its tier's; a greater one is refused when it is admitted.
     #[must_use]
     pub fn weighing(self, weight: u32) -> Self {
         Self {
@@ -263,10 +266,22 @@ impl Container {
         &self.id
     }
 
+    /// Every device that may shape it, by either method: its veth, the ifb of that, its own end.
+    pub(crate) fn places(&self) -> Vec<DevName> {
+        let ends = [Direction::Ingress, Direction::Egress].map(|d| self.place(d));
+        let mut places = Vec::from(ends);
+        places.push(DevName::on_host(ifb_name(&self.veth)));
+        places.dedup();
+        places
+    }
+
     /// The device that shapes one direction, if that is shaped.
     #[must_use]
     pub fn device(&self, direction: Direction) -> Option<DevName> {
-        self.shape(direction)?;
+        self.shape(direction).map(|_| self.place(direction))
+    }
+
+    fn place(&self, direction: Direction) -> DevName {
         let (netns, dev) = match (direction, &self.inside) {
             (Direction::Ingress, _) => (Netns::Host, self.veth.clone()),
             (Direction::Egress, Inside::Netns(netns)) => {
@@ -275,7 +290,7 @@ impl Container {
             (Direction::Egress, Inside::Pid(pid)) => (Netns::Pid(*pid), self.dev.clone()),
             (Direction::Egress, Inside::Ifb) => (Netns::Host, ifb_name(&self.veth)),
         };
-        Some(DevName { netns, dev })
+        DevName { netns, dev }
     }
 
     /// The shape of one direction, if that is shaped.

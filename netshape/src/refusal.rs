@@ -158,6 +158,34 @@ pub enum RefusalKind {
         /// What it has.
         given: Rate,
     },
+    /// A filter of somebody else's that packets meet before ours.
+    #[error(
+        "{filter} is not ours and comes before ours: what it matches would never reach {ifb}; take it off, or take over, which adds it again behind ours"
+    )]
+    FilterInFront {
+        /// The filter: handle, priority, hook, device.
+        filter: String,
+        /// Where our class is.
+        ifb: String,
+    },
+    /// Such a filter, which could not be added again as it was.
+    #[error("{filter} comes before ours and can't be moved behind it: {why}")]
+    FilterLost {
+        /// The filter.
+        filter: String,
+        /// What of it can't be said again.
+        why: String,
+    },
+    /// A filter of somebody else's that takes packets off a device before its classes see them.
+    #[error(
+        "{filter} is not ours and sends packets elsewhere before they reach a class of {device}: take it off first"
+    )]
+    FilterTakes {
+        /// The filter.
+        filter: String,
+        /// The device that is to be shaped.
+        device: String,
+    },
     /// A number with a unit that can't be taken as it stands.
     #[error(transparent)]
     Unit(#[from] UnitError),

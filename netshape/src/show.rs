@@ -9,7 +9,7 @@ use crate::object::{
 };
 use crate::tc::{ethertype, u32_handle};
 use crate::text::printable;
-use crate::wire::{Mirred, TcAction, U32, U32Part};
+use crate::wire::{Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -94,8 +94,23 @@ struct ObservedFilter {
     #[serde(default)]
     chain: u32,
     flowid: Option<String>,
+    /// What a u32 filter looks for; all must be there. A filter without any matches every packet.
+    #[serde(default)]
+    matches: Vec<ObservedMatch>,
     #[serde(default)]
     actions: Vec<ObservedAction>,
+}
+
+/// One key of a u32 filter: the 32-bit word at an offset, masked, has this value.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct ObservedMatch {
+    value: u32,
+    mask: u32,
+    #[serde(default)]
+    offset_bytes: i32,
+    /// Whether the offset counts from the next header.
+    #[serde(default)]
+    next_header: bool,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -272,6 +287,10 @@ impl ObservedFilter {
                 self.actions.iter().map(ObservedAction::action).collect(),
             ));
         }
+        // Rows of a priority or a hash table match nothing themselves.
+        if handle & 0xfff != 0 {
+            parts.push(U32Part::Sel(self.selector()));
+        }
         let kind = match self.kind.as_str() {
             "u32" => FilterKind::U32(Box::new(U32 { parts })),
             other => FilterKind::Other(other.to_string()),
@@ -285,6 +304,27 @@ impl ObservedFilter {
             protocol,
             handle,
             kind,
+        }
+    }
+}
+
+impl ObservedFilter {
+    fn selector(&self) -> U32Sel {
+        let key = |m: &ObservedMatch| U32Key {
+            mask: m.mask,
+            val: m.value,
+            off: m.offset_bytes,
+            offmask: if m.next_header { -1 } else { 0 },
+        };
+        let mut keys: Vec<U32Key> = self.matches.iter().map(key).collect();
+        if keys.is_empty() {
+            keys.push(U32Key::default());
+        }
+        let flags = u8::from(self.flowid.is_some() || !self.actions.is_empty());
+        U32Sel {
+            flags,
+            keys,
+            ..U32Sel::default()
         }
     }
 }

@@ -153,9 +153,9 @@ fn each_number_is_explained_by_what_the_policy_says() {
     for said in [
         "rate and ceil: the whole uplink, 1 Gbit/s",
         "rate: the host's own traffic has the reserve, 10 Mbit/s",
-        "rate: the sum of what members of tier gold are promised, 70 Mbit/s; ceil: the uplink's 1 Gbit/s",
-        "rate: the egress guarantee of container a, 50 Mbit/s; ceil: what elastic division gives it of its ceiling 200 Mbit/s; quantum: weight 4 · 10000",
-        "rate: b has no guarantee, so a floor of 1 % of its ceiling, 8 kbit/s at least: 20 Mbit/s; ceil: its ceiling 2 Gbit/s, the uplink's 1 Gbit/s at most",
+        "rate: the sum of what members of tier gold are promised, 50.008 Mbit/s; ceil: the uplink's 1 Gbit/s",
+        "rate: the egress guarantee of container a, 50 Mbit/s; ceil: what elastic division gives it of its ceiling 200 Mbit/s; quantum: weight 4 · one GSO packet / 4, the smallest weight",
+        "rate: b has no guarantee, so the little that HTB needs: 8 kbit/s; ceil: its ceiling 2 Gbit/s, the uplink's 1 Gbit/s at most",
         "rate and ceil: the egress ceiling of container a, 200 Mbit/s; a tree of its own",
     ] {
         assert!(text.contains(said), "{said}\n{text}");

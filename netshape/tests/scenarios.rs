@@ -14,6 +14,15 @@ struct Talk {
 }
 
 impl Talk {
+    /// A device that was not there before.
+    fn comes(&mut self, name: netshape::DevName, ifindex: Option<i32>) {
+        if self.kernel.device(&name).is_none() {
+            let mut device = Device::new();
+            device.ifindex = ifindex;
+            self.kernel.put_device(name, device);
+        }
+    }
+
     fn plan(&mut self, plan: &Plan) {
         for op in plan.ops() {
             writeln!(self.out, "{:<10} {}", op.loss.name(), plan.shell(op)).unwrap();
@@ -26,6 +35,9 @@ impl Talk {
                 left.device, left.object, left.handle, left.why
             )
             .unwrap();
+        }
+        for refusal in plan.refused() {
+            writeln!(self.out, "refused: {refusal}").unwrap();
         }
         if plan.is_empty() {
             writeln!(self.out, "nothing to do").unwrap();
@@ -60,13 +72,10 @@ impl Talk {
                 }
                 match self.host.insert(container) {
                     Ok(slot) => {
-                        self.kernel
-                            .put_device(netshape::DevName::host(veth), Device::new());
+                        self.comes(netshape::DevName::host(veth), None);
                         for way in [Direction::Ingress, Direction::Egress] {
                             if let Some(name) = self.host.device(slot, way) {
-                                let mut device = Device::new();
-                                device.ifindex = Some(9);
-                                self.kernel.put_device(name, device);
+                                self.comes(name, Some(9));
                             }
                         }
                     }
@@ -74,6 +83,15 @@ impl Talk {
                 }
             }
             ["remove", id] => drop(self.host.remove(id)),
+            // Its section is refused.
+            ["refused", id, veth] => {
+                let container = Container::new(id, veth).unwrap();
+                self.host.remove(id);
+                self.host.hold(&container, None, &self.kernel);
+            }
+            ["refused"] => self.host.hold_everything(),
+            // Another process, which knows what the kernel shows and nothing else.
+            ["restart"] => self.host = host(self.host.capabilities().takeover),
             ["allocate", id, way, rate] => {
                 let slot = self.host.slot(id).unwrap();
                 let way = if *way == "in" {
@@ -85,6 +103,15 @@ impl Talk {
             }
             // Said of the whole transcript, see `run`.
             ["takeover"] => {}
+            ["undo"] => {
+                // All steps, and then all of them back.
+                let plan = diff(&self.kernel, &self.host);
+                for op in plan.ops() {
+                    for step in op.inverse() {
+                        writeln!(self.out, "back       tc {}", plan.argv(&step).join(" ")).unwrap();
+                    }
+                }
+            }
             ["plan"] => self.plan(&diff(&self.kernel, &self.host)),
             ["touched"] => {
                 let plan = diff_touched(&self.kernel, &mut self.host);
@@ -100,7 +127,7 @@ impl Talk {
             }
             ["tc", ..] => {
                 // Somebody else at work, on a device by name.
-                let devices = [("eth0", 1), ("v1", 2)]
+                let devices = [("eth0", 1), ("v1", 2), ("other", 7), ("bsh944a4668", 9)]
                     .map(|(n, i)| (n.to_owned(), i))
                     .into_iter()
                     .collect();
@@ -122,14 +149,18 @@ impl Talk {
     }
 }
 
-fn run(commands: &str) -> String {
+fn host(takeover: bool) -> Host {
     let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100)).unwrap();
     let tiers = vec![Tier::new("gold", 4).unwrap()];
     let caps = Capabilities {
-        takeover: commands.lines().any(|l| l == "takeover"),
+        takeover,
         ..Capabilities::default()
     };
-    let host = Host::new(Some(uplink), tiers, caps).unwrap();
+    Host::new(Some(uplink), tiers, caps).unwrap()
+}
+
+fn run(commands: &str) -> String {
+    let host = host(commands.lines().any(|l| l == "takeover"));
     let mut kernel = Kernel::new();
     kernel.put_device(netshape::DevName::host("eth0"), Device::new());
     let mut talk = Talk {
@@ -137,6 +168,7 @@ fn run(commands: &str) -> String {
         kernel,
         out: String::new(),
     };
+    talk.comes(netshape::DevName::host("other"), Some(7));
     commands
         .lines()
         .filter(|l| !l.trim().is_empty() && !l.starts_with('#'))

@@ -52,7 +52,7 @@ pub(super) struct PlanArgs {
     /// The kernel has fq_codel.
     #[arg(long)]
     fq_codel: bool,
-    /// Replace a root qdisc that is not ours.
+    /// Replace a root qdisc that is not ours, and move filters that are not ours behind ours.
     #[arg(long)]
     takeover: bool,
     /// Class numbers of an earlier plan: its document, or its `classes`. Containers keep theirs.
@@ -99,14 +99,14 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let place = args.desired.display().to_string();
     // Without a sound host nothing can be planned at all.
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
-    let (host, refused) = policy.host(caps, &classes(args)?).map_err(refusal)?;
-    let nothing = args.strict && !refused.is_empty();
-    let plan = if nothing {
-        Plan::new(args.era.into())
-    } else {
-        diff(&kernel, &host)
-    };
-    for refusal in &refused {
+    let planned = policy.host_on(&kernel, caps, &classes(args)?);
+    let (host, refused) = planned.map_err(refusal)?;
+    let mut plan = diff(&kernel, &host);
+    let any_refused = !refused.is_empty() || !plan.refused().is_empty();
+    if args.strict && any_refused {
+        plan.clear();
+    }
+    for refusal in refused.iter().chain(plan.refused()) {
         eprintln!("berth: refused: {refusal}");
     }
     let plan = match &args.netns {
@@ -135,7 +135,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     Ok(Answer {
         text,
         json,
-        status: u8::from(!refused.is_empty()),
+        status: u8::from(any_refused),
     })
 }
 
@@ -192,7 +192,7 @@ fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Fail
 
 fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
     let mut text = String::new();
-    for refusal in refused {
+    for refusal in refused.iter().chain(plan.refused()) {
         let _ = writeln!(text, "refused: {refusal}");
     }
     text.push_str(&plan.explain(host));

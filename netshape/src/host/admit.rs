@@ -1,9 +1,9 @@
 //! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
 
 use super::numbers::{FIRST, Numbers, TIER_FIRST};
-use super::{Host, Member, TierClass, tree};
+use super::{Host, Member, TierClass, Touch, WEIGHT_MOST, tree};
 use crate::device::DevName;
-use crate::policy::{Container, Direction, Shape, Tier, Uplink};
+use crate::policy::{Container, Direction, Tier, Uplink};
 use crate::rate::Rate;
 use crate::refusal::{Refusal, RefusalKind};
 use alloc::format;
@@ -14,6 +14,8 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promised {
     sums: [Rate; 2],
+    /// Sum of the rates of containers' classes on the uplink: guarantees, and the little that HTB needs where there is none.
+    pub(super) rates: Rate,
     bound: Option<Rate>,
 }
 
@@ -21,6 +23,7 @@ impl Promised {
     pub(super) fn new(uplink: Option<&Uplink>) -> Self {
         Self {
             sums: [Rate::ZERO; 2],
+            rates: Rate::ZERO,
             bound: uplink.map(Uplink::for_containers),
         }
     }
@@ -32,12 +35,12 @@ impl Promised {
             .unwrap_or_default()
     }
 
-    /// Whether `asked` still fits in.
-    fn fits(&self, direction: Direction, asked: Rate) -> Result<(), RefusalKind> {
+    /// Whether `asked` still fits in beside what was promised and what is `kept` by those that were refused.
+    fn fits(&self, direction: Direction, asked: Rate, kept: Rate) -> Result<(), RefusalKind> {
         let Some(parent) = self.bound else {
             return Ok(());
         };
-        let promised = self.sum(direction);
+        let promised = self.sum(direction).saturating_add(kept);
         let sum = promised.saturating_add(asked);
         if sum > parent {
             let parent_name = "uplink less reserve";
@@ -60,14 +63,6 @@ impl Promised {
                 sum.saturating_sub(rate)
             };
         }
-    }
-}
-
-/// What a shape takes of the shared capacity. Ingress has no class on the uplink and so no floor.
-pub(super) fn promise(direction: Direction, shape: &Shape) -> Rate {
-    match direction {
-        Direction::Ingress => shape.guarantee(),
-        Direction::Egress => shape.promised(),
     }
 }
 
@@ -100,10 +95,15 @@ pub(super) type Admitted = (Option<u16>, [Option<DevName>; 2]);
 
 impl Host {
     /// Whether a container can be taken in, its tier's index, and the devices that shape it; changes nothing.
-    pub(super) fn admissible(&self, container: &Container) -> Result<Admitted, Refusal> {
+    /// `has` is what its class on the uplink has already.
+    pub(super) fn admissible(&self, container: &Container, has: Rate) -> Result<Admitted, Refusal> {
         if self.by_id.contains_key(&container.id) {
             let given = container.id.to_string();
             return Err(Refusal::new("id", RefusalKind::Duplicate { given }));
+        }
+        if let Some(weight) = container.weight.filter(|w| *w > WEIGHT_MOST) {
+            let given = u64::from(weight);
+            return Err(Refusal::new("weight", RefusalKind::BadWeight { given }));
         }
         let tier = match &container.tier {
             None => None,
@@ -132,12 +132,23 @@ impl Host {
                 return Err(Refusal::new(field, RefusalKind::Duplicate { given }));
             }
             let field = || format!("{}.guarantee", direction.name());
-            let asked = promise(direction, shape);
+            let asked = shape.guarantee();
+            // Whoever asks for no more than it has does not suffer for what others keep.
+            let kept = match direction {
+                Direction::Egress if asked > has => self.held.rate_beside(&container.id),
+                _ => Rate::ZERO,
+            };
             self.promised
-                .fits(direction, asked)
+                .fits(direction, asked, kept)
                 .map_err(|kind| Refusal::new(field(), kind))?;
         }
         Ok((tier, names))
+    }
+
+    /// Whether the tier that a container is to be in is there.
+    pub(crate) fn check_tier(&self, container: &Container) -> Result<(), Refusal> {
+        let name = container.tier.as_deref();
+        name.map_or(Ok(()), |name| self.tier_index(name).map(drop))
     }
 
     fn tier_index(&self, name: &str) -> Result<u16, Refusal> {
@@ -154,11 +165,9 @@ impl Host {
 
     /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
     pub(super) fn account(&mut self, member: &Member, comes: bool) {
-        let whole = self.whole_rate();
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(shape) = member.container.shape(direction) {
-                self.promised
-                    .change(direction, promise(direction, shape), comes);
+                self.promised.change(direction, shape.guarantee(), comes);
             }
         }
         let Some(shape) = member.container.egress else {
@@ -167,14 +176,21 @@ impl Host {
         if self.uplink.is_none() {
             return;
         }
+        let (whole, rate) = (self.whole_rate(), shape.promised());
+        self.promised.rates = match comes {
+            true => self.promised.rates.saturating_add(rate),
+            false => self.promised.rates.saturating_sub(rate),
+        };
         if whole != self.whole_rate() {
             self.touch_class(tree::WHOLE);
+        }
+        if self.count_weight(member.weight, comes) {
+            self.touched.push(Touch::Uplink);
         }
         self.touch_class(member.minor);
         let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
             return;
         };
-        let rate = shape.promised();
         tier.promised = match comes {
             true => tier.promised.saturating_add(rate),
             false => tier.promised.saturating_sub(rate),

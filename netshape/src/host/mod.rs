@@ -1,9 +1,12 @@
 //! What one host should look like: its containers admitted against the uplink, each with a class of its own that stays.
 
 mod admit;
+mod change;
+mod held;
 mod minors;
 mod numbers;
 mod tree;
+mod turns;
 
 use crate::device::DevName;
 use crate::elastic::Terms;
@@ -14,12 +17,16 @@ use crate::refusal::Refusal;
 use crate::ticks::{Era, ROUNDING};
 use admit::Promised;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
+use held::Held;
 use minors::Minors;
 pub(crate) use numbers::ifb_name;
 use numbers::{Fixed, Numbers};
+pub(crate) use tree::{MAJOR, ONLY, OWN, root};
+pub(crate) use turns::{On, WEIGHT_MOST, gso};
 
 /// What the kernel at hand can do and which `tc` will read the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +35,7 @@ pub struct Capabilities {
     pub era: Era,
     /// Whether there is `fq_codel`; leaves are bfifo otherwise.
     pub fq_codel: bool,
-    /// Largest GSO packet in bytes where a device does not say; 65,536 in Linux.
+    /// Largest GSO packet in bytes where no device says a larger one; taken as 65,536, which is Linux's own, where it is less.
     pub gso_max_size: u32,
     /// Buckets that differ by this many ticks at the most are taken as equal. 17 (1.1 µs) unless told otherwise: by so much do
     /// the roundings of two tcs differ at the most, and which tc carried the last plan out can't be seen.
@@ -72,6 +79,8 @@ pub(crate) struct Member {
     pub(crate) weight: u32,
     /// What elastic division gave it, by direction.
     pub(crate) allocated: [Option<Rate>; 2],
+    /// Its number in the policy file.
+    place: Option<u32>,
 }
 
 /// A tier and the class it has on the uplink.
@@ -88,14 +97,14 @@ pub(crate) struct TierClass {
 pub(crate) enum Touch {
     /// The whole uplink: the host is new.
     Uplink,
-    /// A class on the uplink, with its leaf.
-    Class(Handle),
+    /// A class on the uplink by minor number, with its leaf.
+    Class(u16),
     /// A container's own device.
     Device(Slot, Direction),
     /// A device that is shaped no more.
     Dropped(Box<DevName>),
     /// A veth that is redirected to an ifb no more.
-    Unhooked(Box<(DevName, DevName)>),
+    Unhooked(Box<DevName>),
 }
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
@@ -114,8 +123,12 @@ pub struct Host {
     promised: Promised,
     /// Unsorted, with repetitions; some may be out of date, which the plan sees.
     pub(crate) touched: Vec<Touch>,
-    /// Quantum of weight 1.
-    pub(crate) quantum: u32,
+    /// What refused sections leave as it is.
+    pub(crate) held: Held,
+    /// How many that share the uplink have each weight.
+    weights: BTreeMap<u32, u32>,
+    /// The smallest weight.
+    pub(crate) least_weight: u32,
 }
 
 impl Host {
@@ -130,7 +143,7 @@ impl Host {
     ) -> Result<Self, Refusal> {
         let mut numbers = Numbers::new();
         let tiers = admit::tiers(tiers, &mut numbers)?;
-        let heaviest = tiers.iter().map(|t| t.tier.weight).max().unwrap_or(1);
+        let least_weight = tiers.iter().map(|t| t.tier.weight).min().unwrap_or(1);
         let devices = uplink
             .iter()
             .map(|u| DevName::on_host(u.dev.clone()))
@@ -147,7 +160,9 @@ impl Host {
             devices,
             numbers,
             touched: alloc::vec![Touch::Uplink],
-            quantum: (tree::QUANTUM_MOST / heaviest).clamp(tree::QUANTUM_LEAST, tree::QUANTUM_UNIT),
+            held: Held::default(),
+            weights: BTreeMap::new(),
+            least_weight,
         })
     }
 
@@ -172,8 +187,20 @@ impl Host {
     /// # Errors
     /// As [`Host::insert`].
     pub fn insert_as(&mut self, container: Container, minor: Option<u16>) -> Result<Slot, Refusal> {
-        let (tier, names) = self.admissible(&container)?;
-        let minor = self.numbers.take(&container.id, minor)?;
+        self.insert_having(container, minor, Rate::ZERO)
+    }
+
+    /// The same of a container whose class on the uplink has `has` already: no more than that is never refused for what refused
+    /// containers still have.
+    pub(crate) fn insert_having(
+        &mut self,
+        container: Container,
+        minor: Option<u16>,
+        has: Rate,
+    ) -> Result<Slot, Refusal> {
+        let (tier, names) = self.admissible(&container, has)?;
+        let kept = self.unhold(&container.id);
+        let minor = self.numbers.take(&container.id, kept.or(minor))?;
         let slot = self
             .free
             .pop()
@@ -190,6 +217,7 @@ impl Host {
             tier,
             weight,
             allocated: [None; 2],
+            place: None,
         };
         for (direction, name) in [Direction::Ingress, Direction::Egress]
             .into_iter()
@@ -210,6 +238,9 @@ impl Host {
 
     /// Lets a container go; its class number becomes free. O(log n).
     pub fn remove(&mut self, id: &str) -> Option<Container> {
+        if let Some(minor) = self.unhold(id) {
+            self.touch_class(minor);
+        }
         let slot = self.by_id.remove(id)?;
         let member = self.members.get_mut(slot.index())?.take()?;
         self.account(&member, false);
@@ -221,8 +252,7 @@ impl Host {
                 self.devices.remove(&name);
                 if direction == Direction::Egress && member.container.inside == Inside::Ifb {
                     let veth = DevName::on_host(member.container.veth.clone());
-                    let pair = Box::new((veth, name.clone()));
-                    self.touched.push(Touch::Unhooked(pair));
+                    self.touched.push(Touch::Unhooked(Box::new(veth)));
                 }
                 self.touched.push(Touch::Dropped(Box::new(name)));
             }
@@ -248,10 +278,11 @@ impl Host {
         members.filter_map(|(slot, m)| m.as_ref().map(|m| (slot, &m.container)))
     }
 
-    /// The class a container has on the uplink; its minor number stays the container's while it is here.
+    /// The class a container has on the uplink; its minor number stays the container's while it is here. (Where an uplink was
+    /// first shaped by a version before `be:` was reserved, the class stays below `1:` with the same minor number.)
     #[must_use]
     pub fn class_of(&self, slot: Slot) -> Option<Handle> {
-        self.member(slot).map(|m| Handle::new(tree::MAJOR, m.minor))
+        self.member(slot).map(|m| Handle::new(MAJOR, m.minor))
     }
 
     /// The weight that a container has in dividing spare bandwidth.
@@ -265,12 +296,8 @@ impl Host {
     pub fn terms(&self, slot: Slot, direction: Direction) -> Option<Terms> {
         let member = self.member(slot)?;
         let shape = member.container.shape(direction)?;
-        let guarantee = match direction {
-            Direction::Ingress => shape.guarantee(),
-            Direction::Egress => shape.promised(),
-        };
         Some(Terms {
-            guarantee,
+            guarantee: shape.guarantee(),
             ceiling: shape.ceiling(),
             weight: member.weight,
         })
@@ -294,8 +321,7 @@ impl Host {
         &self.caps
     }
 
-    /// Sum of what containers are promised in one direction: guarantees, and floors on the uplink. It is never over
-    /// [`Uplink::for_containers`].
+    /// Sum of the guarantees in one direction. It is never over [`Uplink::for_containers`].
     #[must_use]
     pub fn promised(&self, direction: Direction) -> Rate {
         self.promised.sum(direction)
@@ -327,8 +353,7 @@ impl Host {
     /// Remembers a class of the uplink that changed, unless all of the uplink is to be planned anyway.
     fn touch_class(&mut self, minor: u16) {
         if self.touched.first() != Some(&Touch::Uplink) {
-            let id = Handle::new(tree::MAJOR, minor);
-            self.touched.push(Touch::Class(id));
+            self.touched.push(Touch::Class(minor));
         }
     }
 

@@ -77,6 +77,12 @@ impl Numbers {
     }
 }
 
+/// The number that an id draws, where nobody has it.
+pub(crate) fn drawn(id: &str) -> u16 {
+    let limit = u32::from(LAST - FIRST) + 1;
+    FIRST.saturating_add(u16::try_from(hash(id) % limit).unwrap_or(0))
+}
+
 /// A hasher that takes eight bytes at a time: fixed, so that nothing depends on the process. What is hashed are names that
 /// the host's own administrator gives.
 #[derive(Clone, Copy, Debug)]

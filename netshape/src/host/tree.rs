@@ -1,9 +1,10 @@
 //! From the policy to the exact tree: the figures of every qdisc and class.
 //!
-//! A veth's own tree: `1:` HTB, default `1:10`; class `1:10` with rate = ceiling; leaf `10:`.
-//! The uplink's: `1:` HTB, default `1:2`; `1:1` the capacity; below it `1:2` for the host itself, one class per tier,
-//! and below its tier (or `1:1`) one class per container with its guarantee or floor, its ceiling, and a leaf.
+//! A veth's own tree: `be:` HTB, default `be:10`; class `be:10` with rate = ceiling; leaf `10:`.
+//! The uplink's: `be:` HTB, default `be:2`; `be:1` the capacity; below it `be:2` for the host itself, one class per tier,
+//! and below its tier (or `be:1`) one class per container with its guarantee or floor, its ceiling, and a leaf.
 
+use super::turns::{On, gso};
 use super::{Host, Member, Slot, TierClass};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
@@ -15,22 +16,16 @@ use crate::ticks::most_bytes;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Major number of every root qdisc of ours.
-pub(crate) const MAJOR: u16 = 1;
+/// Major number of every root qdisc of ours: reserved, so that what is ours is known by it.
+pub(crate) const MAJOR: u16 = 0xbe;
 /// Minor number of the only class of a veth's tree, and its leaf's major.
-const ONLY: u16 = 0x10;
+pub(crate) const ONLY: u16 = 0x10;
 /// Minor number of the class that stands for the whole uplink.
 pub(super) const WHOLE: u16 = 1;
 /// Minor number of the class of the host's own traffic.
-const OWN: u16 = 2;
+pub(crate) const OWN: u16 = 2;
 /// What the host's own class has at least: HTB needs a rate.
 const OWN_LEAST: Rate = Rate::kbit(8);
-/// Greatest quantum that HTB takes without a warning.
-pub(super) const QUANTUM_MOST: u32 = 200_000;
-/// Least quantum: one full frame.
-pub(super) const QUANTUM_LEAST: u32 = 1_514;
-/// Quantum of weight 1 where weights are small.
-pub(super) const QUANTUM_UNIT: u32 = 10_000;
 
 /// Greatest memory limit of `fq_codel`: the kernel takes more and keeps this.
 const FQ_CODEL_MOST: u32 = 1 << 31;
@@ -56,16 +51,22 @@ impl Host {
     #[must_use]
     pub fn tree(&self, name: &DevName) -> Option<Device> {
         let mut device = Device::new();
+        let gso = gso(self.caps.gso_max_size);
+        let on = On {
+            major: MAJOR,
+            gso,
+            alone: gso,
+        };
         if self
             .uplink
             .as_ref()
             .is_some_and(|u| name.netns == Netns::Host && u.dev == name.dev)
         {
-            self.uplink_tree(None, &mut device);
+            self.uplink_tree(on, &mut device);
             return Some(device);
         }
         let (slot, direction) = self.shaped_by(name)?;
-        self.veth_tree(slot, direction, None, &mut device);
+        self.veth_tree(slot, direction, on, &mut device);
         Some(device)
     }
 
@@ -79,13 +80,7 @@ impl Host {
     }
 
     /// Writes the tree of one direction's own device.
-    pub(crate) fn veth_tree(
-        &self,
-        slot: Slot,
-        direction: Direction,
-        gso: Option<u32>,
-        into: &mut Device,
-    ) {
+    pub(crate) fn veth_tree(&self, slot: Slot, direction: Direction, on: On, into: &mut Device) {
         into.clear();
         let Some(member) = self.member(slot) else {
             return;
@@ -99,87 +94,85 @@ impl Host {
             _ => member.allocated.get(direction as usize).copied().flatten(),
         };
         let rate = allowed(shape, given);
-        into.put_qdisc(self.root(ONLY));
-        let id = Handle::new(MAJOR, ONLY);
-        let htb = self.class(shape.burst(), rate, rate, self.quantum, 0);
+        into.put_qdisc(root(on, ONLY));
+        let id = Handle::new(on.major, ONLY);
+        let htb = self.class(shape.burst(), rate, rate, on.alone, 0);
         into.put_class(Class {
             id,
-            parent: Handle::qdisc(MAJOR),
+            parent: Handle::qdisc(on.major),
             htb,
         });
-        into.put_qdisc(self.leaf(id, shape.ceiling(), gso));
+        into.put_qdisc(self.leaf(id, shape.ceiling(), on));
     }
 
     /// Writes the uplink's tree.
-    pub(crate) fn uplink_tree(&self, gso: Option<u32>, into: &mut Device) {
+    pub(crate) fn uplink_tree(&self, on: On, into: &mut Device) {
         into.clear();
         let Some(uplink) = &self.uplink else { return };
-        for class in self.fixed_classes(uplink) {
+        for class in self.fixed_classes(uplink, on) {
             into.put_class(class);
         }
         for (minor, slot) in self.by_minor.iter() {
-            let Some(class) = self.member(slot).and_then(|m| self.member_class(uplink, m)) else {
+            let member = self.member(slot);
+            let Some(class) = member.and_then(|m| self.member_class(uplink, m, on)) else {
                 continue;
             };
             into.put_class(class);
-            if let Some(leaf) = self.uplink_leaf(minor, gso) {
+            if let Some(leaf) = self.uplink_leaf(minor, on) {
                 into.put_qdisc(leaf);
             }
         }
-        into.put_qdisc(self.leaf(Handle::new(MAJOR, OWN), uplink.capacity, gso));
-        into.put_qdisc(self.root(OWN));
+        into.put_qdisc(self.leaf(Handle::new(on.major, OWN), uplink.capacity, on));
+        into.put_qdisc(root(on, OWN));
     }
 
     /// One class of the uplink's tree by minor number, if it is wanted.
-    pub(crate) fn uplink_class(&self, minor: u16) -> Option<Class> {
+    pub(crate) fn uplink_class(&self, minor: u16, on: On) -> Option<Class> {
         let uplink = self.uplink.as_ref()?;
         if let Some(slot) = self.by_minor.get(minor) {
-            return self.member_class(uplink, self.member(slot)?);
+            return self.member_class(uplink, self.member(slot)?, on);
         }
-        self.fixed_classes(uplink)
+        self.fixed_classes(uplink, on)
             .into_iter()
             .find(|c| c.id.minor() == minor)
     }
 
     /// The leaf of the host's own or one container's class on the uplink.
-    pub(crate) fn uplink_leaf(&self, minor: u16, gso: Option<u32>) -> Option<Qdisc> {
+    pub(crate) fn uplink_leaf(&self, minor: u16, on: On) -> Option<Qdisc> {
+        let class = Handle::new(on.major, minor);
         if minor == OWN {
-            return Some(self.leaf(Handle::new(MAJOR, OWN), self.uplink.as_ref()?.capacity, gso));
+            return Some(self.leaf(class, self.uplink.as_ref()?.capacity, on));
         }
         let shape = self.member(self.by_minor.get(minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
-        Some(self.leaf(Handle::new(MAJOR, minor), ceiling, gso))
+        Some(self.leaf(class, ceiling, on))
     }
 
-    /// The rate of the class for the whole uplink: its capacity. Where nothing is reserved and all is promised, the host's
-    /// own class still has a rate, and the whole must hold that too.
+    /// The rate of the class for the whole uplink: its capacity. Where all is promised, those without a guarantee and the host's
+    /// own class still have a rate, and the whole must hold that too.
     pub(super) fn whole_rate(&self) -> Rate {
         let Some(uplink) = &self.uplink else {
             return Rate::ZERO;
         };
         let own = uplink.reserve.max(OWN_LEAST);
-        uplink
-            .capacity
-            .max(self.promised(Direction::Egress).saturating_add(own))
+        uplink.capacity.max(self.promised.rates.saturating_add(own))
     }
 
     /// The classes that are no container's: the whole, the host's own, the tiers that have members.
-    fn fixed_classes(&self, uplink: &Uplink) -> Vec<Class> {
+    fn fixed_classes(&self, uplink: &Uplink, on: On) -> Vec<Class> {
         let (whole, ceil) = (self.whole_rate(), uplink.capacity);
         let at = |minor, parent, htb| Class {
-            id: Handle::new(MAJOR, minor),
+            id: Handle::new(on.major, minor),
             parent,
             htb,
         };
-        let (top, inner) = (Handle::qdisc(MAJOR), Handle::new(MAJOR, WHOLE));
+        let (top, inner) = (Handle::qdisc(on.major), Handle::new(on.major, WHOLE));
         let own = uplink.reserve.max(OWN_LEAST);
         let mut classes = Vec::with_capacity(self.tiers.len() + 2);
-        classes.push(at(
-            WHOLE,
-            top,
-            self.class(None, whole, whole, self.quantum, 0),
-        ));
-        classes.push(at(OWN, inner, self.class(None, own, ceil, self.quantum, 0)));
+        // The host's own traffic takes turns like the smallest weight. Inner classes take none; a quantum keeps HTB from warning.
+        let turn = on.gso;
+        classes.push(at(WHOLE, top, self.class(None, whole, whole, turn, 0)));
+        classes.push(at(OWN, inner, self.class(None, own, ceil, turn, 0)));
         for TierClass {
             minor, promised, ..
         } in self.tiers.iter().filter(|t| !t.promised.is_zero())
@@ -187,13 +180,13 @@ impl Host {
             classes.push(at(
                 *minor,
                 inner,
-                self.class(None, *promised, ceil, self.quantum, 0),
+                self.class(None, *promised, ceil, turn, 0),
             ));
         }
         classes
     }
 
-    fn member_class(&self, uplink: &Uplink, member: &Member) -> Option<Class> {
+    fn member_class(&self, uplink: &Uplink, member: &Member, on: On) -> Option<Class> {
         let shape = member.container.egress.as_ref()?;
         let given = member
             .allocated
@@ -202,29 +195,21 @@ impl Host {
             .flatten();
         let ceil = allowed(shape, given).min(uplink.capacity);
         let tier = member.tier.and_then(|t| self.tiers.get(usize::from(t)));
-        let parent = Handle::new(MAJOR, tier.map_or(WHOLE, |t| t.minor));
-        let quantum = member
-            .weight
-            .saturating_mul(self.quantum)
-            .clamp(QUANTUM_LEAST, QUANTUM_MOST);
+        let parent = Handle::new(on.major, tier.map_or(WHOLE, |t| t.minor));
+        let quantum = self.quantum(member.weight, on.gso);
         let prio = u32::from(shape.priority());
         let rate = shape.promised().min(ceil);
         let htb = self.class(shape.burst(), rate, ceil, quantum, prio);
         Some(Class {
-            id: Handle::new(MAJOR, member.minor),
+            id: Handle::new(on.major, member.minor),
             parent,
             htb,
         })
     }
 
-    fn root(&self, default: u16) -> Qdisc {
-        let kind = QdiscKind::Htb(Htb::to_default(default));
-        Qdisc::new(Handle::qdisc(MAJOR), Handle::ROOT, kind)
-    }
-
     /// A queue below a leaf class, numbered like the class.
-    fn leaf(&self, class: Handle, ceiling: Rate, gso: Option<u32>) -> Qdisc {
-        let limit = leaf_limit(ceiling, gso.unwrap_or(self.caps.gso_max_size));
+    fn leaf(&self, class: Handle, ceiling: Rate, on: On) -> Qdisc {
+        let limit = leaf_limit(ceiling, on.gso);
         let kind = if self.caps.fq_codel {
             // fq_codel counts its limit in packets and bounds bytes by memory.
             QdiscKind::FqCodel(Box::new(FqCodel {
@@ -260,6 +245,12 @@ impl Host {
         }
     }
 
+    /// An inner class with another rate.
+    pub(super) fn resized(&self, htb: &HtbClass, rate: Rate) -> HtbClass {
+        let ceil = Rate::from_bytes_per_second(htb.ceil.bytes_per_second).max(rate);
+        self.class(None, rate, ceil, htb.quantum, htb.prio)
+    }
+
     /// The bucket of a rate in ticks. A declared burst that a small rate can't hold is cut to what it can.
     fn ticks(&self, burst: Option<Bytes>, rate: Rate) -> u32 {
         let bytes = burst.unwrap_or_else(|| default_burst(rate));
@@ -270,6 +261,12 @@ impl Host {
             .ticks(per_second, bytes.0.min(most))
             .unwrap_or(u32::MAX)
     }
+}
+
+/// The root of a tree whose unclassified traffic goes to one of its classes.
+pub(crate) fn root(on: On, default: u16) -> Qdisc {
+    let kind = QdiscKind::Htb(Htb::to_default(default));
+    Qdisc::new(Handle::qdisc(on.major), Handle::ROOT, kind)
 }
 
 /// What a direction may reach now: what it was given, no less than its guarantee, no more than its ceiling.

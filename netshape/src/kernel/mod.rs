@@ -47,6 +47,8 @@ impl Default for Facts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
     devices: BTreeMap<DevName, Device>,
+    /// How many devices take GSO packets of each size.
+    gso: BTreeMap<u32, usize>,
     facts: BTreeMap<DevName, Facts>,
 }
 
@@ -56,13 +58,37 @@ impl Kernel {
     pub const fn new() -> Self {
         Self {
             devices: BTreeMap::new(),
+            gso: BTreeMap::new(),
             facts: BTreeMap::new(),
         }
     }
 
     /// Puts a device in, with what is on it.
     pub fn put_device(&mut self, name: DevName, device: Device) {
-        self.devices.insert(name, device);
+        if let Some(size) = device.gso_max_size {
+            *self.gso.entry(size).or_default() += 1;
+        }
+        let old = self.devices.insert(name, device);
+        self.uncount(old.as_ref());
+    }
+
+    fn uncount(&mut self, gone: Option<&Device>) {
+        let Some(size) = gone.and_then(|d| d.gso_max_size) else {
+            return;
+        };
+        if let Some(count) = self.gso.get_mut(&size) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.gso.remove(&size);
+            }
+        }
+    }
+
+    /// The largest GSO packet that any device says it takes: packets keep the size that they had where they were sent, so a
+    /// device may be given larger ones than its own.
+    #[must_use]
+    pub fn gso_max_size(&self) -> Option<u32> {
+        self.gso.last_key_value().map(|(size, _)| *size)
     }
 
     /// Says what a device is like; [`Facts::default`] is a veth.
@@ -73,7 +99,9 @@ impl Kernel {
     /// Takes a device away, as when a container's veth goes.
     pub fn remove_device(&mut self, name: &DevName) -> Option<Device> {
         self.facts.remove(name);
-        self.devices.remove(name)
+        let gone = self.devices.remove(name);
+        self.uncount(gone.as_ref());
+        gone
     }
 
     /// What is on a device.

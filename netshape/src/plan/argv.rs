@@ -1,15 +1,18 @@
 //! A step as the arguments of `tc`.
 
 use super::op::{Action, Object, Op};
-use super::pins::number;
-use super::redirect::{PRIO, Redirect};
+use super::ours::REDIRECT_PRIO;
+use super::pins::{made_as, number};
+use super::readd;
+use super::redirect::Redirect;
 use crate::handle::Handle;
 use crate::object::{Class, Filter, FilterKind, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
 use crate::rate::Rate;
 use crate::ticks::Era;
-use crate::wire::U32Part;
+use crate::wire::{U32Key, U32Part, U32Sel};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Words being gathered.
@@ -31,7 +34,7 @@ impl Words {
 }
 
 /// The words after `tc`.
-pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
+pub(super) fn argv(op: &Op, dev: &str, era: Era, targets: &[(u32, Arc<str>)]) -> Vec<String> {
     let mut words = Words(Vec::with_capacity(24));
     words.word(op.object.name());
     words.word(op.action.word());
@@ -41,7 +44,7 @@ pub(super) fn argv(op: &Op, dev: &str, era: Era) -> Vec<String> {
         Object::Qdisc(q) => qdisc(&mut words, q, whole, era),
         Object::Class(c) => class(&mut words, c, whole, era),
         Object::Redirect(r) => redirect(&mut words, r, whole),
-        Object::Filter(f) => filter(&mut words, f, whole),
+        Object::Filter(f) => filter(&mut words, f, whole, targets),
     }
     words.0
 }
@@ -52,10 +55,8 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
         format!("{:x}:{}", r.parent.major(), minor(r.parent)),
     );
     words.pair("protocol", "all");
-    words.pair("prio", PRIO);
-    if r.handle != 0 {
-        words.pair("handle", number(r.handle));
-    }
+    words.pair("prio", REDIRECT_PRIO);
+    filter_handle(words, r.handle, whole);
     words.word("u32");
     if whole {
         let rest = [
@@ -66,8 +67,17 @@ fn redirect(words: &mut Words, r: &Redirect, whole: bool) {
     }
 }
 
+/// A filter that is made is said by its number alone, since its table is the priority's own, which the kernel numbers. Where only
+/// that is known of one that goes, its priority is its own, and goes whole.
+fn filter_handle(words: &mut Words, handle: u32, whole: bool) {
+    let said = if whole { made_as(handle) } else { handle };
+    if said != 0 && (whole || said >> 20 != 0) {
+        words.pair("handle", number(said));
+    }
+}
+
 /// Somebody else's u32 filter: its numbers, and to bring it back what it matches and where that goes.
-fn filter(words: &mut Words, f: &Filter, whole: bool) {
+fn filter(words: &mut Words, f: &Filter, whole: bool, targets: &[(u32, Arc<str>)]) {
     words.pair(
         "parent",
         format!("{:x}:{}", f.parent.major(), minor(f.parent)),
@@ -82,29 +92,41 @@ fn filter(words: &mut Words, f: &Filter, whole: bool) {
     if f.chain != 0 {
         words.pair("chain", f.chain);
     }
-    if f.handle != 0 {
-        words.pair("handle", number(f.handle));
-    }
+    filter_handle(words, f.handle, whole);
     words.word(f.kind.name());
     let FilterKind::U32(u32) = &f.kind else {
         return;
     };
-    for part in u32.parts.iter().filter(|_| whole) {
+    if !whole {
+        return;
+    }
+    // tc takes what comes after an action for one more action, so that actions come last.
+    for key in u32.sel().into_iter().flat_map(keys) {
+        words.word("match");
+        words.pair("u32", format!("{:#010x}", key.val));
+        words.word(&format!("{:#010x}", key.mask));
+        let from = if key.offmask == 0 { "" } else { "nexthdr+" };
+        words.pair("at", format!("{from}{}", key.off));
+    }
+    for part in &u32.parts {
         match part {
-            U32Part::Sel(sel) => {
-                for key in &sel.keys {
-                    words.word("match");
-                    words.pair("u32", format!("{:#010x}", key.val));
-                    words.word(&format!("{:#010x}", key.mask));
-                    let from = if key.offmask == 0 { "" } else { "nexthdr+" };
-                    words.pair("at", format!("{from}{}", key.off));
-                }
-            }
             U32Part::ClassId(class) => words.pair("flowid", class),
             U32Part::Link(table) => words.pair("link", number(*table)),
             _ => {}
         }
     }
+    words.0.extend(readd::words(u32.actions(), targets));
+}
+
+/// The keys of a selector. None matches everything, which tc has only one word for.
+fn keys(sel: &U32Sel) -> &[U32Key] {
+    const ALL: &[U32Key] = &[U32Key {
+        mask: 0,
+        val: 0,
+        off: 0,
+        offmask: 0,
+    }];
+    if sel.keys.is_empty() { ALL } else { &sel.keys }
 }
 
 /// The minor half of a hook; nothing where it is 0.

@@ -1,7 +1,7 @@
 //! A step as the netlink message that carries it out.
 
 use super::op::{Action, Object, Op};
-use super::redirect::PRIO;
+use super::pins::made_as;
 use crate::handle::Handle;
 use crate::object::{Class, HtbClass, Qdisc, QdiscKind};
 use crate::wire::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What};
@@ -27,22 +27,29 @@ pub(super) fn message(op: &Op, ifindex: i32) -> TcMessage {
         Object::Qdisc(q) => qdisc(&mut message, q, whole),
         Object::Class(c) => class(&mut message, c, whole),
         Object::Redirect(r) => {
-            let filter = r.filter(|_| false);
-            message.set_filter(&filter);
-            message.info = u32::from(PRIO) << 16 | u32::from(3_u16.to_be());
-            message.handle = Handle::from_raw(r.handle);
-            if !whole {
-                message.options = None;
-            }
+            message.set_filter(&r.filter());
+            filter_handle(&mut message, whole);
         }
         Object::Filter(f) => {
             message.set_filter(f);
-            if !whole {
-                message.options = None;
-            }
+            filter_handle(&mut message, whole);
         }
     }
     message
+}
+
+/// As in the words: made by number alone, taken off by the whole handle where that is known.
+fn filter_handle(message: &mut TcMessage, whole: bool) {
+    let handle = message.handle.raw();
+    let said = match whole {
+        true => made_as(handle),
+        false if handle >> 20 == 0 => 0,
+        false => handle,
+    };
+    message.handle = Handle::from_raw(said);
+    if !whole {
+        message.options = None;
+    }
 }
 
 fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {

@@ -4,125 +4,92 @@
 //! ones come, parents first, each with its leaf. So the sum below a class is never over it on the way, and an inner
 //! class exists before a leaf carries traffic.
 
+use super::hook;
 use super::leaf;
+use super::leftover::{KEPT, dropped, leftovers, unhooked, whole};
 use super::op::{Action, Before, Loss, Object, Op, Reason};
-use super::redirect;
 use super::work::Work;
-use super::{LeftAlone, Plan};
+use super::{LeftAlone, Plan, front, ours};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
-use crate::host::{Host, Slot, Touch};
+use crate::host::{Host, ONLY, OWN, On, Slot, Touch, gso, root};
 use crate::kernel::Kernel;
-use crate::name::Netns;
 use crate::object::{Htb, Qdisc, QdiscKind};
 use crate::policy::{Direction, Inside};
-use crate::text::{printable, shell_line};
-use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::text::printable;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// The plan from what was observed to all that the host wants. O(n) in classes, observed and wanted.
+/// The plan from what was observed to all that the host wants, and away from all that is ours and that it does not want. O(n log n)
+/// in devices, O(n) in classes, observed and wanted.
 #[must_use]
 pub fn diff(observed: &Kernel, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
     plan.ops.reserve(host.device_count() * 4);
     plan.devices.reserve(host.device_count());
-    if let Some(uplink) = &host.uplink {
-        let name = DevName::on_host(uplink.dev.clone());
+    let mut found = 0;
+    if let Some(name) = uplink_name(host) {
         whole_uplink(observed, &name, host, &mut plan);
+        found += usize::from(observed.device(&name).is_some());
     }
-    let uplink = host.uplink.iter();
-    let uplink = uplink.map(|u| DevName::on_host(u.dev.clone()));
-    let mut found = uplink.filter(|n| observed.device(n).is_some()).count();
+    // Whether there is anything beside what is wanted; mostly there is not, and nobody need look for it.
+    let mut hooked = false;
     let mut wanted = Device::new();
-    for (slot, _) in host.containers() {
+    for (slot, container) in host.containers() {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = host.device(slot, direction) {
                 let seen = observed.device(&name);
                 found += usize::from(seen.is_some());
-                host.veth_tree(slot, direction, gso(seen), &mut wanted);
-                device(seen, &wanted, &name, host, &mut plan);
-                hook(observed, host, slot, direction, &name, &mut plan);
+                let by_ifb = direction == Direction::Ingress && container.inside != Inside::Ifb;
+                hooked |= by_ifb && seen.is_some_and(|d| d.filters().iter().any(ours::on_hook));
+                one_way(
+                    observed,
+                    host,
+                    slot,
+                    direction,
+                    &name,
+                    &mut wanted,
+                    &mut plan,
+                );
             }
         }
     }
-    // What went may have gone more than once, and may have come again since.
-    let gone = host.touched.iter().filter(|touch| match touch {
-        Touch::Dropped(name) => !host.devices.contains(&**name),
-        Touch::Unhooked(pair) => !host.devices.contains(&pair.1),
-        _ => false,
-    });
-    for touch in gone.collect::<BTreeSet<_>>() {
-        match touch {
-            Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
-            _ => {}
-        }
-    }
-    if found < observed.len() {
-        orphans(observed, host, &mut plan);
+    if hooked || found < observed.len() {
+        leftovers(observed, host, &mut plan);
     }
     plan
 }
 
-/// Devices that are shaped as we do it and that nobody wants shaped: a container that left the policy between two runs, say.
-/// They are only reported, unless the host itself let them go.
-fn orphans(observed: &Kernel, host: &Host, plan: &mut Plan) {
-    let dropped = host.touched.iter().filter_map(|touch| match touch {
-        Touch::Dropped(name) => Some(&**name),
-        _ => None,
-    });
-    let dropped: BTreeSet<&DevName> = dropped.collect();
-    for (name, device) in observed.devices() {
-        let Some(root) = device.root().filter(|r| is_ours(r, Htb::to_default(0x10))) else {
-            continue;
-        };
-        if host.devices.contains(name) || dropped.contains(name) {
-            continue;
-        }
-        let why = format!(
-            "not wanted: shaped like a container's device, but no container of the policy has it; `{}` would take that off",
-            remove_root(name)
-        );
-        plan.left_alone.push(LeftAlone {
-            object: "qdisc",
-            device: name.clone(),
-            handle: root.handle,
-            why,
-        });
-    }
-}
-
-/// The command that takes a root qdisc off a device, in the device's own network namespace, for a POSIX shell.
-fn remove_root(name: &DevName) -> alloc::string::String {
-    let mut words = name.netns.enter();
-    let rest = ["tc", "qdisc", "delete", "dev", &*name.dev, "root"];
-    words.extend(rest.map(Into::into));
-    shell_line(&words)
-}
-
-/// The plan for one device alone, with the redirect to it where it is an ifb; nothing where the host does not want that
-/// device shaped. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
+/// The plan for one device alone, with the redirect to it where it is an ifb; of a device that the host does not want shaped, what
+/// is ours goes. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
 #[must_use]
 pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
     let mut plan = Plan::new(host.caps.era);
-    let uplink = host.uplink.as_ref();
-    if uplink.is_some_and(|u| name.netns == Netns::Host && u.dev == name.dev) {
+    if uplink_name(host).as_ref() == Some(name) {
         whole_uplink(observed, name, host, &mut plan);
         return plan;
     }
-    let Some((slot, direction)) = host.shaped_by(name) else {
-        return plan;
-    };
-    let (seen, mut wanted) = (observed.device(name), Device::new());
-    host.veth_tree(slot, direction, gso(seen), &mut wanted);
-    device(seen, &wanted, name, host, &mut plan);
-    hook(observed, host, slot, direction, name, &mut plan);
+    match host.shaped_by(name) {
+        Some((slot, direction)) => {
+            let mut wanted = Device::new();
+            one_way(
+                observed,
+                host,
+                slot,
+                direction,
+                name,
+                &mut wanted,
+                &mut plan,
+            );
+        }
+        None => dropped(observed, host, name, &mut plan),
+    }
     plan
 }
 
-/// The plan for what changed in the host since the last call, and nothing else. O(changes · log n).
+/// The plan for what changed in the host since the last call, and nothing else. O(changes · log n); O(n) where the smallest weight
+/// changed, since all quanta follow from it.
 #[must_use]
 pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
     let mut plan = Plan::new(host.caps.era);
@@ -130,176 +97,193 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
     touched.sort_unstable();
     touched.dedup();
     let host = &*host;
-    let mut classes: Vec<Handle> = Vec::new();
+    let mut classes: Vec<u16> = Vec::new();
     let whole = touched.contains(&Touch::Uplink);
+    let mut wanted = Device::new();
     for touch in &touched {
         match touch {
             Touch::Uplink => {}
-            Touch::Class(id) => classes.push(*id),
+            Touch::Class(minor) => classes.push(*minor),
             // What went may have come again since.
-            Touch::Dropped(name) if host.devices.contains(&**name) => {}
-            Touch::Dropped(name) => dropped(observed, name, &mut plan),
-            Touch::Unhooked(pair) if host.devices.contains(&pair.1) => {}
-            Touch::Unhooked(pair) => redirect::release(observed, &pair.0, &pair.1, &mut plan),
+            Touch::Dropped(name) => dropped(observed, host, name, &mut plan),
+            Touch::Unhooked(veth) => unhooked(observed, host, veth, &mut plan),
             Touch::Device(slot, direction) => {
-                let Some(name) = host.device(*slot, *direction) else {
-                    continue;
-                };
-                let mut wanted = Device::new();
-                let seen = observed.device(&name);
-                host.veth_tree(*slot, *direction, gso(seen), &mut wanted);
-                device(seen, &wanted, &name, host, &mut plan);
-                hook(observed, host, *slot, *direction, &name, &mut plan);
+                if let Some(name) = host.device(*slot, *direction) {
+                    let (slot, direction) = (*slot, *direction);
+                    one_way(
+                        observed,
+                        host,
+                        slot,
+                        direction,
+                        &name,
+                        &mut wanted,
+                        &mut plan,
+                    );
+                }
             }
         }
     }
-    if let Some(uplink) = host
-        .uplink
-        .as_ref()
-        .filter(|_| whole || !classes.is_empty())
-    {
-        let name = DevName::on_host(uplink.dev.clone());
+    if let Some(name) = uplink_name(host).filter(|_| whole || !classes.is_empty()) {
         if whole {
             whole_uplink(observed, &name, host, &mut plan);
-            return plan;
+        } else {
+            uplink_classes(observed, &classes, &name, host, &mut plan);
         }
-        uplink_classes(observed.device(&name), &classes, &name, host, &mut plan);
     }
     plan
 }
 
-/// The redirect to an ifb, where that is the way.
-fn hook(
+fn uplink_name(host: &Host) -> Option<DevName> {
+    let uplink = host.uplink.as_ref()?;
+    Some(DevName::on_host(uplink.dev.clone()))
+}
+
+/// One direction of a container: its own device, and the redirect to that where it is an ifb.
+fn one_way(
     observed: &Kernel,
     host: &Host,
     slot: Slot,
     direction: Direction,
-    ifb: &DevName,
+    name: &DevName,
+    wanted: &mut Device,
     plan: &mut Plan,
 ) {
     let Some(container) = host.container(slot) else {
         return;
     };
-    if direction == Direction::Egress && container.inside == Inside::Ifb {
-        let veth = DevName::on_host(container.veth.clone());
-        redirect::redirect(observed, &veth, ifb, plan);
+    let by_ifb = direction == Direction::Egress && container.inside == Inside::Ifb;
+    let veth = by_ifb.then(|| DevName::on_host(container.veth.clone()));
+    let takeover = host.caps.takeover && !host.held.everything();
+    let redirect = veth.map(|veth| hook::steps(observed, &veth, name, takeover));
+    let redirect = match redirect.transpose() {
+        Ok(steps) => steps,
+        Err(kind) => return refuse(host, Some((slot, direction)), kind, plan),
+    };
+    let seen = observed.device(name);
+    host.veth_tree(slot, direction, on(observed, seen, ONLY, host), wanted);
+    match device(seen, wanted, name, (observed, host), plan) {
+        Ok(true) => redirect.into_iter().for_each(|steps| steps.finish(plan)),
+        // Nothing is sent to a device that somebody else shapes.
+        Ok(false) => {}
+        Err(kind) => refuse(host, Some((slot, direction)), kind, plan),
     }
 }
 
-/// Largest GSO packet of a device, where it was observed.
-fn gso(seen: Option<&Device>) -> Option<u32> {
-    seen.and_then(|d| d.gso_max_size)
+/// What can't be had is said, with its place in the policy.
+fn refuse(host: &Host, whose: Option<(Slot, Direction)>, kind: RefusalKind, plan: &mut Plan) {
+    let field = match whose {
+        None => "host.uplink".into(),
+        Some((slot, direction)) => format!("{}.{}", host.place(slot), direction.name()),
+    };
+    plan.refused.push(Refusal { field, kind });
+}
+
+/// What is known of a device that a tree is made for.
+fn on(observed: &Kernel, seen: Option<&Device>, default: u16, host: &Host) -> On {
+    let largest = observed.gso_max_size().unwrap_or(0);
+    let gso = gso(largest.max(host.caps.gso_max_size));
+    let major = ours::major(seen, default);
+    let only = seen.and_then(|d| d.class(Handle::new(major, ONLY)));
+    let alone = only.map_or(gso, |c| c.htb.quantum.max(1));
+    On { major, gso, alone }
 }
 
 fn whole_uplink(observed: &Kernel, name: &DevName, host: &Host, plan: &mut Plan) {
     let mut wanted = Device::new();
     let seen = observed.device(name);
-    host.uplink_tree(gso(seen), &mut wanted);
-    device(seen, &wanted, name, host, plan);
+    let on = on(observed, seen, OWN, host);
+    host.uplink_tree(on, &mut wanted);
+    if let Some(seen) = seen.filter(|_| host.held.everything()) {
+        host.make_room(seen, &mut wanted);
+    }
+    if let Err(kind) = device(seen, &wanted, name, (observed, host), plan) {
+        refuse(host, None, kind, plan);
+    }
 }
 
 /// The uplink's changed classes; the whole device where its root is not yet ours.
-fn uplink_classes(
-    seen: Option<&Device>,
-    ids: &[Handle],
-    name: &DevName,
-    host: &Host,
-    plan: &mut Plan,
-) {
-    let fits = |d: &&Device| d.root().is_some_and(|r| is_ours(r, Htb::to_default(2)));
-    let Some(seen) = seen.filter(fits) else {
-        let mut wanted = Device::new();
-        host.uplink_tree(gso(seen), &mut wanted);
-        return device(seen, &wanted, name, host, plan);
+fn uplink_classes(observed: &Kernel, minors: &[u16], name: &DevName, host: &Host, plan: &mut Plan) {
+    let seen = observed.device(name);
+    let on = on(observed, seen, OWN, host);
+    let root = root(on, OWN);
+    let fits = |d: &&Device| d.root().is_some_and(|r| same_root(r, &root));
+    let free = |d: &&Device| front::hook(d, name).is_ok() && !host.held.everything();
+    let Some(seen) = seen.filter(fits).filter(free) else {
+        return whole_uplink(observed, name, host, plan);
     };
-    let mut work = Work::new(plan.device_number(name), &host.caps);
-    for id in ids {
-        let (wanted, leaf) = (
-            host.uplink_class(id.minor()),
-            host.uplink_leaf(id.minor(), gso(Some(seen))),
-        );
-        work.class(seen, seen.class(*id), wanted.as_ref(), || leaf.is_some());
-        if wanted.is_some() {
-            leaf::leaf(&mut work, seen, seen.qdisc_at(*id), leaf.as_ref());
-        }
-    }
+    let mut work = Work::new(plan.device_number(name), name, (observed, host));
     let wanted = |id: Handle| {
         (
-            host.uplink_class(id.minor()),
-            host.uplink_leaf(id.minor(), gso(Some(seen))),
+            host.uplink_class(id.minor(), on),
+            host.uplink_leaf(id.minor(), on),
         )
     };
+    for minor in minors {
+        let id = Handle::new(on.major, *minor);
+        let (class, leaf) = wanted(id);
+        work.class(seen, seen.class(id), class.as_ref(), || leaf.is_some());
+        if class.is_some() {
+            leaf::leaf(&mut work, seen, seen.qdisc_at(id), leaf.as_ref());
+        }
+    }
     work.finish(seen, &wanted, plan);
 }
 
-/// A device that is shaped no more: its root goes if it is ours.
-fn dropped(observed: &Kernel, name: &DevName, plan: &mut Plan) {
-    let Some(seen) = observed.device(name) else {
-        return;
-    };
-    let Some(root) = seen.root().filter(|r| is_ours(r, Htb::to_default(0x10))) else {
-        return;
-    };
-    let number = plan.device_number(name);
-    plan.ops.push(whole(number, root, seen, Reason::Stale));
-}
-
-/// Whether a root qdisc is one that [`Host`] makes.
-fn is_ours(root: &Qdisc, wanted: Htb) -> bool {
-    let QdiscKind::Htb(seen) = root.kind else {
+/// Whether a root qdisc is the one that is wanted, save what the kernel counts and fills in.
+fn same_root(seen: &Qdisc, wanted: &Qdisc) -> bool {
+    let (QdiscKind::Htb(s), QdiscKind::Htb(w)) = (&seen.kind, &wanted.kind) else {
         return false;
     };
-    root.handle == Handle::qdisc(1)
-        && Htb {
-            direct_packets: 0,
-            direct_qlen: None,
-            ..seen
-        } == wanted
+    let plain = Htb {
+        direct_packets: 0,
+        direct_qlen: None,
+        ..*s
+    };
+    seen.handle == wanted.handle && plain == *w
 }
 
-/// Deleting a root qdisc with all below it.
-fn whole(number: u32, root: &Qdisc, seen: &Device, reason: Reason) -> Op {
-    let mut tree = seen.clone();
-    tree.retain(|q| q.parent != Handle::INGRESS, |_| true);
-    tree.retain_filters(|f| f.parent.major() != Handle::INGRESS_QDISC.major());
-    Op {
-        device: number,
-        action: Action::Delete,
-        loss: Loss::Unshaped,
-        reason,
-        object: Object::Qdisc(root.clone()),
-        before: Before::Tree(Box::new(tree)),
-    }
-}
-
-/// One whole device.
-fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, plan: &mut Plan) {
+/// One whole device. Says whether it is or will be shaped as wanted.
+fn device(
+    seen: Option<&Device>,
+    wanted: &Device,
+    name: &DevName,
+    (observed, host): (&Kernel, &Host),
+    plan: &mut Plan,
+) -> Result<bool, RefusalKind> {
     let nothing = Device::new();
-    let Some(root) = wanted.root() else { return };
-    let QdiscKind::Htb(options) = root.kind else {
-        return;
+    let Some(root) = wanted.root() else {
+        return Ok(false);
     };
     let seen = seen.unwrap_or(&nothing);
+    front::hook(seen, name)?;
     let before = seen.root();
-    if let Some(found) = before.filter(|r| is_ours(r, options)) {
-        debug_assert_eq!(found.handle, root.handle);
-        return below(seen, wanted, name, host, plan);
+    if before.is_some_and(|r| same_root(r, root)) {
+        let may = host.caps.takeover && !host.held.everything();
+        front::root(seen, (root.handle.major(), may), name, observed, plan)?;
+        below(seen, wanted, name, (observed, host), plan);
+        return Ok(true);
     }
     let default = before.is_none_or(|r| r.handle.is_none());
-    if !default && !host.caps.takeover {
-        let handle = before.map_or(Handle::NONE, |r| r.handle);
+    let told = host.caps.takeover || before.is_some_and(ours::reserved);
+    let uplink = uplink_name(host).as_ref() == Some(name);
+    let held = uplink && host.held.minors().next().is_some();
+    if !default && (host.held.everything() || held || !told) {
         let kind = before.map_or("", |r| r.kind.name());
-        let why = format!(
-            "not ours: a root of kind {}; its device stays as it is unless told to take over",
-            printable(kind)
-        );
+        let why = match (told, held) {
+            (false, _) => format!(
+                "not ours: a root of kind {}; its device stays as it is unless told to take over",
+                printable(kind)
+            ),
+            (true, true) => "can't be replaced: below it may be the class of a container whose section is refused".into(),
+            (true, false) => format!("can't be replaced: {KEPT}"),
+        };
         plan.left_alone.push(LeftAlone {
             object: "qdisc",
             device: name.clone(),
-            handle,
+            handle: before.map_or(Handle::NONE, |r| r.handle),
             why,
         });
-        return;
+        return Ok(false);
     }
     let number = plan.device_number(name);
     if let Some(found) = before.filter(|_| !default) {
@@ -322,6 +306,7 @@ fn device(seen: Option<&Device>, wanted: &Device, name: &DevName, host: &Host, p
         before,
     });
     fresh(number, wanted, plan);
+    Ok(true)
 }
 
 /// Everything below a root that is new: each class, and its leaf behind it.
@@ -351,9 +336,16 @@ fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
 }
 
 /// What is below a root that is ours: one merge of the two sorted lists.
-fn below(seen: &Device, wanted: &Device, name: &DevName, host: &Host, plan: &mut Plan) {
-    let mut work = Work::new(plan.device_number(name), &host.caps);
+fn below(
+    seen: &Device,
+    wanted: &Device,
+    name: &DevName,
+    (observed, host): (&Kernel, &Host),
+    plan: &mut Plan,
+) {
     let major = wanted.root().map_or(0, |r| r.handle.major());
+    let number = plan.device_number(name);
+    let mut work = Work::new(number, name, (observed, host));
     let mut old = seen
         .classes()
         .iter()

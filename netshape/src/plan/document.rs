@@ -74,7 +74,7 @@ pub struct PlanDocument {
 }
 
 impl Plan {
-    /// The plan as a document, with what was refused.
+    /// The plan as a document, with what was refused of the policy and what of it the plan refuses.
     #[must_use]
     pub fn document(&self, refused: &[Refusal]) -> PlanDocument {
         let left = |l: &LeftAlone| LeftDocument {
@@ -85,10 +85,13 @@ impl Plan {
             handle: l.handle.to_string(),
             why: l.why.clone(),
         };
-        let refused = refused.iter().map(|r| RefusedDocument {
-            field: r.field.clone(),
-            why: r.kind.to_string(),
-        });
+        let refused = refused
+            .iter()
+            .chain(&self.refused)
+            .map(|r| RefusedDocument {
+                field: r.field.clone(),
+                why: r.kind.to_string(),
+            });
         PlanDocument {
             ops: self.ops.iter().map(|op| self.op_document(op)).collect(),
             refused: refused.collect(),

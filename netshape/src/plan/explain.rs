@@ -4,7 +4,7 @@ use super::Plan;
 use super::op::{Action, Loss, Object, Op};
 use super::origin::Origins;
 use crate::host::Host;
-use crate::object::{HtbClass, QdiscKind, RateSpec};
+use crate::object::{HtbClass, Qdisc, QdiscKind, RateSpec};
 use crate::policy::default_burst;
 use crate::rate::{Bytes, Rate};
 use crate::text::printable;
@@ -74,7 +74,7 @@ fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     }
     match &op.object {
         Object::Class(c) => class(&mut text, &c.htb, plan.era),
-        Object::Qdisc(q) => qdisc(&mut text, &q.kind),
+        Object::Qdisc(q) => qdisc(&mut text, q),
         Object::Filter(_) => {}
         Object::Redirect(r) => {
             let _ = writeln!(
@@ -87,12 +87,14 @@ fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     text
 }
 
-fn qdisc(text: &mut String, kind: &QdiscKind) {
-    let _ = match kind {
+fn qdisc(text: &mut String, qdisc: &Qdisc) {
+    let _ = match &qdisc.kind {
         QdiscKind::Htb(h) => writeln!(
             text,
-            "  default {:x}: unclassified traffic goes to class 1:{:x}",
-            h.default, h.default
+            "  default {:x}: unclassified traffic goes to class {:x}:{:x}",
+            h.default,
+            qdisc.handle.major(),
+            h.default
         ),
         QdiscKind::Bfifo(Some(limit)) => writeln!(
             text,
@@ -145,7 +147,7 @@ fn class(text: &mut String, htb: &HtbClass, era: Era) {
     bucket(text, "cbuffer", &htb.ceil, htb.cbuffer);
     let _ = writeln!(
         text,
-        "  quantum {} bytes a turn: weight · 10000 (less where weights are large), between 1514 and 200000",
+        "  quantum {} bytes a turn: weight / smallest weight · the largest GSO packet (65536 at least), since a class sends one whole packet at the least",
         htb.quantum
     );
     let _ = writeln!(

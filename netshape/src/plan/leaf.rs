@@ -1,15 +1,17 @@
 //! Leaf qdiscs, and what a class takes with it when it has to go.
 
+use super::leftover::KEPT;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::work::Work;
 use crate::device::Device;
 use crate::handle::Handle;
 use crate::object::{Class, Qdisc, QdiscKind};
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 
 /// Compares the leaf of one class that stays.
-pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Option<&Qdisc>) {
+pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new: Option<&Qdisc>) {
     let device = work.device;
     let op = |action, loss, reason, qdisc: &Qdisc, before: Before| Op {
         device,
@@ -24,7 +26,12 @@ pub(super) fn leaf(work: &mut Work, seen: &Device, old: Option<&Qdisc>, new: Opt
     let new = new.filter(|n| !work.inner.contains(&n.parent));
     match (old, new) {
         (Some(o), Some(n)) if has(o, n) => {}
-        (Some(o), Some(n)) if o.handle == n.handle && o.kind.name() == n.kind.name() => {
+        // What it is stays, where it can't be changed without taking it off.
+        (Some(o), n) if work.host.held.everything() && !n.is_some_and(|n| alike(o, n)) => {
+            work.kept
+                .push((o.parent, format!("its leaf {} stays: {KEPT}", o.handle)));
+        }
+        (Some(o), Some(n)) if alike(o, n) => {
             work.on
                 .push(op(Action::Change, Loss::Free, Reason::Differs, n, was(o)));
         }
@@ -74,10 +81,15 @@ fn has(seen: &Qdisc, wanted: &Qdisc) -> bool {
         }
 }
 
+/// Whether one can be changed into the other in place.
+fn alike(old: &Qdisc, new: &Qdisc) -> bool {
+    old.handle == new.handle && old.kind.name() == new.kind.name()
+}
+
 /// A class and its leaf as wanted.
 pub(super) type Wanted<'a> = &'a dyn Fn(Handle) -> (Option<Class>, Option<Qdisc>);
 
-impl Work {
+impl Work<'_> {
     /// Whether a class is among those that come.
     fn comes(&self, id: Handle) -> bool {
         let same = |op: &&Op| matches!(&op.object, Object::Class(c) if c.id == id);

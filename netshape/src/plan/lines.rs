@@ -83,6 +83,8 @@ impl Plan {
             ops: ops.cloned().collect(),
             left_alone: left.cloned().collect(),
             needs: self.needs.iter().filter(|n| here(n)).cloned().collect(),
+            refused: self.refused.clone(),
+            targets: self.targets.clone(),
             era: self.era,
         }
     }
@@ -177,7 +179,7 @@ impl Plan {
     #[must_use]
     pub fn argv(&self, op: &Op) -> Vec<String> {
         let dev = self.device(op).map_or("", |d| &d.dev);
-        argv::argv(op, dev, self.era)
+        argv::argv(op, dev, self.era, &self.targets)
     }
 
     /// The arguments of `tc` for the first step that takes `op` back.

@@ -6,11 +6,16 @@ mod diff;
 #[cfg(feature = "serde")]
 mod document;
 mod explain;
+mod front;
+mod hook;
 mod leaf;
+mod leftover;
 mod lines;
 mod op;
 mod origin;
+mod ours;
 mod pins;
+mod readd;
 mod redirect;
 mod work;
 
@@ -19,11 +24,14 @@ pub use diff::{diff, diff_device, diff_touched};
 pub use document::{LeftDocument, OpDocument, PlanDocument, RefusedDocument};
 pub use lines::BatchError;
 pub use op::{Action, Before, Loss, Losses, Object, Op, Reason};
+pub(crate) use ours::major;
+pub use ours::{REDIRECT_NODES, REDIRECT_PRIO, RESERVED_MAJORS};
 pub use redirect::Redirect;
 
 use crate::device::DevName;
 use crate::handle::Handle;
 use crate::host::Host;
+use crate::refusal::Refusal;
 use crate::ticks::Era;
 use crate::wire::TcMessage;
 use alloc::string::String;
@@ -50,6 +58,9 @@ pub struct Plan {
     pub(crate) ops: Vec<Op>,
     pub(crate) left_alone: Vec<LeftAlone>,
     pub(crate) needs: Vec<DevName>,
+    pub(crate) refused: Vec<Refusal>,
+    /// Names of devices that filters send to, by number.
+    targets: readd::Targets,
     pub(crate) era: Era,
 }
 
@@ -62,6 +73,8 @@ impl Plan {
             ops: Vec::new(),
             left_alone: Vec::new(),
             needs: Vec::new(),
+            refused: Vec::new(),
+            targets: Vec::new(),
             era,
         }
     }
@@ -88,6 +101,19 @@ impl Plan {
     #[must_use]
     pub fn left_alone(&self) -> &[LeftAlone] {
         &self.left_alone
+    }
+
+    /// What of the policy can't be had on this kernel as it is, such as where a foreign filter takes the traffic before our class
+    /// sees it. Nothing is planned for it: it keeps what it has.
+    #[must_use]
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+
+    /// Drops all steps, and keeps what is said of the rest.
+    pub fn clear(&mut self) {
+        self.ops.clear();
+        self.needs.clear();
     }
 
     /// The device a step is about.
@@ -129,6 +155,15 @@ impl Plan {
     #[must_use]
     pub fn why(&self, op: &Op) -> String {
         op.why()
+    }
+
+    /// Takes in names of devices that filters send to.
+    fn know(&mut self, targets: readd::Targets) {
+        for target in targets {
+            if !self.targets.contains(&target) {
+                self.targets.push(target);
+            }
+        }
     }
 
     /// Number of a device in this plan.

@@ -163,6 +163,10 @@ pub enum Reason {
     Stale,
     /// It stands where another is wanted, and can't be changed into that in place.
     InTheWay,
+    /// A filter of somebody else's that comes before ours: it goes, and comes again behind ours.
+    Moved,
+    /// A filter of somebody else's that sends packets past our classes.
+    Bypasses,
 }
 
 /// One step.
@@ -242,6 +246,11 @@ impl Op {
                 _ => format!("{what} is missing"),
             },
             Reason::Stale => format!("{what} is no longer wanted"),
+            Reason::Moved if self.action == Action::Add => {
+                format!("{what} comes again as it was, behind ours")
+            }
+            Reason::Moved => format!("{what} comes before ours, and is moved behind it"),
+            Reason::Bypasses => format!("{what} sends packets past our classes"),
             Reason::InTheWay if matches!(self.object, Object::Filter(_)) => {
                 format!("{what} holds a class that has to go")
             }

@@ -65,9 +65,7 @@ impl<'a> Origins<'a> {
             let (shape, id) = (container.shape(Direction::Egress)?, container.id());
             let promised = shape.promised();
             let rate = if shape.guarantee().is_zero() {
-                format!(
-                    "rate: {id} has no guarantee, so a floor of 1 % of its ceiling, 8 kbit/s at least: {promised}"
-                )
+                format!("rate: {id} has no guarantee, so the little that HTB needs: {promised}")
             } else {
                 format!("rate: the egress guarantee of container {id}, {promised}")
             };
@@ -81,7 +79,10 @@ impl<'a> Origins<'a> {
                 ),
             };
             let weight = host.weight(slot).unwrap_or(1);
-            let quantum = format!("quantum: weight {weight} · {}", host.quantum);
+            let quantum = format!(
+                "quantum: weight {weight} · one GSO packet / {}, the smallest weight",
+                host.least_weight
+            );
             return Some(format!("{rate}; ceil: {ceil}; {quantum}"));
         }
         if let Some(tier) = host.tiers.iter().find(|t| t.minor == minor) {

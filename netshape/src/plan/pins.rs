@@ -1,9 +1,10 @@
 //! Filters that hold classes in place: HTB does not let a class go while a filter points at it, nor its ancestors, since those
 //! have children then.
 
-use super::LeftAlone;
+use super::leftover::KEPT;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::work::Work;
+use super::{LeftAlone, readd};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
 use crate::object::{Class, Filter, FilterKind};
@@ -15,33 +16,54 @@ use alloc::vec::Vec;
 /// Levels to climb at the most; what was observed may be anything.
 const LEVELS: usize = 64;
 
-/// Which classes of a device can't go, and for which filters. Looked up when the first class is to go.
+/// What holds a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pin {
+    /// It is the class of a container whose section is refused, or above it: that class's minor number.
+    Refused(u16),
+    /// A filter, by index.
+    Filter(usize),
+}
+
+/// Which classes of a device can't go, and why. Looked up when the first class is to go.
 #[derive(Debug, Default)]
 pub(super) struct Pins {
-    /// A class and the index of a filter that holds it, sorted.
-    held: Option<Vec<(Handle, usize)>>,
+    /// A class and what holds it, sorted.
+    held: Option<Vec<(Handle, Pin)>>,
 }
 
 impl Pins {
-    /// The filters that hold a class.
-    fn of(&mut self, seen: &Device, class: Handle) -> impl Iterator<Item = usize> {
-        let held = self.held.get_or_insert_with(|| pins(seen));
+    /// What holds a class: first what nobody may take off.
+    fn of(
+        &mut self,
+        seen: &Device,
+        refused: impl Iterator<Item = u16>,
+        class: Handle,
+    ) -> impl Iterator<Item = Pin> {
+        let held = self.held.get_or_insert_with(|| pins(seen, refused));
         let first = held.partition_point(|(c, _)| *c < class);
         let rest = held.get(first..).unwrap_or(&[]).iter();
         rest.take_while(move |(c, _)| *c == class)
-            .map(|(_, filter)| *filter)
+            .map(|(_, pin)| *pin)
     }
 }
 
-fn pins(seen: &Device) -> Vec<(Handle, usize)> {
+fn pins(seen: &Device, refused: impl Iterator<Item = u16>) -> Vec<(Handle, Pin)> {
     let mut held = Vec::new();
-    for (i, filter) in seen.filters().iter().enumerate() {
-        let mut at = target(filter).and_then(|t| seen.class(t));
+    let mut climb = |from: Option<Handle>, pin| {
+        let mut at = from.and_then(|c| seen.class(c));
         for _ in 0..LEVELS {
             let Some(class) = at else { break };
-            held.push((class.id, i));
+            held.push((class.id, pin));
             at = seen.class(class.parent);
         }
+    };
+    for (i, filter) in seen.filters().iter().enumerate() {
+        climb(target(filter), Pin::Filter(i));
+    }
+    let major = seen.root().map_or(0, |r| r.handle.major());
+    for minor in refused {
+        climb(Some(Handle::new(major, minor)), Pin::Refused(minor));
     }
     held.sort_unstable();
     held
@@ -58,48 +80,95 @@ fn target(filter: &Filter) -> Option<Handle> {
 /// A filter by the words of tc: `800::800 of prio 1 on 1:`.
 pub(super) fn said(filter: &Filter) -> String {
     let (parent, prio) = (filter.parent, filter.prio);
-    format!(
-        "filter {} of prio {prio} on {parent}",
-        number(filter.handle)
-    )
+    match filter.handle {
+        0 => format!("filter of prio {prio} on {parent}"),
+        handle => format!("filter {} of prio {prio} on {parent}", number(handle)),
+    }
+}
+
+/// The handle that a request makes a filter under: of one in its priority's own table only the number there.
+pub(super) fn made_as(handle: u32) -> u32 {
+    if handle >= 0x8000_0000 && handle & 0xf_f000 == 0 {
+        handle & 0xfff
+    } else {
+        handle
+    }
 }
 
 /// A u32 handle as tc writes it.
 pub(super) fn number(handle: u32) -> String {
     let (table, bucket, node) = (handle >> 20, (handle >> 12) & 0xff, handle & 0xfff);
     match (bucket, node) {
+        // In the priority's own table, whatever number that has.
+        (0, node) if table == 0 => format!("::{node:x}"),
         (0, 0) => format!("{table:x}:"),
         (0, node) => format!("{table:x}::{node:x}"),
         (bucket, node) => format!("{table:x}:{bucket:x}:{node:x}"),
     }
 }
 
-impl Work {
-    /// Whether a class that is to go may. Where filters hold it they go first if what is foreign may go; else the class stays
-    /// and is reported.
+impl Work<'_> {
+    /// Whether a class that is to go may. Where filters hold it they go first if what is foreign may go and can be put back; else
+    /// the class stays and is reported, and so does the class of a container whose section is refused.
     pub(super) fn may_go(&mut self, seen: &Device, class: &Class, instead: &str) -> bool {
-        let holders: Vec<usize> = self.pins.of(seen, class.id).collect();
-        let Some(first) = holders.first().and_then(|i| seen.filters().get(*i)) else {
-            return true;
+        let why = match self.holder(seen, class) {
+            Ok(filters) => {
+                filters.into_iter().for_each(|f| self.unpin(f));
+                return true;
+            }
+            Err(why) => format!("{instead}: {why}"),
         };
-        if !self.takeover {
-            let why = format!(
-                "{instead}: {} points at it or at a class below it, and HTB keeps a class in use",
-                said(first)
-            );
-            self.kept.push((class.id, why));
-            self.inner.push(class.parent);
-            return false;
+        self.kept.push((class.id, why));
+        self.inner.push(class.parent);
+        false
+    }
+
+    /// The filters that have to go before a class.
+    ///
+    /// # Errors
+    /// Why it can't go at all.
+    fn holder(&mut self, seen: &Device, class: &Class) -> Result<Vec<Filter>, String> {
+        if self.host.held.everything() {
+            return Err(KEPT.into());
         }
-        for filter in holders.iter().filter_map(|i| seen.filters().get(*i)) {
-            self.unpin(filter);
+        let uplink = self.host.uplink.as_ref();
+        let uplink = uplink.is_some_and(|u| *self.name == DevName::on_host(u.dev.clone()));
+        let refused = self.host.held.minors().filter(|_| uplink).map(|(m, _)| m);
+        let pins: Vec<Pin> = self.pins.of(seen, refused, class.id).collect();
+        let mut filters = Vec::new();
+        for pin in pins {
+            let filter = match pin {
+                Pin::Refused(minor) => {
+                    let mut held = self.host.held.minors();
+                    let id = held.find(|(m, _)| *m == minor).map_or("", |(_, id)| id);
+                    return Err(format!(
+                        "it is, or is above, the class of container {id}, whose section is refused"
+                    ));
+                }
+                Pin::Filter(i) => seen.filters().get(i),
+            };
+            let Some(filter) = filter else { continue };
+            let said = said(filter);
+            if !self.takeover {
+                return Err(format!(
+                    "{said} points at it or at a class below it, and HTB keeps a class in use"
+                ));
+            }
+            match readd::again(filter, self.name, self.observed, &mut self.targets) {
+                Ok(again) => filters.push(again),
+                Err(why) => {
+                    return Err(format!(
+                        "{said} points at it or at a class below it, and could not be put back: {why}"
+                    ));
+                }
+            }
         }
-        true
+        Ok(filters)
     }
 
     /// Takes a filter away, once.
-    fn unpin(&mut self, filter: &Filter) {
-        let object = Object::Filter(Box::new(filter.clone()));
+    fn unpin(&mut self, filter: Filter) {
+        let object = Object::Filter(Box::new(filter));
         if self.unpinned.iter().any(|op| op.object == object) {
             return;
         }
@@ -114,9 +183,9 @@ impl Work {
     }
 
     /// What stayed, for the plan's report.
-    pub(super) fn left(&mut self, device: &DevName) -> impl Iterator<Item = LeftAlone> {
-        let kept = core::mem::take(&mut self.kept).into_iter();
-        kept.map(|(handle, why)| LeftAlone {
+    pub(super) fn left(&mut self) -> impl Iterator<Item = LeftAlone> {
+        let (kept, device) = (core::mem::take(&mut self.kept), self.name);
+        kept.into_iter().map(|(handle, why)| LeftAlone {
             object: "class",
             device: device.clone(),
             handle,

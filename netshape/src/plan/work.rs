@@ -4,9 +4,11 @@ use super::Plan;
 use super::leaf;
 use super::op::{Action, Before, Loss, Object, Op, Reason};
 use super::pins::Pins;
-use crate::device::Device;
+use super::readd::Targets;
+use crate::device::{DevName, Device};
 use crate::handle::Handle;
-use crate::host::Capabilities;
+use crate::host::Host;
+use crate::kernel::Kernel;
 use crate::object::Class;
 use alloc::boxed::Box;
 use alloc::format;
@@ -14,8 +16,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Steps of one device, sorted into the phases of the module's text.
-pub(super) struct Work {
+pub(super) struct Work<'a> {
     pub(super) device: u32,
+    pub(super) name: &'a DevName,
+    pub(super) observed: &'a Kernel,
+    pub(super) host: &'a Host,
+    /// Names of devices that filters which go send to.
+    pub(super) targets: Targets,
     tolerance: u32,
     /// Whether foreign filters may go.
     pub(super) takeover: bool,
@@ -35,14 +42,22 @@ pub(super) struct Work {
     pub(super) on: Vec<Op>,
 }
 
-impl Work {
-    pub(super) fn new(device: u32, caps: &Capabilities) -> Self {
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        device: u32,
+        name: &'a DevName,
+        (observed, host): (&'a Kernel, &'a Host),
+    ) -> Self {
         let (off, gone, shrink, grow, on) = Default::default();
         let (pins, unpinned, kept, inner) = Default::default();
         Self {
             device,
-            tolerance: caps.tick_tolerance,
-            takeover: caps.takeover,
+            name,
+            observed,
+            host,
+            targets: Targets::new(),
+            tolerance: host.caps.tick_tolerance,
+            takeover: host.caps.takeover,
             pins,
             unpinned,
             kept,
@@ -167,11 +182,8 @@ impl Work {
         self.gone.sort_by_key(|op| core::cmp::Reverse(depth(op)));
         self.shrink.reverse();
         parents_first(&mut self.grow);
-        if !self.kept.is_empty()
-            && let Some(name) = plan.devices.get(self.device as usize).cloned()
-        {
-            plan.left_alone.extend(self.left(&name));
-        }
+        plan.know(core::mem::take(&mut self.targets));
+        plan.left_alone.extend(self.left());
         plan.ops.append(&mut self.unpinned);
         plan.ops.append(&mut self.off);
         plan.ops.append(&mut self.gone);

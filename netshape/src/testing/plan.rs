@@ -334,7 +334,7 @@ impl World {
 fn to_class(class: Handle, number: u32) -> Filter {
     let parts = vec![U32Part::ClassId(class), U32Part::Sel(U32Sel::default())];
     Filter {
-        parent: Handle::qdisc(1),
+        parent: Handle::qdisc(crate::host::MAJOR),
         chain: 0,
         prio: 7,
         protocol: 3,

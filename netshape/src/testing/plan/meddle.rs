@@ -1,6 +1,7 @@
 //! What others do to devices behind our back.
 
 use super::{World, depth, take, to_class};
+use crate::host::MAJOR;
 use crate::{Class, DevName, Device, Direction, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec};
 use alloc::format;
 
@@ -11,9 +12,12 @@ impl World {
         let Some(mut device) = self.kernel.remove_device(&name) else {
             return;
         };
-        let class = Handle::new(1, id);
+        let class = Handle::new(MAJOR, id);
         match how % 8 {
-            6 if device.root().is_some_and(|r| r.handle == Handle::qdisc(1)) => {
+            6 if device
+                .root()
+                .is_some_and(|r| r.handle == Handle::qdisc(MAJOR)) =>
+            {
                 // A filter to some class, there or not: no class it points at can go before it does.
                 let filter = to_class(class, u32::from(how) << 4 | u32::from(parent & 0xf));
                 drop(device.put_filter(filter));
@@ -43,7 +47,7 @@ impl World {
             }
             0 => device.clear(),
             1 => drop(device.put_qdisc(Qdisc::new(
-                Handle::qdisc(1),
+                Handle::qdisc(MAJOR),
                 Handle::ROOT,
                 QdiscKind::Htb(Htb::to_default(id)),
             ))),
@@ -63,11 +67,11 @@ impl World {
             }
             3 if device.root().is_some() => {
                 // A class below some other that is there, as the kernel would have let it be.
-                let parent = Handle::new(1, parent);
+                let parent = Handle::new(MAJOR, parent);
                 let below = device
                     .class(parent)
                     .filter(|p| p.id != class && depth(&device, p) < 6);
-                let parent = below.map_or(Handle::qdisc(1), |p| p.id);
+                let parent = below.map_or(Handle::qdisc(MAJOR), |p| p.id);
                 if device.class(class).is_none() {
                     take(&mut device, parent);
                     raise(&mut device, parent);
@@ -135,7 +139,7 @@ impl World {
             1 => root(Handle::NONE, other("pfifo_fast")),
             2 => root(Handle::qdisc(0x8001), QdiscKind::Bfifo(Some(9))),
             3 => root(Handle::qdisc(5), QdiscKind::Htb(Htb::to_default(0x10))),
-            4 => root(Handle::qdisc(1), QdiscKind::Htb(Htb::to_default(7))),
+            4 => root(Handle::qdisc(MAJOR), QdiscKind::Htb(Htb::to_default(7))),
             5 => root(Handle::qdisc(1), other("pfifo_fast")),
             6 => {
                 let kind = if which.is_multiple_of(2) {

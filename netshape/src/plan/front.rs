@@ -1,0 +1,91 @@
+//! Filters of somebody else's that take packets off a device before the classes of its root see them.
+
+use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::readd::{self, Targets};
+use super::{Plan, ours, pins};
+use crate::device::{DevName, Device};
+use crate::handle::Handle;
+use crate::kernel::Kernel;
+use crate::object::{Filter, FilterKind};
+use crate::refusal::RefusalKind;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+/// A filter of clsact's egress hook, which comes before any root qdisc, that sends packets elsewhere. What other kinds of
+/// filters do there can't be seen, and a copy takes nothing. O(log n).
+///
+/// # Errors
+/// The filter.
+pub(super) fn hook(seen: &Device, name: &DevName) -> Result<(), RefusalKind> {
+    let filters = seen.filters();
+    let first = filters.partition_point(|f| f.parent < Handle::HOOK_EGRESS);
+    let mut there = filters.get(first..).unwrap_or(&[]).iter();
+    let takes = |f: &&Filter| {
+        f.parent == Handle::HOOK_EGRESS && ours::is_node(f) && ours::redirects_to(f).is_some()
+    };
+    there
+        .find(takes)
+        .map_or(Ok(()), |f| Err(takes_off(f, name)))
+}
+
+fn takes_off(filter: &Filter, name: &DevName) -> RefusalKind {
+    RefusalKind::FilterTakes {
+        filter: format!("{} of {name}", pins::said(filter)),
+        device: name.to_string(),
+    }
+}
+
+/// Filters on a root qdisc of ours that send packets elsewhere, or past all classes (to `be:0`). Where what is foreign may go they
+/// go, if they can be put back.
+///
+/// # Errors
+/// The first one that has to stay.
+pub(super) fn root(
+    seen: &Device,
+    (major, takeover): (u16, bool),
+    name: &DevName,
+    observed: &Kernel,
+    plan: &mut Plan,
+) -> Result<(), RefusalKind> {
+    let root = Handle::qdisc(major);
+    let past = |f: &&Filter| {
+        let FilterKind::U32(u32) = &f.kind else {
+            return false;
+        };
+        let direct = u32.classid().is_some_and(|c| c == root);
+        f.parent == root && ours::is_node(f) && (direct || ours::redirects_to(f).is_some())
+    };
+    let mut targets = Targets::new();
+    let mut off: Vec<Filter> = Vec::new();
+    for filter in seen.filters().iter().filter(past) {
+        if !takeover {
+            return Err(takes_off(filter, name));
+        }
+        match readd::again(filter, name, observed, &mut targets) {
+            Ok(again) => off.push(again),
+            Err(why) => {
+                let filter = format!("{} of {name}", pins::said(filter));
+                return Err(RefusalKind::FilterLost { filter, why });
+            }
+        }
+    }
+    if off.is_empty() {
+        return Ok(());
+    }
+    let device = plan.device_number(name);
+    plan.know(targets);
+    for filter in off {
+        let object = Object::Filter(Box::new(filter));
+        plan.ops.push(Op {
+            device,
+            action: Action::Delete,
+            loss: Loss::Free,
+            reason: Reason::Bypasses,
+            before: Before::Object(Box::new(object.clone())),
+            object,
+        });
+    }
+    Ok(())
+}

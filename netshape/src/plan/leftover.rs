@@ -1,0 +1,193 @@
+//! What Berth made and nobody wants any more: a direction that the policy no longer shapes, the other method's tree and redirect, a
+//! device that left the policy. Known by its reserved numbers alone, so that it goes whoever planned it.
+
+use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::{LeftAlone, Plan, hook, ours};
+use crate::device::{DevName, Device};
+use crate::handle::Handle;
+use crate::host::{Host, ONLY, Touch, ifb_name};
+use crate::kernel::Kernel;
+use crate::name::Netns;
+use crate::object::Qdisc;
+use crate::policy::{Container, Direction, Inside};
+use crate::text::shell_line;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+
+/// Steps for everything observed that is ours and not wanted. After the steps for what is wanted, so that a container which
+/// changes its method is shaped the new way before the old one goes. O(observed devices · log n).
+pub(super) fn leftovers(observed: &Kernel, host: &Host, plan: &mut Plan) {
+    if host.held.everything() {
+        return report_kept(observed, host, plan);
+    }
+    let held = host.held.devices();
+    let redirected = redirected(host);
+    let named = named(host);
+    // Redirects first: what they lead to shapes nobody's traffic then.
+    for (name, seen) in observed.devices() {
+        let wanted = redirected.contains(name) || held.contains(name);
+        if !wanted && !seen.filters().is_empty() {
+            hook::release(observed, name, plan);
+        }
+    }
+    let unseen = Unseen::new(observed, host);
+    for (name, seen) in observed.devices() {
+        if host.devices.contains(name) || held.contains(name) {
+            continue;
+        }
+        let Some(root) = seen.root() else { continue };
+        if ours::reserved(root) && unseen.may_be(name) {
+            let why = "not wanted under this name, and stays: the policy has containers in namespaces that were not observed, by name or by process, and this may be one of them";
+            plan.left_alone.push(LeftAlone {
+                object: "qdisc",
+                device: name.clone(),
+                handle: root.handle,
+                why: why.into(),
+            });
+        } else if ours::reserved(root) || (named.contains(name) && ours::earlier_tree(seen)) {
+            let number = plan.device_number(name);
+            plan.ops.push(whole(number, root, seen, Reason::Stale));
+        } else if ours::earlier(root, u32::from(ONLY)) {
+            plan.left_alone.push(orphan(name, root));
+        }
+    }
+}
+
+/// One namespace may be known by a name or by a process. Which of the two are wanted, and were not observed so?
+struct Unseen {
+    named: bool,
+    pid: bool,
+}
+
+impl Unseen {
+    fn new(observed: &Kernel, host: &Host) -> Self {
+        let ends = host
+            .containers()
+            .filter_map(|(_, c)| c.device(Direction::Egress));
+        let unseen = ends.filter(|name| observed.device(name).is_none());
+        let none = Self {
+            named: false,
+            pid: false,
+        };
+        unseen.fold(none, |found, name| Self {
+            named: found.named || name.netns.name().is_some(),
+            pid: found.pid || name.netns.pid().is_some(),
+        })
+    }
+
+    /// Whether a device may be one that is wanted under another name of its namespace.
+    const fn may_be(&self, name: &DevName) -> bool {
+        match name.netns {
+            Netns::Host => false,
+            Netns::Named(_) => self.pid,
+            Netns::Pid(_) => self.named,
+        }
+    }
+}
+
+/// A device that looks as earlier versions left it, and that no policy or plan of this host knows.
+fn orphan(name: &DevName, root: &Qdisc) -> LeftAlone {
+    let why = format!(
+        "not wanted: shaped like a container's device, but no container of the policy has it; `{}` would take that off",
+        remove_root(name)
+    );
+    LeftAlone {
+        object: "qdisc",
+        device: name.clone(),
+        handle: root.handle,
+        why,
+    }
+}
+
+/// The command that takes a root qdisc off a device, in the device's own network namespace, for a POSIX shell.
+fn remove_root(name: &DevName) -> alloc::string::String {
+    let mut words = name.netns.enter();
+    let rest = ["tc", "qdisc", "delete", "dev", &*name.dev, "root"];
+    words.extend(rest.map(Into::into));
+    shell_line(&words)
+}
+
+/// Where nothing may be removed: what would have gone is said.
+fn report_kept(observed: &Kernel, host: &Host, plan: &mut Plan) {
+    for (name, seen) in observed.devices() {
+        let root = seen.root().filter(|r| ours::reserved(r));
+        let Some(root) = root.filter(|_| !host.devices.contains(name)) else {
+            continue;
+        };
+        plan.left_alone.push(LeftAlone {
+            object: "qdisc",
+            device: name.clone(),
+            handle: root.handle,
+            why: format!("not wanted, and stays: {KEPT}"),
+        });
+    }
+}
+
+/// Why something stays where nothing may be removed.
+pub(super) const KEPT: &str = "a section of the policy is refused that does not say which device it is about, so nothing is removed on this host";
+
+/// The veths whose traffic is to be redirected to an ifb.
+fn redirected(host: &Host) -> BTreeSet<DevName> {
+    let by_ifb = |c: &&Container| c.inside == Inside::Ifb && c.shape(Direction::Egress).is_some();
+    let containers = host.containers().map(|(_, c)| c).filter(by_ifb);
+    containers
+        .map(|c| DevName::on_host(c.veth.clone()))
+        .collect()
+}
+
+/// The devices that the policy names, or that the host itself let go since the last plan, shaped or not.
+fn named(host: &Host) -> BTreeSet<DevName> {
+    let places = host.containers().flat_map(|(_, c)| c.places());
+    let gone = host.touched.iter().filter_map(|touch| match touch {
+        Touch::Dropped(name) => Some((**name).clone()),
+        _ => None,
+    });
+    places.chain(gone).collect()
+}
+
+/// A device that the host let go: its root goes if it is ours, and the redirect that is on it.
+pub(super) fn dropped(observed: &Kernel, host: &Host, name: &DevName, plan: &mut Plan) {
+    let Some(seen) = observed.device(name) else {
+        return;
+    };
+    if host.devices.contains(name) || host.held.everything() {
+        return;
+    }
+    let ours = |r: &&Qdisc| ours::reserved(r) || ours::earlier_tree(seen);
+    let Some(root) = seen.root().filter(ours) else {
+        return;
+    };
+    if host.held.devices().contains(name) {
+        return;
+    }
+    let number = plan.device_number(name);
+    plan.ops.push(whole(number, root, seen, Reason::Stale));
+}
+
+/// A veth that is redirected to an ifb no more.
+pub(super) fn unhooked(observed: &Kernel, host: &Host, veth: &DevName, plan: &mut Plan) {
+    let ifb = DevName {
+        netns: veth.netns.clone(),
+        dev: ifb_name(&veth.dev),
+    };
+    let held = host.held.everything() || host.held.devices().contains(veth);
+    if !held && !host.devices.contains(&ifb) {
+        hook::release(observed, veth, plan);
+    }
+}
+
+/// Deleting a root qdisc with all below it.
+pub(super) fn whole(number: u32, root: &Qdisc, seen: &Device, reason: Reason) -> Op {
+    let mut tree = seen.clone();
+    tree.retain(|q| q.parent != Handle::INGRESS, |_| true);
+    tree.retain_filters(|f| f.parent.major() != Handle::INGRESS_QDISC.major());
+    Op {
+        device: number,
+        action: Action::Delete,
+        loss: Loss::Unshaped,
+        reason,
+        object: Object::Qdisc(root.clone()),
+        before: Before::Tree(Box::new(tree)),
+    }
+}
