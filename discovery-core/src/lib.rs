@@ -5,6 +5,7 @@ extern crate alloc;
 
 mod centres;
 mod config;
+mod driver;
 mod effect;
 mod endpoint;
 mod engine;
@@ -27,6 +28,7 @@ pub use centres::{
     usable, zone_shares, zone_weights,
 };
 pub use config::ServiceConfig;
+pub use driver::Driver;
 pub use effect::{Effect, Mode, Reason};
 pub use endpoint::{
     Conditions, Endpoint, EndpointSpec, MAX_DRAINS, MAX_HINTS, MAX_NAME, MAX_WEIGHT, Status, Warmth,
@@ -43,7 +45,7 @@ pub use pick::{Alias, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, S
 #[cfg(target_has_atomic = "64")]
 pub use pick::{Board, Follower};
 pub use rng::Rng;
-pub use seam::{Prober, Sink, Source, turn};
+pub use seam::{Prober, Sink, Source};
 pub use sync::{
     AntiEntropy, ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff,
     scale_factor, transactions,

@@ -1,6 +1,4 @@
-//! The seams to the world, and the loop that every driver would write.
-//!
-//! A seam carries out and reports; it decides nothing. The traits are runtime-free.
+//! The seams to the world. A seam carries out and reports; it decides nothing. The traits are runtime-free.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,86 +8,94 @@ use async_trait::async_trait;
 use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::InputError;
-use crate::health::ProbeOutcome;
 use crate::id::{EndpointId, ServiceId};
-use crate::input::Input;
 use crate::time::Timestamp;
 
-/// Where endpoints come from.
+/// Whoever has something to tell an engine: where endpoints come from, what probes gave, how calls ended, what an operator
+/// wants. Waiting and telling are apart, so that nobody holds the engine while it waits.
 #[async_trait]
 pub trait Source: Send {
-    /// Hands the engine what changed since the last call, through `tell`; empty-handed when nothing did.
-    /// Returns at the latest at `until`.
-    async fn next(
+    /// Waits until there is something to tell, for ever if there never is. Everybody else goes on meanwhile. A
+    /// [`Driver`](crate::Driver) keeps the future until it ends.
+    async fn wait(&mut self);
+
+    /// Tells the engine what there is, which may be nothing, and gives back what it refused. Does not wait. What is
+    /// refused does not end the telling.
+    ///
+    /// What happened before `now` may be told with the time it happened: the engine counts it as the latest told, and a
+    /// probe that was answered in time has not failed because the driver was late.
+    fn tell(
         &mut self,
         engine: &mut Engine,
-        until: Option<Timestamp>,
+        now: Timestamp,
         out: &mut Vec<Effect>,
-    ) -> Result<(), InputError>;
+    ) -> Vec<InputError>;
 }
 
-/// Who checks endpoints.
-#[async_trait]
+/// Who checks endpoints. The outcomes are told by a [`Source`], as [`crate::Input::Probed`].
 pub trait Prober: Send {
-    /// Carries out one probe; its outcome is told through [`Prober::results`] when it is there.
-    async fn probe(
+    /// Begins one probe, which is to be answered by `deadline`. Does not wait for it.
+    fn probe(
         &mut self,
         engine: &Engine,
         endpoint: EndpointId,
         service: ServiceId,
         attempt: u32,
+        deadline: Timestamp,
     );
-
-    /// The outcomes since the last call: endpoint, attempt, outcome.
-    async fn results(&mut self) -> Vec<(EndpointId, u32, ProbeOutcome)>;
 }
 
-/// Registries, proxies, logs: whoever carries effects out.
+/// Registries, proxies, logs: whoever carries effects out. Taking them and carrying them out are apart, so that a slow
+/// registry does not hold the engine.
 #[async_trait]
 pub trait Sink: Send {
-    /// Carries out effects, in order. What fails is the sink's to repeat: its next comparison of
-    /// [`Engine::registrations`] with what it holds mends it.
-    async fn apply(&mut self, engine: &Engine, now: Timestamp, effects: &[Effect]);
+    /// Takes effects, in order, and what it needs to know of the engine's state to carry them out. `lost` is how many
+    /// went before them that had to be left out, since the sink was busy for too long: compare everything then
+    /// ([`crate::diff`]). Probes are not among them. Does not wait.
+    fn take(&mut self, engine: &Engine, now: Timestamp, effects: &[Effect], lost: u64);
+
+    /// Carries out what was taken. What fails is the sink's to repeat: its next comparison of
+    /// [`Engine::registrations`] with what it holds mends it. A [`Driver`](crate::Driver) keeps the future until it
+    /// ends, and gathers what comes meanwhile for the next [`Sink::take`].
+    async fn carry_out(&mut self);
 }
 
-/// One turn of the loop at `now`: due times, the source's news and probes' outcomes in, probes and effects
-/// out. Its caller waits until [`Engine::next_deadline`] or news, whichever is first.
-///
-/// # Errors
-/// What the engine refused; everything else of the turn has been carried out.
-pub async fn turn(
-    engine: &mut Engine,
-    now: Timestamp,
-    source: &mut dyn Source,
-    prober: &mut dyn Prober,
-    sink: &mut dyn Sink,
-) -> Result<(), InputError> {
-    let mut out = Vec::new();
-    engine.handle(now, Input::Time, &mut out)?;
-    let told = source.next(engine, engine.next_deadline(), &mut out).await;
-    for (endpoint, attempt, outcome) in prober.results().await {
-        // A result for an endpoint that is gone meanwhile is nobody's.
-        let _ = engine.handle(
-            now,
-            Input::Probed {
-                endpoint,
-                attempt,
-                outcome,
-            },
-            &mut out,
-        );
+#[async_trait]
+impl<S: Source + ?Sized> Source for &mut S {
+    async fn wait(&mut self) {
+        (**self).wait().await;
     }
-    for effect in &out {
-        if let Effect::Probe {
-            endpoint,
-            service,
-            attempt,
-            ..
-        } = effect
-        {
-            prober.probe(engine, *endpoint, *service, *attempt).await;
-        }
+
+    fn tell(
+        &mut self,
+        engine: &mut Engine,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Vec<InputError> {
+        (**self).tell(engine, now, out)
     }
-    sink.apply(engine, now, &out).await;
-    told
+}
+
+impl<P: Prober + ?Sized> Prober for &mut P {
+    fn probe(
+        &mut self,
+        engine: &Engine,
+        endpoint: EndpointId,
+        service: ServiceId,
+        attempt: u32,
+        deadline: Timestamp,
+    ) {
+        (**self).probe(engine, endpoint, service, attempt, deadline);
+    }
+}
+
+#[async_trait]
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn take(&mut self, engine: &Engine, now: Timestamp, effects: &[Effect], lost: u64) {
+        (**self).take(engine, now, effects, lost);
+    }
+
+    async fn carry_out(&mut self) {
+        (**self).carry_out().await;
+    }
 }

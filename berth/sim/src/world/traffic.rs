@@ -271,7 +271,8 @@ impl Traffic {
                 }
                 Effect::Deregister { service, .. }
                 | Effect::Mode { service, .. }
-                | Effect::Hold { service, .. } => Some(*service),
+                | Effect::Hold { service, .. }
+                | Effect::Rejected { service, .. } => Some(*service),
             };
             if let Some(service) = service.and_then(|id| self.services.get_mut(id.index())) {
                 service.dirty = true;
@@ -316,6 +317,12 @@ impl Traffic {
             Effect::Mode { service: id, mode } => {
                 ("mode", service(id), format!("{mode:?}"), Value::Null)
             }
+            Effect::Rejected { name, problem, .. } => (
+                "rejected",
+                name.to_string(),
+                problem.to_string(),
+                Value::Null,
+            ),
             Effect::Hold {
                 service: id,
                 held,
