@@ -1,70 +1,12 @@
 //! A running protector whose cluster changes: what stays keeps its windows, budgets and cool-downs.
 
+mod fixture;
+
+use fixture::{NODE, TASK, at, feed, model, protector};
 use scheduler_core::{
-    ChangeError, Cluster, Ending, Model, ModelBuilder, ModelError, Node, NodeId, ProtectConfig,
-    Protector, Resource, Sample, Service, ServiceId, Task, TaskId, Timestamp, UNKNOWN,
+    ChangeError, Ending, ModelBuilder, ModelError, Node, NodeId, Protector, Resource, Service,
+    ServiceId, Task, TaskId,
 };
-
-const NODE: Node<'static> = Node {
-    location: 0,
-    neighbourhood: 0,
-    capacity: &[1250, 20],
-    safety: &[1000, 20],
-};
-
-const TASK: Task<'static> = Task {
-    service: ServiceId(0),
-    need: &[0, 1],
-    move_cost: 1,
-};
-
-fn at(second: u64) -> Timestamp {
-    Timestamp::from_secs(second)
-}
-
-/// One service; tasks on the nodes named.
-fn model(nodes: usize, tasks: usize) -> Model {
-    let cpu = Resource {
-        transient: false,
-        load_weight: 1,
-    };
-    let slots = Resource {
-        transient: true,
-        load_weight: 0,
-    };
-    let mut b = ModelBuilder::new(&[cpu, slots]).unwrap();
-    for _ in 0..nodes {
-        b.node(NODE).unwrap();
-    }
-    b.service(Service {
-        spread: 0,
-        per_node: 100,
-    })
-    .unwrap();
-    for _ in 0..tasks {
-        b.task(TASK).unwrap();
-    }
-    b.build().unwrap()
-}
-
-fn protector(nodes: usize, on: &[u32]) -> Protector {
-    let on: Vec<NodeId> = on.iter().map(|n| NodeId(*n)).collect();
-    let cluster = Cluster::new(model(nodes, on.len()), &on).unwrap();
-    Protector::new(cluster, 0, ProtectConfig::default()).unwrap()
-}
-
-/// Feeds each second the tasks' samples, and to each node what its tasks take together.
-fn feed(p: &mut Protector, seconds: std::ops::Range<u64>, tasks: &[Sample]) {
-    for second in seconds {
-        let mut nodes = vec![0; p.cluster().model().nodes()];
-        for (task, sample) in tasks.iter().enumerate().filter(|(_, s)| **s != UNKNOWN) {
-            let node = p.cluster().node_of(TaskId(task as u32)).unwrap();
-            nodes[node.index()] += *sample;
-        }
-        p.observe(at(second), &nodes, tasks, &mut Vec::new())
-            .unwrap();
-    }
-}
 
 #[test]
 fn a_pod_that_starts_elsewhere_ends_no_window_and_no_overload() {

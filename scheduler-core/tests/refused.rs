@@ -57,7 +57,7 @@ type Spoil = fn(&mut ProtectConfig);
 
 #[test]
 fn each_field_that_could_not_work_is_named() {
-    let wrong: [(&str, Spoil); 12] = [
+    let wrong: [(&str, Spoil); 14] = [
         ("detector.interval", |c| {
             c.detector.interval = Duration::ZERO;
         }),
@@ -74,6 +74,12 @@ fn each_field_that_could_not_work_is_named() {
         ("goal_permille", |c| c.goal_permille = 901),
         ("fill_permille", |c| c.fill_permille = 901),
         ("least_permille", |c| c.least_permille = 1001),
+        ("stale_after", |c| {
+            c.stale_after = Duration::from_millis(999);
+        }),
+        ("stale_after", |c| {
+            c.detector.interval = Duration::from_secs(60);
+        }),
     ];
     for (field, spoil) in wrong {
         let mut config = ProtectConfig::default();

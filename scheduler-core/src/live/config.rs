@@ -85,13 +85,20 @@ pub struct ProtectConfig {
     pub moves_per_node: usize,
     /// Moves under way at once in the whole cluster.
     pub moves_at_once: usize,
+    /// A node or task whose last sample is older is unknown: it is neither source nor destination, and does not move,
+    /// until it is heard of again. At least the detector's interval.
+    pub stale_after: Duration,
+    /// For how long a node's samples may still show a task that has left: the span over which each of them is a mean
+    /// (300 s for a mean over five minutes). Until then, or until they are seen to have fallen, what has left is
+    /// not taken for load that is still there.
+    pub node_lag: Duration,
     /// After a plan that could do nothing for a node, it is looked at again so much later.
     pub retry: Duration,
 }
 
 impl Default for ProtectConfig {
     /// A node is relieved from 90 % of its threshold down to 86 %, no destination is filled above 84 %, at
-    /// most two moves of a task in a day. The three shares decide between few moves and little overload.
+    /// most two moves of a task in a day; what was not heard of for 30 s is unknown. The three shares decide between few moves and little overload.
     fn default() -> Self {
         Self {
             detector: DetectorConfig::default(),
@@ -107,6 +114,8 @@ impl Default for ProtectConfig {
             node_rest: Duration::from_secs(5),
             moves_per_node: 2,
             moves_at_once: 64,
+            stale_after: Duration::from_secs(30),
+            node_lag: Duration::from_secs(300),
             retry: Duration::from_secs(10),
         }
     }
@@ -140,7 +149,16 @@ impl ProtectConfig {
         // A destination filled further would have to be relieved at once.
         number(fill <= near, "fill_permille", fill, "at most near_permille")?;
         let least = self.least_permille;
-        number(least <= 1000, "least_permille", least, "at most 1000")
+        number(least <= 1000, "least_permille", least, "at most 1000")?;
+        if self.stale_after < self.detector.interval {
+            // Between two samples everything would be unknown.
+            return Err(ProtectError::Span {
+                field: "stale_after",
+                given: self.stale_after,
+                want: "at least detector.interval",
+            });
+        }
+        Ok(())
     }
 }
 

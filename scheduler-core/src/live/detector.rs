@@ -297,6 +297,29 @@ impl Detector {
         self.state.get(node.index())?.mean(self.config.least_known)
     }
 
+    /// When the node's last known sample was taken; nothing if there was none.
+    #[must_use]
+    pub fn heard(&self, node: NodeId) -> Option<Timestamp> {
+        self.state.get(node.index())?.heard
+    }
+
+    /// How many samples of the node's window are known.
+    pub(super) fn known(&self, node: NodeId) -> usize {
+        self.state.get(node.index()).map_or(0, |s| s.known as usize)
+    }
+
+    /// Whether the node is close to its threshold, or above it, and was for as long as an overload must last.
+    pub(super) fn is_close(&self, node: NodeId) -> bool {
+        let (window, least) = (self.config.window, self.config.least_known);
+        let state = self.state.get(node.index());
+        state.is_some_and(|s| {
+            let mean = s.mean(least);
+            mean.is_some()
+                && s.sum > u64::from(s.close) * u64::from(s.known)
+                && s.above_close as usize >= window
+        })
+    }
+
     /// The threshold of a node.
     #[must_use]
     pub fn threshold(&self, node: NodeId) -> Option<Sample> {

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
+use core::time::Duration;
 
 /// Why a task moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +106,12 @@ pub enum Obstacle {
     TooNew,
     /// The task takes too little to matter.
     TooSmall,
+    /// The node has not been heard of for too long, or too little: what was known of it no longer counts.
+    NodeSilent,
+    /// The task has not been heard of for too long.
+    TaskSilent,
+    /// Only destinations that have not been heard of would have room.
+    DestinationsSilent,
     /// The node, or every destination, has enough moves under way or has just had one.
     NodeBusy,
 }
@@ -121,6 +128,11 @@ impl fmt::Display for Obstacle {
             Self::Pinned => f.write_str("the task is pinned"),
             Self::TooNew => f.write_str("too few samples of the task are known"),
             Self::TooSmall => f.write_str("the task takes too little to matter"),
+            Self::NodeSilent => f.write_str("the node is not heard of"),
+            Self::TaskSilent => f.write_str("the task is not heard of"),
+            Self::DestinationsSilent => {
+                f.write_str("the only destinations with room are not heard of")
+            }
             Self::NodeBusy => f.write_str("enough moves are under way"),
         }
     }
@@ -150,6 +162,41 @@ impl Stuck {
     }
 }
 
+/// A node of which too little is known: no task leaves it and none goes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SilentNode {
+    /// The node.
+    pub node: NodeId,
+    /// The age of its last known sample; nothing if there was none.
+    pub age: Option<Duration>,
+    /// The age up to which samples count.
+    pub limit: Duration,
+    /// Known samples in its window.
+    pub known: usize,
+    /// How many are needed.
+    pub least_known: usize,
+}
+
+impl fmt::Display for SilentNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, limit, .. } = self;
+        match self.age {
+            None => write!(f, "node {node} has never been heard of")?,
+            Some(age) if age > *limit => write!(
+                f,
+                "node {node} was last heard of {age:?} ago, and samples count for {limit:?}"
+            )?,
+            Some(_) => write!(
+                f,
+                "node {node} has {} known samples in its window, and needs {}",
+                self.known, self.least_known
+            )?,
+        }
+        f.write_str(": its headroom is unknown, no task leaves it and none goes there")
+    }
+}
+
 /// Moves that may be begun one after another in this order: each is feasible with those before it under way
 /// or finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,16 +208,18 @@ pub struct MovePlan {
     pub moves: Vec<Move>,
     /// Nodes for which more was wanted than could be done.
     pub stuck: Vec<Stuck>,
+    /// Nodes of which too little is known, whether or not that stood in the way.
+    pub silent: Vec<SilentNode>,
 }
 
 impl MovePlan {
-    /// Whether there is nothing to do and nothing to tell.
+    /// Whether there is nothing to do and nothing that kept from it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.moves.is_empty() && self.stuck.is_empty()
     }
 
-    /// The plan in words, a line for each move and for each node that stays too full.
+    /// The plan in words, a line for each move, for each node that stays too full, and for each that is not heard of.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut out = String::new();
@@ -187,6 +236,9 @@ impl MovePlan {
         }
         if out.is_empty() {
             out.push_str("nothing to do\n");
+        }
+        for silent in &self.silent {
+            let _ = writeln!(out, "{silent}");
         }
         out
     }

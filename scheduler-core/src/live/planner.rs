@@ -1,5 +1,6 @@
 //! Which tasks leave a node that is too full, and where they go.
 
+use super::levels::Levels;
 use super::{
     Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Stuck,
 };
@@ -12,10 +13,10 @@ use alloc::vec::Vec;
 pub(super) struct Planner<'p> {
     protector: &'p mut Protector,
     now: Timestamp,
-    /// Expected level per node: lasting use of its tasks, moves under way counted as finished, plus what
-    /// the node shows beyond its tasks.
     level: Vec<f64>,
     threshold: Vec<f64>,
+    known: Vec<bool>,
+    lagging: Vec<bool>,
     /// Moves of this round that leave or enter each node.
     planned: Vec<u32>,
 }
@@ -33,37 +34,31 @@ struct Candidate {
 
 impl<'p> Planner<'p> {
     pub(super) fn new(protector: &'p mut Protector, now: Timestamp) -> Self {
-        let nodes = protector.cluster.model().nodes();
-        let mut level = vec![0.0; nodes];
-        let mut shown = vec![0.0; nodes];
-        let placement = protector.cluster.placement();
-        for (task, (at, home)) in placement.at.iter().zip(&placement.home).enumerate() {
-            level[*at as usize] += expected(protector, task);
-            shown[*home as usize] += protector.signals.fast(task);
-        }
-        let mut threshold = Vec::with_capacity(nodes);
-        for (node, id) in (0..nodes as u32).map(NodeId).enumerate() {
-            threshold.push(f64::from(protector.detector.threshold(id).unwrap_or(0)));
-            // A node that is gaining a task shows the task's warming up too: that passes.
-            let calm = protector.busy[node] == 0;
-            if let Some(mean) = protector.detector.mean(id).filter(|_| calm) {
-                level[node] += (f64::from(mean) - shown[node]).max(0.0);
-            }
-        }
+        let Levels {
+            level,
+            threshold,
+            known,
+            lagging,
+        } = Levels::new(protector, now);
+        let planned = vec![0; level.len()];
         Self {
             protector,
             now,
             level,
             threshold,
-            planned: vec![0; nodes],
+            known,
+            lagging,
+            planned,
         }
     }
 
     pub(super) fn plan(mut self) -> MovePlan {
         let mut plan = MovePlan {
             at: self.now,
+            silent: self.protector.silent(self.now).collect(),
             ..MovePlan::default()
         };
+        self.report_silent(&mut plan);
         for node in self.crowded() {
             let mut obstacles = BTreeMap::new();
             let before = plan.moves.len();
@@ -89,10 +84,14 @@ impl<'p> Planner<'p> {
     /// Nodes to relieve: overloaded ones first, then by how full they are.
     fn crowded(&self) -> Vec<usize> {
         let near = self.config().near_permille;
-        let hot = |n: usize| self.protector.detector.is_hot(NodeId(n as u32));
+        let detector = &self.protector.detector;
+        // While samples may still show what has left, the overload that they tell may be past.
+        let hot = |n: usize| detector.is_hot(NodeId(n as u32)) && !self.lagging[n];
+        let close =
+            |n: usize| detector.is_close(NodeId(n as u32)) && self.level[n] > self.share(n, near);
         let mut nodes: Vec<usize> = (0..self.level.len())
-            .filter(|n| self.protector.not_before[*n] <= self.now)
-            .filter(|n| hot(*n) || self.level[*n] > self.share(*n, near))
+            .filter(|n| self.known[*n] && self.protector.not_before[*n] <= self.now)
+            .filter(|n| hot(*n) || close(*n))
             .filter(|n| self.level[*n] > self.goal(*n))
             .collect();
         let fill = |n: &usize| self.level[*n] / self.threshold[*n].max(1.0);
@@ -102,6 +101,23 @@ impl<'p> Planner<'p> {
                 .unwrap_or(a.cmp(b))
         });
         nodes
+    }
+
+    /// Overloaded nodes of which nothing is heard any more: nothing is moved on what was once known.
+    fn report_silent(&mut self, plan: &mut MovePlan) {
+        for silent in &plan.silent {
+            let node = silent.node.index();
+            let looked_at = self.protector.not_before[node] > self.now;
+            if looked_at || !self.protector.detector.is_hot(silent.node) {
+                continue;
+            }
+            let tasks = self.protector.cluster.placement().list(node).len() as u32;
+            let obstacles = BTreeMap::from([(Obstacle::NodeSilent, tasks)]);
+            let excess = (self.level[node] - self.goal(node)).max(0.0) as Sample;
+            plan.stuck.push(Stuck::new(silent.node, excess, &obstacles));
+            let retry = self.protector.config.retry;
+            self.protector.not_before[node] = self.now.plus(retry);
+        }
     }
 
     /// Moves tasks off one node until it is at its goal or nothing more can be done.
@@ -146,6 +162,9 @@ impl<'p> Planner<'p> {
         );
         if self.protector.signals.seen(task) < config.detector.window {
             return Err(Obstacle::TooNew);
+        }
+        if !self.protector.is_fresh(task, self.now) {
+            return Err(Obstacle::TaskSilent);
         }
         if fast.min(slow) < least {
             return Err(Obstacle::TooSmall);
@@ -220,6 +239,11 @@ impl<'p> Planner<'p> {
         if nodes.is_empty() {
             return Err(Obstacle::NoHeadroom);
         }
+        // Of a node that is not heard of nobody knows what room it has.
+        nodes.retain(|n| self.known[*n]);
+        if nodes.is_empty() {
+            return Err(Obstacle::DestinationsSilent);
+        }
         nodes.retain(|n| !self.is_busy(*n) && !self.protector.detector.is_hot(NodeId(*n as u32)));
         nodes.sort_by(|a, b| after(*a).total_cmp(&after(*b)).then(a.cmp(b)));
         let mut why = Obstacle::NodeBusy;
@@ -255,7 +279,7 @@ impl<'p> Planner<'p> {
         } else {
             Reason::NearThreshold
         };
-        let expected = expected(self.protector, candidate.task);
+        let expected = self.protector.expected(candidate.task);
         self.level[from] -= expected;
         self.level[to] += expected;
         for node in [from, to] {
@@ -297,11 +321,4 @@ impl<'p> Planner<'p> {
 
 fn may_begin(cluster: &Cluster, task: usize, to: usize) -> Option<MoveError> {
     cluster.may_begin(TaskId(task as u32), NodeId(to as u32))
-}
-
-/// What a task is expected to take in the next minutes: the middle of both averages, so that a rise counts
-/// before the long one has followed and a burst does not count whole.
-fn expected(protector: &Protector, task: usize) -> f64 {
-    let (fast, slow) = (protector.signals.fast(task), protector.signals.slow(task));
-    (fast + slow) / 2.0
 }

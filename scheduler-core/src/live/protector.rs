@@ -1,11 +1,12 @@
 //! Samples in, events and plans out, for one cluster.
 
 use super::config::thresholds;
+use super::levels::Departed;
 use super::planner::Planner;
 use super::signals::Signals;
 use super::{
-    ChangeError, Changed, Cluster, Detector, Event, InFlight, MoveError, MovePlan, ProtectConfig,
-    ProtectError, Sample, SampleError,
+    ChangeError, Changed, Cluster, Detector, Ending, Event, InFlight, MoveError, MovePlan,
+    ProtectConfig, ProtectError, Sample, SampleError,
 };
 use crate::{ModelBuilder, NodeId, TaskId, Timestamp};
 use alloc::vec;
@@ -27,6 +28,10 @@ pub struct Protector {
     pub(super) touched: Vec<Option<Timestamp>>,
     /// Moves under way that leave or enter each node.
     pub(super) busy: Vec<u32>,
+    /// What each node's samples may still show though it has left.
+    pub(super) departed: Vec<Departed>,
+    /// Each node's mean before the moves under way that concern it began.
+    pub(super) before: Vec<f64>,
     /// A node for which nothing could be done is not looked at before this.
     pub(super) not_before: Vec<Timestamp>,
 }
@@ -53,6 +58,8 @@ impl Protector {
             begun: vec![Vec::new(); model.tasks()],
             touched: vec![None; nodes],
             busy: vec![0; nodes],
+            departed: vec![Departed::default(); nodes],
+            before: vec![0.0; nodes],
             not_before: vec![Timestamp::ZERO; nodes],
             config,
             cluster,
@@ -102,9 +109,15 @@ impl Protector {
     ) -> Result<Changed, ChangeError> {
         let (cluster, changed) = self.cluster.changed(edit, placed)?;
         let thresholds = thresholds(cluster.model(), self.resource)?;
-        for (ended, _) in &changed.ended {
-            self.ended(now, *ended);
+        for (m, ending) in &changed.ended {
+            let left = if *ending == Ending::Aborted {
+                m.to
+            } else {
+                m.from
+            };
+            self.ended(now, *m, left);
         }
+        self.have_left(now, &cluster, &changed);
         let (nodes, tasks) = (cluster.model().nodes(), cluster.model().tasks());
         let was_node = was(nodes, self.busy.len(), |n| {
             changed.ids.node(NodeId(n)).map(NodeId::index)
@@ -117,6 +130,8 @@ impl Protector {
         self.begun = carried(&self.begun, &was_task);
         self.touched = carried(&self.touched, &was_node);
         self.busy = carried(&self.busy, &was_node);
+        self.departed = carried(&self.departed, &was_node);
+        self.before = carried(&self.before, &was_node);
         self.not_before = carried(&self.not_before, &was_node);
         self.cluster = cluster;
         Ok(changed)
@@ -143,7 +158,7 @@ impl Protector {
             });
         }
         self.detector.push(now, nodes, events)?;
-        self.signals.push(tasks);
+        self.signals.push(now, tasks);
         Ok(())
     }
 
@@ -166,6 +181,9 @@ impl Protector {
     ) -> Result<InFlight, MoveError> {
         let begun = self.cluster.begin_move(task, to)?;
         for node in [begun.from, begun.to] {
+            if self.busy.get(node.index()) == Some(&0) {
+                self.before_a_move(node);
+            }
             if let Some(busy) = self.busy.get_mut(node.index()) {
                 *busy += 1;
             }
@@ -185,7 +203,7 @@ impl Protector {
     /// The task is not moving.
     pub fn finish_move(&mut self, now: Timestamp, task: TaskId) -> Result<InFlight, MoveError> {
         let ended = self.cluster.finish_move(task)?;
-        self.ended(now, ended);
+        self.ended(now, ended, ended.from);
         Ok(ended)
     }
 
@@ -195,11 +213,14 @@ impl Protector {
     /// The task is not moving.
     pub fn abort_move(&mut self, now: Timestamp, task: TaskId) -> Result<InFlight, MoveError> {
         let ended = self.cluster.abort_move(task)?;
-        self.ended(now, ended);
+        self.ended(now, ended, ended.to);
         Ok(ended)
     }
 
-    fn ended(&mut self, now: Timestamp, ended: InFlight) {
+    /// A move has ended, and its task has left `left`.
+    fn ended(&mut self, now: Timestamp, ended: InFlight, left: NodeId) {
+        let before = self.before.get(left.index()).copied().unwrap_or(0.0);
+        self.has_left(now, ended.task, left, before);
         for node in [ended.from, ended.to] {
             if let Some(busy) = self.busy.get_mut(node.index()) {
                 *busy = busy.saturating_sub(1);

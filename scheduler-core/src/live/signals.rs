@@ -2,6 +2,7 @@
 
 use super::detector::{FIRST_UNKNOWN, Sample};
 use super::protector::carried;
+use crate::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,6 +17,8 @@ pub(super) struct Signals {
     slow: Vec<f32>,
     fast_share: f32,
     slow_share: f32,
+    /// When each task's last known sample was taken.
+    heard: Vec<Timestamp>,
     /// Steps seen by each task, as a float: the averages start as plain means.
     seen: Vec<f32>,
 }
@@ -27,6 +30,7 @@ impl Signals {
         Self {
             fast: vec![0.0; tasks],
             slow: vec![0.0; tasks],
+            heard: vec![Timestamp::ZERO; tasks],
             seen: vec![0.0; tasks],
             fast_share: share(fast),
             slow_share: share(slow),
@@ -38,6 +42,7 @@ impl Signals {
         Self {
             fast: carried(&self.fast, was),
             slow: carried(&self.slow, was),
+            heard: carried(&self.heard, was),
             seen: carried(&self.seen, was),
             ..*self
         }
@@ -45,9 +50,10 @@ impl Signals {
 
     /// Takes one sample for each task; unknown ones change nothing. Branches are written as selections so
     /// that the loop runs in vector lanes.
-    pub(super) fn push(&mut self, samples: &[Sample]) {
+    pub(super) fn push(&mut self, now: Timestamp, samples: &[Sample]) {
         let averages = self.fast.iter_mut().zip(&mut self.slow).zip(&mut self.seen);
-        for (sample, ((fast, slow), seen)) in samples.iter().zip(averages) {
+        let tasks = averages.zip(&mut self.heard);
+        for (sample, (((fast, slow), seen), heard)) in samples.iter().zip(tasks) {
             let known = *sample < FIRST_UNKNOWN;
             let value = (*sample & (FIRST_UNKNOWN - 1)) as i32 as f32;
             let steps = *seen + 1.0;
@@ -58,6 +64,7 @@ impl Signals {
             *fast = if known { f } else { *fast };
             *slow = if known { s } else { *slow };
             *seen = if known { steps.min(1e6) } else { *seen };
+            *heard = if known { now } else { *heard };
         }
     }
 
@@ -69,6 +76,11 @@ impl Signals {
     /// What the task has taken for some minutes.
     pub(super) fn slow(&self, task: usize) -> f64 {
         self.slow.get(task).map_or(0.0, |v| f64::from(*v))
+    }
+
+    /// When the task's last known sample was taken; nothing if there was none.
+    pub(super) fn heard(&self, task: usize) -> Option<Timestamp> {
+        (self.seen(task) > 0).then(|| self.heard.get(task).copied())?
     }
 
     /// Samples of the task so far.

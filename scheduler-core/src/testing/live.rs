@@ -1,6 +1,7 @@
 //! Random operations on a live cluster against what must hold whatever is done.
 
 use super::Bytes;
+use super::known::Known;
 use crate::{
     ByCount, Cluster, Model, ModelBuilder, Node, NodeId, Placement, Placer as _, ProtectConfig,
     Protector, Resource, Sample, Service, ServiceId, Task, TaskId, Timestamp, UNKNOWN,
@@ -10,8 +11,10 @@ use alloc::vec::Vec;
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveOp {
-    /// Time passes by so many milliseconds and one sample for each node and task is taken, made from a seed.
-    Observe(u32, u32),
+    /// So many times, so many milliseconds pass and one sample for each node and task is taken, made from a seed.
+    Observe(u32, u32, u32),
+    /// The cluster changes in one of some ways, at a task and a node.
+    Change(u32, TaskId, NodeId),
     /// A plan is made and every move of it begun.
     Plan,
     /// A plan is made and dropped.
@@ -27,12 +30,22 @@ pub enum LiveOp {
 impl LiveOp {
     /// The next operation of some bytes.
     pub fn decode(bytes: &mut Bytes<'_>) -> Self {
-        match bytes.below(8) {
-            0..=2 => Self::Observe(bytes.below(40) * 100, bytes.below(256)),
+        match bytes.below(10) {
+            0..=2 => {
+                let times = bytes.below(13);
+                // Mostly about a second, at times a gap.
+                let millis = [1000, 1000, 900, 1100, 500, 2600, 0, 12_000, 29_000];
+                let millis = millis[bytes.below(9) as usize];
+                Self::Observe(times, millis, bytes.below(256))
+            }
             3 => Self::Plan,
             4 => Self::DryRun,
             5 => Self::Begin(TaskId(bytes.below(34)), NodeId(bytes.below(9))),
             6 => Self::Finish(TaskId(bytes.below(34))),
+            7..=8 => {
+                let (task, node) = (TaskId(bytes.below(34)), NodeId(bytes.below(9)));
+                Self::Change(bytes.below(7), task, node)
+            }
             _ => Self::Abort(TaskId(bytes.below(34))),
         }
     }
@@ -42,6 +55,7 @@ impl LiveOp {
 #[derive(Clone, Debug)]
 pub struct LiveWorld {
     protector: Option<Protector>,
+    known: Known,
     now: Timestamp,
 }
 
@@ -53,8 +67,11 @@ impl LiveWorld {
             let cluster = Cluster::new(model, &at).ok()?;
             Protector::new(cluster, 0, ProtectConfig::default()).ok()
         });
+        let sizes = protector.as_ref().map(Protector::cluster);
+        let sizes = sizes.map_or((0, 0), |c| (c.model().nodes(), c.model().tasks()));
         Self {
             protector,
+            known: Known::new(sizes.0, sizes.1),
             now: Timestamp::ZERO,
         }
     }
@@ -72,13 +89,20 @@ impl LiveWorld {
     pub fn apply(&mut self, op: &LiveOp) {
         let Some(p) = &mut self.protector else { return };
         match op {
-            LiveOp::Observe(millis, seed) => {
+            LiveOp::Observe(times, millis, seed) => {
                 let delay = core::time::Duration::from_millis(u64::from(*millis));
-                self.now = self.now.plus(delay);
-                observe(p, self.now, *seed);
+                for _ in 0..*times {
+                    self.now = self.now.plus(delay);
+                    observe(p, &mut self.known, self.now, *seed);
+                }
+            }
+            LiveOp::Change(kind, task, node) => {
+                change(p, &mut self.known, self.now, (*kind, *task, *node));
             }
             LiveOp::Plan => {
                 for m in p.plan(self.now).moves {
+                    self.known.check_move(self.now, p, &m);
+                    self.known.begun(self.now, m.task);
                     assert!(p.begin_move(self.now, m.task, m.to).is_ok(), "planned: {m}");
                 }
             }
@@ -90,7 +114,9 @@ impl LiveWorld {
             }
             LiveOp::Begin(task, to) => {
                 let before = p.cluster().placement().clone();
-                if p.begin_move(self.now, *task, *to).is_err() {
+                if p.begin_move(self.now, *task, *to).is_ok() {
+                    self.known.begun(self.now, *task);
+                } else {
                     assert_eq!(
                         &before,
                         p.cluster().placement(),
@@ -107,12 +133,13 @@ impl LiveWorld {
         }
         let checked = p.cluster().check_invariants();
         assert!(checked.is_ok(), "{checked:?} after {op:?}");
-        every_ending_is_feasible(p.cluster());
+        assert!(every_ending_is_feasible(p.cluster()), "after {op:?}");
+        self.known.check(p);
     }
 }
 
-/// Whichever of the moves under way are finished or aborted, no hard constraint is broken.
-fn every_ending_is_feasible(cluster: &Cluster) {
+/// Whether no hard constraint is broken, whichever of the moves under way are finished or aborted.
+fn every_ending_is_feasible(cluster: &Cluster) -> bool {
     let moves = cluster.under_way();
     let homes: Vec<NodeId> = (0..cluster.model().tasks() as u32)
         .filter_map(|t| cluster.node_of(TaskId(t)))
@@ -127,14 +154,14 @@ fn every_ending_is_feasible(cluster: &Cluster) {
         }
         let placement = Placement::new(cluster.model(), &at);
         let broken = placement.map(|p| p.violations_of_tasks(cluster.model()));
-        assert!(
-            broken.as_ref().is_ok_and(crate::Violations::is_empty),
-            "{broken:?} in {ending:b} of {moves:?}"
-        );
+        if !broken.as_ref().is_ok_and(crate::Violations::is_empty) {
+            return false;
+        }
     }
+    true
 }
 
-fn observe(p: &mut Protector, now: Timestamp, seed: u32) {
+fn observe(p: &mut Protector, known: &mut Known, now: Timestamp, seed: u32) {
     let sample = |i: u32, scale: u32| -> Sample {
         match (seed.wrapping_mul(31).wrapping_add(i.wrapping_mul(17))) % 11 {
             0 => UNKNOWN,
@@ -149,8 +176,71 @@ fn observe(p: &mut Protector, now: Timestamp, seed: u32) {
     let mut events = Vec::new();
     if p.observe(now, &nodes, &tasks, &mut events).is_err() {
         assert!(events.is_empty(), "refused samples told of events");
+    } else {
+        known.observed(now, &nodes, &tasks);
+    }
+    for event in events {
+        known.told(event.node, event.kind);
     }
     assert_eq!(&before, p.cluster().placement());
+}
+
+/// Changes the cluster, where it then holds together however its moves end.
+fn change(
+    p: &mut Protector,
+    known: &mut Known,
+    now: Timestamp,
+    (kind, task, node): (u32, TaskId, NodeId),
+) {
+    let before = p.clone();
+    let model = p.cluster().model();
+    let mut edit = model.edit();
+    let service = ServiceId(task.0 % model.services() as u32);
+    let facts = |need| Task {
+        service,
+        need,
+        move_cost: 1,
+    };
+    let node_facts = Node {
+        location: u64::from(node.0 % 3),
+        neighbourhood: u64::from(node.0 % 2),
+        capacity: &[80, 9],
+        safety: &[400 + u64::from(task.0) * 20, 9],
+    };
+    let mut placed = Vec::new();
+    let asked = match kind {
+        0 => edit
+            .task(facts(&[1, 1]))
+            .map(|new| placed.push((new, node))),
+        1 => edit.remove_task(task),
+        2 => edit.node(node_facts).map(drop),
+        3 => {
+            for task in (0..model.tasks() as u32).map(TaskId) {
+                if p.cluster().node_of(task) == Some(node) {
+                    // Known to the model, so that it can be removed.
+                    let _ = edit.remove_task(task);
+                }
+            }
+            edit.remove_node(node)
+        }
+        4 => edit.set_node(node, node_facts),
+        5 => {
+            placed.push((task, node));
+            Ok(())
+        }
+        _ => edit.set_task(task, facts(&[3, 1])),
+    };
+    if asked.is_err() {
+        return;
+    }
+    match p.change(now, edit, &placed) {
+        Ok(changed) if every_ending_is_feasible(p.cluster()) => {
+            let model = p.cluster().model();
+            known.changed(&changed, model.nodes(), model.tasks());
+        }
+        Ok(_) => *p = before,
+        Err(_) => assert_eq!(before.cluster().placement(), p.cluster().placement()),
+    }
 }
 
 /// A small model from bytes; none when the builder refuses it.

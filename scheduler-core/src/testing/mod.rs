@@ -2,6 +2,7 @@
 
 mod bytes;
 mod faults;
+mod known;
 mod live;
 mod place;
 

@@ -1,0 +1,160 @@
+//! What is known of each node at the time of a plan, and what its samples do not show yet.
+
+use super::{Changed, Cluster, Protector, SilentNode};
+use crate::{NodeId, TaskId, Timestamp};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What has left a node and may still show in its samples: those of a mean over 300 s show a task for 300 s after it
+/// has gone. It must not be taken for load that is still there, or more tasks would be moved for the same excess.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Departed {
+    amount: f64,
+    /// The node's mean before it left.
+    mean: f64,
+    at: Timestamp,
+}
+
+impl Departed {
+    /// How much of it the node's samples may still show: what its mean has fallen by since is seen to be gone.
+    fn pending(&self, now: Timestamp, mean: f64, span: Duration) -> f64 {
+        if now.since(self.at) >= span {
+            return 0.0;
+        }
+        (self.amount - (self.mean - mean).max(0.0)).clamp(0.0, self.amount)
+    }
+}
+
+/// Each node's expected level against its threshold, in the samples' unit.
+pub(super) struct Levels {
+    /// Lasting use of its tasks, moves under way counted as finished, plus what the node shows beyond its tasks.
+    pub(super) level: Vec<f64>,
+    pub(super) threshold: Vec<f64>,
+    /// Whether enough is known of the node, lately, to take tasks from it or bring tasks to it.
+    pub(super) known: Vec<bool>,
+    /// Whether tasks have left that its samples may still show.
+    pub(super) lagging: Vec<bool>,
+}
+
+impl Levels {
+    pub(super) fn new(protector: &Protector, now: Timestamp) -> Self {
+        let nodes = protector.cluster.model().nodes();
+        let mut level = vec![0.0; nodes];
+        let mut shown = vec![(0.0, 0.0); nodes];
+        let placement = protector.cluster.placement();
+        for (task, (at, home)) in placement.at.iter().zip(&placement.home).enumerate() {
+            level[*at as usize] += protector.expected(task);
+            let (fast, slow) = &mut shown[*home as usize];
+            *fast += protector.signals.fast(task);
+            *slow += protector.signals.slow(task);
+        }
+        let mut levels = Self {
+            level,
+            threshold: Vec::with_capacity(nodes),
+            known: Vec::with_capacity(nodes),
+            lagging: Vec::with_capacity(nodes),
+        };
+        for (node, id) in (0..nodes as u32).map(NodeId).enumerate() {
+            let threshold = protector.detector.threshold(id).unwrap_or(0);
+            levels.threshold.push(f64::from(threshold));
+            levels.known.push(protector.is_known(id, now));
+            let mean = protector.detector.mean(id).map(f64::from);
+            let pending = mean.map_or(0.0, |mean| protector.departed(node, now, mean));
+            levels.lagging.push(pending > 0.0);
+            // A node that is gaining a task shows the task's warming up too: that passes.
+            if let Some(mean) = mean.filter(|_| protector.busy[node] == 0) {
+                // A series of means follows its tasks late, in both directions.
+                let (fast, slow) = shown[node];
+                levels.level[node] += (mean - fast.max(slow) - pending).max(0.0);
+            }
+        }
+        levels
+    }
+}
+
+impl Protector {
+    /// What a task is expected to take in the next minutes: the middle of both averages, so that a rise counts
+    /// before the long one has followed and a burst does not count whole.
+    pub(super) fn expected(&self, task: usize) -> f64 {
+        (self.signals.fast(task) + self.signals.slow(task)) / 2.0
+    }
+
+    /// Whether a node's samples are recent and many enough to decide on: without, nothing is known of its headroom.
+    fn is_known(&self, node: NodeId, now: Timestamp) -> bool {
+        let heard = self.detector.heard(node);
+        let recent = heard.is_some_and(|at| now.since(at) <= self.config.stale_after);
+        recent && self.detector.mean(node).is_some()
+    }
+
+    /// The nodes of which too little is known at `now`, ascending: their last sample is older than
+    /// [`super::ProtectConfig::stale_after`], or their window holds too few. No task leaves them and none goes there.
+    pub fn silent(&self, now: Timestamp) -> impl Iterator<Item = SilentNode> + '_ {
+        let nodes = (0..self.cluster.model().nodes() as u32).map(NodeId);
+        let unknown = nodes.filter(move |node| !self.is_known(*node, now));
+        unknown.map(move |node| SilentNode {
+            node,
+            age: self.detector.heard(node).map(|at| now.since(at)),
+            limit: self.config.stale_after,
+            known: self.detector.known(node),
+            least_known: self.config.detector.least_known,
+        })
+    }
+
+    /// Whether the task's last sample is recent enough to decide on.
+    pub(super) fn is_fresh(&self, task: usize, now: Timestamp) -> bool {
+        let heard = self.signals.heard(task);
+        heard.is_some_and(|at| now.since(at) <= self.config.stale_after)
+    }
+
+    /// How much of what has left the node its samples may still show.
+    fn departed(&self, node: usize, now: Timestamp, mean: f64) -> f64 {
+        let window = self.config.detector.window as u32;
+        let window = self.config.detector.interval.saturating_mul(window);
+        let span = self.config.node_lag.saturating_add(window);
+        let departed = self.departed.get(node).copied().unwrap_or_default();
+        departed.pending(now, mean, span)
+    }
+
+    /// Remembers the node's mean before a move that leaves or enters it.
+    pub(super) fn before_a_move(&mut self, node: NodeId) {
+        let mean = self.detector.mean(node).map_or(0.0, f64::from);
+        if let Some(before) = self.before.get_mut(node.index()) {
+            *before = mean;
+        }
+    }
+
+    /// Remembers what a change has taken from each node: tasks that are gone or run elsewhere. Those whose moves it
+    /// has ended are known already.
+    pub(super) fn have_left(&mut self, now: Timestamp, next: &Cluster, changed: &Changed) {
+        let tasks = (0..self.cluster.model().tasks() as u32).map(TaskId);
+        let left: Vec<(TaskId, NodeId)> = tasks
+            .filter_map(|task| Some((task, self.cluster.node_of(task)?)))
+            .filter(|(task, home)| {
+                let now_on = changed.ids.task(*task).and_then(|t| next.node_of(t));
+                now_on.is_none() || now_on != changed.ids.node(*home)
+            })
+            .filter(|(task, _)| changed.ended.iter().all(|(m, _)| m.task != *task))
+            .collect();
+        for (task, home) in left {
+            self.has_left(now, task, home, 0.0);
+        }
+    }
+
+    /// Remembers that a task has left a node, whose mean was `before`.
+    pub(super) fn has_left(&mut self, now: Timestamp, task: TaskId, node: NodeId, before: f64) {
+        let Some(mean) = self.detector.mean(node).map(f64::from) else {
+            return;
+        };
+        let task = task.index();
+        let amount = self.signals.fast(task).max(self.signals.slow(task));
+        let pending = self.departed(node.index(), now, mean);
+        if let Some(departed) = self.departed.get_mut(node.index()) {
+            *departed = Departed {
+                amount: amount + pending,
+                mean: before.max(mean),
+                at: now,
+            };
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What must hold of a protector's memory, restated over names and whole histories: ids change with the cluster,
+//! names do not.
+
+use crate::{Changed, EventKind, Move, NodeId, Protector, Sample, TaskId, Timestamp, UNKNOWN};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// The defaults that are restated here.
+const WINDOW: usize = 10;
+const LEAST_KNOWN: usize = 5;
+const STALE: u64 = 30_000_000_000;
+const TASK_REST: u64 = 1_800_000_000_000;
+const MOVES_A_DAY: usize = 2;
+
+/// A name's past.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    /// Samples by interval, unknown where there were none.
+    samples: Vec<Sample>,
+    /// When the last known one was taken.
+    heard: Option<Timestamp>,
+    /// When moves began.
+    begun: Vec<Timestamp>,
+    overloaded: bool,
+}
+
+/// Everything that was told, by name.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    nodes: Vec<u32>,
+    tasks: Vec<u32>,
+    past: BTreeMap<u32, Past>,
+    names: u32,
+    last: Option<Timestamp>,
+}
+
+impl Known {
+    pub(super) fn new(nodes: usize, tasks: usize) -> Self {
+        let (nodes, tasks) = (nodes as u32, tasks as u32);
+        Self {
+            nodes: (0..nodes).collect(),
+            tasks: (nodes..nodes + tasks).collect(),
+            past: BTreeMap::new(),
+            names: nodes + tasks,
+            last: None,
+        }
+    }
+
+    /// One round of samples was taken.
+    pub(super) fn observed(&mut self, now: Timestamp, nodes: &[Sample], tasks: &[Sample]) {
+        let interval = 1_000_000_000;
+        let passed = self
+            .last
+            .map_or(interval, |last| now.nanos() - last.nanos());
+        let slots = ((passed + interval / 2) / interval).clamp(1, 40);
+        self.last = Some(now);
+        let both = self
+            .nodes
+            .iter()
+            .zip(nodes)
+            .chain(self.tasks.iter().zip(tasks));
+        for (name, sample) in both {
+            let past = self.past.entry(*name).or_default();
+            past.samples.extend((1..slots).map(|_| UNKNOWN));
+            past.samples.push(*sample);
+            if *sample != UNKNOWN {
+                past.heard = Some(now);
+            }
+        }
+    }
+
+    /// An event of overload was told.
+    pub(super) fn told(&mut self, node: NodeId, kind: EventKind) {
+        let past = self.past.entry(self.nodes[node.index()]).or_default();
+        past.overloaded = kind == EventKind::Entered;
+    }
+
+    pub(super) fn begun(&mut self, now: Timestamp, task: TaskId) {
+        let past = self.past.entry(self.tasks[task.index()]).or_default();
+        past.begun.push(now);
+    }
+
+    /// The cluster has changed: names follow their ids.
+    pub(super) fn changed(&mut self, changed: &Changed, nodes: usize, tasks: usize) {
+        let (mut new_nodes, mut new_tasks) = (alloc::vec![None; nodes], alloc::vec![None; tasks]);
+        for (was, name) in self.nodes.iter().enumerate() {
+            if let Some(id) = changed.ids.node(NodeId(was as u32)) {
+                new_nodes[id.index()] = Some(*name);
+            }
+        }
+        for (was, name) in self.tasks.iter().enumerate() {
+            if let Some(id) = changed.ids.task(TaskId(was as u32)) {
+                new_tasks[id.index()] = Some(*name);
+            }
+        }
+        let mut named = |name: Option<u32>| {
+            name.unwrap_or_else(|| {
+                self.names += 1;
+                self.names - 1
+            })
+        };
+        self.nodes = new_nodes.into_iter().map(&mut named).collect();
+        self.tasks = new_tasks.into_iter().map(&mut named).collect();
+    }
+
+    /// Means and states are those of the names.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub(super) fn check(&self, p: &Protector) {
+        for (name, id) in self.nodes.iter().zip((0..).map(NodeId)) {
+            let past = self.past.get(name).cloned().unwrap_or_default();
+            let known: Vec<u64> = last(&past, WINDOW)
+                .filter(|s| *s != UNKNOWN)
+                .map(u64::from)
+                .collect();
+            let enough = known.len() >= LEAST_KNOWN;
+            let mean = enough.then(|| (known.iter().sum::<u64>() / known.len() as u64) as Sample);
+            assert_eq!(p.detector().mean(id), mean, "window of node {id}");
+            assert_eq!(p.detector().heard(id), past.heard, "node {id}");
+            assert_eq!(p.detector().is_hot(id), past.overloaded, "node {id}");
+        }
+    }
+
+    /// A planned move may be made, whatever else it is good for: both nodes and the task were heard of lately, the
+    /// source was full for long enough, and the task may be disturbed.
+    ///
+    /// # Panics
+    /// When it may not.
+    pub(super) fn check_move(&self, now: Timestamp, p: &Protector, m: &Move) {
+        let past = |name: u32| self.past.get(&name).cloned().unwrap_or_default();
+        let (from, to) = (
+            past(self.nodes[m.from.index()]),
+            past(self.nodes[m.to.index()]),
+        );
+        let task = past(self.tasks[m.task.index()]);
+        for heard in [from.heard, to.heard, task.heard] {
+            let age = heard.map(|at| now.nanos() - at.nanos());
+            assert!(age.is_some_and(|age| age <= STALE), "{m} on silence");
+        }
+        let known = last(&to, WINDOW).filter(|s| *s != UNKNOWN).count();
+        assert!(
+            known >= LEAST_KNOWN,
+            "{m}: {known} samples of the destination"
+        );
+        let threshold = p.detector().threshold(m.from).map_or(0, u64::from);
+        let full = |s: &Sample| *s != UNKNOWN && u64::from(*s) * 1000 > threshold * 900;
+        let full = last(&from, 2 * WINDOW).filter(full).count();
+        assert!(
+            from.overloaded || full >= WINDOW,
+            "{m}: full in {full} samples"
+        );
+        let times = &task.begun;
+        assert!(times.len() < MOVES_A_DAY, "{m} is the third in {times:?}");
+        let rested = times
+            .last()
+            .is_none_or(|at| now.nanos() - at.nanos() >= TASK_REST);
+        assert!(rested, "{m} at {now:?} after {times:?}");
+    }
+}
+
+fn last(past: &Past, count: usize) -> impl Iterator<Item = Sample> + '_ {
+    past.samples.iter().rev().take(count).copied()
+}
