@@ -15,17 +15,25 @@ pub struct DecayingHistogram {
     histogram: Histogram,
     half_life: Duration,
     reference: Option<Timestamp>,
+    /// The date of the newest sample.
+    newest: Option<Timestamp>,
 }
 
 impl DecayingHistogram {
-    /// An empty one. A half-life of zero is taken as a nanosecond.
-    #[must_use]
-    pub fn new(buckets: Buckets, half_life: Duration) -> Self {
-        Self {
-            histogram: Histogram::new(buckets),
-            half_life: half_life.max(Duration::from_nanos(1)),
-            reference: None,
+    /// An empty one.
+    ///
+    /// # Errors
+    /// [`HistogramError::HalfLife`].
+    pub fn new(buckets: Buckets, half_life: Duration) -> Result<Self, HistogramError> {
+        if half_life.is_zero() {
+            return Err(HistogramError::HalfLife);
         }
+        Ok(Self {
+            histogram: Histogram::new(buckets),
+            half_life,
+            reference: None,
+            newest: None,
+        })
     }
 
     /// The weights as they stand at the reference time.
@@ -52,30 +60,40 @@ impl DecayingHistogram {
         self.histogram.percentile(p)
     }
 
-    /// Adds a sample that was taken `at`; samples may come out of order. O(1), O(buckets) when the reference
-    /// moves.
+    /// Adds a sample that was taken `at`; samples may come out of order. One that is dated ahead of `now` counts as taken
+    /// now: it neither outweighs what is there nor makes it old. Where `now` itself was ahead and has come back by a half-life
+    /// or more, what is there counts as of now. O(1), O(buckets) when the reference moves.
     ///
     /// # Errors
-    /// [`HistogramError`].
-    pub fn add(&mut self, value: f64, weight: f64, at: Timestamp) -> Result<(), HistogramError> {
-        super::histogram::check(value, weight)?;
-        let factor = self.factor(at);
-        self.histogram.add(value, weight * factor)
-    }
-
-    /// Takes back a sample that was taken `at`. O(buckets).
-    ///
-    /// # Errors
-    /// [`HistogramError`].
-    pub fn subtract(
+    /// [`HistogramError`]; nothing has changed then.
+    pub fn add(
         &mut self,
+        now: Timestamp,
         value: f64,
         weight: f64,
         at: Timestamp,
     ) -> Result<(), HistogramError> {
         super::histogram::check(value, weight)?;
-        let factor = self.factor(at);
-        self.histogram.subtract(value, weight * factor)
+        self.weighed(now, at, |histogram, factor| {
+            histogram.add(value, weight * factor)
+        })
+    }
+
+    /// Takes back a sample that was taken `at`, as [`DecayingHistogram::add`] has added it. O(buckets).
+    ///
+    /// # Errors
+    /// [`HistogramError`]; nothing has changed then.
+    pub fn subtract(
+        &mut self,
+        now: Timestamp,
+        value: f64,
+        weight: f64,
+        at: Timestamp,
+    ) -> Result<(), HistogramError> {
+        super::histogram::check(value, weight)?;
+        self.weighed(now, at, |histogram, factor| {
+            histogram.subtract(value, weight * factor)
+        })
     }
 
     /// The weights in little space, and the reference time that they belong to.
@@ -84,42 +102,89 @@ impl DecayingHistogram {
         (self.histogram.checkpoint(), self.reference)
     }
 
-    /// One that goes on from a checkpoint.
+    /// One that goes on from a checkpoint. A reference that lies ahead of `now`, by more than rounding to a half-life
+    /// explains, is of a clock that was ahead: the weights then count as of now.
     ///
     /// # Errors
     /// [`HistogramError`].
     pub fn restore(
+        now: Timestamp,
         buckets: Buckets,
         half_life: Duration,
         checkpoint: &Checkpoint,
         reference: Option<Timestamp>,
     ) -> Result<Self, HistogramError> {
-        let mut restored = Self::new(buckets, half_life);
+        let mut restored = Self::new(buckets, half_life)?;
         restored.histogram.load(checkpoint)?;
         restored.reference = reference;
+        restored.believe(now);
         Ok(restored)
     }
 
-    /// What a sample's weight is multiplied by.
-    fn factor(&mut self, at: Timestamp) -> f64 {
-        let reference = match self.reference {
-            Some(reference)
-                if at <= reference.plus(self.half_life.saturating_mul(MOST_HALF_LIVES)) =>
-            {
-                reference
-            }
-            old => self.shift(old, at),
+    /// Changes the weights by a sample's, with what its own is multiplied by.
+    fn weighed(
+        &mut self,
+        now: Timestamp,
+        at: Timestamp,
+        change: impl FnOnce(&mut Histogram, f64) -> Result<(), HistogramError>,
+    ) -> Result<(), HistogramError> {
+        let at = at.min(now);
+        let most = self.half_life.saturating_mul(MOST_HALF_LIVES);
+        let newest = self.newest.max(Some(at));
+        if let Some(reference) = self.reference
+            && at <= reference.plus(most)
+            && self.ahead(now) == 0
+        {
+            let factor = libm::exp2(self.half_lives(reference, at));
+            change(&mut self.histogram, factor)?;
+            self.newest = newest;
+            return Ok(());
+        }
+        let mut next = self.clone();
+        next.believe(now);
+        let reference = match next.reference {
+            Some(reference) if at <= reference.plus(most) => reference,
+            old => next.shift(old, at),
         };
-        libm::exp2(self.half_lives(reference, at))
+        let factor = libm::exp2(next.half_lives(reference, at));
+        change(&mut next.histogram, factor)?;
+        next.newest = next.newest.max(Some(at));
+        *self = next;
+        Ok(())
     }
 
-    /// Moves the reference to the multiple of the half-life that is nearest to `at`.
-    fn shift(&mut self, old: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    /// How many whole half-lives what is there lies ahead of `now`: more than none if a clock was ahead.
+    fn ahead(&self, now: Timestamp) -> u128 {
+        let newest = self.newest.or(self.reference);
+        let ahead = newest.map_or(Duration::ZERO, |newest| newest.since(now));
+        ahead.as_nanos() / self.half_life.as_nanos().max(1)
+    }
+
+    /// Takes back dates of a clock that was ahead: what is there lies no longer ahead, or new samples would have no
+    /// weight beside it until that date has come.
+    fn believe(&mut self, now: Timestamp) {
+        let ahead = self.ahead(now);
+        if ahead > 0 {
+            let back = ahead.saturating_mul(self.half_life.as_nanos());
+            let back = u64::try_from(back).unwrap_or(u64::MAX);
+            let earlier = |at: Timestamp| Timestamp::from_nanos(at.nanos().saturating_sub(back));
+            self.reference = self.reference.map(earlier);
+            self.newest = self.newest.map(earlier);
+        }
+    }
+
+    /// The multiple of the half-life that is nearest to `at`.
+    fn nearest(&self, at: Timestamp) -> Timestamp {
         let nanos = u64::try_from(self.half_life.as_nanos()).unwrap_or(u64::MAX);
         let rest = at.nanos() % nanos;
         let down = at.nanos() - rest;
         let up = down.checked_add(nanos).filter(|_| rest >= nanos - rest);
-        let new = Timestamp::from_nanos(up.unwrap_or(down));
+        Timestamp::from_nanos(up.unwrap_or(down))
+    }
+
+    /// Moves the reference to the multiple of the half-life that is nearest to `at`.
+    fn shift(&mut self, old: Option<Timestamp>, at: Timestamp) -> Timestamp {
+        let new = self.nearest(at);
         if let Some(old) = old {
             // `as` saturates, and 2^-(2^31) is 0 all the same.
             let exponent = libm::round(self.half_lives(new, old)) as i32;
@@ -135,3 +200,7 @@ impl DecayingHistogram {
         nanos as f64 / self.half_life.as_nanos() as f64
     }
 }
+
+#[cfg(test)]
+#[path = "decay_tests.rs"]
+mod tests;

@@ -20,6 +20,9 @@ pub enum HistogramError {
         /// What was given.
         given: f64,
     },
+    /// A half-life of nothing, in which everything would be too old at once.
+    #[error("a half-life of 0, want more")]
+    HalfLife,
     /// The weights would pass what a number can hold.
     #[error("the total of the weights would no longer be finite")]
     Overflow,

@@ -6,6 +6,10 @@
 //! - [`DecayingHistogram`] keeps a container's usage in buckets whose weights halve with age, with compact
 //!   checkpoints; [`Recommender`] reads a target and its bounds from it.
 //!
+//! Restarts, pauses and clocks: a [`Scaler`] without a past begins its windows with what runs, and a workload paused at 0
+//! stays paused; what is dated ahead of now (samples, checkpoints, changes, a pod's start) counts as of now, so that a
+//! clock that jumped does no lasting harm.
+//!
 //! Values are in *milli-units* (1000 = one core, one request a second, one byte) unless a name says otherwise.
 //! What is computed agrees with the upstream components on their own tests (`tests/vectors.rs`).
 //!
@@ -32,6 +36,7 @@ mod properties;
 mod recommend;
 mod replicas;
 mod scaler;
+mod sums;
 #[cfg(test)]
 mod tests;
 

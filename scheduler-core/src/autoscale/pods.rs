@@ -157,9 +157,12 @@ fn too_early(
     let (Some(readiness), Some(started)) = (pod.readiness, pod.started) else {
         return true;
     };
+    // A date ahead of now is of a clock that is ahead: it would keep the pod out until that date has come.
+    let believed = |at: Timestamp| if at > now { Timestamp::ZERO } else { at };
+    let (started, since) = (believed(started), believed(readiness.since));
     if started.plus(initialization) > now {
-        !readiness.ready || metric.at < readiness.since.plus(metric.window)
+        !readiness.ready || metric.at < since.plus(metric.window)
     } else {
-        !readiness.ready && started.plus(readiness_delay) > readiness.since
+        !readiness.ready && started.plus(readiness_delay) > since
     }
 }

@@ -45,9 +45,9 @@ proptest! {
         p in 0.01..0.99_f64,
     ) {
         let axis = Buckets::exponential(10.0, 0.5, 1.2, 1e-12).unwrap();
-        let mut histogram = DecayingHistogram::new(axis, Duration::from_secs(half_life));
+        let mut histogram = DecayingHistogram::new(axis, Duration::from_secs(half_life)).unwrap();
         for (value, weight, at) in &samples {
-            histogram.add(*value, *weight, Timestamp::from_secs(*at)).unwrap();
+            histogram.add(Timestamp::from_secs(5_000), *value, *weight, Timestamp::from_secs(*at)).unwrap();
         }
         // Weights of more than thirty half-lives ago may count as none.
         let last = samples.iter().map(|s| s.2).max().unwrap();
@@ -102,7 +102,7 @@ proptest! {
         wishes in proptest::collection::vec((0_u64..40, 0_u32..200), 1..60),
     ) {
         let mut scaler = Scaler::new(ScalerConfig::new(min, min + more)).unwrap();
-        let (mut now, mut current) = (0_u64, min);
+        let (mut now, mut current) = (0_u64, min + more / 2);
         let mut wished: Vec<(u64, u32)> = Vec::new();
         for (pause, wanted) in wishes {
             now += pause;
@@ -112,7 +112,11 @@ proptest! {
                 prop_assert!(scaled.replicas <= wanted);
                 prop_assert!(scaled.replicas <= (2 * current).max(current + 4));
             }
-            // Down only to what was wished for at most within five minutes, this wish included.
+            // Down only to what was wished for at most within five minutes, this wish included; at first, what runs is
+            // what was wished for.
+            if wished.is_empty() {
+                wished.push((now, current));
+            }
             wished.push((now, wanted));
             let recent = wished.iter().filter(|(at, _)| now - at < 300);
             let most = recent.map(|(_, n)| *n).max().unwrap_or(0);

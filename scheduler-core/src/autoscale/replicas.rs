@@ -1,16 +1,19 @@
 //! The wanted number of replicas from the metrics of one scrape.
 
-use super::pods::{Groups, Load, PodMetric, PodState, group};
-use alloc::collections::BTreeMap;
+use super::pods::{Groups, Load, PodMetric, group};
+use super::sums::{ceil, fill, mean, positive, requests, serving, sum, utilization};
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
 /// Why no number could be computed. The workload stays as it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ReplicaError {
     /// A negative, infinite or not-a-number tolerance.
-    #[error("the tolerance must be a finite number that is not negative")]
-    Tolerance,
+    #[error("the tolerance is {given}; it must be a finite number that is not negative")]
+    Tolerance {
+        /// What was given.
+        given: f64,
+    },
     /// A target of zero or less.
     #[error("the target must be above zero, got {given}")]
     Target {
@@ -96,7 +99,7 @@ impl ReplicaCalculator {
         readiness_delay: Duration,
     ) -> Result<Self, ReplicaError> {
         if !tolerance.is_finite() || tolerance < 0.0 {
-            return Err(ReplicaError::Tolerance);
+            return Err(ReplicaError::Tolerance { given: tolerance });
         }
         Ok(Self {
             tolerance,
@@ -340,86 +343,4 @@ impl ReplicaCalculator {
         };
         if against { load.current } else { replicas }
     }
-}
-
-/// Fills gaps so that the change is damped: missing pods use `full` on the way down and nothing on the way up,
-/// unready ones nothing on the way up.
-fn fill<'a>(groups: &mut Groups<'a>, ratio: f64, full: impl Fn(&str) -> i64) {
-    if ratio < 1.0 {
-        let full = groups.missing.iter().map(|pod| (*pod, full(pod)));
-        groups.values.extend(full);
-    } else if ratio > 1.0 {
-        let none: &mut dyn Iterator<Item = &&'a str> =
-            &mut groups.missing.iter().chain(&groups.unready);
-        groups.values.extend(none.map(|pod| (*pod, 0)));
-    }
-}
-
-/// Use as whole percent of the requests, and the mean use, over metrics of known pods.
-fn utilization(
-    values: &BTreeMap<&str, i64>,
-    requests: &BTreeMap<&str, i64>,
-) -> Result<(i64, i64), ReplicaError> {
-    let (mut used, mut asked, mut count) = (0_i128, 0_i128, 0_i128);
-    for (pod, value) in values {
-        if let Some(request) = requests.get(pod) {
-            used += i128::from(*value);
-            asked += i128::from(*request);
-            count += 1;
-        }
-    }
-    if asked <= 0 {
-        return Err(ReplicaError::NoMatch);
-    }
-    Ok((narrow(used * 100 / asked), narrow(used / count.max(1))))
-}
-
-fn mean(values: &BTreeMap<&str, i64>) -> Option<i64> {
-    let total: i128 = values.values().map(|v| i128::from(*v)).sum();
-    let count = i128::try_from(values.len()).unwrap_or(i128::MAX);
-    (count > 0).then(|| narrow(total / count))
-}
-
-fn requests<'a>(
-    pods: &[PodState<'a>],
-    resource: &str,
-) -> Result<BTreeMap<&'a str, i64>, ReplicaError> {
-    let ask = |pod: &PodState<'a>| match pod.request {
-        Some(request) => Ok((pod.name, request)),
-        None => Err(ReplicaError::NoRequest {
-            resource: resource.to_string(),
-            pod: pod.name.to_string(),
-        }),
-    };
-    pods.iter().map(ask).collect()
-}
-
-fn serving(load: &Load<'_>) -> Result<usize, ReplicaError> {
-    if load.pods.is_empty() {
-        return Err(ReplicaError::NoPods);
-    }
-    Ok(load.pods.iter().filter(|p| p.serves()).count())
-}
-
-fn sum(values: &[i64]) -> Result<i64, ReplicaError> {
-    if values.is_empty() {
-        return Err(ReplicaError::NoValues);
-    }
-    Ok(narrow(values.iter().map(|v| i128::from(*v)).sum()))
-}
-
-fn positive(target: i64) -> Result<(), ReplicaError> {
-    if target <= 0 {
-        return Err(ReplicaError::Target { given: target });
-    }
-    Ok(())
-}
-
-/// Rounded up, from 0 to `u32::MAX`.
-fn ceil(replicas: f64) -> u32 {
-    libm::ceil(replicas) as u32
-}
-
-fn narrow(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

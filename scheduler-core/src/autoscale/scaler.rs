@@ -153,13 +153,16 @@ pub struct Scaled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scaler {
     config: ScalerConfig,
+    /// The last decision, and how long it came after the one before.
+    last: Option<Timestamp>,
+    pace: Option<Duration>,
     wishes: VecDeque<(Timestamp, u32)>,
     /// Replicas added (above zero) or removed.
     changes: VecDeque<(Timestamp, i64)>,
 }
 
 impl Scaler {
-    /// One without a past.
+    /// One without a past: its windows begin with what runs at the first decision.
     ///
     /// # Errors
     /// [`ScalerError`].
@@ -174,6 +177,8 @@ impl Scaler {
         check(&config.down)?;
         Ok(Self {
             config,
+            last: None,
+            pace: None,
             wishes: VecDeque::new(),
             changes: VecDeque::new(),
         })
@@ -181,8 +186,29 @@ impl Scaler {
 
     /// What to make of a wish for `wanted` replicas where there are `current`. The wish is remembered; a change
     /// counts once [`Self::changed`] says that it was made. O(wishes and changes within the windows).
+    ///
+    /// At the first decision, and after a silence longer than the windows, nothing is known of what was wished for
+    /// lately: that so many run is taken as the wish there was, so that a restart changes nothing at once. A workload
+    /// with no replicas is paused, and stays so, unless [`ScalerConfig::min`] is 0. Wishes and changes that a
+    /// clock dated ahead of `now` count as made now.
     pub fn decide(&mut self, now: Timestamp, current: u32, wanted: u32) -> Scaled {
+        if current == 0 && self.config.min > 0 {
+            // When it is resumed, the windows begin with what runs then.
+            self.last = None;
+            self.wishes.clear();
+            return Scaled {
+                replicas: 0,
+                stabilised: 0,
+            };
+        }
         let window = self.config.up.window.max(self.config.down.window);
+        not_ahead(&mut self.wishes, now);
+        not_ahead(&mut self.changes, now);
+        if self.knows_nothing(now, window) {
+            self.wishes.clear();
+            remember(&mut self.wishes, (now, current));
+        }
+        self.last = Some(now);
         self.wishes.retain(|(at, _)| now.since(*at) < window);
         let within = |window: Duration| {
             let recent = self
@@ -202,8 +228,21 @@ impl Scaler {
         }
     }
 
+    /// Whether this is the first decision, or a silence has outlasted the window. Decisions that always come further apart
+    /// than a short window are no silence.
+    fn knows_nothing(&mut self, now: Timestamp, window: Duration) -> bool {
+        let Some(last) = self.last else {
+            self.pace = None;
+            return true;
+        };
+        let gap = now.since(last);
+        let pace = self.pace.replace(gap);
+        gap >= window && pace.is_some_and(|pace| gap > pace.saturating_mul(4))
+    }
+
     /// Remembers that the replicas were changed, so that policies count it.
     pub fn changed(&mut self, now: Timestamp, from: u32, to: u32) {
+        not_ahead(&mut self.changes, now);
         let rules = [&self.config.up, &self.config.down];
         let periods = rules
             .into_iter()
@@ -289,9 +328,20 @@ fn check(rules: &Rules) -> Result<(), ScalerError> {
     }
 }
 
+/// What a clock that was ahead has dated in the future counts as of now, and so for one window and no longer.
+fn not_ahead<T>(past: &mut VecDeque<(Timestamp, T)>, now: Timestamp) {
+    for (at, _) in past {
+        *at = (*at).min(now);
+    }
+}
+
 fn remember<T>(past: &mut VecDeque<T>, event: T) {
     if past.len() >= MOST_REMEMBERED {
         past.pop_front();
     }
     past.push_back(event);
 }
+
+#[cfg(test)]
+#[path = "scaler_tests.rs"]
+mod tests;

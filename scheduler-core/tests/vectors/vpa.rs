@@ -57,6 +57,9 @@ fn cut(case: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// The end of time: no vector has a clock that is ahead.
+const LATE: Timestamp = Timestamp::from_nanos(u64::MAX);
+
 /// A histogram with or without decay.
 enum Either {
     Plain(Histogram),
@@ -75,8 +78,8 @@ impl Either {
         let done: Result<(), HistogramError> = match (self, text(op, "op")) {
             (Self::Plain(h), "add") => h.add(value, weight),
             (Self::Plain(h), "subtract") => h.subtract(value, weight),
-            (Self::Decaying(h), "add") => h.add(value, weight, at),
-            (Self::Decaying(h), "subtract") => h.subtract(value, weight, at),
+            (Self::Decaying(h), "add") => h.add(LATE, value, weight, at),
+            (Self::Decaying(h), "subtract") => h.subtract(LATE, value, weight, at),
             (_, other) => return Err(format!("unknown operation {other:?}")),
         };
         done.map_err(|e| e.to_string())
@@ -99,7 +102,8 @@ impl Either {
             }
             Self::Decaying(h) => {
                 let (checkpoint, reference) = h.checkpoint();
-                let new = DecayingHistogram::restore(buckets, half_life, &checkpoint, reference);
+                let new =
+                    DecayingHistogram::restore(LATE, buckets, half_life, &checkpoint, reference);
                 Self::Decaying(new.map_err(|e| e.to_string())?)
             }
         })
@@ -112,7 +116,7 @@ fn run(case: &Value) -> Result<(), String> {
     let mut histogram = if case["half_life_s"].is_null() {
         Either::Plain(Histogram::new(buckets))
     } else {
-        Either::Decaying(DecayingHistogram::new(buckets, half_life))
+        Either::Decaying(DecayingHistogram::new(buckets, half_life).map_err(|e| e.to_string())?)
     };
     for op in list(case, "ops") {
         histogram.apply(op)?;
