@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 /// What a builder that began as a model remembers of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Base {
-    pub(crate) generation: u64,
-    pub(crate) nodes: usize,
-    pub(crate) tasks: usize,
+    generation: u64,
+    /// Two models of one generation, and of different clusters, differ in their marks.
+    mark: u64,
 }
 
 /// What is removed when the model is built.
@@ -97,8 +97,7 @@ impl Model {
     pub(crate) fn base(&self) -> Base {
         Base {
             generation: self.generation,
-            nodes: self.nodes,
-            tasks: self.tasks(),
+            mark: self.mark,
         }
     }
 }
