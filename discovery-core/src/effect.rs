@@ -29,6 +29,8 @@ pub enum Effect {
     Register {
         /// The endpoint.
         endpoint: EndpointId,
+        /// Its slot: the index that pickers use.
+        slot: usize,
         /// Why.
         reason: Reason,
     },
@@ -36,17 +38,22 @@ pub enum Effect {
     Update {
         /// The endpoint.
         endpoint: EndpointId,
+        /// Its slot: the index that pickers use.
+        slot: usize,
         /// Its standing from now on.
         standing: Standing,
         /// Why.
         reason: Reason,
     },
-    /// Take the registration away.
+    /// Take the registration away, and with it all that pickers know of the slot ([`crate::Picker::free`]): the next
+    /// endpoint that is registered may be given it.
     Deregister {
         /// The endpoint, no longer known to the engine.
         endpoint: EndpointId,
         /// Its service.
         service: ServiceId,
+        /// The slot that it had.
+        slot: usize,
         /// Its name, the registration's key.
         name: Box<str>,
         /// Why.
@@ -58,6 +65,8 @@ pub enum Effect {
         endpoint: EndpointId,
         /// Its service.
         service: ServiceId,
+        /// Its slot: the index that pickers use.
+        slot: usize,
         /// Thousandths of a unit of base weight; 0 takes no new traffic.
         weight: u32,
         /// Why.

@@ -10,12 +10,7 @@ use proptest::prelude::*;
 
 fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
     let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
-    // gRPC's stride takes a weight of 0 at the start for one not known yet.
-    let mut stride = Stride::new(&[], 0);
-    weights
-        .iter()
-        .enumerate()
-        .for_each(|(slot, &w)| stride.set_weight(slot, w));
+    let stride = Stride::new(&real, 0);
     let named: Vec<(u64, u32)> = (0..)
         .map(|i| i * 77 + 5)
         .zip(weights.iter().copied())
@@ -149,6 +144,106 @@ fn keys_stay_where_they_are() {
         moved * 100 < keys * 4,
         "{moved} of {keys} moved for no reason"
     );
+}
+
+/// A change of weight shows after about as many picks as the table has places, and until then keys stay.
+#[test]
+fn a_table_is_built_anew_while_it_serves() {
+    let slots: Vec<(u64, u32)> = (0..50).map(|i| (i * 31 + 7, 100)).collect();
+    let mut maglev = Maglev::new(&slots);
+    let share = |maglev: &mut Maglev, from: u64| {
+        let hits = (from..from + 10_000).filter(|&i| maglev.pick(&request(i)) == Some(3));
+        hits.count()
+    };
+    let before = share(&mut maglev, 0);
+    assert!((100..300).contains(&before), "{before} of a fair 200");
+    maglev.set_weight(3, 2_000);
+    let (keys, was): (Vec<u64>, _) = ((0..500).collect(), maglev.clone());
+    let at = |mut m: Maglev| {
+        keys.iter()
+            .map(|&i| m.pick(&request(i)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(at(was), at(maglev.clone()));
+    // 16,381 places.
+    (0..20_000).for_each(|i| assert!(maglev.pick(&request(i)).is_some()));
+    let after = share(&mut maglev, 0);
+    assert!((2_500..3_300).contains(&after), "{after} of a fair 2,898");
+    let mut settled = maglev.clone();
+    settled.settle();
+    assert_eq!(at(settled), at(maglev), "built bit by bit it is the same");
+}
+
+/// Grown one by one, each of them has its share soon; half of all gone, the rest takes over at once.
+#[test]
+fn a_table_keeps_up_with_large_changes() {
+    let mut maglev = Maglev::new(&[]);
+    for slot in 0..100 {
+        maglev.set_weight(slot, 10);
+        assert!(maglev.pick(&request(slot as u64)).is_some());
+    }
+    let mut counts = vec![0u32; 100];
+    (0..20_000).for_each(|i| counts[maglev.pick(&request(i)).unwrap()] += 1);
+    assert!(counts[..50].iter().all(|&n| n > 0));
+    counts.fill(0);
+    (0..20_000).for_each(|i| counts[maglev.pick(&request(i)).unwrap()] += 1);
+    assert!(counts.iter().all(|&n| (50..400).contains(&n)), "{counts:?}");
+    (0..99).for_each(|slot| maglev.set_weight(slot, 0));
+    assert_eq!(maglev.pick(&request(1)), Some(99));
+    maglev.set_weight(99, 0);
+    assert_eq!(maglev.pick(&request(1)), None);
+    maglev.set_weight(5, 1);
+    assert_eq!(maglev.pick(&request(1)), Some(5));
+}
+
+#[test]
+fn one_heavy_slot_among_thousands_takes_its_share_of_the_table() {
+    let slots: Vec<(u64, u32)> = (0..6_000)
+        .map(|i| (i * 31 + 7, if i == 77 { 1_000_000_000 } else { 1 }))
+        .collect();
+    let mut maglev = Maglev::new(&slots);
+    let hits = (0..50_000).filter(|&i| maglev.pick(&request(i)) == Some(77));
+    assert!(hits.count() > 49_900);
+    maglev.set_weight(77, 6_000);
+    maglev.settle();
+    let hits = (0..50_000)
+        .filter(|&i| maglev.pick(&request(i)) == Some(77))
+        .count();
+    assert!((24_000..26_000).contains(&hits), "{hits}");
+}
+
+/// Nobody but gRPC's unknown weights is lifted to the mean.
+#[test]
+fn stride_never_picks_weight_0() {
+    let mut stride = Stride::new(&[100_000.0, 100_000.0, 0.0], 0);
+    assert!((0..10_000).all(|_| stride.pick(&Request::default()) != Some(2)));
+    assert_eq!(stride.weight(2), 0);
+    let mut stride = Stride::new(&[0.0, 0.0], 7);
+    assert_eq!(stride.pick(&Request::default()), None);
+    let mut stride = Stride::new(&[0.0, -1.0, f64::NAN], 7);
+    assert!((0..100).all(|_| stride.pick(&Request::default()) != Some(0)));
+    assert_eq!([0, 1, 2].map(|s| stride.weight(s)), [0, 1, 1]);
+    stride.set_weight(1, 0);
+    stride.set_weight(2, 0);
+    assert_eq!(stride.pick(&Request::default()), None);
+}
+
+/// A weight may be less than 1; a follower must still be able to take it away.
+#[test]
+fn light_edf_weights_are_not_0() {
+    let mut board = Board::new(2);
+    (0..2).for_each(|slot| assert!(board.set_weight(slot, 1)));
+    let mut edf = board.follow(|w| {
+        let light: Vec<f64> = w.iter().map(|&w| f64::from(w) * 1e-3).collect();
+        Edf::new(&light)
+    });
+    assert!(edf.pick(&Request::default()).is_some());
+    assert!(board.set_weight(0, 0));
+    assert!((0..100).all(|_| edf.pick(&Request::default()) == Some(1)));
+    let mut edf = Edf::new(&[f64::MIN_POSITIVE / 1e10, 1.0, f64::INFINITY, f64::MAX]);
+    assert!((0..100).all(|_| edf.pick(&Request::default()) == Some(3)));
+    edf.set(3, 0.0);
+    assert!((0..100).all(|_| edf.pick(&Request::default()) == Some(1)));
 }
 
 #[test]

@@ -75,13 +75,16 @@ impl Stage {
                     });
                     continue;
                 }
-                Effect::Register { endpoint, reason } => {
+                Effect::Register {
+                    endpoint, reason, ..
+                } => {
                     format!("register {}: {reason}", self.name(endpoint))
                 }
                 Effect::Update {
                     endpoint,
                     standing,
                     reason,
+                    ..
                 } => {
                     format!("update {} {standing:?}: {reason}", self.name(endpoint))
                 }

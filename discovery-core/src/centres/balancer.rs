@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
 use crate::endpoint::{Endpoint, Status};
+use crate::health::Outcome;
 use crate::pick::{Golden, Picker, Request};
 use crate::time::Timestamp;
 use core::time::Duration;
@@ -94,6 +95,10 @@ pub struct Balancer<P, F = fn(u64) -> P> {
     members: Vec<Member>,
     levels: Vec<Level<P>>,
     loads: Loads,
+    /// The latest time told.
+    now: Timestamp,
+    /// By slot, requests under way by the kind of picker that gave them to it.
+    under_way: Vec<[u32; 3]>,
     /// Which level and kind comes next: two shares a level.
     shares: Golden,
 }
@@ -113,17 +118,21 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             members,
             levels,
             loads,
+            now: Timestamp::ZERO,
+            under_way: Vec::new(),
             shares,
         }
     }
 
-    /// Says how the endpoint in a slot counts from now on; `None` when it is gone. O(priorities) and the
-    /// picker's change of weight. Allocates for the division, not by pick.
+    /// Says how the endpoint in a slot counts from now on; `None` when it is gone, and the slot's next endpoint inherits
+    /// nothing of it ([`Picker::free`]). O(priorities) and the picker's change of weight. Allocates for the division, not by pick.
     pub fn set(&mut self, slot: usize, member: Option<Member>) {
+        let gone = member.is_none();
         let mut member = member.unwrap_or_default();
         member.priority = member.priority.min(MAX_PRIORITIES as u32 - 1);
         if slot >= self.members.len() {
             self.members.resize(slot + 1, Member::default());
+            self.under_way.resize(slot + 1, [0; 3]);
         }
         while self.levels.len() <= member.priority as usize {
             let seed = self.seed ^ (self.levels.len() as u64) << 32;
@@ -140,19 +149,25 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             return;
         };
         let before = core::mem::replace(place, member);
-        if before.priority != member.priority {
-            self.put(
-                slot,
-                &Member {
-                    priority: before.priority,
-                    ..Member::default()
-                },
-            );
+        if gone || before.priority != member.priority {
+            self.free(slot, before.priority);
         }
         self.put(slot, &member);
         self.count(&before, false);
         self.count(&member, true);
         self.divide();
+    }
+
+    /// The pickers of a priority are done with a slot.
+    fn free(&mut self, slot: usize, priority: u32) {
+        if let Some(counts) = self.under_way.get_mut(slot) {
+            *counts = [0; 3];
+        }
+        if let Some(level) = self.levels.get_mut(priority as usize) {
+            for picker in [&mut level.healthy, &mut level.degraded, &mut level.all] {
+                picker.free(slot, self.now);
+            }
+        }
     }
 
     fn put(&mut self, slot: usize, m: &Member) {
@@ -258,26 +273,86 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
     /// The slot of the next request; `None` when nothing may be used.
     pub fn pick(&mut self, request: &Request) -> Option<usize> {
         let share = self.shares.pick(&Request::default())?;
+        self.pick_from(share, request, &[])
+    }
+
+    /// The slot of a retry: none of those tried already; `None` when no other may be used. Where the priority whose turn
+    /// it is has no other, the best that has one serves, whatever its load, but for those that panic without any.
+    pub fn pick_except(&mut self, request: &Request, tried: &[usize]) -> Option<usize> {
+        let share = self.shares.pick(&Request::default())?;
+        if let Some(slot) = self.pick_from(share, request, tried) {
+            return Some(slot);
+        }
+        let usable = |b: &Self, at: usize| {
+            let loads = [&b.loads.healthy, &b.loads.degraded];
+            let loaded = loads.iter().any(|l| l.get(at).is_some_and(|&l| l > 0));
+            loaded || b.loads.panic.get(at) == Some(&false)
+        };
+        (0..2 * self.levels.len()).find_map(|other| match usable(self, other / 2) {
+            true => self.pick_from(other, request, tried),
+            false => None,
+        })
+    }
+
+    fn pick_from(&mut self, share: usize, request: &Request, tried: &[usize]) -> Option<usize> {
+        self.now = self.now.max(request.now);
         let at = share / 2;
         let panic = self.loads.panic.get(at).copied().unwrap_or(false);
         let level = self.levels.get_mut(at)?;
-        let picker = match (panic, share % 2) {
-            (true, _) => &mut level.all,
-            (false, 0) => &mut level.healthy,
-            (false, _) => &mut level.degraded,
-        };
-        picker.pick(request)
+        let kind = if panic { ALL } else { share % 2 };
+        let picker = level.picker(kind);
+        let slot = match tried {
+            [] => picker.pick(request),
+            _ => picker.pick_except(request, tried),
+        }?;
+        let counts = self.under_way.get_mut(slot);
+        if let Some(n) = counts.and_then(|c| c.get_mut(kind)) {
+            *n = n.saturating_add(1);
+        }
+        Some(slot)
     }
 
-    /// A request that was given to a slot is over.
+    /// A request that was given to a slot is over, and well.
     pub fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
-        let Some(priority) = self.members.get(slot).map(|m| m.priority as usize) else {
+        self.ended(slot, now, latency, Outcome::Ok);
+    }
+
+    /// A request that was given to a slot is over, in whatever way; see [`Picker::ended`].
+    pub fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+        self.now = self.now.max(now);
+        let (Some(member), Some(counts)) = (self.members.get(slot), self.under_way.get_mut(slot))
+        else {
             return;
         };
-        if let Some(level) = self.levels.get_mut(priority) {
-            level.healthy.done(slot, now, latency);
-            level.degraded.done(slot, now, latency);
-            level.all.done(slot, now, latency);
+        // When the kind of use has changed since, the former kind's requests end first.
+        let panic = self.loads.panic.get(member.priority as usize) == Some(&true);
+        let present = match member.fare {
+            _ if panic => ALL,
+            Fare::Degraded => 1,
+            _ => 0,
+        };
+        let former = [0, 1, ALL].into_iter().filter(|&kind| kind != present);
+        let mut kinds = former.chain([present]);
+        let kind = kinds.find(|&kind| counts.get(kind).is_some_and(|&n| n > 0));
+        let kind = kind.unwrap_or(present);
+        if let Some(n) = counts.get_mut(kind) {
+            *n = n.saturating_sub(1);
+        }
+        if let Some(level) = self.levels.get_mut(member.priority as usize) {
+            level.picker(kind).ended(slot, now, latency, outcome);
+        }
+    }
+}
+
+/// The kind of use that is neither healthy (0) nor degraded (1) only.
+const ALL: usize = 2;
+
+impl<P> Level<P> {
+    fn picker(&mut self, kind: usize) -> &mut P {
+        match kind {
+            0 => &mut self.healthy,
+            1 => &mut self.degraded,
+            _ => &mut self.all,
         }
     }
 }

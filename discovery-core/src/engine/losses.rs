@@ -170,6 +170,7 @@ impl Engine {
         said.push(Effect::Deregister {
             endpoint,
             service: id,
+            slot: slot as usize,
             name,
             reason,
         });

@@ -78,16 +78,16 @@ impl Engine {
             .records
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
-        if let Some(service) = self.services.get_mut(spec.service.index()) {
-            let slot = service.join(index);
-            if let Some(record) = self.records.get_mut(index) {
-                record.slot = slot;
-            }
+        let service = self.services.get_mut(spec.service.index());
+        let slot = service.map_or(0, |service| service.join(index));
+        if let Some(record) = self.records.get_mut(index) {
+            record.slot = slot;
         }
         self.check_first(now, index);
         let at = out.len();
         out.push(Effect::Register {
             endpoint: self.records.id(index),
+            slot: slot as usize,
             reason: Reason::Added,
         });
         self.refresh(now, index, Reason::Added, out);
@@ -148,7 +148,7 @@ impl Engine {
         if restarted || answered != record.answers() {
             self.check_first(now, index);
         }
-        let Some(standing) = self.records.get(index).map(|r| r.standing) else {
+        let Some((standing, slot)) = self.records.get(index).map(|r| (r.standing, r.slot)) else {
             return;
         };
         let id = self.records.id(index);
@@ -165,6 +165,7 @@ impl Engine {
                 at,
                 Effect::Update {
                     endpoint: id,
+                    slot: slot as usize,
                     standing,
                     reason,
                 },

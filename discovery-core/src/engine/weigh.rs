@@ -32,6 +32,7 @@ impl Engine {
             record.standing = standing;
             out.push(Effect::Update {
                 endpoint: id,
+                slot: record.slot as usize,
                 standing,
                 reason,
             });
@@ -141,6 +142,7 @@ impl Engine {
             out.push(Effect::SetWeight {
                 endpoint,
                 service,
+                slot: record.slot as usize,
                 weight,
                 reason,
             });

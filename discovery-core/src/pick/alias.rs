@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Picker, Request};
+use super::{Picker, Request, among};
 use crate::rng::Rng;
 
 /// One column: its own slot up to `limit` of 2^32, another's above.
@@ -146,6 +146,21 @@ impl Alias {
             .or_else(|| self.weights.iter().position(|&w| w > 0))
     }
 
+    /// A draw among the slots not tried yet.
+    pub(super) fn draw_except(&mut self, tried: &[usize]) -> Option<usize> {
+        if self.sum == 0 {
+            return None;
+        }
+        for _ in 0..16 {
+            let bits = (self.rng.next_u64() >> 32) as u32;
+            if let Some(slot) = self.draw(bits).filter(|slot| !tried.contains(slot)) {
+                return Some(slot);
+            }
+        }
+        // Those tried have most of the weight.
+        among(self.rng.next_u64(), self.weights.iter().copied(), tried)
+    }
+
     /// Rebuilds when a batch is full.
     fn turn(&mut self) {
         self.picks += 1;
@@ -163,6 +178,11 @@ impl Picker for Alias {
         self.turn();
         let bits = (self.rng.next_u64() >> 32) as u32;
         self.draw(bits).or_else(|| self.again())
+    }
+
+    fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
+        self.turn();
+        self.draw_except(tried)
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use super::{Picker, Request};
+use crate::health::Outcome;
 use crate::time::Timestamp;
 
 /// Changes that are kept for readers; who falls further behind reads all weights.
@@ -13,7 +14,9 @@ const LOG: u64 = 1024;
 
 #[derive(Debug)]
 struct Shared {
-    weights: Vec<AtomicU32>,
+    /// By slot: its weight in the lower half; above it how often it was freed, so that whoever sees a weight sees whose
+    /// it is.
+    weights: Vec<AtomicU64>,
     /// The slots of the latest changes, in a ring.
     log: Vec<AtomicU32>,
     /// How many changes there were.
@@ -31,12 +34,10 @@ impl Board {
     /// followers of the old one go on with what it says.
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU32::new(0)).collect();
-        let (weights, log) = (zeros(slots), zeros(LOG as usize));
         Self {
             shared: Arc::new(Shared {
-                weights,
-                log,
+                weights: (0..slots).map(|_| AtomicU64::new(0)).collect(),
+                log: (0..LOG).map(|_| AtomicU32::new(0)).collect(),
                 changes: AtomicU64::new(0),
             }),
         }
@@ -44,12 +45,25 @@ impl Board {
 
     /// Gives a slot a weight; whether there is room for it. O(1).
     pub fn set_weight(&mut self, slot: usize, weight: u32) -> bool {
+        self.write(slot, |(tenants, _)| (tenants, weight))
+    }
+
+    /// The endpoint in a slot is gone: followers' pickers free the slot ([`Picker::free`]) before they give it another
+    /// weight. Whether there is such a slot. O(1).
+    pub fn free(&mut self, slot: usize) -> bool {
+        self.write(slot, |(tenants, _)| (tenants.wrapping_add(1), 0))
+    }
+
+    fn write(&mut self, slot: usize, change: impl FnOnce((u32, u32)) -> (u32, u32)) -> bool {
         let Some(place) = self.shared.weights.get(slot) else {
             return false;
         };
-        if place.swap(weight, Ordering::Relaxed) == weight {
+        let before = place.load(Ordering::Relaxed);
+        let after = join(change(split(before)));
+        if after == before {
             return true;
         }
+        place.store(after, Ordering::Relaxed);
         let changes = self.shared.changes.load(Ordering::Relaxed);
         if let Some(entry) = self.shared.log.get((changes % LOG) as usize) {
             // Whoever sees this entry where it looked for an older one sees the count that came before it.
@@ -71,26 +85,35 @@ impl Board {
     #[must_use]
     pub fn follow<P: Picker>(&self, make: impl FnOnce(&[u32]) -> P) -> Follower<P> {
         let seen = self.shared.changes.load(Ordering::Acquire);
-        let weights: Vec<u32> = self
-            .shared
-            .weights
-            .iter()
-            .map(|w| w.load(Ordering::Relaxed))
-            .collect();
+        let now = |w: &AtomicU64| split(w.load(Ordering::Relaxed));
+        let (tenants, weights): (Vec<u32>, Vec<u32>) = self.shared.weights.iter().map(now).unzip();
         Follower {
             shared: Arc::clone(&self.shared),
             seen,
+            tenants,
             picker: make(&weights),
         }
     }
 }
 
+/// How often a slot was freed, and its weight.
+fn split(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+fn join((tenants, weight): (u32, u32)) -> u64 {
+    u64::from(tenants) << 32 | u64::from(weight)
+}
+
 /// A thread's own picker over a [`Board`]: it shares no cache line that is written with each pick, and looks
-/// at one counter to see whether weights changed.
+/// at one counter to see whether weights changed. A [`Picker`] itself; what is told to it alone (a weight, a slot that
+/// is free) holds for this handle, and until the board says something else of that slot.
 #[derive(Debug)]
 pub struct Follower<P> {
     shared: Arc<Shared>,
     seen: u64,
+    /// How often each slot had been freed when it was last looked at.
+    tenants: Vec<u32>,
     picker: P,
 }
 
@@ -98,14 +121,11 @@ impl<P: Picker> Follower<P> {
     /// The slot of the next request, after taking in what changed. O(changes since the last pick) besides
     /// the picker's own cost.
     pub fn pick(&mut self, request: &Request) -> Option<usize> {
-        let changes = self.shared.changes.load(Ordering::Acquire);
-        if changes != self.seen {
-            self.catch_up(changes);
-        }
+        self.look(request);
         self.picker.pick(request)
     }
 
-    /// A request that was given to a slot is over.
+    /// A request that was given to a slot is over, and well; see [`Picker::ended`] for other outcomes.
     pub fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
         self.picker.done(slot, now, latency);
     }
@@ -116,36 +136,83 @@ impl<P: Picker> Follower<P> {
         &self.picker
     }
 
-    fn catch_up(&mut self, changes: u64) {
+    fn look(&mut self, request: &Request) {
+        let changes = self.shared.changes.load(Ordering::Acquire);
+        if changes != self.seen {
+            self.catch_up(changes, request.now);
+        }
+    }
+
+    fn catch_up(&mut self, changes: u64, now: Timestamp) {
         if changes - self.seen >= LOG {
-            return self.read_all();
+            return self.read_all(now);
         }
         for change in self.seen..changes {
             let entry = self.shared.log.get((change % LOG) as usize);
-            self.read(entry.map_or(0, |e| e.load(Ordering::Acquire)) as usize);
+            self.read(entry.map_or(0, |e| e.load(Ordering::Acquire)) as usize, now);
         }
         // The writer may have come round the ring in the meantime and overwritten what was read.
         if self.shared.changes.load(Ordering::Acquire) - self.seen >= LOG {
-            return self.read_all();
+            return self.read_all(now);
         }
         self.seen = changes;
     }
 
-    fn read(&mut self, slot: usize) {
-        let Some(weight) = self.shared.weights.get(slot) else {
+    fn read(&mut self, slot: usize, now: Timestamp) {
+        let (Some(word), Some(seen)) = (self.shared.weights.get(slot), self.tenants.get_mut(slot))
+        else {
             return;
         };
-        let weight = weight.load(Ordering::Relaxed);
+        let (tenants, weight) = split(word.load(Ordering::Relaxed));
+        if core::mem::replace(seen, tenants) != tenants {
+            // All that this handle picked so far was the former endpoint's.
+            self.picker.free(slot, now);
+        }
         if self.picker.weight(slot) != weight {
             self.picker.set_weight(slot, weight);
         }
     }
 
-    fn read_all(&mut self) {
+    fn read_all(&mut self, now: Timestamp) {
         self.seen = self.shared.changes.load(Ordering::Acquire);
         for slot in 0..self.shared.weights.len() {
-            self.read(slot);
+            self.read(slot, now);
         }
+    }
+}
+
+impl<P: Picker> Picker for Follower<P> {
+    fn pick(&mut self, request: &Request) -> Option<usize> {
+        Self::pick(self, request)
+    }
+
+    fn pick_except(&mut self, request: &Request, tried: &[usize]) -> Option<usize> {
+        self.look(request);
+        self.picker.pick_except(request, tried)
+    }
+
+    fn set_weight(&mut self, slot: usize, weight: u32) {
+        self.picker.set_weight(slot, weight);
+    }
+
+    fn weight(&self, slot: usize) -> u32 {
+        self.picker.weight(slot)
+    }
+
+    fn slots(&self) -> usize {
+        self.picker.slots()
+    }
+
+    fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
+        self.picker.done(slot, now, latency);
+    }
+
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+        self.picker.ended(slot, now, latency, outcome);
+    }
+
+    fn free(&mut self, slot: usize, now: Timestamp) {
+        self.picker.free(slot, now);
     }
 }
 
@@ -164,12 +231,19 @@ mod tests {
         let mut rng = Rng::new(1, "board");
         for round in [1u64, 10, 5_000, 3] {
             for _ in 0..round {
-                board.set_weight(rng.below(500) as usize, rng.below(9) as u32);
+                let slot = rng.below(500) as usize;
+                board.set_weight(slot, rng.below(9) as u32);
+                if rng.chance(1, 9) {
+                    board.free(slot);
+                }
             }
             for f in &mut followers {
                 f.pick(&Request::default());
                 for (slot, weight) in board.shared.weights.iter().enumerate() {
-                    assert_eq!(f.picker().weight(slot), weight.load(Ordering::Relaxed));
+                    assert_eq!(
+                        f.picker().weight(slot),
+                        split(weight.load(Ordering::Relaxed)).1
+                    );
                 }
             }
         }

@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::alias::Alias;
+use super::orphans::Orphans;
 use super::{Picker, Request};
+use crate::health::Outcome;
 use crate::rng::Rng;
 use crate::time::{Timestamp, nanos};
 
@@ -36,7 +38,8 @@ struct Load {
     latency: f32,
     /// 1 / weight.
     share: f32,
-    /// The tick of the last sample, or of the first draw when there was none yet; 0 before either.
+    /// The tick of the last sample, or of the first draw when there was none yet; 0 before either. Odd after a failure,
+    /// until calls that end well have made up for it.
     since: u32,
 }
 
@@ -51,12 +54,17 @@ impl Load {
 }
 
 /// Times are in ticks of 2^16 ns (65 us), which wrap after 78 hours; more than half of that is time that went
-/// back, and counts as none.
+/// back, and counts as none. Ticks are even.
 const TICK: u32 = 16;
 
 fn tick(now: Timestamp) -> u32 {
-    ((now.nanos() >> TICK) as u32).max(1)
+    ((now.nanos() >> TICK) as u32 & !1).max(2)
 }
+
+/// A failed call counts as one that took so many times as long as calls usually take, so many times that of the one
+/// before if it failed, too, up to so many times the usual.
+const FAILED: f32 = 2.0;
+const FAILED_MOST: f32 = 256.0;
 
 fn passed(since: u32, tick: u32) -> u32 {
     (tick.wrapping_sub(since) as i32).max(0) as u32
@@ -85,6 +93,9 @@ pub struct Choices {
     level: f32,
     inverse: f32,
     countdown: u32,
+    /// What calls that end well take, over all slots; 0 before the first.
+    usual: f32,
+    orphans: Orphans,
 }
 
 impl Choices {
@@ -105,6 +116,8 @@ impl Choices {
             level: 0.0,
             inverse: 0.0,
             countdown: 0,
+            usual: 0.0,
+            orphans: Orphans::default(),
         };
         choices.loads = weights.iter().map(|&w| choices.load(w)).collect();
         choices
@@ -134,7 +147,10 @@ impl Choices {
             (a, b) = (self.met(one, a, tick), self.met(two, b, tick));
         }
         let (slow_a, slow_b) = (a.now(tick, self.fade), b.now(tick, self.fade));
-        let (la, lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
+        let (mut la, mut lb) = (a.under_way as f32 * a.share, b.under_way as f32 * b.share);
+        if (a.since | b.since) & 1 == 1 {
+            (la, lb) = idle_by_failing(&a, la, &b, lb);
+        }
         if self.countdown & 7 == 0 {
             self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
         }
@@ -171,14 +187,20 @@ impl Choices {
     }
 }
 
+/// Who fails at once has nothing under way for that: no reason to lean to it.
+#[cold]
+fn idle_by_failing(a: &Load, la: f32, b: &Load, lb: f32) -> (f32, f32) {
+    let least = |own: &Load, l: f32, other: f32| if own.since & 1 == 1 { l.max(other) } else { l };
+    (least(a, la, lb), least(b, lb, la))
+}
+
 /// `1 / sqrt(x)` to 4 %: minus half the exponent. It only scales how far odds lean.
 fn inverse_root(x: f32) -> f32 {
     f32::from_bits(0x5F37_59DF_u32.wrapping_sub(x.to_bits() >> 1))
 }
 
-impl Picker for Choices {
-    fn pick(&mut self, request: &Request) -> Option<usize> {
-        let (one, two) = self.alias.pair()?;
+impl Choices {
+    fn choose(&mut self, one: usize, two: usize, request: &Request) -> usize {
         self.count_down();
         let taken = if one == two {
             one
@@ -188,10 +210,90 @@ impl Picker for Choices {
         if let Some(load) = self.loads.get_mut(taken) {
             load.under_way = load.under_way.saturating_add(1);
         }
-        Some(taken)
+        taken
     }
 
-    /// A slot that had no weight forgets its latency: it may be another endpoint's now.
+    /// The same slot was drawn twice. If its calls fail it must not win for want of another.
+    fn other(&mut self, one: usize, draw: impl Fn(&mut Alias) -> Option<usize>) -> usize {
+        let failed = self.loads.get(one).is_some_and(|l| l.since & 1 == 1);
+        let draws = if failed { 4 } else { 0 };
+        let mut others = (0..draws).filter_map(|_| draw(&mut self.alias));
+        others.find(|&two| two != one).unwrap_or(one)
+    }
+
+    /// One sample. A latency above the average replaces it at once, one below draws it down with a weight that falls
+    /// with the time since the last sample.
+    fn sample(&mut self, slot: usize, now: Timestamp, latency: Duration, failed: bool) {
+        let (rate, fade, unknown) = (self.rate, self.fade, self.unknown);
+        let usual = if self.usual > 0.0 {
+            self.usual
+        } else {
+            unknown
+        };
+        let Some(load) = self.loads.get_mut(slot) else {
+            return;
+        };
+        let (mut sample, tick) = (nanos(latency).max(1) as f32, tick(now));
+        if failed {
+            let again = if load.since & 1 == 1 { FAILED } else { 1.0 };
+            let own = load.now(tick, fade) * again;
+            let most = load.latency.max(usual * FAILED_MOST);
+            sample = sample.max(own.max(usual * FAILED).min(most));
+        }
+        // What is only assumed weighs nothing: no sample came yet.
+        let assumed = load.latency == unknown;
+        load.latency = if sample >= load.latency || assumed || failed {
+            sample
+        } else {
+            let x = passed(load.since, tick) as f32 * rate;
+            // Samples come often: the first terms of the series are exact to a millionth there.
+            let kept = if x < 0.015 {
+                1.0 - x + 0.5 * x * x
+            } else {
+                libm::expf(-x)
+            };
+            sample + (load.latency - sample) * kept
+        };
+        // What calls that ended well since have not made up for counts on.
+        let still = load.since & 1 == 1 && load.latency > usual * FAILED;
+        load.since = tick | u32::from(failed || still);
+        if !failed {
+            let part = if self.usual > 0.0 { 1.0 / 64.0 } else { 1.0 };
+            self.usual += (sample - self.usual) * part;
+        }
+    }
+
+    /// Whether the request that ends is the present endpoint's; then it is no longer under way.
+    fn end(&mut self, slot: usize, now: Timestamp, latency: Duration) -> bool {
+        if self.orphans.take(slot, now, latency) {
+            return false;
+        }
+        if let Some(load) = self.loads.get_mut(slot) {
+            load.under_way = load.under_way.saturating_sub(1);
+        }
+        true
+    }
+}
+
+impl Picker for Choices {
+    fn pick(&mut self, request: &Request) -> Option<usize> {
+        let (one, mut two) = self.alias.pair()?;
+        if one == two {
+            two = self.other(one, |alias| alias.pick(&Request::default()));
+        }
+        Some(self.choose(one, two, request))
+    }
+
+    fn pick_except(&mut self, request: &Request, tried: &[usize]) -> Option<usize> {
+        let one = self.alias.pick_except(request, tried)?;
+        let mut two = self.alias.draw_except(tried)?;
+        if one == two {
+            two = self.other(one, |alias| alias.draw_except(tried));
+        }
+        Some(self.choose(one, two, request))
+    }
+
+    /// A slot that had no weight forgets its latency: what it was is long ago. Its requests under way stay counted.
     fn set_weight(&mut self, slot: usize, weight: u32) {
         let before = self.alias.weight(slot);
         self.alias.set_weight(slot, weight);
@@ -218,26 +320,25 @@ impl Picker for Choices {
     /// Peak-EWMA: a latency above the average replaces it at once, one below draws it down with a weight
     /// that falls with the time since the last sample.
     fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
-        let (rate, unknown) = (self.rate, self.unknown);
-        let Some(load) = self.loads.get_mut(slot) else {
-            return;
-        };
-        load.under_way = load.under_way.saturating_sub(1);
-        let (sample, tick) = (nanos(latency).max(1) as f32, tick(now));
-        // What is only assumed weighs nothing: no sample came yet.
-        let assumed = load.latency == unknown;
-        load.latency = if sample >= load.latency || assumed {
-            sample
-        } else {
-            let x = passed(load.since, tick) as f32 * rate;
-            // Samples come often: the first terms of the series are exact to a millionth there.
-            let kept = if x < 0.015 {
-                1.0 - x + 0.5 * x * x
-            } else {
-                libm::expf(-x)
-            };
-            sample + (load.latency - sample) * kept
-        };
-        load.since = tick;
+        if self.end(slot, now, latency) {
+            self.sample(slot, now, latency, false);
+        }
+    }
+
+    /// A failure counts as at least twice what calls usually take, each further one in a row as twice the one
+    /// before, up to 256 times.
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+        if self.end(slot, now, latency) {
+            self.sample(slot, now, latency, outcome != Outcome::Ok);
+        }
+    }
+
+    fn free(&mut self, slot: usize, now: Timestamp) {
+        self.set_weight(slot, 0);
+        let vacant = self.load(0);
+        if let Some(load) = self.loads.get_mut(slot) {
+            let former = core::mem::replace(load, vacant);
+            self.orphans.add(slot, former.under_way, now);
+        }
     }
 }

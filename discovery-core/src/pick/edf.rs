@@ -146,7 +146,8 @@ impl Edf {
 
     /// Gives a slot a weight that need not be whole.
     pub fn set(&mut self, slot: usize, weight: f64) {
-        let weight = if weight.is_finite() {
+        // A weight whose period is beyond all numbers is none.
+        let weight = if weight.is_finite() && (1.0 / weight).is_finite() {
             weight.max(0.0)
         } else {
             0.0
@@ -278,34 +279,58 @@ impl Edf {
     }
 }
 
-impl Picker for Edf {
-    fn pick(&mut self, _request: &Request) -> Option<usize> {
-        let first = self.heap.first_mut()?;
-        let slot = first.slot as usize;
-        self.now = first.at;
+impl Edf {
+    /// Picks the slot at a place in the heap; what is due before it stays due.
+    fn take(&mut self, place: usize) -> Option<usize> {
+        let due = self.heap.get_mut(place)?;
+        let slot = due.slot as usize;
+        if place == 0 {
+            self.now = due.at;
+        }
         let pace = self.paces.get_mut(slot)?;
         if self.exact {
             pace.turns += 1.0;
-            first.at = pace.due();
+            due.at = pace.due();
         } else {
-            first.at += 1.0 / pace.weight;
+            due.at += 1.0 / pace.weight;
         }
-        first.order = self.order;
+        due.order = self.order;
         self.order += 1;
-        self.sink(0);
+        self.sink(place);
         self.left -= 1;
         if self.left == 0 {
             self.rebase();
         }
         Some(slot)
     }
+}
+
+impl Picker for Edf {
+    fn pick(&mut self, _request: &Request) -> Option<usize> {
+        self.take(0)
+    }
+
+    /// The first due of the others; those tried stay due.
+    fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
+        let mut first: Option<(usize, Due)> = None;
+        for (place, due) in self.heap.iter().enumerate() {
+            let sooner = first.as_ref().is_none_or(|(_, f)| due.before(f));
+            if sooner && !tried.contains(&(due.slot as usize)) {
+                first = Some((place, *due));
+            }
+        }
+        self.take(first?.0)
+    }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {
         self.set(slot, f64::from(weight));
     }
 
+    /// Rounded up: never 0 for a slot that is picked.
     fn weight(&self, slot: usize) -> u32 {
-        self.paces.get(slot).map_or(0, |p| p.weight as u32)
+        self.paces
+            .get(slot)
+            .map_or(0, |p| libm::ceil(p.weight) as u32)
     }
 
     fn slots(&self) -> usize {

@@ -10,7 +10,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Picker, Request};
+use super::{Picker, Request, among};
 use crate::rng::{Rng, high};
 
 /// Slots of a block: their weights, and their credits, fill a cache line each.
@@ -29,7 +29,7 @@ const MOST: u64 = 1 << 31;
 const GUIDE_MOST: usize = 1 << 16;
 
 /// 2^64 / phi, odd.
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(super) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A lane that takes no part.
 const NEVER: i32 = i32::MIN / 2;
@@ -123,6 +123,8 @@ impl Block {
 #[derive(Clone, Debug)]
 pub struct Golden {
     phase: u64,
+    /// The phase of retries.
+    retries: u64,
     seed: u64,
     weights: Vec<u32>,
     /// Weights are scaled down by this many bits (rounded up), so that their sums fit.
@@ -146,6 +148,7 @@ impl Golden {
     pub fn new(weights: &[u32], seed: u64) -> Self {
         let mut picker = Self {
             phase: Rng::new(seed, "golden start").next_u64(),
+            retries: Rng::new(seed, "golden retries").next_u64(),
             seed,
             weights: weights.to_vec(),
             shift: 0,
@@ -257,6 +260,12 @@ impl Picker for Golden {
         };
         let lane = self.blocks.get_mut(block)?.pick();
         Some(block * FAN + lane)
+    }
+
+    /// By a sequence of their own: retries leave the order of ordinary picks alone.
+    fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
+        self.retries = self.retries.wrapping_add(STEP);
+        among(self.retries, self.weights.iter().copied(), tried)
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {

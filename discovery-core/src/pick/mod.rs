@@ -7,8 +7,11 @@ mod choices;
 mod edf;
 mod golden;
 mod maglev;
+mod orphans;
+mod pointer;
 mod smooth;
 mod stride;
+mod table;
 
 pub use alias::Alias;
 #[cfg(target_has_atomic = "64")]
@@ -22,6 +25,8 @@ pub use stride::Stride;
 
 use core::time::Duration;
 
+use crate::health::Outcome;
+use crate::rng::high;
 use crate::time::Timestamp;
 
 /// What a picker may want to know of a request.
@@ -34,9 +39,38 @@ pub struct Request {
 }
 
 /// Chooses slots in proportion to weights. Picks allocate nothing; a slot of weight 0 is never picked.
+///
+/// Any picker works behind a pointer (`Box<dyn Picker>`, `&mut P`) and on a [`Follower`], each of which is a picker
+/// itself.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::{Choices, Outcome, PeakEwma, Picker, Request, Timestamp};
+///
+/// let mut picker: Box<dyn Picker> = Box::new(Choices::new(&[100, 100, 100], PeakEwma::default(), 7));
+/// let (now, took) = (Timestamp::from_secs(1), Duration::from_millis(1));
+/// let request = Request { key: 0, now };
+/// let first = picker.pick(&request).unwrap();
+/// picker.ended(first, now.after(took), took, Outcome::Error);
+/// let retry = picker.pick_except(&request, &[first]).unwrap();
+/// assert_ne!(retry, first);
+/// picker.ended(retry, now.after(took), took, Outcome::Ok);
+/// // The endpoint is gone: the slot's next one inherits nothing.
+/// picker.free(first, now.after(took));
+/// assert_eq!(picker.weight(first), 0);
+/// ```
 pub trait Picker {
     /// The slot of the next request; `None` when every weight is 0.
     fn pick(&mut self, request: &Request) -> Option<usize>;
+
+    /// The slot of a retry: none of those tried already; `None` when no other has weight. Among the others weights
+    /// count as ever. O(slots x tried) at worst.
+    ///
+    /// Unless a picker does better it picks up to 64 times: one that counts what is under way must.
+    fn pick_except(&mut self, request: &Request, tried: &[usize]) -> Option<usize> {
+        let mut picks = (0..64).map_while(|_| self.pick(request));
+        picks.find(|slot| !tried.contains(slot))
+    }
 
     /// Gives a slot another weight, from the next pick on (a weight of 0 always; [`Alias`], [`Choices`] and
     /// [`Maglev`] gather other changes for as long as a rebuild is worth); slots beyond the last are added.
@@ -49,9 +83,42 @@ pub trait Picker {
     /// How many slots there are, those of weight 0 among them.
     fn slots(&self) -> usize;
 
-    /// A request that was given to a slot is over. Pickers that count what is under way need it once for
-    /// each pick; the others need it not.
+    /// A request that was given to a slot is over, and well. Pickers that count what is under way need this or
+    /// [`Picker::ended`] once for each pick; the others need neither.
     fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
         let _ = (slot, now, latency);
     }
+
+    /// A request that was given to a slot is over, in whatever way: to be told in place of [`Picker::done`] by who
+    /// knows the outcome. What failed fast is not fast: pickers that go by latency ([`Choices`]) take it for slow.
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+        let _ = outcome;
+        self.done(slot, now, latency);
+    }
+
+    /// The endpoint in a slot is gone ([`crate::Effect::Deregister`]): the slot has no weight, and whoever is given it
+    /// next inherits nothing. Requests to the former one may end later: those that began by `now`, as their end and
+    /// latency tell, are not counted against the next.
+    fn free(&mut self, slot: usize, now: Timestamp) {
+        let _ = now;
+        self.set_weight(slot, 0);
+    }
+}
+
+/// The slot at a fraction (of 2^64) of the weights of those not tried. O(slots x tried).
+fn among(
+    fraction: u64,
+    weights: impl Iterator<Item = u32> + Clone,
+    tried: &[usize],
+) -> Option<usize> {
+    let slots = weights.map(u64::from).enumerate();
+    let mut others = slots.filter(|(slot, weight)| *weight > 0 && !tried.contains(slot));
+    let sum = others.clone().map(|(_, weight)| weight).sum();
+    let mut aim = high(fraction, sum);
+    let found = others.find(|&(_, weight)| {
+        let here = aim < weight;
+        aim = aim.saturating_sub(weight);
+        here
+    });
+    found.map(|(slot, _)| slot)
 }

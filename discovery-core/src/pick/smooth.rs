@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Picker, Request};
+use super::golden::STEP;
+use super::{Picker, Request, among};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {
@@ -17,6 +18,8 @@ struct Peer {
 #[derive(Clone, Debug, Default)]
 pub struct Smooth {
     peers: Vec<Peer>,
+    /// The phase of retries, which go by a sequence of their own.
+    retries: u64,
 }
 
 impl Smooth {
@@ -30,6 +33,7 @@ impl Smooth {
         };
         Self {
             peers: weights.iter().map(peer).collect(),
+            retries: 0,
         }
     }
 
@@ -66,6 +70,16 @@ impl Picker for Smooth {
             peer.current -= total;
         }
         Some(slot)
+    }
+
+    /// By a sequence of their own: retries leave the order of ordinary picks alone.
+    fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
+        self.retries = self.retries.wrapping_add(STEP);
+        among(
+            self.retries,
+            self.peers.iter().map(|p| p.weight as u32),
+            tried,
+        )
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {

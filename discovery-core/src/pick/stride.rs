@@ -15,7 +15,7 @@ const MOST_RATIO: f64 = 10.0;
 /// weight O(slots): every scaled weight depends on the mean.
 #[derive(Clone, Debug)]
 pub struct Stride {
-    /// As given; negative infinity for a slot that takes no part.
+    /// As given.
     given: Vec<f64>,
     scaled: Vec<u64>,
     sequence: u32,
@@ -23,8 +23,8 @@ pub struct Stride {
 }
 
 impl Stride {
-    /// Slots of these weights, from a place in the sequence. As in gRPC a weight that is not positive is
-    /// unknown and counts as the mean; a weight of 0 set later takes no part.
+    /// Slots of these weights, from a place in the sequence. A weight of 0 takes no part. One that is negative or no
+    /// number is unknown and counts as the mean, as in gRPC (where 0 is unknown, too: say so with -1).
     #[must_use]
     pub fn new(weights: &[f64], sequence: u32) -> Self {
         let mut stride = Self {
@@ -64,7 +64,7 @@ impl Stride {
         self.scaled.clear();
         self.scaled.extend(self.given.iter().map(|&w| {
             match w {
-                f64::NEG_INFINITY => 0,
+                0.0 => 0,
                 w if w.is_finite() && w > 0.0 => (libm::round(w.min(most) * scale) as u64)
                     .max(least)
                     .min(FULL),
@@ -75,24 +75,49 @@ impl Stride {
     }
 }
 
-impl Picker for Stride {
-    fn pick(&mut self, _request: &Request) -> Option<usize> {
-        if self.open == 0 {
-            return None;
-        }
+impl Stride {
+    /// The next slot of the sequence that may be picked, among `steps` of them.
+    fn next(&mut self, steps: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
         let n = self.scaled.len() as u64;
-        loop {
-            // The largest weight is FULL, and FULL is picked in every generation: two of them suffice, one
-            // more when the counter wraps within.
+        for _ in 0..steps {
             let sequence = u64::from(self.sequence);
             self.sequence = self.sequence.wrapping_add(1);
             let (index, generation) = (sequence % n, sequence / n);
             let weight = *self.scaled.get(index as usize)?;
             let at = (weight * generation + FULL / 2 * index) % FULL;
-            if weight > 0 && at >= FULL - weight {
+            if weight > 0 && at >= FULL - weight && may(index as usize) {
                 return Some(index as usize);
             }
         }
+        None
+    }
+}
+
+impl Picker for Stride {
+    fn pick(&mut self, _request: &Request) -> Option<usize> {
+        if self.open == 0 {
+            return None;
+        }
+        // The largest weight is FULL, and FULL is picked in every generation: two of them suffice, one more when the
+        // counter wraps within.
+        self.next(3 * self.scaled.len() as u64, |_| true)
+    }
+
+    fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
+        let n = self.scaled.len();
+        if self.open == 0 {
+            return None;
+        }
+        let open = |slot: usize| !tried.contains(&slot);
+        if let Some(slot) = self.next(8 * n as u64, open) {
+            return Some(slot);
+        }
+        // Those tried have most of the weight: the next of the others.
+        let slots = (0..n).map(|i| (self.sequence as usize).wrapping_add(i) % n);
+        let weighs = |slot: &usize| self.scaled.get(*slot).is_some_and(|&w| w > 0);
+        let slot = slots.filter(weighs).find(|&slot| open(slot))?;
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(slot)
     }
 
     fn set_weight(&mut self, slot: usize, weight: u32) {
@@ -100,21 +125,20 @@ impl Picker for Stride {
             if weight == 0 {
                 return;
             }
-            self.given.resize(slot + 1, f64::NEG_INFINITY);
+            self.given.resize(slot + 1, 0.0);
         }
         if let Some(given) = self.given.get_mut(slot) {
-            *given = if weight == 0 {
-                f64::NEG_INFINITY
-            } else {
-                f64::from(weight)
-            };
+            *given = f64::from(weight);
         }
         self.rescale();
     }
 
-    /// As given, rounded; unknown weights read 0.
+    /// As given, rounded up; unknown weights read 1.
     fn weight(&self, slot: usize) -> u32 {
-        self.given.get(slot).map_or(0, |&w| w as u32)
+        self.given.get(slot).map_or(0, |&w| match w > 0.0 {
+            true => libm::ceil(w) as u32,
+            false => u32::from(w != 0.0),
+        })
     }
 
     fn slots(&self) -> usize {

@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use super::ops::Bytes;
 use crate::{
-    Alias, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Smooth, Stride, Timestamp,
+    Alias, Choices, Edf, Golden, Maglev, Outcome, PeakEwma, Picker, Request, Smooth, Stride,
+    Timestamp,
 };
 
 const WEIGHTS: [u32; 8] = [0, 1, 7, 100, 1_000, 1_000_000, 1_000_000_000, u32::MAX];
@@ -57,9 +58,31 @@ pub fn fuzz_callers(data: &[u8]) {
                     assert!(!open || weight.is_some_and(|&w| w > 0), "{name} {picked:?}");
                 }
             }
-            Step::Done(slot, ms) => {
+            Step::Retry(key, tried) => {
+                let left = |(slot, w): (usize, &u32)| *w > 0 && !tried.contains(&slot);
+                let open = weights.iter().enumerate().any(left);
+                for (name, picker) in &mut all {
+                    let picked = picker.pick_except(&Request { key, now }, &tried);
+                    assert_eq!(
+                        picked.is_some(),
+                        open,
+                        "{name} of {weights:?} less {tried:?}"
+                    );
+                    let right = |slot| weights.get(slot).is_some_and(|w| left((slot, w)));
+                    assert!(picked.is_none_or(right), "{name} {picked:?}");
+                }
+            }
+            Step::Free(slot) => {
+                if let Some(w) = weights.get_mut(slot) {
+                    *w = 0;
+                }
                 for (_, picker) in &mut all {
-                    picker.done(slot, now, Duration::from_millis(ms));
+                    picker.free(slot, now);
+                }
+            }
+            Step::Done(slot, ms, outcome) => {
+                for (_, picker) in &mut all {
+                    picker.ended(slot, now, Duration::from_millis(ms), outcome);
                 }
             }
             Step::Clock(at) => now = at,
@@ -72,15 +95,26 @@ pub fn fuzz_callers(data: &[u8]) {
 enum Step {
     Weigh(usize, u32),
     Pick(u64),
-    Done(usize, u64),
+    Retry(u64, [usize; 2]),
+    Free(usize),
+    Done(usize, u64, Outcome),
     Clock(Timestamp),
 }
 
 fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
-    Some(match bytes.below(8)? {
+    Some(match bytes.below(10)? {
         0 | 1 => Step::Weigh(bytes.below(70)? as usize, WEIGHTS[bytes.below(8)? as usize]),
         2..=5 => Step::Pick(u64::from(bytes.below(255)?) << 56),
-        6 => Step::Done(bytes.below(70)? as usize, 1 << bytes.below(40)?),
+        6 => {
+            let (slot, ms) = (bytes.below(70)? as usize, 1 << bytes.below(40)?);
+            let outcomes = [Outcome::Ok, Outcome::Error, Outcome::Local];
+            Step::Done(slot, ms, outcomes[bytes.below(3)? as usize])
+        }
+        7 => {
+            let key = u64::from(bytes.below(255)?) << 56;
+            Step::Retry(key, [bytes.below(70)? as usize, bytes.below(70)? as usize])
+        }
+        8 => Step::Free(bytes.below(70)? as usize),
         _ => Step::Clock(Timestamp::from_nanos(1 << bytes.below(64)?)),
     })
 }

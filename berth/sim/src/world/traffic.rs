@@ -293,9 +293,9 @@ impl Traffic {
         let service = |id: &ServiceId| self.engine.service_name(*id).unwrap_or_default().to_owned();
         let (what, subject, reason, data) = match effect {
             Effect::Probe { .. } => return,
-            Effect::Register { endpoint, reason } => {
-                ("register", name(endpoint), reason.to_string(), Value::Null)
-            }
+            Effect::Register {
+                endpoint, reason, ..
+            } => ("register", name(endpoint), reason.to_string(), Value::Null),
             Effect::Update {
                 endpoint, reason, ..
             } => ("update", name(endpoint), reason.to_string(), Value::Null),
