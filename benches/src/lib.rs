@@ -121,3 +121,8 @@ pub fn figures() -> Vec<Figure> {
     ]
     .concat()
 }
+
+/// The README's examples, compiled and run as doctests: this crate sees all cores and is not published.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

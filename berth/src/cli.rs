@@ -1,16 +1,30 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
-use crate::answer;
+use crate::answer::{self, Answer, Failure};
 use crate::ipam::{self, IpamArgs};
 use crate::place::{self, PlaceArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
-use clap::{Parser, Subcommand};
+use clap::error::ContextKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
+
+/// What `berth --help` ends with: a command of each group.
+const EXAMPLES: &str = "\
+Examples:
+  berth                                            replay a generated day through all four cores
+  berth replay --trace DIR --format planetlab --out out
+  berth ipam --store redb:addresses.redb claim --owner c1/eth0
+  berth shape plan --desired policy.toml --format batch
+  berth place solve --model m.txt --assignment a.txt --seconds 10
+  berth completions bash > /etc/bash_completion.d/berth
+  berth man > berth.1
+
+Exit status: 0 done, 1 the answer is no, 2 bad usage or input, 3 reading or writing failed.";
 
 /// A container platform's decisions, as commands.
 #[derive(Debug, Parser)]
-#[command(name = "berth", version, about, long_about = None)]
+#[command(name = "berth", version, about, long_about = None, after_help = EXAMPLES)]
 struct Cli {
     /// Print one JSON document on standard output and nothing else there.
     #[arg(long, global = true)]
@@ -29,6 +43,20 @@ enum Command {
     Shape(ShapeArgs),
     /// Place tasks: solve, check and order reassignments.
     Place(PlaceArgs),
+    /// Print the completion script of a shell.
+    #[command(after_help = "Example:\n  berth completions zsh > ~/.zfunc/_berth")]
+    Completions {
+        /// The shell to print it for.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff) of the binary or of one of its commands.
+    #[command(
+        after_help = "Examples:\n  berth man | man -l -\n  berth man ipam claim > berth-ipam-claim.1"
+    )]
+    Man {
+        /// The command to describe, such as `ipam claim`; none describes the binary.
+        command: Vec<String>,
+    },
 }
 
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
@@ -46,28 +74,117 @@ pub fn main() -> ExitCode {
         Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args),
         Command::Place(args) => place::run(&args),
+        Command::Completions { shell } => Ok(completions(shell)),
+        Command::Man { command } => man(&command),
     };
     ExitCode::from(answer::print(outcome, cli.json))
+}
+
+/// The completion script.
+fn completions(shell: clap_complete::Shell) -> Answer {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "berth", &mut text);
+    document("completions", &text)
+}
+
+/// The manual page of the command that `path` leads to.
+fn man(path: &[String]) -> Result<Answer, Failure> {
+    let mut command = Cli::command();
+    command.build();
+    let mut name = String::from("berth");
+    for part in path {
+        let known: Vec<&str> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let known = known.join(", ");
+        let Some(found) = command.find_subcommand(part) else {
+            let message = format!("{part:?} is no command of `{name}`; it has: {known}");
+            return Err(Failure::input(message, "man"));
+        };
+        command = found.clone();
+        name = format!("{name} {part}");
+    }
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command);
+    page.render(&mut text).map_err(|e| Failure::io(&e, "man"))?;
+    Ok(document("man", &text))
+}
+
+/// A generated text as an answer: as it is for people, under `key` in JSON.
+fn document(key: &str, text: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let json = serde_json::json!({ key: text });
+    Answer::done(text, json)
 }
 
 /// Help and version go to standard output with status 0; bad usage is status 2, as JSON when asked for.
 fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     if !asked && std::env::args().any(|a| a == "--json") {
-        let text = error.render().to_string();
-        let first = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned();
-        let failure = answer::Failure {
-            kind: "usage".into(),
-            ..answer::Failure::input(first, "")
-        };
+        let failure = usage_failure(error);
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.
     let _ = error.print();
     ExitCode::from(if asked { 0 } else { 2 })
+}
+
+/// Everything that clap knows of the mistake: what was given, what would be right, tips; `where` is the argument.
+fn usage_failure(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim);
+    // The usage and the hint at --help say nothing about this mistake.
+    let about = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty());
+    let message = about.collect::<Vec<_>>().join("; ");
+    let argument = error
+        .get(ContextKind::InvalidArg)
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    Failure {
+        kind: "usage".into(),
+        ..Failure::input(message.trim_start_matches("error: "), argument)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_keep_what_would_be_right() {
+        let error = Cli::try_parse_from(["berth", "replay", "--protect", "maybe"]);
+        let failure = usage_failure(&error.expect_err("no such value"));
+        assert_eq!((failure.kind.as_str(), failure.status()), ("usage", 2));
+        assert!(failure.message.contains("'maybe'"), "{failure}");
+        assert!(failure.message.contains("on, off, both"), "{failure}");
+        assert!(failure.place.contains("--protect"), "{failure}");
+        let error = Cli::try_parse_from(["berth", "replay", "--protec", "on"]);
+        let failure = usage_failure(&error.expect_err("no such option"));
+        assert!(failure.message.contains("--protect"), "{failure}");
+    }
+
+    #[test]
+    fn every_command_has_a_manual_page() {
+        fn walk(path: &[String], command: &clap::Command) {
+            let page = man(path).expect("a page").text;
+            assert!(
+                page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"),
+                "{path:?}"
+            );
+            for inner in command.get_subcommands() {
+                let name = inner.get_name().to_owned();
+                walk(&[path, &[name]].concat(), inner);
+            }
+        }
+        walk(&[], &Cli::command());
+        assert_eq!(man(&["nothing".into()]).expect_err("unknown").status(), 2);
+    }
 }

@@ -12,8 +12,3 @@ pub mod place;
 pub mod process;
 pub mod replay;
 pub mod shape;
-
-/// The README's examples, compiled and run as doctests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct ReadmeExamples;

@@ -120,6 +120,38 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
+fn events_are_as_detailed_as_asked_and_their_size_is_said() {
+    let dir = scratch("events");
+    let trace = small(&dir);
+    let run = |detail: &str| {
+        let out = dir.join(detail);
+        let place = out.display().to_string();
+        let output = berth(&[
+            "replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--events", detail,
+            "--out", &place,
+        ]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        (fs::read_to_string(out.join("events.jsonl")), text)
+    };
+    let (none, text) = run("none");
+    assert!(none.is_err() && !text.contains("events.jsonl"), "{text}");
+    let (moves, text) = run("moves");
+    let moves = moves.expect("a file");
+    assert!(moves.contains("\"what\":\"move\"") && !moves.contains("\"core\":\"netshape\""));
+    assert!(
+        text.contains("events.jsonl: 0.") && text.contains(" MB"),
+        "{text}"
+    );
+    let all = run("all").0.expect("a file");
+    for core in ["ipam", "netshape", "discovery-core", "scheduler-core"] {
+        assert!(all.contains(&format!("\"core\":\"{core}\"")), "{core}");
+    }
+    let kept = |line: &&str| moves.contains(*line);
+    assert_eq!(all.lines().filter(kept).count(), moves.lines().count());
+}
+
+#[test]
 fn a_part_of_a_real_day_breaks_nothing() {
     let Some(day) = doors::data("planetlab/20110303") else {
         return;

@@ -85,6 +85,40 @@ impl Summary {
         )
     }
 
+    /// The result in one sentence for somebody who has not seen the figures.
+    #[must_use]
+    pub fn plain_words(&self) -> String {
+        let share = |run: &Figures| {
+            let (seconds, percent) = (run.overloaded_host_seconds, 100.0 * run.overloaded_share());
+            format!("overloaded for {seconds} host-seconds ({percent:.2} %)")
+        };
+        let moves = |run: &Figures| {
+            let per = run.moves as f64 / self.container_days();
+            format!("{} moves ({per:.2} per container and day)", run.moves)
+        };
+        match (self.run(false), self.run(true)) {
+            (Some(off), Some(on)) => format!(
+                "Without protection the hosts were {}; with it they were {}, for {}.",
+                share(off),
+                share(on),
+                moves(on)
+            ),
+            (None, Some(on)) => format!(
+                "With protection the hosts were {}, for {}.",
+                share(on),
+                moves(on)
+            ),
+            (Some(off), None) => format!("Without protection the hosts were {}.", share(off)),
+            (None, None) => "No run.".into(),
+        }
+    }
+
+    /// Containers times days, at least a little.
+    fn container_days(&self) -> f64 {
+        let days = (self.simulated_seconds as f64 / 86_400.0).max(f64::MIN_POSITIVE);
+        self.containers.max(1) as f64 * days
+    }
+
     /// What a reader should know besides the figures.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
@@ -127,8 +161,7 @@ impl Summary {
         let of = |name: &str, cell: &dyn Fn(&Figures) -> String| {
             (name.to_owned(), self.runs.iter().map(cell).collect())
         };
-        let days = (self.simulated_seconds as f64 / 86_400.0).max(f64::MIN_POSITIVE);
-        let per = self.containers.max(1) as f64 * days;
+        let per = self.container_days();
         vec![
             of("overloaded host-seconds", &|r| {
                 format!(
