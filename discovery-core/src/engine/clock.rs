@@ -161,6 +161,7 @@ impl Engine {
     fn retime_endpoint(&mut self, index: u32, moved: &Moved) {
         let now = moved.now;
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         record.warm_from = moved.past(record.warm_from);
@@ -186,6 +187,8 @@ impl Engine {
             let first = self.first_check(now, index);
             if let Some(record) = self.records.get_mut(index) {
                 record.check_due = first;
+            } else {
+                debug_assert!(false, "its caller holds the index of a living endpoint");
             }
         }
         self.foresee(now, index);
@@ -195,6 +198,7 @@ impl Engine {
     fn foresee(&mut self, now: Timestamp, index: u32) {
         let moved = self.measure(now, index);
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let service = self.services.get(record.service.index());

@@ -39,11 +39,14 @@ impl Engine {
                 at => at.min(now.after(config.hold_window)),
             };
             service.arm_holds(id.0, &mut self.timers);
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         self.together(now, out, |engine, out| {
             for index in members {
                 engine.rearm_check(now, index, before.health.as_ref(), config.health.as_ref());
                 let Some(record) = engine.records.get_mut(index) else {
+                    debug_assert!(false, "members of a service are alive");
                     continue;
                 };
                 record.ejected &= config.outliers.is_some();
@@ -72,6 +75,7 @@ impl Engine {
         };
         let kind = |c| (Option::is_some(&c), ttl(c).is_some());
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "members of a service are alive");
             return;
         };
         if kind(before) != kind(after) {
@@ -112,6 +116,7 @@ impl Engine {
     /// Passive checks follow a new configuration from now on.
     fn rearm_judging(&mut self, now: Timestamp, index: u32) {
         let Some(service) = self.services.get_mut(index as usize) else {
+            debug_assert!(false, "its caller has found the service");
             return;
         };
         let Some(config) = service.config.outliers else {
@@ -137,6 +142,8 @@ impl Engine {
         let due = self.first_check(now, index);
         if let Some(record) = self.records.get_mut(index) {
             (record.check_due, record.probing) = (due, false);
+        } else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
         }
     }
 
@@ -147,6 +154,10 @@ impl Engine {
             return Timestamp::MAX;
         };
         let Some(service) = self.services.get_mut(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return Timestamp::MAX;
         };
         let Some(check) = &service.config.health else {

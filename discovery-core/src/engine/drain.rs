@@ -123,6 +123,7 @@ impl Engine {
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
         note(&mut self.drains, &record.name, on)?;
@@ -155,6 +156,8 @@ impl Engine {
         known("node", &self.places.nodes, node.0)?;
         if let Some(drained) = self.places.node_drained.get_mut(node.index()) {
             *drained = on;
+        } else {
+            debug_assert!(false, "each node has a place among the drains");
         }
         let there: Vec<u32> = self
             .records
@@ -192,6 +195,10 @@ impl Engine {
     /// Takes a centre's drain one step further.
     pub(super) fn step_centre(&mut self, now: Timestamp, centre: u32, out: &mut Vec<Effect>) {
         let Some(ramp) = self.places.ramps.get_mut(centre as usize) else {
+            debug_assert!(
+                false,
+                "each centre has a ramp, and timers name centres only"
+            );
             return;
         };
         let (share, due) = ramp.at(now);

@@ -23,6 +23,7 @@ impl Engine {
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
         if !record.probing || record.attempt != attempt {
@@ -44,6 +45,7 @@ impl Engine {
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
         let Some(record) = self.records.get(index) else {
+            debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
         let check = self
@@ -66,12 +68,18 @@ impl Engine {
     pub(super) fn check_fell_due(&mut self, now: Timestamp, index: u32, out: &mut Vec<Effect>) {
         let id = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "timers of dead endpoints are passed over");
             return;
         };
         let Some(service) = self.services.get(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         let Some(check) = &service.config.health else {
+            debug_assert!(false, "what is not checked is never due");
             record.check_due = Timestamp::MAX;
             return;
         };
@@ -100,12 +108,18 @@ impl Engine {
     fn result(&mut self, now: Timestamp, index: u32, outcome: ProbeOutcome, out: &mut Vec<Effect>) {
         let seed = self.seed;
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let Some(service) = self.services.get(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         let Some(check) = &service.config.health else {
+            debug_assert!(false, "only what is checked has results");
             return;
         };
         record.probing = false;
@@ -133,6 +147,7 @@ impl Engine {
             Turn::To(Status::Failing) if record.held => {
                 // The source lost it and its check says so too: it is gone.
                 self.drop_endpoint(now, index, Reason::Confirmed, out);
+                return;
             }
             Turn::To(status) => self.refresh(now, index, reason(status), out),
             Turn::Same => {}

@@ -25,6 +25,8 @@ impl Engine {
         self.drop_all(now, gone, Reason::Confirmed, out);
         if let Some(service) = self.services.get_mut(id.index()) {
             service.dropped = u64::MAX;
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         Ok(())
     }
@@ -45,6 +47,7 @@ impl Engine {
                 _ => self.drop_endpoint(now, index, Reason::Gone, out),
             }
         }
+        // Nobody may be left to hold.
         let Some(id) = sudden
             .first()
             .and_then(|&i| self.records.get(i))
@@ -53,6 +56,10 @@ impl Engine {
             return;
         };
         let Some(service) = self.services.get_mut(id.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         let size = u32::try_from(service.len()).unwrap_or(u32::MAX);
@@ -83,6 +90,8 @@ impl Engine {
         for index in sudden {
             if let Some(record) = self.records.get_mut(index) {
                 record.held = true;
+            } else {
+                debug_assert!(false, "its caller holds the index of a living endpoint");
             }
         }
         self.say_held(id, out);
@@ -96,12 +105,18 @@ impl Engine {
                 held: service.held(),
                 of: u32::try_from(service.len()).unwrap_or(u32::MAX),
             });
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
     }
 
     /// One fewer is held; the last one's end is said.
     pub(super) fn release(&mut self, id: ServiceId, index: u32, out: &mut Vec<Effect>) {
         let Some(service) = self.services.get_mut(id.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         service.holds.remove(&index);
@@ -120,6 +135,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(service) = self.services.get_mut(index as usize) else {
+            debug_assert!(false, "timers name services, which are never taken out");
             return;
         };
         if service.hold_due != at {
@@ -132,6 +148,8 @@ impl Engine {
         self.drop_all(now, over, Reason::HoldExpired, out);
         if let Some(service) = self.services.get_mut(index as usize) {
             service.arm_holds(index, &mut self.timers);
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
     }
 
@@ -153,18 +171,22 @@ impl Engine {
     ) {
         let endpoint = self.records.id(index);
         let Some(record) = self.records.get(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let (id, slot, held) = (record.service, record.slot, record.held);
         let counted = record.counted();
         self.hints.remove(&index);
         let Some(name) = self.records.remove(index) else {
+            debug_assert!(false, "a living record was just found at this index");
             return;
         };
         if let Some(service) = self.services.get_mut(id.index()) {
             service.leave(slot);
             service.tally.shift(counted, Counted::default());
             service.part(now, &name);
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         let mut said = Vec::new();
         said.push(Effect::Deregister {

@@ -78,6 +78,8 @@ impl Service {
         if let Some(slot) = self.free.pop_first() {
             if let Some(place) = self.slots.get_mut(slot as usize) {
                 *place = index;
+            } else {
+                debug_assert!(false, "a slot that was given is among the slots");
             }
             return slot;
         }
@@ -101,6 +103,8 @@ impl Service {
         }
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = index;
+        } else {
+            debug_assert!(false, "a slot that was given is among the slots");
         }
         slot
     }
@@ -114,6 +118,8 @@ impl Service {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = NOBODY;
             self.free.insert(slot);
+        } else {
+            debug_assert!(false, "a slot that was given is among the slots");
         }
         // The slot's next tenant has no past.
         self.forget(slot);

@@ -86,6 +86,8 @@ impl Engine {
         self.service_names.forget(id.0);
         if let Some(service) = self.services.get_mut(id.index()) {
             *service = Service::new(ServiceConfig::default());
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         Ok(())
     }

@@ -24,9 +24,14 @@ impl Engine {
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
         let Some(record) = self.records.get(index) else {
+            debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
         let Some(service) = self.services.get_mut(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return Ok(());
         };
         if count == 0 {
@@ -46,9 +51,14 @@ impl Engine {
     /// Ejects an endpoint, if its priority's cap allows. O(members).
     fn eject(&mut self, now: Timestamp, index: u32, config: &Outliers, out: &mut Vec<Effect>) {
         let Some(record) = self.records.get(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let Some(service) = self.services.get(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         // Who takes no traffic anyway needs no ejection.
@@ -69,6 +79,10 @@ impl Engine {
         let own = hash(record.name.as_bytes());
         let slot = record.slot;
         let Some(service) = self.services.get_mut(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         let reports = service.reports(slot);
@@ -80,6 +94,8 @@ impl Engine {
             .after(core::time::Duration::from_nanos(jitter));
         if let Some(record) = self.records.get_mut(index) {
             record.ejected = true;
+        } else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
         }
         self.refresh(now, index, Reason::Ejected, out);
     }
@@ -87,11 +103,14 @@ impl Engine {
     /// Ends an ejection.
     pub(super) fn return_ejected(&mut self, now: Timestamp, index: u32, out: &mut Vec<Effect>) {
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         record.ejected = false;
         if let Some(service) = self.services.get_mut(record.service.index()) {
             service.reports(record.slot).end(now);
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         self.refresh(now, index, Reason::Returned, out);
     }
@@ -99,6 +118,7 @@ impl Engine {
     /// Begins the intervals at which a service's reports are judged, if it has passive checks.
     pub(super) fn start_judging(&mut self, now: Timestamp, index: u32) {
         let Some(service) = self.services.get_mut(index as usize) else {
+            debug_assert!(false, "its caller has found the service");
             return;
         };
         service.judged_at = match service.config.outliers {
@@ -117,6 +137,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(service) = self.services.get(index as usize) else {
+            debug_assert!(false, "timers name services, which are never taken out");
             return;
         };
         let Some(config) = service.config.outliers.filter(|_| service.judged_at == at) else {
@@ -137,6 +158,8 @@ impl Engine {
         });
         if let Some(service) = self.services.get_mut(index as usize) {
             service.all_reports(|r| (r.calls, r.well) = (0, 0));
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         self.start_judging(now, index);
     }
@@ -144,10 +167,18 @@ impl Engine {
     /// Returns whose time is over.
     fn end_ejections(&mut self, now: Timestamp, members: &[u32], out: &mut Vec<Effect>) {
         for &index in members {
+            debug_assert!(
+                self.records.get(index).is_some(),
+                "members of a service are alive"
+            );
             let Some(record) = self.records.get(index).filter(|r| r.ejected) else {
                 continue;
             };
             let Some(service) = self.services.get_mut(record.service.index()) else {
+                debug_assert!(
+                    false,
+                    "services are never taken out, and every endpoint is of one"
+                );
                 continue;
             };
             if now >= service.reports(record.slot).until {
@@ -159,11 +190,17 @@ impl Engine {
     /// Who is not ejected is a step further from the long ejections.
     fn calm(&mut self, now: Timestamp, members: &[u32], config: &Outliers) {
         for &index in members {
+            debug_assert!(
+                self.records.get(index).is_some(),
+                "members of a service are alive"
+            );
             let Some(record) = self.records.get(index).filter(|r| !r.ejected) else {
                 continue;
             };
             if let Some(service) = self.services.get_mut(record.service.index()) {
                 service.reports(record.slot).calm(config, now);
+            } else {
+                debug_assert!(false, "services are never taken out");
             }
         }
     }
@@ -178,10 +215,15 @@ impl Engine {
         let mut priorities: BTreeMap<u32, Vec<(usize, u64, u64)>> = BTreeMap::new();
         for &index in members {
             let Some(record) = self.records.get(index) else {
+                debug_assert!(false, "members of a service are alive");
                 continue;
             };
             let (ejected, centre, slot) = (record.ejected, record.centre.0, record.slot);
             let Some(service) = self.services.get_mut(record.service.index()) else {
+                debug_assert!(
+                    false,
+                    "services are never taken out, and every endpoint is of one"
+                );
                 continue;
             };
             let reports = *service.reports(slot);
@@ -215,6 +257,7 @@ impl Engine {
     /// Whether an outlier of this kind is ejected: a draw of its own for each endpoint, moment and kind.
     fn enforced(&self, now: Timestamp, index: u32, kind: u64, percent: u8) -> bool {
         let Some(record) = self.records.get(index) else {
+            debug_assert!(false, "outliers are members, which are alive");
             return false;
         };
         let own = mix(self.seed ^ hash(record.name.as_bytes()) ^ kind << 63);

@@ -122,6 +122,7 @@ impl Engine {
         }
         let mut record = thawed(kept);
         let Some(s) = self.services.get_mut(service as usize) else {
+            debug_assert!(false, "the service of this number was just found");
             return Ok(());
         };
         // What a configuration without these checks could never end.
@@ -155,6 +156,8 @@ impl Engine {
         }
         if let Some(record) = self.records.get_mut(index) {
             record.slot = slot;
+        } else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
         }
         self.hint(self.records.id(index), &kept.hints)?;
         Ok(())

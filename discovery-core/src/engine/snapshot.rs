@@ -120,6 +120,7 @@ impl Engine {
         let mut endpoints = Vec::with_capacity(self.records.len());
         for index in self.records.indices() {
             let Some(r) = self.records.get(index) else {
+                debug_assert!(false, "indices are those of living records");
                 continue;
             };
             let service = self.services.get(r.service.index());

@@ -73,15 +73,20 @@ impl Engine {
         record.drained = self.drains.contains(name);
         if let Some(service) = self.services.get_mut(spec.service.index()) {
             record.unsettled = service.meet(now, name);
+        } else {
+            debug_assert!(false, "services are never taken out");
         }
         let index = self
             .records
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
         let service = self.services.get_mut(spec.service.index());
+        debug_assert!(service.is_some(), "services are never taken out");
         let slot = service.map_or(0, |service| service.join(index));
         if let Some(record) = self.records.get_mut(index) {
             record.slot = slot;
+        } else {
+            debug_assert!(false, "the record was just put in");
         }
         self.check_first(now, index);
         let at = out.len();
@@ -104,6 +109,7 @@ impl Engine {
             .config(spec.service)
             .is_some_and(|c| c.health.is_some());
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let restarted = record.started_at != spec.started_at;
@@ -134,6 +140,8 @@ impl Engine {
         if restarted {
             if let Some(service) = self.services.get_mut(spec.service.index()) {
                 service.forget(record.slot);
+            } else {
+                debug_assert!(false, "services are never taken out");
             }
             (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
             record.seen_up = false;
@@ -149,6 +157,7 @@ impl Engine {
             self.check_first(now, index);
         }
         let Some((standing, slot)) = self.records.get(index).map(|r| (r.standing, r.slot)) else {
+            debug_assert!(false, "a first check takes nobody out");
             return;
         };
         let id = self.records.id(index);

@@ -58,6 +58,7 @@ impl Engine {
     }
 
     fn fire_endpoint(&mut self, now: Timestamp, at: Timestamp, index: u32, out: &mut Vec<Effect>) {
+        // A timer outlives its endpoint, and is passed over.
         let Some(record) = self.records.get_mut(index) else {
             return;
         };
@@ -68,6 +69,10 @@ impl Engine {
         let (check, warm) = (record.check_due <= now, record.warm_due <= now);
         if check {
             self.check_fell_due(now, index, out);
+            if self.records.get(index).is_none() {
+                // It was held, and its check says that it is gone.
+                return;
+            }
         }
         if warm {
             self.weigh(now, index, crate::effect::Reason::WarmUp, out);
@@ -78,6 +83,7 @@ impl Engine {
     /// Sees to it that the endpoint has a timer at the first of its due times.
     pub(super) fn queue(&mut self, index: u32) {
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let due = record.check_due.min(record.warm_due);

@@ -51,6 +51,8 @@ impl Engine {
             }
             if let Some(service) = engine.services.get_mut(id.index()) {
                 service.settled_at = service.settled_at.min(now);
+            } else {
+                debug_assert!(false, "services are never taken out");
             }
             let from = out.len();
             engine.lose(now, &lost, out);

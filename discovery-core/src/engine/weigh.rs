@@ -25,6 +25,7 @@ impl Engine {
         let moved = self.measure(now, index);
         let id = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let standing = stand(record, &self.places);
@@ -66,6 +67,7 @@ impl Engine {
             return;
         }
         let Some(id) = self.records.get(index).map(|r| r.service) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let service = self.services.get(id.index());
@@ -78,6 +80,10 @@ impl Engine {
     /// Follows a service's tally into another division of its traffic, if it says so; then all members are weighed.
     pub(super) fn turn(&mut self, now: Timestamp, service: u32, out: &mut Vec<Effect>) -> bool {
         let Some(s) = self.services.get_mut(service as usize) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return false;
         };
         if s.tally.divide(s.config.panic_percent) == s.division {
@@ -89,6 +95,7 @@ impl Engine {
             self.measure(now, index);
         }
         let Some(s) = self.services.get_mut(service as usize) else {
+            debug_assert!(false, "measuring members takes no service out");
             return false;
         };
         let before = s.division.mode;
@@ -112,9 +119,14 @@ impl Engine {
     /// hosts are counted differently.
     pub(super) fn measure(&mut self, now: Timestamp, index: u32) -> bool {
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return false;
         };
         let Some(service) = self.services.get_mut(record.service.index()) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return false;
         };
         let before = record.counted();
@@ -129,10 +141,15 @@ impl Engine {
     pub(super) fn say_weight(&mut self, index: u32, reason: Reason, out: &mut Vec<Effect>) {
         let endpoint = self.records.id(index);
         let Some(record) = self.records.get_mut(index) else {
+            debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
         let service = record.service;
         let Some(division) = self.services.get(service.index()).map(|s| &s.division) else {
+            debug_assert!(
+                false,
+                "services are never taken out, and every endpoint is of one"
+            );
             return;
         };
         let part = division.part(record.class, record.region);
