@@ -469,3 +469,50 @@ fn a_plan_is_never_one_that_encode_refuses() {
         );
     }
 }
+
+#[test]
+fn a_container_without_a_veth_is_shaped_where_it_can_be_and_else_refused() {
+    let dir = folder("macvlan");
+    let policy = |rest: &str| {
+        file(
+            &dir,
+            "p.toml",
+            &format!("[[container]]\nid = \"a\"\n{rest}\n"),
+        )
+    };
+    let egress = "egress = { ceiling = \"10mbit\" }";
+    for (place, first) in [
+        ("netns = \"web\"", "ip netns exec web tc "),
+        ("pid = 7", "nsenter --net=/proc/7/ns/net tc "),
+    ] {
+        let out = plan(
+            &policy(&format!("{place}\ndev = \"mv0\"\n{egress}")),
+            &["--format", "argv"],
+        );
+        assert_eq!(out.status.code(), Some(0), "{}", said(&out.stderr));
+        let lines = said(&out.stdout);
+        assert_eq!(lines.lines().count(), 3);
+        assert!(
+            lines
+                .lines()
+                .all(|l| l.starts_with(first) && l.contains(" dev mv0 ")),
+            "{lines}"
+        );
+    }
+    for rest in [
+        egress,
+        "netns = \"web\"\ningress = { ceiling = \"10mbit\" }",
+    ] {
+        let out = plan(&policy(rest), &["--format", "argv"]);
+        assert_eq!(
+            (out.status.code(), said(&out.stdout).as_str()),
+            (Some(1), ""),
+            "{rest}"
+        );
+        let said = said(&out.stderr);
+        assert!(
+            said.contains("container[0].veth") && said.contains("macvlan"),
+            "{said}"
+        );
+    }
+}

@@ -67,13 +67,13 @@ pub struct TierSection {
 pub struct ContainerSection {
     /// Id.
     pub id: String,
-    /// The host's end of its veth.
-    pub veth: String,
+    /// The host's end of its veth; none where it is on a macvlan or ipvlan device, whose egress alone can be shaped.
+    pub veth: Option<String>,
     /// Named network namespace that it is in.
     pub netns: Option<String>,
     /// Or a process in it.
     pub pid: Option<u32>,
-    /// Its end of the veth, `eth0` where not said.
+    /// Its own device, `eth0` where not said.
     pub dev: Option<String>,
     /// Its tier.
     pub tier: Option<String>,
@@ -272,7 +272,16 @@ impl ContainerSection {
             (None, None) => Inside::Ifb,
         };
         let dev = self.dev.as_deref().unwrap_or("eth0");
-        Container::new(&self.id, &self.veth)?.inside(inside, dev)
+        let container = match &self.veth {
+            Some(veth) => Container::new(&self.id, veth)?,
+            // Neither end is said: nobody knows which devices it is about.
+            None if inside == Inside::Ifb => {
+                let direction = Direction::Egress;
+                return Err(Refusal::new("veth", RefusalKind::NoVeth { direction }));
+            }
+            None => Container::without_veth(&self.id)?,
+        };
+        container.inside(inside, dev)
     }
 
     fn container(&self, capacity: Option<Rate>) -> Result<Container, Refusal> {

@@ -190,7 +190,8 @@ impl Inside {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     pub(crate) id: Arc<str>,
-    pub(crate) veth: Arc<str>,
+    /// The host's end of its veth; a macvlan or ipvlan container has none.
+    pub(crate) veth: Option<Arc<str>>,
     pub(crate) inside: Inside,
     pub(crate) dev: Arc<str>,
     pub(crate) tier: Option<Arc<str>>,
@@ -208,7 +209,25 @@ impl Container {
     pub fn new(id: &str, veth: &str) -> Result<Self, Refusal> {
         let id = name::id("id", id)?;
         Ok(Self {
-            veth: name::dev("veth", veth)?,
+            veth: Some(name::dev("veth", veth)?),
+            ..Self::bare(id)
+        })
+    }
+
+    /// A container without an end on the host, such as one on a macvlan or ipvlan device, else as [`Container::new`]. Only its
+    /// egress can be shaped, on its own device (`dev` of [`Container::inside`]) in its network namespace; anything else is
+    /// refused with [`RefusalKind::NoVeth`] when it is inserted.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`].
+    pub fn without_veth(id: &str) -> Result<Self, Refusal> {
+        name::id("id", id).map(Self::bare)
+    }
+
+    /// Without an end on the host.
+    fn bare(id: Arc<str>) -> Self {
+        Self {
+            veth: None,
             inside: Inside::Netns(id.clone()),
             id,
             dev: Arc::from("eth0"),
@@ -216,7 +235,7 @@ impl Container {
             weight: None,
             ingress: None,
             egress: None,
-        })
+        }
     }
 
     /// Sets where its egress is shaped, and the device's name there.
@@ -269,28 +288,28 @@ impl Container {
     /// Every device that may shape it, by either method: its veth, the ifb of that, its own end.
     pub(crate) fn places(&self) -> Vec<DevName> {
         let ends = [Direction::Ingress, Direction::Egress].map(|d| self.place(d));
-        let mut places = Vec::from(ends);
-        places.push(DevName::on_host(ifb_name(&self.veth)));
+        let ifb = self.veth.as_deref().map(ifb_name).map(DevName::on_host);
+        let mut places: Vec<DevName> = ends.into_iter().flatten().chain(ifb).collect();
         places.dedup();
         places
     }
 
-    /// The device that shapes one direction, if that is shaped.
+    /// The device that shapes one direction, if that is shaped and there is one.
     #[must_use]
     pub fn device(&self, direction: Direction) -> Option<DevName> {
-        self.shape(direction).map(|_| self.place(direction))
+        self.shape(direction).and_then(|_| self.place(direction))
     }
 
-    fn place(&self, direction: Direction) -> DevName {
+    fn place(&self, direction: Direction) -> Option<DevName> {
         let (netns, dev) = match (direction, &self.inside) {
-            (Direction::Ingress, _) => (Netns::Host, self.veth.clone()),
+            (Direction::Ingress, _) => (Netns::Host, self.veth.clone()?),
             (Direction::Egress, Inside::Netns(netns)) => {
                 (Netns::Named(netns.clone()), self.dev.clone())
             }
             (Direction::Egress, Inside::Pid(pid)) => (Netns::Pid(*pid), self.dev.clone()),
-            (Direction::Egress, Inside::Ifb) => (Netns::Host, ifb_name(&self.veth)),
+            (Direction::Egress, Inside::Ifb) => (Netns::Host, ifb_name(self.veth.as_deref()?)),
         };
-        DevName { netns, dev }
+        Some(DevName { netns, dev })
     }
 
     /// The shape of one direction, if that is shaped.

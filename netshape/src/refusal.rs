@@ -1,6 +1,7 @@
 //! What a policy asks for and can't have, with the figures.
 
 use crate::handle::Handle;
+use crate::policy::Direction;
 use crate::rate::{Bytes, Rate};
 use crate::text::printable;
 use crate::unit::UnitError;
@@ -119,6 +120,15 @@ pub enum RefusalKind {
     BadPid {
         /// What was given, cut at 40 characters.
         given: String,
+    },
+    /// A direction that can only be shaped on the host's end of a veth.
+    #[error(
+        "no host's end of a veth is named, which {} is shaped by: write `veth`; a macvlan or ipvlan container has none, so that only its egress can be shaped, on its own device (`dev`) in its namespace (`netns` or `pid`)",
+        match direction { Direction::Ingress => "ingress", Direction::Egress => "egress by an ifb" }
+    )]
+    NoVeth {
+        /// Which direction.
+        direction: Direction,
     },
     /// Two of one name.
     #[error("`{}` is there already", printable(given))]

@@ -30,7 +30,7 @@ fn devices(given: &[String], option: &'static str) -> Result<IfIndexes, Failure>
     let mut devices = IfIndexes::new();
     for pair in given.iter().map(|p| p.trim()).filter(|p| !p.is_empty()) {
         let parsed = pair
-            .split_once('=')
+            .rsplit_once('=')
             .and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
         let Some((name, number)) = parsed.filter(|(name, n)| !name.is_empty() && *n != 0) else {
             return Err(Failure::input(

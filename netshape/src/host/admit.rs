@@ -122,6 +122,10 @@ impl Host {
                 container.inside.check()?;
             }
             *place = container.device(direction);
+            if place.is_none() {
+                let kind = RefusalKind::NoVeth { direction };
+                return Err(Refusal::new("veth", kind));
+            }
             if let Some(name) = place.as_ref().filter(|n| self.devices.contains(*n)) {
                 let field = if direction == Direction::Ingress {
                     "veth"

@@ -250,8 +250,10 @@ impl Host {
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
                 self.devices.remove(&name);
-                if direction == Direction::Egress && member.container.inside == Inside::Ifb {
-                    let veth = DevName::on_host(member.container.veth.clone());
+                let by_ifb =
+                    direction == Direction::Egress && member.container.inside == Inside::Ifb;
+                if let Some(veth) = member.container.veth.as_ref().filter(|_| by_ifb) {
+                    let veth = DevName::on_host(veth.clone());
                     self.touched.push(Touch::Unhooked(Box::new(veth)));
                 }
                 self.touched.push(Touch::Dropped(Box::new(name)));

@@ -152,7 +152,8 @@ fn one_way(
         return;
     };
     let by_ifb = direction == Direction::Egress && container.inside == Inside::Ifb;
-    let veth = by_ifb.then(|| DevName::on_host(container.veth.clone()));
+    let veth = container.veth.as_ref().filter(|_| by_ifb);
+    let veth = veth.map(|veth| DevName::on_host(veth.clone()));
     let takeover = host.caps.takeover && !host.held.everything();
     let redirect = veth.map(|veth| hook::steps(observed, &veth, name, takeover));
     let redirect = match redirect.transpose() {

@@ -131,9 +131,8 @@ pub(super) const KEPT: &str = "a section of the policy is refused that does not 
 fn redirected(host: &Host) -> BTreeSet<DevName> {
     let by_ifb = |c: &&Container| c.inside == Inside::Ifb && c.shape(Direction::Egress).is_some();
     let containers = host.containers().map(|(_, c)| c).filter(by_ifb);
-    containers
-        .map(|c| DevName::on_host(c.veth.clone()))
-        .collect()
+    let veths = containers.filter_map(|c| c.veth.clone());
+    veths.map(DevName::on_host).collect()
 }
 
 /// The devices that the policy names, or that the host itself let go since the last plan, shaped or not.

@@ -81,7 +81,7 @@ pub fn fuzz_policy(data: &[u8]) {
         let (ingress, egress) = (shape(), shape());
         let number = Bytes(id.as_bytes()).u8();
         container.push(ContainerSection {
-            veth: next().unwrap_or_default(),
+            veth: next(),
             netns: (number % 2 == 0).then(|| id.clone()),
             tier: (number % 3 == 0)
                 .then(|| tier.first().map(|t| t.name.clone()).unwrap_or_default()),

@@ -1,0 +1,90 @@
+//! Containers on macvlan and ipvlan devices, which have no end on the host.
+
+use netshape::{
+    Capabilities, Container, DevName, Device, Direction, Host, Inside, Kernel, Loss, Netns, Rate,
+    RefusalKind, Shape, Uplink, diff,
+};
+
+fn host() -> Host {
+    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::mbit(100)).unwrap();
+    Host::new(Some(uplink), Vec::new(), Capabilities::default()).unwrap()
+}
+
+fn shape() -> Shape {
+    Shape::new(Rate::mbit(10), Rate::mbit(20)).unwrap()
+}
+
+#[test]
+fn egress_is_shaped_on_the_containers_own_device_and_shared_on_the_uplink() {
+    for inside in [Inside::Netns("web".into()), Inside::Pid(7)] {
+        let mut host = host();
+        let container = Container::without_veth("web").unwrap();
+        let container = container.inside(inside.clone(), "mv0").unwrap();
+        let slot = host
+            .insert(container.shaped(Direction::Egress, shape()))
+            .unwrap();
+        let mut kernel = Kernel::new();
+        for name in host.device_names() {
+            kernel.put_device(name, Device::new());
+        }
+        let plan = diff(&kernel, &host);
+        let own = match inside {
+            Inside::Pid(pid) => Netns::Pid(pid),
+            _ => Netns::Named("web".into()),
+        };
+        assert_eq!(plan.namespaces(), [Netns::Host, own.clone()]);
+        assert!(plan.needs().is_empty());
+        kernel.apply_all(&plan).unwrap();
+        assert!(diff(&kernel, &host).is_empty());
+        let device = DevName {
+            netns: own,
+            dev: "mv0".into(),
+        };
+        assert_eq!(kernel.device(&device).unwrap().classes().len(), 1);
+        assert!(
+            kernel
+                .device(&DevName::host("up0"))
+                .unwrap()
+                .class(host.class_of(slot).unwrap())
+                .is_some()
+        );
+        // It leaves as any other does.
+        host.remove("web").unwrap();
+        let plan = diff(&kernel, &host);
+        assert!(
+            plan.ops()
+                .iter()
+                .any(|op| op.loss == Loss::Unshaped && plan.device(op) == Some(&device))
+        );
+    }
+}
+
+#[test]
+fn what_needs_an_end_on_the_host_is_refused_and_changes_nothing() {
+    let bare = || Container::without_veth("web").unwrap();
+    let ifb = bare().inside(Inside::Ifb, "mv0").unwrap();
+    for (container, direction) in [
+        (
+            bare().shaped(Direction::Ingress, shape()),
+            Direction::Ingress,
+        ),
+        (
+            bare()
+                .shaped(Direction::Egress, shape())
+                .shaped(Direction::Ingress, shape()),
+            Direction::Ingress,
+        ),
+        (ifb.shaped(Direction::Egress, shape()), Direction::Egress),
+    ] {
+        let mut host = host();
+        let refused = host.insert(container).unwrap_err();
+        assert_eq!(
+            (refused.field.as_str(), &refused.kind),
+            ("veth", &RefusalKind::NoVeth { direction })
+        );
+        assert!(refused.to_string().contains("macvlan"), "{refused}");
+        assert_eq!(host.device_names(), [DevName::host("up0")]);
+        assert_eq!(host.promised(Direction::Egress), Rate::ZERO);
+        assert!(host.slot("web").is_none());
+    }
+}
