@@ -155,6 +155,40 @@ fn a_budget_of_no_evaluations_makes_none_and_of_few_not_more() {
 }
 
 #[test]
+fn an_assignment_that_breaks_constraints_is_mended_and_both_are_told() {
+    let dir = files("mended");
+    // Both processes are of one service, which may not meet; moving one costs more than it gains.
+    let together = MODEL.replace("0 8 1\n1 4 1", "0 8 1\n0 4 1");
+    let together = together.replace("2\n0 0\n0 0\n2", "1\n0 0\n2");
+    std::fs::write(dir.join("m"), together).unwrap();
+    for threads in ["1", "3"] {
+        let args = ["solve", "--evaluations", "20000", "--threads", threads];
+        let solve = berth(&dir, &[&args[..], &["--solution", "s"]].concat());
+        assert_eq!(solve.status.code(), Some(0), "{solve:?}");
+        let answer = json(&solve);
+        assert_eq!(answer["initial_violations"]["conflict"], 1);
+        assert_eq!(answer["violations"]["conflict"], 0);
+        assert_eq!(
+            (&answer["feasible"], &answer["moves"]),
+            (&true.into(), &1.into())
+        );
+        let check = berth(&dir, &["check", "--solution", "s"]);
+        assert_eq!(check.status.code(), Some(0));
+        let order = berth(&dir, &["order", "--solution", "s"]);
+        assert_eq!(
+            (order.status.code(), &json(&order)["moves"]),
+            (Some(0), &1.into())
+        );
+    }
+    // Without a single evaluation it stays as it is, and that is a no.
+    let none = berth(&dir, &["solve", "--evaluations", "0"]);
+    assert_eq!(
+        (none.status.code(), &json(&none)["feasible"]),
+        (Some(1), &false.into())
+    );
+}
+
+#[test]
 fn an_infeasible_solution_is_a_no_with_its_counts() {
     let dir = files("no");
     std::fs::write(dir.join("m"), MODEL.replace("1 1 20 30", "1 1 3 30")).unwrap();

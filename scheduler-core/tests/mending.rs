@@ -460,3 +460,65 @@ fn what_cannot_be_mended_stays_as_it_is_and_is_told() {
         .unwrap();
     assert_eq!(found.violations, left);
 }
+
+#[test]
+fn an_initial_placement_breaks_nothing_or_is_refused() {
+    use scheduler_core::{ByCount, Placer as _};
+    // More locations than tasks: refused, with the reason.
+    let mut b = plain(3);
+    tasks(&mut b, 3, 9, &[1, 1]);
+    let refused = ByCount.place(&b.build().unwrap()).unwrap_err();
+    assert_eq!((refused.nodes, refused.location), (3, 3));
+    // More locations than there are.
+    let mut b = plain(2);
+    tasks(&mut b, 3, 9, &[1, 1, 1]);
+    assert!(ByCount.place(&b.build().unwrap()).unwrap_err().location > 0);
+    // A service that depends on one without tasks.
+    let mut b = plain(2);
+    tasks(&mut b, 0, 9, &[1]);
+    tasks(&mut b, 0, 9, &[]);
+    b.depends(ServiceId(0), ServiceId(1));
+    let refused = ByCount.place(&b.build().unwrap()).unwrap_err();
+    assert_eq!((refused.task, refused.dependency), (TaskId(0), 2));
+    // Services that depend on each other: two tasks of the one may not part while there is one of the other.
+    let mut b = plain(4);
+    tasks(&mut b, 0, 9, &[1, 1, 1]);
+    tasks(&mut b, 0, 9, &[1]);
+    b.depends(ServiceId(0), ServiceId(1));
+    b.depends(ServiceId(1), ServiceId(0));
+    let model = b.build().unwrap();
+    let at = ByCount.place(&model).unwrap();
+    assert!(
+        Placement::new(&model, &at)
+            .unwrap()
+            .violations(&model)
+            .is_empty()
+    );
+    // One that is scaled to nothing needs no locations.
+    let mut b = plain(2);
+    tasks(&mut b, 2, 9, &[]);
+    tasks(&mut b, 2, 9, &[1, 1]);
+    assert!(ByCount.place(&b.build().unwrap()).is_ok());
+}
+
+#[test]
+fn random_initial_placements_break_nothing() {
+    use scheduler_core::{ByCount, Placer as _};
+    let mut rng = Rng::named(5, "mending");
+    let mut placed = 0;
+    for _ in 0..400 {
+        let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));
+        let (model, _, _) = broken(&mut rng, tasks, nodes);
+        let Ok(at) = ByCount.place(&model) else {
+            continue;
+        };
+        placed += 1;
+        let p = Placement::new(&model, &at).unwrap();
+        assert!(
+            p.violations(&model).is_empty(),
+            "{:?}",
+            p.violations(&model)
+        );
+    }
+    assert!(placed > 200, "{placed} of 400 were placed");
+}

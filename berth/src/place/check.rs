@@ -1,6 +1,6 @@
 //! `berth place check`.
 
-use super::{Instance, assignment, refused};
+use super::{Instance, assignment, counts, refused};
 use crate::answer::{Answer, Failure};
 use clap::Args;
 use scheduler_core::Placement;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Answer, Failure> {
     let (broken, cost) = (placement.violations(&model), placement.cost_by_part(&model));
     let feasible = broken.is_empty();
     let mut text = String::new();
-    let counts = [
+    let kinds = [
         ("capacity", broken.capacity),
         ("transient", broken.transient),
         ("conflict", broken.conflict),
@@ -40,7 +40,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Answer, Failure> {
         "{}",
         if feasible { "feasible" } else { "not feasible" }
     );
-    for (name, count) in counts.iter().filter(|(_, n)| *n > 0) {
+    for (name, count) in kinds.iter().filter(|(_, n)| *n > 0) {
         let _ = writeln!(text, "  {name:<13}broken {count} times");
     }
     let parts = [
@@ -56,10 +56,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Answer, Failure> {
     }
     let json = json!({
         "feasible": feasible,
-        "violations": {
-            "capacity": broken.capacity, "transient": broken.transient, "conflict": broken.conflict,
-            "spread": broken.spread, "dependency": broken.dependency,
-        },
+        "violations": counts(&broken),
         "cost": {
             "load": cost.load, "balance": cost.balance, "process_move": cost.process_move,
             "service_move": cost.service_move, "machine_move": cost.machine_move,

@@ -1,15 +1,17 @@
 //! Where search threads meet: each leaves its best answer, waits for the others, and takes the best of all along.
 //! Since all wait, what comes out depends on seeds and evaluations alone.
 
-use scheduler_core::{Exchange, NodeId};
+use scheduler_core::{Exchange, Model, NodeId, Placement};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Cost, seat and assignment of the best answer left so far.
-type Elite = (i64, usize, Vec<NodeId>);
+/// Broken constraints, cost, seat and assignment of the best answer left so far.
+type Elite = (u64, i64, usize, Vec<NodeId>);
 
 /// One meeting of so many threads.
 #[derive(Debug)]
-pub(super) struct Meeting {
+pub(super) struct Meeting<'a> {
+    /// Model and initial assignment, where that one breaks constraints: then what breaks fewer is better.
+    broken: Option<(&'a Model, &'a [NodeId])>,
     state: Mutex<(usize, Option<Elite>)>,
     all_here: Condvar,
 }
@@ -17,20 +19,29 @@ pub(super) struct Meeting {
 /// One thread's place. A thread that ends without having met (a panic, a refused model) counts as come.
 #[derive(Debug)]
 pub(super) struct Seat<'a> {
-    meeting: &'a Meeting,
+    meeting: &'a Meeting<'a>,
     number: usize,
     met: bool,
 }
 
-impl Meeting {
-    pub(super) fn new(threads: usize) -> Self {
+impl<'a> Meeting<'a> {
+    pub(super) fn new(threads: usize, broken: Option<(&'a Model, &'a [NodeId])>) -> Self {
         Self {
+            broken,
             state: Mutex::new((threads, None)),
             all_here: Condvar::new(),
         }
     }
 
-    pub(super) fn seat(&self, number: usize) -> Seat<'_> {
+    /// Constraints that an answer breaks.
+    fn violations(&self, at: &[NodeId]) -> u64 {
+        let placement = self
+            .broken
+            .and_then(|(model, initial)| Some((model, Placement::moved(model, initial, at).ok()?)));
+        placement.map_or(0, |(model, p)| p.violations(model).total())
+    }
+
+    pub(super) fn seat(&'a self, number: usize) -> Seat<'a> {
         let meeting = self;
         Seat {
             meeting,
@@ -47,7 +58,7 @@ impl Meeting {
             && state
                 .1
                 .as_ref()
-                .is_none_or(|best| (elite.0, elite.1) < (best.0, best.1))
+                .is_none_or(|best| (elite.0, elite.1, elite.2) < (best.0, best.1, best.2))
         {
             state.1 = Some(elite);
         }
@@ -57,7 +68,7 @@ impl Meeting {
         }
         let state = self.all_here.wait_while(state, |s| s.0 > 0);
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        state.1.as_ref().map(|best| best.2.clone())
+        state.1.as_ref().map(|best| best.3.clone())
     }
 }
 
@@ -67,8 +78,13 @@ impl Exchange for Seat<'_> {
             return None;
         }
         self.met = true;
-        self.meeting
-            .come(Some((cost, self.number, best.to_vec())), true)
+        let left = (
+            self.meeting.violations(best),
+            cost,
+            self.number,
+            best.to_vec(),
+        );
+        self.meeting.come(Some(left), true)
     }
 }
 
@@ -86,7 +102,7 @@ mod tests {
 
     #[test]
     fn all_leave_with_the_best_and_one_that_never_came_holds_nobody_up() {
-        let meeting = Meeting::new(3);
+        let meeting = Meeting::new(3, None);
         let answers: Vec<_> = std::thread::scope(|scope| {
             let lost = scope.spawn(|| drop(meeting.seat(2)));
             let meet = |number: usize, cost: i64| {

@@ -8,7 +8,8 @@ mod watch;
 
 use crate::answer::{Answer, Failure};
 use clap::{Args, Subcommand};
-use scheduler_core::{Model, NodeId, roadef};
+use scheduler_core::{Model, NodeId, Violations, roadef};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Reads ROADEF 2012 text files; see `berth place solve --help`.
@@ -63,6 +64,14 @@ pub fn run(args: &PlaceArgs) -> Result<Answer, Failure> {
 fn assignment(model: &Model, path: &Path) -> Result<Vec<NodeId>, Failure> {
     roadef::read_assignment(model, &bytes(path)?)
         .map_err(|e| Failure::input(e.to_string(), shown(path)))
+}
+
+/// Broken constraints by kind; labels and taints are none of the format's.
+fn counts(broken: &Violations) -> Value {
+    json!({
+        "capacity": broken.capacity, "transient": broken.transient, "conflict": broken.conflict,
+        "spread": broken.spread, "dependency": broken.dependency,
+    })
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {

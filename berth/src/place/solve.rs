@@ -2,7 +2,7 @@
 
 use super::meeting::{Meeting, Seat};
 use super::watch::{Improvement, Limit, Watch, thread_cpu};
-use super::{Instance, refused, write};
+use super::{Instance, counts, refused, write};
 use crate::answer::{Answer, Failure};
 use crate::process::cpu_seconds;
 use clap::Args;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Searches for a cheaper assignment. The answer is never worse than the initial assignment, and feasible if
-/// that one is. Ctrl-C ends the search; the best answer so far is kept.
+/// that one is; one that breaks constraints is mended first, at what that costs, and nothing is broken more often. Ctrl-C ends the search; the best answer so far is kept.
 ///
 /// Example: berth place solve --model a1_1.model.txt --assignment a1_1.assignment.txt --solution new.txt
 /// --cpu-seconds 60
@@ -81,7 +81,9 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     let (found, curve) = search(args, limit, start, &model, &initial)?;
     let placement =
         Placement::moved(&model, &initial, &found.assignment).map_err(|e| refused(&e))?;
-    let feasible = placement.violations(&model).is_empty();
+    let feasible = found.violations.is_empty();
+    let before = Placement::new(&model, &initial).map_err(|e| refused(&e))?;
+    let before = before.violations(&model);
     if let Some(path) = &args.solution {
         write(path, &roadef::write_assignment(&found.assignment))?;
     }
@@ -110,13 +112,18 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
         found.initial,
         bound,
         gap * 100.0,
-        if feasible { "" } else { ", not feasible" },
+        match (feasible, before.is_empty()) {
+            (true, true) => "",
+            (true, false) => ", feasible again",
+            (false, _) => ", not feasible",
+        },
         found.evaluations
     );
     let json = json!({
         "initial": found.initial, "final": found.cost, "lower_bound": bound, "gap": gap,
         "feasible": feasible, "moves": moves, "evaluations": found.evaluations, "seconds": seconds,
         "cpu_seconds": cpu, "seed": args.seed, "threads": args.threads,
+        "initial_violations": counts(&before), "violations": counts(&found.violations),
     });
     Ok(Answer {
         text,
@@ -162,7 +169,9 @@ fn search(
     model: &Model,
     initial: &[NodeId],
 ) -> Result<(Found, Vec<Improvement>), Failure> {
-    let meeting = Meeting::new(args.threads as usize);
+    let placed = Placement::new(model, initial).map_err(|e| refused(&e))?;
+    let broken = !placed.violations(model).is_empty();
+    let meeting = Meeting::new(args.threads as usize, broken.then_some((model, initial)));
     let meeting = &meeting;
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..args.threads)
@@ -187,7 +196,8 @@ fn search(
         let (found, improvements) = outcome.map_err(gone)?.map_err(|e| refused(&e))?;
         evaluations += found.evaluations;
         curve.extend(improvements);
-        if best.as_ref().is_none_or(|b| found.cost < b.cost) {
+        let worth = |f: &Found| (f.violations.total(), f.cost);
+        if best.as_ref().is_none_or(|b| worth(&found) < worth(b)) {
             best = Some(found);
         }
     }

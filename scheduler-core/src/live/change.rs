@@ -1,10 +1,7 @@
 //! A cluster that changes while it is protected: nodes and tasks come, go and change.
 
 use super::{Cluster, InFlight, ProtectError};
-use crate::{
-    Model, ModelBuilder, ModelError, NodeId, Placement, PlacementError, Renumbered, TaskId,
-    Violations,
-};
+use crate::{ModelBuilder, ModelError, NodeId, Placement, PlacementError, Renumbered, TaskId};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use thiserror::Error;
@@ -65,9 +62,6 @@ pub enum ChangeError {
     /// The assignment does not fit the model.
     #[error(transparent)]
     Placement(#[from] PlacementError),
-    /// The changed cluster would break hard constraints.
-    #[error("the changed cluster breaks hard constraints: {0:?}")]
-    Broken(Violations),
 }
 
 /// How a move ended that a change has ended.
@@ -98,7 +92,8 @@ type Standing = (NodeId, NodeId);
 impl Cluster {
     /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`], and `placed` says where
     /// each task runs that has come, and each that runs elsewhere than the cluster believes. A move under way ends
-    /// if its task, or a node that it concerns, is gone. O(model).
+    /// if its task, or a node that it concerns, is gone. What the change breaks (a taint under running tasks, a drained
+    /// node) is taken as it is: [`Cluster::violations`] tells of it. O(model).
     ///
     /// # Errors
     /// [`ChangeError`]; nothing has changed then.
@@ -145,24 +140,7 @@ impl Cluster {
             }
         }
         let placement = Placement::moved(&model, &homes, &at)?;
-        let next = Self::from_parts(model, placement, under_way)?;
-        Ok((next, changed))
-    }
-
-    fn from_parts(
-        model: Model,
-        placement: Placement,
-        under_way: Vec<InFlight>,
-    ) -> Result<Self, ChangeError> {
-        let violations = placement.violations_of_tasks(&model);
-        if !violations.is_empty() {
-            return Err(ChangeError::Broken(violations));
-        }
-        Ok(Self {
-            model,
-            placement,
-            under_way,
-        })
+        Ok((Self::from_parts(model, placement, under_way), changed))
     }
 
     /// Where a task that stays runs and stands after the change, in new ids.

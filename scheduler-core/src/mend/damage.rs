@@ -44,7 +44,7 @@ impl Placement {
 
     /// Rules of a service that are broken: tasks above the limit of a node, missing locations, and tasks where
     /// something that they depend on is not.
-    fn damage_of_service(&self, model: &Model, s: usize) -> i128 {
+    pub(crate) fn damage_of_service(&self, model: &Model, s: usize) -> i128 {
         let members = model.members.of(s);
         let at = |t: &u32| self.at[*t as usize];
         let mut broken = 0;
@@ -66,6 +66,13 @@ impl Placement {
             broken += members.iter().filter(lonely).count() as i128;
         }
         broken
+    }
+
+    /// Whether a service that the task depends on is missing where it stands.
+    pub(crate) fn is_lonely(&self, model: &Model, task: usize) -> bool {
+        let b = model.neighbourhood[self.at[task] as usize];
+        let mut on = model.depends.of(model.service_of[task] as usize).iter();
+        on.any(|on| self.count_near(model, *on as usize, b) == 0)
     }
 
     fn missing_locations(&self, model: &Model, s: usize) -> i128 {
@@ -188,21 +195,17 @@ impl Placement {
     /// Whether moving the task could mend something: quickly, and true too often rather than too seldom.
     pub(crate) fn may_mend(&self, model: &Model, task: usize) -> bool {
         let (node, s) = (self.at[task] as usize, model.service_of[task] as usize);
-        let b = model.neighbourhood[node];
         let crowded = || {
             self.tables.nodes.has(s)
                 && self.tables.on_node(model, &self.at, s, node) > model.per_node[s]
         };
         let spread = || self.tables.locations.has(s) && self.missing_locations(model, s) > 0;
-        let lonely = || {
-            let mut on = model.depends.of(s).iter();
-            on.any(|on| self.count_near(model, *on as usize, b) == 0)
-        };
         !allows(model, task, node as u32)
             || self.is_overfull(model, node)
             || crowded()
             || spread()
-            || (self.tables.neighbourhoods.has(s) && (lonely() || self.is_missed(model, s)))
+            || (self.tables.neighbourhoods.has(s)
+                && (self.is_lonely(model, task) || self.is_missed(model, s)))
     }
 
     /// Whether a service that depends on this one runs where this one does not.

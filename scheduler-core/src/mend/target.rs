@@ -35,6 +35,18 @@ pub(crate) fn mended(
 }
 
 impl Violations {
+    /// The more of both, each kind for itself.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self {
+            capacity: self.capacity.max(other.capacity),
+            transient: self.transient.max(other.transient),
+            conflict: self.conflict.max(other.conflict),
+            spread: self.spread.max(other.spread),
+            dependency: self.dependency.max(other.dependency),
+            not_allowed: self.not_allowed.max(other.not_allowed),
+        }
+    }
+
     /// Whether nothing is broken more often than in `other`.
     pub(crate) fn within(&self, other: &Self) -> bool {
         self.capacity <= other.capacity

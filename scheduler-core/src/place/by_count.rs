@@ -1,5 +1,6 @@
 //! The node with the fewest tasks first.
 
+use super::repair::repaired;
 use super::{Placer, Unplaced};
 use crate::{Model, NodeId, TaskId};
 use alloc::vec;
@@ -7,9 +8,11 @@ use alloc::vec::Vec;
 
 /// Places each task, in order, on the node with the fewest tasks among those where it may run; of equals on
 /// the one with the fewest of its service, then the lowest number. A service that has just as many tasks
-/// left as it still needs locations takes new locations only. Services that others depend on come first.
+/// left as it still needs locations takes new locations only. Services that others depend on come first. What is broken
+/// in the end all the same (services that depend on each other, mostly) is repaired, or else refused: what comes back
+/// breaks nothing. A service without tasks needs no locations.
 ///
-/// Cost: O(tasks x (nodes + resources)).
+/// Cost: O(tasks x (nodes + resources)), and for a repair what [`crate::mend`] costs, some seconds at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByCount;
 
@@ -35,7 +38,8 @@ impl Placer for ByCount {
                 partial.place(*task as usize, members, members.len() - place)?;
             }
         }
-        Ok(partial.at.iter().map(|n| NodeId(n.unwrap_or(0))).collect())
+        let at = partial.at.iter().map(|n| NodeId(n.unwrap_or(0))).collect();
+        repaired(model, at)
     }
 }
 

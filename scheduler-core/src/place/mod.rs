@@ -2,6 +2,7 @@
 
 mod by_count;
 mod kept;
+mod repair;
 
 pub use by_count::ByCount;
 pub use kept::keep_best_moves;
@@ -37,7 +38,7 @@ pub struct Unplaced {
     pub conflict: usize,
     /// Nodes that labels or taints forbid.
     pub allowed: usize,
-    /// Nodes in locations where the service is already, while it still needs others.
+    /// Nodes on which the service would be in too few locations.
     pub location: usize,
     /// Nodes in neighbourhoods without a service depended on.
     pub dependency: usize,

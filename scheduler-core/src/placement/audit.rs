@@ -27,6 +27,17 @@ pub struct Violations {
 }
 
 impl Violations {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.capacity
+            + self.transient
+            + self.conflict
+            + self.spread
+            + self.dependency
+            + self.not_allowed
+    }
+
     /// Whether nothing is broken.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -159,6 +159,11 @@ impl Placement {
         self.mark != model.mark
     }
 
+    /// Every task at its home.
+    pub(crate) fn homes(&self, model: &Model) -> Self {
+        Self::settled(model, self.home.clone())
+    }
+
     /// Where a task stands; nothing for an unknown one.
     #[must_use]
     pub fn node_of(&self, task: TaskId) -> Option<NodeId> {
