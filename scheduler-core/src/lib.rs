@@ -27,7 +27,7 @@ pub use ids::{NodeId, ServiceId, TaskId};
 pub use live::{
     ChangeError, Changed, Cluster, ClusterError, Detector, DetectorConfig, Ending, Event,
     EventKind, Figures, InFlight, Move, MoveError, MovePlan, Obstacle, ProtectConfig, ProtectError,
-    Protector, Reason, Sample, SampleError, SilentNode, Stuck, UNKNOWN,
+    Protector, Reason, Sample, SampleError, SilentNode, Stuck, UNKNOWN, Unmended,
 };
 pub use mend::mend;
 pub use model::{

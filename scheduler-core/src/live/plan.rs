@@ -1,7 +1,7 @@
 //! What a planner answers: moves with their reasons, and what kept it from doing more.
 
 use super::Sample;
-use crate::{Constraint, NodeId, TaskId, Timestamp};
+use crate::{Constraint, NodeId, TaskId, Timestamp, Violations};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +17,8 @@ pub enum Reason {
     Overloaded,
     /// Its node is close to the threshold.
     NearThreshold,
+    /// Where it stands it breaks a hard constraint, or its coming mends one.
+    Broken(Constraint),
 }
 
 /// What a move was decided on, in the samples' unit. Levels count moves under way as finished.
@@ -64,9 +66,17 @@ impl fmt::Display for Move {
             reason,
             figures: x,
         } = self;
+        if let Reason::Broken(constraint) = reason {
+            return write!(
+                f,
+                "move task {task} (takes {}) from node {from} to node {to}: a hard constraint is broken \
+                 ({constraint}), node {to} has room ({} of {}, then {})",
+                x.task, x.to_before, x.to_threshold, x.to_after
+            );
+        }
         let why = match reason {
             Reason::Overloaded => "is overloaded",
-            Reason::NearThreshold => "is close to its threshold",
+            _ => "is close to its threshold",
         };
         write!(
             f,
@@ -114,6 +124,8 @@ pub enum Obstacle {
     DestinationsSilent,
     /// The node, or every destination, has enough moves under way or has just had one.
     NodeBusy,
+    /// Nowhere would it mend what is broken.
+    MendsNothing,
 }
 
 impl fmt::Display for Obstacle {
@@ -134,6 +146,7 @@ impl fmt::Display for Obstacle {
                 f.write_str("the only destinations with room are not heard of")
             }
             Self::NodeBusy => f.write_str("enough moves are under way"),
+            Self::MendsNothing => f.write_str("it would mend nothing anywhere"),
         }
     }
 }
@@ -197,6 +210,31 @@ impl fmt::Display for SilentNode {
     }
 }
 
+/// A task that could mend something and stays, for the time being or for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Unmended {
+    /// The task.
+    pub task: TaskId,
+    /// Where it stands.
+    pub node: NodeId,
+    /// What is broken.
+    pub broken: Constraint,
+    /// What keeps the task.
+    pub obstacle: Obstacle,
+}
+
+impl fmt::Display for Unmended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (task, node, broken) = (self.task, self.node, self.broken);
+        let obstacle = self.obstacle;
+        write!(
+            f,
+            "task {task} stays on node {node}, where a hard constraint is broken ({broken}): {obstacle}"
+        )
+    }
+}
+
 /// Moves that may be begun one after another in this order: each is feasible with those before it under way
 /// or finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,6 +246,11 @@ pub struct MovePlan {
     pub moves: Vec<Move>,
     /// Nodes for which more was wanted than could be done.
     pub stuck: Vec<Stuck>,
+    /// Hard constraints that were broken when the plan was made, moves under way counted as finished.
+    pub broken: Violations,
+    /// Tasks that could mend what is still broken with the plan's moves made, 64 at most, and what keeps them. Looked
+    /// for again after [`super::ProtectConfig::retry`] where nothing could be done.
+    pub unmended: Vec<Unmended>,
     /// Nodes of which too little is known, whether or not that stood in the way.
     pub silent: Vec<SilentNode>,
 }
@@ -216,7 +259,7 @@ impl MovePlan {
     /// Whether there is nothing to do and nothing that kept from it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.moves.is_empty() && self.stuck.is_empty()
+        self.moves.is_empty() && self.stuck.is_empty() && self.unmended.is_empty()
     }
 
     /// The plan in words, a line for each move, for each node that stays too full, and for each that is not heard of.
@@ -226,6 +269,9 @@ impl MovePlan {
         // Writing to a string cannot fail.
         for m in &self.moves {
             let _ = writeln!(out, "{m}");
+        }
+        for unmended in &self.unmended {
+            let _ = writeln!(out, "{unmended}");
         }
         for s in &self.stuck {
             let _ = write!(out, "node {} stays {} above its goal:", s.node, s.excess);

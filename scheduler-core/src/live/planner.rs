@@ -11,11 +11,11 @@ use alloc::vec::Vec;
 
 /// One planning round: moves are tried on the cluster itself and taken back at the end.
 pub(super) struct Planner<'p> {
-    protector: &'p mut Protector,
-    now: Timestamp,
-    level: Vec<f64>,
-    threshold: Vec<f64>,
-    known: Vec<bool>,
+    pub(super) protector: &'p mut Protector,
+    pub(super) now: Timestamp,
+    pub(super) level: Vec<f64>,
+    pub(super) threshold: Vec<f64>,
+    pub(super) known: Vec<bool>,
     lagging: Vec<bool>,
     /// Moves of this round that leave or enter each node.
     planned: Vec<u32>,
@@ -58,6 +58,7 @@ impl<'p> Planner<'p> {
             silent: self.protector.silent(self.now).collect(),
             ..MovePlan::default()
         };
+        self.mend(&mut plan);
         self.report_silent(&mut plan);
         for node in self.crowded() {
             let mut obstacles = BTreeMap::new();
@@ -259,27 +260,30 @@ impl<'p> Planner<'p> {
     }
 
     fn begin(&mut self, from: usize, to: usize, candidate: &Candidate) -> Move {
-        let (task, from_id, to_id) = (
-            TaskId(candidate.task as u32),
-            NodeId(from as u32),
-            NodeId(to as u32),
-        );
+        let hot = self.protector.detector.is_hot(NodeId(from as u32));
+        let reason = if hot {
+            Reason::Overloaded
+        } else {
+            Reason::NearThreshold
+        };
+        self.start(from, to, candidate.task, reason)
+    }
+
+    /// Begins a move for the rest of this round.
+    pub(super) fn start(&mut self, from: usize, to: usize, task: usize, reason: Reason) -> Move {
+        let (id, from_id, to_id) = (TaskId(task as u32), NodeId(from as u32), NodeId(to as u32));
+        let signals = &self.protector.signals;
+        let relief = signals.fast(task).min(signals.slow(task));
         let whole = |v: f64| v.max(0.0) as Sample;
         let mut figures = Figures {
-            task: whole(candidate.relief),
+            task: whole(relief),
             from_before: whole(self.level[from]),
             from_threshold: whole(self.threshold[from]),
             to_before: whole(self.level[to]),
             to_threshold: whole(self.threshold[to]),
             ..Figures::default()
         };
-        let hot = self.protector.detector.is_hot(from_id);
-        let reason = if hot {
-            Reason::Overloaded
-        } else {
-            Reason::NearThreshold
-        };
-        let expected = self.protector.expected(candidate.task);
+        let expected = self.protector.expected(task);
         self.level[from] -= expected;
         self.level[to] += expected;
         for node in [from, to] {
@@ -288,9 +292,9 @@ impl<'p> Planner<'p> {
         figures.from_after = whole(self.level[from]);
         figures.to_after = whole(self.level[to]);
         // Asked just before; refused, the plan would only lack this move's effect on later ones.
-        let _ = self.protector.cluster.begin_move(task, to_id);
+        let _ = self.protector.cluster.begin_move(id, to_id);
         Move {
-            task,
+            task: id,
             from: from_id,
             to: to_id,
             reason,
@@ -298,7 +302,7 @@ impl<'p> Planner<'p> {
         }
     }
 
-    fn is_busy(&self, node: usize) -> bool {
+    pub(super) fn is_busy(&self, node: usize) -> bool {
         let p = &*self.protector;
         let moves = (p.busy[node] + self.planned[node]) as usize;
         let rests = p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_rest);
@@ -306,11 +310,11 @@ impl<'p> Planner<'p> {
         moves >= p.config.moves_per_node || rests || all
     }
 
-    fn config(&self) -> &super::ProtectConfig {
+    pub(super) fn config(&self) -> &super::ProtectConfig {
         &self.protector.config
     }
 
-    fn share(&self, node: usize, permille: u32) -> f64 {
+    pub(super) fn share(&self, node: usize, permille: u32) -> f64 {
         self.threshold[node] * f64::from(permille) / 1000.0
     }
 

@@ -34,6 +34,8 @@ pub struct Protector {
     pub(super) before: Vec<f64>,
     /// A node for which nothing could be done is not looked at before this.
     pub(super) not_before: Vec<Timestamp>,
+    /// What is broken is not looked at before this, when nothing could be done about it.
+    pub(super) mend_not_before: Timestamp,
 }
 
 impl Protector {
@@ -61,6 +63,7 @@ impl Protector {
             departed: vec![Departed::default(); nodes],
             before: vec![0.0; nodes],
             not_before: vec![Timestamp::ZERO; nodes],
+            mend_not_before: Timestamp::ZERO,
             config,
             cluster,
             resource,
@@ -133,6 +136,7 @@ impl Protector {
         self.departed = carried(&self.departed, &was_node);
         self.before = carried(&self.before, &was_node);
         self.not_before = carried(&self.not_before, &was_node);
+        self.mend_not_before = Timestamp::ZERO;
         self.cluster = cluster;
         Ok(changed)
     }
@@ -162,7 +166,8 @@ impl Protector {
         Ok(())
     }
 
-    /// What to do now. Nothing is begun: call [`Protector::begin_move`] for each move in order. With no
+    /// What to do now: first what mends broken hard constraints (one task more or less at a time on a node, as the limits
+    /// allow), then what relieves nodes. Nothing is begun: call [`Protector::begin_move`] for each move in order. With no
     /// node near its threshold the answer is empty and costs O(tasks + nodes).
     #[must_use]
     pub fn plan(&mut self, now: Timestamp) -> MovePlan {

@@ -4,7 +4,7 @@
 //! until the last task that is too much has left. Here each task above a limit, each missing location, each task
 //! without a service that it depends on counts, and what a node holds above capacity counts by its share.
 
-use crate::{Model, NodeId, Placement, TaskId};
+use crate::{Constraint, Model, NodeId, Placement, ServiceId, TaskId};
 use alloc::vec::Vec;
 
 /// What one broken rule counts; as much as a whole node's capacity in excess.
@@ -66,6 +66,39 @@ impl Placement {
             broken += members.iter().filter(lonely).count() as i128;
         }
         broken
+    }
+
+    /// The rule that a task breaks where it stands; of one that stands well what its coming elsewhere would mend.
+    pub(crate) fn broken_by(&self, model: &Model, task: usize) -> Constraint {
+        let (node, s) = (self.at[task] as usize, model.service_of[task] as usize);
+        let service = ServiceId(s as u32);
+        let width = model.resources;
+        let full = |r: &usize| self.overfull(model, node, *r, 0) > 0;
+        let b = model.neighbourhood[node];
+        let missing = |on: &&u32| self.count_near(model, **on as usize, b) == 0;
+        let on = model.depends.of(s).iter().find(missing);
+        if !allows(model, task, node as u32) {
+            return Constraint::NotAllowed;
+        }
+        if let Some(resource) = (0..width).find(full) {
+            return Constraint::Capacity { resource };
+        }
+        if self.tables.nodes.has(s)
+            && self.tables.on_node(model, &self.at, s, node) > model.per_node[s]
+        {
+            return Constraint::Conflict { service };
+        }
+        if self.tables.locations.has(s) && self.missing_locations(model, s) > 0 {
+            return Constraint::Spread { service };
+        }
+        if let Some(on) = on {
+            let on = ServiceId(*on);
+            return Constraint::Dependency { service, on };
+        }
+        let mut who = model.dependents.of(s).iter();
+        let who = who.find(|who| self.misses(model, **who as usize, s));
+        let (who, on) = (who.map_or(service, |who| ServiceId(*who)), service);
+        Constraint::Dependency { service: who, on }
     }
 
     /// Whether a service that the task depends on is missing where it stands.
@@ -211,12 +244,15 @@ impl Placement {
     /// Whether a service that depends on this one runs where this one does not.
     fn is_missed(&self, model: &Model, s: usize) -> bool {
         let mut who = model.dependents.of(s).iter();
-        who.any(|who| {
-            let mut members = model.members.of(*who as usize).iter();
-            members.any(|t| {
-                let b = model.neighbourhood[self.at[*t as usize] as usize];
-                self.count_near(model, s, b) == 0
-            })
+        who.any(|who| self.misses(model, *who as usize, s))
+    }
+
+    /// Whether a service runs where another one does not.
+    fn misses(&self, model: &Model, who: usize, on: usize) -> bool {
+        let mut members = model.members.of(who).iter();
+        members.any(|t| {
+            let b = model.neighbourhood[self.at[*t as usize] as usize];
+            self.count_near(model, on, b) == 0
         })
     }
 

@@ -1,7 +1,9 @@
 //! What must hold of a protector's memory, restated over names and whole histories: ids change with the cluster,
 //! names do not.
 
-use crate::{Changed, EventKind, Move, NodeId, Protector, Sample, TaskId, Timestamp, UNKNOWN};
+use crate::{
+    Changed, EventKind, Move, NodeId, Protector, Reason, Sample, TaskId, Timestamp, UNKNOWN,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -134,7 +136,10 @@ impl Known {
             past(self.nodes[m.to.index()]),
         );
         let task = past(self.tasks[m.task.index()]);
-        for heard in [from.heard, to.heard, task.heard] {
+        // What mends asks nothing of where it leaves: a node that is broken may well be silent.
+        let mends = matches!(m.reason, Reason::Broken(_));
+        let heard = [to.heard, from.heard, task.heard].into_iter();
+        for heard in heard.take(if mends { 1 } else { 3 }) {
             let age = heard.map(|at| now.nanos() - at.nanos());
             assert!(age.is_some_and(|age| age <= STALE), "{m} on silence");
         }
@@ -143,6 +148,9 @@ impl Known {
             known >= LEAST_KNOWN,
             "{m}: {known} samples of the destination"
         );
+        if mends {
+            return;
+        }
         let threshold = p.detector().threshold(m.from).map_or(0, u64::from);
         let full = |s: &Sample| *s != UNKNOWN && u64::from(*s) * 1000 > threshold * 900;
         let full = last(&from, 2 * WINDOW).filter(full).count();

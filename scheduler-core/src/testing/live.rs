@@ -112,9 +112,11 @@ impl LiveWorld {
             }
             LiveOp::Plan => {
                 for m in p.plan(self.now).moves {
+                    let before = faults(p.cluster());
                     self.known.check_move(self.now, p, &m);
                     self.known.begun(self.now, m.task);
                     assert!(p.begin_move(self.now, m.task, m.to).is_ok(), "planned: {m}");
+                    assert!(faults(p.cluster()) <= before, "{m} breaks more");
                 }
             }
             LiveOp::DryRun => {
@@ -147,6 +149,11 @@ impl LiveWorld {
         assert!(every_ending_is_feasible(p.cluster()), "after {op:?}");
         self.known.check(p);
     }
+}
+
+/// How far the cluster is from whole, moves under way counted as finished.
+fn faults(cluster: &Cluster) -> u64 {
+    super::faults::faults(cluster.model(), &cluster.placement().assignment())
 }
 
 /// Whether no more is broken than if all moves were aborted, whichever of those under way are finished or aborted.

@@ -1,0 +1,153 @@
+//! Moves that mend what is broken: before any that relieve, since no measurement has to speak for them.
+
+use super::planner::Planner;
+use super::{MoveError, MovePlan, Obstacle, Reason, Unmended};
+use crate::mend::suspects;
+use crate::{NodeId, TaskId};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Tasks of which a plan says what keeps them.
+const TOLD: usize = 64;
+
+/// What makes one mending move better than another: what it mends; then whether it leaves the destination below the fill
+/// limit; the task's priority, and its moves so far; how full the destination will be, in thousandths.
+type Rank = (i128, bool, u8, usize, u64);
+
+impl Planner<'_> {
+    /// Plans moves that lead a broken cluster to a whole one, each the one that mends most. A destination must be
+    /// known and not be overloaded with the task; rests and budgets of tasks do not hold up what mends, limits on moves
+    /// at once and rests of nodes do.
+    pub(super) fn mend(&mut self, plan: &mut MovePlan) {
+        if !self.protector.cluster.may_be_broken() {
+            return;
+        }
+        plan.broken = self.protector.cluster.violations();
+        if self.protector.mend_not_before > self.now {
+            return;
+        }
+        while let Some((task, to)) = self.best_mending() {
+            let cluster = &self.protector.cluster;
+            let broken = cluster.placement().broken_by(cluster.model(), task);
+            let from = cluster.placement().at[task] as usize;
+            let begun = self.start(from, to, task, Reason::Broken(broken));
+            plan.moves.push(begun);
+        }
+        self.tell_unmended(plan);
+        if plan.moves.is_empty() {
+            self.protector.mend_not_before = self.now.plus(self.protector.config.retry);
+        }
+    }
+
+    /// The tasks whose moving could mend something and that are not moving.
+    fn suspects(&self) -> Vec<u32> {
+        let cluster = &self.protector.cluster;
+        let mut tasks = suspects(cluster.model(), cluster.placement());
+        tasks.retain(|t| cluster.moving_to(TaskId(*t)).is_none());
+        tasks
+    }
+
+    fn best_mending(&self) -> Option<(usize, usize)> {
+        let cluster = &self.protector.cluster;
+        let mut best: Option<(Rank, usize, usize)> = None;
+        for task in self.suspects() {
+            let t = task as usize;
+            let from = cluster.placement().at[t] as usize;
+            if self.is_busy(from) {
+                continue;
+            }
+            for to in 0..cluster.model().nodes() {
+                let damage = cluster.placement().damage_change(cluster.model(), t, to);
+                if damage >= 0 || best.is_some_and(|(rank, ..)| damage > rank.0) {
+                    continue;
+                }
+                let Ok(rank) = self.rank(damage, t, to) else {
+                    continue;
+                };
+                if best.is_none_or(|(least, ..)| rank < least) {
+                    best = Some((rank, t, to));
+                }
+            }
+        }
+        best.map(|(_, task, to)| (task, to))
+    }
+
+    /// How good a mending move is, or what forbids it.
+    fn rank(&self, damage: i128, task: usize, to: usize) -> Result<Rank, Obstacle> {
+        let p = &*self.protector;
+        let burden = p.signals.fast(task).max(p.signals.slow(task));
+        let after = self.level[to] + burden;
+        if self.is_busy(to) {
+            return Err(Obstacle::NodeBusy);
+        }
+        if !self.known[to] {
+            return Err(Obstacle::DestinationsSilent);
+        }
+        if after > self.threshold[to] || p.detector.is_hot(NodeId(to as u32)) {
+            return Err(Obstacle::NoHeadroom);
+        }
+        match p.cluster.may_begin(TaskId(task as u32), NodeId(to as u32)) {
+            Some(MoveError::Forbidden { constraint, .. }) => {
+                return Err(Obstacle::Constraint(constraint));
+            }
+            Some(MoveError::Moving { .. }) => return Err(Obstacle::Moving),
+            Some(_) => return Err(Obstacle::Wait),
+            None => {}
+        }
+        let over = after > self.share(to, self.config().fill_permille);
+        let priority = p.cluster.model().priority[task];
+        let full = (after / self.threshold[to].max(1.0) * 1000.0) as u64;
+        Ok((damage, over, priority, p.begun[task].len(), full))
+    }
+
+    /// Says of what is still broken which tasks could mend it, and what keeps them.
+    fn tell_unmended(&self, plan: &mut MovePlan) {
+        let cluster = &self.protector.cluster;
+        let (model, placement) = (cluster.model(), cluster.placement());
+        let broken = (0..model.tasks()).filter(|t| placement.may_mend(model, *t));
+        for task in broken.take(TOLD) {
+            let id = TaskId(task as u32);
+            if cluster.moving_to(id).is_some() {
+                continue;
+            }
+            plan.unmended.push(Unmended {
+                task: id,
+                node: NodeId(placement.at[task]),
+                broken: placement.broken_by(model, task),
+                obstacle: self.obstacle(task),
+            });
+        }
+    }
+
+    /// What keeps a task from most of the nodes where it would mend something; from all, if it would nowhere.
+    fn obstacle(&self, task: usize) -> Obstacle {
+        let cluster = &self.protector.cluster;
+        let (model, placement) = (cluster.model(), cluster.placement());
+        if model.pinned[task] {
+            return Obstacle::Pinned;
+        }
+        let from = placement.at[task] as usize;
+        let (mut counts, mut anywhere) = (BTreeMap::new(), BTreeMap::new());
+        for to in (0..model.nodes()).filter(|to| *to != from) {
+            let damage = placement.damage_change(model, task, to);
+            let Err(obstacle) = self.rank(damage, task, to) else {
+                continue;
+            };
+            let counts = if damage < 0 {
+                &mut counts
+            } else {
+                &mut anywhere
+            };
+            *counts.entry(obstacle).or_insert(0_u32) += 1;
+        }
+        let most = |counts: BTreeMap<Obstacle, u32>| {
+            let most = counts.into_iter().max_by_key(|(_, n)| *n);
+            most.map(|(obstacle, _)| obstacle)
+        };
+        if self.is_busy(from) {
+            return Obstacle::NodeBusy;
+        }
+        let kept = most(counts).or_else(|| most(anywhere));
+        kept.unwrap_or(Obstacle::MendsNothing)
+    }
+}
