@@ -346,3 +346,56 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
+    let named = |n: &str| Netns::Named(n.into());
+    let c = |id: &str, veth: &str| {
+        let container = Container::new(id, veth).unwrap();
+        container.shaped(Direction::Egress, shape())
+    };
+    let ifb = |id: &str, veth: &str| c(id, veth).inside(Inside::Ifb, "eth0").unwrap();
+    let whole = |containers: Vec<Container>| {
+        let mut host = Host::new(None, Vec::new(), Capabilities::default()).unwrap();
+        for container in containers {
+            host.insert(container).unwrap();
+        }
+        host
+    };
+    let before = whole(vec![ifb("a", "v1"), c("b", "v2")]);
+    let mut kernel = Kernel::new();
+    for (i, name) in before
+        .device_names()
+        .into_iter()
+        .chain(["v1", "v2"].map(DevName::host))
+        .enumerate()
+    {
+        let mut device = Device::new();
+        device.ifindex = Some(i as i32 + 1);
+        kernel.put_device(name, device);
+    }
+    kernel.apply_all(&diff(&kernel, &before)).unwrap();
+    // Each changes to the other's method: `a` is shaped in its namespace before its redirect goes, `b` by an ifb before its own tree.
+    let after = whole(vec![c("a", "v1"), ifb("b", "v2")]);
+    for (i, name) in after.device_names().into_iter().enumerate() {
+        let mut device = Device::new();
+        device.ifindex = Some(i as i32 + 11);
+        kernel.put_device(name, device);
+    }
+    let plan = diff(&kernel, &after);
+    let order = plan.namespaces();
+    assert_eq!(
+        order,
+        [named("a"), Netns::Host, named("b")],
+        "{}",
+        plan.lines()
+    );
+    for netns in &order {
+        kernel.apply_all(&plan.within(netns)).unwrap();
+    }
+    assert!(
+        diff(&kernel, &after).is_empty(),
+        "{}",
+        diff(&kernel, &after).lines()
+    );
+}

@@ -1,6 +1,6 @@
 //! A plan as lines of text: for a shell, for `tc -batch`, and which network namespaces they are for.
 
-use super::op::{Object, Op};
+use super::op::{Action, Object, Op, Reason};
 use super::{Plan, argv};
 use crate::device::DevName;
 use crate::name::Netns;
@@ -47,29 +47,62 @@ fn listed(given: &[Netns]) -> String {
     format!("{}{more}", names.join(", "))
 }
 
+/// Namespaces in the order they came, each once.
+#[derive(Default)]
+struct Order {
+    order: Vec<Netns>,
+    seen: BTreeSet<Netns>,
+}
+
+impl Order {
+    fn take(&mut self, netns: &Netns) {
+        if self.seen.insert(netns.clone()) {
+            self.order.push(netns.clone());
+        }
+    }
+
+    fn contains(&self, netns: &Netns) -> bool {
+        self.seen.contains(netns)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Netns> {
+        self.order.iter()
+    }
+}
+
 impl Plan {
-    /// The network namespaces that steps are for, in the order of their first steps.
+    /// The network namespaces that steps are for, in an order to carry their parts out in: that of their first steps, save that
+    /// those where something stale goes come after those where nothing does, and those where nothing else happens last. So a
+    /// container whose method changes is shaped the new way before the old one ends.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Netns> {
-        let mut seen = BTreeSet::new();
-        let mut order = Vec::new();
+        let stale = |op: &&Op| op.action == Action::Delete && op.reason == Reason::Stale;
+        // What is stale on a device that stays goes with the rest of that device's steps.
+        let tail = self.ops.iter().rev().take_while(stale).count();
+        let (head, tail) = self.ops.split_at(self.ops.len() - tail);
+        let (head, tail) = (self.namespaces_of(head), self.namespaces_of(tail));
+        let ends = |n: &&Netns| tail.contains(n);
+        let (both, alone): (Vec<&Netns>, Vec<&Netns>) = head.iter().partition(ends);
+        let last = tail.iter().filter(|n| !head.contains(n));
+        alone.into_iter().chain(both).chain(last).cloned().collect()
+    }
+
+    /// The namespaces of some steps, in the order of the first ones.
+    fn namespaces_of(&self, ops: &[Op]) -> Order {
+        let mut order = Order::default();
         let mut last = None;
-        for op in &self.ops {
-            if last == Some(op.device) {
-                continue;
-            }
-            last = Some(op.device);
-            let Some(name) = self.device(op) else {
-                continue;
-            };
-            if seen.insert(&name.netns) {
-                order.push(name.netns.clone());
+        for op in ops
+            .iter()
+            .filter(|op| last.replace(op.device) != Some(op.device))
+        {
+            if let Some(name) = self.device(op) {
+                order.take(&name.netns);
             }
         }
         order
     }
 
-    /// What of the plan is for one network namespace, in order. The steps of different namespaces do not wait for one another.
+    /// What of the plan is for one network namespace, in order; [`Plan::namespaces`] says in which order the parts go.
     #[must_use]
     pub fn within(&self, netns: &Netns) -> Self {
         let here = |name: &DevName| name.netns == *netns;
