@@ -49,6 +49,13 @@ impl Failure {
         }
     }
 
+    /// The same failure, of a kind of its own.
+    #[must_use]
+    pub fn of_kind(mut self, kind: &str) -> Self {
+        self.kind = kind.into();
+        self
+    }
+
     /// Reading or writing `place` failed (exit 3).
     pub fn io(error: &std::io::Error, place: impl Into<String>) -> Self {
         let (kind, message) = ("io".into(), error.to_string());

@@ -176,8 +176,8 @@ impl Ipam {
                 !free
             );
             ensure!(
-                !free || pool.spec.excludes(address).is_none(),
-                "{address} is free but excluded"
+                !free || !pool.is_barred(address),
+                "{address} is free but excluded, set aside or frozen"
             );
         }
         Ok(())
@@ -288,7 +288,7 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
             State::Blank => {}
         }
         let used = !matches!(cell.state(), State::Blank | State::Queued(_));
-        barred_used += u64::from(used && pool.is_set_aside(pool.address(slot)));
+        barred_used += u64::from(used && pool.is_barred(pool.address(slot)));
     }
     ensure!(
         held == pool.held,
@@ -332,11 +332,7 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
 
 /// How many slots that exist are barred from free use.
 fn barred_slots(pool: &Pool) -> u64 {
-    let mut ranges: Vec<(u128, u128)> = pool
-        .spec
-        .barred()
-        .map(crate::AddressRange::numbers)
-        .collect();
+    let mut ranges: Vec<(u128, u128)> = pool.barred().map(crate::AddressRange::numbers).collect();
     ranges.sort_unstable();
     let mut merged: Vec<(u128, u128)> = Vec::new();
     for (first, last) in ranges {

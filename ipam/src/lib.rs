@@ -78,8 +78,8 @@ pub use routes::{
 pub use slots::SlotTree;
 pub use state::Ipam;
 pub use store::{
-    Event, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested, Revision,
-    Store, StoreError, TransactError, Txn, Watched, ready,
+    Event, Frozen, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested,
+    Revision, Store, StoreError, TransactError, Txn, Watched, ready,
 };
 pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

@@ -160,6 +160,8 @@ pub enum Holder<'a> {
     Excluded(&'static str),
     /// It is given out only when asked for.
     SetAside,
+    /// It is given to nobody: a stored record that may hold it is damaged.
+    Frozen,
 }
 
 impl Ipam {
@@ -309,6 +311,7 @@ impl Ipam {
                     .at
                     .after(pool.spec.quarantine),
             ),
+            State::Blank | State::Queued(_) if pool.is_frozen(address) => Holder::Frozen,
             State::Blank | State::Queued(_) if pool.is_set_aside(address) => Holder::SetAside,
             State::Blank | State::Queued(_) => Holder::Free,
         })

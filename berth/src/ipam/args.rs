@@ -77,14 +77,7 @@ pub(super) enum Action {
     /// Collect claims whose owners are gone and blocks nobody needs.
     Gc(GcArgs),
     /// List what is wrong, with the repair; exit 1 if problems are left.
-    Fsck {
-        /// Carry the repairs out.
-        #[arg(long)]
-        repair: bool,
-        /// How long an owner must have been missing.
-        #[arg(long, default_value = "15m", value_parser = duration)]
-        grace: Duration,
-    },
+    Fsck(FsckArgs),
     /// Where packets to other hosts' addresses go.
     Routes(RoutesArgs),
     /// The whole state as one JSON document.
@@ -333,6 +326,20 @@ pub(super) struct GcArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) live: Option<PathBuf>,
     /// How long an owner must be missing, in two passes.
+    #[arg(long, default_value = "15m", value_parser = duration)]
+    pub(super) grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FsckArgs {
+    /// Carry the repairs out. Damaged records are rebuilt from what else is stored, or left as they are.
+    #[arg(long)]
+    pub(super) repair: bool,
+    /// With --repair: drop damaged records that cannot be rebuilt, and whatever they held, for good: all, or
+    /// those of the keys that fsck lists, by commas. Whoever uses an address of theirs must be stopped first.
+    #[arg(long, value_name = "KEY,...", num_args = 0..=1, default_missing_value = "", requires = "repair")]
+    pub(super) forget: Option<String>,
+    /// How long an owner must have been missing.
     #[arg(long, default_value = "15m", value_parser = duration)]
     pub(super) grace: Duration,
 }

@@ -21,9 +21,9 @@ fn claim_failure(error: &ClaimError, place: &str) -> Failure {
         ClaimError::Unavailable {
             why: NotHeld::NoPool,
             ..
-        } => Failure::input(message, place),
+        } => Failure::input(message, place).of_kind("no_pool"),
         ClaimError::Unavailable { .. } => Failure::no("unavailable", message, place),
-        ClaimError::UnknownPool(_) => Failure::input(message, "--pool"),
+        ClaimError::UnknownPool(_) => Failure::input(message, "--pool").of_kind("unknown_pool"),
         ClaimError::Name { field, .. } => Failure::input(message, format!("--{field}")),
         ClaimError::NeedsWorkload => Failure::input(message, "--workload"),
         ClaimError::Addresses { .. } => Failure::input(message, "--family"),
@@ -210,7 +210,7 @@ pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Fai
         Some(owner) => {
             let claim = session.ipam().claim_of(owner);
             let missing = || Failure::no("not_held", format!("`{owner}` holds nothing"), "--owner");
-            vec![claim.ok_or_else(missing)?]
+            vec![claim.ok_or_else(|| session.perhaps_damaged(missing()))?]
         }
     };
     claims.sort_by_key(|c| c.owner());

@@ -1,6 +1,6 @@
 //! Collection, checks, routes, dump and load.
 
-use super::args::{GcArgs, RoutesArgs, TunnelArg, WrapArg};
+use super::args::{FsckArgs, GcArgs, RoutesArgs, TunnelArg, WrapArg};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
 use ipam::{
@@ -45,9 +45,13 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
                 .collect(),
         ),
     };
+    // What damage stands in the way of waits until it is repaired.
+    let misfits = session.misfits().to_vec();
     let (suspects, released, blocks) = session.transact(
         |ipam| {
+            let free = |c: &Change<'_>| ipam.barred_by(&misfits, c).is_none();
             let mut changes = ipam.decide_expire();
+            changes.retain(free);
             let mut released: Vec<String> = changes.iter().filter_map(owner_of).collect();
             let mut suspects = Vec::new();
             if let Some(live) = &live {
@@ -55,11 +59,15 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
                 let lives = |owner: &str| live.contains(owner) || over.contains(owner);
                 let pass = ipam.decide_reconcile(began, args.grace, lives);
                 let over = |c: &Change<'_>| owner_of(c).is_none_or(|o| !released.contains(&o));
-                changes.extend(pass.changes.into_iter().filter(over));
-                released.extend(pass.released);
+                let pass_changes = pass.changes.into_iter().filter(|c| over(c) && free(c));
+                let before = changes.len();
+                changes.extend(pass_changes);
+                let collected = changes.iter().skip(before).filter_map(released_of);
+                released.extend(collected.collect::<BTreeSet<_>>());
                 suspects = pass.suspects;
             }
-            let tidy = ipam.decide_tidy_blocks();
+            let mut tidy = ipam.decide_tidy_blocks();
+            tidy.retain(free);
             let blocks = tidy
                 .iter()
                 .filter(|c| matches!(c.what, What::BlockReleased { .. }))
@@ -78,6 +86,14 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
     Ok(Answer::done(text, json))
 }
 
+/// The owner whose claim a change ends.
+fn released_of(change: &Change<'_>) -> Option<String> {
+    match &change.what {
+        What::Released { owner, .. } => Some(owner.to_string()),
+        _ => None,
+    }
+}
+
 /// The owner that a change is about.
 fn owner_of(change: &Change<'_>) -> Option<String> {
     match &change.what {
@@ -88,35 +104,37 @@ fn owner_of(change: &Change<'_>) -> Option<String> {
     }
 }
 
-pub(super) fn fsck(
-    session: &mut Session,
-    repair: bool,
-    grace: Duration,
-) -> Result<Answer, Failure> {
-    let found = session.ipam().fsck(grace, session.misfits());
+pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Failure> {
+    let found = session.ipam().fsck(args.grace, session.misfits());
     let mut left = found.len();
-    if repair {
-        session.drop_misfits()?;
-        session.transact(
-            |ipam| {
-                let problems = ipam.fsck(grace, &[]);
-                let changes = problems.into_iter().flat_map(|p| p.changes).collect();
-                Ok::<_, Infallible>(((), changes))
-            },
-            |e| match e {},
-        )?;
-        left = session.ipam().fsck(grace, session.misfits()).len();
+    if args.repair {
+        session.rebuild()?;
+        if let Some(keys) = &args.forget {
+            let keys: Vec<String> = keys.split(',').map(str::to_owned).collect();
+            let known = |k: &String| session.misfits().iter().any(|m| m.key == *k);
+            match keys.iter().find(|k| !known(k)) {
+                _ if keys == [""] => session.forget(None)?,
+                None => session.forget(Some(&keys))?,
+                Some(key) => {
+                    let message = format!("`{key}` is not the key of a damaged record");
+                    return Err(Failure::input(message, "--forget"));
+                }
+            };
+        }
+        release_what_is_over(session, args.grace)?;
+        left = session.ipam().fsck(args.grace, session.misfits()).len();
     }
     let problems: Vec<Value> = found
         .iter()
         .map(|p| json!({"kind": p.kind, "what": p.what, "repair": p.repair}))
         .collect();
+    let damaged: Vec<&str> = session.misfits().iter().map(|m| &*m.key).collect();
     let (claims, pools) = (session.ipam().claim_count(), session.ipam().pools().count());
     let mut text: String = found
         .iter()
         .map(|p| format!("{}: {}: {}\n", p.kind, p.what, p.repair))
         .collect();
-    let done = if repair {
+    let done = if args.repair {
         format!(", {left} left after repair")
     } else {
         String::new()
@@ -125,9 +143,14 @@ pub(super) fn fsck(
         "{} problems{done}; {claims} claims, {pools} pools\n",
         found.len()
     );
+    let repaired = if args.repair {
+        found.len() - left.min(found.len())
+    } else {
+        0
+    };
     let json = json!({
         "problems": problems, "claims": claims, "pools": pools,
-        "repaired": if repair { found.len() - left.min(found.len()) } else { 0 }, "left": left,
+        "repaired": repaired, "left": left, "damaged": damaged,
     });
     Ok(Answer {
         text,
@@ -136,16 +159,27 @@ pub(super) fn fsck(
     })
 }
 
+/// Carries out the repairs that are changes, those aside that damage stands in the way of.
+fn release_what_is_over(session: &mut Session, grace: Duration) -> Result<(), Failure> {
+    let misfits = session.misfits().to_vec();
+    session.transact(
+        |ipam| {
+            let problems = ipam.fsck(grace, &[]);
+            let changes = problems.into_iter().flat_map(|p| p.changes);
+            let changes = changes.filter(|c| ipam.barred_by(&misfits, c).is_none());
+            Ok::<_, Infallible>(((), changes.collect()))
+        },
+        |e| match e {},
+    )
+}
+
 pub(super) fn routes(session: &Session, args: &RoutesArgs) -> Result<Answer, Failure> {
     let ipam = session.ipam();
     if let Some(host) = &args.host
         && ipam.host_settings(host).is_none()
     {
-        return Err(Failure::no(
-            "unknown_host",
-            format!("nothing is known of `{host}`"),
-            "--host",
-        ));
+        let unknown = format!("nothing is known of `{host}`");
+        return Err(session.perhaps_damaged(Failure::no("unknown_host", unknown, "--host")));
     }
     let policy = RoutePolicy {
         wrap: match args.wrap {

@@ -19,6 +19,9 @@ use session::Session;
 /// A [`Failure`] with its exit status: 1 the answer is no, 2 bad input, 3 the store failed.
 pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
     let mut session = Session::open(args)?;
+    if !matches!(args.action, Action::Fsck(_)) {
+        session.warn_of_damage();
+    }
     match &args.action {
         Action::Pool { action } => match action {
             PoolAction::Add(add) => pools::add(&mut session, add),
@@ -57,7 +60,7 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
             HostAction::Set(set) => pools::set_host(&mut session, set),
         },
         Action::Gc(gc) => collect::gc(&mut session, gc),
-        Action::Fsck { repair, grace } => collect::fsck(&mut session, *repair, *grace),
+        Action::Fsck(fsck) => collect::fsck(&mut session, fsck),
         Action::Routes(routes) => collect::routes(&session, routes),
         Action::Dump => collect::dump(&session),
         Action::Load { file, replace } => collect::load(&mut session, file, *replace),

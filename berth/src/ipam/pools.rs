@@ -45,7 +45,7 @@ fn pool_failure(error: &PoolError) -> Failure {
         PoolError::Overlap { .. } => Failure::no("overlap", message, "pool"),
         PoolError::InUse { .. } => Failure::no("in_use", message, "pool"),
         PoolError::EdgeInUse { .. } => Failure::no("in_use", message, "pool"),
-        PoolError::Unknown(_) => Failure::no("unknown_pool", message, "pool"),
+        PoolError::Unknown(_) => Failure::input(message, "pool").of_kind("unknown_pool"),
         _ => Failure::input(message, "pool"),
     }
 }
@@ -165,8 +165,10 @@ pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answe
                 ))
             },
             |e: ReserveError| match e {
-                ReserveError::NoPool(_)
-                | ReserveError::Nothing
+                ReserveError::NoPool(_) => {
+                    Failure::input(e.to_string(), "--address").of_kind("no_pool")
+                }
+                ReserveError::Nothing
                 | ReserveError::Parse(_)
                 | ReserveError::Refused(ApplyError::Range { .. }) => {
                     Failure::input(e.to_string(), "--address")

@@ -1,9 +1,10 @@
 //! One command's hold on the store: read, decide, commit.
 
 use super::args::IpamArgs;
-use crate::answer::Failure;
+use crate::answer::{Class, Failure};
 use ipam::{
-    Change, Ipam, MemoryStore, Misfit, Replica, Store, StoreError, Timestamp, TransactError, ready,
+    Change, Frozen, Ipam, MemoryStore, Misfit, Replica, Store, StoreError, Timestamp,
+    TransactError, ready,
 };
 use ipam_redb::RedbStore;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -70,7 +71,11 @@ impl Session {
         let future = self.replica.transact(self.now, decide, wait);
         match at_once(future, &self.place)? {
             Ok(answer) => Ok(answer),
-            Err(TransactError::Refused(error)) => Err(refused(error)),
+            Err(TransactError::Refused(error)) => Err(self.perhaps_damaged(refused(error))),
+            Err(TransactError::Damaged(misfit)) => {
+                let message = TransactError::<E>::Damaged(misfit).to_string();
+                Err(self.damaged(message))
+            }
             Err(TransactError::Store(error)) => Err(store_failure(&error, &self.place)),
             Err(error @ TransactError::Contended { .. }) => {
                 Err(Failure::no("contended", error.to_string(), &*self.place))
@@ -78,9 +83,64 @@ impl Session {
         }
     }
 
-    pub(super) fn drop_misfits(&mut self) -> Result<usize, Failure> {
-        let dropped = at_once(self.replica.drop_misfits(self.now), &self.place)?;
+    /// Rebuilds what is damaged, as far as it stands elsewhere.
+    pub(super) fn rebuild(&mut self) -> Result<usize, Failure> {
+        let rebuilt = at_once(self.replica.rebuild(self.now), &self.place)?;
+        rebuilt.map_err(|e| store_failure(&e, &self.place))
+    }
+
+    /// Drops damaged records: those named, or all.
+    pub(super) fn forget(&mut self, keys: Option<&[String]>) -> Result<usize, Failure> {
+        let dropped = at_once(self.replica.forget(self.now, keys), &self.place)?;
         dropped.map_err(|e| store_failure(&e, &self.place))
+    }
+
+    /// Exit 3: what was asked needs what is damaged.
+    fn damaged(&self, message: String) -> Failure {
+        Failure {
+            class: Class::Io,
+            kind: "damaged".into(),
+            message,
+            place: self.place.clone(),
+        }
+    }
+
+    /// A no that rests on something not being there is none while records are damaged that may say
+    /// otherwise.
+    pub(super) fn perhaps_damaged(&self, no: Failure) -> Failure {
+        let absent = [
+            "exhausted",
+            "unavailable",
+            "not_held",
+            "gone",
+            "unknown_pool",
+            "no_pool",
+            "unknown_host",
+            "not_reserved",
+            "cannot_move",
+            "not_moving",
+        ];
+        let holds = |m: &&Misfit| m.frozen != Frozen::Nothing || m.key.starts_with("h/");
+        match self.misfits().iter().find(holds) {
+            Some(misfit) if absent.contains(&&*no.kind) => self.damaged(format!(
+                "{}; but {misfit}, which may be why: see fsck",
+                no.message
+            )),
+            _ => no,
+        }
+    }
+
+    /// Says on standard error that records are damaged, where the command goes on all the same.
+    pub(super) fn warn_of_damage(&self) {
+        let Some(first) = self.misfits().first() else {
+            return;
+        };
+        let (count, frozen) = (self.misfits().len(), &first.frozen);
+        let more = match count {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        eprintln!("berth: warning: {first}; {frozen}{more}: see `berth ipam fsck`");
     }
 
     pub(super) fn replace(&mut self, ipam: &Ipam) -> Result<(), Failure> {
@@ -97,9 +157,12 @@ fn at_once<T>(future: impl Future<Output = T>, place: &str) -> Result<T, Failure
 
 fn store_failure(error: &StoreError, place: &str) -> Failure {
     let mut failure = Failure::io(&std::io::Error::other(error.to_string()), place);
-    if matches!(error, StoreError::Busy { .. }) {
-        failure.kind = "busy".into();
-    }
+    failure.kind = match error {
+        StoreError::Busy { .. } => "busy".into(),
+        StoreError::Version { .. } => "version".into(),
+        StoreError::Damaged(_) => "damaged".into(),
+        _ => failure.kind,
+    };
     failure
 }
 

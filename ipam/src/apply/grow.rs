@@ -56,6 +56,7 @@ impl Ipam {
             }
         }
         copy_blocks(&old, &mut new);
+        old.frozen.iter().for_each(|&range| new.freeze(range));
         if let Some(slot) = self.pools.get_mut(usize::from(id.0)) {
             *slot = Some(new);
         }

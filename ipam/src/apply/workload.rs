@@ -48,6 +48,9 @@ impl Ipam {
                 if pool.spec.excludes(address).is_some() {
                     return refuse("is excluded");
                 }
+                if pool.is_frozen(address) {
+                    return refuse("may be held: a stored record about it is damaged");
+                }
                 let Some(slot) = pool.slot(address) else {
                     continue;
                 };

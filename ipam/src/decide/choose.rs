@@ -79,6 +79,9 @@ impl Ipam {
         if let Some(what) = pool.spec.excludes(address) {
             return Err(NotHeld::Excluded(what));
         }
+        if pool.is_frozen(address) {
+            return Err(NotHeld::Damaged);
+        }
         let Some(slot) = pool.slot(address) else {
             return match (pool.draining, pool.has_room()) {
                 (true, _) => Err(NotHeld::Draining),

@@ -26,13 +26,14 @@ pub struct Reconciliation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Problem {
-    /// `leaked`, `expired`, `stuck-move`, `misfit` or `broken`.
+    /// `leaked`, `expired`, `stuck-move`, `future` (a stored time more than 24 h ahead), `damaged` (a record
+    /// that does not decode), `misfit` (one that does not fit the others) or `broken`.
     pub kind: &'static str,
     /// The address or name it is about.
     pub what: String,
     /// What repairs it, in words.
     pub repair: String,
-    /// What repairs it; none for a record that is to be dropped from the store, and for `broken`.
+    /// What repairs it; none where the store's driver does, and for `broken`.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub changes: Vec<Change<'static>>,
 }
@@ -204,12 +205,13 @@ impl Ipam {
                 });
             }
         }
-        problems.extend(misfits.iter().map(|m| Problem {
-            kind: "misfit",
-            what: m.what.clone(),
-            repair: format!("drop record {}: {}", m.key, m.why),
+        problems.extend(self.times_ahead().into_iter().map(|(key, what)| Problem {
+            kind: "future",
+            what,
+            repair: format!("set the time in record {key} to now"),
             changes: Vec::new(),
         }));
+        problems.extend(misfits.iter().map(Misfit::problem));
         if let Err(broken) = self.check_invariants() {
             let repair = "restore from a dump; this is a fault of the program".into();
             problems.push(Problem {
@@ -244,8 +246,8 @@ impl Ipam {
         }
     }
 
-    /// Carries out the repairs that are changes; how many problems they were for. Records that do not fit
-    /// are dropped by the store's driver, [`crate::Replica::drop_misfits`].
+    /// Carries out the repairs that are changes; how many problems they were for. Damaged records and times
+    /// ahead are the store's driver's: [`crate::Replica::rebuild`], [`crate::Replica::forget`].
     pub fn repair(&mut self, problems: &[Problem]) -> usize {
         let mut repaired = 0;
         for problem in problems.iter().filter(|p| !p.changes.is_empty()) {

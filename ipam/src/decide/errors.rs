@@ -132,6 +132,8 @@ pub enum NotHeld {
     Draining,
     /// The sparse pool that it lies in has no room for another block.
     NoSlots,
+    /// A stored record that may hold it is damaged.
+    Damaged,
 }
 
 impl fmt::Display for NotHeld {
@@ -147,6 +149,7 @@ impl fmt::Display for NotHeld {
             Self::Kept { workload } => write!(f, "is kept for `{workload}`"),
             Self::Resting { until } => write!(f, "rests until {until}"),
             Self::Draining => f.write_str("is in a draining pool"),
+            Self::Damaged => f.write_str("may be held: a stored record about it is damaged"),
             Self::NoSlots => f.write_str("would need another block than the pool has room for"),
         }
     }

@@ -9,9 +9,10 @@ pub(crate) mod rest;
 mod slot;
 pub(crate) mod spec;
 
-use crate::cidr::{Cidr, number};
+use crate::cidr::{AddressRange, Cidr, number};
 use crate::slots::SlotTree;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use blocks::Blocks;
 use cells::{Cells, State};
 use core::net::IpAddr;
@@ -69,6 +70,8 @@ pub(crate) struct Pool {
     /// In a sparse pool: every block below this number has slots and none of them free.
     pub(crate) low: u128,
     pub(crate) draining: bool,
+    /// What damaged records may hold: nothing of it is given, asked for or not.
+    pub(crate) frozen: Vec<AddressRange>,
 }
 
 impl Pool {
@@ -97,6 +100,7 @@ impl Pool {
             cursor: 0,
             low: 0,
             draining: false,
+            frozen: Vec::new(),
             layout,
             spec,
         };
@@ -113,7 +117,8 @@ impl Pool {
         };
         // New slots are always consecutive addresses.
         let (first, last) = (self.layout.number(from), self.layout.number(last));
-        for range in self.spec.barred() {
+        let ranges: Vec<AddressRange> = self.barred().collect();
+        for range in ranges {
             let (a, b) = range.numbers();
             if a <= last && b >= first {
                 let start = from + (a.max(first) - first) as u32;
@@ -164,6 +169,42 @@ impl Pool {
         self.spec.set_aside.iter().any(|r| r.contains(address))
     }
 
+    /// Whether a damaged record may hold an address.
+    pub(crate) fn is_frozen(&self, address: IpAddr) -> bool {
+        self.frozen.iter().any(|r| r.contains(address))
+    }
+
+    /// Whether an address that is nobody's is not free all the same.
+    #[inline]
+    pub(crate) fn is_barred(&self, address: IpAddr) -> bool {
+        self.spec.excludes(address).is_some()
+            || self.is_set_aside(address)
+            || self.is_frozen(address)
+    }
+
+    /// Every range inside the prefix that is not for free use.
+    pub(crate) fn barred(&self) -> impl Iterator<Item = AddressRange> + '_ {
+        self.spec.barred().chain(self.frozen.iter().copied())
+    }
+
+    /// Gives nothing of a range from now on; who holds, keeps or lets rest an address of it goes on.
+    pub(crate) fn freeze(&mut self, range: AddressRange) {
+        let Some(range) = range.intersection(self.spec.cidr.range()) else {
+            return;
+        };
+        self.frozen.push(range);
+        for address in crate::apply::workload::addresses(range) {
+            // A sparse pool's unused block has no slots: it is passed over by its range.
+            let Some(slot) = self.layout.slot(number(address)) else {
+                if range.count() > u128::from(self.layout.len()) {
+                    break;
+                }
+                continue;
+            };
+            self.bar(slot);
+        }
+    }
+
     pub(crate) fn block_of(&self, slot: u32) -> u32 {
         slot >> self.blocks.shift
     }
@@ -202,8 +243,7 @@ impl Pool {
 
     /// Upper bound of the barred addresses without slots (ranges may overlap each other).
     fn unmade_barred(&self) -> u128 {
-        let barred = self.spec.barred();
-        barred
+        self.barred()
             .filter(|r| self.slot(r.first()).is_none())
             .fold(0, |n, r| r.count().saturating_add(n))
     }

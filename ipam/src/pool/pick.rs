@@ -94,6 +94,7 @@ impl Pool {
         let mine = |slot| {
             strict.is_none_or(|a| self.blocks.get(self.block_of(slot)).host == a.host)
                 && self.spec.excludes(self.address(slot)).is_none()
+                && !self.is_frozen(self.address(slot))
         };
         let (_, rest) = self
             .rest
@@ -199,7 +200,6 @@ impl Pool {
         let last = self.spec.cidr.last_number();
         while from <= last {
             let over = self
-                .spec
                 .barred()
                 .find(|r| (r.numbers().0..=r.numbers().1).contains(&from));
             match over {

@@ -157,16 +157,26 @@ impl Pool {
         let was = self.leave(slot);
         self.cells.set(slot, Cell::BLANK);
         let address = self.address(slot);
-        if self.spec.excludes(address).is_none() && !self.is_set_aside(address) {
+        if !self.is_barred(address) {
             self.release(slot, address);
         }
         self.settle(slot, is_used(was), false, now);
     }
 
+    /// Takes a slot that is nobody's out of free use.
+    pub(crate) fn bar(&mut self, slot: u32) {
+        if self.free.is_free(slot) {
+            let was = self.leave(slot);
+            self.cells.set(slot, Cell::BLANK);
+            self.settle(slot, is_used(was), false, Timestamp::ZERO);
+            self.raise_low();
+        }
+    }
+
     /// Makes a slot that is in no state free, at the end of the queue where the pool has one.
     fn put_back(&mut self, slot: u32, released: Timestamp, order: Option<u64>) {
         let address = self.address(slot);
-        if self.spec.excludes(address).is_some() || self.is_set_aside(address) {
+        if self.is_barred(address) {
             self.cells.set(slot, Cell::BLANK);
             return;
         }

@@ -1,17 +1,20 @@
 //! Keeping the state somewhere: records, the seam, and a driver that keeps an allocator in step with it.
 
+mod ahead;
 mod clear;
 pub(crate) mod codec;
+mod damage;
 mod memory;
 pub(crate) mod record;
+mod repair;
 mod replica;
 mod restore;
 mod seam;
 mod snapshot;
 
 pub use codec::RecordError;
+pub use damage::{Frozen, Misfit};
 pub use memory::MemoryStore;
 pub use record::{MoveRecord, Record, Rested};
 pub use replica::{Replica, TransactError, ready};
-pub use restore::Misfit;
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

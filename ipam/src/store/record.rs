@@ -161,6 +161,14 @@ pub(crate) fn pool_key(id: PoolId) -> String {
     format!("p/{:05}", id.0)
 }
 
+/// The first part of the keys of copies.
+pub(crate) const COPIES: &str = "q/";
+
+/// Where the copy of a record stands: pools' have one, since nothing else says what they say.
+pub(crate) fn copy_key(key: &str) -> Option<String> {
+    key.strip_prefix("p/").map(|id| format!("{COPIES}{id}"))
+}
+
 pub(crate) fn cursor_key(id: PoolId) -> String {
     format!("r/{:05}", id.0)
 }

@@ -2,8 +2,9 @@
 //! decide again.
 
 use super::codec::RecordError;
-use super::record::{KINDS, Record};
-use super::restore::{Misfit, Restorer};
+use super::damage::{Frozen, Misfit, WHOLE};
+use super::record::{COPIES, KINDS, Record, copy_key};
+use super::restore::Restorer;
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
 use crate::change::Change;
 use crate::rng::Rng;
@@ -28,6 +29,9 @@ pub enum TransactError<E> {
         /// How often it was tried.
         attempts: u32,
     },
+    /// A stored record that it needs, or that may hold what it would give, is damaged; the store is as it was.
+    #[error("{}; until it is repaired (fsck --repair) {}", .0, .0.frozen)]
+    Damaged(Misfit),
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
@@ -36,19 +40,19 @@ pub enum TransactError<E> {
 /// An allocator beside its store.
 #[derive(Debug)]
 pub struct Replica<S> {
-    store: S,
-    ipam: Ipam,
-    revision: Revision,
+    pub(super) store: S,
+    pub(super) ipam: Ipam,
+    pub(super) revision: Revision,
     /// Whether the store has a seed: the first commit gives it one.
     seeded: bool,
-    misfits: Vec<Misfit>,
+    pub(super) misfits: Vec<Misfit>,
     rng: Rng,
     /// How often a transaction is tried.
     attempts: u32,
 }
 
 /// Keys of one page of a listing.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
 const ATTEMPTS: u32 = 32;
 
@@ -92,7 +96,7 @@ impl<S: Store> Replica<S> {
 
     /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
     /// done over.
-    async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             if let Some((ipam, misfits, revision)) = self.read_all(now).await? {
                 (self.ipam, self.misfits, self.revision) = (ipam, misfits, revision);
@@ -131,7 +135,14 @@ impl<S: Store> Replica<S> {
             }
         }
         let revision = revision.unwrap_or(0);
-        let (mut ipam, misfits) = restorer.finish();
+        let whole = self.store.damage().await?;
+        let whole = whole.into_iter().map(|why| Misfit {
+            frozen: Frozen::Store,
+            ..Misfit::new(WHOLE, "the store", why)
+        });
+        let (mut ipam, mut misfits) = restorer.finish();
+        misfits.extend(whole);
+        misfits.extend(self.bad_copies(&ipam).await?);
         // Tokens come after every commit: also after those whose claims are gone.
         ipam.sequence = ipam.sequence.max(revision);
         Ok(Some((ipam, misfits, revision)))
@@ -144,17 +155,46 @@ impl<S: Store> Replica<S> {
     pub async fn catch_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
         match self.store.watch("", self.revision).await? {
             Watched::Compacted => self.reload(now).await,
-            Watched::Events(events, _) if events.iter().any(|e| is_structural(&e.key)) => {
+            // What misfits may hold is worked out from the whole.
+            Watched::Events(events, _)
+                if events.iter().any(|e| is_structural(&e.key))
+                    || !(events.is_empty() || self.misfits.is_empty()) =>
+            {
                 self.reload(now).await
             }
             Watched::Events(events, revision) => {
                 self.overwrite(&events, now)?;
+                if !self.misfits.is_empty() && !events.is_empty() {
+                    return self.reload(now).await;
+                }
                 self.revision = revision;
                 self.ipam.sequence = self.ipam.sequence.max(revision);
                 self.ipam.advance(now);
                 Ok(())
             }
         }
+    }
+
+    /// Copies of pools' records that are not what they copy.
+    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<Misfit>, StoreError> {
+        let mut bad = Vec::new();
+        // As many as there may be pools: one page.
+        for (key, value) in self.store.list(COPIES, None, usize::MAX).await?.entries {
+            let own = key.replacen(COPIES, "p/", 1);
+            match ipam.record(&own).map(|r| r.encode()) {
+                Some(bytes)
+                    if bytes != value && Record::decode(&value).ok() != ipam.record(&own) =>
+                {
+                    bad.push(Misfit::new(
+                        &key,
+                        &own,
+                        "is not the copy of its pool's record",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(bad)
     }
 
     /// Makes the records of some keys what the events say.
@@ -170,7 +210,8 @@ impl<S: Store> Replica<S> {
         self.misfits
             .retain(|m| !events.iter().any(|e| e.key == m.key));
         let mut restorer = Restorer::onto(ipam, now);
-        let mut present: Vec<&Event> = events.iter().filter(|e| e.value.is_some()).collect();
+        let copy = |e: &&Event| e.key.starts_with(COPIES);
+        let mut present: Vec<&Event> = events.iter().filter(|e| !copy(e)).collect();
         present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
         for event in present {
             if let Some(value) = &event.value {
@@ -199,6 +240,12 @@ impl<S: Store> Replica<S> {
         for attempt in 0..self.attempts {
             self.catch_up(now).await.map_err(TransactError::Store)?;
             let (answer, changes) = decide(&self.ipam).map_err(TransactError::Refused)?;
+            if let Some(misfit) = changes
+                .iter()
+                .find_map(|c| self.ipam.barred_by(&self.misfits, c))
+            {
+                return Err(TransactError::Damaged(misfit.clone()));
+            }
             match self.commit(now, &changes).await {
                 Ok(()) => return Ok(answer),
                 Err(StoreError::Conflict { key }) => contended = key,
@@ -245,6 +292,7 @@ impl<S: Store> Replica<S> {
         let dirty = self.ipam.dirty.replace(BTreeSet::new()).unwrap_or_default();
         keys.extend(dirty);
         keys.insert("m/".to_string());
+        let mends = self.misfits.iter().any(|m| keys.contains(&m.key));
         let txn = self.transaction(keys, !self.seeded);
         match self.store.commit(txn).await {
             Ok(revision) => {
@@ -254,7 +302,10 @@ impl<S: Store> Replica<S> {
                     self.revision = revision;
                 }
                 self.ipam.sequence = self.ipam.sequence.max(revision);
-                Ok(())
+                match mends {
+                    true => self.reload(now).await,
+                    false => Ok(()),
+                }
             }
             Err(error) => {
                 self.undo(before, structural, now).await?;
@@ -276,6 +327,12 @@ impl<S: Store> Replica<S> {
                 Some(record) => txn.put.push((key.clone(), record.encode())),
                 None => txn.delete.push(key.clone()),
             }
+            if let Some(copy) = copy_key(&key) {
+                match txn.put.last().filter(|(k, _)| *k == key) {
+                    Some((_, bytes)) => txn.put.push((copy, bytes.clone())),
+                    None => txn.delete.push(copy),
+                }
+            }
             // Where a pool goes on is a hint: it is nobody's ground for a conflict.
             if !key.starts_with("r/") {
                 txn.unchanged.push(key);
@@ -291,63 +348,10 @@ impl<S: Store> Replica<S> {
         structural: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if structural {
+        if structural || !self.misfits.is_empty() {
             return self.reload(now).await;
         }
         self.overwrite(&before, now)
-    }
-
-    /// Deletes the records that do not fit; how many.
-    ///
-    /// # Errors
-    /// When the store fails or others change them meanwhile.
-    pub async fn drop_misfits(&mut self, now: Timestamp) -> Result<usize, StoreError> {
-        let delete: Vec<String> = self.misfits.iter().map(|m| m.key.clone()).collect();
-        if delete.is_empty() {
-            return Ok(0);
-        }
-        let (count, unchanged) = (delete.len(), delete.clone());
-        let txn = Txn {
-            unchanged,
-            since: self.revision,
-            put: Vec::new(),
-            delete,
-        };
-        self.store.commit(txn).await?;
-        self.reload(now).await?;
-        Ok(count)
-    }
-
-    /// Replaces the whole store by a state: every other record goes.
-    ///
-    /// # Errors
-    /// When the store fails or others write meanwhile.
-    pub async fn replace(&mut self, now: Timestamp, ipam: &Ipam) -> Result<(), StoreError> {
-        self.catch_up(now).await?;
-        let records = ipam.records();
-        let put: Vec<(String, Vec<u8>)> = records.iter().map(|r| (r.key(), r.encode())).collect();
-        let kept: BTreeSet<&str> = put.iter().map(|(k, _)| &**k).collect();
-        let mut delete = Vec::new();
-        for kind in KINDS {
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
-                after = page.entries.last().map(|(key, _)| key.clone());
-                let gone = page.entries.into_iter().map(|(k, _)| k);
-                delete.extend(gone.filter(|k| !kept.contains(&**k)));
-                if !page.more {
-                    break;
-                }
-            }
-        }
-        let txn = Txn {
-            unchanged: delete.clone(),
-            since: self.revision,
-            put,
-            delete,
-        };
-        self.store.commit(txn).await?;
-        self.reload(now).await
     }
 }
 
@@ -370,7 +374,9 @@ fn known(key: &str, value: &[u8]) -> Result<(), StoreError> {
 
 fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreError> {
     match Record::decode(value) {
-        Ok(record) if record.has_key(key) => restorer.add(record, key),
+        Ok(record) if record.has_key(key) => restorer.add(record, key, || {
+            Record::decode(value).map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
+        }),
         Ok(record) => {
             let why = alloc::format!("is the record of `{}`", record.key());
             restorer.misfits.push(Misfit::new(key, key, why));

@@ -2,6 +2,7 @@
 
 mod claims;
 
+use super::damage::{Frozen, Misfit};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
@@ -14,32 +15,13 @@ use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Kind, Move, Spot, Spots};
 use crate::time::Timestamp;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// A record that does not fit the others, left out of the state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
-    /// The record's key.
-    pub key: String,
-    /// The address or name it is about.
-    pub what: String,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-impl Misfit {
-    // Errors and names alike are handed over by whoever has them.
-    #[allow(clippy::needless_pass_by_value)]
-    pub(crate) fn new(key: &str, what: impl ToString, why: impl ToString) -> Self {
-        Self {
-            key: key.to_string(),
-            what: what.to_string(),
-            why: why.to_string(),
-        }
-    }
-}
+/// Tokens, generations and counts of releases above this are refused: no allocator comes near it (a thousand
+/// million claims a second for 292 years), and the next one must still be larger.
+pub(crate) const MOST_COUNT: u64 = 1 << 63;
 
 /// A released address on its way into the list that it is in at `now`.
 struct Waiting {
@@ -63,7 +45,7 @@ impl Ipam {
         let mut restorer = Restorer::new(now);
         for record in records {
             let key = record.key();
-            restorer.add(record, &key);
+            restorer.add(record.clone(), &key, || Frozen::of_record(&record));
         }
         restorer.finish()
     }
@@ -91,10 +73,16 @@ impl Restorer {
         }
     }
 
-    /// Adds a record, whose key this is.
-    pub(crate) fn add(&mut self, record: Record<'_>, key: &str) {
+    /// Adds a record, whose key this is; `frozen` says what it may hold should it not fit.
+    pub(crate) fn add(&mut self, record: Record<'_>, key: &str, frozen: impl FnOnce() -> Frozen) {
         if let Err(misfit) = self.try_add(record, key) {
-            self.misfits.push(misfit);
+            let frozen = frozen();
+            let decodes = true;
+            self.misfits.push(Misfit {
+                frozen,
+                decodes,
+                ..misfit
+            });
         }
     }
 
@@ -161,6 +149,9 @@ impl Restorer {
             pool.blocks.slots(pool.block_of(first)),
         );
         let quarantine = pool.spec.quarantine;
+        if generation > MOST_COUNT || rested.iter().any(|r| r.order > MOST_COUNT) {
+            return Err(misfit("counts further than anything can have been counted"));
+        }
         let mut emptied = empty_since;
         for rest in &rested {
             let slot = slots.start.saturating_add(rest.offset);
@@ -356,6 +347,7 @@ impl Restorer {
         // Stable: what was forgotten at one time stays in order of workload.
         self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now;
+        self.ipam.freeze(&self.misfits);
         for waiting in &self.waiting {
             let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {
                 continue;

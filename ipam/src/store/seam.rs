@@ -77,6 +77,9 @@ pub enum StoreError {
         /// The latest format known.
         known: u8,
     },
+    /// The store is not what was acknowledged, as [`Store::damage`] tells: nothing was written to it.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("the store failed: {0}")]
     Io(String),
@@ -106,6 +109,18 @@ pub trait Store: Send {
 
     /// What changed below `prefix` after revision `from`.
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError>;
+
+    /// What the store itself knows to be wrong with what it holds: records lost, the store older than what
+    /// was acknowledged. Nothing may be written to such a store until [`Store::accept`]. Nothing unless the
+    /// store can tell.
+    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes the store as it is for whole: what [`Store::damage`] told of is given up.
+    async fn accept(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[async_trait::async_trait]
@@ -132,5 +147,13 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
         (**self).watch(prefix, from).await
+    }
+
+    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
+        (**self).damage().await
+    }
+
+    async fn accept(&mut self) -> Result<(), StoreError> {
+        (**self).accept().await
     }
 }

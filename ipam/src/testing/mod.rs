@@ -8,7 +8,7 @@ mod store;
 pub use hostile::{fuzz_policies, fuzz_records};
 pub use model::Model;
 pub use op::{Op, Reader};
-pub use store::check_store;
+pub use store::{check_replicas, check_store};
 
 /// Runs operations decoded from bytes against the allocator and the naive model, checking everything
 /// after each. Panics where they disagree.

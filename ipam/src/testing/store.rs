@@ -174,8 +174,9 @@ async fn check_watching<S: Store>(mut one: S, mut two: S) {
 
 async fn pause(_: Duration) {}
 
-/// Two allocators on one store never give an address twice and end up the same.
-async fn check_replicas<S: Store>(open: &mut impl FnMut() -> S) {
+/// Two allocators on one store, empty at first, never give an address twice and end up the same. Panics where
+/// they do not.
+pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
     let at = Timestamp::from_secs;
     let mut one = Replica::open(open(), at(1), 7).await.expect("open");
     let spec = PoolSpec::new("p", "10.0.0.0/26".parse().expect("a prefix")).block_size(28);

@@ -4,8 +4,25 @@
 //! closed after it; [`RedbStore::hold`] keeps it open over several, for a command that reads, decides and
 //! writes. Who finds it in use tries again until its turn comes, up to a limit of the caller's.
 //!
-//! Each commit is one redb transaction, on disk (fsync) before it returns, with the allocator's own state
-//! saved alongside ("quick repair"), so that opening after a kill does not walk the whole file.
+//! Each commit is one redb transaction, on disk before it returns (redb syncs twice), with the allocator's own
+//! state saved alongside ("quick repair"), so that opening after a kill does not walk the whole file.
+//!
+//! # Damage
+//! redb reads its pages unchecked. What damage does to a file is found before it is believed:
+//!
+//! - Each record has a checksum of its own (`ipam::Record`).
+//! - A sum over all keys and their revisions is kept with every commit and compared whenever everything is read:
+//!   records that are missing, too many, or older than they should be ([`Store::damage`]).
+//! - The revision of the last acknowledged commit stands in a small file beside the store, `PATH.ack`, since damage to
+//!   redb's header can make it open the commit before the last. A store behind it is damaged. The file is written
+//!   and synced after redb's commit and before the commit is acknowledged: a third `fdatasync` a commit. A store
+//!   that is ahead of it (a kill in between) is sound. Whoever moves or restores a store moves or removes that file
+//!   with it; without it the store is taken as it is.
+//! - Where redb panics on a damaged page the panic becomes an error; the process's panic hook is wrapped once so that
+//!   it stays quiet about these.
+//! - A new store is made beside its place and put there whole: an empty file there is an error, not a new store.
+//!
+//! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
 //!
 //! ```
 //! use ipam::{Ipam, PoolSpec, Replica, Timestamp, ready};
@@ -26,8 +43,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod acknowledged;
+mod digest;
+mod guard;
 mod tables;
 
+use acknowledged::Acknowledged;
+use digest::Listed;
+use guard::guarded;
 use ipam::{Page, Revision, Store, StoreError, Txn, Watched};
 use redb::{Database, DatabaseError};
 use std::path::{Path, PathBuf};
@@ -39,6 +62,7 @@ pub struct RedbStore {
     path: PathBuf,
     lock_wait: Duration,
     held: Option<Database>,
+    listed: Listed,
 }
 
 /// First and longest pause between two tries for the file.
@@ -52,6 +76,7 @@ impl RedbStore {
             path: path.as_ref().to_owned(),
             lock_wait,
             held: None,
+            listed: Listed::default(),
         }
     }
 
@@ -74,30 +99,94 @@ impl RedbStore {
 
     /// Closes the file for others to use.
     pub fn let_go(&mut self) {
-        self.held = None;
+        close(self.held.take());
     }
 
     fn open(&self) -> Result<Database, StoreError> {
         let start = Instant::now();
         let mut pause = PAUSES.0;
+        self.make_if_missing()?;
         loop {
-            match Database::builder().create(&self.path) {
-                Ok(database) => return Ok(database),
-                Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < self.lock_wait => {
+            match guarded(|| Database::builder().open(&self.path)) {
+                Ok(Ok(database)) => return Ok(database),
+                Ok(Err(DatabaseError::DatabaseAlreadyOpen)) if start.elapsed() < self.lock_wait => {
                     std::thread::sleep(pause.min(self.lock_wait.saturating_sub(start.elapsed())));
                     pause = (pause * 2).min(PAUSES.1);
                 }
-                Err(DatabaseError::DatabaseAlreadyOpen) => {
+                Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
                     let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
                     return Err(StoreError::Busy { waited_ms });
                 }
-                Err(error) => return Err(self.failed(&error)),
+                Ok(Err(error)) => return Err(self.failed(&error)),
+                Err(panic) => return Err(self.panicked(&panic)),
             }
         }
     }
 
+    /// Makes the file where there is none: whole before it has its name, so that an empty one is never a new store.
+    fn make_if_missing(&self) -> Result<(), StoreError> {
+        match std::fs::metadata(&self.path) {
+            Ok(file) if file.is_file() && file.len() == 0 => {
+                let why = "the file is empty, which no store is: restore a backup, or remove it to begin a new one";
+                return Err(self.failed(&why));
+            }
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(self.failed(&e)),
+        }
+        if let Acknowledged::Upto(revision) = self.acknowledged()? {
+            let ack = acknowledged::path_of(&self.path);
+            return Err(self.failed(&format_args!(
+                "the file is missing, though revision {revision} of it was acknowledged: restore a backup, or remove {} to begin a new store",
+                ack.display()
+            )));
+        }
+        let fresh = self.fresh_path();
+        let made = guarded(|| Database::builder().create(&fresh).map(drop));
+        let made = match made {
+            Ok(Ok(())) => place(&fresh, &self.path).map_err(|e| self.failed(&e)),
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(panic) => Err(self.panicked(&panic)),
+        };
+        // Its name, once it has another; or what is left of a failure.
+        let _ = std::fs::remove_file(&fresh);
+        made
+    }
+
+    /// A name beside the file that no other process and no other store of this one uses.
+    fn fresh_path(&self) -> PathBuf {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".new-{process}-{count}"));
+        name.into()
+    }
+
+    fn acknowledged(&self) -> Result<Acknowledged, StoreError> {
+        acknowledged::read(&self.path).map_err(|e| self.failed(&e))
+    }
+
+    /// What is wrong with a store of this revision, if it is behind what was acknowledged.
+    fn behind(&self, revision: Revision) -> Result<Option<String>, StoreError> {
+        Ok(match self.acknowledged()? {
+            Acknowledged::Upto(latest) if latest > revision => Some(format!(
+                "is of revision {revision}, but revision {latest} was acknowledged: what was committed since is lost"
+            )),
+            Acknowledged::Damaged => Some(format!(
+                "has a damaged {}: whether its revision {revision} is the last that was acknowledged is unknown",
+                acknowledged::path_of(&self.path).display()
+            )),
+            _ => None,
+        })
+    }
+
     fn failed(&self, error: &dyn std::fmt::Display) -> StoreError {
         StoreError::Io(format!("{}: {error}", self.path.display()))
+    }
+
+    fn panicked(&self, panic: &str) -> StoreError {
+        self.failed(&format_args!("the file is damaged; redb gave up: {panic}"))
     }
 
     /// Does something with the file: the one held open, or one opened for this alone.
@@ -105,14 +194,48 @@ impl RedbStore {
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, tables::Failure>,
     ) -> Result<T, StoreError> {
-        let outcome = match &self.held {
-            Some(database) => work(database),
-            None => work(&self.open()?),
+        let (database, held) = match self.held.take() {
+            Some(database) => (database, true),
+            None => (self.open()?, false),
         };
-        outcome.map_err(|failure| match failure {
-            tables::Failure::Conflict(key) => StoreError::Conflict { key },
-            tables::Failure::Redb(error) => self.failed(&error),
-        })
+        let outcome = guarded(|| work(&database));
+        match held && outcome.is_ok() {
+            true => self.held = Some(database),
+            false => close(Some(database)),
+        }
+        match outcome {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(tables::Failure::Conflict(key))) => Err(StoreError::Conflict { key }),
+            Ok(Err(tables::Failure::Damaged(why))) => Err(StoreError::Damaged(why)),
+            Ok(Err(tables::Failure::Redb(error))) => Err(self.failed(&error)),
+            Ok(Err(tables::Failure::Acknowledged(error))) => Err(self.failed(&error)),
+            Err(panic) => Err(self.panicked(&panic)),
+        }
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// Closing writes too, and may meet a damaged page. What was committed stands all the same.
+fn close(database: Option<Database>) {
+    let _ = guarded(|| drop(database));
+}
+
+/// Gives a file its name, unless another process was quicker: then that one's file stands.
+fn place(fresh: &Path, path: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(fresh, path) {
+        Ok(()) => acknowledged::sync_folder(path),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        // A file system without links.
+        Err(_) if !path.exists() => {
+            std::fs::rename(fresh, path)?;
+            acknowledged::sync_folder(path)
+        }
+        Err(e) => Err(e),
     }
 }
 
@@ -131,14 +254,43 @@ impl Store for RedbStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.with(|database| tables::list(database, prefix, after, limit))
+        let (page, sum) = self.with(|database| tables::list(database, prefix, after, limit))?;
+        let last = page.entries.last().map(|(key, _)| &**key);
+        self.listed
+            .note(page.revision, (prefix, after), sum, last, page.more);
+        Ok(page)
     }
 
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        self.with(|database| tables::commit(database, &txn))
+        let path = self.path.clone();
+        // While nobody else has the file: the latest revision is written last.
+        self.with(|database| {
+            let latest = acknowledged::read(&path).map_err(tables::Failure::Acknowledged)?;
+            let revision = tables::commit(database, &txn, latest)?;
+            acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)?;
+            Ok(revision)
+        })
     }
 
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
         self.with(|database| tables::watch(database, prefix, from))
+    }
+
+    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
+        let listed = self.listed.clone();
+        let (revision, found) = self.with(|database| tables::verify(database, &listed))?;
+        Ok(found.into_iter().chain(self.behind(revision)?).collect())
+    }
+
+    async fn accept(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        self.with(|database| {
+            let latest = match acknowledged::read(&path).map_err(tables::Failure::Acknowledged)? {
+                Acknowledged::Upto(latest) => latest,
+                _ => 0,
+            };
+            let revision = tables::accept(database, latest)?;
+            acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)
+        })
     }
 }

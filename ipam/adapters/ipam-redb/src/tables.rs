@@ -1,5 +1,7 @@
 //! The file's tables, and what is done with them.
 
+use crate::acknowledged::Acknowledged;
+use crate::digest::{Listed, Sum};
 use ipam::{Event, Page, Revision, Txn, Watched};
 use redb::{
     Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
@@ -13,7 +15,7 @@ const DATA: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("data
 const GONE: TableDefinition<'_, &str, u64> = TableDefinition::new("gone");
 /// Which keys each revision wrote or deleted.
 const LOG: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("log");
-/// `revision`, and `oldest`: the log tells what changed after it.
+/// `revision`; `oldest`: the log tells what changed after it; `sum`, `keys` and `seal`: see [`Sum`].
 const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
 /// How many revisions the log goes back, and the most keys of one commit that it lists.
@@ -24,7 +26,11 @@ const LOG_KEYS: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Failure {
     Conflict(String),
+    /// Nothing is written to a store that is not what was acknowledged.
+    Damaged(String),
     Redb(redb::Error),
+    /// The file of the acknowledged revision could not be read or written.
+    Acknowledged(std::io::Error),
 }
 
 impl<E: Into<redb::Error>> From<E> for Failure {
@@ -71,14 +77,15 @@ pub(crate) fn list(
     prefix: &str,
     after: Option<&str>,
     limit: usize,
-) -> Result<Page, Failure> {
+) -> Result<(Page, Sum), Failure> {
     let txn = database.begin_read()?;
     let mut page = Page {
         revision: revision(&txn)?,
         ..Page::default()
     };
+    let mut sum = Sum::default();
     let Some(data) = table!(txn, DATA) else {
-        return Ok(page);
+        return Ok((page, sum));
     };
     let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
     for entry in data.range::<&str>((start, Bound::Unbounded))? {
@@ -90,16 +97,29 @@ pub(crate) fn list(
             page.more = true;
             break;
         }
-        page.entries
-            .push((key.value().to_owned(), value.value().1.to_vec()));
+        let (written, bytes) = value.value();
+        sum.add(key.value(), written);
+        page.entries.push((key.value().to_owned(), bytes.to_vec()));
     }
-    Ok(page)
+    Ok((page, sum))
 }
 
-pub(crate) fn commit(database: &Database, txn: &Txn) -> Result<Revision, Failure> {
+pub(crate) fn commit(
+    database: &Database,
+    txn: &Txn,
+    latest: Acknowledged,
+) -> Result<Revision, Failure> {
+    in_one(database, |write| write_all(write, txn, latest))
+}
+
+/// One transaction: all of it, or nothing.
+fn in_one(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<Revision, Failure>,
+) -> Result<Revision, Failure> {
     let mut write = database.begin_write()?;
     write.set_quick_repair(true);
-    let revision = match write_all(&write, txn) {
+    let revision = match work(&write) {
         Ok(revision) => revision,
         Err(failure) => {
             write.abort()?;
@@ -110,10 +130,15 @@ pub(crate) fn commit(database: &Database, txn: &Txn) -> Result<Revision, Failure
     Ok(revision)
 }
 
-fn write_all(write: &WriteTransaction, txn: &Txn) -> Result<Revision, Failure> {
+fn write_all(
+    write: &WriteTransaction,
+    txn: &Txn,
+    latest: Acknowledged,
+) -> Result<Revision, Failure> {
     let (mut data, mut gone) = (write.open_table(DATA)?, write.open_table(GONE)?);
     let (mut log, mut counts) = (write.open_table(LOG)?, write.open_table(COUNTS)?);
     let oldest = count(&counts, "oldest")?;
+    let mut sum = sealed(&counts, &data, latest)?;
     for key in &txn.unchanged {
         let written = data.get(key.as_str())?.map(|v| v.value().0);
         let deleted = gone.get(key.as_str())?.map(|v| v.value());
@@ -127,11 +152,17 @@ fn write_all(write: &WriteTransaction, txn: &Txn) -> Result<Revision, Failure> {
     let revision = count(&counts, "revision")? + 1;
     counts.insert("revision", revision)?;
     for (key, value) in &txn.put {
-        data.insert(key.as_str(), (revision, value.as_slice()))?;
+        let before = data.insert(key.as_str(), (revision, value.as_slice()))?;
+        if let Some(before) = before {
+            sum.remove(key, before.value().0);
+        }
+        sum.add(key, revision);
         gone.remove(key.as_str())?;
     }
     for key in &txn.delete {
-        if data.remove(key.as_str())?.is_some() {
+        let before = data.remove(key.as_str())?.map(|v| v.value().0);
+        if let Some(before) = before {
+            sum.remove(key, before);
             gone.insert(key.as_str(), revision)?;
         }
     }
@@ -147,7 +178,125 @@ fn write_all(write: &WriteTransaction, txn: &Txn) -> Result<Revision, Failure> {
     if revision.saturating_sub(LOG_REVISIONS) > oldest {
         prune(&mut log, &mut gone, &mut counts, revision - LOG_REVISIONS)?;
     }
+    seal(&mut counts, sum)?;
     Ok(revision)
+}
+
+/// The sum as it was written last, or, in a file of before there was one, as it is. What is behind the acknowledged
+/// revision, or has counts that are not as they were written, is not written to.
+fn sealed(
+    counts: &impl ReadableTable<&'static str, u64>,
+    data: &impl ReadableTable<&'static str, (u64, &'static [u8])>,
+    latest: Acknowledged,
+) -> Result<Sum, Failure> {
+    let revision = count(counts, "revision")?;
+    if let Acknowledged::Upto(latest) = latest
+        && latest > revision
+    {
+        let why = format!("revision {latest} was acknowledged, and this is revision {revision}");
+        return Err(Failure::Damaged(why));
+    }
+    let (sum, keys) = (count(counts, "sum")?, count(counts, "keys")?);
+    let Some(seal) = counts.get("seal")?.map(|s| s.value()) else {
+        return summed(data, (Bound::Unbounded, Bound::Unbounded));
+    };
+    let sum = Sum { sum, keys };
+    match sum.seal(revision, count(counts, "oldest")?) == seal {
+        true => Ok(sum),
+        false => Err(Failure::Damaged(
+            "its counts are not as they were written".into(),
+        )),
+    }
+}
+
+fn seal(counts: &mut Table<'_, &'static str, u64>, sum: Sum) -> Result<(), Failure> {
+    let (revision, oldest) = (count(counts, "revision")?, count(counts, "oldest")?);
+    counts.insert("sum", sum.sum)?;
+    counts.insert("keys", sum.keys)?;
+    counts.insert("seal", sum.seal(revision, oldest))?;
+    Ok(())
+}
+
+type Bounds<'a> = (Bound<&'a str>, Bound<&'a str>);
+
+/// The sum of a range.
+fn summed(
+    data: &impl ReadableTable<&'static str, (u64, &'static [u8])>,
+    bounds: Bounds<'_>,
+) -> Result<Sum, Failure> {
+    let mut sum = Sum::default();
+    for entry in data.range::<&str>(bounds)? {
+        let (key, value) = entry?;
+        sum.add(key.value(), value.value().0);
+    }
+    Ok(sum)
+}
+
+/// The store's revision, and what is wrong with its keys and counts. What was listed before is not read again.
+pub(crate) fn verify(
+    database: &Database,
+    listed: &Listed,
+) -> Result<(Revision, Vec<String>), Failure> {
+    let txn = database.begin_read()?;
+    let revision = revision(&txn)?;
+    let (Some(data), Some(counts)) = (table!(txn, DATA), table!(txn, COUNTS)) else {
+        return Ok((revision, Vec::new()));
+    };
+    let Some(seal) = counts.get("seal")?.map(|s| s.value()) else {
+        // Written before there was a sum: the next commit makes it.
+        return Ok((revision, Vec::new()));
+    };
+    let (mut found, mut from) = (Sum::default(), Bound::Unbounded);
+    for (prefix, sum) in listed.whole(revision) {
+        found.join(sum);
+        let before = (from.as_ref().map(String::as_str), Bound::Excluded(prefix));
+        found.join(summed(&data, before)?);
+        from = Bound::Included(above(prefix));
+    }
+    let rest = (from.as_ref().map(String::as_str), Bound::Unbounded);
+    found.join(summed(&data, rest)?);
+    let (sum, keys) = (count(&counts, "sum")?, count(&counts, "keys")?);
+    let known = Sum { sum, keys };
+    let mut wrong = Vec::new();
+    if known.seal(revision, count(&counts, "oldest")?) != seal {
+        wrong.push("has counts that are not as they were written".to_owned());
+    } else if found.keys != keys {
+        wrong.push(format!(
+            "has {} records, but {keys} were written",
+            found.keys
+        ));
+    } else if found != known {
+        wrong.push("has records that are older than they should be, or of other names".to_owned());
+    }
+    Ok((revision, wrong))
+}
+
+/// The least text above all that begin with a prefix.
+fn above(prefix: &str) -> String {
+    let mut above = prefix.to_owned();
+    match above.pop().and_then(|last| char::from_u32(last as u32 + 1)) {
+        Some(next) => above.push(next),
+        None => above.push(char::MAX),
+    }
+    above
+}
+
+/// Takes the file as it is for whole, at a revision after all that were acknowledged; who watches starts anew.
+pub(crate) fn accept(database: &Database, latest: Revision) -> Result<Revision, Failure> {
+    in_one(database, |write| {
+        let data = write.open_table(DATA)?;
+        let (mut gone, mut log) = (write.open_table(GONE)?, write.open_table(LOG)?);
+        let mut counts = write.open_table(COUNTS)?;
+        let next = count(&counts, "revision")?.min(u64::MAX >> 1).max(latest) + 1;
+        // They may be damaged too, and nobody needs them once everything is listed.
+        log.retain(|_, ()| false)?;
+        gone.retain(|_, _| false)?;
+        counts.insert("revision", next)?;
+        counts.insert("oldest", next)?;
+        let sum = summed(&data, (Bound::Unbounded, Bound::Unbounded))?;
+        seal(&mut counts, sum)?;
+        Ok(next)
+    })
 }
 
 /// Forgets the log up to a revision, and the deletions that only it knew of.
@@ -182,7 +331,8 @@ pub(crate) fn watch(database: &Database, prefix: &str, from: Revision) -> Result
     else {
         return Ok(Watched::Events(Vec::new(), now));
     };
-    if from < count(&counts, "oldest")? {
+    // Who knows a later revision than the store has saw a commit that is lost: everything is looked at anew.
+    if from < count(&counts, "oldest")? || from > now {
         return Ok(Watched::Compacted);
     }
     let mut keys = BTreeSet::new();

@@ -59,3 +59,102 @@ fn a_file_that_is_no_database_is_an_error() {
     );
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
+
+/// What `Store::damage` tells.
+fn damage(store: &mut RedbStore) -> Vec<String> {
+    let told = ready(store.damage()).expect("an answer");
+    told.expect("a readable file")
+}
+
+fn write(store: &mut RedbStore, key: &str) -> Result<u64, StoreError> {
+    let (_, since) = ready(store.get(&[])).expect("an answer").expect("a read");
+    let txn = ipam::Txn {
+        since,
+        put: vec![(key.into(), vec![1, 2, 3])],
+        ..ipam::Txn::default()
+    };
+    ready(store.commit(txn)).expect("an answer")
+}
+
+#[test]
+fn an_empty_file_and_a_missing_one_are_no_new_store_where_a_store_was() {
+    let folder = folder("empty");
+    let path = folder.join("s.redb");
+    std::fs::write(&path, b"").expect("a file");
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    let error = ready(store.get(&[])).expect("an answer");
+    assert!(
+        matches!(error, Err(StoreError::Io(ref why)) if why.contains("empty")),
+        "{error:?}"
+    );
+    assert_eq!(std::fs::metadata(&path).expect("the file").len(), 0);
+    std::fs::remove_file(&path).expect("removed");
+    write(&mut store, "a").expect("a new store");
+    drop(store);
+    std::fs::remove_file(&path).expect("removed");
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    let error = ready(store.get(&[])).expect("an answer");
+    assert!(
+        matches!(error, Err(StoreError::Io(ref why)) if why.contains("revision 1")),
+        "{error:?}"
+    );
+    assert!(!path.exists());
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}
+
+#[test]
+fn a_store_behind_what_was_acknowledged_is_damaged_until_accepted() {
+    let folder = folder("behind");
+    let (path, old) = (folder.join("s.redb"), folder.join("old"));
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    write(&mut store, "a").expect("a write");
+    write(&mut store, "b").expect("a write");
+    std::fs::copy(&path, &old).expect("a copy");
+    let latest = write(&mut store, "c").expect("a write");
+    assert_eq!(damage(&mut store), [""; 0]);
+    drop(store);
+    std::fs::copy(&old, &path).expect("rolled back");
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    let told = damage(&mut store);
+    assert!(
+        told.len() == 1 && told[0].contains("revision 3"),
+        "{told:?}"
+    );
+    let refused = write(&mut store, "d");
+    assert!(
+        matches!(refused, Err(StoreError::Damaged(_))),
+        "{refused:?}"
+    );
+    // Who saw the lost commit looks at everything anew.
+    let watched = ready(store.watch("", latest)).expect("an answer");
+    assert_eq!(watched, Ok(ipam::Watched::Compacted));
+    assert_eq!(ready(store.accept()).expect("an answer"), Ok(()));
+    assert_eq!(damage(&mut store), [""; 0]);
+    let next = write(&mut store, "d").expect("a write");
+    assert!(next > latest, "revisions rise past what was lost");
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}
+
+#[test]
+fn a_store_ahead_of_what_was_acknowledged_or_without_it_is_sound() {
+    let folder = folder("ahead");
+    let (path, ack) = (folder.join("s.redb"), folder.join("s.redb.ack"));
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    write(&mut store, "a").expect("a write");
+    let before = std::fs::read(&ack).expect("the file beside");
+    write(&mut store, "b").expect("a write");
+    std::fs::write(&ack, before).expect("as after a kill between the two");
+    assert_eq!(damage(&mut store), [""; 0]);
+    std::fs::remove_file(&ack).expect("removed");
+    assert_eq!(damage(&mut store), [""; 0]);
+    write(&mut store, "c").expect("a write");
+    // Torn at any length, the slot of the revision before is left, or it is told of.
+    let whole = std::fs::read(&ack).expect("the file beside");
+    for length in 0..whole.len() {
+        std::fs::write(&ack, &whole[..length]).expect("torn");
+        let told = damage(&mut store);
+        assert!(told.len() <= 1, "{told:?}");
+        assert_eq!(told.is_empty(), length >= 512 + 24, "{length}: {told:?}");
+    }
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}

@@ -1,6 +1,6 @@
 //! Claims out of their records.
 
-use super::{Misfit, Restorer};
+use super::{MOST_COUNT, Restorer};
 use crate::cidr::Family;
 use crate::claim::Kept;
 use crate::identity::Identity;
@@ -9,6 +9,7 @@ use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
 use crate::state::{Claim, Kind, NONE, Spot, Spots, Workload};
+use crate::store::damage::Misfit;
 use crate::store::record::Record;
 use crate::time::Timestamp;
 use core::net::IpAddr;
@@ -41,6 +42,11 @@ impl Restorer {
             fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
         }
         let odd = |why: &str| Misfit::new(key, &owner, why);
+        if sequence > MOST_COUNT {
+            return Err(odd(
+                "has a sequence further than anything can have been counted",
+            ));
+        }
         let named = self.ipam.named_owner(self.ipam.unfound(&owner));
         if named.id.is_some() {
             return Err(odd("has another claim"));

@@ -1,0 +1,254 @@
+//! Records that do not decode or do not fit: what they may have held is given to nobody, and nothing is
+//! written over them, until they are repaired or, asked for by name, dropped.
+
+use super::record::{COPIES, Record};
+use crate::change::{Change, What};
+use crate::cidr::{AddressRange, Cidr, Family};
+use crate::decide::Problem;
+use crate::pool::PoolId;
+use crate::state::Ipam;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+/// A record that does not fit the others, left out of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The record's key.
+    pub key: String,
+    /// The address or name it is about.
+    pub what: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// What it may have held.
+    pub frozen: Frozen,
+    /// Whether it can be read, and only does not fit the others.
+    pub decodes: bool,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.frozen {
+            Frozen::Store => write!(f, "{} {}", self.what, self.why),
+            _ => write!(f, "record `{}`: {} {}", self.key, self.what, self.why),
+        }
+    }
+}
+
+impl Misfit {
+    /// As a problem of [`Ipam::fsck`].
+    pub(crate) fn problem(&self) -> Problem {
+        let mends = match &self.frozen {
+            Frozen::Pool(_) => "rebuilt from its copy, if that is sound".into(),
+            Frozen::Block(..) => {
+                "rebuilt from its claims, its other addresses rest from then on".into()
+            }
+            Frozen::Nothing if !self.key.starts_with("h/") => "written anew".into(),
+            Frozen::Nothing => format!("host set {} mends it", self.key.replacen("h/", "", 1)),
+            Frozen::Store => {
+                "stands nowhere else: restore a backup, or --forget what was lost".into()
+            }
+            _ => "stands nowhere else: restore a backup, or --forget drops it and what it held"
+                .into(),
+        };
+        let repair: String = match self.frozen {
+            Frozen::Store => format!("{}: {mends}", self.why),
+            _ => format!("record {}: {}: {mends}", self.key, self.why),
+        };
+        Problem {
+            kind: if self.decodes { "misfit" } else { "damaged" },
+            what: self.what.clone(),
+            repair: format!("{repair}; until then {}", self.frozen),
+            changes: Vec::new(),
+        }
+    }
+
+    // Errors and names alike are handed over by whoever has them.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn new(key: &str, what: impl ToString, why: impl ToString) -> Self {
+        Self {
+            key: key.to_string(),
+            what: what.to_string(),
+            why: why.to_string(),
+            frozen: Frozen::of_key(key),
+            decodes: false,
+        }
+    }
+}
+
+/// The key of what is wrong with the store as a whole; no record has it.
+pub(crate) const WHOLE: &str = "store";
+
+/// What a misfit may have held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frozen {
+    /// No address: a seed, a cursor, a host's settings.
+    Nothing,
+    /// These, which it names.
+    Addresses(Vec<(PoolId, IpAddr)>),
+    /// Those of the block that begins here, as its key says.
+    Block(PoolId, IpAddr),
+    /// Those of a pool whose prefix is unknown.
+    Pool(PoolId),
+    /// Any address of any pool: a claim's or a workload's key does not tell.
+    Everything,
+    /// Any, and more records may be missing or old: nothing is written to such a store.
+    Store,
+}
+
+impl Frozen {
+    /// What a record may have held of which only the key can be read.
+    pub(crate) fn of_key(key: &str) -> Self {
+        let (kind, rest) = key.split_at_checked(2).unwrap_or(("", key));
+        let id = || Some(PoolId(rest.get(..5)?.parse().ok()?));
+        let block = || {
+            let number = u128::from_str_radix(rest.get(6..)?, 16).ok()?;
+            let family = match number >> 32 {
+                0 => Family::V4,
+                _ => Family::V6,
+            };
+            Some(Self::Block(id()?, family.address(number)))
+        };
+        match kind {
+            "m/" | "r/" | "h/" | COPIES => Self::Nothing,
+            "p/" => id().map_or(Self::Everything, Self::Pool),
+            "b/" => block().unwrap_or(Self::Everything),
+            _ => Self::Everything,
+        }
+    }
+
+    /// What a record may hold that is sound in itself.
+    pub(crate) fn of_record(record: &Record<'_>) -> Self {
+        match record {
+            Record::Meta { .. } | Record::Cursor { .. } | Record::Host { .. } => Self::Nothing,
+            Record::Pool { id, .. } => Self::Pool(*id),
+            Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
+            Record::Workload { kept, moving, .. } => {
+                let moving = moving.iter().flat_map(|m| &m.addresses);
+                Self::Addresses(kept.iter().chain(moving).copied().collect())
+            }
+            Record::Claim { addresses, .. } => Self::Addresses(addresses.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("no address is withheld"),
+            Self::Addresses(list) => {
+                f.write_str("nobody is given")?;
+                let first = list.iter().take(4);
+                first.into_iter().try_for_each(|(_, a)| write!(f, " {a}"))?;
+                f.write_str(if list.len() > 4 { " and others" } else { "" })
+            }
+            Self::Block(_, first) => write!(f, "nothing is given out of the block at {first}"),
+            Self::Pool(_) => f.write_str("its pool is out of use, and no pool is added or grown"),
+            Self::Everything => f.write_str("nothing is given out of any pool"),
+            Self::Store => f.write_str("nothing is written to the store"),
+        }
+    }
+}
+
+impl Ipam {
+    /// Sees to it that nothing is given out of what misfits may hold, where that is known by address.
+    pub(crate) fn freeze(&mut self, misfits: &[Misfit]) {
+        for misfit in misfits {
+            match &misfit.frozen {
+                Frozen::Addresses(list) => {
+                    for &(id, address) in list {
+                        if let Some(pool) = self.pool_at_mut(id.0) {
+                            pool.freeze(address.into());
+                        }
+                    }
+                }
+                Frozen::Block(id, first) => {
+                    let Some(pool) = self.pool_at_mut(id.0) else {
+                        continue;
+                    };
+                    // An IPv6 address below 2^32 looks like an IPv4 one in its key.
+                    let first = pool.spec.cidr.family().address(crate::cidr::number(*first));
+                    if let Ok(block) = Cidr::containing(first, pool.spec.block_size) {
+                        pool.freeze(block.range());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Ipam {
+    /// The misfit beside which a change must not be made, if there is one: it would give what that may hold, or
+    /// write over its record. [`crate::Replica::transact`] refuses such changes.
+    #[must_use]
+    pub fn barred_by<'m>(&self, misfits: &'m [Misfit], change: &Change<'_>) -> Option<&'m Misfit> {
+        if misfits.is_empty() {
+            return None;
+        }
+        let keys = self.touched(change);
+        misfits
+            .iter()
+            .find(|misfit| bars(self, misfit, &change.what, &keys))
+    }
+}
+
+fn bars(ipam: &Ipam, misfit: &Misfit, what: &What<'_>, keys: &BTreeSet<String>) -> bool {
+    // Where a pool's order goes on is a hint, and written anew with the next address.
+    let hint = misfit.key.starts_with("r/");
+    // A host's settings are set whole: setting them mends them.
+    let mended =
+        matches!(what, What::HostSet { host, .. } if misfit.key.strip_prefix("h/") == Some(host));
+    if keys.contains(&misfit.key) && !hint && !mended {
+        return true;
+    }
+    let gives = matches!(what, What::Claimed { .. } | What::Reserved { .. });
+    match &misfit.frozen {
+        Frozen::Store => true,
+        // Its pools may hold what it names: they stay.
+        Frozen::Everything => gives || matches!(what, What::PoolRemoved { .. }),
+        // Another pool might be laid over it.
+        Frozen::Pool(_) => matches!(what, What::PoolAdded { .. } | What::PoolGrown { .. }),
+        Frozen::Addresses(list) => match what {
+            What::PoolRemoved { pool } => list.iter().any(|(id, _)| id == pool),
+            _ => gives && given(what).any(|(id, range)| within(list, id, range)),
+        },
+        Frozen::Block(id, _) => {
+            matches!(what, What::PoolRemoved { pool } if pool == id)
+                || gives && given(what).any(|(id, range)| ipam.is_frozen(id, range))
+        }
+        Frozen::Nothing => {
+            // Its limit and whether it is being drained are unknown.
+            let host = misfit.key.strip_prefix("h/");
+            matches!(what, What::Claimed { host: Some(h), .. } if host == Some(h))
+        }
+    }
+}
+
+fn within(list: &[(PoolId, IpAddr)], id: PoolId, range: AddressRange) -> bool {
+    list.iter().any(|&(p, a)| p == id && range.contains(a))
+}
+
+/// The addresses that a change gives.
+fn given<'a>(what: &'a What<'_>) -> impl Iterator<Item = (PoolId, AddressRange)> + 'a {
+    let (claimed, reserved) = match what {
+        What::Claimed { v4, v6, .. } => ([*v4, *v6], None),
+        What::Reserved { ranges, .. } => ([None, None], Some(ranges)),
+        _ => ([None, None], None),
+    };
+    let claimed = claimed.into_iter().flatten();
+    claimed
+        .map(|place| (place.pool, place.address.into()))
+        .chain(reserved.into_iter().flatten().copied())
+}
+
+impl Ipam {
+    /// Whether a damaged record may hold an address of a range.
+    pub(crate) fn is_frozen(&self, id: PoolId, range: AddressRange) -> bool {
+        let pool = self.pool_at(id.0);
+        pool.is_some_and(|p| p.frozen.iter().any(|f| f.intersection(range).is_some()))
+    }
+}

@@ -1,0 +1,232 @@
+//! Mending a store: what can be rebuilt from the rest is, what cannot is dropped only when asked for by name.
+
+use super::damage::{Frozen, Misfit};
+use super::record::{COPIES, KINDS, Record, Rested, copy_key, pool_key};
+use super::replica::{PAGE, Replica};
+use super::seam::{Store, StoreError, Txn};
+use crate::pool::PoolId;
+use crate::pool::is_used;
+use crate::state::Ipam;
+use crate::time::Timestamp;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl<S: Store> Replica<S> {
+    /// Rebuilds the damaged records of which everything stands elsewhere too; how many.
+    ///
+    /// A pool from its copy. A block from the claims and workloads that hold its addresses: the others of its
+    /// addresses go into quarantine from now on, and it belongs to no host. A cursor and a seed, which hold
+    /// nothing, begin anew. Times more than 24 h ahead of the clock are set to now. Claims, workloads and
+    /// hosts stand nowhere else: they are left as they are.
+    ///
+    /// # Errors
+    /// When the store fails or others change the records meanwhile.
+    pub async fn rebuild(&mut self, now: Timestamp) -> Result<usize, StoreError> {
+        self.catch_up(now).await?;
+        // Nothing is written to a store that is itself not to be trusted.
+        if self.misfits.iter().any(|m| m.frozen == Frozen::Store) {
+            return Ok(0);
+        }
+        let mut rebuilt = self.set_times(now).await?;
+        // Pools first: what the others hold is known only then.
+        for pools in [true, false] {
+            let mut txn = Txn {
+                since: self.revision,
+                ..Txn::default()
+            };
+            for misfit in self.misfits.clone() {
+                if misfit.key.starts_with("p/") == pools {
+                    self.rebuilt(&misfit, &mut txn).await?;
+                }
+            }
+            if txn.put.is_empty() && txn.delete.is_empty() {
+                continue;
+            }
+            rebuilt += txn.unchanged.len();
+            self.store.commit(txn).await?;
+            self.reload(now).await?;
+        }
+        Ok(rebuilt)
+    }
+
+    /// Sets stored times too far ahead of the clock to now; in how many records.
+    async fn set_times(&mut self, now: Timestamp) -> Result<usize, StoreError> {
+        let keys: Vec<String> = self.ipam.times_ahead().into_keys().collect();
+        // What is damaged is not written over.
+        let damaged = |key: &String| self.misfits.iter().any(|m| m.key == *key);
+        let mut txn = Txn {
+            since: self.revision,
+            ..Txn::default()
+        };
+        for key in keys.into_iter().filter(|k| !damaged(k)) {
+            if let Some(record) = self.ipam.with_times_set(&key) {
+                txn.put.push((key.clone(), record.encode()));
+                txn.unchanged.push(key);
+            }
+        }
+        let set = txn.put.len();
+        if set > 0 {
+            self.store.commit(txn).await?;
+            self.reload(now).await?;
+        }
+        Ok(set)
+    }
+
+    /// Adds to a transaction what mends a misfit, if anything does.
+    async fn rebuilt(&mut self, misfit: &Misfit, txn: &mut Txn) -> Result<(), StoreError> {
+        let key = misfit.key.clone();
+        let put = match &misfit.frozen {
+            Frozen::Pool(id) => self.pool_copy(*id).await?,
+            Frozen::Block(id, first) => self.ipam.block_anew(*id, *first),
+            Frozen::Nothing if key.starts_with(COPIES) => {
+                let own = self.ipam.record(&key.replacen(COPIES, "p/", 1));
+                own.map(|record| record.encode())
+            }
+            Frozen::Nothing if key == "m/" => {
+                let seed = self.ipam.seed;
+                Some(Record::Meta { seed }.encode())
+            }
+            Frozen::Nothing if key.starts_with("r/") => {
+                txn.delete.push(key.clone());
+                txn.unchanged.push(key);
+                return Ok(());
+            }
+            _ => None,
+        };
+        if let Some(bytes) = put {
+            txn.unchanged.push(key.clone());
+            txn.put.push((key, bytes));
+        }
+        Ok(())
+    }
+
+    /// The copy of a pool's record, where it is sound and the pool fits beside the others.
+    async fn pool_copy(&mut self, id: PoolId) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = pool_key(id);
+        let copy = Vec::from_iter(copy_key(&key));
+        let (values, _) = self.store.get(&copy).await?;
+        let bytes = values.into_iter().next().flatten();
+        Ok(bytes.filter(|bytes| match Record::decode(bytes) {
+            Ok(record @ Record::Pool { .. }) if record.has_key(&key) => {
+                let Record::Pool { spec, .. } = record else {
+                    return false;
+                };
+                self.ipam.check_pool(&spec).is_ok()
+            }
+            _ => false,
+        }))
+    }
+
+    /// Drops damaged records, and with them whatever they held, for good: those of the keys named, or all. Whoever
+    /// uses an address of theirs must be stopped before, since it will be given to others. How many were dropped.
+    ///
+    /// # Errors
+    /// When the store fails or others change the records meanwhile.
+    pub async fn forget(
+        &mut self,
+        now: Timestamp,
+        keys: Option<&[String]>,
+    ) -> Result<usize, StoreError> {
+        self.catch_up(now).await?;
+        let meant = |m: &&Misfit| keys.is_none_or(|keys| keys.contains(&m.key));
+        let meant: Vec<Misfit> = self.misfits.iter().filter(meant).cloned().collect();
+        if meant.iter().any(|m| m.frozen == Frozen::Store) {
+            self.store.accept().await?;
+            self.reload(now).await?;
+        }
+        let mut delete: Vec<String> = Vec::new();
+        for misfit in meant.iter().filter(|m| m.frozen != Frozen::Store) {
+            delete.extend(copy_key(&misfit.key));
+            delete.push(misfit.key.clone());
+        }
+        if !delete.is_empty() {
+            let txn = Txn {
+                unchanged: delete.clone(),
+                since: self.revision,
+                put: Vec::new(),
+                delete,
+            };
+            self.store.commit(txn).await?;
+            self.reload(now).await?;
+        }
+        Ok(meant.len())
+    }
+
+    /// Replaces the whole store by a state: every other record goes.
+    ///
+    /// # Errors
+    /// When the store fails or others write meanwhile.
+    pub async fn replace(&mut self, now: Timestamp, ipam: &Ipam) -> Result<(), StoreError> {
+        if self.misfits.iter().any(|m| m.frozen == Frozen::Store) {
+            self.store.accept().await?;
+        }
+        self.catch_up(now).await?;
+        let records = ipam.records();
+        let mut put: Vec<(String, Vec<u8>)> = Vec::with_capacity(records.len());
+        for record in &records {
+            let (key, bytes) = (record.key(), record.encode());
+            put.extend(copy_key(&key).map(|copy| (copy, bytes.clone())));
+            put.push((key, bytes));
+        }
+        let kept: BTreeSet<&str> = put.iter().map(|(k, _)| &**k).collect();
+        let mut delete = Vec::new();
+        for kind in KINDS.into_iter().chain([COPIES]) {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
+                after = page.entries.last().map(|(key, _)| key.clone());
+                let gone = page.entries.into_iter().map(|(k, _)| k);
+                delete.extend(gone.filter(|k| !kept.contains(&**k)));
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        let txn = Txn {
+            unchanged: delete.clone(),
+            since: self.revision,
+            put,
+            delete,
+        };
+        self.store.commit(txn).await?;
+        self.reload(now).await
+    }
+}
+
+impl Ipam {
+    /// A damaged block's record, made from the claims and workloads that hold its addresses: whatever else it
+    /// has may have been in use until a moment ago. `None` where its pool is unknown.
+    fn block_anew(&self, id: PoolId, first: IpAddr) -> Option<Vec<u8>> {
+        let pool = self.pool_at(id.0)?;
+        let first = pool.spec.cidr.family().address(crate::number(first));
+        let block = crate::Cidr::containing(first, pool.spec.block_size).ok()?;
+        if block.first() != first || !pool.spec.cidr.contains(first) {
+            return None;
+        }
+        let mut rested = Vec::new();
+        for (offset, address) in crate::apply::workload::addresses(block.range()).enumerate() {
+            let used = pool
+                .slot(address)
+                .is_some_and(|slot| is_used(pool.state(slot)));
+            if !used && pool.spec.excludes(address).is_none() {
+                rested.push(Rested {
+                    offset: offset as u32,
+                    at: self.now,
+                    order: offset as u64,
+                });
+            }
+        }
+        let record = Record::Block {
+            pool: id,
+            block,
+            host: None,
+            // Above every generation that the block may have had: each of those took a commit.
+            generation: self.sequence.saturating_add(1 << 32),
+            empty_since: self.now,
+            rested,
+        };
+        Some(record.encode())
+    }
+}
