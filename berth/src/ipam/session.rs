@@ -23,6 +23,7 @@ impl Session {
         let store: Box<dyn Store> = match args.store.split_once(':') {
             None if args.store == "memory" => Box::new(MemoryStore::default()),
             Some(("redb", path)) if !path.is_empty() => {
+                ipam_redb::set_last_resort(last_words);
                 let mut store = RedbStore::new(path, args.lock_wait);
                 store.hold().map_err(|e| store_failure(&e, &place))?;
                 Box::new(store)
@@ -164,6 +165,14 @@ fn store_failure(error: &StoreError, place: &str) -> Failure {
         _ => failure.kind,
     };
     failure
+}
+
+/// The store is so damaged that the process is about to abort: says so, and ends it as any other failure of the
+/// store does.
+fn last_words(why: &str) {
+    let json = std::env::args_os().any(|a| a == "--json");
+    let failure = Failure::io(&std::io::Error::other(why), "--store");
+    std::process::exit(crate::answer::print(Err(failure), json).into());
 }
 
 /// Since the Unix epoch: leases outlive the process.

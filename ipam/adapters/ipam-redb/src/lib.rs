@@ -19,7 +19,8 @@
 //!   that is ahead of it (a kill in between) is sound. Whoever moves or restores a store moves or removes that file
 //!   with it; without it the store is taken as it is.
 //! - Where redb panics on a damaged page the panic becomes an error; the process's panic hook is wrapped once so that
-//!   it stays quiet about these.
+//!   it stays quiet about these. A second panic while redb cleans up after the first aborts the process;
+//!   [`set_last_resort`] has the last word then.
 //! - A new store is made beside its place and put there whole: an empty file there is an error, not a new store.
 //!
 //! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
@@ -51,6 +52,7 @@ mod tables;
 use acknowledged::Acknowledged;
 use digest::Listed;
 use guard::guarded;
+pub use guard::set_last_resort;
 use ipam::{Page, Revision, Store, StoreError, Txn, Watched};
 use redb::{Database, DatabaseError};
 use std::path::{Path, PathBuf};
