@@ -14,21 +14,41 @@ mod scores;
 #[path = "vectors/vpa.rs"]
 mod vpa;
 
-use doors::Value;
+use doors::{Value, VectorFile, list, text};
 
-/// A field's text, empty where it is absent or null.
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or("")
+/// The file's cases; a file without them fails.
+fn cases(file: &VectorFile) -> Vec<Value> {
+    list(file.json(), "cases").expect("cases").to_vec()
 }
 
-/// A list, empty where it is absent or null.
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
+/// A text that may be absent or null, but is nothing else.
+fn optional_text<'a>(value: &'a Value, key: &str) -> Result<Option<&'a str>, String> {
+    match value.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => text(value, key).map(Some),
+    }
+}
+
+/// A list that may be absent, but is nothing else.
+fn optional_list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], String> {
+    if value.get(key).is_none() {
+        return Ok(&[]);
+    }
+    list(value, key)
+}
+
+/// A yes or no that may be absent, which is no.
+fn flag(value: &Value, key: &str) -> Result<bool, String> {
+    match value.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(format!("{key:?} is {other}, want true or false")),
+    }
 }
 
 /// A case's name with its place in the file: names repeat.
 fn named(index: usize, case: &Value) -> String {
-    format!("#{index} {}", text(case, "name"))
+    format!("#{index} {}", case["name"])
 }
 
 /// `Err` with both where they differ.

@@ -1,7 +1,7 @@
 //! `descheduler_classify.json`: percentages, classes and orders of nodes.
 
-use super::{list, named, near, same, text};
-use doors::{Value, VectorFile};
+use super::{cases, named, near, same};
+use doors::{Value, VectorFile, field, list, only, text, texts};
 use scheduler_core::kube::{
     Percents, Quantities, Rule, around, average, classify, heaviest_first, lightest_first, percents,
 };
@@ -11,15 +11,14 @@ fn descheduler_classify() {
     let Some(mut file) = VectorFile::open("descheduler_classify.json") else {
         return;
     };
-    let cases = list(file.json(), "cases").to_vec();
-    for (index, case) in cases.iter().enumerate() {
+    for (index, case) in cases(&file).iter().enumerate() {
         file.case(&named(index, case), run(case));
     }
     file.finish();
 }
 
 fn run(case: &Value) -> Result<(), String> {
-    match text(case, "kind") {
+    match text(case, "kind")? {
         "static" => two_sided(case, false),
         "deviation" | "relative" => two_sided(case, true),
         "banded" => banded(case),
@@ -28,6 +27,14 @@ fn run(case: &Value) -> Result<(), String> {
         "sort_asc" => sorted(case, lightest_first),
         other => Err(format!("unknown kind {other:?}")),
     }
+}
+
+/// Names and kinds are in every case; notes are for people.
+fn fields(case: &Value, own: &[&str]) -> Result<(), String> {
+    only(
+        case,
+        &[&["name", "kind", "note", "usage", "capacity"], own].concat(),
+    )
 }
 
 /// The nodes' names and use in percent.
@@ -84,6 +91,7 @@ fn threshold<'a>(case: &'a Value, given: &Value) -> Result<Percents<'a>, String>
 }
 
 fn two_sided(case: &Value, deviation: bool) -> Result<(), String> {
+    fields(case, &["low", "high", "expect_under", "expect_over"])?;
     let nodes = usages(case)?;
     let shares: Vec<Percents<'_>> = nodes.iter().map(|(_, usage)| usage.clone()).collect();
     let (mut low, mut high) = (
@@ -95,16 +103,21 @@ fn two_sided(case: &Value, deviation: bool) -> Result<(), String> {
     }
     let classes = classify(&shares, &[(low, Rule::AllBelow), (high, Rule::AllAbove)]);
     for (class, key) in ["expect_under", "expect_over"].into_iter().enumerate() {
-        same(key, &names(&case[key]), &members(&nodes, &classes, class))?;
+        same(
+            key,
+            &names(field(case, key)?)?,
+            &members(&nodes, &classes, class),
+        )?;
     }
     Ok(())
 }
 
 /// Rising bands: a node is in the first one that it lies below; the last one is for those above it.
 fn banded(case: &Value) -> Result<(), String> {
+    fields(case, &["bands", "expect"])?;
     let nodes = usages(case)?;
     let shares: Vec<Percents<'_>> = nodes.iter().map(|(_, usage)| usage.clone()).collect();
-    let bands = list(case, "bands");
+    let bands = list(case, "bands")?;
     let mut rules = Vec::new();
     for (index, band) in bands.iter().enumerate() {
         let rule = if index + 1 < bands.len() {
@@ -115,9 +128,11 @@ fn banded(case: &Value) -> Result<(), String> {
         rules.push((threshold(case, band)?, rule));
     }
     let classes = classify(&shares, &rules);
-    for (class, want) in list(case, "expect").iter().enumerate() {
+    let expected = list(case, "expect")?;
+    same("bands", &rules.len(), &expected.len())?;
+    for (class, want) in expected.iter().enumerate() {
         let got = members(&nodes, &classes, class);
-        same(&format!("band {class}"), &names(want), &got)?;
+        same(&format!("band {class}"), &names(want)?, &got)?;
     }
     Ok(())
 }
@@ -132,14 +147,20 @@ fn members(nodes: &[(&str, Percents<'_>)], classes: &[Option<usize>], class: usi
     names
 }
 
-fn names(value: &Value) -> Vec<String> {
-    let each = value.as_array().into_iter().flatten();
-    let mut names: Vec<String> = each.filter_map(|n| n.as_str().map(str::to_owned)).collect();
+fn names(value: &Value) -> Result<Vec<String>, String> {
+    let each = value.as_array().ok_or("no names")?.iter();
+    let name = |n: &Value| {
+        n.as_str()
+            .map(str::to_owned)
+            .ok_or("a name that is no text")
+    };
+    let mut names = each.map(name).collect::<Result<Vec<_>, _>>()?;
     names.sort();
-    names
+    Ok(names)
 }
 
 fn pct(case: &Value) -> Result<(), String> {
+    fields(case, &["expect"])?;
     let got = percents(
         &quantities(&case["usage"])?,
         &quantities(&case["capacity"])?,
@@ -149,16 +170,14 @@ fn pct(case: &Value) -> Result<(), String> {
     same("resources", &keys, &got.keys().copied().collect())?;
     for (name, percent) in want {
         let percent = percent.as_f64().ok_or("a percentage that is no number")?;
-        near(
-            name,
-            percent,
-            got.get(name.as_str()).copied().unwrap_or(-1.0),
-        )?;
+        let got = got.get(name.as_str()).ok_or(format!("no {name}"))?;
+        near(name, percent, *got)?;
     }
     Ok(())
 }
 
 fn sorted(case: &Value, order: fn(&[Quantities<'_>]) -> Vec<usize>) -> Result<(), String> {
+    only(case, &["name", "kind", "usage", "expect"])?;
     let nodes = case["usage"].as_object().ok_or("no usage")?;
     let names: Vec<&String> = nodes.keys().collect();
     let usages = nodes
@@ -169,9 +188,5 @@ fn sorted(case: &Value, order: fn(&[Quantities<'_>]) -> Vec<usize>) -> Result<()
         .into_iter()
         .map(|at| names[at].as_str())
         .collect();
-    let want: Vec<&str> = list(case, "expect")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    same("order", &want, &got)
+    same("order", &texts(case, "expect")?, &got)
 }

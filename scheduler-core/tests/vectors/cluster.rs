@@ -1,7 +1,7 @@
 //! Nodes and pods of the descheduler's files: as its tests write them, or as dumped from running objects.
 
-use super::{list, text};
-use doors::Value;
+use super::{flag, optional_list, optional_text};
+use doors::{Value, list, only, text, texts};
 use scheduler_core::kube::{
     Container, Effect, Expression, Node, Operator, Pod, Qos, Quantities, Taint, Tolerates,
     Toleration,
@@ -20,25 +20,61 @@ fn api<'a>(value: &'a Value, key: &str) -> &'a Value {
     any(value, &[key, &capital])
 }
 
-fn api_text<'a>(value: &'a Value, key: &str) -> &'a str {
-    api(value, key).as_str().unwrap_or("")
+/// Its text, empty where the API leaves it out.
+fn api_text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
+    match api(value, key) {
+        Value::Null => Ok(""),
+        Value::String(text) => Ok(text),
+        other => Err(format!("{key:?} is {other}, want a text")),
+    }
 }
 
-/// Elements of an array, none of anything else.
-fn each(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+/// An object of the API with these fields, small or capital.
+fn api_only(value: &Value, known: &[&str]) -> Result<(), String> {
+    let capital = |key: &&str| key[..1].to_uppercase() + &key[1..];
+    let capitals: Vec<String> = known.iter().map(capital).collect();
+    let both: Vec<&str> = known
+        .iter()
+        .copied()
+        .chain(capitals.iter().map(String::as_str))
+        .collect();
+    only(value, &both)
 }
 
-fn pairs(value: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let map = value.as_object().into_iter().flatten();
-    map.filter_map(|(k, v)| Some((k.as_str(), v.as_str()?)))
+/// Elements of an array, none of nothing.
+fn each(value: &Value) -> Result<&[Value], String> {
+    match value {
+        Value::Null => Ok(&[]),
+        Value::Array(items) => Ok(items),
+        other => Err(format!("{other}, want a list")),
+    }
+}
+
+/// Texts by name, none of nothing.
+fn pairs(value: &Value) -> Result<Vec<(&str, &str)>, String> {
+    let map = match value {
+        Value::Null => return Ok(Vec::new()),
+        other => other
+            .as_object()
+            .ok_or(format!("{other}, want texts by name"))?,
+    };
+    map.iter()
+        .map(|(name, text)| match text.as_str() {
+            Some(text) => Ok((name.as_str(), text)),
+            None => Err(format!("{name:?} is {text}, want a text")),
+        })
+        .collect()
 }
 
 /// What a test's modifier sets, by the last part of its path (`ObjectMeta.Labels`, `Labels`); an unknown one
 /// is an error, not passed over.
 fn overrides<'a>(value: &'a Value, known: &[&str]) -> Result<BTreeMap<&'a str, &'a Value>, String> {
     let mut set = BTreeMap::new();
-    for (path, to) in value["spec_overrides"].as_object().into_iter().flatten() {
+    let given = match value.get("spec_overrides") {
+        None | Some(Value::Null) => return Ok(set),
+        Some(given) => given.as_object().ok_or("modifiers that have no names")?,
+    };
+    for (path, to) in given {
         let last = path.rsplit('.').next().unwrap_or(path);
         if !known.contains(&last) {
             return Err(format!("unknown modifier {path:?}"));
@@ -49,8 +85,13 @@ fn overrides<'a>(value: &'a Value, known: &[&str]) -> Result<BTreeMap<&'a str, &
 }
 
 pub(crate) fn quantities(value: &Value) -> Result<Quantities<'_>, String> {
-    let map = value.as_object().into_iter().flatten();
-    let each = map.filter(|(_, v)| !v.is_null()).map(|(name, v)| {
+    let map = match value {
+        Value::Null => return Ok(Quantities::new()),
+        other => other
+            .as_object()
+            .ok_or(format!("{other}, want amounts by name"))?,
+    };
+    let each = map.iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| {
         let name = if name == "cpu_milli" {
             "cpu"
         } else {
@@ -66,19 +107,34 @@ pub(crate) fn quantities(value: &Value) -> Result<Quantities<'_>, String> {
 pub(crate) fn measured(value: &Value) -> Result<BTreeMap<&str, Quantities<'_>>, String> {
     let one = |m: &Value| -> Result<Quantities<'static>, String> {
         let mut amounts = Quantities::new();
+        only(m, &["name", "cpu_milli", "memory"])?;
         for (key, name) in [("cpu_milli", "cpu"), ("memory", "memory")] {
-            if let Some(amount) = m[key].as_u64() {
-                amounts.insert(name, amount);
-            }
+            let amount = m[key].as_u64().ok_or(format!("no {key} in {m}"))?;
+            amounts.insert(name, amount);
         }
         Ok(amounts)
     };
-    each(value)
-        .map(|m| Ok((text(m, "name"), one(m)?)))
+    each(value)?
+        .iter()
+        .map(|m| Ok((text(m, "name")?, one(m)?)))
         .collect()
 }
 
 pub(crate) fn node(value: &Value) -> Result<Node<'_>, String> {
+    let known = [
+        "name",
+        "allocatable",
+        "capacity",
+        "labels",
+        "taints",
+        "unschedulable",
+        "spec_overrides",
+    ];
+    only(value, &known)?;
+    if value.get("capacity").is_some() {
+        // What upstream allocates from is what it measures against.
+        super::same("capacity", &value["allocatable"], &value["capacity"])?;
+    }
     let set = overrides(value, &["Labels", "Taints", "Unschedulable"])?;
     let labels = set.get("Labels").copied().unwrap_or(&value["labels"]);
     let taints = set.get("Taints").copied().unwrap_or(&value["taints"]);
@@ -87,14 +143,44 @@ pub(crate) fn node(value: &Value) -> Result<Node<'_>, String> {
         .copied()
         .unwrap_or(&value["unschedulable"]);
     Ok(Node {
-        name: text(value, "name"),
+        name: text(value, "name")?,
         allocatable: quantities(&value["allocatable"])?,
-        unschedulable: unschedulable == true,
-        labels: pairs(labels).collect(),
-        taints: each(taints).map(taint).collect::<Result<_, _>>()?,
+        unschedulable: match unschedulable {
+            Value::Null => false,
+            other => other
+                .as_bool()
+                .ok_or("unschedulable is neither true nor false")?,
+        },
+        labels: pairs(labels)?.into_iter().collect(),
+        taints: each(taints)?.iter().map(taint).collect::<Result<_, _>>()?,
         measured: None,
     })
 }
+
+/// The fields of a pod in either file.
+const FIELDS: [&str; 21] = [
+    "name",
+    "namespace",
+    "node",
+    "containers",
+    "init_containers",
+    "overhead",
+    "requests",
+    "qos",
+    "priority",
+    "owner",
+    "owner_kinds",
+    "annotations",
+    "volumes",
+    "affinity",
+    "node_selector",
+    "tolerations",
+    "local_storage",
+    "deleting",
+    "deletion_timestamp",
+    "labels",
+    "spec_overrides",
+];
 
 pub(crate) fn pod<'a>(value: &'a Value, nodes: &[Node<'_>]) -> Result<Pod<'a>, String> {
     let known = [
@@ -105,55 +191,67 @@ pub(crate) fn pod<'a>(value: &'a Value, nodes: &[Node<'_>]) -> Result<Pod<'a>, S
         "Tolerations",
         "Labels",
     ];
+    only(value, &FIELDS)?;
     let set = overrides(value, &known)?;
     let field = |modifier: &str, key: &str| set.get(modifier).copied().unwrap_or(&value[key]);
-    let annotations: BTreeMap<&str, &str> = pairs(field("Annotations", "annotations")).collect();
-    let volumes: Vec<&str> = list(value, "volumes")
-        .iter()
-        .filter_map(Value::as_str)
+    let annotations: BTreeMap<&str, &str> = pairs(field("Annotations", "annotations"))?
+        .into_iter()
         .collect();
+    let volumes = match value.get("volumes") {
+        None => Vec::new(),
+        Some(_) => texts(value, "volumes")?,
+    };
     let mirror = annotations.contains_key("kubernetes.io/config.mirror");
     let source = annotations.get("kubernetes.io/config.source");
     let affinity = api(
         api(field("Affinity", "affinity"), "nodeAffinity"),
         "requiredDuringSchedulingIgnoredDuringExecution",
     );
-    let at = nodes.iter().position(|n| n.name == text(value, "node"));
+    let node = text(value, "node")?;
+    let at = nodes.iter().position(|n| n.name == node);
+    let namespace = field("Namespace", "namespace").as_str();
     Ok(Pod {
-        name: text(value, "name"),
-        namespace: field("Namespace", "namespace").as_str().unwrap_or(""),
-        node: at.unwrap_or(usize::MAX),
+        name: text(value, "name")?,
+        namespace: namespace.ok_or("no namespace")?,
+        node: at.ok_or(format!("no node {node:?}"))?,
         containers: containers(value)?,
-        init_containers: list(value, "init_containers")
+        init_containers: optional_list(value, "init_containers")?
             .iter()
             .map(container)
             .collect::<Result<_, _>>()?,
         overhead: quantities(&value["overhead"])?,
         measured: None,
         priority: priority(&value["priority"])?,
-        owners: match value["owner"].as_str() {
-            Some(kind) => vec![kind],
-            None => list(value, "owner_kinds")
-                .iter()
-                .filter_map(Value::as_str)
-                .collect(),
+        owners: match (optional_text(value, "owner")?, value.get("owner_kinds")) {
+            (Some(kind), _) => vec![kind],
+            (None, None) => Vec::new(),
+            (None, Some(_)) => texts(value, "owner_kinds")?,
         },
         of_node: mirror || source.is_some_and(|s| *s != "api"),
-        deleting: value["deleting"] == true || !value["deletion_timestamp"].is_null(),
-        local_storage: value["local_storage"] == true
+        deleting: flag(value, "deleting")? || !value["deletion_timestamp"].is_null(),
+        local_storage: flag(value, "local_storage")?
             || volumes
                 .iter()
                 .any(|v| matches!(*v, "hostPath" | "emptyDir")),
         always_evictable: annotations.contains_key("descheduler.alpha.kubernetes.io/evict"),
-        node_selector: pairs(field("NodeSelector", "node_selector")).collect(),
-        node_affinity: each(api(affinity, "nodeSelectorTerms"))
+        node_selector: pairs(field("NodeSelector", "node_selector"))?
+            .into_iter()
+            .collect(),
+        node_affinity: each(api(affinity, "nodeSelectorTerms"))?
+            .iter()
             .map(|term| {
-                each(api(term, "matchExpressions"))
+                api_only(term, &["matchExpressions", "matchFields"])?;
+                if !each(api(term, "matchFields"))?.is_empty() {
+                    return Err("fields to match are not read".into());
+                }
+                each(api(term, "matchExpressions"))?
+                    .iter()
                     .map(expression)
                     .collect()
             })
             .collect::<Result<_, _>>()?,
-        tolerations: each(field("Tolerations", "tolerations"))
+        tolerations: each(field("Tolerations", "tolerations"))?
+            .iter()
             .map(toleration)
             .collect::<Result<_, _>>()?,
     })
@@ -161,11 +259,11 @@ pub(crate) fn pod<'a>(value: &'a Value, nodes: &[Node<'_>]) -> Result<Pod<'a>, S
 
 fn containers(value: &Value) -> Result<Vec<Container<'_>>, String> {
     if !value["containers"].is_null() {
-        return list(value, "containers").iter().map(container).collect();
+        return list(value, "containers")?.iter().map(container).collect();
     }
     let requests = quantities(&value["requests"])?;
     // A test's pod of a class: no requests at all, or limits made equal to them.
-    let container = match qos(text(value, "qos"))? {
+    let container = match qos(optional_text(value, "qos")?.unwrap_or(""))? {
         Some(Qos::BestEffort) => Container::default(),
         Some(Qos::Guaranteed) => Container {
             limits: requests.clone(),
@@ -180,6 +278,7 @@ fn containers(value: &Value) -> Result<Vec<Container<'_>>, String> {
 }
 
 fn container(value: &Value) -> Result<Container<'_>, String> {
+    only(value, &["requests", "limits"])?;
     Ok(Container {
         requests: quantities(&value["requests"])?,
         limits: quantities(&value["limits"])?,
@@ -231,36 +330,38 @@ fn effect(name: &str) -> Result<Option<Effect>, String> {
 
 fn taint(value: &Value) -> Result<Taint<'_>, String> {
     Ok(Taint {
-        key: api_text(value, "key"),
-        value: api_text(value, "value"),
-        effect: effect(api_text(value, "effect"))?.ok_or("a taint without effect")?,
+        key: api_text(value, "key")?,
+        value: api_text(value, "value")?,
+        effect: effect(api_text(value, "effect")?)?.ok_or("a taint without effect")?,
     })
 }
 
 fn toleration(value: &Value) -> Result<Toleration<'_>, String> {
-    let key = api_text(value, "key");
+    api_only(value, &["key", "operator", "value", "effect"])?;
+    let key = api_text(value, "key")?;
     Ok(Toleration {
         key: (!key.is_empty()).then_some(key),
-        value: if api_text(value, "operator").ends_with("Exists") {
+        value: if api_text(value, "operator")?.ends_with("Exists") {
             Tolerates::Any
         } else {
-            Tolerates::Value(api_text(value, "value"))
+            Tolerates::Value(api_text(value, "value")?)
         },
-        effect: effect(api_text(value, "effect"))?,
+        effect: effect(api_text(value, "effect")?)?,
     })
 }
 
-fn expression(value: &Value) -> Result<Expression<'_>, String> {
-    let values: Vec<&str> = each(api(value, "values"))
-        .filter_map(Value::as_str)
-        .collect();
+fn expression<'a>(value: &'a Value) -> Result<Expression<'a>, String> {
+    api_only(value, &["key", "operator", "values"])?;
+    let text = |v: &'a Value| v.as_str().ok_or("a value that is no text");
+    let values = each(api(value, "values"))?.iter().map(text);
+    let values: Vec<&str> = values.collect::<Result<_, _>>()?;
     let number = || {
         let first = values.first().and_then(|v| v.parse().ok());
         first.ok_or("a bound that is no number".to_owned())
     };
-    let name = api_text(value, "operator").trim_start_matches("id:");
+    let name = api_text(value, "operator")?.trim_start_matches("id:");
     Ok(Expression {
-        key: api_text(value, "key"),
+        key: api_text(value, "key")?,
         operator: match name.trim_start_matches("NodeSelectorOp") {
             "In" => Operator::In(values),
             "NotIn" => Operator::NotIn(values),

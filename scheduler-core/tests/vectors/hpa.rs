@@ -1,7 +1,7 @@
 //! `hpa_replicas.json`: the wanted replicas, or the error.
 
-use super::{list, named, same, text};
-use doors::{Value, VectorFile};
+use super::{cases, flag, named, optional_list, optional_text, same};
+use doors::{Value, VectorFile, field, list, only, text};
 use scheduler_core::Timestamp;
 use scheduler_core::autoscale::{
     Load, Phase, PodMetric, PodState, Readiness, ReplicaCalculator, ReplicaError, Wanted,
@@ -17,14 +17,34 @@ fn hpa_replicas() {
     let Some(mut file) = VectorFile::open("hpa_replicas.json") else {
         return;
     };
-    let cases = list(file.json(), "cases").to_vec();
-    for (index, case) in cases.iter().enumerate() {
+    for (index, case) in cases(&file).iter().enumerate() {
         file.case(&named(index, case), run(case));
     }
     file.finish();
 }
 
+/// The fields of a case; where a re-implementation agrees, and the line, is for people.
+const FIELDS: [&str; 16] = [
+    "name",
+    "current_replicas",
+    "tolerance",
+    "cpu_initialization_period_s",
+    "initial_readiness_delay_s",
+    "pods",
+    "metric_kind",
+    "resource_name",
+    "target",
+    "target_per_pod",
+    "metrics",
+    "values",
+    "expect",
+    "source_line",
+    "reimplementation_agrees",
+    "note",
+];
+
 fn run(case: &Value) -> Result<(), String> {
+    only(case, &FIELDS)?;
     let delay = seconds(case, "initial_readiness_delay_s")?;
     let calculator = ReplicaCalculator::new(
         case["tolerance"].as_f64().ok_or("no tolerance")?,
@@ -32,12 +52,12 @@ fn run(case: &Value) -> Result<(), String> {
         delay,
     )
     .map_err(|e| e.to_string())?;
-    let described = list(case, "pods");
+    let described = list(case, "pods")?;
     let pods = described
         .iter()
         .map(|p| pod(p, delay))
         .collect::<Result<Vec<_>, _>>()?;
-    let metrics = list(case, "metrics")
+    let metrics = optional_list(case, "metrics")?
         .iter()
         .map(|m| metric(m, described, &pods))
         .collect::<Result<Vec<_>, _>>()?;
@@ -56,20 +76,20 @@ fn answer(
     load: &Load<'_>,
     metrics: &[PodMetric<'_>],
 ) -> Result<Result<Wanted, ReplicaError>, String> {
-    let values = list(case, "values")
+    let values = optional_list(case, "values")?
         .iter()
         .map(|v| v.as_i64().ok_or("a value that is not an integer"))
         .collect::<Result<Vec<_>, _>>()?;
     let target = |key: &str| case[key].as_i64().ok_or(format!("no {key}"));
     let object = || values.first().copied().ok_or("no value of the object");
-    Ok(match text(case, "metric_kind") {
+    Ok(match text(case, "metric_kind")? {
         "resource" => {
             let percent = u32::try_from(target("target")?).map_err(|e| e.to_string())?;
-            calculator.resource(load, text(case, "resource_name"), percent, metrics)
+            calculator.resource(load, text(case, "resource_name")?, percent, metrics)
         }
         "resource_raw" | "raw_resource" => calculator.resource_mean(
             load,
-            text(case, "resource_name"),
+            text(case, "resource_name")?,
             target("target")?,
             metrics,
         ),
@@ -83,7 +103,15 @@ fn answer(
 }
 
 fn compare(expect: &Value, got: Result<Wanted, ReplicaError>) -> Result<(), String> {
-    if let Some(wanted) = expect["error_contains"].as_str() {
+    let known = [
+        "replicas",
+        "utilization",
+        "raw_value",
+        "error_contains",
+        "error_args",
+    ];
+    only(expect, &known)?;
+    if let Some(wanted) = optional_text(expect, "error_contains")? {
         let got = match got {
             Ok(wanted) => return Err(format!("want an error, got {wanted:?}")),
             Err(error) => error.to_string(),
@@ -93,10 +121,12 @@ fn compare(expect: &Value, got: Result<Wanted, ReplicaError>) -> Result<(), Stri
     let got = got.map_err(|e| format!("want an answer, got the error {e}"))?;
     let replicas = expect["replicas"].as_u64().ok_or("no replicas expected")?;
     same("replicas", &replicas, &u64::from(got.replicas))?;
-    if let Some(usage) = expect["utilization"].as_i64() {
+    if let Some(usage) = expect.get("utilization") {
+        let usage = usage.as_i64().ok_or("a use that is no integer")?;
         same("utilization", &usage, &got.usage)?;
     }
-    if let Some(mean) = expect["raw_value"].as_i64() {
+    if let Some(mean) = expect.get("raw_value") {
+        let mean = mean.as_i64().ok_or("a mean that is no integer")?;
         same("raw value", &Some(mean), &got.mean)?;
     }
     Ok(())
@@ -115,19 +145,37 @@ fn contains(wanted: &str, got: &str) -> Result<(), String> {
 }
 
 fn pod(pod: &Value, delay: Duration) -> Result<PodState<'_>, String> {
-    let started = match pod["start_age_s"].as_u64() {
+    let known = [
+        "name",
+        "ready",
+        "metric_fresh",
+        "never_ready",
+        "phase",
+        "deleting",
+        "start_age_s",
+        "request_milli",
+    ];
+    only(pod, &known)?;
+    let whole = |key: &str| match field(pod, key)? {
+        Value::Null => Ok(None),
+        other => other
+            .as_u64()
+            .map(Some)
+            .ok_or(format!("{key:?} is {other}")),
+    };
+    let started = match whole("start_age_s")? {
         Some(age) => Timestamp::from_secs(NOW - age),
         None => Timestamp::ZERO,
     };
     // A pod that was ever ready turned so later than the delay after its start.
-    let since = if pod["never_ready"] == true {
+    let since = if flag(pod, "never_ready")? {
         started
     } else {
         started.plus(delay)
     };
     Ok(PodState {
-        name: text(pod, "name"),
-        phase: match text(pod, "phase") {
+        name: text(pod, "name")?,
+        phase: match text(pod, "phase")? {
             "Pending" => Phase::Pending,
             "Running" => Phase::Running,
             "Succeeded" => Phase::Succeeded,
@@ -135,13 +183,16 @@ fn pod(pod: &Value, delay: Duration) -> Result<PodState<'_>, String> {
             "Unknown" => Phase::Unknown,
             other => return Err(format!("unknown phase {other:?}")),
         },
-        deleting: pod["deleting"] == true,
+        deleting: flag(pod, "deleting")?,
         readiness: Some(Readiness {
-            ready: pod["ready"] == true,
+            ready: flag(pod, "ready")?,
             since,
         }),
         started: Some(started),
-        request: pod["request_milli"].as_i64(),
+        request: whole("request_milli")?
+            .map(i64::try_from)
+            .transpose()
+            .map_err(|e| e.to_string())?,
     })
 }
 
@@ -151,12 +202,13 @@ fn metric<'a>(
     described: &[Value],
     pods: &[PodState<'_>],
 ) -> Result<PodMetric<'a>, String> {
-    let name = text(metric, "pod");
+    only(metric, &["pod", "value"])?;
+    let name = text(metric, "pod")?;
     let owner = pods.iter().zip(described).find(|(p, _)| p.name == name);
     let since = owner
         .and_then(|(p, _)| p.readiness)
         .map_or(Timestamp::ZERO, |r| r.since);
-    let fresh = owner.is_some_and(|(_, d)| d["metric_fresh"] == true);
+    let fresh = owner.map_or(Ok(false), |(_, d)| flag(d, "metric_fresh"))?;
     Ok(PodMetric {
         pod: name,
         value: metric["value"].as_i64().ok_or("a metric without value")?,

@@ -1,7 +1,7 @@
 //! `kube_scheduler_scores.json`: each node's score, or the weights refused.
 
-use super::{list, named, same, text};
-use doors::{Value, VectorFile};
+use super::{cases, named, optional_list, same};
+use doors::{Value, VectorFile, list, only, text};
 use scheduler_core::kube::{Container, Pod, Quantities, Scorer, Strategy, Weight};
 
 #[test]
@@ -9,32 +9,54 @@ fn kube_scheduler_scores() {
     let Some(mut file) = VectorFile::open("kube_scheduler_scores.json") else {
         return;
     };
-    let cases = list(file.json(), "cases").to_vec();
-    for (index, case) in cases.iter().enumerate() {
-        let id = format!("{} {}", named(index, case), text(case, "strategy"));
+    for (index, case) in cases(&file).iter().enumerate() {
+        let id = format!("{} {}", named(index, case), case["strategy"]);
         file.case(&id, run(case));
     }
     file.finish();
 }
 
+/// The fields of a case; where a re-implementation agrees, and the line, is for people.
+const FIELDS: [&str; 9] = [
+    "name",
+    "strategy",
+    "resources",
+    "pod",
+    "existing_pods",
+    "nodes",
+    "expect",
+    "source_line",
+    "reimplementation_agrees",
+];
+
 fn run(case: &Value) -> Result<(), String> {
-    let strategy = match text(case, "strategy") {
+    only(case, &FIELDS)?;
+    let strategy = match text(case, "strategy")? {
         "LeastAllocated" => Strategy::LeastAllocated,
         "MostAllocated" => Strategy::MostAllocated,
         "BalancedAllocation" => Strategy::BalancedAllocation,
         other => return Err(format!("unknown strategy {other:?}")),
     };
-    let weights: Vec<Weight<'_>> = list(case, "resources")
-        .iter()
-        .map(|r| Weight {
-            name: text(r, "Name"),
-            weight: r["Weight"].as_i64().unwrap_or(0),
+    let weight = |r| -> Result<Weight<'_>, String> {
+        only(r, &["Name", "Weight"])?;
+        Ok(Weight {
+            name: text(r, "Name")?,
+            // Left out it is 0, as in upstream's structure.
+            weight: match r.get("Weight") {
+                None => 0,
+                Some(weight) => weight.as_i64().ok_or("a weight that is no integer")?,
+            },
         })
-        .collect();
-    let refused: Vec<&str> = list(&case["expect"], "validation_errors")
-        .iter()
-        .map(|e| text(e, "field"))
-        .collect();
+    };
+    let weights = optional_list(case, "resources")?.iter().map(weight);
+    let weights = weights.collect::<Result<Vec<_>, _>>()?;
+    only(&case["expect"], &["scores", "validation_errors"])?;
+    let errors = optional_list(&case["expect"], "validation_errors")?.iter();
+    let refused = errors.map(|e| {
+        only(e, &["field", "type"])?;
+        text(e, "field")
+    });
+    let refused = refused.collect::<Result<Vec<_>, _>>()?;
     let scorer = match Scorer::new(strategy, &weights) {
         Err(error) => {
             let got: Vec<String> = error
@@ -51,16 +73,19 @@ fn run(case: &Value) -> Result<(), String> {
         Ok(scorer) if refused.is_empty() => scorer,
         Ok(_) => return Err(format!("want {refused:?} refused")),
     };
-    let pods = list(case, "existing_pods")
+    let pods = list(case, "existing_pods")?
         .iter()
-        .map(|p| Ok((text(p, "node"), pod(p)?)))
+        .map(|p| Ok((text(p, "node")?, pod(p)?)))
         .collect::<Result<Vec<_>, String>>()?;
     let new = pod(&case["pod"])?;
     let expected = case["expect"]["scores"]
         .as_object()
         .ok_or("no scores expected")?;
-    for node in list(case, "nodes") {
-        let name = text(node, "name");
+    let nodes = list(case, "nodes")?;
+    same("nodes with a score", &nodes.len(), &expected.len())?;
+    for node in nodes {
+        only(node, &["_t", "name", "capacity"])?;
+        let name = text(node, "name")?;
         let there = pods.iter().filter(|(at, _)| *at == name);
         let standing: Vec<&Pod<'_>> = there.map(|(_, pod)| pod).collect();
         let score = scorer.score(&quantities(&node["capacity"])?, &standing, &new);
@@ -71,8 +96,12 @@ fn run(case: &Value) -> Result<(), String> {
 }
 
 fn pod(pod: &Value) -> Result<Pod<'_>, String> {
+    only(
+        pod,
+        &["_t", "node", "containers", "init_containers", "overhead"],
+    )?;
     let containers = |key: &str| {
-        let each = list(pod, key).iter().map(|c| {
+        let each = optional_list(pod, key)?.iter().map(|c| {
             Ok(Container {
                 requests: quantities(c)?,
                 ..Container::default()
@@ -89,8 +118,11 @@ fn pod(pod: &Value) -> Result<Pod<'_>, String> {
 }
 
 fn quantities(value: &Value) -> Result<Quantities<'_>, String> {
-    let Some(map) = value.as_object() else {
-        return Ok(Quantities::new());
+    let map = match value {
+        Value::Null => return Ok(Quantities::new()),
+        other => other
+            .as_object()
+            .ok_or(format!("{other}, want amounts by name"))?,
     };
     let each = map
         .iter()
