@@ -135,6 +135,16 @@ impl Stage {
         self.tell(Input::Time);
     }
 
+    /// The clock reads otherwise from now on.
+    fn leap(&mut self, seconds: i64) {
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        self.now = match seconds {
+            0.. => self.now.after(by),
+            _ => Timestamp::from_nanos(self.now.nanos() - by.as_nanos() as u64),
+        };
+        self.tell(Input::Time);
+    }
+
     fn drain(&mut self, words: &[&str], on: bool) {
         let target = match words {
             ["node", name, ..] => Target::Node(self.engine.node(name).unwrap()),
@@ -206,6 +216,7 @@ impl Stage {
             ["drain", rest @ ..] => self.drain(rest, true),
             ["undrain", rest @ ..] => self.drain(rest, false),
             ["wait", seconds] => self.wait(seconds.parse().unwrap()),
+            ["leap", seconds] => self.leap(seconds.parse().unwrap()),
             ["restart"] => self.restart(),
             ["show"] => {
                 for r in self.engine.registrations(self.service) {

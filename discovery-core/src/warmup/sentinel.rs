@@ -79,6 +79,7 @@ impl SentinelWarmUp {
     /// The first request finds the bucket full: cold.
     pub fn ask(&mut self, now: Timestamp, passed: u64, passed_before: u64, acquire: u32) -> Answer {
         let now_ms = now.nanos() / 1_000_000;
+        self.follow(now_ms);
         self.sync(now_ms, passed_before);
         let rate = self.rate();
         match self.queue {
@@ -96,6 +97,21 @@ impl SentinelWarmUp {
         }
         let above = (self.stored - self.warning) as f64;
         (1.0 / (above * self.slope + 1.0 / self.count)).next_up()
+    }
+
+    /// A clock that was set back by more than a second goes on from there, with the tokens that are stored.
+    fn follow(&mut self, now_ms: u64) {
+        let queue_ms = self
+            .queue
+            .map_or(0, |q| u64::try_from(q.as_millis()).unwrap_or(u64::MAX));
+        let follow = |at: u64, latest: u64| match at > latest.saturating_add(1_000) {
+            true => now_ms,
+            false => at,
+        };
+        self.filled_ms = self.filled_ms.map(|at| follow(at, now_ms));
+        // Who waits in the queue has passed in the future.
+        let queued = now_ms.saturating_add(queue_ms);
+        self.passed_ms = self.passed_ms.map(|at| follow(at, queued));
     }
 
     fn sync(&mut self, now_ms: u64, passed_before: u64) {
@@ -137,6 +153,26 @@ impl SentinelWarmUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_leapt_and_came_back_rejects_for_a_second_at_most() {
+        let (warm_up, day) = (Duration::from_secs(10), 86_400_000);
+        for queue in [None, Some(Duration::ZERO), Some(Duration::from_millis(200))] {
+            let mut s = SentinelWarmUp::new(100, warm_up, 3, queue).unwrap();
+            s.ask(Timestamp::from_millis(1_000), 0, 0, 1);
+            s.ask(Timestamp::from_millis(day), 0, 50, 1);
+            let now = |ms: u64| Timestamp::from_millis(2_000 + ms);
+            let later = (0..40).map(|i| s.ask(now(1_300 + i * 100), 0, 50, 1));
+            let rejected = later.filter(|a| *a == Answer::Reject).count();
+            // One that looked while the clock was wrong still counts.
+            assert!(rejected <= 10, "{rejected} with {queue:?}");
+            let before = s.rate();
+            for second in 5..20 {
+                s.ask(now(second * 1_000), 0, 60, 1);
+            }
+            assert!(s.rate() > before || before >= 100.0, "it goes on warming");
+        }
+    }
 
     #[test]
     fn cold_at_first_by_any_clock() {
