@@ -7,6 +7,7 @@
 mod addresses;
 mod moves;
 mod placement;
+mod said;
 mod shaping;
 mod shares;
 mod traffic;

@@ -10,7 +10,7 @@ use discovery_core::{
     Input, NodeId, Op, Picker, ProbeOutcome, Registry, ServiceConfig, ServiceId, Target, Timestamp,
     WarmUp, Warmth, ZoneId, diff, transactions,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -44,7 +44,7 @@ struct Known {
 
 /// The engine, the registry and what callers know.
 pub(super) struct Traffic {
-    engine: Engine,
+    pub(super) engine: Engine,
     registry: Registry,
     pub(super) services: Vec<Service>,
     nodes: Vec<NodeId>,
@@ -53,10 +53,16 @@ pub(super) struct Traffic {
     known: BTreeMap<String, Known>,
     effects: Vec<Effect>,
     probes: Vec<(EndpointId, u32)>,
+    /// Until the first step.
+    eve: bool,
 }
 
+/// Seconds before the first, in which all that runs when the day begins is checked: first checks of many endpoints are
+/// spread over an interval.
+const EVE: u64 = 10;
+
 pub(super) fn at(second: u64) -> Timestamp {
-    Timestamp::from_secs(second)
+    Timestamp::from_secs(EVE + second)
 }
 
 impl Traffic {
@@ -117,11 +123,21 @@ impl Traffic {
             known,
             effects,
             probes,
+            eve: true,
         })
     }
 
     fn told(&mut self, second: u64, input: Input<'_>) -> Result<(), Error> {
-        let told = self.engine.handle(at(second), input, &mut self.effects);
+        let now = if self.eve {
+            Timestamp::ZERO
+        } else {
+            at(second)
+        };
+        self.told_at(now, second, input)
+    }
+
+    fn told_at(&mut self, now: Timestamp, second: u64, input: Input<'_>) -> Result<(), Error> {
+        let told = self.engine.handle(now, input, &mut self.effects);
         told.map_err(|e| broken(second, "discovery-core", &e))
     }
 
@@ -211,12 +227,26 @@ impl Traffic {
         up: impl Fn(usize) -> bool,
         mut factor: impl FnMut(usize, f32),
     ) -> Result<(), Error> {
-        if self
-            .engine
-            .next_deadline()
-            .is_some_and(|due| due <= at(second))
-        {
-            self.told(second, Input::Time)?;
+        if std::mem::take(&mut self.eve) {
+            for before in 0..EVE {
+                self.advance(Timestamp::from_secs(before), second, figures, events, &up)?;
+            }
+        }
+        self.advance(at(second), second, figures, events, &up)?;
+        self.sync(second, figures, events, &mut factor)
+    }
+
+    /// What is due by `now` fires, and probes are answered.
+    fn advance(
+        &mut self,
+        now: Timestamp,
+        second: u64,
+        figures: &mut Figures,
+        events: &mut Events,
+        up: &impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
+        if self.engine.next_deadline().is_some_and(|due| due <= now) {
+            self.told_at(now, second, Input::Time)?;
         }
         for _ in 0..PROBE_ROUNDS {
             self.take(second, figures, events);
@@ -231,12 +261,13 @@ impl Traffic {
                 };
                 figures.probes += 1;
                 let replica = self.known.get(endpoint_now.name).map(|k| k.replica);
-                let outcome = if replica.is_some_and(&up) {
+                let outcome = if replica.is_some_and(up) {
                     ProbeOutcome::Pass
                 } else {
                     ProbeOutcome::Fail
                 };
-                self.told(
+                self.told_at(
+                    now,
                     second,
                     Input::Probed {
                         endpoint,
@@ -248,7 +279,7 @@ impl Traffic {
             self.probes = probes;
             self.probes.clear();
         }
-        self.sync(second, figures, events, &mut factor)
+        Ok(())
     }
 
     /// Takes in what the engine wants done.
@@ -282,63 +313,6 @@ impl Traffic {
             }
         }
         self.effects = effects;
-    }
-
-    fn say(&self, second: u64, effect: &Effect, events: &mut Events) {
-        let name = |id: &EndpointId| {
-            self.engine
-                .endpoint(*id)
-                .map_or(String::new(), |e| e.name.to_owned())
-        };
-        let service = |id: &ServiceId| self.engine.service_name(*id).unwrap_or_default().to_owned();
-        let (what, subject, reason, data) = match effect {
-            Effect::Probe { .. } => return,
-            Effect::Register {
-                endpoint, reason, ..
-            } => ("register", name(endpoint), reason.to_string(), Value::Null),
-            Effect::Update {
-                endpoint, reason, ..
-            } => ("update", name(endpoint), reason.to_string(), Value::Null),
-            Effect::Deregister { name, reason, .. } => (
-                "deregister",
-                name.to_string(),
-                reason.to_string(),
-                Value::Null,
-            ),
-            Effect::SetWeight {
-                endpoint,
-                weight,
-                reason,
-                ..
-            } => {
-                let data = json!({"weight_thousandths": weight});
-                ("set_weight", name(endpoint), reason.to_string(), data)
-            }
-            Effect::Mode { service: id, mode } => {
-                ("mode", service(id), format!("{mode:?}"), Value::Null)
-            }
-            Effect::Rejected { name, problem, .. } => (
-                "rejected",
-                name.to_string(),
-                problem.to_string(),
-                Value::Null,
-            ),
-            Effect::Hold {
-                service: id,
-                held,
-                of,
-            } => (
-                "hold",
-                service(id),
-                if *held == 0 {
-                    "no endpoint is held back any more".to_owned()
-                } else {
-                    format!("{held} of {of} endpoints vanished at once")
-                },
-                Value::Null,
-            ),
-        };
-        events.say(second, "discovery-core", what, &subject, &reason, data);
     }
 
     /// Brings the registry in line with the engine, service by service where something changed, and tells
