@@ -26,6 +26,8 @@ pub(super) struct Class {
     guarantee: u64,
     pub(super) ceiling: u64,
     pub(super) allocated: u64,
+    /// Whether it was part of a division.
+    pub(super) settled: bool,
     /// Demand assumed, in bit/s, with room to grow; never above the ceiling.
     pub(super) estimate: u64,
     /// The estimate that was last divided by.
@@ -49,6 +51,11 @@ impl Class {
         self.credit = self.credit.min(self.guarantee);
     }
 
+    /// What it may reach: HTB gives it its guarantee whatever others borrow.
+    pub(super) fn reach(&self) -> u64 {
+        self.allocated.max(self.guarantee)
+    }
+
     /// What it claims: as much of its guarantee as it wants, and its estimate in all.
     pub(super) fn claim(&self) -> Claim {
         Claim {
@@ -66,7 +73,7 @@ impl Class {
     /// Takes in one interval of `nanos`.
     pub(super) fn observe(&mut self, usage: &Usage, nanos: u64, credit_seconds: u64) {
         let sent = usage.sent.bits();
-        let limit = self.allocated;
+        let limit = self.reach();
         // Within a sixteenth of its limit; or held up at more than half of it; or a queue of a sixteenth of a second.
         let near = sent.saturating_add(limit >> 4) >= limit;
         let held = usage.overlimits > 0 && sent >= limit / 2;

@@ -47,9 +47,9 @@ impl Default for ElasticConfig {
 pub struct Change {
     /// Whose.
     pub slot: Slot,
-    /// What it was.
+    /// What it could reach ([`Elastic::allocation`]).
     pub from: Rate,
-    /// What it is.
+    /// What it may reach now.
     pub to: Rate,
 }
 
@@ -126,13 +126,12 @@ impl Elastic {
         self.stale = true;
     }
 
-    /// What a class has now.
+    /// What a class may reach now: what division gave it, and its guarantee at the least. What it does not use of that may have
+    /// been given to others meanwhile, so that these do not add up to [`Elastic::allocated`].
     #[must_use]
     pub fn allocation(&self, slot: Slot) -> Option<Rate> {
-        self.classes
-            .get(slot.index())
-            .filter(|c| c.present)
-            .map(|c| Rate::from_bits(c.allocated))
+        let class = self.classes.get(slot.index()).filter(|c| c.present);
+        class.map(|c| Rate::from_bits(c.reach()))
     }
 
     /// The demand that is assumed of a class.
@@ -144,7 +143,7 @@ impl Elastic {
             .map(|c| Rate::from_bits(c.estimate))
     }
 
-    /// Sum of all allocations: never over the capacity, as long as the guarantees fit in.
+    /// Sum of what division gave: never over the capacity, as long as the guarantees fit in.
     #[must_use]
     pub fn allocated(&self) -> Rate {
         Rate::from_bits(u64::try_from(self.allocated).unwrap_or(u64::MAX))
@@ -189,11 +188,14 @@ impl Elastic {
         &self.changes
     }
 
-    /// Writes every changed allocation of the last step into a host, so that its next plan carries them out. Says how
-    /// many classes that touches.
+    /// Writes every allocation into a host, so that its next plan carries them out: those of steps that were not carried, too,
+    /// and of a host that never saw one. Says how many classes that touches. O(n); what a host has already touches nothing.
     pub fn carry_into(&self, host: &mut crate::host::Host, direction: Direction) -> usize {
-        let set = |c: &&Change| host.allocate(c.slot, direction, Some(c.to));
-        self.changes.iter().filter(set).count()
+        let classes = (0_u32..).map(Slot).zip(&self.classes);
+        let divided = classes.filter(|(_, c)| c.present && c.settled);
+        divided
+            .filter(|(slot, c)| host.allocate(*slot, direction, Some(Rate::from_bits(c.reach()))))
+            .count()
     }
 
     /// Divides anew and gathers the changes.
@@ -325,10 +327,15 @@ impl Elastic {
             if class.present && class.allocated != *target && !stays(class, *share, *target, above)
             {
                 let slot = Slot(u32::try_from(i).unwrap_or(u32::MAX));
-                let (from, to) = (Rate::from_bits(class.allocated), Rate::from_bits(*target));
-                self.changes.push(Change { slot, from, to });
+                let from = Rate::from_bits(class.reach());
                 class.allocated = *target;
+                let to = Rate::from_bits(class.reach());
+                // What is below a guarantee is its owner's to take at any time, so nothing changes for it.
+                if from != to || !class.settled {
+                    self.changes.push(Change { slot, from, to });
+                }
             }
+            class.settled |= class.present;
             self.allocated += u128::from(class.allocated);
         }
     }

@@ -27,6 +27,9 @@ pub(crate) const OWN: u16 = 2;
 /// What the host's own class has at least: HTB needs a rate.
 const OWN_LEAST: Rate = Rate::kbit(8);
 
+/// GSO packets that a queue has room for where classes share: one that is empty when its class's turn comes loses the turn, and with
+/// it the weight. (Measured with weights 4:1 at 10 Mbit/s: the lighter one had 1.10 of its share with one packet, 1.01 with two.)
+const SHARED_PACKETS: u32 = 2;
 /// Greatest memory limit of `fq_codel`: the kernel takes more and keeps this.
 const FQ_CODEL_MOST: u32 = 1 << 31;
 
@@ -102,7 +105,7 @@ impl Host {
             parent: Handle::qdisc(on.major),
             htb,
         });
-        into.put_qdisc(self.leaf(id, shape.ceiling(), on));
+        into.put_qdisc(self.leaf(id, shape.ceiling(), on.gso));
     }
 
     /// Writes the uplink's tree.
@@ -122,7 +125,8 @@ impl Host {
                 into.put_qdisc(leaf);
             }
         }
-        into.put_qdisc(self.leaf(Handle::new(on.major, OWN), uplink.capacity, on));
+        let own = Handle::new(on.major, OWN);
+        into.put_qdisc(self.leaf(own, uplink.capacity, SHARED_PACKETS * on.gso));
         into.put_qdisc(root(on, OWN));
     }
 
@@ -141,11 +145,12 @@ impl Host {
     pub(crate) fn uplink_leaf(&self, minor: u16, on: On) -> Option<Qdisc> {
         let class = Handle::new(on.major, minor);
         if minor == OWN {
-            return Some(self.leaf(class, self.uplink.as_ref()?.capacity, on));
+            let capacity = self.uplink.as_ref()?.capacity;
+            return Some(self.leaf(class, capacity, SHARED_PACKETS * on.gso));
         }
         let shape = self.member(self.by_minor.get(minor)?)?.container.egress?;
         let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
-        Some(self.leaf(class, ceiling, on))
+        Some(self.leaf(class, ceiling, SHARED_PACKETS * on.gso))
     }
 
     /// The rate of the class for the whole uplink: its capacity. Where all is promised, those without a guarantee and the host's
@@ -207,9 +212,9 @@ impl Host {
         })
     }
 
-    /// A queue below a leaf class, numbered like the class.
-    fn leaf(&self, class: Handle, ceiling: Rate, on: On) -> Qdisc {
-        let limit = leaf_limit(ceiling, on.gso);
+    /// A queue below a leaf class, numbered like the class, with room for so many bytes of GSO packets.
+    fn leaf(&self, class: Handle, ceiling: Rate, room: u32) -> Qdisc {
+        let limit = leaf_limit(ceiling, room);
         let kind = if self.caps.fq_codel {
             // fq_codel counts its limit in packets and bounds bytes by memory.
             QdiscKind::FqCodel(Box::new(FqCodel {

@@ -27,8 +27,14 @@ pub(super) fn request(device: &mut Device, m: &TcMessage) -> Result<(), KernelEr
     let owner = device
         .qdisc(Handle::qdisc(major))
         .ok_or(KernelError::NotFound)?;
-    let QdiscKind::Htb(htb) = owner.kind else {
-        return Err(KernelError::NotSupported);
+    let htb = match owner.kind {
+        QdiscKind::Htb(htb) => htb,
+        // A token bucket has one class, which every number finds and nothing changes.
+        QdiscKind::Tbf(_) if m.verb == Verb::New && m.flags & EXCL != 0 => {
+            return Err(KernelError::ClassExists);
+        }
+        QdiscKind::Bfifo(_) | QdiscKind::Pfifo(_) => return Err(KernelError::Invalid),
+        _ => return Err(KernelError::NotSupported),
     };
     let id = Handle::new(major, m.handle.minor());
     let parent = match m.parent {

@@ -47,6 +47,32 @@ pub enum KernelError {
     TooDeep,
     #[error("Invalid handle.")]
     InvalidHandle,
+    #[error("Parent qdisc is not classful.")]
+    ParentNotClassful,
+    #[error("Qdisc not classful.")]
+    NotClassful,
+    #[error("Class doesn't support blocks.")]
+    NoBlocks,
+    #[error("Specified class doesn't exist.")]
+    NoFilterClass,
+    #[error("Specified filter handle not found.")]
+    NoFilterHandle,
+    #[error("Filter with specified priority/protocol not found.")]
+    NoFilterPrio,
+    #[error("Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter.")]
+    NeedsCreateFilter,
+    #[error("Cannot flush filters with protocol, handle or kind set.")]
+    FlushWhole,
+    #[error("cls_u32: Not allowed to delete root node.")]
+    RootTable,
+    #[error("cls_u32: Can not delete in-use filter.")]
+    FilterInUse,
+    #[error("Cannot find specified filter chain.")]
+    NoChain,
+    #[error("Specified filter kind does not match existing one.")]
+    FilterKind,
+    #[error("cls_u32: Handle specified hash table address mismatch.")]
+    OtherTable,
     #[error("Parent Qdisc doesn't exists.")]
     NoFilterParent,
     #[error("Protocol mismatch for filter with specified priority.")]

@@ -37,22 +37,25 @@ fn parent(device: &Device, given: Handle) -> Result<Handle, KernelError> {
         return match (&hook.kind, given.minor()) {
             (QdiscKind::Ingress, _) => Ok(Handle::INGRESS_QDISC),
             (_, 0xfff2 | 0xfff3) => Ok(given),
-            _ => Err(KernelError::Invalid),
+            (_, 0) => Err(KernelError::Invalid),
+            _ => Err(KernelError::NoFilterClass),
         };
     }
-    let qdisc = match given {
-        Handle::ROOT | Handle::NONE => device.root(),
-        handle => device.qdisc(handle.of_qdisc()),
+    let at_root = matches!(given, Handle::ROOT | Handle::NONE);
+    let qdisc = match at_root {
+        // A device without a root of its own has a default one, which has no classes.
+        true => device.root().ok_or(KernelError::NotClassful)?,
+        false => device
+            .qdisc(given.of_qdisc())
+            .ok_or(KernelError::NoFilterParent)?,
     };
-    let qdisc = qdisc
-        .filter(|q| !q.handle.is_none())
-        .ok_or(KernelError::NoFilterParent)?;
-    match (&qdisc.kind, given) {
-        (QdiscKind::Htb(_), Handle::ROOT | Handle::NONE) => Ok(qdisc.handle),
-        (QdiscKind::Htb(_), handle) if handle.minor() == 0 || device.class(handle).is_some() => {
-            Ok(handle)
-        }
-        _ => Err(KernelError::NotSupported),
+    let there = |h: Handle| h.minor() == 0 || device.class(h).is_some();
+    match &qdisc.kind {
+        QdiscKind::Htb(_) | QdiscKind::FqCodel(_) if at_root => Ok(qdisc.handle),
+        QdiscKind::Htb(_) | QdiscKind::FqCodel(_) if there(given) => Ok(given),
+        QdiscKind::Htb(_) | QdiscKind::FqCodel(_) => Err(KernelError::NoFilterClass),
+        QdiscKind::Tbf(_) | QdiscKind::Mq => Err(KernelError::NoBlocks),
+        _ => Err(KernelError::NotClassful),
     }
 }
 
@@ -87,7 +90,7 @@ fn set(
             return Err(KernelError::ProtocolMismatch);
         }
         Some(protocol) => wanted.protocol = protocol,
-        None if m.flags & CREATE == 0 => return Err(KernelError::NotFound),
+        None if m.flags & CREATE == 0 => return Err(KernelError::NeedsCreateFilter),
         None => {}
     }
     let tables = rows(device, wanted.parent)
@@ -122,7 +125,7 @@ fn set(
         return Err(KernelError::FilterExists);
     }
     if old.is_none() && m.flags & CREATE == 0 {
-        return Err(KernelError::NotFound);
+        return Err(KernelError::NeedsCreateFilter);
     }
     if head.is_none() {
         make_head(device, &wanted, root);
@@ -193,9 +196,11 @@ fn place(
             }
             hash & 0xffff_f000
         }
-        None if handle & 0xffff_f000 != 0 => handle & 0xffff_f000,
         None => root,
     };
+    if handle >> 20 != 0 && (handle ^ bucket) >> 20 != 0 {
+        return Err(KernelError::OtherTable);
+    }
     if handle & 0xfff != 0 {
         return Ok(bucket | handle & 0xfff);
     }
@@ -229,28 +234,59 @@ fn kept(given: &U32, handle: u32, old: Option<&Filter>) -> alloc::vec::Vec<U32Pa
     parts
 }
 
+/// Takes off one filter or table, a whole priority where no handle is said, or a whole chain where no priority is.
 fn delete(device: &mut Device, m: &TcMessage, wanted: &Filter) -> Result<(), KernelError> {
-    let before = device.filters().len();
     let (prio, handle) = (wanted.prio, m.handle.raw());
-    let all = |f: &Filter| f.parent == wanted.parent && f.chain == wanted.chain;
-    device.retain_filters(|f| {
-        let goes = all(f)
-            && (prio == 0 || f.prio == prio)
-            && (prio == 0 || handle == 0 || f.handle == handle);
-        !goes
-    });
-    if device.filters().len() == before {
-        return Err(KernelError::NotFound);
+    let chain = |f: &Filter| f.parent == wanted.parent && f.chain == wanted.chain;
+    let group = |f: &Filter| chain(f) && f.prio == prio;
+    if prio == 0 {
+        if wanted.protocol != 0 || handle != 0 || m.kind.is_some() {
+            return Err(KernelError::FlushWhole);
+        }
+        device.retain_filters(|f| !chain(f));
+        return Ok(());
     }
-    // A priority without filters and tables of its own is no more.
-    let group = |f: &&Filter| all(f) && f.prio == prio;
-    let left = device.filters().iter().filter(group);
-    let only_root = left
-        .filter(|f| f.handle & 0xfff != 0 || (f.handle != 0 && f.handle < FIRST_TABLE))
-        .count()
-        == 0;
-    if only_root {
-        device.retain_filters(|f| !(all(f) && f.prio == prio));
+    if !device.filters().iter().any(chain) {
+        return Err(KernelError::NoChain);
+    }
+    let head = device.filters().iter().find(|f| group(f));
+    let head = head.ok_or(KernelError::NoFilterPrio)?;
+    if wanted.protocol != 0 && head.protocol != wanted.protocol {
+        return Err(KernelError::ProtocolMismatch);
+    }
+    if m.kind.as_deref().is_some_and(|k| k != head.kind.name()) {
+        return Err(KernelError::FilterKind);
+    }
+    if handle == 0 {
+        device.retain_filters(|f| !group(f));
+        return Ok(());
+    }
+    let node = |f: &&Filter| group(f) && f.handle == handle;
+    if !device.filters().iter().any(|f| node(&f)) {
+        return Err(KernelError::NoFilterHandle);
+    }
+    if handle & 0xf_ffff == 0 {
+        let linked = |f: &Filter| matches!(&f.kind, FilterKind::U32(u) if u.link() == Some(handle));
+        if handle >= FIRST_TABLE {
+            return Err(KernelError::RootTable);
+        }
+        if rows(device, wanted.parent).any(linked) {
+            return Err(KernelError::FilterInUse);
+        }
+        // What is in a table goes with it.
+        device.retain_filters(|f| !(group(f) && f.handle & 0xfff0_0000 == handle));
+    } else {
+        device.retain_filters(|f| !node(&f));
+    }
+    // Emptied one by one, a priority goes only where no other u32 priority shares its tables.
+    let u32s = |f: &&Filter| matches!(f.kind, FilterKind::U32(_));
+    let left = device
+        .filters()
+        .iter()
+        .filter(|f| f.parent == wanted.parent);
+    let gone = left.filter(u32s).all(|f| group(f) && f.handle & 0xfff == 0);
+    if gone {
+        device.retain_filters(|f| !group(f));
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ fn class_exists(device: &Device, parent: Handle, facts: Facts) -> Result<(), Ker
         QdiscKind::Mq => (1..=facts.tx_queues).contains(&parent.minor()),
         // A token bucket has one class, and takes any number for it.
         QdiscKind::Tbf(_) => true,
+        QdiscKind::Bfifo(_) | QdiscKind::Pfifo(_) => return Err(KernelError::ParentNotClassful),
         _ => false,
     };
     if there {
@@ -180,6 +181,8 @@ fn made(kind: QdiscKind, m: &TcMessage, facts: Facts) -> Result<QdiscKind, Kerne
             htb.rate2quantum = htb.rate2quantum.max(1);
             htb.direct_qlen = Some(htb.direct_qlen.unwrap_or(facts.tx_queue_len.max(2)));
             htb.debug = 0;
+            // A counter of the kernel's own, whatever was sent.
+            htb.direct_packets = 0;
             QdiscKind::Htb(htb)
         }
         QdiscKind::Tbf(tbf) => QdiscKind::Tbf(alloc::boxed::Box::new(dumped(&tbf)?)),
@@ -206,10 +209,24 @@ fn dumped(tbf: &Tbf) -> Result<Tbf, KernelError> {
     if tbf.rate.bytes_per_second == 0 {
         return Err(KernelError::Invalid);
     }
+    // Without bytes the time is cut to 32 bits of nanoseconds; a dump has 32 bits of ticks.
     let ticks = |spec: &RateSpec, bytes: Option<u32>, ticks: u32| match bytes {
-        Some(bytes) => u32::try_from(wire_time(spec, bytes) >> 6).unwrap_or(u32::MAX),
-        None => ticks,
+        Some(bytes) => (wire_time(spec, bytes) >> 6) as u32,
+        None => ticks.min(u32::MAX >> 6),
     };
+    let peak = tbf.peak.bytes_per_second;
+    if peak > 0 && peak <= tbf.rate.bytes_per_second {
+        return Err(KernelError::Invalid);
+    }
+    let most = |spec: &RateSpec, bytes: Option<u32>, ticks: u32| {
+        bytes.map_or_else(|| bytes_in(spec, ticks), u64::from)
+    };
+    let largest = most(&tbf.rate, tbf.burst, tbf.buffer);
+    let at_peak = most(&tbf.peak, tbf.pburst, tbf.mtu);
+    if largest == 0 || (peak > 0 && at_peak == 0) {
+        // No packet would ever fit in.
+        return Err(KernelError::Invalid);
+    }
     let buffer = ticks(&tbf.rate, tbf.burst, tbf.buffer);
     let mtu = ticks(
         &tbf.peak,
@@ -248,6 +265,19 @@ fn wire_time(spec: &RateSpec, bytes: u32) -> u64 {
     };
     let time = (u128::from(length) * u128::from(mult)) >> shift;
     u64::try_from(time).unwrap_or(u64::MAX)
+}
+
+/// `psched_ns_t2l`: the largest packet that a time holds, of at most 32 bits of nanoseconds.
+fn bytes_in(spec: &RateSpec, ticks: u32) -> u64 {
+    let time = u64::from(ticks.min(u32::MAX >> 6)) << 6;
+    let bytes = u128::from(time) * u128::from(spec.bytes_per_second) / u128::from(NS_PER_SECOND);
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let bytes = if spec.linklayer == 2 {
+        bytes / 53 * 48
+    } else {
+        bytes
+    };
+    bytes.saturating_sub(u64::from(spec.overhead))
 }
 
 fn delete(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {

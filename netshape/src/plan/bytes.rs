@@ -3,7 +3,7 @@
 use super::op::{Action, Object, Op};
 use super::pins::made_as;
 use crate::handle::Handle;
-use crate::object::{Class, HtbClass, Qdisc, QdiscKind};
+use crate::object::{Class, Htb, HtbClass, Qdisc, QdiscKind};
 use crate::wire::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -63,7 +63,11 @@ fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {
         return;
     }
     message.options = match &q.kind {
-        QdiscKind::Htb(htb) => Some(Options::Htb(*htb)),
+        // What was counted is not sent back.
+        QdiscKind::Htb(htb) => Some(Options::Htb(Htb {
+            direct_packets: 0,
+            ..*htb
+        })),
         QdiscKind::Tbf(tbf) => Some(Options::Tbf(tbf.clone())),
         QdiscKind::Bfifo(limit) | QdiscKind::Pfifo(limit) => limit.map(Options::Fifo),
         QdiscKind::FqCodel(f) => Some(Options::FqCodel(f.clone())),

@@ -98,11 +98,11 @@ fn qdisc(text: &mut String, qdisc: &Qdisc) {
         ),
         QdiscKind::Bfifo(Some(limit)) => writeln!(
             text,
-            "  limit {limit} = max(25 ms of the ceiling, largest GSO packet + 5 %), in bytes: a queue that can't hold one GSO packet drops them all; bfifo, since the kernel was not said to have fq_codel"
+            "  limit {limit} = max(25 ms of the ceiling, largest GSO packet + 5 %, twice that where classes share), in bytes: a queue that can't hold one GSO packet drops them all; bfifo, since the kernel was not said to have fq_codel"
         ),
         QdiscKind::FqCodel(f) => writeln!(
             text,
-            "  memory_limit {} = max(25 ms of the ceiling, largest GSO packet + 5 %), in bytes",
+            "  memory_limit {} = max(25 ms of the ceiling, largest GSO packet + 5 %, twice that where classes share), in bytes",
             f.memory_limit.unwrap_or(0)
         ),
         _ => Ok(()),

@@ -147,8 +147,21 @@ pub(super) fn steps(
             .map_err(|why| RefusalKind::FilterLost { filter: said, why })
     });
     let moved: Vec<Filter> = moved.collect::<Result<_, _>>()?;
-    for filter in &moved {
-        steps.delete(Object::Filter(Box::new(filter.clone())));
+    for (i, filter) in moved.iter().enumerate() {
+        // The last of a priority takes the priority along: emptied one by one it might stay, with its protocol.
+        let rest = moved.get(i + 1..).unwrap_or(&[]).iter();
+        let mut rest = rest.chain(behind.iter().copied()).chain(good);
+        let last = rest.all(|f| f.prio != filter.prio || f.chain != filter.chain);
+        let handle = if last {
+            pins::made_as(filter.handle)
+        } else {
+            filter.handle
+        };
+        let filter = Filter {
+            handle,
+            ..filter.clone()
+        };
+        steps.delete(Object::Filter(Box::new(filter)));
     }
     let places = Places::new(seen, good, &front);
     if good.is_none() {

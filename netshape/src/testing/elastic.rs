@@ -124,6 +124,7 @@ fn live(bytes: &mut Bytes<'_>) {
         }
         // Two intervals of the same demand: the first is where it is seen, the second where it is served.
         for served in [false, true] {
+            let mut sent = 0_u128;
             for (i, use_) in usage.iter_mut().enumerate() {
                 let given = elastic
                     .allocation(Slot(u32::try_from(i).unwrap_or(0)))
@@ -133,6 +134,7 @@ fn live(bytes: &mut Bytes<'_>) {
                 let guarantee = guarantees.get(i).copied().unwrap_or(0);
                 let due = wants.min(guarantee);
                 assert!(!served || given >= due, "{given} given, {due} due");
+                sent += u128::from(wants.min(given));
                 let backlog = if wants > given { u32::MAX } else { 0 };
                 *use_ = Usage {
                     sent: Rate::from_bits(wants.min(given)),
@@ -140,6 +142,12 @@ fn live(bytes: &mut Bytes<'_>) {
                     overlimits: 0,
                 };
             }
+            // Each may reach its guarantee at any time. Once those who want theirs are seen, all that is sent fits in.
+            let capacity = elastic.capacity();
+            assert!(
+                !served || sent <= u128::from(capacity.bits()),
+                "{sent} sent"
+            );
             elastic.step(Duration::from_secs(1), &usage);
             assert!(
                 elastic.allocated() <= elastic.capacity(),
