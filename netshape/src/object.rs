@@ -104,7 +104,7 @@ pub struct Htb {
     pub debug: u32,
     /// Whether the device is asked to shape by itself.
     pub offload: bool,
-    /// Packets that met no class so far (only in dumps).
+    /// Packets that met no class so far: in messages of dumps; 0 in a device that was loaded, since it is no part of what is there.
     pub direct_packets: u32,
 }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use netshape::wire::{HexLine, Message, U32Part, decode, hex_lines, load};
-use netshape::{DevName, Device, Facts, Filter, FilterKind, Htb, Kernel, Qdisc, QdiscKind};
+use netshape::{DevName, Device, Facts, Filter, FilterKind, Kernel, Qdisc, QdiscKind};
 use std::collections::BTreeMap;
 use support::{Sample, ifindexes, requests, samples};
 
@@ -84,10 +84,6 @@ fn queues(sample: &Sample) -> u16 {
 fn plain(device: &Device) -> (Vec<String>, Vec<String>, Vec<String>) {
     let qdisc = |q: &Qdisc| {
         let kind = match &q.kind {
-            QdiscKind::Htb(h) => QdiscKind::Htb(Htb {
-                direct_packets: 0,
-                ..*h
-            }),
             QdiscKind::Other(o) => return format!("{} {} {}", q.handle, q.parent, o.kind),
             kind => kind.clone(),
         };

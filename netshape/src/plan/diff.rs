@@ -267,7 +267,9 @@ fn device(
     let default = before.is_none_or(|r| r.handle.is_none());
     let told = host.caps.takeover || before.is_some_and(ours::reserved);
     let uplink = uplink_name(host).as_ref() == Some(name);
-    let held = uplink && host.held.minors().next().is_some();
+    let major = before.map_or(0, |r| r.handle.major());
+    let there = |minor| seen.class(Handle::new(major, minor)).is_some();
+    let held = uplink && host.held.minors().any(|(minor, _)| there(minor));
     if !default && (host.held.everything() || held || !told) {
         let kind = before.map_or("", |r| r.kind.name());
         let why = match (told, held) {
@@ -275,7 +277,10 @@ fn device(
                 "not ours: a root of kind {}; its device stays as it is unless told to take over",
                 printable(kind)
             ),
-            (true, true) => "can't be replaced: below it may be the class of a container whose section is refused".into(),
+            (true, true) => {
+                "can't be replaced: below it is the class of a container whose section is refused"
+                    .into()
+            }
             (true, false) => format!("can't be replaced: {KEPT}"),
         };
         plan.left_alone.push(LeftAlone {

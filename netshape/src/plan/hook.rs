@@ -163,6 +163,14 @@ pub(super) fn steps(
         };
         steps.delete(Object::Filter(Box::new(filter)));
     }
+    if let Some(empty) = empty(seen).filter(|_| good.is_none()) {
+        if !takeover {
+            let filter = format!("{} of {veth}", pins::said(empty));
+            let why = "its priority is kept for another protocol or kind, though nothing is in it: take that off, or take over".into();
+            return Err(RefusalKind::FilterLost { filter, why });
+        }
+        steps.delete(Object::Filter(Box::new(empty.clone())));
+    }
     let places = Places::new(seen, good, &front);
     if good.is_none() {
         steps.add(Object::Redirect(Box::new(Redirect {
@@ -179,6 +187,15 @@ pub(super) fn steps(
         .left
         .extend(behind.iter().map(|f| behind_ours(f, veth)));
     Ok(steps)
+}
+
+/// The row of our priority where others have it and left nothing in it: the kernel lets no other protocol in.
+fn empty(seen: &Device) -> Option<&Filter> {
+    let ours = |f: &&Filter| ours::on_hook(f) && f.chain == 0 && f.prio == REDIRECT_PRIO;
+    let mut rows = seen.filters().iter().filter(ours);
+    let head = rows.clone().find(|f| f.handle == 0)?;
+    let alike = head.protocol == ALL && matches!(head.kind, FilterKind::U32(_));
+    (!alike && rows.all(|f| !ours::is_node(f))).then_some(head)
 }
 
 /// A redirect as it was observed, for taking it off; it may lead to another device than the one it is meant for.

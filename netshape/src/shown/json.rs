@@ -153,7 +153,8 @@ fn qdisc(entry: &Entry, reading: &mut Reading) {
         "htb" => QdiscKind::Htb(Htb {
             rate2quantum: small(o, "r2q").unwrap_or(10),
             default: text(o, "default").and_then(hex).unwrap_or(0),
-            direct_packets: small(o, "direct_packets_stat").unwrap_or(0),
+            // A counter, which is no part of what is there.
+            direct_packets: 0,
             direct_qlen: small(o, "direct_qlen"),
             offload: get(o, "offload").is_some(),
             ..Htb::to_default(0)

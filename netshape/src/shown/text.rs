@@ -58,7 +58,8 @@ fn qdisc(line: &str, reading: &mut Reading) {
             let htb = Htb {
                 rate2quantum: number("r2q").unwrap_or(10),
                 default: after("default").and_then(hex).unwrap_or(0),
-                direct_packets: number("direct_packets_stat").unwrap_or(0),
+                // A counter, which is no part of what is there.
+                direct_packets: 0,
                 direct_qlen: number("direct_qlen"),
                 offload: line.contains(" offload"),
                 ..Htb::to_default(0)

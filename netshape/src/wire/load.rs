@@ -116,7 +116,11 @@ fn put(message: &TcMessage, objects: &mut Objects) {
 pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
     let name = message.kind.as_deref().unwrap_or("");
     let kind = match (name, &message.options) {
-        ("htb", Some(Options::Htb(htb))) => QdiscKind::Htb(*htb),
+        // What was counted is no part of what is there.
+        ("htb", Some(Options::Htb(htb))) => QdiscKind::Htb(Htb {
+            direct_packets: 0,
+            ..*htb
+        }),
         ("htb", None) => QdiscKind::Htb(Htb::to_default(0)),
         ("tbf", Some(Options::Tbf(tbf))) => QdiscKind::Tbf(tbf.clone()),
         ("bfifo", Some(Options::Fifo(limit))) => QdiscKind::Bfifo(Some(*limit)),
