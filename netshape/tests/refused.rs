@@ -1,0 +1,250 @@
+//! A mistake in one container's section takes nothing away from it, nor from anybody else.
+
+use netshape::{
+    Action, Capabilities, Container, DevName, Device, Direction, Handle, Host, Kernel, Plan,
+    PolicyFile, Rate, Refusal, Shape, Tier, Uplink, diff, diff_touched,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn policy(containers: &Value) -> PolicyFile {
+    let text = json!({
+        "host": {"uplink": {"dev": "up0", "capacity": "1gbit"}},
+        "tier": [{"name": "gold", "weight": 4}],
+        "container": containers,
+    });
+    serde_json::from_value(text).unwrap()
+}
+
+/// A container in a tier, by name of its namespace, with guarantees out.
+fn section(id: &str, guarantee: &str) -> Value {
+    json!({"id": id, "veth": format!("v-{id}"), "netns": id, "tier": "gold",
+        "ingress": {"ceiling": "100mbit"}, "egress": {"guarantee": guarantee, "ceiling": "900mbit"}})
+}
+
+fn planned(kernel: &Kernel, containers: &Value) -> (Host, Vec<Refusal>, Plan) {
+    let file = policy(containers);
+    let made = file.host_on(kernel, Capabilities::default(), &BTreeMap::new());
+    let (host, refused) = made.unwrap();
+    let plan = diff(kernel, &host);
+    (host, refused, plan)
+}
+
+/// A kernel on which a policy was carried out.
+fn carried_out(containers: &Value) -> Kernel {
+    let mut kernel = Kernel::new();
+    let (host, refused, _) = planned(&kernel, containers);
+    assert_eq!(refused, []);
+    for (i, name) in (1..).zip(host.device_names()) {
+        let mut device = Device::new();
+        device.ifindex = Some(i);
+        kernel.put_device(name, device);
+    }
+    kernel.apply_all(&diff(&kernel, &host)).unwrap();
+    kernel
+}
+
+/// The devices and the class of a container.
+fn has(kernel: &Kernel, id: &str, class: Handle) -> [Option<String>; 3] {
+    let device = |name| kernel.device(&name).map(|d| format!("{d:?}"));
+    let up = kernel.device(&DevName::host("up0")).unwrap();
+    [
+        device(DevName::host(&format!("v-{id}"))),
+        device(DevName::inside(id, "eth0")),
+        Some(format!("{:?}", (up.class(class), up.qdisc_at(class)))),
+    ]
+}
+
+#[test]
+fn whatever_is_wrong_in_a_section_its_container_stays_as_it_is() {
+    let before = json!([section("a", "100mbit"), section("b", "200mbit")]);
+    let with = |path: &[&str], value: Value| {
+        let mut b = section("b", "200mbit");
+        let mut at = &mut b;
+        for key in path {
+            at = &mut at[*key];
+        }
+        *at = value;
+        b
+    };
+    let wrong = [
+        ("tier", with(&["tier"], json!("glod"))),
+        (
+            "ingress.ceiling",
+            with(&["ingress", "ceiling"], json!("100mbt")),
+        ),
+        (
+            "egress.guarantee",
+            with(&["egress", "guarantee"], json!("2gbit")),
+        ),
+        ("egress.guarantee", with(&["egress", "guarantee"], json!(7))),
+        ("ingress.burst", with(&["ingress", "burst"], json!("1kB"))),
+        ("egress.priority", with(&["egress", "priority"], json!(9))),
+        ("weight", with(&["weight"], json!(1001))),
+        ("weight", with(&["weight"], json!(0))),
+    ];
+    for (field, b) in wrong {
+        let kernel = carried_out(&before);
+        let (old, ..) = planned(&kernel, &before);
+        let class = old.class_of(old.slot("b").unwrap()).unwrap();
+        let was = has(&kernel, "b", class);
+        // Other containers change, come and go meanwhile.
+        let now = json!([section("a", "50mbit"), b, section("c", "10mbit")]);
+        let (host, refused, plan) = planned(&kernel, &now);
+        let fields: Vec<&str> = refused.iter().map(|r| r.field.as_str()).collect();
+        let ceiling = field == "egress.guarantee" && fields == ["container[1].egress.ceiling"];
+        assert!(
+            ceiling || fields == [format!("container[1].{field}")],
+            "{fields:?}"
+        );
+        assert!(plan.len() > 3, "the others are planned");
+        let mut after = kernel.clone();
+        for name in host.device_names() {
+            if after.device(&name).is_none() {
+                after.put_device(name, Device::new());
+            }
+        }
+        after.apply_all(&plan).unwrap();
+        assert_eq!(was, has(&after, "b", class), "{field}");
+        let up = after.device(&DevName::host("up0")).unwrap();
+        assert_eq!(
+            up.check(),
+            Ok(()),
+            "{field}: the tier still holds its class"
+        );
+        assert!(diff(&after, &host).is_empty(), "{field}");
+    }
+}
+
+#[test]
+fn an_over_promise_refuses_in_the_order_of_the_file() {
+    let refused = |guarantees: &[&str]| {
+        let list: Vec<Value> = (0..)
+            .zip(guarantees)
+            .map(|(i, g)| section(&format!("c{i}"), g))
+            .collect();
+        let (_, refused, _) = planned(&Kernel::new(), &json!(list));
+        let fields = refused.into_iter().map(|r| r.field);
+        fields.collect::<Vec<String>>()
+    };
+    let at = |i: usize| format!("container[{i}].egress.guarantee");
+    // What passes what is left is refused; what comes later and fits in is not.
+    assert_eq!(
+        refused(&["600mbit", "500mbit", "300mbit", "100mbit"]),
+        [at(1)]
+    );
+    assert_eq!(
+        refused(&["600mbit", "500mbit", "400mbit", "8bit"]),
+        [at(1), at(3)]
+    );
+    // Without a guarantee nothing is asked for, so nothing passes what is left.
+    assert_eq!(
+        refused(&["900mbit", "100mbit", "0mbit", "0mbit"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_a_refused_container_keeps_is_not_promised_again_to_those_who_ask_for_more() {
+    let before = json!([
+        section("a", "300mbit"),
+        section("b", "300mbit"),
+        section("c", "300mbit")
+    ]);
+    let kernel = carried_out(&before);
+    // b asks for too much and keeps 300; c asks for what it has; d would come on top.
+    let now = json!([
+        section("a", "600mbit"),
+        section("b", "500mbit"),
+        section("c", "300mbit"),
+        section("d", "50mbit")
+    ]);
+    let (_, refused, _) = planned(&kernel, &now);
+    let fields: Vec<&str> = refused.iter().map(|r| r.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "container[1].egress.guarantee",
+            "container[3].egress.guarantee"
+        ]
+    );
+}
+
+#[test]
+fn a_section_that_does_not_say_which_device_it_means_lets_nothing_be_removed() {
+    let before = json!([section("a", "100mbit"), section("b", "200mbit")]);
+    let mut broken = vec![];
+    for (key, value) in [
+        ("id", "no good"),
+        ("veth", "much/too"),
+        ("netns", "a b"),
+        ("dev", ""),
+    ] {
+        let mut b = section("b", "200mbit");
+        b[key] = json!(value);
+        broken.push(b);
+    }
+    let mut both = section("b", "200mbit");
+    both["pid"] = json!(4242);
+    broken.push(both);
+    for b in broken {
+        let kernel = carried_out(&before);
+        // Even what is no longer in the policy stays, and what is foreign under takeover.
+        let file = policy(&json!([b]));
+        let caps = Capabilities {
+            takeover: true,
+            ..Capabilities::default()
+        };
+        let (host, refused) = file.host_on(&kernel, caps, &BTreeMap::new()).unwrap();
+        assert_eq!(refused.len(), 1);
+        let plan = diff(&kernel, &host);
+        let removes = plan.ops().iter().any(|op| op.action == Action::Delete);
+        assert!(!removes, "{}: {}", refused[0], plan.lines());
+        assert!(!plan.left_alone().is_empty());
+        let mut after = kernel.clone();
+        after.apply_all(&plan).unwrap();
+        assert!(
+            diff(&after, &host).is_empty(),
+            "{}",
+            diff(&after, &host).lines()
+        );
+    }
+}
+
+#[test]
+fn a_change_that_is_refused_leaves_a_running_host_as_it_was() {
+    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::ZERO).unwrap();
+    let tiers = vec![Tier::new("gold", 4).unwrap()];
+    let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
+    let asks = |mbit| {
+        let shape = Shape::new(Rate::mbit(mbit), Rate::gbit(2)).unwrap();
+        let c = Container::new("web", "v1").unwrap();
+        c.shaped(Direction::Egress, shape)
+            .shaped(Direction::Ingress, shape)
+    };
+    let slot = host.insert(asks(100)).unwrap();
+    let class = host.class_of(slot);
+    host.allocate(slot, Direction::Egress, Some(Rate::mbit(300)));
+    let mut kernel = Kernel::new();
+    for name in host.device_names() {
+        kernel.put_device(name, Device::new());
+    }
+    kernel.apply_all(&diff_touched(&kernel, &mut host)).unwrap();
+    for wrong in [
+        asks(1_100).in_tier("gold"),
+        asks(100).in_tier("glod"),
+        asks(1).weighing(1_001),
+    ] {
+        if let Ok(slot) = host.replace(wrong) {
+            panic!("{slot:?}");
+        }
+        assert_eq!((host.slot("web"), host.class_of(slot)), (Some(slot), class));
+        assert_eq!(host.promised(Direction::Egress), Rate::mbit(100));
+        assert!(diff_touched(&kernel, &mut host).is_empty());
+        assert!(diff(&kernel, &host).is_empty());
+    }
+    // One that fits keeps the class number.
+    assert_eq!(host.replace(asks(200)), Ok(slot));
+    assert_eq!(host.class_of(slot), class);
+    assert!(!diff_touched(&kernel, &mut host).is_empty());
+}
