@@ -233,6 +233,8 @@ impl PolicyFile {
         numbers: &BTreeMap<String, u16>,
     ) {
         let section = self.container.get(place);
+        // Ingress without a veth: which one it was is not said.
+        let section = section.filter(|s| s.veth.is_some() || s.ingress.is_none());
         match section.map(ContainerSection::attachment) {
             Some(Ok(container)) => {
                 let had = numbers.get(container.id()).copied();

@@ -187,6 +187,10 @@ fn a_section_that_does_not_say_which_device_it_means_lets_nothing_be_removed() {
     let mut both = section("b", "200mbit");
     both["pid"] = json!(4242);
     broken.push(both);
+    // Ingress, and no veth that it is shaped on.
+    let mut none = section("b", "200mbit");
+    none.as_object_mut().unwrap().remove("veth");
+    broken.push(none);
     for b in broken {
         let kernel = carried_out(&before);
         // Even what is no longer in the policy stays, and what is foreign under takeover.
