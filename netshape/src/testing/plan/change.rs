@@ -173,7 +173,7 @@ impl World {
             .host
             .containers()
             .filter(|(_, c)| c.inside == Inside::Ifb && c.shape(Direction::Egress).is_some())
-            .map(|(_, c)| DevName::host(&c.veth))
+            .filter_map(|(_, c)| c.veth.as_deref().map(DevName::host))
             .collect();
         for (name, device) in self.kernel.devices() {
             if held(name) && !wanted.contains(name) && !redirected.contains(name) {
