@@ -1,6 +1,7 @@
 //! Qdiscs and classes in the kernel's own terms (byte/s and ticks), as they are sent, dumped, compared and planned.
 
 use crate::handle::Handle;
+use crate::ticks::same_rate;
 use crate::wire::U32;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -57,36 +58,6 @@ impl RateSpec {
             && self.mpu == other.mpu
             && (self.linklayer == ATM) == (other.linklayer == ATM)
             && same_rate(self.bytes_per_second, other.bytes_per_second)
-    }
-}
-
-/// Whether two rates in byte/s are one to the kernel.
-const fn same_rate(a: u64, b: u64) -> bool {
-    if a == b {
-        return true;
-    }
-    // Below 2^33 byte/s no bit of the 32 is lost, so that what is further apart is not the same.
-    let greater = if a > b { a } else { b };
-    if greater < 1 << 33 && a.abs_diff(b) > greater >> 20 {
-        return false;
-    }
-    let ((a, by), (b, by_too)) = (time_of_a_byte(a), time_of_a_byte(b));
-    a == b && by == by_too
-}
-
-/// `psched_ratecfg_precompute`: nanoseconds that a byte takes, as a number and by how many bits that is shifted.
-const fn time_of_a_byte(rate: u64) -> (u64, u32) {
-    if rate == 0 {
-        return (1, 0);
-    }
-    let (mut factor, mut shift) = (1_000_000_000_u64, 0);
-    loop {
-        let number = factor / rate;
-        if number & (1 << 31) != 0 || factor & (1 << 63) != 0 {
-            return (number, shift);
-        }
-        factor <<= 1;
-        shift += 1;
     }
 }
 

@@ -115,3 +115,33 @@ pub fn bytes_of(rate: u64, ticks: u32) -> u64 {
     let bytes = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
+
+/// Whether two rates in byte/s are one to the kernel.
+pub(crate) const fn same_rate(a: u64, b: u64) -> bool {
+    if a == b {
+        return true;
+    }
+    // Below 2^33 byte/s no bit of the 32 is lost, so that what is further apart is not the same.
+    let greater = if a > b { a } else { b };
+    if greater < 1 << 33 && a.abs_diff(b) > greater >> 20 {
+        return false;
+    }
+    let ((a, by), (b, by_too)) = (time_of_a_byte(a), time_of_a_byte(b));
+    a == b && by == by_too
+}
+
+/// `psched_ratecfg_precompute`: nanoseconds that a byte takes, as a number and by how many bits that is shifted.
+const fn time_of_a_byte(rate: u64) -> (u64, u32) {
+    if rate == 0 {
+        return (1, 0);
+    }
+    let (mut factor, mut shift) = (1_000_000_000_u64, 0);
+    loop {
+        let number = factor / rate;
+        if number & (1 << 31) != 0 || factor & (1 << 63) != 0 {
+            return (number, shift);
+        }
+        factor <<= 1;
+        shift += 1;
+    }
+}
