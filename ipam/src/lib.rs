@@ -35,6 +35,7 @@ mod cidr;
 mod claim;
 mod claims;
 mod decide;
+mod departed;
 mod forecast;
 mod identity;
 mod index;
@@ -79,7 +80,7 @@ pub use slots::SlotTree;
 pub use state::Ipam;
 pub use store::{
     Event, Frozen, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested,
-    Revision, Store, StoreError, TransactError, Txn, Watched, ready,
+    RestedUntil, Revision, Store, StoreError, TransactError, Txn, Watched, ready,
 };
 pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

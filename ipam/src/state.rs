@@ -4,6 +4,7 @@ use crate::change::HostSettings;
 use crate::cidr::Family;
 use crate::claim::Kept;
 use crate::claims::Claims;
+use crate::departed::Departed;
 use crate::identity::Identity;
 use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
@@ -238,6 +239,8 @@ pub struct Ipam {
     pub(crate) moves: BTreeMap<u32, Move>,
     /// Keys of records that time made untrue since they were last taken; `None` where nobody takes them.
     pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
+    /// What rests of pools that are gone.
+    pub(crate) departed: Departed,
     /// Owners that were missing, by claim: since when, and their token then.
     pub(crate) suspects: BTreeMap<u32, (Timestamp, u64)>,
     /// Interfaces other than the default one, by workload: its records beside the one that bears its name alone.
@@ -267,6 +270,7 @@ impl Ipam {
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
             dirty: None,
+            departed: BTreeMap::new(),
             suspects: BTreeMap::new(),
             interfaces: BTreeMap::new(),
         }

@@ -1,6 +1,6 @@
 //! A pool that grows: its slots may shift, and with them everything that refers to them.
 
-use crate::cidr::{Cidr, Family};
+use crate::cidr::Family;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
@@ -10,17 +10,15 @@ use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Spot, Spots};
 
 impl Ipam {
-    /// Replaces a pool by one of prefix `cidr`, which was checked. Linear in the pool's claims.
-    pub(super) fn regrow(&mut self, id: PoolId, cidr: Cidr, draining: bool) {
+    /// Replaces a pool by one of another spec, which was checked: of a larger prefix, or with other bars. Linear in
+    /// the pool's claims.
+    pub(super) fn rebuild_pool(&mut self, id: PoolId, spec: PoolSpec, draining: bool) {
         let Some(old) = self.pools.get_mut(usize::from(id.0)).and_then(Option::take) else {
             return;
         };
-        let mut new = Pool::new(PoolSpec {
-            cidr,
-            ..old.spec.clone()
-        });
+        let shifted = old.spec.cidr.base().saturating_sub(spec.cidr.base());
+        let mut new = Pool::new(spec);
         new.draining = draining;
-        let shifted = old.spec.cidr.base() - cidr.base();
         new.cursor = old.cursor.saturating_add(shifted);
         let now = self.now;
         let mut map = alloc::collections::BTreeMap::new();

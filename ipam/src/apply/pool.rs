@@ -2,6 +2,7 @@
 
 use super::ApplyError;
 use crate::cidr::Cidr;
+use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, PoolError, PoolSpec};
 use crate::pool::{Pool, PoolId, is_used};
 use crate::state::{Ipam, MOST_POOLS};
@@ -65,6 +66,7 @@ impl Ipam {
         if let Some(place) = self.pools.get_mut(index) {
             *place = Some(pool);
         }
+        self.arrive(id);
         Ok(())
     }
 
@@ -112,7 +114,11 @@ impl Ipam {
             return Err(ApplyError::NoPool(id));
         };
         if old.0 != cidr {
-            self.regrow(id, cidr, old.1);
+            let spec = self.pool_at(id.0).map(|p| p.spec.clone());
+            if let Some(spec) = spec {
+                self.rebuild_pool(id, PoolSpec { cidr, ..spec }, old.1);
+            }
+            self.arrive(id);
         }
         Ok(())
     }
@@ -126,18 +132,38 @@ impl Ipam {
         let old = &pool.spec;
         let what = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
             "name and prefix"
-        } else if (old.gateway, old.use_edges) != (spec.gateway, spec.use_edges)
-            || (&old.excluded, &old.set_aside) != (&spec.excluded, &spec.set_aside)
-        {
-            "gateway and excluded addresses"
         } else if (old.block_size, old.order) != (spec.block_size, spec.order) {
             "block size and order"
         } else if (old.affinity == Affinity::Off) != (spec.affinity == Affinity::Off) {
             "having blocks or none"
+        } else if old.link_local != spec.link_local {
+            "being link-local"
         } else {
-            return Ok(());
+            return self.check_bars(pool, spec);
         };
         Err(PoolError::Immutable { what })
+    }
+
+    /// Whether nobody has an address that a pool is to give out no more. Linear in the addresses in use, where
+    /// the bars differ.
+    fn check_bars(&self, pool: &Pool, spec: &PoolSpec) -> Result<(), PoolError> {
+        if !bars_differ(&pool.spec, spec) {
+            return Ok(());
+        }
+        for (slot, cell) in pool.cells.iter() {
+            let address = pool.address(slot);
+            let barred =
+                || pool.spec.excludes(address).is_none() && spec.excludes(address).is_some();
+            let holder = match cell.state() {
+                State::Held(claim) if barred() => self.owner_name(claim).into(),
+                State::Kept(workload) if barred() => {
+                    { self.identity(workload).map(|i| i.workload.into()) }.unwrap_or_default()
+                }
+                _ => continue,
+            };
+            return Err(PoolError::BarredInUse { address, holder });
+        }
+        Ok(())
     }
 
     pub(super) fn apply_pool_changed(
@@ -146,6 +172,11 @@ impl Ipam {
         spec: &PoolSpec,
     ) -> Result<(), ApplyError> {
         self.check_change(id, spec)?;
+        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        if bars_differ(&pool.spec, spec) {
+            let draining = pool.draining;
+            self.rebuild_pool(id, spec.clone(), draining);
+        }
         let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
         pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
         pool.spec = spec.clone();
@@ -172,6 +203,7 @@ impl Ipam {
             pool.blocks.hosts.iter().map(|(id, _)| id),
         );
         let hosts: alloc::vec::Vec<u32> = hosts.collect();
+        self.depart(id);
         self.pool_names.remove(&name);
         if let Some(place) = self.pools.get_mut(usize::from(id.0)) {
             *place = None;
@@ -181,4 +213,10 @@ impl Ipam {
         }
         Ok(())
     }
+}
+
+/// Whether two specs differ in what they give out only when asked, or never.
+fn bars_differ(one: &PoolSpec, other: &PoolSpec) -> bool {
+    (one.gateway, one.use_edges) != (other.gateway, other.use_edges)
+        || (&one.excluded, &one.set_aside) != (&other.excluded, &other.set_aside)
 }

@@ -35,6 +35,7 @@ impl Ipam {
     /// # Errors
     /// [`PoolError`].
     pub fn decide_add_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
+        spec.check_range()?;
         self.check_pool(&spec)?;
         let (pool, spec) = (self.free_pool_id()?, Box::new(spec));
         Ok(Change::new(self.now, What::PoolAdded { pool, spec }))
@@ -63,15 +64,21 @@ impl Ipam {
     /// [`PoolError`].
     pub fn decide_grow_pool(&self, name: &str, cidr: Cidr) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
+        if let Some(pool) = self.pool_at(pool.0) {
+            let spec = pool.spec.clone();
+            PoolSpec { cidr, ..spec }.check_range()?;
+        }
         self.check_growth(pool, cidr)?;
         Ok(Change::new(self.now, What::PoolGrown { pool, cidr }))
     }
 
-    /// Decides what a pool does with its addresses from now on: quarantine, early reuse, borrowing, block
-    /// limit, lease, VLAN, bridge, labels.
+    /// Decides what a pool does with its addresses from now on: gateway, excluded ranges and those set aside,
+    /// quarantine, early reuse, borrowing, block limit, lease, VLAN, bridge, labels. What is excluded and rests, rests on.
+    /// Linear in the pool's claims where gateway or ranges change.
     ///
     /// # Errors
-    /// [`PoolError::Immutable`] for the rest.
+    /// [`PoolError::BarredInUse`] where somebody has an address that is to be excluded; [`PoolError::Immutable`] for
+    /// the rest.
     pub fn decide_change_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(&spec.name)?;
         self.check_change(pool, &spec)?;
@@ -95,9 +102,8 @@ impl Ipam {
         Ok(())
     }
 
-    /// Decides that a pool goes, and with it the rests of its addresses: a pool added later for the same
-    /// addresses gives them at once. Drain it and wait for its quarantine to end before, if they might still
-    /// be in somebody's tables.
+    /// Decides that a pool goes. Its addresses in quarantine rest on: a pool added later gives them no
+    /// earlier than this one would have.
     ///
     /// # Errors
     /// [`PoolError::InUse`] while addresses of it are held or reserved.

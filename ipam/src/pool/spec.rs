@@ -95,6 +95,9 @@ pub struct PoolSpec {
     pub reclaim_after: Duration,
     /// How long a claim lasts unless renewed; without it, until released.
     pub lease: Option<Duration>,
+    /// Whether it may hold link-local addresses (169.254.0.0/16, fe80::/10), which hosts give themselves.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub link_local: bool,
 }
 
 impl PoolSpec {
@@ -124,7 +127,15 @@ impl PoolSpec {
             block_limit: None,
             reclaim_after: Duration::from_secs(60),
             lease: None,
+            link_local: false,
         }
+    }
+
+    /// With link-local addresses allowed.
+    #[must_use]
+    pub fn link_local(mut self) -> Self {
+        self.link_local = true;
+        self
     }
 
     /// With a gateway.
@@ -234,6 +245,23 @@ impl PoolSpec {
             .filter_map(move |r| r.intersection(whole))
     }
 
+    /// Refuses prefixes of which no container may have an address. Not asked of stored pools: what was given
+    /// stays given.
+    pub(crate) fn check_range(&self) -> Result<(), PoolError> {
+        let own = self.cidr.range().numbers();
+        let fits = |&&(family, first, last, what): &&(Family, u128, u128, &str)| {
+            let overlaps = family == self.cidr.family() && own.0 <= last && own.1 >= first;
+            overlaps && !(self.link_local && what == LINK_LOCAL)
+        };
+        match RESERVED.iter().find(fits) {
+            None => Ok(()),
+            Some(&(.., what)) => Err(PoolError::Reserved {
+                given: self.cidr,
+                what,
+            }),
+        }
+    }
+
     /// Refuses what cannot be: see [`PoolError`].
     pub(crate) fn check(&self) -> Result<(), PoolError> {
         let cidr = self.cidr;
@@ -281,6 +309,63 @@ impl PoolSpec {
         Ok(())
     }
 }
+
+const LINK_LOCAL: &str =
+    "link-local addresses, which hosts give themselves; link_local (--link-local) allows them";
+
+/// Ranges of which no container may have an address (IANA's special-purpose registries: RFC 6890, RFC 4291).
+const RESERVED: [(Family, u128, u128, &str); 10] = [
+    (
+        Family::V4,
+        0,
+        0x00ff_ffff,
+        "addresses of \"this network\" (0.0.0.0/8)",
+    ),
+    (
+        Family::V4,
+        0x7f00_0000,
+        0x7fff_ffff,
+        "loopback addresses (127.0.0.0/8)",
+    ),
+    (Family::V4, 0xa9fe_0000, 0xa9fe_ffff, LINK_LOCAL),
+    (
+        Family::V4,
+        0xe000_0000,
+        0xefff_ffff,
+        "multicast addresses (224.0.0.0/4)",
+    ),
+    (
+        Family::V4,
+        0xf000_0000,
+        0xffff_ffff,
+        "reserved addresses (240.0.0.0/4)",
+    ),
+    (
+        Family::V6,
+        0,
+        1,
+        "the unspecified and the loopback address (::, ::1)",
+    ),
+    (
+        Family::V6,
+        0xffff << 32,
+        0xffff << 32 | 0xffff_ffff,
+        "IPv4-mapped addresses (::ffff:0:0/96)",
+    ),
+    (
+        Family::V6,
+        2,
+        0xffff_ffff,
+        "IPv4-compatible addresses (::/96)",
+    ),
+    (Family::V6, 0xfe80 << 112, (0xfec0 << 112) - 1, LINK_LOCAL),
+    (
+        Family::V6,
+        0xff << 120,
+        u128::MAX,
+        "multicast addresses (ff00::/8)",
+    ),
+];
 
 /// Most excluded ranges of one pool: each allocation by address looks through them.
 const MOST_RANGES: usize = 4096;
@@ -403,6 +488,22 @@ pub enum PoolError {
         held: u32,
         /// Addresses reserved to workloads and not held.
         reserved: u32,
+    },
+    /// No container may have addresses of this range.
+    #[error("{given} holds {what}")]
+    Reserved {
+        /// The prefix given.
+        given: Cidr,
+        /// What is in it.
+        what: &'static str,
+    },
+    /// Somebody has an address that the pool is to give out no more.
+    #[error("{address} is held by or kept for `{holder}`: release it before it is excluded")]
+    BarredInUse {
+        /// The address.
+        address: IpAddr,
+        /// Its owner, or the workload it is kept for.
+        holder: String,
     },
     /// Something cannot change while the pool exists.
     #[error("a pool's {what} cannot change; add another pool, or grow this one")]

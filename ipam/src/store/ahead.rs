@@ -1,6 +1,7 @@
 //! Stored times that lie ahead of the reader's clock: the writer's clock was wrong, or this one is.
 
-use super::record::{Record, block_key, claim_key, workload_key};
+use super::record::{Record, block_key, claim_key, departed_key, workload_key};
+use crate::departed::chunk_of;
 use crate::pool::PoolId;
 use crate::pool::rest::List;
 use crate::pool::spec::Affinity;
@@ -64,6 +65,15 @@ impl Ipam {
                 note(key(block), what, record.empty_since);
             }
         }
+        for (&address, &(at, _)) in self.departed.iter().filter(|(_, (at, _))| *at > limit) {
+            if let Some(chunk) = chunk_of(address) {
+                note(
+                    departed_key(chunk.first()),
+                    format!("{address} released"),
+                    at,
+                );
+            }
+        }
         found
     }
 
@@ -90,6 +100,12 @@ impl Ipam {
             } => {
                 set(empty_since);
                 rested.iter_mut().for_each(|r| set(&mut r.at));
+            }
+            Record::Departed { rested, .. } => {
+                for rest in rested.iter_mut().filter(|r| r.at > limit) {
+                    rest.until = now.after(rest.until.since(rest.at));
+                    rest.at = now;
+                }
             }
             Record::Workload { moving, .. } => {
                 moving.iter_mut().for_each(|m| set(&mut m.since));

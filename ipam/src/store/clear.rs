@@ -7,6 +7,7 @@ use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::spec::Affinity;
 use crate::state::{Ipam, Spot, Spots, Workload};
+use crate::store::record::departed_of;
 use crate::store::record::identity_of;
 use alloc::vec::Vec;
 
@@ -32,6 +33,11 @@ impl Ipam {
                 }
             }
             "c/" => self.clear_claim(rest),
+            "g/" => {
+                if let Some(first) = departed_of(key) {
+                    self.clear_departed(first);
+                }
+            }
             _ => {}
         }
     }

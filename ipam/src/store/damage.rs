@@ -46,6 +46,9 @@ impl Misfit {
             Frozen::Block(..) => {
                 "rebuilt from its claims, its other addresses rest from then on".into()
             }
+            Frozen::Nothing if self.key.starts_with("g/") => {
+                "stands nowhere else: --forget drops it, and the quarantine of removed pools' addresses".into()
+            }
             Frozen::Nothing if !self.key.starts_with("h/") => "written anew".into(),
             Frozen::Nothing => format!("host set {} mends it", self.key.replacen("h/", "", 1)),
             Frozen::Store => {
@@ -113,7 +116,7 @@ impl Frozen {
             Some(Self::Block(id()?, family.address(number)))
         };
         match kind {
-            "m/" | "r/" | "h/" | COPIES => Self::Nothing,
+            "m/" | "r/" | "h/" | "g/" | COPIES => Self::Nothing,
             "p/" => id().map_or(Self::Everything, Self::Pool),
             "b/" => block().unwrap_or(Self::Everything),
             _ => Self::Everything,
@@ -123,7 +126,10 @@ impl Frozen {
     /// What a record may hold that is sound in itself.
     pub(crate) fn of_record(record: &Record<'_>) -> Self {
         match record {
-            Record::Meta { .. } | Record::Cursor { .. } | Record::Host { .. } => Self::Nothing,
+            Record::Meta { .. }
+            | Record::Cursor { .. }
+            | Record::Host { .. }
+            | Record::Departed { .. } => Self::Nothing,
             Record::Pool { id, .. } => Self::Pool(*id),
             Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
             Record::Workload { kept, moving, .. } => {
@@ -219,6 +225,10 @@ fn bars(ipam: &Ipam, misfit: &Misfit, what: &What<'_>, keys: &BTreeSet<String>) 
         Frozen::Block(id, _) => {
             matches!(what, What::PoolRemoved { pool } if pool == id)
                 || gives && given(what).any(|(id, range)| ipam.is_frozen(id, range))
+        }
+        // What rests there is unknown.
+        Frozen::Nothing if misfit.key.starts_with("g/") => {
+            matches!(what, What::PoolAdded { .. } | What::PoolGrown { .. })
         }
         Frozen::Nothing => {
             // Its limit and whether it is being drained are unknown.

@@ -15,6 +15,6 @@ mod snapshot;
 pub use codec::RecordError;
 pub use damage::{Frozen, Misfit};
 pub use memory::MemoryStore;
-pub use record::{MoveRecord, Record, Rested};
+pub use record::{MoveRecord, Record, Rested, RestedUntil};
 pub use replica::{Replica, TransactError, ready};
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

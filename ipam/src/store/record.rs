@@ -1,8 +1,9 @@
 //! What is stored: one record a pool, host, block, workload and claim.
 
 mod fields;
+mod keys;
 
-use super::codec::{Reader, RecordError, Writer, hex};
+use super::codec::{Reader, RecordError, Writer};
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
 use crate::claim::Kept;
@@ -18,8 +19,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use fields::{
-    pool_id, read_interface, read_kept, read_places, read_settings, read_spec, read_state,
-    write_interface, write_kept, write_places, write_settings, write_spec,
+    pool_id, read_departed, read_interface, read_kept, read_places, read_settings, read_spec,
+    read_state, write_departed, write_interface, write_kept, write_places, write_settings,
+    write_spec,
+};
+pub(crate) use keys::{
+    COPIES, KINDS, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of, host_key,
+    identity_of, pool_key, workload_key,
 };
 
 /// The version that is written, and the oldest that is still read: a field that came with a version is read
@@ -38,6 +44,18 @@ pub struct Rested {
     pub at: Timestamp,
     /// Breaks ties of `at`.
     pub order: u64,
+}
+
+/// A released address of a pool that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RestedUntil {
+    /// Its number within the block.
+    pub offset: u32,
+    /// When it was released.
+    pub at: Timestamp,
+    /// When its quarantine ends.
+    pub until: Timestamp,
 }
 
 /// A workload on its way.
@@ -152,64 +170,13 @@ pub enum Record<'a> {
         /// Since when its owner is missing, and its token then.
         suspect: Option<(Timestamp, u64)>,
     },
-}
-
-/// The keys' first parts, in the order in which a state is restored.
-pub(crate) const KINDS: [&str; 8] = ["m/", "p/", "r/", "h/", "b/", "w/", "x/", "c/"];
-
-pub(crate) fn pool_key(id: PoolId) -> String {
-    format!("p/{:05}", id.0)
-}
-
-/// The first part of the keys of copies.
-pub(crate) const COPIES: &str = "q/";
-
-/// Where the copy of a record stands: pools' have one, since nothing else says what they say.
-pub(crate) fn copy_key(key: &str) -> Option<String> {
-    key.strip_prefix("p/").map(|id| format!("{COPIES}{id}"))
-}
-
-pub(crate) fn cursor_key(id: PoolId) -> String {
-    format!("r/{:05}", id.0)
-}
-
-pub(crate) fn block_key(id: PoolId, first: IpAddr) -> String {
-    format!("b/{:05}/{}", id.0, hex(first))
-}
-
-pub(crate) fn host_key(name: &str) -> String {
-    format!("h/{name}")
-}
-
-/// `w/WORKLOAD` of the default interface; of another one `x/INTERFACE/WORKLOAD`: it holds no slash.
-pub(crate) fn workload_key(identity: Identity<'_>) -> String {
-    let Identity {
-        workload,
-        interface,
-    } = identity;
-    match interface {
-        DEFAULT_INTERFACE => format!("w/{workload}"),
-        interface => format!("x/{interface}/{workload}"),
-    }
-}
-
-/// The workload and interface whose record a key is, if it is one's.
-pub(crate) fn identity_of(key: &str) -> Option<Identity<'_>> {
-    let identity = match key.split_at_checked(2)? {
-        ("w/", workload) => Identity::from(workload),
-        ("x/", rest) => {
-            let (interface, workload) = rest.split_once('/')?;
-            Identity::from((workload, interface))
-        }
-        _ => return None,
-    };
-    // Others' keys lead nowhere.
-    let fits = identity.check().is_ok() && workload_key(identity) == key;
-    fits.then_some(identity)
-}
-
-pub(crate) fn claim_key(owner: &str) -> String {
-    format!("c/{owner}")
+    /// Addresses in quarantine whose pools were removed: whichever pool they belong to next, they rest on.
+    Departed {
+        /// The /26 or /122 that they are in.
+        block: Cidr,
+        /// The addresses.
+        rested: Vec<RestedUntil>,
+    },
 }
 
 impl<'a> Record<'a> {
@@ -226,6 +193,7 @@ impl<'a> Record<'a> {
                 name, interface, ..
             } => workload_key(Identity::from((&**name, &**interface))),
             Self::Claim { owner, .. } => claim_key(owner),
+            Self::Departed { block, .. } => departed_key(block.first()),
         }
     }
 
@@ -250,6 +218,7 @@ impl<'a> Record<'a> {
             Self::Block { .. } => 4,
             Self::Workload { .. } => 5,
             Self::Claim { .. } => 6,
+            Self::Departed { .. } => 7,
         }
     }
 
@@ -321,6 +290,10 @@ impl<'a> Record<'a> {
                 });
             }
             Self::Claim { .. } => self.encode_claim(&mut w),
+            Self::Departed { block, rested } => {
+                w.cidr(*block);
+                write_departed(&mut w, rested);
+            }
         }
         w.finish()
     }
@@ -434,6 +407,10 @@ impl<'a> Record<'a> {
                 kept: read_kept(&mut r)?,
                 addresses: read_places(&mut r)?,
                 suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
+            },
+            7 => Self::Departed {
+                block: r.cidr()?,
+                rested: read_departed(&mut r)?,
             },
             _ => return Err(RecordError::Field("kind")),
         };

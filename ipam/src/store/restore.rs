@@ -116,6 +116,10 @@ impl Restorer {
             block @ Record::Block { .. } => self.add_block(block, key),
             workload @ Record::Workload { .. } => self.add_workload(workload, key),
             claim @ Record::Claim { .. } => self.add_claim(claim, key),
+            Record::Departed { block, rested } => {
+                let restored = self.ipam.restore_departed(block, &rested);
+                restored.map_err(|why| Misfit::new(key, block, why))
+            }
         }
     }
 
@@ -157,9 +161,6 @@ impl Restorer {
             let slot = slots.start.saturating_add(rest.offset);
             if !slots.contains(&slot) {
                 return Err(misfit("rests an address that is not its own"));
-            }
-            if pool.spec.excludes(pool.address(slot)).is_some() {
-                return Err(misfit("rests an excluded address"));
             }
             let due = rest.at.after(quarantine);
             if due <= now {

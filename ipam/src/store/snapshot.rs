@@ -1,8 +1,8 @@
 //! The state as records, and which records a change alters.
 
 use super::record::{
-    MoveRecord, Record, Rested, block_key, claim_key, cursor_key, host_key, identity_of, pool_key,
-    workload_key,
+    MoveRecord, Record, Rested, block_key, claim_key, cursor_key, departed_of, host_key,
+    identity_of, pool_key, workload_key,
 };
 use crate::change::{Change, What};
 use crate::cidr::{AddressRange, number};
@@ -62,6 +62,7 @@ impl Ipam {
             .collect();
         claims.sort_by_cached_key(Record::key);
         out.extend(claims);
+        out.extend(self.departed_records());
         out
     }
 
@@ -201,6 +202,7 @@ impl Ipam {
             }
             "w/" | "x/" => self.workload_record(self.workload(identity_of(key)?)?),
             "c/" => self.claim_record(self.owner(rest)?),
+            "g/" => self.departed_record(departed_of(key)?),
             _ => None,
         }
     }
@@ -215,12 +217,21 @@ impl Ipam {
     pub(crate) fn touched(&self, change: &Change<'_>) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
         match &change.what {
-            What::PoolAdded { pool, .. }
-            | What::PoolDrained { pool, .. }
-            | What::PoolGrown { pool, .. }
-            | What::PoolChanged { pool, .. } => drop(keys.insert(pool_key(*pool))),
+            What::PoolAdded { pool, spec } => {
+                keys.insert(pool_key(*pool));
+                self.touch_arrival(*pool, spec.cidr, spec.block_size, &mut keys);
+            }
+            What::PoolGrown { pool, cidr } => {
+                keys.insert(pool_key(*pool));
+                let block_size = self.pool_at(pool.0).map_or(0, |p| p.spec.block_size);
+                self.touch_arrival(*pool, *cidr, block_size, &mut keys);
+            }
+            What::PoolDrained { pool, .. } | What::PoolChanged { pool, .. } => {
+                keys.insert(pool_key(*pool));
+            }
             What::PoolRemoved { pool } => {
                 keys.extend([pool_key(*pool), cursor_key(*pool)]);
+                self.touch_departure(*pool, &mut keys);
                 let blocks = self.pool_at(pool.0).map(|p| (p, blocks_noted(p)));
                 keys.extend(blocks.into_iter().flat_map(|(p, list)| {
                     list.into_iter()

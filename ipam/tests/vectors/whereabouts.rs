@@ -2,7 +2,9 @@
 
 use crate::{START, address, cases, network, prefix, same, text};
 use doors::{Value, VectorFile};
-use ipam::{AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolSpec, Request, number};
+use ipam::{
+    AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolError, PoolSpec, Request, number,
+};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,7 +17,12 @@ fn whereabouts_allocate() {
     };
     let json = file.json().clone();
     for (id, case) in cases(&json, "cases") {
-        file.case(&id, allocate(case));
+        let refused = pool(&case["input"]).map(|spec| Ipam::new(1).add_pool(START, spec));
+        if matches!(refused, Ok(Err(PoolError::Reserved { .. }))) {
+            file.differs(&id, "a pool that holds the loopback address is refused");
+        } else {
+            file.case(&id, allocate(case));
+        }
     }
     file.finish();
 }

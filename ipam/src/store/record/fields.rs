@@ -7,6 +7,7 @@ use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
+use crate::store::record::RestedUntil;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -124,6 +125,26 @@ pub(super) fn write_spec(w: &mut Writer, spec: &PoolSpec) {
     w.maybe(spec.block_limit, |w, l| w.number(l.into()));
     w.duration(spec.reclaim_after);
     w.maybe(spec.lease, Writer::duration);
+    w.flag(spec.link_local);
+}
+
+pub(super) fn write_departed(w: &mut Writer, rested: &[RestedUntil]) {
+    w.number(rested.len() as u64);
+    for rest in rested {
+        w.number(rest.offset.into());
+        w.time(rest.at);
+        w.time(rest.until);
+    }
+}
+
+pub(super) fn read_departed(r: &mut Reader<'_>) -> Result<Vec<RestedUntil>, RecordError> {
+    r.list(|r| {
+        Ok(RestedUntil {
+            offset: small(r)?,
+            at: r.time()?,
+            until: r.time()?,
+        })
+    })
 }
 
 pub(super) fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
@@ -163,5 +184,7 @@ pub(super) fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
         block_limit: r.maybe(small)?,
         reclaim_after: r.duration()?,
         lease: r.maybe(Reader::duration)?,
+        // Came with format 2.
+        link_local: r.version > 1 && r.flag()?,
     })
 }

@@ -71,11 +71,6 @@ impl Model {
                     self.last_sequence = *next;
                 }
             }
-            // Whoever removes a pool and adds another of its addresses decides anew what rests.
-            crate::What::PoolRemoved { .. } => {
-                let there = |a| self.ipam.pools().any(|p| p.spec().cidr.contains(a));
-                self.released.retain(|&a, _| there(a));
-            }
             crate::What::MoveBegun {
                 workload,
                 interface,

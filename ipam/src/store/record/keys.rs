@@ -1,0 +1,85 @@
+//! Under which keys records stand.
+
+use crate::cidr::Family;
+use crate::identity::{DEFAULT_INTERFACE, Identity};
+use crate::pool::PoolId;
+use crate::store::codec::hex;
+use alloc::format;
+use alloc::string::String;
+use core::net::IpAddr;
+
+/// The keys' first parts, in the order in which a state is restored.
+pub(crate) const KINDS: [&str; 9] = ["m/", "p/", "r/", "h/", "b/", "w/", "x/", "c/", "g/"];
+
+pub(crate) fn pool_key(id: PoolId) -> String {
+    format!("p/{:05}", id.0)
+}
+
+/// The first part of the keys of copies.
+pub(crate) const COPIES: &str = "q/";
+
+/// Where the copy of a record stands: pools' have one, since nothing else says what they say.
+pub(crate) fn copy_key(key: &str) -> Option<String> {
+    key.strip_prefix("p/").map(|id| format!("{COPIES}{id}"))
+}
+
+pub(crate) fn cursor_key(id: PoolId) -> String {
+    format!("r/{:05}", id.0)
+}
+
+pub(crate) fn block_key(id: PoolId, first: IpAddr) -> String {
+    format!("b/{:05}/{}", id.0, hex(first))
+}
+
+pub(crate) fn host_key(name: &str) -> String {
+    format!("h/{name}")
+}
+
+/// `w/WORKLOAD` of the default interface; of another one `x/INTERFACE/WORKLOAD`: it holds no slash.
+pub(crate) fn workload_key(identity: Identity<'_>) -> String {
+    let Identity {
+        workload,
+        interface,
+    } = identity;
+    match interface {
+        DEFAULT_INTERFACE => format!("w/{workload}"),
+        interface => format!("x/{interface}/{workload}"),
+    }
+}
+
+/// The workload and interface whose record a key is, if it is one's.
+pub(crate) fn identity_of(key: &str) -> Option<Identity<'_>> {
+    let identity = match key.split_at_checked(2)? {
+        ("w/", workload) => Identity::from(workload),
+        ("x/", rest) => {
+            let (interface, workload) = rest.split_once('/')?;
+            Identity::from((workload, interface))
+        }
+        _ => return None,
+    };
+    // Others' keys lead nowhere.
+    let fits = identity.check().is_ok() && workload_key(identity) == key;
+    fits.then_some(identity)
+}
+
+pub(crate) fn claim_key(owner: &str) -> String {
+    format!("c/{owner}")
+}
+
+/// `g/4/` or `g/6/` and the first address: of pools that are gone.
+pub(crate) fn departed_key(first: IpAddr) -> String {
+    let family = if first.is_ipv4() { 4 } else { 6 };
+    format!("g/{family}/{}", hex(first))
+}
+
+/// The first address whose record a key is, if it is one's.
+pub(crate) fn departed_of(key: &str) -> Option<IpAddr> {
+    let (family, number) = key.strip_prefix("g/")?.split_once('/')?;
+    let number = u128::from_str_radix(number, 16).ok()?;
+    let first = match family {
+        "4" => Family::V4.address(number),
+        "6" => Family::V6.address(number),
+        _ => return None,
+    };
+    (departed_key(first) == key).then_some(first)
+}
