@@ -46,9 +46,8 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
                 one_way(
                     observed,
                     host,
-                    slot,
-                    direction,
-                    &name,
+                    (slot, direction),
+                    (&name, seen),
                     &mut wanted,
                     &mut plan,
                 );
@@ -71,17 +70,10 @@ pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
         return plan;
     }
     match host.shaped_by(name) {
-        Some((slot, direction)) => {
+        Some(whose) => {
             let mut wanted = Device::new();
-            one_way(
-                observed,
-                host,
-                slot,
-                direction,
-                name,
-                &mut wanted,
-                &mut plan,
-            );
+            let place = (name, observed.device(name));
+            one_way(observed, host, whose, place, &mut wanted, &mut plan);
         }
         None => dropped(observed, host, name, &mut plan),
     }
@@ -109,16 +101,8 @@ pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
             Touch::Unhooked(veth) => unhooked(observed, host, veth, &mut plan),
             Touch::Device(slot, direction) => {
                 if let Some(name) = host.device(*slot, *direction) {
-                    let (slot, direction) = (*slot, *direction);
-                    one_way(
-                        observed,
-                        host,
-                        slot,
-                        direction,
-                        &name,
-                        &mut wanted,
-                        &mut plan,
-                    );
+                    let (whose, place) = ((*slot, *direction), (&name, observed.device(&name)));
+                    one_way(observed, host, whose, place, &mut wanted, &mut plan);
                 }
             }
         }
@@ -142,9 +126,8 @@ fn uplink_name(host: &Host) -> Option<DevName> {
 fn one_way(
     observed: &Kernel,
     host: &Host,
-    slot: Slot,
-    direction: Direction,
-    name: &DevName,
+    (slot, direction): (Slot, Direction),
+    (name, seen): (&DevName, Option<&Device>),
     wanted: &mut Device,
     plan: &mut Plan,
 ) {
@@ -160,7 +143,6 @@ fn one_way(
         Ok(steps) => steps,
         Err(kind) => return refuse(host, Some((slot, direction)), kind, plan),
     };
-    let seen = observed.device(name);
     host.veth_tree(slot, direction, on(observed, seen, ONLY, host), wanted);
     match device(seen, wanted, name, (observed, host), plan) {
         Ok(true) => redirect.into_iter().for_each(|steps| steps.finish(plan)),
