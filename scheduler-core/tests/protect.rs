@@ -246,3 +246,41 @@ fn a_pod_that_has_ended_is_no_load_that_lagging_samples_show() {
         assert_eq!(plan.moves, [], "{second}: {}", plan.explain());
     }
 }
+
+#[test]
+fn a_move_under_way_hides_nothing_of_what_a_node_shows_beyond_its_tasks() {
+    let mut p = protector(3, &[0, 0, 0, 0, 1, 2]);
+    // Node 1 has a task of 60 and 440 that no task explains.
+    let tasks = [300, 300, 300, 300, 60, 800];
+    feed_as(&mut p, 1..31, &[1200, 500, 800], &tasks);
+    let plan = p.plan(at(30));
+    assert_eq!(destinations(&plan), [1], "{}", plan.explain());
+    p.begin_move(at(30), plan.moves[0].task, NodeId(1)).unwrap();
+    feed_as(&mut p, 31..41, &[1200, 600, 800], &tasks);
+    let plan = p.plan(at(40));
+    assert_eq!(plan.moves, [], "{}", plan.explain());
+}
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_back_blinds_for_a_window_and_no_longer() {
+    let mut p = protector(2, &[0, 0, 1]);
+    let day = 86_400;
+    feed(&mut p, 1..31, &[600, 500, 100]);
+    feed(&mut p, day..day + 30, &[600, 500, 100]);
+    let m = p.plan(at(day + 29)).moves[0];
+    p.begin_move(at(day + 29), m.task, m.to).unwrap();
+    p.abort_move(at(day + 30), m.task).unwrap();
+    // Back: what was known tomorrow is nothing to decide on today.
+    assert_eq!(p.plan(at(31)).moves, []);
+    assert_eq!(p.silent(at(31)).count(), 2);
+    let backwards = p.observe(at(day + 29), &[0; 2], &[0; 3], &mut Vec::new());
+    assert!(backwards.is_err(), "a little earlier is refused, as before");
+    feed(&mut p, 31..61, &[600, 500, 100]);
+    let again = p.plan(at(60)).moves;
+    assert_eq!(again.len(), 1, "the other task may move: {again:?}");
+    assert_ne!(again[0].task, m.task);
+    // The one that was moved tomorrow rests for half an hour, and not for a day.
+    feed(&mut p, 61..1_900, &[600, 500, 100]);
+    let moves = p.plan(at(1_899)).moves;
+    assert!(!moves.is_empty());
+}

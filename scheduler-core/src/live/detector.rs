@@ -191,7 +191,8 @@ impl Detector {
     /// as unknown. O(nodes), plus O(nodes x window) at most for a gap.
     ///
     /// # Errors
-    /// Not one sample for each node; time that has not advanced.
+    /// Not one sample for each node; time that has not advanced, unless a clock was set back by more than two windows:
+    /// windows begin anew then, and states stay.
     pub fn push(
         &mut self,
         now: Timestamp,
@@ -206,7 +207,9 @@ impl Detector {
                 want,
             });
         }
-        if let Some(last) = self.last {
+        if self.is_set_back(now) {
+            self.begin_anew();
+        } else if let Some(last) = self.last {
             if now <= last {
                 return Err(SampleError::Backwards { given: now, last });
             }
@@ -229,6 +232,23 @@ impl Detector {
             events.extend(self.judge(now, node));
         }
         Ok(())
+    }
+
+    /// Whether `now` is so long before the last samples that the clock must have been ahead then.
+    pub(super) fn is_set_back(&self, now: Timestamp) -> bool {
+        let windows = 2 * self.config.window as u32;
+        let windows = self.config.interval.saturating_mul(windows);
+        self.last.is_some_and(|last| last.since(now) > windows)
+    }
+
+    /// Forgets every sample.
+    fn begin_anew(&mut self) {
+        self.ring.fill(UNKNOWN);
+        for state in &mut self.state {
+            (state.sum, state.known) = (0, 0);
+            (state.above, state.above_close) = (0, 0);
+            state.heard = None;
+        }
     }
 
     /// Takes a row of samples; those of a window ago leave the mean, those of two windows ago are forgotten.

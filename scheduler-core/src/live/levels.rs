@@ -13,7 +13,7 @@ pub(super) struct Departed {
     amount: f64,
     /// The node's mean before it left.
     mean: f64,
-    at: Timestamp,
+    pub(super) at: Timestamp,
 }
 
 impl Departed {
@@ -24,6 +24,15 @@ impl Departed {
         }
         (self.amount - (self.mean - mean).max(0.0)).clamp(0.0, self.amount)
     }
+}
+
+/// A node before the moves under way that concern it began: meanwhile it shows their doing as well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// Its mean.
+    pub(super) mean: f64,
+    /// What it showed beyond its tasks.
+    pub(super) beyond: f64,
 }
 
 /// Each node's expected level against its threshold, in the samples' unit.
@@ -62,12 +71,12 @@ impl Levels {
             let mean = protector.detector.mean(id).map(f64::from);
             let pending = mean.map_or(0.0, |mean| protector.departed(node, now, mean));
             levels.lagging.push(pending > 0.0);
-            // A node that is gaining a task shows the task's warming up too: that passes.
-            if let Some(mean) = mean.filter(|_| protector.busy[node] == 0) {
-                // A series of means follows its tasks late, in both directions.
-                let (fast, slow) = shown[node];
-                levels.level[node] += (mean - fast.max(slow) - pending).max(0.0);
-            }
+            levels.level[node] += if protector.busy[node] > 0 {
+                // A node that is gaining a task shows the task's warming up too: that passes, the rest does not.
+                protector.before[node].beyond
+            } else {
+                mean.map_or(0.0, |mean| beyond(mean, shown[node], pending))
+            };
         }
         levels
     }
@@ -83,8 +92,7 @@ impl Protector {
     /// Whether a node's samples are recent and many enough to decide on: without, nothing is known of its headroom.
     fn is_known(&self, node: NodeId, now: Timestamp) -> bool {
         let heard = self.detector.heard(node);
-        let recent = heard.is_some_and(|at| now.since(at) <= self.config.stale_after);
-        recent && self.detector.mean(node).is_some()
+        heard.is_some_and(|at| self.counts(at, now)) && self.detector.mean(node).is_some()
     }
 
     /// The nodes of which too little is known at `now`, ascending: their last sample is older than
@@ -104,7 +112,13 @@ impl Protector {
     /// Whether the task's last sample is recent enough to decide on.
     pub(super) fn is_fresh(&self, task: usize, now: Timestamp) -> bool {
         let heard = self.signals.heard(task);
-        heard.is_some_and(|at| now.since(at) <= self.config.stale_after)
+        heard.is_some_and(|at| self.counts(at, now))
+    }
+
+    /// Whether a sample counts at `now`. One that is as far ahead as would be too old is of a clock that was ahead.
+    fn counts(&self, at: Timestamp, now: Timestamp) -> bool {
+        let limit = self.config.stale_after;
+        now.since(at) <= limit && at.since(now) <= limit
     }
 
     /// How much of what has left the node its samples may still show.
@@ -116,12 +130,26 @@ impl Protector {
         departed.pending(now, mean, span)
     }
 
-    /// Remembers the node's mean before a move that leaves or enters it.
-    pub(super) fn before_a_move(&mut self, node: NodeId) {
-        let mean = self.detector.mean(node).map_or(0.0, f64::from);
-        if let Some(before) = self.before.get_mut(node.index()) {
-            *before = mean;
+    /// What is to be remembered of a node before a move that leaves or enters it; nothing if there is one already.
+    /// O(its tasks).
+    pub(super) fn calm(&self, node: NodeId, now: Timestamp) -> Option<Before> {
+        if self.busy.get(node.index()) != Some(&0) {
+            return None;
         }
+        let mean = self.detector.mean(node).map_or(0.0, f64::from);
+        let tasks = self.cluster.placement().list(node.index()).iter();
+        let shown = tasks.fold((0.0, 0.0), |(fast, slow), task| {
+            let task = *task as usize;
+            (
+                fast + self.signals.fast(task),
+                slow + self.signals.slow(task),
+            )
+        });
+        let pending = self.departed(node.index(), now, mean);
+        Some(Before {
+            mean,
+            beyond: beyond(mean, shown, pending),
+        })
     }
 
     /// Remembers what a change has taken from each node: tasks that are gone or run elsewhere. Those whose moves it
@@ -157,4 +185,10 @@ impl Protector {
             };
         }
     }
+}
+
+/// What a node shows beyond its tasks and what has left it. A series of means follows its tasks late, in both
+/// directions: the larger of their averages explains it.
+fn beyond(mean: f64, (fast, slow): (f64, f64), pending: f64) -> f64 {
+    (mean - fast.max(slow) - pending).max(0.0)
 }

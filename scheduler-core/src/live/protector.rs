@@ -1,7 +1,7 @@
 //! Samples in, events and plans out, for one cluster.
 
 use super::config::thresholds;
-use super::levels::Departed;
+use super::levels::{Before, Departed};
 use super::planner::Planner;
 use super::signals::Signals;
 use super::{
@@ -30,8 +30,8 @@ pub struct Protector {
     pub(super) busy: Vec<u32>,
     /// What each node's samples may still show though it has left.
     pub(super) departed: Vec<Departed>,
-    /// Each node's mean before the moves under way that concern it began.
-    pub(super) before: Vec<f64>,
+    /// Each node before the moves under way that concern it began.
+    pub(super) before: Vec<Before>,
     /// A node for which nothing could be done is not looked at before this.
     pub(super) not_before: Vec<Timestamp>,
     /// What is broken is not looked at before this, when nothing could be done about it.
@@ -61,7 +61,7 @@ impl Protector {
             touched: vec![None; nodes],
             busy: vec![0; nodes],
             departed: vec![Departed::default(); nodes],
-            before: vec![0.0; nodes],
+            before: vec![Before::default(); nodes],
             not_before: vec![Timestamp::ZERO; nodes],
             mend_not_before: Timestamp::ZERO,
             config,
@@ -145,7 +145,9 @@ impl Protector {
     /// what changed. O(nodes + tasks), a few nanoseconds each.
     ///
     /// # Errors
-    /// Not one sample for each, or time that has not advanced; nothing has changed then.
+    /// Not one sample for each, or time that has not advanced; nothing has changed then. Samples of more than two windows
+    /// before the last ones are taken: a clock that was ahead has been set back. Windows begin anew then, and what
+    /// was dated ahead (budgets, rests) counts as of now.
     pub fn observe(
         &mut self,
         now: Timestamp,
@@ -161,9 +163,29 @@ impl Protector {
                 want,
             });
         }
+        let set_back = self.detector.is_set_back(now);
         self.detector.push(now, nodes, events)?;
+        if set_back {
+            self.set_back(now);
+        }
         self.signals.push(now, tasks);
         Ok(())
+    }
+
+    /// Nothing is dated ahead of `now` any more.
+    fn set_back(&mut self, now: Timestamp) {
+        self.signals.set_back(now);
+        let moves = self.begun.iter_mut().flatten();
+        let ended = self.touched.iter_mut().flatten();
+        let departed = self.departed.iter_mut().map(|d| &mut d.at);
+        for at in moves
+            .chain(ended)
+            .chain(departed)
+            .chain(&mut self.not_before)
+            .chain([&mut self.mend_not_before])
+        {
+            *at = (*at).min(now);
+        }
     }
 
     /// What to do now: first what mends broken hard constraints (one task more or less at a time on a node, as the limits
@@ -184,10 +206,12 @@ impl Protector {
         task: TaskId,
         to: NodeId,
     ) -> Result<InFlight, MoveError> {
+        let from = self.cluster.node_of(task).unwrap_or(to);
+        let before = [from, to].map(|node| (node, self.calm(node, now)));
         let begun = self.cluster.begin_move(task, to)?;
-        for node in [begun.from, begun.to] {
-            if self.busy.get(node.index()) == Some(&0) {
-                self.before_a_move(node);
+        for (node, before) in before {
+            if let (Some(before), Some(place)) = (before, self.before.get_mut(node.index())) {
+                *place = before;
             }
             if let Some(busy) = self.busy.get_mut(node.index()) {
                 *busy += 1;
@@ -224,8 +248,8 @@ impl Protector {
 
     /// A move has ended, and its task has left `left`.
     fn ended(&mut self, now: Timestamp, ended: InFlight, left: NodeId) {
-        let before = self.before.get(left.index()).copied().unwrap_or(0.0);
-        self.has_left(now, ended.task, left, before);
+        let before = self.before.get(left.index()).copied().unwrap_or_default();
+        self.has_left(now, ended.task, left, before.mean);
         for node in [ended.from, ended.to] {
             if let Some(busy) = self.busy.get_mut(node.index()) {
                 *busy = busy.saturating_sub(1);

@@ -78,6 +78,13 @@ impl Signals {
         self.slow.get(task).map_or(0.0, |v| f64::from(*v))
     }
 
+    /// Nothing was heard after `now`.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        for heard in &mut self.heard {
+            *heard = (*heard).min(now);
+        }
+    }
+
     /// When the task's last known sample was taken; nothing if there was none.
     pub(super) fn heard(&self, task: usize) -> Option<Timestamp> {
         (self.seen(task) > 0).then(|| self.heard.get(task).copied())?

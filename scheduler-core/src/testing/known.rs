@@ -51,6 +51,18 @@ impl Known {
     /// One round of samples was taken.
     pub(super) fn observed(&mut self, now: Timestamp, nodes: &[Sample], tasks: &[Sample]) {
         let interval = 1_000_000_000;
+        if self.last.is_some_and(|last| last > now) {
+            // A clock was set back: nothing that was sampled counts, and nothing is dated ahead.
+            for past in self.past.values_mut() {
+                past.samples.clear();
+                past.begun.iter_mut().for_each(|at| *at = (*at).min(now));
+                past.heard = past.heard.map(|at| at.min(now));
+            }
+            for name in &self.nodes {
+                self.past.entry(*name).or_default().heard = None;
+            }
+            self.last = None;
+        }
         let passed = self
             .last
             .map_or(interval, |last| now.nanos() - last.nanos());
@@ -140,7 +152,7 @@ impl Known {
         let mends = matches!(m.reason, Reason::Broken(_));
         let heard = [to.heard, from.heard, task.heard].into_iter();
         for heard in heard.take(if mends { 1 } else { 3 }) {
-            let age = heard.map(|at| now.nanos() - at.nanos());
+            let age = heard.map(|at| now.nanos().abs_diff(at.nanos()));
             assert!(age.is_some_and(|age| age <= STALE), "{m} on silence");
         }
         let known = last(&to, WINDOW).filter(|s| *s != UNKNOWN).count();
@@ -162,7 +174,7 @@ impl Known {
         assert!(times.len() < MOVES_A_DAY, "{m} is the third in {times:?}");
         let rested = times
             .last()
-            .is_none_or(|at| now.nanos() - at.nanos() >= TASK_REST);
+            .is_none_or(|at| now.nanos().saturating_sub(at.nanos()) >= TASK_REST);
         assert!(rested, "{m} at {now:?} after {times:?}");
     }
 }

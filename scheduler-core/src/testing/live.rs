@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 pub enum LiveOp {
     /// So many times, so many milliseconds pass and one sample for each node and task is taken, made from a seed.
     Observe(u32, u32, u32),
+    /// The clock is set back by so many seconds.
+    SetBack(u32),
     /// The cluster changes in one of some ways, at a task and a node.
     Change(u32, TaskId, NodeId),
     /// A plan is made and every move of it begun.
@@ -30,7 +32,8 @@ pub enum LiveOp {
 impl LiveOp {
     /// The next operation of some bytes.
     pub fn decode(bytes: &mut Bytes<'_>) -> Self {
-        match bytes.below(10) {
+        match bytes.below(11) {
+            10 => Self::SetBack([1, 10, 20, 21, 100, 10_000][bytes.below(6) as usize]),
             0..=2 => {
                 let times = bytes.below(13);
                 // Mostly about a second, at times a gap.
@@ -106,6 +109,10 @@ impl LiveWorld {
                     self.now = self.now.plus(delay);
                     observe(p, &mut self.known, self.now, *seed);
                 }
+            }
+            LiveOp::SetBack(seconds) => {
+                let back = u64::from(*seconds) * 1_000_000_000;
+                self.now = Timestamp::from_nanos(self.now.nanos().saturating_sub(back));
             }
             LiveOp::Change(kind, task, node) => {
                 change(p, &mut self.known, self.now, (*kind, *task, *node));
