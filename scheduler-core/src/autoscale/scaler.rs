@@ -63,7 +63,8 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ScalerConfig {
-    /// Fewest replicas.
+    /// Fewest replicas. With 0 a workload may be scaled down to nothing and up again; above 0, a workload that has none is
+    /// paused.
     pub min: u32,
     /// Most replicas.
     pub max: u32,
