@@ -6,26 +6,58 @@ mod picks;
 mod shares;
 mod warmup;
 
-use doors::{Value, VectorFile};
+use doors::{Value, VectorFile, only};
 
-/// Runs every case of a file; a case's id is its place and name.
-fn each(file: &str, run: impl Fn(&Value, &Value) -> Result<(), String>) {
+/// Runs every case of a file; a case's id is its place and name. A field that is not among those read fails its case.
+fn each(file: &str, fields: &[&str], run: impl Fn(&Value, &Value) -> Result<(), String>) {
     let Some(mut vectors) = VectorFile::open(file) else {
         return;
     };
     let whole = vectors.json().clone();
-    for (i, case) in list(&whole, "cases").iter().enumerate() {
-        let name = case.get("test").and_then(Value::as_str).unwrap_or("");
-        vectors.case(&format!("#{i} {name}"), run(case, &whole));
+    let cases = list(&whole, "cases");
+    if let Some(count) = whole.get("count") {
+        assert_eq!(count.as_u64(), Some(cases.len() as u64), "cases of {file}");
+    }
+    for (i, case) in cases.iter().enumerate() {
+        let name = case.get("test").map_or(String::new(), Value::to_string);
+        let outcome = only(case, fields).and_then(|()| run(case, &whole));
+        vectors.case(&format!("#{i} {name}"), outcome);
     }
     vectors.finish();
 }
 
+/// A list, empty where the field is absent or null.
+///
+/// # Panics
+/// When it is anything else: read as empty it would hide what it says.
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    match value.get(key) {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(items)) => items,
+        Some(other) => panic!("{key:?} is {other}, want a list"),
+    }
+}
+
+/// What `read` makes of a field that may be absent or null, which is `default`.
+fn or<T>(
+    value: &Value,
+    key: &str,
+    default: T,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<T, String> {
+    match value.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(found) => read(found).ok_or(format!("{key:?} is {found}")),
+    }
+}
+
+/// Each item of a list.
+///
+/// # Panics
+/// When one cannot be read.
+fn items<'a, T>(value: &'a Value, key: &str, read: impl Fn(&'a Value) -> Option<T>) -> Vec<T> {
+    let one = |item| read(item).unwrap_or_else(|| panic!("{key:?} holds {item}"));
+    list(value, key).iter().map(one).collect()
 }
 
 /// A whole number of at least 0, however it is written (`8` or `8.0`).
@@ -49,11 +81,11 @@ fn number(value: &Value, key: &str) -> Result<f64, String> {
 }
 
 fn numbers(value: &Value, key: &str) -> Vec<f64> {
-    list(value, key).iter().filter_map(Value::as_f64).collect()
+    items(value, key, Value::as_f64)
 }
 
 fn integers(value: &Value, key: &str) -> Vec<u64> {
-    list(value, key).iter().filter_map(whole).collect()
+    items(value, key, whole)
 }
 
 /// A case of whose expectations none is known must not pass.

@@ -7,7 +7,7 @@ use discovery_core::{
     Conditions, EndpointId, EndpointSpec, Engine, Flavour, Input, Outcome, Outliers, Rate,
     ServiceConfig, Timestamp, Warmth, success_rate_threshold,
 };
-use doors::Value;
+use doors::{Value, field, only, text};
 
 use super::{asserts_nothing, each, integer, integers, near, number, numbers, same, whole};
 
@@ -86,7 +86,16 @@ fn rates_only() -> Outliers {
 
 #[test]
 fn envoy_outlier_success_rate() {
-    each("envoy_outlier_success_rate.json", |case, _| {
+    let fields = [
+        "success_rates",
+        "stdev_factor_permille",
+        "mean",
+        "variance",
+        "stdev",
+        "threshold",
+        "ejected",
+    ];
+    each("envoy_outlier_success_rate.json", &fields, |case, _| {
         let rates = numbers(case, "success_rates");
         let factor = integer(case, "stdev_factor_permille")? as u32;
         let found = success_rate_threshold(&rates, factor).ok_or("no rates")?;
@@ -167,8 +176,28 @@ fn advance(text: &str, outliers: &Outliers) -> Result<Duration, String> {
 
 #[test]
 fn grpc_outlier_detection() {
-    each("grpc_outlier_detection.json", |case, whole| {
-        let defaults = whole.get("defaults").cloned().unwrap_or(Value::Null);
+    let fields = [
+        "hosts",
+        "total_calls",
+        "assignment",
+        "interval_s",
+        "base_ejection_time_s",
+        "max_ejection_time_s",
+        "max_ejection_percent",
+        "success_rate",
+        "failure_percentage",
+        "failing_hosts",
+        "max_calls",
+        "ejected",
+        "then",
+    ];
+    each("grpc_outlier_detection.json", &fields, |case, whole| {
+        let defaults = whole.get("defaults").ok_or("no defaults")?.clone();
+        // Calls go round robin below.
+        let assignment = text(case, "assignment")?;
+        if !assignment.starts_with("round robin") {
+            return Err(format!("calls are assigned {assignment:?}"));
+        }
         let given = |key: &str| integer(case, key).or_else(|_| integer(&defaults, key));
         let seconds = |key: &str| given(key).map(Duration::from_secs);
         let outliers = Outliers {
@@ -185,11 +214,12 @@ fn grpc_outlier_detection() {
         let mut hosts = Hosts::new(n, outliers);
         let failing = integers(case, "failing_hosts");
         let mut most: BTreeMap<usize, u64> = BTreeMap::new();
-        if let Some(limits) = case.get("max_calls").and_then(Value::as_object) {
+        if let Some(limits) = case.get("max_calls") {
+            let limits = limits.as_object().ok_or("limits that name no hosts")?;
             for (host, limit) in limits {
                 most.insert(
                     host.parse().map_err(|e| format!("{e}"))?,
-                    limit.as_u64().unwrap_or(0),
+                    limit.as_u64().ok_or("a limit that is no number")?,
                 );
             }
         }
@@ -210,11 +240,15 @@ fn grpc_outlier_detection() {
         let Some(then) = case.get("then") else {
             return Ok(());
         };
-        let text = then.get("advance").and_then(Value::as_str);
-        now = now.after(advance(text.ok_or("no advance")?, &outliers)?);
+        only(then, &["advance", "all_ok", "ejected"])?;
+        let outcome = match field(then, "all_ok")?.as_bool() {
+            Some(true) => Outcome::Ok,
+            _ => return Err(format!("what is called then is not told: {then}")),
+        };
+        now = now.after(advance(text(then, "advance")?, &outliers)?);
         while let Some(due) = hosts.engine.next_deadline().filter(|&t| t <= now) {
             for host in 0..n {
-                hosts.call(due, host, Outcome::Ok, 20);
+                hosts.call(due, host, outcome, 20);
             }
             hosts.tell(due, Input::Time);
         }
@@ -223,9 +257,17 @@ fn grpc_outlier_detection() {
 }
 
 fn rate(case: &Value, key: &str, limit: &str) -> Result<Option<Rate>, String> {
-    let Some(r) = case.get(key).filter(|r| r.is_object()) else {
-        return Ok(None);
+    let r = match case.get(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(r) => r,
     };
+    let known = [
+        limit,
+        "minimum_hosts",
+        "request_volume",
+        "enforcement_percentage",
+    ];
+    only(r, &known)?;
     Ok(Some(Rate {
         limit: integer(r, limit)? as u32,
         minimum_hosts: integer(r, "minimum_hosts")? as u32,

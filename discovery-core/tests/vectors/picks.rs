@@ -1,9 +1,11 @@
 //! Exact pick sequences.
 
 use discovery_core::{Edf, Picker, Request, Smooth, Stride, locality_weight};
-use doors::Value;
+use doors::{Value, text};
 
-use super::{asserts_nothing, each, integer, integers, list, near, number, numbers, same};
+use super::{
+    asserts_nothing, each, integer, integers, list, near, number, numbers, or, same, whole,
+};
 
 fn picks(picker: &mut dyn Picker, n: usize) -> Vec<u64> {
     (0..n)
@@ -20,7 +22,20 @@ fn counts(picked: &[u64], slots: usize) -> Vec<u64> {
 
 #[test]
 fn envoy_edf() {
-    each("envoy_edf.json", |case, _| {
+    let fields = [
+        "weights",
+        "rule",
+        "picks",
+        "picks_n",
+        "counts",
+        "add",
+        "expected",
+        "expected_first_pick",
+        "expected_first_peek",
+        "iterations",
+        "tolerance_percent_points",
+    ];
+    each("envoy_edf.json", &fields, |case, _| {
         if case.get("add").is_some() {
             return expired(case);
         }
@@ -41,7 +56,7 @@ fn envoy_edf() {
             let counts = counts(&got, weights.len());
             return same("counts", &integers(case, "counts"), &counts);
         }
-        let rule = case.get("rule").and_then(Value::as_str).unwrap_or("");
+        let rule = text(case, "rule")?;
         if let Some(modulus) = rule.strip_prefix("pick k (0-based) is k mod ") {
             let modulus: u64 = modulus.parse().map_err(|e| format!("{rule}: {e}"))?;
             let want: Vec<u64> = (0..n as u64).map(|k| k % modulus).collect();
@@ -66,12 +81,18 @@ fn in_proportion(weights: &[f64], got: &[u64]) -> Result<(), String> {
 fn expired(case: &Value) -> Result<(), String> {
     let entries: Vec<(u64, f64, bool)> = list(case, "add")
         .iter()
-        .filter_map(|e| {
-            let parts = e.as_array()?;
-            let dropped = parts.get(2).and_then(Value::as_str) == Some("dropped");
-            Some((parts.first()?.as_u64()?, parts.get(1)?.as_f64()?, dropped))
+        .map(|e| {
+            let parts = e.as_array().ok_or("an entry that is no list")?;
+            let dropped = match parts.get(2).map(Value::as_str) {
+                None | Some(Some("kept")) => false,
+                Some(Some("dropped")) => true,
+                Some(other) => return Err(format!("an entry that is {other:?}")),
+            };
+            let id = parts.first().and_then(Value::as_u64).ok_or("no id")?;
+            let weight = parts.get(1).and_then(Value::as_f64).ok_or("no weight")?;
+            Ok((id, weight, dropped))
         })
-        .collect();
+        .collect::<Result<_, String>>()?;
     let expected = ["expected_first_pick", "expected_first_peek"]
         .iter()
         .find_map(|key| case.get(key));
@@ -111,25 +132,44 @@ fn first_picks(case: &Value, weights: &[f64], iterations: u64) -> Result<(), Str
 
 #[test]
 fn envoy_slow_start_picks() {
-    each("envoy_slow_start_picks.json", |case, _| {
-        let want = integers(case, "picks");
-        if want.is_empty() {
-            return asserts_nothing();
-        }
-        let mut edf = Edf::new(&numbers(case, "weights"));
-        same("picks", &want, &picks(&mut edf, want.len()))
-    });
+    each(
+        "envoy_slow_start_picks.json",
+        &["weights", "picks"],
+        |case, _| {
+            let want = integers(case, "picks");
+            if want.is_empty() {
+                return asserts_nothing();
+            }
+            let mut edf = Edf::new(&numbers(case, "weights"));
+            same("picks", &want, &picks(&mut edf, want.len()))
+        },
+    );
 }
 
 #[test]
 fn envoy_locality_wrr() {
-    each("envoy_locality_wrr.json", |case, _| {
+    let fields = [
+        "locality_weights",
+        "hosts",
+        "healthy",
+        "excluded",
+        "overprovisioning_factor",
+        "picks",
+        "counts_over_100_picks",
+    ];
+    each("envoy_locality_wrr.json", &fields, |case, _| {
         let (weights, hosts) = (integers(case, "locality_weights"), integers(case, "hosts"));
         let healthy = integers(case, "healthy");
-        let factor = integer(case, "overprovisioning_factor").unwrap_or(140) as u32;
+        let factor = or(case, "overprovisioning_factor", 140, whole)? as u32;
         let excluded = integers(case, "excluded");
+        for list in [&hosts, &healthy] {
+            same("localities", &weights.len(), &list.len())?;
+        }
+        if !excluded.is_empty() {
+            same("localities", &weights.len(), &excluded.len())?;
+        }
         let weight = |i: usize| {
-            let counted = hosts[i].saturating_sub(excluded.get(i).copied().unwrap_or(0));
+            let counted = hosts[i].saturating_sub(excluded.get(i).map_or(0, |n| *n));
             locality_weight(weights[i] as u32, factor, healthy[i] as u32, counted as u32)
         };
         let weights: Vec<f64> = (0..weights.len()).map(weight).collect();
@@ -161,7 +201,7 @@ fn counted(case: &Value) -> Option<(usize, Vec<u64>)> {
 
 #[test]
 fn nginx_smooth_wrr() {
-    each("nginx_smooth_wrr.json", |case, _| {
+    each("nginx_smooth_wrr.json", &["weights", "picks"], |case, _| {
         let weights: Vec<u32> = integers(case, "weights")
             .iter()
             .map(|&w| w as u32)
@@ -180,7 +220,16 @@ fn nginx_smooth_wrr() {
 
 #[test]
 fn grpc_static_stride() {
-    each("grpc_static_stride.json", |case, _| {
+    let fields = [
+        "weights",
+        "sequence_start",
+        "sequence_after",
+        "picks",
+        "picks_n",
+        "counts",
+        "share_tolerance",
+    ];
+    each("grpc_static_stride.json", &fields, |case, _| {
         // A weight of 0 is one not known yet there, and nobody's here.
         let known = |w: f64| if w == 0.0 { -1.0 } else { w };
         let weights: Vec<f64> = numbers(case, "weights").into_iter().map(known).collect();

@@ -4,21 +4,31 @@ use discovery_core::{
     Conditions, Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, locality_priority,
     priority_loads, scale_factor, usable,
 };
-use doors::Value;
+use doors::{Value, only, text};
 
-use super::{asserts_nothing, each, integer, integers, list, same, whole};
+use super::{asserts_nothing, each, integer, integers, items, list, or, same, whole};
 
-fn rules(case: &Value) -> PriorityRules {
-    let percent = |key, default| integer(case, key).map_or(default, |p| p as u32);
-    PriorityRules {
-        overprovisioning_percent: percent("overprovisioning_factor", 140),
-        panic_percent: percent("panic_threshold_percent", 50),
-    }
+fn rules(case: &Value) -> Result<PriorityRules, String> {
+    let percent = |key, default| or(case, key, default, |p| u32::try_from(whole(p)?).ok());
+    Ok(PriorityRules {
+        overprovisioning_percent: percent("overprovisioning_factor", 140)?,
+        panic_percent: percent("panic_threshold_percent", 50)?,
+    })
 }
+
+/// The fields of a case of priorities.
+const FIELDS: [&str; 6] = [
+    "overprovisioning_factor",
+    "panic_threshold_percent",
+    "priorities",
+    "healthy_load",
+    "degraded_load",
+    "panic",
+];
 
 /// Compares what the case asserts; absent fields were not asserted.
 fn compare(case: &Value, priorities: &[PriorityHealth]) -> Result<(), String> {
-    let loads = priority_loads(priorities, &rules(case));
+    let loads = priority_loads(priorities, &rules(case)?);
     if ["healthy_load", "degraded_load", "panic"]
         .iter()
         .all(|key| case.get(key).is_none())
@@ -35,10 +45,7 @@ fn compare(case: &Value, priorities: &[PriorityHealth]) -> Result<(), String> {
         }
     }
     if case.get("panic").is_some() {
-        let want: Vec<bool> = list(case, "panic")
-            .iter()
-            .filter_map(Value::as_bool)
-            .collect();
+        let want = items(case, "panic", Value::as_bool);
         same("panic", &want, &loads.panic)?;
     }
     Ok(())
@@ -46,22 +53,24 @@ fn compare(case: &Value, priorities: &[PriorityHealth]) -> Result<(), String> {
 
 #[test]
 fn envoy_priority_load() {
-    each("envoy_priority_load.json", |case, _| {
-        let count = |p: &Value, key| integer(p, key).unwrap_or(0);
-        let priority = |p: &Value| PriorityHealth {
-            hosts: count(p, "hosts"),
-            healthy: count(p, "healthy"),
-            degraded: count(p, "degraded"),
-            excluded: count(p, "excluded"),
+    each("envoy_priority_load.json", &FIELDS, |case, _| {
+        let priority = |p: &Value| {
+            only(p, &["hosts", "healthy", "degraded", "excluded"])?;
+            Ok(PriorityHealth {
+                hosts: integer(p, "hosts")?,
+                healthy: or(p, "healthy", 0, whole)?,
+                degraded: or(p, "degraded", 0, whole)?,
+                excluded: or(p, "excluded", 0, whole)?,
+            })
         };
-        let priorities: Vec<_> = list(case, "priorities").iter().map(priority).collect();
-        compare(case, &priorities)
+        let priorities = list(case, "priorities").iter().map(priority);
+        compare(case, &priorities.collect::<Result<Vec<_>, String>>()?)
     });
 }
 
 #[test]
 fn envoy_weighted_priority_health() {
-    each("envoy_weighted_priority_health.json", |case, _| {
+    each("envoy_weighted_priority_health.json", &FIELDS, |case, _| {
         let mut priorities = Vec::new();
         for priority in list(case, "priorities") {
             let mut health = PriorityHealth::default();
@@ -84,34 +93,48 @@ fn envoy_weighted_priority_health() {
 
 #[test]
 fn istio_locality_priority() {
-    each("istio_locality_priority.json", |case, _| {
-        let text =
-            |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-        let (a, b) = (text(case, "a"), text(case, "b"));
-        let pairs: Vec<(String, String)> = match case.get("failover") {
-            Some(Value::Array(all)) => all
-                .iter()
-                .map(|f| (text(f, "from"), text(f, "to")))
-                .collect(),
-            Some(f @ Value::Object(_)) => vec![(text(f, "from"), text(f, "to"))],
-            _ => Vec::new(),
+    let fields = ["a", "b", "failover", "priority"];
+    each("istio_locality_priority.json", &fields, |case, _| {
+        let (a, b) = (text(case, "a")?, text(case, "b")?);
+        let pair = |f| {
+            only(f, &["from", "to"])?;
+            Ok((text(f, "from")?, text(f, "to")?))
+        };
+        let pairs: Vec<(&str, &str)> = match case.get("failover") {
+            Some(Value::Array(all)) => all.iter().map(pair).collect::<Result<_, String>>()?,
+            Some(f @ Value::Object(_)) => vec![pair(f)?],
+            None | Some(Value::Null) => Vec::new(),
+            Some(other) => return Err(format!("a failover that is {other}")),
         };
         let failovers: Vec<_> = pairs
             .iter()
             .map(|(from, to)| Failover { from, to })
             .collect();
-        let got = locality_priority(Locality::parse(&a), Locality::parse(&b), &failovers);
+        let got = locality_priority(Locality::parse(a), Locality::parse(b), &failovers);
         same("priority", &integer(case, "priority")?, &u64::from(got))
     });
 }
 
 #[test]
 fn k8s_categorize_endpoints_rules() {
-    each("k8s_categorize_endpoints_rules.json", |case, _| {
-        let flag = |e: &Value, key| e.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let fields = ["endpoints", "policy", "zone", "usable"];
+    each("k8s_categorize_endpoints_rules.json", &fields, |case, _| {
+        for endpoint in list(case, "endpoints") {
+            only(
+                endpoint,
+                &["ready", "serving", "terminating", "local", "hints"],
+            )?;
+            for key in ["ready", "serving", "terminating"] {
+                let known = endpoint.get(key).and_then(Value::as_bool);
+                known.ok_or(format!("{key:?} is neither true nor false in {endpoint}"))?;
+            }
+            or(endpoint, "local", false, Value::as_bool)?;
+        }
+        // Looked at above; those that are only sometimes there are false without.
+        let flag = |e: &Value, key| e.get(key).and_then(Value::as_bool) == Some(true);
         let hints: Vec<Vec<&str>> = list(case, "endpoints")
             .iter()
-            .map(|e| list(e, "hints").iter().filter_map(Value::as_str).collect())
+            .map(|e| items(e, "hints", Value::as_str))
             .collect();
         let seen = |(e, hints): (&Value, &'static [&'static str])| Seen {
             conditions: Conditions {
@@ -129,11 +152,16 @@ fn k8s_categorize_endpoints_rules() {
         for (endpoint, hints) in endpoints.iter_mut().zip(&hints) {
             endpoint.hints = hints;
         }
-        let policy = match case.get("policy").and_then(Value::as_str) {
-            Some(p) if p.eq_ignore_ascii_case("local") => Policy::Local,
-            _ => Policy::Cluster,
+        let named = |v: &Value| v.as_str().map(str::to_ascii_lowercase);
+        let policy = match or(case, "policy", "cluster".to_owned(), named)?.as_str() {
+            "local" => Policy::Local,
+            "cluster" => Policy::Cluster,
+            other => return Err(format!("unknown policy {other:?}")),
         };
-        let zone = case.get("zone").and_then(Value::as_str);
+        let zone = match case.get("zone") {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(text(case, "zone")?),
+        };
         let got: Vec<u64> = usable(&endpoints, policy, zone)
             .iter()
             .map(|&i| i as u64)
@@ -147,7 +175,7 @@ fn k8s_categorize_endpoints_rules() {
 
 #[test]
 fn consul_ae_scale() {
-    each("consul_ae_scale.json", |case, _| {
+    each("consul_ae_scale.json", &["nodes", "factor"], |case, _| {
         let nodes = u32::try_from(integer(case, "nodes")?).map_err(|e| e.to_string())?;
         same(
             "factor",
