@@ -3,7 +3,7 @@
 //! Where a host's search for blocks starts is Calico's own (a generator seeded with the host's name); the
 //! host's settings name the start that the trace shows, and everything after it must follow.
 
-use crate::{START, cases, network, same, text};
+use crate::{CALICO, START, cases, items, network, parsed, same, text, whole};
 use doors::{Value, VectorFile};
 use ipam::{
     Affinity, Cidr, ClaimError, Families, Family, Holder, HostSettings, Ipam, Order, PoolSpec,
@@ -22,7 +22,7 @@ fn calico_ipam_traces() {
         return;
     };
     let json = file.json().clone();
-    for (_, case) in cases(&json, "cases") {
+    for (_, case) in cases(&json, "cases", &CALICO) {
         let id = text(&case["name"]);
         // Calico's settings that it refuses together are no contradiction here: see the table.
         let (refused, others): (Vec<&Value>, Vec<&Value>) =
@@ -41,7 +41,7 @@ fn calico_ipam_traces() {
 }
 
 fn ops(case: &Value) -> impl Iterator<Item = &Value> {
-    case["ops"].as_array().into_iter().flatten()
+    items(&case["ops"]).iter()
 }
 
 struct Trace {
@@ -59,16 +59,19 @@ impl Trace {
         let size = |key: &str, default| case[key].as_u64().map_or(default, |s| s as u8);
         let block_sizes = [size("block_size_v4", 26), size("block_size_v6", 122)];
         let mut ipam = Ipam::new(1);
-        let pools = case["pools"].as_array().cloned().unwrap_or_default();
+        let pools = items(&case["pools"]).to_vec();
         for (i, pool) in pools.iter().enumerate() {
             let cidr = network(text(pool))?;
             let mut spec = PoolSpec::new(format!("p{i}"), cidr).order(Order::Lru);
             spec.block_size = block_sizes[cidr.family() as usize].max(cidr.prefix());
             spec.quarantine = Duration::ZERO;
             spec.use_edges = true;
-            let reserved = case["reservations"].as_array().into_iter().flatten();
-            let reserved = reserved.filter_map(|r| text(r).parse::<ipam::AddressRange>().ok());
-            spec.set_aside = reserved.filter(|r| r.overlaps(cidr.range())).collect();
+            let reserved = items(&case["reservations"]).iter();
+            let range = |r| text(r).parse::<ipam::AddressRange>();
+            let reserved = reserved.map(range).collect::<Result<Vec<_>, _>>();
+            let mut reserved = reserved.map_err(|e| e.to_string())?;
+            reserved.retain(|r| r.overlaps(cidr.range()));
+            spec.set_aside = reserved.into_iter().collect();
             ipam.add_pool(START, spec).map_err(|e| e.to_string())?;
         }
         Ok(Self {
@@ -111,7 +114,8 @@ impl Trace {
     }
 
     fn set_config(&mut self, args: &Value) -> Result<(), String> {
-        self.strict = args["strict_affinity"].as_bool().unwrap_or(false);
+        let strict = args["strict_affinity"].as_bool();
+        self.strict = strict.ok_or("strict affinity is neither on nor off")?;
         let specs: Vec<PoolSpec> = self.ipam.pools().map(|p| p.spec().clone()).collect();
         for mut spec in specs {
             spec.affinity = if self.strict {
@@ -119,8 +123,7 @@ impl Trace {
             } else {
                 Affinity::Borrow
             };
-            spec.quarantine =
-                Duration::from_secs(args["ip_cooldown_seconds"].as_u64().unwrap_or(0));
+            spec.quarantine = Duration::from_secs(whole(&args["ip_cooldown_seconds"], 0));
             let most = args["max_blocks_per_host"].as_u64().filter(|&m| m > 0);
             spec.block_limit = most.map(|m| m as u32);
             self.ipam
@@ -167,24 +170,20 @@ impl Trace {
     fn auto_assign(&mut self, op: &Value) -> Result<(), String> {
         let args = &op["args"];
         let (host, handle) = (text(&args["host"]), text(&args["handle"]));
-        let want: Vec<&str> = op["result"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(text)
-            .collect();
+        let want: Vec<&str> = items(&op["result"]).iter().map(text).collect();
         let addresses: Vec<IpAddr> = want
             .iter()
-            .filter_map(|w| w.split('/').next()?.parse().ok())
-            .collect();
+            .map(|w| w.split('/').next().unwrap_or(w).parse())
+            .collect::<Result<_, _>>()
+            .map_err(|e| format!("{want:?}: {e}"))?;
         self.start(
             host,
             &addresses,
-            args["max_blocks_per_host"].as_u64().unwrap_or(0) as u32,
+            whole(&args["max_blocks_per_host"], 0) as u32,
         )?;
         let (mut ours, mut refused) = (Vec::new(), None);
         for (key, families) in [("num4", Families::V4), ("num6", Families::V6)] {
-            for _ in 0..args[key].as_u64().unwrap_or(0) {
+            for _ in 0..whole(&args[key], 0) {
                 let owner = format!("{handle}#{:06}", self.next);
                 self.next += 1;
                 match self.ipam.claim(
@@ -277,11 +276,11 @@ impl Trace {
     }
 
     fn release_ips(&mut self, args: &Value) -> Result<(), String> {
-        let list = args["ips"]
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![args["ip"].clone()]);
-        for ip in list.iter().filter_map(|ip| text(ip).parse::<IpAddr>().ok()) {
+        let list = match &args["ips"] {
+            Value::Null => vec![args["ip"].clone()],
+            list => items(list).to_vec(),
+        };
+        for ip in list.iter().map(parsed).collect::<Result<Vec<_>, _>>()? {
             let holder = match self.ipam.holder(ip) {
                 Some(Holder::Held(claim)) => Some((claim.owner().to_owned(), claim.sequence())),
                 _ => None,
@@ -300,14 +299,16 @@ impl Trace {
         let claims = self.claims_of(text(&op["args"]["handle"]));
         let mut ours: Vec<IpAddr> = claims.into_iter().flat_map(|(_, _, a)| a).collect();
         ours.sort();
-        let want = op["result"].as_array().into_iter().flatten();
-        let mut want: Vec<IpAddr> = want.filter_map(|w| text(w).parse().ok()).collect();
+        let mut want = items(&op["result"])
+            .iter()
+            .map(parsed)
+            .collect::<Result<Vec<_>, _>>()?;
         want.sort();
         same("addresses of the handle", ours, want)
     }
 
     fn check_blocks(&self, want: &Value) -> Result<(), String> {
-        let mut wanted: Vec<&Value> = want.as_array().into_iter().flatten().collect();
+        let mut wanted: Vec<&Value> = items(want).iter().collect();
         let ours: Vec<(Cidr, Option<String>)> = self
             .ipam
             .pools()
@@ -329,12 +330,8 @@ impl Trace {
                 affinity.unwrap_or_default(),
             )?;
             let list = |key: &str| -> Vec<u64> {
-                want[key]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_u64)
-                    .collect()
+                let ordinal = |n: &Value| n.as_u64().unwrap_or_else(|| panic!("{key}: {n}"));
+                items(&want[key]).iter().map(ordinal).collect()
             };
             same(
                 "allocated",

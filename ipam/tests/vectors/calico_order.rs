@@ -1,6 +1,6 @@
 //! Calico: the order of a pool's blocks.
 
-use crate::{START, cases, network, same, text};
+use crate::{START, cases, items, network, same, text, whole};
 use doors::{Value, VectorFile};
 use ipam::{Cidr, Families, Family, HostSettings, Ipam, Order, PoolSpec, Request};
 
@@ -10,7 +10,7 @@ fn calico_block_order() {
         return;
     };
     let json = file.json().clone();
-    for (id, case) in cases(&json, "cases") {
+    for (id, case) in cases(&json, "cases", &["pool", "block_size", "host", "first"]) {
         file.case(&id, block_order(case));
     }
     file.finish();
@@ -19,15 +19,13 @@ fn calico_block_order() {
 /// The blocks that a host takes one after another: the start, then upwards, round at the end, each once.
 fn block_order(case: &Value) -> Result<(), String> {
     let cidr = network(text(&case["pool"]))?;
-    let want: Vec<Cidr> = case["first"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let want: Vec<Cidr> = items(&case["first"])
+        .iter()
         .map(|c| network(text(c)))
         .collect::<Result<_, _>>()?;
     let start = want.first().ok_or("no blocks")?.first();
     let mut spec = PoolSpec::new("p", cidr).order(Order::Lru);
-    spec.block_size = case["block_size"].as_u64().unwrap_or_default() as u8;
+    spec.block_size = whole(&case["block_size"], 0) as u8;
     spec.use_edges = true;
     let per_block = 1u64 << (cidr.family().bits() - spec.block_size);
     let mut ipam = Ipam::new(1);

@@ -1,11 +1,33 @@
 //! The CNI plugin host-local: range sets, and the next address after the last one given.
 
-use crate::{START, address, cases, prefix, same, text};
+use crate::{START, address, cases, items, prefix, same, text};
 use doors::{Value, VectorFile};
 use ipam::{Affinity, Cidr, Families, Family, Ipam, Order, Request, Subrange, SubrangeError};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The fields of the file's cases, of whichever function.
+const FIELDS: [&str; 18] = [
+    "func",
+    "id",
+    "ifname",
+    "range_id",
+    "range_set",
+    "requested_ip",
+    "gateway",
+    "ip",
+    "input",
+    "a",
+    "b",
+    "before",
+    "after",
+    "output",
+    "result",
+    "error",
+    "stdin",
+    "cni_args",
+];
 
 #[test]
 fn host_local_allocator() {
@@ -14,7 +36,7 @@ fn host_local_allocator() {
     };
     let json = file.json().clone();
     let mut each = |key: &str, run: &dyn Fn(&Value) -> Result<(), String>| {
-        for (id, case) in cases(&json, key) {
+        for (id, case) in cases(&json, key, &FIELDS) {
             file.case(&id, run(case));
         }
     };
@@ -27,7 +49,7 @@ fn host_local_allocator() {
         )
     });
     each("range_set_canonicalize", &|case| {
-        let output = case["output"].as_array().cloned().unwrap_or_default();
+        let output = items(&case["output"]).to_vec();
         outcome(
             set(&case["input"]).map_err(|e| e.to_string()),
             &case["error"],
@@ -120,16 +142,11 @@ fn loose(r: &Value) -> Result<Subrange, String> {
 }
 
 fn ranges(list: &Value) -> Result<Vec<Subrange>, String> {
-    list.as_array().into_iter().flatten().map(loose).collect()
+    items(list).iter().map(loose).collect()
 }
 
 fn set(list: &Value) -> Result<Vec<Subrange>, SubrangeError> {
-    let set: Vec<Subrange> = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(subrange)
-        .collect::<Result<_, _>>()?;
+    let set: Vec<Subrange> = items(list).iter().map(subrange).collect::<Result<_, _>>()?;
     Subrange::check_set(&set)?;
     Ok(set)
 }
@@ -240,7 +257,7 @@ fn iterations(json: &Value) -> Vec<(String, Result<(), String>)> {
     let mut out = Vec::new();
     // Of the iteration under way: its set, its first address, and the last.
     let mut under_way: Option<(Value, IpAddr, IpAddr)> = None;
-    for (id, case) in cases(json, "range_iter_next") {
+    for (id, case) in cases(json, "range_iter_next", &FIELDS) {
         let result = prefix(text(&case["result"]));
         let judged = iteration(case, result, under_way.as_ref());
         under_way = match (result, under_way) {
@@ -315,17 +332,14 @@ fn load_config(case: &Value) -> Result<(), String> {
         (Ok(_), Some(error)) => Err(format!("want the error `{error}`")),
         (Err(error), None) => Err(format!("got the error `{error}`")),
         (Ok((sets, requested)), None) => {
-            let want = case["output"]["ranges"].as_array().into_iter().flatten();
+            let want = items(&case["output"]["ranges"]).iter();
             let want: Vec<Vec<Shown>> = want
-                .map(|s| s.as_array().into_iter().flatten().map(theirs).collect())
+                .map(|s| items(s).iter().map(theirs).collect())
                 .collect();
             let sets: Vec<Vec<Shown>> =
                 sets.iter().map(|s| s.iter().map(shown).collect()).collect();
             same("ranges", sets, want)?;
-            let want = case["output"]["requested_ips"]
-                .as_array()
-                .into_iter()
-                .flatten();
+            let want = items(&case["output"]["requested_ips"]).iter();
             same("requested", requested, want.filter_map(address).collect())
         }
     }
@@ -339,11 +353,8 @@ fn parse_config(case: &Value) -> Result<(Vec<Vec<Subrange>>, Vec<IpAddr>), Strin
     if net["subnet"].is_string() {
         lists.push(Value::from(vec![net.clone()]));
     }
-    lists.extend(net["ranges"].as_array().cloned().unwrap_or_default());
-    let at_run_time = config["runtimeConfig"]["ipRanges"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    lists.extend(items(&net["ranges"]).to_vec());
+    let at_run_time = items(&config["runtimeConfig"]["ipRanges"]).to_vec();
     lists.splice(0..0, at_run_time);
     let sets = lists
         .iter()
@@ -382,10 +393,7 @@ fn requested(config: &Value, cni_args: &str) -> Vec<IpAddr> {
         &config["args"]["cni"]["ips"],
         &config["runtimeConfig"]["ips"],
     ];
-    let listed = lists
-        .into_iter()
-        .flat_map(|l| l.as_array().into_iter().flatten())
-        .map(text);
+    let listed = lists.into_iter().flat_map(|l| items(l).iter()).map(text);
     let all = variable.chain(listed);
     all.filter_map(|ip| ip.split('/').next()?.parse().ok())
         .collect()

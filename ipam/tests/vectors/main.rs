@@ -13,22 +13,82 @@ use std::net::IpAddr;
 /// The time at which nothing has happened yet.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_000_000);
 
-/// Cases of a key of a file, each with an id for messages.
-pub(crate) fn cases<'a>(json: &'a Value, key: &str) -> Vec<(String, &'a Value)> {
-    let list = json[key].as_array().into_iter().flatten();
-    list.enumerate()
-        .map(|(i, case)| (format!("{key}[{i}]"), case))
+/// The fields of a case of Calico's traces. The order of some results is Calico's own; they are compared as sets.
+const CALICO: [&str; 6] = [
+    "block_size_v4",
+    "block_size_v6",
+    "pools",
+    "reservations",
+    "ops",
+    "order_nondeterministic",
+];
+
+/// Cases of a key of a file, each with an id for messages. `fields` are those that are read.
+///
+/// # Panics
+/// When there is no such list, or a case has a field that nobody reads.
+pub(crate) fn cases<'a>(json: &'a Value, key: &str, fields: &[&str]) -> Vec<(String, &'a Value)> {
+    let list = json[key].as_array();
+    let list = list.unwrap_or_else(|| panic!("no list {key:?} of cases"));
+    list.iter()
+        .enumerate()
+        .map(|(i, case)| {
+            let id = format!("{key}[{i}]");
+            if let Err(error) = doors::only(case, fields) {
+                panic!("{id}: {error}");
+            }
+            (id, case)
+        })
         .collect()
 }
 
 /// A text, empty when there is none.
+///
+/// # Panics
+/// When it is anything else: read as empty it would hide what it says.
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+    match value {
+        Value::Null => "",
+        other => other
+            .as_str()
+            .unwrap_or_else(|| panic!("{other}, want a text")),
+    }
+}
+
+/// The items of a list, none when there is none.
+///
+/// # Panics
+/// When it is anything else.
+pub(crate) fn items(value: &Value) -> &[Value] {
+    match value {
+        Value::Null => &[],
+        other => other
+            .as_array()
+            .unwrap_or_else(|| panic!("{other}, want a list")),
+    }
+}
+
+/// A whole number, or what counts where there is none.
+///
+/// # Panics
+/// When it is anything else.
+pub(crate) fn whole(value: &Value, default: u64) -> u64 {
+    match value {
+        Value::Null => default,
+        other => other
+            .as_u64()
+            .unwrap_or_else(|| panic!("{other}, want a whole number")),
+    }
 }
 
 /// An address in a field that may be null.
 pub(crate) fn address(value: &Value) -> Option<IpAddr> {
     value.as_str().and_then(|t| t.parse().ok())
+}
+
+/// An address that must be there.
+pub(crate) fn parsed(value: &Value) -> Result<IpAddr, String> {
+    text(value).parse().map_err(|e| format!("{value}: {e}"))
 }
 
 /// Address and length of `A/L`, host bits or not.

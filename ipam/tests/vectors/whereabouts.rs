@@ -1,6 +1,6 @@
 //! whereabouts: lowest free address, and its arithmetic on addresses.
 
-use crate::{START, address, cases, network, prefix, same, text};
+use crate::{START, address, cases, items, network, prefix, same, text, whole};
 use doors::{Value, VectorFile};
 use ipam::{
     AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolError, PoolSpec, Request, number,
@@ -16,7 +16,8 @@ fn whereabouts_allocate() {
         return;
     };
     let json = file.json().clone();
-    for (id, case) in cases(&json, "cases") {
+    let fields = ["input", "ip", "reserve_list_after", "error"];
+    for (id, case) in cases(&json, "cases", &fields) {
         let refused = pool(&case["input"]).map(|spec| Ipam::new(1).add_pool(START, spec));
         if matches!(refused, Ok(Err(PoolError::Reserved { .. }))) {
             file.differs(&id, "a pool that holds the loopback address is refused");
@@ -37,7 +38,7 @@ fn pool(input: &Value) -> Result<PoolSpec, String> {
         .affinity(Affinity::Off);
     spec.quarantine = Duration::ZERO;
     spec.excluded.extend(cidr.range().outside(usable));
-    for range in input["exclude_ranges"].as_array().into_iter().flatten() {
+    for range in items(&input["exclude_ranges"]) {
         let range = text(range);
         let range = match prefix(range) {
             Some(_) => network(range)?.range(),
@@ -55,7 +56,7 @@ fn allocate(case: &Value) -> Result<(), String> {
     match (&outcome, case["error"].as_str()) {
         (Ok((ip, held)), None) => {
             same("ip", ip.to_string(), text(&case["ip"]).to_owned())?;
-            let want = case["reserve_list_after"].as_array().into_iter().flatten();
+            let want = items(&case["reserve_list_after"]).iter();
             let want = want.map(|r| {
                 (
                     text(&r["ip"]).to_owned(),
@@ -78,7 +79,7 @@ fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), St
         .map_err(|e| e.to_string())?;
     // What is on the list may lie outside the range asked for now: that holds nothing here.
     let mut outside = BTreeSet::new();
-    let list = input["reserve_list"].as_array().into_iter().flatten();
+    let list = items(&input["reserve_list"]).iter();
     for (i, entry) in list.enumerate() {
         let (owner, workload) = (owner(entry, i), workload(entry));
         let asked: Vec<IpAddr> = address(&entry["ip"]).into_iter().collect();
@@ -156,7 +157,7 @@ fn whereabouts_iphelpers() {
         return;
     };
     let json = file.json().clone();
-    for (id, case) in cases(&json, "cases") {
+    for (id, case) in cases(&json, "cases", &["func", "args", "returns"]) {
         file.case(&id, helper(case));
     }
     file.finish();
@@ -174,8 +175,8 @@ fn judge(returns: &[Value], ours: Result<Value, String>) -> Result<(), String> {
 }
 
 fn helper(case: &Value) -> Result<(), String> {
-    let args = case["args"].as_array().cloned().unwrap_or_default();
-    let returns = case["returns"].as_array().cloned().unwrap_or_default();
+    let args = items(&case["args"]).to_vec();
+    let returns = items(&case["returns"]).to_vec();
     let arg = |i: usize| args.get(i).cloned().unwrap_or(Value::Null);
     let ip = |i: usize| address(&arg(i)).ok_or_else(|| format!("argument {i} is no address"));
     let net = |i: usize| network(text(&arg(i)));
@@ -185,7 +186,7 @@ fn helper(case: &Value) -> Result<(), String> {
     let ours = match name {
         "IncIP" => ip(0).map(|a| addr(moved(a, 1))),
         "DecIP" => ip(0).map(|a| addr(moved(a, u128::MAX))),
-        "IPAddOffset" => ip(0).map(|a| addr(moved(a, arg(1).as_u64().unwrap_or(0).into()))),
+        "IPAddOffset" => ip(0).map(|a| addr(moved(a, whole(&arg(1), 0).into()))),
         "NetworkIP" => net(0).map(|n| addr(n.first())),
         "SubnetBroadcastIP" => net(0).map(|n| addr(n.last())),
         "FirstUsableIP" => inner(0).map(|r| addr(r.first())),
