@@ -1,6 +1,6 @@
-//! Pickers, seen from outside.
+//! How far pickers stray from exact shares, seen from outside.
 
-use discovery_core::{Edf, Golden, Picker, Request, Rng};
+use discovery_core::{Edf, Golden, Picker, Request, Rng, Smooth, Stride};
 
 /// The largest |count - expected| over the run, looked at after every `stride` picks.
 fn deviation(picker: &mut dyn Picker, weights: &[u32], picks: u64, stride: u64) -> f64 {
@@ -16,6 +16,102 @@ fn deviation(picker: &mut dyn Picker, weights: &[u32], picks: u64, stride: u64) 
         }
     }
     worst
+}
+
+/// Checks `|count - expected|` of each slot after each pick: no more ahead, and behind, than these for a share.
+fn within(
+    picker: &mut dyn Picker,
+    weights: &[u32],
+    picks: u64,
+    ahead: impl Fn(f64) -> f64,
+    behind: impl Fn(f64) -> f64,
+) {
+    let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let mut counts = vec![0u64; weights.len()];
+    for n in 1..=picks {
+        counts[picker.pick(&Request::default()).unwrap()] += 1;
+        for (count, &w) in counts.iter().zip(weights) {
+            let share = f64::from(w) / total;
+            let off = *count as f64 - n as f64 * share;
+            let (most, least) = (ahead(share) + 1e-6, -behind(share) - 1e-6);
+            assert!(
+                (least..=most).contains(&off),
+                "{off}, share {share}, pick {n} of {weights:?}"
+            );
+        }
+    }
+}
+
+/// Weights that are hard to divide evenly.
+fn hostile(rng: &mut Rng) -> Vec<u32> {
+    let n = 2 + rng.below(60);
+    let kind = rng.below(6);
+    let weight = |i: u64, rng: &mut Rng| match kind {
+        0 => 1 + rng.below(10),
+        1 => [1, n][usize::from(i == 0)],
+        2 => 1 << rng.below(12),
+        3 => [1, 1_000][rng.below(2) as usize],
+        4 => [1, 3, 10][rng.below(3) as usize],
+        _ => [1 + rng.below(3), 1 + rng.below(1_000)][usize::from(rng.chance(1, 4))],
+    };
+    (0..n).map(|i| weight(i, rng) as u32).collect()
+}
+
+#[test]
+fn stated_bounds_hold_for_weights_that_are_hard_to_divide() {
+    let mut rng = Rng::new(7, "hostile");
+    let mut cases = vec![vec![1, 1, 1, 3, 3, 3, 10]];
+    cases.extend((0..150).map(|_| hostile(&mut rng)));
+    for (seed, weights) in (0..).zip(&cases) {
+        let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+        let others = real.len() as f64 - 1.0;
+        let cold = |share: f64| share * others;
+        within(&mut Edf::new(&real), weights, 3_000, cold, |_| 1.0);
+        let seeded = |share: f64| 1.0 + share * others;
+        within(
+            &mut Edf::seeded(&real, seed),
+            weights,
+            3_000,
+            seeded,
+            seeded,
+        );
+        let harmonic: f64 = (2..=weights.len()).map(|k| 1.0 / k as f64).sum();
+        within(
+            &mut Smooth::new(weights),
+            weights,
+            3_000,
+            |_| 1.0,
+            |_| harmonic,
+        );
+        let mean = real.iter().sum::<f64>() / real.len() as f64;
+        if real.iter().all(|w| (mean / 10.0..=mean * 10.0).contains(w)) {
+            let mut stride = Stride::new(&real, seed as u32);
+            within(&mut stride, weights, 3_000, |_| 5.0, |_| 5.0);
+        }
+        within(
+            &mut Golden::new(weights, seed),
+            weights,
+            3_000,
+            |_| 5.0,
+            |_| 5.0,
+        );
+    }
+}
+
+/// The worst that was found for it.
+#[test]
+fn golden_strays_most_with_one_slot_that_outweighs_its_block() {
+    for (heavy, slots, seed) in [(505, 40, 0), (990, 40, 0), (311, 256, 0)] {
+        let mut weights = vec![1u32; slots];
+        weights[3] = heavy;
+        let share = f64::from(heavy) / (f64::from(heavy) + slots as f64 - 1.0);
+        let (mut picker, mut count, mut worst) = (Golden::new(&weights, seed), 0u64, 0f64);
+        for n in 1..=1_000_000u64 {
+            count += u64::from(picker.pick(&Request::default()) == Some(3));
+            worst = worst.max((count as f64 - n as f64 * share).abs());
+        }
+        assert!((4.0..5.5).contains(&worst), "{heavy} of {slots}: {worst}");
+    }
 }
 
 fn weights(n: usize, seed: u64) -> Vec<u32> {

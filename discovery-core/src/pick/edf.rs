@@ -52,7 +52,12 @@ fn offset(slot: u32) -> f64 {
     f64::from(slot.wrapping_add(1).wrapping_mul(0x9E37_79B9)) / 4_294_967_296.0
 }
 
-/// Earliest-deadline-first picking. Pick and change of weight O(log4 n), no allocation; once in 2^24 picks O(n).
+/// Earliest-deadline-first picking: every slot is picked in time, so at most 1 pick behind its share; ahead it is while
+/// others are not due yet, by at most its share times the number of the others (`[1, 1, 1, 3, 3, 3, 10]` strays 2.7, one
+/// slot of 500 among 500 of weight 1 strays 250). A seeded start spreads dues: within 1 more than that at worst, about
+/// 1.5 as measured (`scorecard edf-deviation`).
+///
+/// Pick and change of weight O(log4 n), no allocation; once in 2^24 picks O(n).
 #[derive(Clone, Debug)]
 pub struct Edf {
     heap: Vec<Due>,

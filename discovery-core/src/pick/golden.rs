@@ -3,9 +3,9 @@
 //! The fractional parts of `k * phi` are spread over the unit interval more evenly than any other multiples
 //! (Steinhaus' three-gap theorem), so a block, an interval as wide as its share, is met at an almost constant
 //! pace, and a guide table finds it in one look. Within a block of 16 nginx's smooth round robin is exact to
-//! about one pick and is a few vector operations. A slot strays by its block's round robin, and by its small
-//! share of what the block strays: under 3 picks in all. The sequence alone, over all cumulative weights,
-//! strays 5.
+//! about one pick and is a few vector operations. A slot strays by its block's round robin, and by its share of what
+//! the block strays: under 2 picks in all with weights of 1 to 100 (`scorecard golden-deviation`). The sequence alone,
+//! over all cumulative weights, strays 5, and so does a slot that has most of its block's weight.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -114,8 +114,9 @@ impl Block {
     }
 }
 
-/// Smooth weighted picking: largest deviation from the exact shares under 3 picks, whatever the number of
-/// slots. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
+/// Smooth weighted picking: under 2 picks from the exact shares with weights of 1 to 100, whatever the number of slots.
+/// A slot that outweighs its neighbours strays as the sequence does, by some tenths of the logarithm of the picks: the
+/// worst found in 10^6 picks is 5.4. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
 ///
 /// Shares are exact while weights sum to at most 2^30 (and those of 16 slots to 2^24); beyond that weights are
 /// divided by the power of two that makes them fit, and rounded up: a weight's share is then off by up to that

@@ -14,7 +14,11 @@ struct Peer {
 }
 
 /// `current += effective` for all, the largest current is picked (the first on a tie) and loses the sum.
-/// Deviation below one pick; a pick is O(slots), a change of weight O(1) and keeps the state.
+/// A pick is O(slots), a change of weight O(1) and keeps the state.
+///
+/// Nobody is ahead of its share by a pick, or behind by more than 1/2 + 1/3 + ... + 1/slots: let b be the most that the k
+/// furthest behind lack on average. What they lack after a pick that is not theirs, the one picked, who was further
+/// behind, lacked as well, so k + 1 lacked it before; hence b(k) <= b(k + 1) + 1 / (k + 1), and b(slots) is 0.
 #[derive(Clone, Debug, Default)]
 pub struct Smooth {
     peers: Vec<Peer>,

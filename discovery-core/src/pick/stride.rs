@@ -10,7 +10,7 @@ const FULL: u64 = 65_535;
 const LEAST_RATIO: f64 = 0.1;
 const MOST_RATIO: f64 = 10.0;
 
-/// gRPC's static stride: slot `i` of generation `g` is picked unless
+/// gRPC's static stride, which keeps weights within a tenth and ten times of their mean: slot `i` of generation `g` is picked unless
 /// `(w * g + 32767 * i) mod 65535 < 65535 - w`. Pick O(1) on average (bounded by two generations), change of
 /// weight O(slots): every scaled weight depends on the mean.
 #[derive(Clone, Debug)]
