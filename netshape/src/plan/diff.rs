@@ -248,10 +248,10 @@ fn device(
     }
     let default = before.is_none_or(|r| r.handle.is_none());
     let told = host.caps.takeover || before.is_some_and(ours::reserved);
-    let uplink = uplink_name(host).as_ref() == Some(name);
     let major = before.map_or(0, |r| r.handle.major());
     let there = |minor| seen.class(Handle::new(major, minor)).is_some();
-    let held = uplink && host.held.minors().any(|(minor, _)| there(minor));
+    let held = host.held.minors().any(|(minor, _)| there(minor))
+        && uplink_name(host).as_ref() == Some(name);
     if !default && (host.held.everything() || held || !told) {
         let kind = before.map_or("", |r| r.kind.name());
         let why = match (told, held) {
