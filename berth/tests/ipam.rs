@@ -299,7 +299,9 @@ fn bad_usage_is_status_2_and_a_bad_store_3() {
         ("10.0.0.1", 0),
         ("169.254.1.1", 0),
     ] {
-        let args = ["pool", "add", "p", "10.0.0.0/24", "--gateway", gateway];
+        let memory = ["--store", "memory"];
+        let add = ["pool", "add", "p", "10.0.0.0/24", "--gateway", gateway];
+        let args = [&memory[..], &add[..]].concat();
         assert_eq!(status(&args), Some(wanted), "{gateway}");
     }
     let bad_pools: [&[&str]; 8] = [
@@ -313,7 +315,7 @@ fn bad_usage_is_status_2_and_a_bad_store_3() {
         &["0.0.0.0/0"],
     ];
     for pool in bad_pools {
-        let args = [&["pool", "add", "p"], pool].concat();
+        let args = [&["--store", "memory", "pool", "add", "p"], pool].concat();
         assert_eq!(status(&args), Some(2), "{pool:?}");
     }
     let missing = Path::new("/nonexistent/folder/s.redb");

@@ -68,7 +68,7 @@ pub use decide::{
 pub use forecast::Forecast;
 pub use identity::{DEFAULT_INTERFACE, Identity};
 pub use pool::blocks::BlockState;
-pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec};
+pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
 pub use pool::{PoolId, Usage};
 pub use prefixes::{PrefixError, Prefixes};
 pub use query::{BlockRef, ClaimRef, Holder, PoolRef};

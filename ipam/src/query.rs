@@ -261,6 +261,18 @@ impl Ipam {
         claims.into_iter()
     }
 
+    /// A host's claims, in no order. Linear in all claims.
+    pub fn claims_of_host(&self, host: &str) -> impl Iterator<Item = ClaimRef<'_>> {
+        let host = self.host(host);
+        let claims = self.claims.iter();
+        let here = claims.filter(move |(_, claim)| host == Some(claim.host));
+        here.map(|(id, claim)| ClaimRef {
+            ipam: self,
+            id,
+            claim,
+        })
+    }
+
     /// Whether a workload has a reservation.
     #[must_use]
     pub fn is_reserved<'w>(&self, workload: impl Into<Identity<'w>>) -> bool {

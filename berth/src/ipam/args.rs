@@ -1,7 +1,11 @@
 //! The command line of `berth ipam`.
 
+mod pool;
+
+pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
+
 use clap::{Args, Subcommand, ValueEnum};
-use ipam::{AddressRange, Cidr};
+use ipam::AddressRange;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,9 +17,9 @@ use std::time::Duration;
     berth ipam --store redb:/var/lib/berth/ipam.redb claim --owner c1/eth0 --workload shop/web-0 --host h1 --sticky 1h\n  \
     berth ipam --store redb:/var/lib/berth/ipam.redb release --owner c1/eth0")]
 pub struct IpamArgs {
-    /// Where the state is kept: `memory` (gone at the end) or `redb:PATH`.
-    #[arg(long, value_name = "STORE", global = true, default_value = "memory")]
-    pub store: String,
+    /// Where the state is kept: `redb:PATH`, or `memory`, which is gone at the end. Commands that write need it.
+    #[arg(long, value_name = "STORE", global = true)]
+    pub store: Option<String>,
     /// How long to wait for a store that another process uses.
     #[arg(long, value_name = "TIME", global = true, default_value = "30s", value_parser = duration)]
     pub lock_wait: Duration,
@@ -35,27 +39,22 @@ pub(super) enum Action {
     },
     /// Addresses for an owner; the same owner asking again is given what it has.
     Claim(ClaimArgs),
-    /// Prolong a lease; refused means: stop using the addresses.
-    Renew {
-        /// The owner.
-        #[arg(long)]
-        owner: String,
-        /// The claim's fencing token.
-        #[arg(long)]
-        sequence: u64,
-        /// For how long; without it, until released.
-        #[arg(long, value_parser = duration)]
-        lease: Option<Duration>,
+    /// Prolong leases; refused means: stop using the addresses.
+    Renew(RenewArgs),
+    /// Give addresses back: an owner's, or all of a host's or a workload's.
+    Release(ReleaseArgs),
+    /// Who has an address, or why nobody has.
+    #[command(after_help = "Example:\n  berth ipam --store redb:ipam.redb who 10.9.0.17")]
+    Who {
+        /// The address.
+        address: IpAddr,
     },
-    /// Give an owner's addresses back.
-    Release {
-        /// The owner.
-        #[arg(long)]
-        owner: String,
-        /// Only this claim: with another fencing token nothing is freed.
-        #[arg(long)]
-        sequence: Option<u64>,
-    },
+    /// What a claim would be given now, or which pools were considered and what each lacks; exit 1 if it would be
+    /// refused. Nothing is written.
+    #[command(
+        after_help = "Example:\n  berth ipam --store redb:ipam.redb explain --owner c1/eth0 --host h1 --label env=prod"
+    )]
+    Explain(ClaimArgs),
     /// Claims.
     Show {
         /// Of this owner only.
@@ -91,103 +90,6 @@ pub(super) enum Action {
         #[arg(long)]
         replace: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PoolAction {
-    /// Add a pool.
-    Add(Box<PoolAddArgs>),
-    /// Every pool and its use.
-    List,
-    /// Remove a pool that nobody holds addresses of.
-    Rm {
-        /// The pool.
-        name: String,
-    },
-    /// Give nothing more from a pool; who has addresses keeps them.
-    Drain {
-        /// The pool.
-        name: String,
-        /// Give again.
-        #[arg(long)]
-        undo: bool,
-    },
-    /// Make a pool's prefix larger.
-    Grow {
-        /// The pool.
-        name: String,
-        /// The larger prefix.
-        cidr: Cidr,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PoolAddArgs {
-    /// Its name.
-    pub(super) name: String,
-    /// Its prefix, such as 10.9.0.0/22.
-    pub(super) cidr: Cidr,
-    /// The gateway; never given out.
-    #[arg(long)]
-    pub(super) gateway: Option<IpAddr>,
-    /// A range never given out, A-B, a prefix or one address; again for more.
-    #[arg(long, value_name = "A-B")]
-    pub(super) exclude: Vec<AddressRange>,
-    /// A range given out only when asked for by address; again for more.
-    #[arg(long, value_name = "A-B")]
-    pub(super) set_aside: Vec<AddressRange>,
-    /// How long a released address rests.
-    #[arg(long, default_value = "60s", value_parser = duration)]
-    pub(super) quarantine: Duration,
-    /// When nothing is free, take the longest-resting address before its time.
-    #[arg(long)]
-    pub(super) early_reuse: bool,
-    /// Prefix length of a block; /26 or /122 unless given.
-    #[arg(long)]
-    pub(super) block_size: Option<u8>,
-    /// Most blocks of a host.
-    #[arg(long)]
-    pub(super) block_limit: Option<u32>,
-    /// Which free address comes next.
-    #[arg(long, value_enum, default_value = "lru")]
-    pub(super) order: OrderArg,
-    /// What blocks mean to hosts.
-    #[arg(long, value_enum, default_value = "borrow")]
-    pub(super) affinity: AffinityArg,
-    /// VLAN id.
-    #[arg(long)]
-    pub(super) vlan: Option<u16>,
-    /// Bridge that attachments join.
-    #[arg(long)]
-    pub(super) bridge: Option<String>,
-    /// A label by which claims choose pools; again for more.
-    #[arg(long, value_name = "K=V", value_parser = pair)]
-    pub(super) label: Vec<(String, String)>,
-    /// How long a claim lasts unless renewed.
-    #[arg(long, value_parser = duration)]
-    pub(super) lease: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum OrderArg {
-    /// The lowest.
-    Lowest,
-    /// The next after the last given.
-    RoundRobin,
-    /// Never used ones, then the one released longest ago.
-    Lru,
-    /// Drawn from the seed.
-    Random,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum AffinityArg {
-    /// Every host draws from the whole pool.
-    Off,
-    /// Own blocks first, then others'.
-    Borrow,
-    /// Own blocks only.
-    Strict,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -235,6 +137,48 @@ pub(super) struct ClaimArgs {
     /// How long the claim lasts unless renewed.
     #[arg(long, value_parser = duration)]
     pub(super) lease: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenewArgs {
+    #[command(flatten)]
+    pub(super) whose: Whose,
+    /// With --workload: of this interface only.
+    #[arg(long, value_name = "NAME", requires = "workload")]
+    pub(super) interface: Option<String>,
+    /// The claim's fencing token; needed with --owner.
+    #[arg(long, required_unless_present_any = ["host", "workload"], conflicts_with_all = ["host", "workload"])]
+    pub(super) sequence: Option<u64>,
+    /// For how long; without it, until released.
+    #[arg(long, value_parser = duration)]
+    pub(super) lease: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    #[command(flatten)]
+    pub(super) whose: Whose,
+    /// With --workload: of this interface only.
+    #[arg(long, value_name = "NAME", requires = "workload")]
+    pub(super) interface: Option<String>,
+    /// Only this claim: with another fencing token nothing is freed.
+    #[arg(long, conflicts_with_all = ["host", "workload"])]
+    pub(super) sequence: Option<u64>,
+}
+
+/// Whose claims.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Whose {
+    /// The owner.
+    #[arg(long)]
+    pub(super) owner: Option<String>,
+    /// All that this host uses.
+    #[arg(long)]
+    pub(super) host: Option<String>,
+    /// All of this workload.
+    #[arg(long, value_name = "NS/NAME")]
+    pub(super) workload: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -335,10 +279,11 @@ pub(super) struct FsckArgs {
     /// Carry the repairs out. Damaged records are rebuilt from what else is stored, or left as they are.
     #[arg(long)]
     pub(super) repair: bool,
-    /// With --repair: drop damaged records that cannot be rebuilt, and whatever they held, for good: all, or
-    /// those of the keys that fsck lists, by commas. Whoever uses an address of theirs must be stopped first.
-    #[arg(long, value_name = "KEY,...", num_args = 0..=1, default_missing_value = "", requires = "repair")]
-    pub(super) forget: Option<String>,
+    /// With --repair: drop a damaged record that cannot be rebuilt, and whatever it held, for good: the one of
+    /// this key, as fsck lists it, again for more; without a key, all. Whoever uses an address of theirs must
+    /// be stopped first.
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", requires = "repair")]
+    pub(super) forget: Vec<String>,
     /// How long an owner must have been missing.
     #[arg(long, default_value = "15m", value_parser = duration)]
     pub(super) grace: Duration,

@@ -5,13 +5,12 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    AddressRange, ClaimError, Families, Family, Grant, Identity, MoveError, NotHeld, ReleaseError,
-    RenewError, Request, Retention,
+    AddressRange, ClaimError, Families, Family, Grant, Identity, MoveError, NotHeld, Request,
+    Retention,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
-fn claim_failure(error: &ClaimError, place: &str) -> Failure {
+pub(super) fn claim_failure(error: &ClaimError, place: &str) -> Failure {
     let message = error.to_string();
     match error {
         ClaimError::Exhausted { .. } => Failure::no("exhausted", message, place),
@@ -88,46 +87,74 @@ fn families(session: &Session, args: &ClaimArgs, fixed: &[AddressRange]) -> Fami
     }
 }
 
+/// A claim as the command line asks for it.
+pub(super) struct Wish<'a> {
+    args: &'a ClaimArgs,
+    fixed: Vec<AddressRange>,
+    pools: Vec<&'a str>,
+    labels: Vec<(&'a str, &'a str)>,
+    families: Families,
+}
+
+impl<'a> Wish<'a> {
+    pub(super) fn new(session: &Session, args: &'a ClaimArgs) -> Result<Self, Failure> {
+        let bad = |e: ipam::ParseError| Failure::input(e.to_string(), "--fixed");
+        let fixed: Vec<AddressRange> = match args.fixed.as_deref() {
+            None | Some("") => Vec::new(),
+            Some(list) => list
+                .split(',')
+                .map(|a| a.parse().map_err(bad))
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            families: families(session, args, &fixed),
+            fixed,
+            pools: args.pool.iter().map(String::as_str).collect(),
+            labels: args.label.iter().map(|(k, v)| (&**k, &**v)).collect(),
+            args,
+        })
+    }
+
+    pub(super) fn request(&self) -> Request<'_> {
+        let args = self.args;
+        Request {
+            owner: &args.owner,
+            workload: args.workload.as_deref(),
+            interface: &args.interface,
+            host: args.host.as_deref(),
+            retention: match (args.sticky, &args.fixed) {
+                (Some(ttl), _) => Retention::Sticky(ttl),
+                (None, Some(_)) => Retention::Fixed(&self.fixed),
+                (None, None) => Retention::Ephemeral,
+            },
+            families: self.families,
+            pools: &self.pools,
+            labels: &self.labels,
+            addresses: &args.address,
+            after: None,
+            lease: args.lease,
+        }
+    }
+
+    /// What a refusal is about.
+    pub(super) fn place(&self) -> String {
+        let args = self.args;
+        match (
+            args.address.as_slice(),
+            args.fixed.as_deref(),
+            args.pool.first(),
+        ) {
+            ([_, ..], ..) => "--address".to_owned(),
+            (_, Some(fixed), _) if !fixed.is_empty() => "--fixed".to_owned(),
+            (.., Some(pool)) => format!("--pool {pool}"),
+            _ => String::new(),
+        }
+    }
+}
+
 pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, Failure> {
-    let fixed: Vec<AddressRange> = match args.fixed.as_deref() {
-        None | Some("") => Vec::new(),
-        Some(list) => list
-            .split(',')
-            .map(|a| {
-                a.parse()
-                    .map_err(|e: ipam::ParseError| Failure::input(e.to_string(), "--fixed"))
-            })
-            .collect::<Result<_, _>>()?,
-    };
-    let pools: Vec<&str> = args.pool.iter().map(String::as_str).collect();
-    let labels: Vec<(&str, &str)> = args.label.iter().map(|(k, v)| (&**k, &**v)).collect();
-    let request = Request {
-        owner: &args.owner,
-        workload: args.workload.as_deref(),
-        interface: &args.interface,
-        host: args.host.as_deref(),
-        retention: match (args.sticky, &args.fixed) {
-            (Some(ttl), _) => Retention::Sticky(ttl),
-            (None, Some(_)) => Retention::Fixed(&fixed),
-            (None, None) => Retention::Ephemeral,
-        },
-        families: families(session, args, &fixed),
-        pools: &pools,
-        labels: &labels,
-        addresses: &args.address,
-        after: None,
-        lease: args.lease,
-    };
-    let place = match (
-        args.address.as_slice(),
-        args.fixed.as_deref(),
-        args.pool.first(),
-    ) {
-        ([_, ..], ..) => "--address".to_owned(),
-        (_, Some(fixed), _) if !fixed.is_empty() => "--fixed".to_owned(),
-        (.., Some(pool)) => format!("--pool {pool}"),
-        _ => String::new(),
-    };
+    let wish = Wish::new(session, args)?;
+    let (request, place) = (wish.request(), wish.place());
     let grant = session.transact(
         |ipam| {
             let decision = ipam.decide_claim(&request)?;
@@ -142,66 +169,6 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
     )?;
     let workload = args.workload.as_deref();
     Ok(granted(&args.owner, workload, &args.interface, &grant))
-}
-
-pub(super) fn renew(
-    session: &mut Session,
-    owner: &str,
-    sequence: u64,
-    lease: Option<Duration>,
-) -> Result<Answer, Failure> {
-    session.transact(
-        |ipam| {
-            Ok((
-                (),
-                vec![ipam.decide_renew(owner, sequence, lease)?.into_owned()],
-            ))
-        },
-        |e: RenewError| {
-            let kind = match e {
-                RenewError::Expired { .. } => "expired",
-                RenewError::Gone { .. } => "gone",
-                RenewError::Fenced { .. } => "fenced",
-            };
-            Failure::no(kind, e.to_string(), "--owner")
-        },
-    )?;
-    let until = session
-        .ipam()
-        .claim_of(owner)
-        .and_then(ipam::ClaimRef::until)
-        .map(ipam::Timestamp::as_nanos);
-    let json = json!({"owner": owner, "sequence": sequence, "until_unix_ns": until});
-    Ok(Answer::done(format!("{owner} #{sequence} renewed\n"), json))
-}
-
-pub(super) fn release(
-    session: &mut Session,
-    owner: &str,
-    sequence: Option<u64>,
-) -> Result<Answer, Failure> {
-    let released = session.transact(
-        |ipam| {
-            let sequence = sequence.or_else(|| ipam.claim_of(owner).map(ipam::ClaimRef::sequence));
-            let sequence = sequence.unwrap_or_default();
-            Ok((
-                sequence,
-                vec![ipam.decide_release(owner, sequence)?.into_owned()],
-            ))
-        },
-        |e: ReleaseError| {
-            let kind = match e {
-                ReleaseError::Unknown { .. } => "not_held",
-                ReleaseError::Stale { .. } => "stale",
-            };
-            Failure::no(kind, e.to_string(), "--owner")
-        },
-    )?;
-    let json = json!({"owner": owner, "sequence": released, "released": true});
-    Ok(Answer::done(
-        format!("{owner} #{released} released\n"),
-        json,
-    ))
 }
 
 pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Failure> {

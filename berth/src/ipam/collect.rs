@@ -109,12 +109,12 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
     let mut left = found.len();
     if args.repair {
         session.rebuild()?;
-        if let Some(keys) = &args.forget {
-            let keys: Vec<String> = keys.split(',').map(str::to_owned).collect();
+        if !args.forget.is_empty() {
+            let keys = &args.forget;
             let known = |k: &String| session.misfits().iter().any(|m| m.key == *k);
             match keys.iter().find(|k| !known(k)) {
-                _ if keys == [""] => session.forget(None)?,
-                None => session.forget(Some(&keys))?,
+                _ if keys.iter().any(String::is_empty) => session.forget(None)?,
+                None => session.forget(Some(keys))?,
                 Some(key) => {
                     let message = format!("`{key}` is not the key of a damaged record");
                     return Err(Failure::input(message, "--forget"));

@@ -3,6 +3,8 @@
 mod args;
 mod claims;
 mod collect;
+mod leases;
+mod look;
 mod pools;
 mod session;
 mod text;
@@ -18,6 +20,7 @@ use session::Session;
 /// # Errors
 /// A [`Failure`] with its exit status: 1 the answer is no, 2 bad input, 3 the store failed.
 pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
+    args.action.check_names()?;
     let mut session = Session::open(args)?;
     if !matches!(args.action, Action::Fsck(_)) {
         session.warn_of_damage();
@@ -28,15 +31,14 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
             PoolAction::List => Ok(pools::list(&session)),
             PoolAction::Rm { name } => pools::remove(&mut session, name),
             PoolAction::Drain { name, undo } => pools::drain(&mut session, name, !undo),
+            PoolAction::Change(change) => pools::change(&mut session, change),
             PoolAction::Grow { name, cidr } => pools::grow(&mut session, name, *cidr),
         },
         Action::Claim(claim) => claims::claim(&mut session, claim),
-        Action::Renew {
-            owner,
-            sequence,
-            lease,
-        } => claims::renew(&mut session, owner, *sequence, *lease),
-        Action::Release { owner, sequence } => claims::release(&mut session, owner, *sequence),
+        Action::Renew(renew) => leases::renew(&mut session, renew),
+        Action::Release(release) => leases::release(&mut session, release),
+        Action::Who { address } => look::who(&session, *address),
+        Action::Explain(claim) => look::explain(&session, claim),
         Action::Show { owner } => claims::show(&session, owner.as_deref()),
         Action::Reserve(reserve) => pools::reserve(&mut session, reserve),
         Action::Move { action } => match action {
@@ -64,5 +66,65 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
         Action::Routes(routes) => collect::routes(&session, routes),
         Action::Dump => collect::dump(&session),
         Action::Load { file, replace } => collect::load(&mut session, file, *replace),
+    }
+}
+
+impl Action {
+    /// A name that nothing can have is a mistake of whoever typed it, whichever the command.
+    fn check_names(&self) -> Result<(), Failure> {
+        let whose = |w: &'_ args::Whose| {
+            [
+                ("--owner", w.owner.clone()),
+                ("--host", w.host.clone()),
+                ("--workload", w.workload.clone()),
+            ]
+        };
+        let some = |option, name: &str| (option, Some(name.to_owned()));
+        let names = match self {
+            Self::Renew(renew) => whose(&renew.whose).to_vec(),
+            Self::Release(release) => whose(&release.whose).to_vec(),
+            Self::Show { owner } => vec![("--owner", owner.clone())],
+            Self::Routes(routes) => vec![("--host", routes.host.clone())],
+            Self::Host {
+                action: HostAction::Set(set),
+            } => vec![some("HOST", &set.name)],
+            Self::Move { action } => match action {
+                MoveAction::Begin {
+                    workload, from, to, ..
+                } => vec![
+                    some("--workload", workload),
+                    some("--from", from),
+                    some("--to", to),
+                ],
+                MoveAction::Finish {
+                    workload, owner, ..
+                } => {
+                    vec![some("--workload", workload), some("--owner", owner)]
+                }
+                MoveAction::Abort { workload, .. } => vec![some("--workload", workload)],
+            },
+            _ => Vec::new(),
+        };
+        let named = names
+            .into_iter()
+            .filter_map(|(option, name)| Some((option, name?)));
+        for (option, name) in named {
+            ipam::check_name(&name).map_err(|e| Failure::input(e.to_string(), option))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the command writes to the store.
+    fn writes(&self) -> bool {
+        match self {
+            Self::Pool { action } => !matches!(action, PoolAction::List),
+            Self::Fsck(fsck) => fsck.repair,
+            Self::Who { .. }
+            | Self::Explain(_)
+            | Self::Show { .. }
+            | Self::Routes(_)
+            | Self::Dump => false,
+            _ => true,
+        }
     }
 }

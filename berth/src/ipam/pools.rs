@@ -1,12 +1,12 @@
 //! Pools, reservations, hosts.
 
-use super::args::{AffinityArg, HostSetArgs, OrderArg, PoolAddArgs, ReserveArgs};
+use super::args::{AffinityArg, HostSetArgs, OrderArg, PoolAddArgs, PoolChangeArgs, ReserveArgs};
 use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Affinity, ApplyError, Change, Cidr, HostSettings, Identity, Order, PoolError, PoolSpec,
-    ReserveError, What,
+    AddressRange, Affinity, ApplyError, Change, Cidr, HostSettings, Identity, Order, PoolError,
+    PoolSpec, ReserveError, What,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -26,16 +26,85 @@ fn spec(args: &PoolAddArgs) -> PoolSpec {
         OrderArg::Lru => Order::Lru,
         OrderArg::Random => Order::Random,
     };
-    spec.affinity = match args.affinity {
-        AffinityArg::Off => Affinity::Off,
-        AffinityArg::Borrow => Affinity::Borrow,
-        AffinityArg::Strict => Affinity::Strict,
-    };
+    spec.affinity = affinity(args.affinity);
     spec.vlan = args.vlan;
     spec.bridge.clone_from(&args.bridge);
     spec.labels = args.label.iter().cloned().collect();
     spec.lease = args.lease;
+    spec.link_local = args.link_local;
     spec
+}
+
+fn affinity(arg: AffinityArg) -> Affinity {
+    match arg {
+        AffinityArg::Off => Affinity::Off,
+        AffinityArg::Borrow => Affinity::Borrow,
+        AffinityArg::Strict => Affinity::Strict,
+    }
+}
+
+/// A pool's spec with what the command line names changed.
+fn changed(mut spec: PoolSpec, args: &PoolChangeArgs) -> Result<PoolSpec, Failure> {
+    spec.gateway = args.gateway.or(spec.gateway).filter(|_| !args.no_gateway);
+    for (ranges, less, more, option) in [
+        (
+            &mut spec.excluded,
+            &args.include,
+            &args.exclude,
+            "--include",
+        ),
+        (
+            &mut spec.set_aside,
+            &args.unset_aside,
+            &args.set_aside,
+            "--unset-aside",
+        ),
+    ] {
+        for range in less {
+            let Some(at) = ranges.iter().position(|r| r == range) else {
+                let listed: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+                let message = format!(
+                    "{range} is none of the pool's ranges: {}",
+                    listed.join(", ")
+                );
+                return Err(Failure::input(message, option));
+            };
+            ranges.remove(at);
+        }
+        let new = more.iter().filter(|r| !ranges.contains(r)).copied();
+        let new: Vec<AddressRange> = new.collect();
+        ranges.extend(new);
+    }
+    for key in &args.unlabel {
+        spec.labels.remove(key);
+    }
+    spec.labels.extend(args.label.iter().cloned());
+    spec.quarantine = args.quarantine.unwrap_or(spec.quarantine);
+    spec.early_reuse = args.early_reuse.unwrap_or(spec.early_reuse);
+    spec.block_limit = args
+        .block_limit
+        .or(spec.block_limit)
+        .filter(|_| !args.no_block_limit);
+    spec.affinity = args.affinity.map_or(spec.affinity, affinity);
+    spec.vlan = args.vlan.or(spec.vlan).filter(|_| !args.no_vlan);
+    let bridge = args.bridge.clone().or(spec.bridge);
+    spec.bridge = bridge.filter(|_| !args.no_bridge);
+    spec.lease = args.lease.or(spec.lease).filter(|_| !args.no_lease);
+    Ok(spec)
+}
+
+pub(super) fn change(session: &mut Session, args: &PoolChangeArgs) -> Result<Answer, Failure> {
+    let Some(pool) = session.ipam().pool(&args.name) else {
+        let unknown = PoolError::Unknown(args.name.clone());
+        return Err(session.perhaps_damaged(pool_failure(&unknown)));
+    };
+    let spec = changed(pool.spec().clone(), args)?;
+    check_gateway(&spec)?;
+    session.transact(
+        |ipam| Ok(((), vec![ipam.decide_change_pool(spec.clone())?])),
+        |e: PoolError| pool_failure(&e),
+    )?;
+    Ok(one(session, &args.name))
 }
 
 fn pool_failure(error: &PoolError) -> Failure {
@@ -44,7 +113,9 @@ fn pool_failure(error: &PoolError) -> Failure {
         PoolError::Exists(_) => Failure::no("exists", message, "pool"),
         PoolError::Overlap { .. } => Failure::no("overlap", message, "pool"),
         PoolError::InUse { .. } => Failure::no("in_use", message, "pool"),
-        PoolError::EdgeInUse { .. } => Failure::no("in_use", message, "pool"),
+        PoolError::EdgeInUse { .. } | PoolError::BarredInUse { .. } => {
+            Failure::no("in_use", message, "pool")
+        }
         PoolError::Unknown(_) => Failure::input(message, "pool").of_kind("unknown_pool"),
         _ => Failure::input(message, "pool"),
     }

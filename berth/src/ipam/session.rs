@@ -19,9 +19,23 @@ pub(super) struct Session {
 impl Session {
     /// Opens the store, waiting for its turn, and reads it.
     pub(super) fn open(args: &IpamArgs) -> Result<Self, Failure> {
-        let place = format!("--store {}", args.store);
-        let store: Box<dyn Store> = match args.store.split_once(':') {
-            None if args.store == "memory" => Box::new(MemoryStore::default()),
+        let name = match &args.store {
+            Some(name) => &**name,
+            None if args.action.writes() => {
+                let message = "what this command writes must be kept somewhere: --store redb:PATH (or memory, which is gone at the end)";
+                return Err(Failure::input(message, "--store"));
+            }
+            None => {
+                eprintln!("berth: note: without --store there is nothing to look at");
+                "memory"
+            }
+        };
+        if args.store.is_some() && name == "memory" && args.action.writes() {
+            eprintln!("berth: note: --store memory is gone when this command ends");
+        }
+        let place = format!("--store {name}");
+        let store: Box<dyn Store> = match name.split_once(':') {
+            None if name == "memory" => Box::new(MemoryStore::default()),
             Some(("redb", path)) if !path.is_empty() => {
                 ipam_redb::set_last_resort(last_words);
                 let mut store = RedbStore::new(path, args.lock_wait);
@@ -29,7 +43,7 @@ impl Session {
                 Box::new(store)
             }
             _ => {
-                let message = format!("`{}` is no store: use memory or redb:PATH", args.store);
+                let message = format!("`{name}` is no store: use redb:PATH or memory");
                 return Err(Failure::input(message, "--store"));
             }
         };
@@ -97,7 +111,7 @@ impl Session {
     }
 
     /// Exit 3: what was asked needs what is damaged.
-    fn damaged(&self, message: String) -> Failure {
+    pub(super) fn damaged(&self, message: String) -> Failure {
         Failure {
             class: Class::Io,
             kind: "damaged".into(),

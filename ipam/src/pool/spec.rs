@@ -398,6 +398,14 @@ pub enum NameError {
     },
 }
 
+/// Whether an owner, a workload, a host or a pool can have a name: 1 to 253 bytes without control characters.
+///
+/// # Errors
+/// [`NameError`].
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    name_fits(name)
+}
+
 /// Whether a name can be stored and printed.
 pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
     match name.len() {
