@@ -74,7 +74,12 @@ impl Tally {
     /// Counts a member anew; whether hosts, not only weights, moved.
     pub(crate) fn shift(&mut self, from: Counted, to: Counted) -> bool {
         let moved = (from.class, from.region) != (to.class, to.region);
-        if !moved && from.weight == to.weight {
+        if !moved {
+            if from.weight != to.weight {
+                self.count(from, |sum, weight| {
+                    sum.weight = sum.weight.saturating_sub(weight) + u64::from(to.weight);
+                });
+            }
             return false;
         }
         self.count(from, |sum, weight| {
@@ -87,7 +92,7 @@ impl Tally {
         });
         let last = |class| u32::from(class == Class::Fallback);
         self.fallback = self.fallback.saturating_sub(last(from.class)) + last(to.class);
-        moved
+        true
     }
 
     fn count(&mut self, c: Counted, change: impl Fn(&mut Sum, u64)) {
