@@ -1,6 +1,8 @@
 //! How an engine and a balancer divide a service's traffic when not all of its endpoints are healthy: the same verdicts,
 //! by hosts, per priority and region.
 
+mod weightless;
+
 use core::time::Duration;
 
 use discovery_core::{
@@ -348,85 +350,4 @@ fn degraded_hosts_share_by_weight_while_healthy_ones_warm_up() {
         last = warming;
     }
     assert!((last - 17.5).abs() < 0.5, "{last}");
-}
-
-#[test]
-fn weight_0_is_neither_a_host_nor_healthy() {
-    let service = Service::new(&[
-        ("z1", "north", 0, PASS, Warmth::Warm),
-        ("z2", "north", 0, PASS, Warmth::Warm),
-        ("bad", "north", 100, FAIL, Warmth::Warm),
-    ]);
-    assert_eq!(
-        (service.mode(), service.percent(named(&["bad"]))),
-        (Mode::Panic, 100.0)
-    );
-    assert_eq!(service.picked(named(&["bad"])), 100.0);
-    let service = Service::new(&[
-        ("z1", "north", 0, PASS, Warmth::Warm),
-        ("z2", "south", 0, FAIL, Warmth::Warm),
-    ]);
-    assert_eq!(
-        (service.mode(), service.percent(|_| true)),
-        (Mode::Empty, 0.0)
-    );
-    assert_eq!(service.balancer().pick(&Request::default()), None);
-    // Healthy ones without weight do not dilute a panic either: 1 of 3 hosts that count is healthy.
-    let service = Service::new(&[
-        ("z1", "north", 0, FAIL, Warmth::Warm),
-        ("z2", "north", 0, FAIL, Warmth::Warm),
-        ("ok", "north", 1, PASS, Warmth::Warm),
-    ]);
-    assert_eq!(
-        (service.mode(), service.percent(named(&["ok"]))),
-        (Mode::Normal, 100.0)
-    );
-}
-
-/// A weight that becomes 0, or ceases to be, changes what counts at once.
-#[test]
-fn a_weight_set_to_0_leaves_the_count() {
-    let host = |weight| ("a", "north", weight, PASS, Warmth::Warm);
-    let mut service = Service::new(&[host(100), ("bad", "north", 100, FAIL, Warmth::Warm)]);
-    let seen = |s: &Service| (s.mode(), s.percent(named(&["bad"])));
-    assert_eq!(seen(&service), (Mode::Normal, 0.0));
-    service.add(&host(0));
-    assert_eq!(seen(&service), (Mode::Panic, 100.0));
-    service.add(&host(100));
-    assert_eq!(seen(&service), (Mode::Normal, 0.0));
-}
-
-/// Nobody of a priority may be used: its load goes where somebody is, not to nobody.
-#[test]
-fn a_balancer_sends_no_load_where_nobody_may_be_used() {
-    let mut b: Balancer<Golden> =
-        Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed));
-    let member = |priority, weight, fare| {
-        Some(Member {
-            priority,
-            base: 100,
-            weight,
-            fare,
-        })
-    };
-    for slot in 0..4 {
-        b.set(slot, member(0, 100, Fare::Excluded));
-        b.set(
-            4 + slot,
-            member(
-                1,
-                100,
-                if slot == 0 {
-                    Fare::Healthy
-                } else {
-                    Fare::Failing
-                },
-            ),
-        );
-    }
-    assert!((0..1_000).all(|_| b.pick(&Request::default()).is_some_and(|slot| slot >= 4)));
-    for slot in 0..4 {
-        b.set(slot, member(0, 0, Fare::Healthy));
-    }
-    assert!((0..1_000).all(|_| b.pick(&Request::default()).is_some_and(|slot| slot >= 4)));
 }

@@ -1,0 +1,57 @@
+//! What a caller tells a picker beside weights: how calls ended, what a retry has tried, that a slot's endpoint is gone.
+
+mod failures;
+mod retries;
+mod reuse;
+
+use core::time::Duration;
+
+use discovery_core::{
+    Alias, Board, Choices, Edf, Follower, Golden, Maglev, Outcome, PeakEwma, Picker, Request, Rng,
+    Smooth, Stride, Timestamp,
+};
+
+pub(crate) type Boxed = Box<dyn Picker>;
+
+pub(crate) fn named(weights: &[u32]) -> Vec<(u64, u32)> {
+    (0..)
+        .map(|i| i * 77 + 5)
+        .zip(weights.iter().copied())
+        .collect()
+}
+
+pub(crate) fn all(weights: &[u32]) -> Vec<(&'static str, Boxed)> {
+    let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
+    let mut board = Board::new(weights.len());
+    for (slot, &w) in weights.iter().enumerate() {
+        board.set_weight(slot, w);
+    }
+    let follower: Follower<Boxed> = board.follow(|w| Box::new(Golden::new(w, 4)) as Boxed);
+    vec![
+        ("edf", Box::new(Edf::new(&real))),
+        ("edf seeded", Box::new(Edf::seeded(&real, 4))),
+        ("golden", Box::new(Golden::new(weights, 4))),
+        ("smooth", Box::new(Smooth::new(weights))),
+        ("stride", Box::new(Stride::new(&real, 3))),
+        ("alias", Box::new(Alias::new(weights, 4))),
+        (
+            "choices",
+            Box::new(Choices::new(weights, PeakEwma::default(), 4)),
+        ),
+        ("maglev", Box::new(Maglev::new(&named(weights)))),
+        (
+            "bounded",
+            Box::new(Maglev::new(&named(weights)).bounded(125)),
+        ),
+        ("follower", Box::new(follower)),
+    ]
+}
+
+pub(crate) fn at(ms: u64) -> Request {
+    Request {
+        key: ms.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        now: Timestamp::from_millis(1_000 + ms),
+    }
+}
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
