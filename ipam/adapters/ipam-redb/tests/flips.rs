@@ -102,7 +102,11 @@ fn try_claims(path: &Path, taken: &BTreeMap<IpAddr, String>, at: &str) -> Outcom
         };
         noticed |= !replica.misfits().is_empty();
         if session == 0 && replica.misfits().is_empty() {
-            let held = replica.ipam().claims().flat_map(|c| c.addresses()).count();
+            let held = replica
+                .ipam()
+                .claims()
+                .flat_map(ipam::ClaimRef::addresses)
+                .count();
             assert_eq!(held, taken.len(), "{at}: claims are lost without a word");
         }
         for i in 0..4 {
