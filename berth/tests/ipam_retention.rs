@@ -146,3 +146,68 @@ fn interfaces_move_one_by_one() {
             .all(|c| c["host"] == "h2")
     );
 }
+
+#[test]
+fn each_pool_and_each_interface_keeps_its_sticky_address() {
+    let store = Store::new("sticky");
+    store.done("pool add q 10.8.0.0/24 --affinity off");
+    let claim = |owner: &str, more: &str| {
+        let address = store.address(&format!("--owner {owner} --workload shop/web-0 {more}"));
+        store.done(&format!("release --owner {owner}"));
+        address
+    };
+    let first = claim("a", "--sticky 1h --pool p");
+    let second = claim("b", "--sticky 2h --pool q");
+    let third = claim("c", "--sticky 1h --pool p --interface net1");
+    store.address("--owner x --pool q --workload shop/other");
+    assert_eq!(claim("d", "--sticky 1h --pool p"), first);
+    assert_eq!(claim("e", "--sticky 1h --pool q"), second);
+    assert_eq!(claim("f", "--sticky 1h --pool p --interface net1"), third);
+}
+
+#[test]
+fn a_time_two_days_ahead_is_listed_and_set_to_now() {
+    let store = Store::new("ahead");
+    let held = store.address("--owner a --lease 1h");
+    store.address("--owner b");
+    store.done("release --owner b");
+    let mut dump = store.done("dump");
+    let ahead = |time: &mut Value| {
+        let ns = time.as_u64().expect("a time") + 2 * 86_400 * 1_000_000_000;
+        *time = ns.into();
+    };
+    let records = dump["records"].as_array_mut().expect("records");
+    for record in records {
+        if record["record"] == "claim" {
+            ahead(&mut record["touched"]);
+            ahead(&mut record["until"]);
+        }
+        for rested in record["rested"].as_array_mut().into_iter().flatten() {
+            ahead(&mut rested["at"]);
+        }
+    }
+    let file = store.0.join("dump.json");
+    std::fs::write(&file, dump.to_string()).expect("a file");
+    store.done(&format!("load {} --replace", file.display()));
+    let (status, found) = store.run("fsck");
+    let kinds = found["problems"].as_array().expect("a list").iter();
+    let kinds: Vec<_> = kinds.map(|p| p["kind"].as_str()).collect();
+    assert_eq!(
+        (status, kinds),
+        (1, vec![Some("future"), Some("future")]),
+        "{found}"
+    );
+    assert_eq!(found["problems"][0]["what"], held);
+    let repaired = store.done("fsck --repair");
+    assert_eq!(
+        (&repaired["repaired"], &repaired["left"]),
+        (&2.into(), &0.into())
+    );
+    let until = store.done("show")["claims"][0]["until_unix_ns"]
+        .as_u64()
+        .expect("a lease");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock");
+    assert!(u128::from(until) < now.as_nanos() + 3_600 * 1_000_000_000 + 1);
+}

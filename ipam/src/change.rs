@@ -242,4 +242,11 @@ pub enum What<'a> {
         /// The owner.
         owner: Cow<'a, str>,
     },
+    /// Times stored of an address that lie more than 24 hours ahead become the change's own.
+    TimesCapped {
+        /// The pool; none of an address that rests after its pool was removed.
+        pool: Option<PoolId>,
+        /// The address: its claim, what is kept with it, its quarantine, its block.
+        address: IpAddr,
+    },
 }

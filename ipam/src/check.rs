@@ -7,7 +7,8 @@ use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::rest::List;
 use crate::pool::spec::Affinity;
-use crate::state::{Ipam, NONE, Spot};
+use crate::retained::WHILE_MOVING;
+use crate::state::{Ipam, NONE, Spot, Ttl};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -63,9 +64,24 @@ impl Ipam {
             );
         }
         ensure!(
-            self.sticky.is_consistent(),
+            self.sticky.is_consistent() && self.apart.is_consistent(),
             "what is to be forgotten by time is not in order"
         );
+        for (id, spot, until) in self.apart.iter() {
+            let known = self.workloads.get(id).is_some();
+            let waits = until == WHILE_MOVING;
+            ensure!(
+                known && (!waits || self.moves.contains_key(&id)),
+                "workload record {id} keeps {spot:?} until {until}"
+            );
+        }
+        for &id in self.odd_ttls.keys() {
+            let claim = self.claims.get(id);
+            ensure!(
+                claim.is_some_and(|c| c.ttl == Ttl::ODD),
+                "a time is kept of claim {id}, which has none"
+            );
+        }
         Ok(())
     }
 
@@ -125,19 +141,27 @@ impl Ipam {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
             let fits = match state {
                 Some(State::Kept(w)) => w == id,
-                Some(State::Held(c)) => workload.fixed() && mine(c),
+                Some(State::Held(c)) => self.is_reserved_to(id, spot) && mine(c),
                 _ => false,
             };
             ensure!(fits, "what `{name}` keeps is {state:?}");
         }
-        let idle = workload.head() == NONE && workload.spots.is_empty();
+        let mut pools: Vec<u16> = self.sticky_spots(id).map(|(spot, _)| spot.pool).collect();
+        pools.sort_unstable();
+        let once = pools.windows(2).all(|two| two.first() != two.last());
+        ensure!(once, "`{name}` keeps two sticky addresses of a pool");
+        let reserves = self.reserved_spots(id).next().is_some();
+        ensure!(
+            workload.fixed() == reserves,
+            "`{name}` has a reservation of nothing"
+        );
+        let idle = workload.head() == NONE && self.kept_spots(id).next().is_none();
         ensure!(
             !idle || self.moves.contains_key(&id),
             "`{name}` has nothing and is remembered"
         );
         let forgets = self.sticky.get(id).is_some();
-        let keeps =
-            !workload.fixed() && !workload.spots.is_empty() && !self.moves.contains_key(&id);
+        let keeps = !workload.fixed() && !workload.spots.is_empty();
         ensure!(
             forgets == keeps,
             "`{name}` keeps {keeps}, forgets {forgets}"

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::index::Home;
     use crate::rng::Rng;
-    use crate::state::{Kind, NONE, Spots};
+    use crate::state::{Kind, NONE, Spots, Ttl};
     use crate::time::Timestamp;
     use alloc::collections::BTreeMap;
     use alloc::string::String;
@@ -195,6 +195,7 @@ mod tests {
             spots: Spots::EMPTY,
             home: Home::of(0),
             kind: Kind::Ephemeral,
+            ttl: Ttl::NONE,
         }
     }
 

@@ -48,7 +48,12 @@ impl Ipam {
         };
         let rests = pool.rest.iter(List::Resting).map(|(_, rest)| {
             let until = rest.at.after(pool.spec.quarantine);
-            (pool.address(rest.slot), (rest.at.min(now), until))
+            // A pool with a shorter quarantine may have had it rest from later on; a time that cannot be is kept.
+            let begun = match rest.at.is_ahead_of(now) {
+                true => rest.at,
+                false => rest.at.min(now),
+            };
+            (pool.address(rest.slot), (begun, until))
         });
         let rests: Vec<_> = rests.collect();
         self.departed.extend(rests);

@@ -44,6 +44,7 @@ mod pool;
 mod prefetch;
 mod prefixes;
 mod query;
+mod retained;
 mod rng;
 mod routes;
 mod slab;
@@ -80,7 +81,7 @@ pub use slots::SlotTree;
 pub use state::Ipam;
 pub use store::{
     Event, Frozen, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested,
-    RestedUntil, Revision, Store, StoreError, TransactError, Txn, Watched, ready,
+    RestedUntil, Revision, StickyRecord, Store, StoreError, TransactError, Txn, Watched, ready,
 };
 pub use subrange::{Subrange, SubrangeError};
 pub use time::Timestamp;

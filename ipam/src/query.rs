@@ -60,7 +60,7 @@ impl<'a> ClaimRef<'a> {
     /// How long the addresses stay with the workload.
     #[must_use]
     pub fn kept(self) -> Kept {
-        self.ipam.kept_of(self.claim)
+        self.ipam.kept_of(self.id)
     }
 
     /// The end of its lease; `None`: until released.
@@ -362,7 +362,7 @@ impl Ipam {
             .map(crate::index::Index::heap_bytes)
             .sum();
         let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
-        records + indices + pools + self.sticky.heap_bytes()
+        records + indices + pools + self.sticky.heap_bytes() + self.apart.heap_bytes()
     }
 
     /// Bytes that hold names.

@@ -11,7 +11,7 @@ use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
 use crate::rng::hash;
 use crate::slab::Slab;
-use crate::sticky::Sticky;
+use crate::sticky::{Apart, Sticky};
 use crate::time::Timestamp;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,14 @@ pub(crate) struct Spots {
 pub(crate) struct Spot {
     pub(crate) pool: u16,
     pub(crate) slot: u32,
+}
+
+impl Spot {
+    pub(crate) const FIRST: Self = Self { pool: 0, slot: 0 };
+    pub(crate) const LAST: Self = Self {
+        pool: u16::MAX,
+        slot: u32::MAX,
+    };
 }
 
 impl Spots {
@@ -93,9 +101,15 @@ pub(crate) struct Claim {
     /// Its place in the index.
     pub(crate) home: Home,
     pub(crate) kind: Kind,
+    /// How long its addresses stay after release, if it is sticky.
+    pub(crate) ttl: Ttl,
 }
 
-/// [`Kept`] without the time, which stands with the workload.
+/// Seconds, or a mark that the time stands among [`Ipam::odd_ttls`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ttl(pub(crate) u32);
+
+/// [`Kept`] without the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ephemeral,
@@ -106,9 +120,9 @@ pub(crate) enum Kind {
 /// A workload: who holds addresses for it, and which it will find again. 32 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
-    /// How long its addresses are kept after release, in nanoseconds.
-    pub(crate) ttl: u64,
-    /// Kept addresses: reserved ones whether held or not, sticky ones while not held.
+    /// The latest time known about the addresses it keeps or kept: none of them rests from before.
+    pub(crate) since: Timestamp,
+    /// Kept addresses: reserved ones whether held or not, else sticky ones while not held, which end at one time.
     pub(crate) spots: Spots,
     pub(crate) name: NameId,
     /// Its place in the index.
@@ -124,7 +138,7 @@ const NO_CLAIM: u32 = FIXED - 1;
 impl Workload {
     pub(crate) fn new(name: NameId, tag: u32) -> Self {
         Self {
-            ttl: 0,
+            since: Timestamp::ZERO,
             spots: Spots::EMPTY,
             name,
             tag,
@@ -232,8 +246,12 @@ pub struct Ipam {
     pub(crate) by_owner: Index,
     pub(crate) by_workload: Index,
     pub(crate) by_host: Index,
-    /// When sticky workloads without a claim forget their addresses.
+    /// When sticky addresses that stand in workloads' records expire.
     pub(crate) sticky: Sticky,
+    /// The other sticky addresses.
+    pub(crate) apart: Apart,
+    /// Times of sticky claims that are not whole seconds, by claim, in nanoseconds.
+    pub(crate) odd_ttls: BTreeMap<u32, u64>,
     /// Reserved addresses beyond one per family.
     pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
     pub(crate) moves: BTreeMap<u32, Move>,
@@ -267,6 +285,8 @@ impl Ipam {
             by_workload: Index::default(),
             by_host: Index::default(),
             sticky: Sticky::default(),
+            apart: Apart::default(),
+            odd_ttls: BTreeMap::new(),
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
             dirty: None,
@@ -362,16 +382,6 @@ impl Ipam {
         self.hosts.get(host).map(|h| self.names.get(h.name))
     }
 
-    /// The addresses a workload has reserved or kept, reserved ones beyond the first per family included.
-    pub(crate) fn kept_spots(&self, workload: u32) -> impl Iterator<Item = Spot> + '_ {
-        let first = self
-            .workloads
-            .get(workload)
-            .map_or(Spots::EMPTY, |w| w.spots);
-        let extra = self.extra.get(&workload).into_iter().flatten().copied();
-        first.iter().map(|(_, spot)| spot).chain(extra)
-    }
-
     /// A workload's claims.
     pub(crate) fn claims_of(&self, workload: u32) -> impl Iterator<Item = u32> + '_ {
         let mut id = self.workloads.get(workload).map_or(NONE, Workload::head);
@@ -379,17 +389,6 @@ impl Ipam {
             let claim = self.claims.get(id)?;
             Some(core::mem::replace(&mut id, claim.next))
         })
-    }
-
-    pub(crate) fn kept_of(&self, claim: &Claim) -> Kept {
-        match claim.kind {
-            Kind::Ephemeral => Kept::Ephemeral,
-            Kind::Fixed => Kept::Fixed,
-            Kind::Sticky => {
-                let ttl = self.workloads.get(claim.workload).map_or(0, |w| w.ttl);
-                Kept::Sticky(core::time::Duration::from_nanos(ttl))
-            }
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! When workloads that hold nothing forget the addresses they keep.
 
 use crate::pool::cells::Paged;
+use crate::state::Spot;
 use crate::time::Timestamp;
-use alloc::collections::BinaryHeap;
+use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use core::cmp::Reverse;
 
 /// Not by time.
@@ -83,7 +84,7 @@ impl Sticky {
 
     /// Whether the queue has all of them, and its front is one.
     pub(crate) fn is_consistent(&self) -> bool {
-        let queued: alloc::collections::BTreeSet<_> = self.queue.iter().map(|r| r.0).collect();
+        let queued: BTreeSet<_> = self.queue.iter().map(|r| r.0).collect();
         let mut times = self.iter().map(|(id, until)| (until, id));
         times.all(|e| queued.contains(&e))
             && self.iter().count() == self.len
@@ -94,5 +95,71 @@ impl Sticky {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.until.heap_bytes() + self.queue.capacity() * size_of::<(Timestamp, u32)>()
+    }
+}
+
+/// Sticky addresses that do not share the one time of their workload's interface: kept beside a reservation, in several
+/// pools with several ends, or for as long as a move takes ([`NEVER`]). Few are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Apart {
+    until: BTreeMap<(u32, Spot), Timestamp>,
+    /// Those that end by time, soonest first.
+    queue: BTreeSet<(Timestamp, u32, Spot)>,
+}
+
+impl Apart {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+
+    /// A workload's, in order of pool and slot.
+    pub(crate) fn of(&self, id: u32) -> impl Iterator<Item = (Spot, Timestamp)> + '_ {
+        let (first, last) = (Spot::FIRST, Spot::LAST);
+        let range = self.until.range((id, first)..=(id, last));
+        range.map(|(&(_, spot), &until)| (spot, until))
+    }
+
+    pub(crate) fn insert(&mut self, id: u32, spot: Spot, until: Timestamp) {
+        self.remove(id, spot);
+        self.until.insert((id, spot), until);
+        if until != NEVER {
+            self.queue.insert((until, id, spot));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: u32, spot: Spot) -> Option<Timestamp> {
+        let until = self.until.remove(&(id, spot))?;
+        self.queue.remove(&(until, id, spot));
+        Some(until)
+    }
+
+    /// The one that ends first, and when.
+    pub(crate) fn first(&self) -> Option<(Timestamp, u32, Spot)> {
+        self.queue.first().copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Spot, Timestamp)> + '_ {
+        self.until
+            .iter()
+            .map(|(&(id, spot), &until)| (id, spot, until))
+    }
+
+    /// Gives spots other numbers.
+    pub(crate) fn renumber(&mut self, spot: impl Fn(Spot) -> Spot) {
+        let before = core::mem::take(self);
+        for (id, old, until) in before.iter() {
+            self.insert(id, spot(old), until);
+        }
+    }
+
+    pub(crate) fn is_consistent(&self) -> bool {
+        let timed = self.iter().filter(|&(.., until)| until != NEVER);
+        let timed: BTreeSet<_> = timed.map(|(id, spot, until)| (until, id, spot)).collect();
+        timed == self.queue
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        // Nodes of trees are two thirds full.
+        (self.until.len() + self.queue.len()) * size_of::<(u32, Spot, Timestamp)>() * 3 / 2
     }
 }

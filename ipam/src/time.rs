@@ -3,6 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 
+/// How far clocks of hosts may differ before a stored time is taken for a fault.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+
 /// Nanoseconds since an epoch that the caller chooses; arithmetic saturates.
 ///
 /// State that outlives a process (stores, leases) uses the Unix epoch.
@@ -42,6 +45,12 @@ impl Timestamp {
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(nanos(wait)))
+    }
+
+    /// Whether this is so far ahead of a clock that says `now` that a clock must have been wrong: more than 24 hours.
+    #[must_use]
+    pub(crate) fn is_ahead_of(self, now: Self) -> bool {
+        self > now.after(AHEAD)
     }
 
     /// How long after `earlier` this is; zero when it is not after it.

@@ -38,10 +38,11 @@ fn workload(
     Record::Workload {
         name: "w".into(),
         interface: "eth0".into(),
-        ttl: 60_000_000_000,
+        since: Timestamp::ZERO,
         until: Timestamp::MAX,
         fixed,
         kept,
+        sticky: Vec::new(),
         moving,
     }
 }
@@ -70,11 +71,11 @@ fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
 }
 
 #[test]
-fn an_address_is_kept_once_and_one_of_a_family_for_a_time() {
+fn an_address_is_kept_once_and_one_of_a_pool_for_a_time() {
     let twice = |id| workload(vec![(id, address(2)), (id, address(2))], true, None);
     assert_eq!(restored(twice).1, ["keeps an address twice"]);
     let two = |id| workload(vec![(id, address(2)), (id, address(3))], false, None);
-    let why = "keeps two addresses of one family without a reservation";
+    let why = "keeps two addresses of one pool without a reservation";
     assert_eq!(restored(two).1, [why]);
     let reserved = |id| workload(vec![(id, address(2)), (id, address(3))], true, None);
     let (ipam, misfits) = restored(reserved);

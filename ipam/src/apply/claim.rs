@@ -1,6 +1,6 @@
 //! Claims: taking addresses, prolonging leases, giving addresses back.
 
-use super::making::{Making, tag_of};
+use super::making::Making;
 use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::Family;
@@ -9,7 +9,7 @@ use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Workload};
+use crate::state::{Ipam, Kind, NONE, Spot, Workload};
 use crate::time::Timestamp;
 
 impl Ipam {
@@ -141,56 +141,26 @@ impl Ipam {
 
     /// The workload's memory of an address that one of its claims now holds.
     fn note_taken(&mut self, id: u32, spot: Spot, family: Family, kind: Kind) {
-        let Some(workload) = self.workloads.get_mut(id) else {
+        if id == NONE {
             return;
-        };
+        }
+        let reserved = self.is_reserved_to(id, spot);
+        if !reserved {
+            self.unretain(id, family, spot);
+        }
         if kind == Kind::Fixed {
-            if !workload.fixed() {
-                // What was kept for a time only is not part of the reservation.
-                self.unkeep_others(id, spot);
+            self.begin_reservation(id);
+            if !reserved {
+                self.add_reserved(id, family, spot);
             }
-            let known = self.kept_spots(id).any(|s| s == spot);
-            let Some(workload) = self.workloads.get_mut(id) else {
-                return;
-            };
+        }
+    }
+
+    /// From now on what stands in a workload's record is a reservation.
+    pub(super) fn begin_reservation(&mut self, id: u32) {
+        self.set_apart(id);
+        if let Some(workload) = self.workloads.get_mut(id) {
             workload.set_fixed(true);
-            match workload.spots.get(family) {
-                _ if known => {}
-                None => workload.spots.set(family, Some(spot)),
-                Some(_) => self.extra.entry(id).or_default().push(spot),
-            }
-            return;
-        }
-        if !workload.fixed() && workload.spots.get(family) == Some(spot) {
-            workload.spots.set(family, None);
-            if workload.spots.is_empty() {
-                self.forget_at(id, None);
-            }
-        }
-    }
-
-    /// Lets go of a sticky workload's kept addresses but one.
-    fn unkeep_others(&mut self, id: u32, but: Spot) {
-        let now = self.now;
-        self.forget_at(id, None);
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
-        for (_, spot) in spots.iter().filter(|&(_, s)| s != but) {
-            self.rest_spot(spot, now);
-        }
-    }
-
-    pub(crate) fn rest_spot(&mut self, spot: Spot, at: Timestamp) {
-        let now = self.now;
-        if let Some(pool) = self
-            .pools
-            .get_mut(spot.pool as usize)
-            .and_then(Option::as_mut)
-        {
-            pool.let_rest(spot.slot, at, now);
-            self.due = self.due.min(pool.next_due());
         }
     }
 
@@ -231,12 +201,12 @@ impl Ipam {
     ) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
         let now = self.now;
+        let suspected = self.suspects.remove(&id).map(|(since, _)| since);
         if let Some(claim) = self.claims.get_mut(id) {
             claim.until = until.unwrap_or(Timestamp::MAX);
-            claim.touched = now;
+            claim.touched = claim.touched.max(now).max(suspected.unwrap_or(now));
             claim.sequence = next;
         }
-        self.suspects.remove(&id);
         self.sequence = self.sequence.max(next);
         Ok(())
     }
@@ -253,118 +223,6 @@ impl Ipam {
             });
         }
         Ok(id)
-    }
-
-    pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
-        let id = self.checked_owner(owner, sequence)?;
-        self.end_claim(id, tag(self.hashed(owner)));
-        Ok(())
-    }
-
-    /// Ends a claim, whose owner's tag this is.
-    pub(crate) fn end_claim(&mut self, id: u32, tag: u32) {
-        let Some(claim) = self.take_claim(id, tag) else {
-            return;
-        };
-        for (family, spot) in claim.spots.iter() {
-            self.give_back(&claim, family, spot);
-        }
-        self.drop_workload_if_idle(claim.workload);
-        self.drop_host_if_idle(claim.host);
-    }
-
-    /// Takes a claim out of the records, its index, its workload's chain and its host's count.
-    pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
-        let claim = self.claims.remove(id)?;
-        let claims = &self.claims;
-        self.by_owner.remove(tag, id, |c| tag_of(claims, c));
-        if !self.suspects.is_empty() {
-            self.suspects.remove(&id);
-        }
-        match self.claims.get_mut(claim.previous) {
-            Some(previous) => previous.next = claim.next,
-            None => {
-                if let Some(w) = self.workloads.get_mut(claim.workload) {
-                    w.set_head(claim.next);
-                }
-            }
-        }
-        if let Some(next) = self.claims.get_mut(claim.next) {
-            next.previous = claim.previous;
-        }
-        if let Some(host) = self.hosts.get_mut(claim.host) {
-            host.uses = host.uses.saturating_sub(1);
-        }
-        Some(claim)
-    }
-
-    /// An address after its claim: reserved ones stay with the workload, sticky ones for a time, unless the
-    /// workload holds another of the family by now; the rest goes to rest.
-    fn give_back(&mut self, claim: &Claim, family: Family, spot: Spot) {
-        let id = claim.workload;
-        let reserved = self.workloads.get(id).is_some_and(Workload::fixed);
-        if reserved && self.kept_spots(id).any(|s| s == spot) {
-            if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.keep_held(spot.slot, id);
-            }
-            return;
-        }
-        // Most are neither kept nor on their way.
-        if claim.kind == Kind::Ephemeral && !reserved && self.moves.is_empty() {
-            return self.let_go(spot);
-        }
-        let draining = self.pool_at(spot.pool).is_none_or(|p| p.draining);
-        let others = self.claims_of(id).any(|c| {
-            self.claims
-                .get(c)
-                .is_some_and(|c| c.spots.get(family).is_some())
-        });
-        // On its way an address waits for the new host, whatever else the workload holds; what it let go of
-        // besides does not take that one's place.
-        let moving = self.moves.get(&id).and_then(|m| m.spots.get(family));
-        if moving == Some(spot) && !reserved {
-            return self.keep_sticky(id, family, spot);
-        }
-        let others = others || moving.is_some();
-        if claim.kind == Kind::Sticky && !reserved && !draining && !others {
-            return self.keep_sticky(id, family, spot);
-        }
-        self.let_go(spot);
-    }
-
-    /// An address that a claim held goes to rest.
-    #[inline]
-    fn let_go(&mut self, spot: Spot) {
-        let now = self.now;
-        if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
-            pool.let_go(spot.slot, now);
-            self.due = self.due.min(pool.next_due());
-        }
-    }
-
-    /// A sticky workload will find this address again; the one it kept of the family goes.
-    fn keep_sticky(&mut self, id: u32, family: Family, spot: Spot) {
-        let now = self.now;
-        let moving = self.moves.contains_key(&id);
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        let (old, first) = (workload.spots.get(family), workload.spots.is_empty());
-        workload.spots.set(family, Some(spot));
-        let until = Timestamp::from_nanos(now.as_nanos().saturating_add(workload.ttl));
-        // What kept nothing was to forget nothing.
-        if !first {
-            self.sticky.remove(id);
-        }
-        if !moving {
-            self.due = self.due.min(self.sticky.add(id, until));
-        }
-        if let Some(pool) = self.pool_at_mut(spot.pool) {
-            pool.keep_held(spot.slot, id);
-        }
-        if let Some(old) = old.filter(|&o| o != spot) {
-            self.rest_spot(old, now);
-        }
     }
 }
 

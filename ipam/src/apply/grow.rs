@@ -83,6 +83,7 @@ impl Ipam {
         self.moves
             .values_mut()
             .for_each(|m| renumbered(&mut m.spots));
+        self.apart.renumber(spot);
         for entry in self.extra.values_mut().flatten() {
             *entry = spot(*entry);
         }

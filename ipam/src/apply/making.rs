@@ -1,12 +1,14 @@
 //! A claim that was checked, made.
 
 use crate::cidr::Family;
-use crate::claim::{Kept, Place};
+use crate::claim::{Kept, Origin, Place};
 use crate::claims::Claims;
 use crate::identity::Identity;
 use crate::index::{Home, tag};
-use crate::state::{Claim, Ipam, Kind, NONE, Spots};
-use crate::time::{Timestamp, nanos};
+use crate::pool::cells::State;
+use crate::pool::rest::List;
+use crate::state::{Claim, Ipam, Kind, NONE, Spots, Ttl};
+use crate::time::Timestamp;
 
 /// A name, its hash, and the record that bears it.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +76,10 @@ impl Ipam {
             h.id.unwrap_or_else(|| self.add_host(tag(h.hash), h.name))
         });
         let kind = Kind::from(making.kept);
+        let known = making.workload.and_then(|w| w.id);
         let claim = Claim {
             sequence: making.sequence,
-            touched: self.now,
+            touched: self.beginning(known, making.places.iter().flatten()),
             until: making.until,
             workload,
             workload_tag: 0,
@@ -86,6 +89,7 @@ impl Ipam {
             spots: Spots::EMPTY,
             home: Home::of(tag(making.owner.hash)),
             kind,
+            ttl: Ttl::NONE,
         };
         let id = self.link_claim(
             claim,
@@ -119,12 +123,14 @@ impl Ipam {
         let first = workload.as_ref().map_or(NONE, |w| w.head());
         (claim.next, claim.previous) = (first, NONE);
         claim.workload_tag = workload.as_ref().map_or(0, |w| w.tag);
+        let (ttl, odd) = Ttl::of(kept);
+        claim.ttl = ttl;
         let id = self.claims.insert(owner, claim);
         if let Some(w) = workload {
             w.set_head(id);
-            if let Kept::Sticky(ttl) = kept {
-                w.ttl = nanos(ttl);
-            }
+        }
+        if let Some(nanos) = odd {
+            self.odd_ttls.insert(id, nanos);
         }
         let claims = &self.claims;
         self.by_owner.insert(tag, id, |c| tag_of(claims, c));
@@ -136,6 +142,34 @@ impl Ipam {
         }
         self.sequence = self.sequence.max(sequence);
         id
+    }
+
+    /// When what is given to a workload's claim begins: now, but not before anything that is known of its addresses. A
+    /// clock may be behind those that others wrote by.
+    pub(crate) fn beginning<'p>(
+        &self,
+        workload: Option<u32>,
+        places: impl Iterator<Item = &'p Place>,
+    ) -> Timestamp {
+        let mut at = self.now;
+        // Of what is free, nothing is known that is still to come.
+        for place in places.filter(|p| p.origin != Origin::Fresh) {
+            let pool = self.pool_at(place.pool.0);
+            let known = pool.and_then(|p| Some((p, p.slot(place.address)?)));
+            let Some((pool, slot)) = known else {
+                continue;
+            };
+            at = at.max(match pool.state(slot) {
+                State::Kept(w) if Some(w) == workload => self.since_of(w),
+                State::Held(c) => {
+                    let claim = self.claims.get(c);
+                    claim.map_or(at, |c| c.touched.max(self.since_of(c.workload)))
+                }
+                State::Resting(id) => pool.rest.get(List::Resting, id).map_or(at, |r| r.at),
+                _ => at,
+            });
+        }
+        at
     }
 
     /// Asks memory for what the end of a claim will touch, all at once.

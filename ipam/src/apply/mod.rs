@@ -2,9 +2,11 @@
 
 pub(crate) mod block;
 mod claim;
+mod clock;
 mod grow;
 pub(crate) mod making;
 mod pool;
+mod release;
 pub(crate) mod time;
 pub(crate) mod workload;
 
@@ -133,6 +135,7 @@ impl Ipam {
             } => self.apply_move_ended((&**workload, &**interface).into()),
             What::Suspected { owner, sequence } => self.apply_suspected(owner, *sequence),
             What::Cleared { owner } => self.apply_cleared(owner),
+            What::TimesCapped { pool, address } => self.apply_times_capped(*pool, *address),
         }
     }
 

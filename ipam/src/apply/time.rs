@@ -1,8 +1,8 @@
-//! What happens by time alone: quarantines end, sticky workloads forget.
+//! What happens by time alone: quarantines end, sticky addresses expire.
 
 use crate::identity::Identity;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, NONE, Spots};
+use crate::state::{Ipam, NONE, Spot, Spots};
 use crate::store::record::{block_key, workload_key};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
@@ -34,7 +34,7 @@ impl Ipam {
                         pool.mature(due);
                     }
                 }
-                None => self.forget_at_once(due),
+                None => self.expire_at_once(due),
             }
         }
     }
@@ -45,11 +45,10 @@ impl Ipam {
         self.now
     }
 
-    /// When the next thing happens by time, and in which pool; `None` for a workload's forgetting, which comes
-    /// first of what happens at once. [`Timestamp::MAX`] where nothing will.
+    /// When the next thing happens by time, and in which pool; `None` for the expiry of sticky addresses, which
+    /// comes first of what happens at once. [`Timestamp::MAX`] where nothing will.
     fn next_event(&self) -> (Timestamp, Option<u16>) {
-        let forgets = self.sticky.first();
-        let mut first = (forgets.map_or(Timestamp::MAX, |(until, _)| until), None);
+        let mut first = (self.next_expiry(), None);
         for (i, pool) in self.pools.iter().enumerate() {
             let due = pool.as_ref().map_or(Timestamp::MAX, Pool::next_due);
             if due < first.0 {
@@ -59,62 +58,69 @@ impl Ipam {
         first
     }
 
-    /// The workloads whose time is over at `due` forget their addresses, in order of key: their numbers are
-    /// others in a restored state.
-    fn forget_at_once(&mut self, due: Timestamp) {
-        let mut ids = Vec::new();
+    /// When the next sticky address expires.
+    fn next_expiry(&self) -> Timestamp {
+        let first = self
+            .sticky
+            .first()
+            .map_or(Timestamp::MAX, |(until, _)| until);
+        let apart = self
+            .apart
+            .first()
+            .map_or(Timestamp::MAX, |(until, ..)| until);
+        first.min(apart)
+    }
+
+    /// The sticky addresses whose time is over at `due` go back, in order of their workloads' keys: those have other
+    /// numbers in a restored state.
+    fn expire_at_once(&mut self, due: Timestamp) {
+        // Nothing rests from before anything that is known of it.
+        let mut over: Vec<(u32, Spot, Timestamp)> = Vec::new();
         while let Some((until, id)) = self.sticky.first().filter(|(until, _)| *until <= due) {
             debug_assert_eq!(until, due);
-            self.forget_at(id, None);
-            ids.push(id);
-        }
-        if ids.len() > 1 {
-            ids.sort_by_cached_key(|&id| self.identity(id).map(workload_key));
-        }
-        ids.into_iter().for_each(|id| self.forget(id, due));
-    }
-
-    /// Sets when a workload forgets what it keeps; `None`: not by time.
-    pub(crate) fn forget_at(&mut self, id: u32, until: Option<Timestamp>) {
-        self.sticky.remove(id);
-        if let Some(until) = until {
-            self.due = self.due.min(self.sticky.add(id, until));
-        }
-    }
-
-    /// A workload's kept addresses go back at `at`, to rest as if they had been released then.
-    pub(crate) fn forget(&mut self, id: u32, at: Timestamp) {
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
-        self.note_forgotten(id, spots);
-        for (_, spot) in spots.iter() {
-            if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.let_rest(spot.slot, at, at);
+            self.sticky.remove(id);
+            if let Some(workload) = self.workloads.get_mut(id) {
+                let at = due.max(workload.since);
+                let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
+                over.extend(spots.iter().map(|(_, spot)| (id, spot, at)));
             }
         }
-        self.drop_workload_if_idle(id);
+        while let Some((until, id, spot)) = self.apart.first().filter(|(until, ..)| *until <= due) {
+            debug_assert_eq!(until, due);
+            self.apart.remove(id, spot);
+            over.push((id, spot, due.max(self.since_of(id))));
+        }
+        if over.len() > 1 {
+            // An interface keeps one of a pool: among its own any order will do.
+            over.sort_by_cached_key(|&(id, ..)| self.identity(id).map(workload_key));
+        }
+        for (id, spot, at) in over {
+            self.note_expired(id, spot);
+            if let Some(pool) = self.pool_at_mut(spot.pool) {
+                pool.let_rest(spot.slot, at, due);
+            }
+            self.settle_since(id);
+            self.drop_workload_if_idle(id);
+        }
     }
 
     /// Where a store is kept in step: the records that time alone made untrue.
-    fn note_forgotten(&mut self, id: u32, spots: Spots) {
+    fn note_expired(&mut self, id: u32, spot: Spot) {
         if self.dirty.is_none() {
             return;
         }
-        let blocks = spots.iter().filter_map(|(_, s)| {
-            let pool = self.pool_at(s.pool)?;
-            let block = pool.block_cidr(pool.block_of(s.slot));
-            Some(block_key(PoolId(s.pool), block.first()))
+        let block = self.pool_at(spot.pool).map(|pool| {
+            let block = pool.block_cidr(pool.block_of(spot.slot));
+            block_key(PoolId(spot.pool), block.first())
         });
         let name = self.identity(id).map(workload_key);
-        let keys: Vec<_> = blocks.chain(name).collect();
+        let keys: Vec<_> = block.into_iter().chain(name).collect();
         self.dirty
             .iter_mut()
             .for_each(|dirty| dirty.extend(keys.iter().cloned()));
     }
 
-    /// As [`Ipam::note_forgotten`], of one key.
+    /// As [`Ipam::note_expired`], of one key.
     pub(crate) fn note_dirty(&mut self, key: &str) {
         if let Some(dirty) = &mut self.dirty {
             dirty.insert(key.into());
@@ -129,6 +135,7 @@ impl Ipam {
         let idle = workload.head() == NONE
             && workload.spots.is_empty()
             && !self.extra.contains_key(&id)
+            && (self.apart.is_empty() || self.apart.of(id).next().is_none())
             && !self.moves.contains_key(&id);
         if !idle {
             return;
@@ -136,7 +143,7 @@ impl Ipam {
         let name = workload.name;
         let tag = workload.tag;
         if !self.interfaces.is_empty() {
-            self.forget_interface(id);
+            self.drop_interface(id);
         }
         let workloads = &self.workloads;
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
@@ -147,7 +154,7 @@ impl Ipam {
 
     /// A workload's interface is no longer known.
     #[inline(never)]
-    fn forget_interface(&mut self, id: u32) {
+    fn drop_interface(&mut self, id: u32) {
         let Some(identity) = self.workloads.get(id).map(|w| self.names.get(w.name)) else {
             return;
         };

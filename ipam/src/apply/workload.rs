@@ -3,14 +3,17 @@
 use super::claim::bad_name;
 use super::{ApplyError, unknown};
 use crate::cidr::{AddressRange, Family};
+use crate::claim::Kept;
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
+use crate::retained::{LAST_END, WHILE_MOVING};
 use crate::state::{Ipam, Kind, Move, Spot, Spots, Workload};
-use crate::time::Timestamp;
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Most addresses of one reservation change: each gets a record.
 pub(crate) const MOST_RESERVED: u128 = 1 << 16;
@@ -79,11 +82,9 @@ impl Ipam {
         }
         let id = self.intern_workload(identity);
         let now = self.now;
-        let mut mine: alloc::collections::BTreeSet<Spot> = self.kept_spots(id).collect();
-        if let Some(w) = self.workloads.get_mut(id).filter(|w| !w.fixed()) {
-            w.set_fixed(true);
-            self.forget_at(id, None);
-        }
+        self.begin_reservation(id);
+        self.note_since(id, now);
+        let mut mine: BTreeSet<Spot> = self.reserved_spots(id).collect();
         for &(pool_id, range) in ranges {
             for address in addresses(range) {
                 let Some(pool) = self.pool_at_mut(pool_id.0) else {
@@ -100,7 +101,9 @@ impl Ipam {
                     slot,
                 };
                 if mine.insert(spot) {
-                    self.add_reserved(id, Family::of(address), spot);
+                    let family = Family::of(address);
+                    self.unretain(id, family, spot);
+                    self.add_reserved(id, family, spot);
                 }
             }
         }
@@ -128,7 +131,7 @@ impl Ipam {
         if self.moves.contains_key(&id) {
             return Err(bad_name("workload", name, "is moving"));
         }
-        let spots: Vec<Spot> = self.kept_spots(id).collect();
+        let spots: Vec<Spot> = self.reserved_spots(id).collect();
         self.extra.remove(&id);
         if let Some(w) = self.workloads.get_mut(id) {
             w.spots = Spots::EMPTY;
@@ -141,13 +144,14 @@ impl Ipam {
                 claim.kind = Kind::Ephemeral;
             }
         }
-        let now = self.now;
+        let at = self.now.max(self.since_of(id));
         for spot in spots {
             let pool = self.pool_at(spot.pool);
             if pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id)) {
-                self.rest_spot(spot, now);
+                self.rest_spot(spot, at);
             }
         }
+        self.settle_since(id);
         self.drop_workload_if_idle(id);
         Ok(())
     }
@@ -170,33 +174,31 @@ impl Ipam {
         let Some(claim) = self.claim_on(id, from) else {
             return Err(bad_name("workload", name, "holds nothing on that host"));
         };
-        let Some((kept, spots)) = self.claims.get(claim).map(|c| (self.kept_of(c), c.spots)) else {
+        let Some(spots) = self.claims.get(claim).map(|c| c.spots) else {
             return Err(unknown("workload", name));
         };
+        let kept = self.kept_of(claim);
         let to = self.intern_host(to);
         for host in [from, to] {
             if let Some(host) = self.hosts.get_mut(host) {
                 host.uses += 1;
             }
         }
-        self.moves.insert(
-            id,
-            Move {
-                from,
-                to,
-                since: self.now,
-                kept,
-                spots,
-            },
-        );
         // Who moves is alive.
-        let now = self.now;
+        let mut since = self.now;
         if let Some(claim) = self.claims.get_mut(claim) {
-            claim.touched = claim.touched.max(now);
+            since = since.max(claim.touched);
+            claim.touched = since;
         }
         self.suspects.remove(&claim);
-        // What it keeps is not forgotten on the way.
-        self.forget_at(id, None);
+        let moving = Move {
+            from,
+            to,
+            since,
+            kept,
+            spots,
+        };
+        self.moves.insert(id, moving);
         Ok(())
     }
 
@@ -216,7 +218,7 @@ impl Ipam {
             .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
         let ended = self.moves.remove(&id);
-        let Some(Move { from, to, .. }) = ended else {
+        let Some(Move { from, to, kept, .. }) = ended else {
             return Err(unknown("move of", name));
         };
         for host in [from, to] {
@@ -226,13 +228,20 @@ impl Ipam {
             self.drop_host_if_idle(host);
         }
         // What was kept for as long as the move took is kept for the usual time from now on.
-        let now = self.now;
-        if let Some(w) = self.workloads.get_mut(id)
-            && !w.fixed()
-            && !w.spots.is_empty()
-        {
-            let until = Timestamp::from_nanos(now.as_nanos().saturating_add(w.ttl));
-            self.forget_at(id, Some(until));
+        let ttl = match kept {
+            Kept::Sticky(ttl) => ttl,
+            Kept::Ephemeral | Kept::Fixed => Duration::ZERO,
+        };
+        let since = self.since_of(id);
+        let until = self.now.max(since).after(ttl).min(LAST_END);
+        let waiting = self.sticky_spots(id).filter(|&(_, u)| u == WHILE_MOVING);
+        let waiting: Vec<Spot> = waiting.map(|(spot, _)| spot).collect();
+        for spot in waiting {
+            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+                self.unretain(id, family, spot);
+                self.retain(id, family, spot, until);
+                self.note_since(id, since);
+            }
         }
         self.drop_workload_if_idle(id);
         Ok(())
@@ -240,8 +249,9 @@ impl Ipam {
 
     pub(super) fn apply_suspected(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        let now = self.now;
-        self.suspects.entry(id).or_insert((now, sequence));
+        let touched = self.claims.get(id).map_or(self.now, |c| c.touched);
+        let since = self.now.max(touched);
+        self.suspects.entry(id).or_insert((since, sequence));
         Ok(())
     }
 

@@ -143,6 +143,7 @@ impl<'a> Change<'a> {
                 sequence,
             },
             What::Cleared { owner } => What::Cleared { owner: own(owner) },
+            What::TimesCapped { pool, address } => What::TimesCapped { pool, address },
         };
         Change { at: self.at, what }
     }
@@ -260,6 +261,7 @@ impl fmt::Display for What<'_> {
             }
             Self::Suspected { owner, sequence } => write!(f, "{owner} #{sequence} is missing"),
             Self::Cleared { owner } => write!(f, "{owner} is alive"),
+            Self::TimesCapped { address, .. } => write!(f, "times of {address} set to now"),
         }
     }
 }

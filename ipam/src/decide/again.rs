@@ -50,7 +50,7 @@ impl Ipam {
         }
         // Its lease is over and nobody took the address: it goes on under a new token.
         let next = self.sequence.saturating_add(1);
-        let until = end(self.lease_end(request, places.iter()));
+        let until = end(self.lease_end(request, places.iter(), self.now.max(claim.touched)));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
         let what = What::Reissued {
             owner,
@@ -85,12 +85,17 @@ impl Ipam {
             claim.until.since(claim.touched),
         );
         let aged = !endless && age >= length / 2;
-        if !aged && !self.suspects.contains_key(&id) {
+        let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+        if !aged && suspected.is_none() {
             return None;
         }
-        let asked = self.lease_end(request, places.iter());
-        let until = match asked {
-            Timestamp::MAX if !endless => self.now.after(length),
+        // A clock that is behind cuts nothing short.
+        let begins = self
+            .now
+            .max(claim.touched)
+            .max(suspected.unwrap_or(self.now));
+        let until = match self.lease_end(request, places.iter(), begins) {
+            Timestamp::MAX if !endless => begins.after(length),
             asked => asked,
         };
         Some(until.max(claim.until))
@@ -125,7 +130,7 @@ impl Ipam {
         if request.host != self.host_name(claim.host) {
             return Some("host");
         }
-        if Kept::from(request.retention) != self.kept_of(claim) {
+        if Kept::from(request.retention) != self.kept_of(id) {
             return Some("retention");
         }
         for family in [Family::V4, Family::V6] {

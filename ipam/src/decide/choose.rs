@@ -10,7 +10,7 @@ use crate::pool::cells::State;
 use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
 use crate::pool::rest::List;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Host, Ipam, NONE, Spot, Workload, end};
+use crate::state::{Host, Ipam, NONE, Spot, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -90,7 +90,11 @@ impl Ipam {
             };
         };
         match pool.state(slot) {
-            State::Kept(w) if Some(w) == workload && !self.gives_way(w) => Ok(Origin::Reused),
+            State::Kept(w)
+                if Some(w) == workload && !self.gives_way(w, Spot { pool: index, slot }) =>
+            {
+                Ok(Origin::Reused)
+            }
             State::Kept(w) => {
                 let identity = self.identity(w).map(|i| i.to_string());
                 let workload = identity.unwrap_or_default();
@@ -101,7 +105,7 @@ impl Ipam {
             State::Resting(id) => {
                 let released = pool.rest.get(List::Resting, id).map_or(self.now, |r| r.at);
                 let until = released.after(pool.spec.quarantine);
-                match pool.spec.early_reuse {
+                match pool.spec.early_reuse && !released.is_ahead_of(self.now) {
                     true => Ok(Origin::Early {
                         left: until.since(self.now),
                     }),
@@ -110,39 +114,6 @@ impl Ipam {
             }
             State::Blank | State::Queued(_) => Ok(Origin::Asked),
         }
-    }
-
-    /// Whether what a sticky workload keeps is about to be replaced: by what a claim of its whose lease is
-    /// over, and which ends first, leaves behind; or it waits for the end of a move.
-    fn gives_way(&self, workload: u32) -> bool {
-        let sticky = self.workloads.get(workload).is_some_and(|w| !w.fixed());
-        let moving = self.moves.contains_key(&workload);
-        sticky && (moving || self.claims_of(workload).any(|c| self.is_over(c)))
-    }
-
-    /// A held address can be had by its own workload once the holder's lease is over.
-    fn takeable_from(
-        &self,
-        holder: u32,
-        spot: Spot,
-        workload: Option<u32>,
-    ) -> Result<Origin, NotHeld> {
-        let Some(claim) = self.claims.get(holder) else {
-            return Err(NotHeld::NoPool);
-        };
-        let stays = self
-            .workloads
-            .get(claim.workload)
-            .is_some_and(Workload::fixed)
-            && self.kept_spots(claim.workload).any(|s| s == spot);
-        if claim.until <= self.now && workload == Some(claim.workload) && stays {
-            return Ok(Origin::Reused);
-        }
-        Err(NotHeld::Held {
-            owner: self.owner_name(holder).to_string(),
-            host: self.host_name(claim.host).map(ToString::to_string),
-            until: end(claim.until),
-        })
     }
 
     /// An address of the ranges that a fixed claim names.
@@ -165,77 +136,6 @@ impl Ipam {
             }
         }
         refused.map_or(Ok(None), Err)
-    }
-
-    /// The address that the workload has reserved or kept.
-    fn choose_kept(&self, request: &Request<'_>, workload: u32, family: Family) -> Option<Place> {
-        let record = self.workloads.get(workload)?;
-        if !record.fixed() && self.moves.contains_key(&workload) {
-            return None;
-        }
-        // A claim whose lease is over ends first, and what it held takes the place of what was kept.
-        if !record.fixed() && self.claims_of(workload).any(|c| self.is_over(c)) {
-            return self.choose_expired(request, workload, family);
-        }
-        self.kept_spots(workload).find_map(|spot| {
-            let pool = self.pool_at(spot.pool)?;
-            let place = self.kept_place(request, workload, family, spot)?;
-            (record.fixed() || !pool.draining).then_some(place)
-        })
-    }
-
-    /// Whether a claim's lease is over.
-    pub(crate) fn is_over(&self, claim: u32) -> bool {
-        self.claims.get(claim).is_some_and(|c| c.until <= self.now)
-    }
-
-    fn kept_place(
-        &self,
-        request: &Request<'_>,
-        workload: u32,
-        family: Family,
-        spot: Spot,
-    ) -> Option<Place> {
-        let pool = self.pool_at(spot.pool)?;
-        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
-        if pool.spec.cidr.family() != family || !named || missing_label(pool, request).is_some() {
-            return None;
-        }
-        let mine = match pool.state(spot.slot) {
-            State::Kept(w) => w == workload,
-            State::Held(c) => self.takeable_from(c, spot, Some(workload)).is_ok(),
-            _ => false,
-        };
-        let address = pool.address(spot.slot);
-        mine.then_some(Place {
-            pool: PoolId(spot.pool),
-            address,
-            origin: Origin::Reused,
-        })
-    }
-
-    /// The address of a sticky workload's only claim, whose lease is over: what it will keep in a moment.
-    fn choose_expired(
-        &self,
-        request: &Request<'_>,
-        workload: u32,
-        family: Family,
-    ) -> Option<Place> {
-        let mut claims = self.claims_of(workload).filter_map(|c| self.claims.get(c));
-        let (first, second) = (claims.next()?, claims.next());
-        if first.until > self.now || second.is_some() || first.kind != crate::state::Kind::Sticky {
-            return None;
-        }
-        let spot = first.spots.get(family)?;
-        let pool = self.pool_at(spot.pool)?;
-        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
-        let fits = named && !pool.draining && missing_label(pool, request).is_none();
-        let address = pool.address(spot.slot);
-        fits.then_some(Place {
-            pool: PoolId(spot.pool),
-            address,
-            origin: Origin::Reused,
-        })
     }
 
     pub(super) fn draw(&self, family: Family) -> Draw {

@@ -9,7 +9,7 @@ use crate::identity::{Identity, interface_fits};
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, Kind, NONE, Spot, Workload, end};
+use crate::state::{Ipam, Kind, NONE, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -109,13 +109,14 @@ impl Ipam {
         let [v4, v6] = &choices;
         let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
         let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
+        let begins = self.beginning(workload.and_then(|w| w.id), places.iter().flatten());
         Ok(Decided::Making(Making {
             owner,
             workload,
             interface: request.interface,
             host,
             sequence: self.sequence.saturating_add(1),
-            until: self.lease_end(request, places.iter().flatten()),
+            until: self.lease_end(request, places.iter().flatten(), begins),
             kept: request.retention.into(),
             places,
             slots: [slot(v4), slot(v6)],
@@ -203,12 +204,13 @@ impl Ipam {
         }
     }
 
-    /// The end of a new lease: as asked for, else the shortest of the pools'; [`Timestamp::MAX`] of none.
+    /// The end of a lease that begins then: as asked for, else the shortest of the pools'; [`Timestamp::MAX`] of none.
     #[inline]
     pub(super) fn lease_end<'p>(
         &self,
         request: &Request<'_>,
         places: impl Iterator<Item = &'p Place>,
+        begins: Timestamp,
     ) -> Timestamp {
         let mut lease = request.lease;
         if lease.is_none() {
@@ -219,7 +221,7 @@ impl Ipam {
                 }
             }
         }
-        lease.map_or(Timestamp::MAX, |lease| self.now.after(lease))
+        lease.map_or(Timestamp::MAX, |lease| begins.after(lease))
     }
 
     /// An address with what is needed to use it.
@@ -262,12 +264,6 @@ impl Ipam {
             host: self.host_name(claim.host).map(ToString::to_string),
             until: end(claim.until),
         })
-    }
-
-    /// Whether an address is reserved to a workload, held or not.
-    fn is_reserved_to(&self, workload: u32, spot: Spot) -> bool {
-        let record = self.workloads.get(workload);
-        record.is_some_and(Workload::fixed) && self.kept_spots(workload).any(|s| s == spot)
     }
 
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.

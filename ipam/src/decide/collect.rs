@@ -171,8 +171,8 @@ impl Ipam {
     }
 
     /// Everything that is wrong, each with its repair: claims whose lease is over, claims whose owner has
-    /// been missing for `grace`, moves that do not end, stored records that do not fit, and broken
-    /// invariants. Linear.
+    /// been missing for `grace`, moves that do not end, times that lie more than 24 hours ahead, stored records that do
+    /// not fit, and broken invariants. Linear.
     #[must_use]
     pub fn fsck(&self, grace: Duration, misfits: &[Misfit]) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -205,12 +205,7 @@ impl Ipam {
                 });
             }
         }
-        problems.extend(self.times_ahead().into_iter().map(|(key, what)| Problem {
-            kind: "future",
-            what,
-            repair: format!("set the time in record {key} to now"),
-            changes: Vec::new(),
-        }));
+        problems.extend(self.times_ahead());
         problems.extend(misfits.iter().map(Misfit::problem));
         if let Err(broken) = self.check_invariants() {
             let repair = "restore from a dump; this is a fault of the program".into();

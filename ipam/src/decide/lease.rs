@@ -62,7 +62,9 @@ impl Ipam {
                 until: claim.until,
             });
         }
-        let until = lease.map(|l| self.now.after(l)).and_then(end);
+        // Of a clock that is behind, the lease begins no earlier than the one before.
+        let begins = self.now.max(claim.touched);
+        let until = lease.map(|l| begins.after(l)).and_then(end);
         let owner = Cow::Borrowed(owner);
         Ok(Change::new(
             self.now,

@@ -3,11 +3,13 @@
 mod again;
 mod choose;
 pub(crate) mod claim;
+mod clock;
 mod collect;
 mod errors;
 mod lease;
 mod moving;
 mod near;
+mod own;
 mod pool;
 mod release;
 

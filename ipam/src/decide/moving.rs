@@ -4,11 +4,11 @@ use super::claim::Decision;
 use super::errors::{ClaimError, MoveError};
 use crate::change::{Change, Reason, What};
 use crate::cidr::{Family, shortened};
-use crate::claim::{Grant, Kept, Origin, Place};
+use crate::claim::{Grant, Origin, Place};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::state::{Ipam, Move, Workload, end};
+use crate::state::{Ipam, Kind, Move, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -97,13 +97,15 @@ impl Ipam {
             });
         }
         let host = self.host(from).ok_or_else(not_there)?;
-        let claim = self.claim_on(id, host).and_then(|c| self.claims.get(c));
-        let claim = claim.ok_or_else(not_there)?;
-        // Beside a reservation only what is reserved stays with the workload.
-        let fixed = self.workloads.get(id).is_some_and(Workload::fixed);
-        let reserved = |spot| self.kept_spots(id).any(|s| s == spot);
-        let stays = !fixed || claim.spots.iter().all(|(_, spot)| reserved(spot));
-        if self.kept_of(claim) == Kept::Ephemeral || !stays {
+        let moving = self.claim_on(id, host).ok_or_else(not_there)?;
+        let claim = self.claims.get(moving).ok_or_else(not_there)?;
+        // Of a reservation that has ended in part, what is no longer reserved does not stay with the workload.
+        let stays = match claim.kind {
+            Kind::Ephemeral => false,
+            Kind::Sticky => true,
+            Kind::Fixed => claim.spots.iter().all(|(_, s)| self.is_reserved_to(id, s)),
+        };
+        if !stays {
             return Err(MoveError::Ephemeral {
                 workload: workload(),
             });
@@ -178,7 +180,8 @@ impl Ipam {
             .iter()
             .flatten()
             .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease);
-        let until = pools.min().map(|l| self.now.after(l)).and_then(end);
+        let begins = self.beginning(Some(id), places.iter().flatten());
+        let until = pools.min().map(|l| begins.after(l)).and_then(end);
         let leases = places
             .iter()
             .flatten()

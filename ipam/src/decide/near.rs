@@ -13,7 +13,7 @@ use crate::index::{Home, tag};
 use crate::names::LONGEST;
 use crate::pool::PoolId;
 use crate::rng::scan;
-use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, end};
+use crate::state::{Claim, Ipam, Kind, NONE, Spot, Spots, Ttl, end};
 use alloc::vec::Vec;
 use core::slice;
 
@@ -102,7 +102,7 @@ impl Ipam {
                 address: pool.address(slot),
                 origin: Origin::Fresh,
             };
-            until = self.lease_end(request, slice::from_ref(&place).iter());
+            until = self.lease_end(request, slice::from_ref(&place).iter(), self.now);
             leases.push(lease_of(pool, &place));
         }
         let claim = Claim {
@@ -117,6 +117,7 @@ impl Ipam {
             spots,
             home: Home::of(owner),
             kind: Kind::from(kept),
+            ttl: Ttl::NONE,
         };
         let claim = self.link_claim(claim, request.owner, owner, kept);
         let now = self.now;

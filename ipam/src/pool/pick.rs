@@ -96,9 +96,11 @@ impl Pool {
                 && self.spec.excludes(self.address(slot)).is_none()
                 && !self.is_frozen(self.address(slot))
         };
+        // A time that cannot be holds its address.
         let (_, rest) = self
             .rest
             .iter(List::Resting)
+            .take_while(|(_, rest)| !rest.at.is_ahead_of(now))
             .find(|(_, rest)| mine(rest.slot))?;
         let early = Some(rest.at.after(self.spec.quarantine).since(now));
         Some(Pick {

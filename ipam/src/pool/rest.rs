@@ -227,6 +227,19 @@ impl RestLists {
             .filter(|(id, e)| e.slot != GONE && queue.leaving != Some(*id))
     }
 
+    /// As [`RestLists::iter`], of the entries after one.
+    pub(crate) fn iter_after(&self, list: List, id: u32) -> impl Iterator<Item = (u32, &Rest)> {
+        let queue = &self.queues[list as usize];
+        let from = queue.index(id) + 1;
+        let entries = queue
+            .entries
+            .range(from.min(queue.entries.len())..)
+            .enumerate();
+        entries
+            .map(move |(index, e)| (queue.id(from + index), e))
+            .filter(|(id, e)| e.slot != GONE && queue.leaving != Some(*id))
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         let entries: usize = self.queues.iter().map(|q| q.entries.capacity()).sum();
         entries * size_of::<Rest>()

@@ -118,10 +118,10 @@ impl Pool {
 
     /// As [`Pool::let_rest`], of a slot that is known to be held: its cell is written and not waited for.
     #[inline]
-    pub(crate) fn let_go(&mut self, slot: u32, now: Timestamp) {
+    pub(crate) fn let_go(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
-        self.rest_after(State::Held(0), slot, now, now);
+        self.rest_after(State::Held(0), slot, released, now);
     }
 
     #[inline]
@@ -202,7 +202,10 @@ impl Pool {
         let put = self.rest.push(list, slot, at, order);
         self.cells.set_later(slot, rest_cell(list, put.id));
         if put.shifted {
-            self.renumber_rests(list);
+            // What comes after has moved by one: of times ahead of this one, few.
+            for (id, rest) in self.rest.iter_after(list, put.id) {
+                self.cells.set(rest.slot, rest_cell(list, id));
+            }
         } else if self.rest.is_sparse(list) {
             self.rest.compact(list);
             self.renumber_rests(list);

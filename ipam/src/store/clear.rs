@@ -6,9 +6,10 @@ use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::spec::Affinity;
-use crate::state::{Ipam, Spot, Spots, Workload};
+use crate::state::{Ipam, Spot, Spots};
 use crate::store::record::departed_of;
 use crate::store::record::identity_of;
+use crate::time::Timestamp;
 use alloc::vec::Vec;
 
 impl Ipam {
@@ -49,13 +50,9 @@ impl Ipam {
         };
         let now = self.now;
         for (_, spot) in claim.spots.iter() {
-            let kept = self.kept_spots(claim.workload).any(|s| s == spot);
-            let fixed = self
-                .workloads
-                .get(claim.workload)
-                .is_some_and(Workload::fixed);
+            let reserved = self.is_reserved_to(claim.workload, spot);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
-                match kept && fixed {
+                match reserved {
                     true => pool.keep(spot.slot, claim.workload, now),
                     false => pool.clear(spot.slot, now),
                 }
@@ -71,12 +68,17 @@ impl Ipam {
         };
         let now = self.now;
         let spots: Vec<Spot> = self.kept_spots(id).collect();
+        let sticky: Vec<Spot> = self.sticky_spots(id).map(|(spot, _)| spot).collect();
+        self.sticky.remove(id);
+        for spot in sticky {
+            self.apart.remove(id, spot);
+        }
         self.extra.remove(&id);
         if let Some(w) = self.workloads.get_mut(id) {
             w.spots = Spots::EMPTY;
+            w.since = Timestamp::ZERO;
             w.set_fixed(false);
         }
-        self.forget_at(id, None);
         for spot in spots {
             if let Some(pool) = self.pool_at_mut(spot.pool)
                 && pool.state(spot.slot) == State::Kept(id)

@@ -132,9 +132,15 @@ impl Frozen {
             | Record::Departed { .. } => Self::Nothing,
             Record::Pool { id, .. } => Self::Pool(*id),
             Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
-            Record::Workload { kept, moving, .. } => {
+            Record::Workload {
+                kept,
+                sticky,
+                moving,
+                ..
+            } => {
                 let moving = moving.iter().flat_map(|m| &m.addresses);
-                Self::Addresses(kept.iter().chain(moving).copied().collect())
+                let sticky = sticky.iter().map(|s| (s.pool, s.address));
+                Self::Addresses(kept.iter().chain(moving).copied().chain(sticky).collect())
             }
             Record::Claim { addresses, .. } => Self::Addresses(addresses.clone()),
         }

@@ -1,6 +1,5 @@
 //! Keeping the state somewhere: records, the seam, and a driver that keeps an allocator in step with it.
 
-mod ahead;
 mod clear;
 pub(crate) mod codec;
 mod damage;
@@ -15,6 +14,6 @@ mod snapshot;
 pub use codec::RecordError;
 pub use damage::{Frozen, Misfit};
 pub use memory::MemoryStore;
-pub use record::{MoveRecord, Record, Rested, RestedUntil};
+pub use record::{MoveRecord, Record, Rested, RestedUntil, StickyRecord};
 pub use replica::{Replica, TransactError, ready};
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

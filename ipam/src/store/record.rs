@@ -19,9 +19,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use fields::{
-    pool_id, read_departed, read_interface, read_kept, read_places, read_settings, read_spec,
-    read_state, write_departed, write_interface, write_kept, write_places, write_settings,
-    write_spec,
+    pool_id, read_departed, read_interface, read_kept, read_places, read_settings, read_since,
+    read_spec, read_state, read_sticky, write_departed, write_interface, write_kept, write_places,
+    write_settings, write_spec, write_sticky,
 };
 pub(crate) use keys::{
     COPIES, KINDS, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of, host_key,
@@ -72,6 +72,18 @@ pub struct MoveRecord<'a> {
     pub kept: Kept,
     /// What moves.
     pub addresses: Vec<(PoolId, IpAddr)>,
+}
+
+/// A sticky address that nobody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StickyRecord {
+    /// Its pool.
+    pub pool: PoolId,
+    /// The address.
+    pub address: IpAddr,
+    /// Until when it is kept; [`Timestamp::MAX`] for as long as the move takes.
+    pub until: Timestamp,
 }
 
 /// One stored record. Together they are the allocator's whole state.
@@ -132,14 +144,18 @@ pub enum Record<'a> {
             serde(default = "crate::identity::default_interface")
         )]
         interface: Cow<'a, str>,
-        /// How long it keeps an address after release, in nanoseconds.
-        ttl: u64,
-        /// Until when it keeps what it keeps.
+        /// The latest time known about what it keeps.
+        #[cfg_attr(feature = "serde", serde(default))]
+        since: Timestamp,
+        /// Until when it keeps `kept`, if that is no reservation.
         until: Timestamp,
         /// Whether `kept` is a reservation.
         fixed: bool,
-        /// Addresses kept.
+        /// Addresses kept; of no reservation at most one of each family.
         kept: Vec<(PoolId, IpAddr)>,
+        /// Sticky addresses that have an end of their own, at most one of a pool.
+        #[cfg_attr(feature = "serde", serde(default))]
+        sticky: Vec<StickyRecord>,
         /// Its move.
         moving: Option<MoveRecord<'a>>,
     },
@@ -269,18 +285,20 @@ impl<'a> Record<'a> {
             Self::Workload {
                 name,
                 interface,
-                ttl,
+                since,
                 until,
                 fixed,
                 kept,
+                sticky,
                 moving,
             } => {
                 w.text(name);
                 write_interface(&mut w, interface);
-                w.number(*ttl);
+                w.time(*since);
                 w.time(*until);
                 w.flag(*fixed);
                 write_places(&mut w, kept);
+                write_sticky(&mut w, sticky);
                 w.maybe(moving.as_ref(), |w, m| {
                     w.text(&m.from);
                     w.text(&m.to);
@@ -382,10 +400,11 @@ impl<'a> Record<'a> {
             5 => Self::Workload {
                 name: r.text()?,
                 interface: read_interface(&mut r)?,
-                ttl: r.number()?,
+                since: read_since(&mut r)?,
                 until: r.time()?,
                 fixed: r.flag()?,
                 kept: read_places(&mut r)?,
+                sticky: read_sticky(&mut r)?,
                 moving: r.maybe(|r| {
                     Ok(MoveRecord {
                         from: r.text()?,

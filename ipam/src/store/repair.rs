@@ -51,27 +51,19 @@ impl<S: Store> Replica<S> {
         Ok(rebuilt)
     }
 
-    /// Sets stored times too far ahead of the clock to now; in how many records.
+    /// Sets stored times too far ahead of the clock to now; how many records that may alter.
     async fn set_times(&mut self, now: Timestamp) -> Result<usize, StoreError> {
-        let keys: Vec<String> = self.ipam.times_ahead().into_keys().collect();
+        let problems = self.ipam.times_ahead().into_iter();
+        let changes = problems.flat_map(|problem| problem.changes);
         // What is damaged is not written over.
-        let damaged = |key: &String| self.misfits.iter().any(|m| m.key == *key);
-        let mut txn = Txn {
-            since: self.revision,
-            ..Txn::default()
-        };
-        for key in keys.into_iter().filter(|k| !damaged(k)) {
-            if let Some(record) = self.ipam.with_times_set(&key) {
-                txn.put.push((key.clone(), record.encode()));
-                txn.unchanged.push(key);
-            }
-        }
-        let set = txn.put.len();
-        if set > 0 {
-            self.store.commit(txn).await?;
+        let changes = changes.filter(|c| self.ipam.barred_by(&self.misfits, c).is_none());
+        let changes: Vec<_> = changes.collect();
+        let set: BTreeSet<String> = changes.iter().flat_map(|c| self.ipam.touched(c)).collect();
+        if !changes.is_empty() {
+            self.commit(now, &changes).await?;
             self.reload(now).await?;
         }
-        Ok(set)
+        Ok(set.len())
     }
 
     /// Adds to a transaction what mends a misfit, if anything does.

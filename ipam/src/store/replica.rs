@@ -262,7 +262,11 @@ impl<S: Store> Replica<S> {
     }
 
     /// Applies changes to the copy and commits the records they altered; a refusal undoes the copy.
-    async fn commit(&mut self, now: Timestamp, changes: &[Change<'_>]) -> Result<(), StoreError> {
+    pub(super) async fn commit(
+        &mut self,
+        now: Timestamp,
+        changes: &[Change<'_>],
+    ) -> Result<(), StoreError> {
         let mut keys = BTreeSet::new();
         if changes.is_empty() && self.ipam.dirty.as_ref().is_none_or(BTreeSet::is_empty) {
             return Ok(());

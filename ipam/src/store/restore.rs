@@ -1,13 +1,13 @@
 //! Records as state: the whole at once, or one key after another.
 
 mod claims;
+mod workloads;
 
 use super::damage::{Frozen, Misfit};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::identity::Identity;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::rest::List;
@@ -219,97 +219,6 @@ impl Restorer {
             State::Held(_) | State::Kept(_) => Err(misfit("belongs to another already")),
             _ => Ok(Spot { pool: id.0, slot }),
         }
-    }
-
-    fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
-        let Record::Workload {
-            name,
-            interface,
-            ttl,
-            until,
-            fixed,
-            kept,
-            moving,
-        } = record
-        else {
-            return Ok(());
-        };
-        let identity = Identity::from((&*name, &*interface));
-        let fits = identity.check();
-        fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
-        // A workload may be known by its claims, but keeps and moves by one record only.
-        let known = self.ipam.workload(identity);
-        let recorded = known.is_some_and(|id| {
-            let keeps = self.ipam.kept_spots(id).next().is_some();
-            keeps || self.ipam.moves.contains_key(&id)
-        });
-        if recorded {
-            return Err(Misfit::new(key, identity, "is recorded twice"));
-        }
-        for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
-            name_fits(host).map_err(|e| Misfit::new(key, host, e))?;
-        }
-        let spots = self.kept_vacant(&kept, fixed, key)?;
-        let (now, over) = (
-            self.ipam.now,
-            !fixed && moving.is_none() && until <= self.ipam.now,
-        );
-        if over {
-            // Forgotten meanwhile: what it kept rests from then on, unless it is in use by now.
-            let order = u64::MAX;
-            self.waiting.extend(spots.iter().map(|&spot| Waiting {
-                at: until,
-                order,
-                spot,
-            }));
-            self.ipam.note_dirty(key);
-            return Ok(());
-        }
-        let id = self.ipam.intern_workload(identity);
-        if let Some(w) = self.ipam.workloads.get_mut(id) {
-            w.ttl = ttl;
-            w.set_fixed(fixed);
-        }
-        for &spot in &spots {
-            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
-                pool.keep(spot.slot, id, now);
-                let family = pool.spec.cidr.family();
-                self.ipam.add_reserved(id, family, spot);
-            }
-        }
-        if !fixed && moving.is_none() && !spots.is_empty() {
-            self.ipam.forget_at(id, Some(until));
-        }
-        if let Some(moving) = moving {
-            self.add_move(id, &moving);
-        }
-        self.ipam.drop_workload_if_idle(id);
-        Ok(())
-    }
-
-    /// The slots that a workload keeps: nobody's yet, each once, and of a time only one of each family.
-    fn kept_vacant(
-        &mut self,
-        kept: &[(PoolId, IpAddr)],
-        fixed: bool,
-        key: &str,
-    ) -> Result<Vec<Spot>, Misfit> {
-        let (mut spots, mut families) = (Vec::with_capacity(kept.len()), [0u32; 2]);
-        for &place in kept {
-            spots.push(self.vacant(place, key)?);
-            families[Family::of(place.1) as usize] += 1;
-        }
-        let mut once = spots.clone();
-        once.sort_unstable();
-        once.dedup();
-        if once.len() < spots.len() {
-            return Err(Misfit::new(key, key, "keeps an address twice"));
-        }
-        if !fixed && families.iter().any(|&n| n > 1) {
-            let why = "keeps two addresses of one family without a reservation";
-            return Err(Misfit::new(key, key, why));
-        }
-        Ok(spots)
     }
 
     /// A workload on its way; its hosts' names were checked.

@@ -1,8 +1,8 @@
 //! The state as records, and which records a change alters.
 
 use super::record::{
-    MoveRecord, Record, Rested, block_key, claim_key, cursor_key, departed_of, host_key,
-    identity_of, pool_key, workload_key,
+    MoveRecord, Record, Rested, StickyRecord, block_key, claim_key, cursor_key, departed_key,
+    departed_of, host_key, identity_of, pool_key, workload_key,
 };
 use crate::change::{Change, What};
 use crate::cidr::{AddressRange, number};
@@ -146,20 +146,39 @@ impl Ipam {
                 addresses: m.spots.iter().filter_map(|(_, s)| self.place(s)).collect(),
             })
         });
-        let kept: Vec<_> = self.kept_spots(id).filter_map(|s| self.place(s)).collect();
+        let place = |spot| self.place(spot);
+        let mut sticky: Vec<StickyRecord> = self
+            .sticky_spots(id)
+            .filter_map(|(spot, until)| {
+                let (pool, address) = self.place(spot)?;
+                Some(StickyRecord {
+                    pool,
+                    address,
+                    until,
+                })
+            })
+            .collect();
+        sticky.sort_unstable_by_key(|s| (s.pool, s.address));
+        let (mut kept, mut until) = (Vec::new(), Timestamp::MAX);
+        if workload.fixed() {
+            kept = self.reserved_spots(id).filter_map(place).collect();
+        } else if let Some(shared) = shared_end(&sticky) {
+            until = shared;
+            kept = sticky.drain(..).map(|s| (s.pool, s.address)).collect();
+        }
         // Its claims say the rest.
-        if kept.is_empty() && moving.is_none() {
+        if kept.is_empty() && sticky.is_empty() && moving.is_none() {
             return None;
         }
         let identity = self.identity(id)?;
         Some(Record::Workload {
             name: identity.workload.into(),
             interface: identity.interface.into(),
-            // Of a reservation it says nothing; sticky claims beside it say it themselves.
-            ttl: if workload.fixed() { 0 } else { workload.ttl },
-            until: self.sticky.get(id).unwrap_or(Timestamp::MAX),
+            since: workload.since,
+            until,
             fixed: workload.fixed(),
             kept,
+            sticky,
             moving,
         })
     }
@@ -175,7 +194,7 @@ impl Ipam {
             sequence: claim.sequence,
             touched: claim.touched,
             until: crate::state::end(claim.until),
-            kept: self.kept_of(claim),
+            kept: self.kept_of(id),
             addresses: claim
                 .spots
                 .iter()
@@ -305,6 +324,14 @@ impl Ipam {
             | What::Reissued { owner, .. }
             | What::Suspected { owner, .. }
             | What::Cleared { owner } => drop(keys.insert(claim_key(owner))),
+            What::TimesCapped {
+                pool: Some(pool),
+                address,
+            } => self.touch_address((*pool, *address), &mut keys),
+            What::TimesCapped { address, .. } => {
+                let chunk = crate::departed::chunk_of(*address);
+                keys.extend(chunk.map(|chunk| departed_key(chunk.first())));
+            }
         }
         keys
     }
@@ -338,6 +365,25 @@ impl Ipam {
         }
     }
 
+    /// What is stored of an address, and of what shares its times.
+    fn touch_address(&self, place: (PoolId, IpAddr), keys: &mut BTreeSet<String>) {
+        keys.extend(self.block_of(place));
+        let state = self
+            .pool_at(place.0.0)
+            .and_then(|p| Some(p.state(p.slot(place.1)?)));
+        let workload = match state {
+            Some(State::Held(claim)) => {
+                keys.insert(claim_key(self.owner_name(claim)));
+                self.claims.get(claim).map(|c| c.workload)
+            }
+            Some(State::Kept(workload)) => Some(workload),
+            _ => None,
+        };
+        if let Some(identity) = workload.and_then(|w| self.identity(w)) {
+            self.touch_workload(identity, keys);
+        }
+    }
+
     fn touch_range(&self, id: PoolId, range: AddressRange, keys: &mut BTreeSet<String>) {
         let Some(pool) = self.pool_at(id.0) else {
             return;
@@ -352,6 +398,15 @@ impl Ipam {
             at = next;
         }
     }
+}
+
+/// The one time at which sticky addresses end, if that is one and there is at most one address of each family.
+fn shared_end(sticky: &[StickyRecord]) -> Option<Timestamp> {
+    let (first, rest) = sticky.split_first()?;
+    let other =
+        |s: &StickyRecord| s.until == first.until && s.address.is_ipv4() != first.address.is_ipv4();
+    let shared = rest.len() <= 1 && rest.iter().all(other) && first.until != Timestamp::MAX;
+    shared.then_some(first.until)
 }
 
 /// The blocks of a pool of which a record has something to say, in order of address: a sparse pool numbers

@@ -4,11 +4,12 @@ mod checks;
 mod life;
 mod notes;
 mod reserve;
+mod sticky;
 
 use super::op::{Keep, Op};
 use crate::{
-    Affinity, Change, Cidr, Families, HostSettings, Ipam, MoveError, Order, PoolSpec, Record,
-    RenewError, Request, Retention, Timestamp,
+    Affinity, Change, Cidr, Families, Grant, HostSettings, Ipam, MoveError, Order, PoolSpec,
+    Record, RenewError, Request, Retention, Timestamp,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 use checks::{listing, ranked};
 use core::net::IpAddr;
 use core::time::Duration;
+use sticky::Sticky;
 
 /// A holder as the model knows it.
 #[derive(Clone, Debug)]
@@ -47,8 +49,10 @@ pub struct Model {
     released: BTreeMap<IpAddr, (Timestamp, Duration, Option<String>)>,
     /// Addresses that no other workload may be given.
     fixed: BTreeMap<IpAddr, String>,
-    /// What is on its way, by workload: nobody else may have it meanwhile, and it may not be lost.
-    moving: BTreeMap<String, Vec<IpAddr>>,
+    /// Sticky addresses that nobody holds.
+    sticky: Vec<Sticky>,
+    /// What is on its way, by workload, and how it is kept: nobody else may have it meanwhile, and it may not be lost.
+    moving: BTreeMap<String, (Vec<IpAddr>, Keep)>,
     last_sequence: u64,
 }
 
@@ -64,6 +68,7 @@ impl Model {
             holdings: BTreeMap::new(),
             released: BTreeMap::new(),
             fixed: BTreeMap::new(),
+            sticky: Vec::new(),
             moving: BTreeMap::new(),
             last_sequence: 0,
         }
@@ -88,6 +93,7 @@ impl Model {
             Op::Wait { seconds } => {
                 self.now = self.now.after(Duration::from_secs(u64::from(*seconds)));
                 self.ipam.advance(self.now);
+                self.expire_sticky();
             }
             Op::AddPool { pool, variant } => self.add_pool(*pool, *variant),
             Op::Drain { pool, on } => {
@@ -304,7 +310,7 @@ impl Model {
                     Some(had) => self.check_repeated(had, &changes),
                     None => assert_eq!(holders, Vec::<String>::new(), "fixed twice"),
                 }
-                self.carry_out(changes);
+                self.claim_by(&request, changes, &grant);
                 self.check_grant(&owner, &grant, had.as_ref());
                 assert_eq!(direct, Ok(grant), "claimed directly, it is another");
                 assert_eq!(twin.records(), self.ipam.records());
@@ -319,6 +325,23 @@ impl Model {
                 self.check_exhausted(&request, &error);
             }
         }
+    }
+
+    /// Carries out a claim, whose workload is given its own as far as it has something when the claim is made.
+    fn claim_by(
+        &mut self,
+        request: &Request<'_>,
+        mut changes: Vec<Change<'static>>,
+        grant: &Grant,
+    ) {
+        let Some(last) = changes.pop() else { return };
+        self.carry_out(changes);
+        let own = match last.what {
+            crate::What::Claimed { .. } => self.own(request),
+            _ => Vec::new(),
+        };
+        self.carry_out(vec![last]);
+        Self::check_own(grant, &own, request);
     }
 
     fn release(&mut self, owner: &str, late: bool) {

@@ -7,7 +7,8 @@ use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
-use crate::store::record::RestedUntil;
+use crate::store::record::{RestedUntil, StickyRecord};
+use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -45,6 +46,38 @@ pub(super) fn read_interface<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, Rec
         _ => r.maybe(Reader::text)?,
     };
     Ok(other.unwrap_or(Cow::Borrowed(DEFAULT_INTERFACE)))
+}
+
+/// Where format 2 has the latest time known of what a workload keeps, format 1 had how long it keeps what it
+/// releases: its claims say that.
+pub(super) fn read_since(r: &mut Reader<'_>) -> Result<Timestamp, RecordError> {
+    let field = r.time()?;
+    Ok(match r.version {
+        1 => Timestamp::ZERO,
+        _ => field,
+    })
+}
+
+pub(super) fn write_sticky(w: &mut Writer, sticky: &[StickyRecord]) {
+    w.number(sticky.len() as u64);
+    for one in sticky {
+        w.number(one.pool.0.into());
+        w.address(one.address);
+        w.time(one.until);
+    }
+}
+
+pub(super) fn read_sticky(r: &mut Reader<'_>) -> Result<Vec<StickyRecord>, RecordError> {
+    if r.version == 1 {
+        return Ok(Vec::new());
+    }
+    r.list(|r| {
+        Ok(StickyRecord {
+            pool: pool_id(r)?,
+            address: r.address()?,
+            until: r.time()?,
+        })
+    })
 }
 
 pub(super) fn write_kept(w: &mut Writer, kept: Kept) {

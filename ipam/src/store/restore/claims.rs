@@ -8,7 +8,7 @@ use crate::index::{Home, tag};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Claim, Kind, NONE, Spot, Spots, Workload};
+use crate::state::{Claim, Kind, NONE, Spot, Spots, Ttl, Workload};
 use crate::store::damage::Misfit;
 use crate::store::record::Record;
 use crate::time::Timestamp;
@@ -77,6 +77,7 @@ impl Restorer {
             spots,
             home: Home::of(tag(named.hash)),
             kind: Kind::from(kept),
+            ttl: Ttl::NONE,
         };
         let id = self.ipam.link_claim(claim, &owner, tag(named.hash), kept);
         for (_, spot) in spots.iter() {

@@ -23,7 +23,7 @@ impl Model {
             assert_eq!(claim.host().map(ToString::to_string), holding.host);
             assert_eq!(claim.until(), holding.until);
         }
-        for (workload, addresses) in &self.moving {
+        for (workload, (addresses, _)) in &self.moving {
             let held = |a: &IpAddr| {
                 let mut all = self.holdings.values();
                 all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
@@ -36,6 +36,7 @@ impl Model {
                 );
             }
         }
+        self.check_kept(op);
         // A reservation stands whether its address is held or not.
         for (address, workload) in &self.fixed {
             let kept = self

@@ -1,11 +1,11 @@
 //! What changes mean to the model.
 
+use super::sticky::Sticky;
 use super::{Holding, Keep, Model, named};
 use crate::{Change, Origin};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::time::Duration;
 
 impl Model {
     /// What a change means to the model.
@@ -29,6 +29,7 @@ impl Model {
                 let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
                 for place in &places {
                     self.check_given(place.address, place.origin, workload.as_deref());
+                    self.sticky.retain(|s| s.address != place.address);
                     if *kept == crate::Kept::Fixed {
                         let workload = workload.as_deref().unwrap_or_default();
                         self.fixed.insert(place.address, workload.to_string());
@@ -82,8 +83,10 @@ impl Model {
                 interface,
                 ..
             } => {
-                let ended = self.moving.remove(&named(workload, interface));
-                assert!(ended.is_some(), "`{workload}` was not moving");
+                let identity = named(workload, interface);
+                let ended = self.moving.remove(&identity);
+                let (_, keep) = ended.unwrap_or_else(|| panic!("`{identity}` was not moving"));
+                self.end_waiting(&identity, keep);
             }
             _ => {}
         }
@@ -105,7 +108,7 @@ impl Model {
         (latest.seen, latest.missing) = (self.now, None);
         let before = self
             .moving
-            .insert(workload.into(), latest.addresses.clone());
+            .insert(workload.into(), (latest.addresses.clone(), latest.keep));
         assert!(before.is_none(), "`{workload}` moves twice");
     }
 
@@ -116,12 +119,9 @@ impl Model {
             holding.sequence, sequence,
             "a stale release of `{owner}` was carried out"
         );
-        for address in holding.addresses {
-            let pools = self.ipam.pools();
-            let pool = pools.into_iter().find(|p| p.spec().cidr.contains(address));
-            let rest = pool.map_or(Duration::ZERO, |p| p.spec().quarantine);
-            self.released
-                .insert(address, (self.now, rest, holding.workload.clone()));
+        for &address in &holding.addresses {
+            self.rests(address, self.now, holding.workload.clone());
+            self.keep_released(&holding, address);
         }
     }
 
@@ -136,6 +136,9 @@ impl Model {
         if let Some(mine) = self.fixed.get(&address) {
             assert_eq!(workload, Some(&**mine), "{address} is reserved");
         }
+        let others = |s: &&Sticky| s.address == address && Some(&*s.identity) != workload;
+        let kept = self.sticky.iter().find(others);
+        assert!(kept.is_none(), "{address} is kept: {kept:?}");
         let pool = self.ipam.pools().find(|p| p.spec().cidr.contains(address));
         let pool = pool.unwrap_or_else(|| panic!("{address} is in no pool"));
         assert!(

@@ -7,7 +7,6 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::time::Duration;
 
 impl Model {
     /// Who holds what a fixed claim asks for a second time: other owners of its workload and interface, whose lease
@@ -60,6 +59,7 @@ impl Model {
             for n in offset..offset + count {
                 let other = self.fixed.insert(at(n), workload.clone());
                 assert!(other.is_none_or(|o| o == workload), "reserved twice");
+                self.sticky.retain(|s| s.address != at(n));
             }
         }
     }
@@ -67,7 +67,6 @@ impl Model {
     pub(super) fn unreserve(&mut self, workload: u8, interface: u8) {
         let name = format!("w{workload}");
         let interface = INTERFACES[usize::from(interface)];
-        let kept: Vec<IpAddr> = self.ipam.kept_for((&*name, interface)).collect();
         let what = crate::What::Unreserved {
             workload: name.clone().into(),
             interface: interface.into(),
@@ -76,6 +75,8 @@ impl Model {
         let change = Change { at: self.now, what };
         if self.ipam.apply(&change).is_ok() {
             self.log.push(change);
+            let kept = self.fixed.iter().filter(|(_, who)| **who == name);
+            let kept: Vec<IpAddr> = kept.map(|(&a, _)| a).collect();
             self.fixed.retain(|_, w| *w != name);
             for holding in self.holdings.values_mut() {
                 if holding.workload.as_ref() == Some(&name) && holding.keep == Keep::Fixed {
@@ -84,9 +85,9 @@ impl Model {
             }
             // What nobody held rests from now on, for the workload too.
             let held = |a: &IpAddr| self.holdings.values().any(|h| h.addresses.contains(a));
-            for address in kept.into_iter().filter(|a| !held(a)) {
-                self.released
-                    .insert(address, (self.now, Duration::ZERO, None));
+            let kept: Vec<IpAddr> = kept.into_iter().filter(|a| !held(a)).collect();
+            for address in kept {
+                self.rests(address, self.now, None);
             }
         }
     }

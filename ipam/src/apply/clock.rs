@@ -1,0 +1,127 @@
+//! Stored times that no sane clock can have written: what they are about is held until a repair sets them.
+
+use super::ApplyError;
+use crate::pool::cells::State;
+use crate::pool::rest::List;
+use crate::pool::spec::Affinity;
+use crate::pool::{Pool, PoolId};
+use crate::state::{Ipam, NONE};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl Ipam {
+    /// Times of an address that are ahead by more than clocks differ become now; what was to end some time after one of
+    /// them ends as long after now. Others stay.
+    pub(super) fn apply_times_capped(
+        &mut self,
+        id: Option<PoolId>,
+        address: IpAddr,
+    ) -> Result<(), ApplyError> {
+        let Some(id) = id else {
+            self.cap_departed(address);
+            return Ok(());
+        };
+        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        let why = "is not of its pool";
+        let slot = pool.slot(address);
+        let slot = slot.ok_or(ApplyError::Address { address, why })?;
+        let now = self.now;
+        match pool.state(slot) {
+            State::Held(claim) => self.cap_claim(claim),
+            State::Kept(workload) => self.cap_workload(workload),
+            State::Resting(_) | State::Queued(_) | State::Blank => {}
+        }
+        if let Some(pool) = self.pool_at_mut(id.0) {
+            pool.cap_rest(slot, now);
+            pool.cap_block(slot, now);
+        }
+        self.due = Timestamp::ZERO;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// An address of a pool that is gone rests for as long as it was to, from now on.
+    fn cap_departed(&mut self, address: IpAddr) {
+        let now = self.now;
+        if let Some((at, until)) = self.departed.get_mut(&address)
+            && at.is_ahead_of(now)
+        {
+            *until = now.after(until.since(*at));
+            *at = now;
+        }
+    }
+
+    fn cap_claim(&mut self, id: u32) {
+        let now = self.now;
+        if let Some((since, _)) = self.suspects.get_mut(&id) {
+            *since = capped(*since, now);
+        }
+        let Some(claim) = self.claims.get_mut(id) else {
+            return;
+        };
+        if claim.touched.is_ahead_of(now) {
+            if claim.until != Timestamp::MAX {
+                claim.until = now.after(claim.until.since(claim.touched));
+            }
+            claim.touched = now;
+        }
+        let workload = claim.workload;
+        if workload != NONE {
+            self.cap_workload(workload);
+        }
+    }
+
+    fn cap_workload(&mut self, id: u32) {
+        let now = self.now;
+        if let Some(moving) = self.moves.get_mut(&id) {
+            moving.since = capped(moving.since, now);
+        }
+        let since = self.since_of(id);
+        if !since.is_ahead_of(now) {
+            return;
+        }
+        // What ends before that was kept by a clock that was right.
+        let late: Vec<_> = self.sticky_spots(id).collect();
+        let late = late.into_iter().filter(|&(_, until)| until > since);
+        for (spot, until) in late.filter(|&(_, until)| until != Timestamp::MAX) {
+            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+                self.unretain(id, family, spot);
+                self.retain(id, family, spot, now.after(until.since(since)));
+            }
+        }
+        if let Some(workload) = self.workloads.get_mut(id) {
+            workload.since = now;
+        }
+    }
+}
+
+impl Pool {
+    fn cap_rest(&mut self, slot: u32, now: Timestamp) {
+        let State::Resting(id) = self.state(slot) else {
+            return;
+        };
+        let rest = self.rest.get(List::Resting, id);
+        if rest.is_some_and(|r| r.at.is_ahead_of(now)) {
+            self.let_rest(slot, now, now);
+        }
+    }
+
+    fn cap_block(&mut self, slot: u32, now: Timestamp) {
+        if self.spec.affinity == Affinity::Off {
+            return;
+        }
+        let block = self.block_of(slot);
+        let (generation, since) = {
+            let block = self.blocks.get(block);
+            (block.generation, block.empty_since)
+        };
+        if since.is_ahead_of(now) {
+            self.blocks.set_age(block, generation, now);
+        }
+    }
+}
+
+fn capped(at: Timestamp, now: Timestamp) -> Timestamp {
+    if at.is_ahead_of(now) { now } else { at }
+}

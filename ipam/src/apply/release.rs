@@ -1,0 +1,154 @@
+//! The end of a claim, and what becomes of its addresses.
+
+use super::ApplyError;
+use super::making::tag_of;
+use crate::cidr::Family;
+use crate::index::tag;
+use crate::retained::{LAST_END, WHILE_MOVING};
+use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl, Workload};
+use crate::time::Timestamp;
+use core::time::Duration;
+
+impl Ipam {
+    pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
+        let id = self.checked_owner(owner, sequence)?;
+        self.end_claim(id, tag(self.hashed(owner)));
+        Ok(())
+    }
+
+    /// Ends a claim, whose owner's tag this is.
+    pub(crate) fn end_claim(&mut self, id: u32, tag: u32) {
+        let known = self.claims.get(id).filter(|c| c.kind == Kind::Sticky);
+        let ttl = known.map_or(Duration::ZERO, |claim| self.ttl_of(id, claim));
+        let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+        let Some(claim) = self.take_claim(id, tag) else {
+            return;
+        };
+        // A clock that is behind ends nothing early.
+        let at = self.now.max(claim.touched);
+        let at = at.max(suspected.unwrap_or(at));
+        for (family, spot) in claim.spots.iter() {
+            self.give_back(&claim, ttl, at, family, spot);
+        }
+        self.drop_workload_if_idle(claim.workload);
+        self.drop_host_if_idle(claim.host);
+    }
+
+    /// Takes a claim out of the records, its index, its workload's chain and its host's count.
+    pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
+        let claim = self.claims.remove(id)?;
+        let claims = &self.claims;
+        self.by_owner.remove(tag, id, |c| tag_of(claims, c));
+        if !self.suspects.is_empty() {
+            self.suspects.remove(&id);
+        }
+        if claim.ttl == Ttl::ODD {
+            self.odd_ttls.remove(&id);
+        }
+        match self.claims.get_mut(claim.previous) {
+            Some(previous) => previous.next = claim.next,
+            None => {
+                if let Some(w) = self.workloads.get_mut(claim.workload) {
+                    w.set_head(claim.next);
+                }
+            }
+        }
+        if let Some(next) = self.claims.get_mut(claim.next) {
+            next.previous = claim.previous;
+        }
+        if let Some(host) = self.hosts.get_mut(claim.host) {
+            host.uses = host.uses.saturating_sub(1);
+        }
+        Some(claim)
+    }
+
+    /// An address after its claim: reserved ones stay with the workload, sticky ones until their time, unless the
+    /// workload holds another of the pool by now; the rest goes to quarantine. All of that begins at `at`.
+    fn give_back(
+        &mut self,
+        claim: &Claim,
+        ttl: Duration,
+        at: Timestamp,
+        family: Family,
+        spot: Spot,
+    ) {
+        let id = claim.workload;
+        let fixed = self.workloads.get(id).is_some_and(Workload::fixed);
+        // Most are neither kept nor on their way.
+        if claim.kind == Kind::Ephemeral && !fixed && self.moves.is_empty() {
+            return self.let_go(spot, at);
+        }
+        if fixed && self.is_reserved_to(id, spot) {
+            self.note_since(id, at);
+            if let Some(pool) = self.pool_at_mut(spot.pool) {
+                pool.keep_held(spot.slot, id);
+            }
+            return;
+        }
+        // On its way an address waits for the new host, whatever else the workload holds; what it let go of
+        // besides does not take that one's place.
+        let moving = self.moves.get(&id).map(|m| m.spots);
+        if moving.and_then(|m| m.get(family)) == Some(spot) {
+            return self.keep_sticky(id, family, spot, at, WHILE_MOVING);
+        }
+        if claim.kind == Kind::Sticky && !self.has_other_in(id, spot.pool) {
+            let until = at.after(ttl).min(LAST_END);
+            return self.keep_sticky(id, family, spot, at, until);
+        }
+        self.let_go(spot, at);
+    }
+
+    /// Whether nothing of a pool is to be kept for a workload's interface: it drains, or the interface holds or moves
+    /// another of its addresses.
+    fn has_other_in(&self, id: u32, pool: u16) -> bool {
+        let of_pool = |spots: Spots| spots.iter().any(|(_, spot)| spot.pool == pool);
+        let mut held = self.claims_of(id).filter_map(|c| self.claims.get(c));
+        let moving = self.moves.get(&id);
+        self.pool_at(pool).is_none_or(|p| p.draining)
+            || held.any(|c| of_pool(c.spots))
+            || moving.is_some_and(|m| of_pool(m.spots))
+    }
+
+    /// An address that a claim held goes to rest.
+    #[inline]
+    fn let_go(&mut self, spot: Spot, at: Timestamp) {
+        let now = self.now;
+        if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
+            pool.let_go(spot.slot, at, now);
+            self.due = self.due.min(pool.next_due());
+        }
+    }
+
+    /// A sticky workload will find this address again; the one it kept of the pool goes.
+    fn keep_sticky(
+        &mut self,
+        id: u32,
+        family: Family,
+        spot: Spot,
+        at: Timestamp,
+        until: Timestamp,
+    ) {
+        let old = self.sticky_in(id, spot.pool).map(|(old, _)| old);
+        let since = self.now.max(self.since_of(id));
+        if let Some(old) = old {
+            self.unretain(id, family, old);
+        }
+        self.note_since(id, at);
+        self.retain(id, family, spot, until);
+        if let Some(pool) = self.pool_at_mut(spot.pool) {
+            pool.keep_held(spot.slot, id);
+        }
+        if let Some(old) = old {
+            self.rest_spot(old, since);
+        }
+    }
+
+    pub(crate) fn rest_spot(&mut self, spot: Spot, at: Timestamp) {
+        let now = self.now;
+        if let Some(pool) = self.pool_at_mut(spot.pool) {
+            pool.let_rest(spot.slot, at, now);
+            let due = pool.next_due();
+            self.due = self.due.min(due);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Stored times that no sane clock can have written.
+
+use super::collect::Problem;
+use crate::change::{Change, What};
+use crate::pool::PoolId;
+use crate::pool::rest::List;
+use crate::pool::spec::Affinity;
+use crate::state::{Ipam, Spot};
+use crate::time::Timestamp;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl Ipam {
+    /// Everything whose times are more than 24 hours ahead: claims, what workloads keep, moves, quarantines, empty
+    /// blocks. Each holds its address until its time is repaired. Linear.
+    pub(crate) fn times_ahead(&self) -> Vec<Problem> {
+        let ahead = |at: Timestamp| at.is_ahead_of(self.now);
+        let mut problems = Vec::new();
+        for (id, claim) in self.claims.iter() {
+            let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+            let times = [Some(claim.touched), suspected];
+            if let Some(at) = times.into_iter().flatten().find(|&at| ahead(at)) {
+                let spots = claim.spots.iter().map(|(_, spot)| spot);
+                problems.extend(self.ahead(at, spots));
+            }
+        }
+        for (id, workload) in self.workloads.iter() {
+            let moving = self.moves.get(&id);
+            let times = [Some(workload.since), moving.map(|m| m.since)];
+            if let Some(at) = times.into_iter().flatten().find(|&at| ahead(at)) {
+                let kept: Vec<Spot> = self.kept_spots(id).collect();
+                let moves = moving.into_iter().flat_map(|m| m.spots.iter());
+                let spots = match kept.is_empty() {
+                    true => moves.map(|(_, spot)| spot).collect(),
+                    false => kept,
+                };
+                problems.extend(self.ahead(at, spots));
+            }
+        }
+        for (index, pool) in self.pools.iter().enumerate() {
+            let Some(pool) = pool else { continue };
+            let spot = |slot| Spot {
+                pool: index as u16,
+                slot,
+            };
+            for (_, rest) in pool.rest.iter(List::Resting).filter(|(_, r)| ahead(r.at)) {
+                problems.extend(self.ahead(rest.at, [spot(rest.slot)]));
+            }
+            if pool.spec.affinity == Affinity::Off {
+                continue;
+            }
+            for (block, known) in pool.blocks.iter() {
+                if known.used == 0 && ahead(known.empty_since) {
+                    let first = spot(pool.blocks.slots(block).start);
+                    let mut problem = self.ahead(known.empty_since, [first]);
+                    if let Some(problem) = &mut problem {
+                        problem.what = pool.block_cidr(block).to_string();
+                    }
+                    problems.extend(problem);
+                }
+            }
+        }
+        for (&address, &(at, _)) in self.departed.iter().filter(|(_, (at, _))| ahead(*at)) {
+            problems.push(self.future(at, address.to_string(), None, address));
+        }
+        problems
+    }
+
+    /// The problem of a time about some addresses; setting it at one of them sets it for all.
+    fn ahead(&self, at: Timestamp, spots: impl IntoIterator<Item = Spot>) -> Option<Problem> {
+        let address = |spot: Spot| {
+            let pool = self.pool_at(spot.pool)?;
+            Some((PoolId(spot.pool), pool.address(spot.slot)))
+        };
+        let places: Vec<(PoolId, IpAddr)> = spots.into_iter().filter_map(address).collect();
+        let &(pool, address) = places.first()?;
+        let texts: Vec<String> = places.iter().map(|(_, a)| a.to_string()).collect();
+        Some(self.future(at, texts.join(", "), Some(pool), address))
+    }
+
+    fn future(
+        &self,
+        at: Timestamp,
+        what: String,
+        pool: Option<PoolId>,
+        address: IpAddr,
+    ) -> Problem {
+        let change = What::TimesCapped { pool, address };
+        Problem {
+            kind: "future",
+            what,
+            repair: format!("set its time {at}, more than 24 h ahead, to now"),
+            changes: Vec::from([Change::new(self.now, change)]),
+        }
+    }
+}

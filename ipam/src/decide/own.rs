@@ -1,0 +1,126 @@
+//! What a workload's interface has of its own: reserved, sticky, or left by a claim whose lease is over.
+
+use super::claim::missing_label;
+use super::errors::NotHeld;
+use crate::cidr::Family;
+use crate::claim::{Origin, Place, Request};
+use crate::pool::cells::State;
+use crate::pool::{Pool, PoolId};
+use crate::retained::WHILE_MOVING;
+use crate::state::{Claim, Ipam, Kind, Spot, end};
+use alloc::string::ToString;
+
+impl Ipam {
+    /// The address that the workload's interface has reserved, else one that is sticky: of several that in the pool
+    /// which the request prefers, or whose name comes first.
+    pub(super) fn choose_kept(
+        &self,
+        request: &Request<'_>,
+        workload: u32,
+        family: Family,
+    ) -> Option<Place> {
+        let wanted = |spot: &Spot| {
+            let pool = self.pool_at(spot.pool);
+            pool.is_some_and(|pool| {
+                let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+                let family = pool.spec.cidr.family() == family;
+                family && named && missing_label(pool, request).is_none()
+            })
+        };
+        let place = |spot: Spot| {
+            let pool = self.pool_at(spot.pool)?;
+            Some(Place {
+                pool: PoolId(spot.pool),
+                address: pool.address(spot.slot),
+                origin: Origin::Reused,
+            })
+        };
+        let mut reserved = self.reserved_spots(workload).filter(wanted);
+        let is_mine = |spot: &Spot| match self.pool_at(spot.pool).map(|p| p.state(spot.slot)) {
+            Some(State::Kept(w)) => w == workload,
+            Some(State::Held(c)) => self.is_over(c) && self.is_claim_of(c, workload),
+            _ => false,
+        };
+        if let Some(spot) = reserved.find(is_mine) {
+            return place(spot);
+        }
+        let kept = self.sticky_spots(workload).map(|(spot, _)| spot);
+        let kept = kept.filter(|&spot| !self.gives_way(workload, spot));
+        let over = self.claims_of(workload).filter_map(|id| {
+            let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
+            let mut spots = claim.spots.iter().map(|(_, spot)| spot);
+            spots.find(|&spot| wanted(&spot) && self.will_be_kept(claim, spot))
+        });
+        let open = |spot: &Spot| self.pool_at(spot.pool).is_some_and(|p| !p.draining);
+        let all = kept.chain(over).filter(wanted).filter(open);
+        all.min_by_key(|spot| {
+            let name = self.pool_at(spot.pool).map(|p| &*p.name);
+            let rank = request.pools.iter().position(|n| Some(*n) == name);
+            (rank, name)
+        })
+        .and_then(place)
+    }
+
+    /// Whether a claim's lease is over.
+    pub(crate) fn is_over(&self, claim: u32) -> bool {
+        self.claims.get(claim).is_some_and(|c| c.until <= self.now)
+    }
+
+    fn is_claim_of(&self, claim: u32, workload: u32) -> bool {
+        let claim = self.claims.get(claim);
+        claim.is_some_and(|c| c.workload == workload)
+    }
+
+    /// Whether a sticky address that is kept will not be any more once the workload's interface claims: it waits for the
+    /// end of a move, or a claim whose lease is over, and which ends first, leaves another of the pool behind.
+    pub(super) fn gives_way(&self, workload: u32, spot: Spot) -> bool {
+        if self.is_reserved_to(workload, spot) {
+            return false;
+        }
+        let kept = self.sticky_in(workload, spot.pool);
+        let waits = kept.is_some_and(|(_, until)| until == WHILE_MOVING);
+        let mut claims = self.claims_of(workload).filter_map(|c| self.claims.get(c));
+        waits
+            || claims.any(|claim| {
+                let mut held = claim.spots.iter().map(|(_, s)| s);
+                let over = claim.until <= self.now;
+                over && held.any(|s| s.pool == spot.pool && self.will_be_kept(claim, s))
+            })
+    }
+
+    /// Whether an address of a claim whose lease is over will be kept for its workload once the claim ends: it is
+    /// sticky, and its interface holds no other of the pool, by a claim that goes on or by one that ends later.
+    fn will_be_kept(&self, claim: &Claim, spot: Spot) -> bool {
+        let id = claim.workload;
+        let of_pool = |c: &Claim| c.spots.iter().any(|(_, s)| s.pool == spot.pool);
+        let stays = |c: &Claim| c.until > self.now || c.sequence > claim.sequence;
+        let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
+        let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
+        let moving = self.moves.get(&id).map(|m| m.spots);
+        let moves = moving.is_some_and(|m| m.iter().any(|(_, s)| s.pool == spot.pool));
+        let draining = self.pool_at(spot.pool).is_none_or(|p: &Pool| p.draining);
+        let sticky = claim.kind == Kind::Sticky && !self.is_reserved_to(id, spot);
+        sticky && !other && !moves && !draining
+    }
+
+    /// A held address can be had by its own workload once the holder's lease is over.
+    pub(super) fn takeable_from(
+        &self,
+        holder: u32,
+        spot: Spot,
+        workload: Option<u32>,
+    ) -> Result<Origin, NotHeld> {
+        let Some(claim) = self.claims.get(holder) else {
+            return Err(NotHeld::NoPool);
+        };
+        let stays = self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
+        if claim.until <= self.now && workload == Some(claim.workload) && stays {
+            return Ok(Origin::Reused);
+        }
+        Err(NotHeld::Held {
+            owner: self.owner_name(holder).to_string(),
+            host: self.host_name(claim.host).map(ToString::to_string),
+            until: end(claim.until),
+        })
+    }
+}

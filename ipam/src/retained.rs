@@ -1,0 +1,183 @@
+//! What a workload's interface retains: reserved addresses for good, sticky ones each until its own time.
+//!
+//! Most keep one sticky address, or one of each family that end at the same time: those stand in the workload's own
+//! record. Whatever does not fit there stands [apart](crate::sticky::Apart).
+
+use crate::cidr::Family;
+use crate::claim::Kept;
+use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl, Workload};
+use crate::time::{Timestamp, nanos};
+use core::time::Duration;
+
+/// The end of what is retained for as long as a move takes.
+pub(crate) const WHILE_MOVING: Timestamp = Timestamp::MAX;
+/// The last end of what is retained for a time.
+pub(crate) const LAST_END: Timestamp = Timestamp::from_nanos(u64::MAX - 1);
+
+impl Ipam {
+    /// The addresses that a workload's interface retains, reserved ones first.
+    pub(crate) fn kept_spots(&self, workload: u32) -> impl Iterator<Item = Spot> + '_ {
+        let first = self.workloads.get(workload);
+        let first = first.map_or(Spots::EMPTY, |w| w.spots);
+        let extra = self.extra.get(&workload).into_iter().flatten().copied();
+        let apart = self.apart.of(workload).map(|(spot, _)| spot);
+        first.iter().map(|(_, spot)| spot).chain(extra).chain(apart)
+    }
+
+    /// Those that are reserved, held or not.
+    pub(crate) fn reserved_spots(&self, workload: u32) -> impl Iterator<Item = Spot> + '_ {
+        let fixed = self.workloads.get(workload).filter(|w| w.fixed());
+        let first = fixed.map_or(Spots::EMPTY, |w| w.spots);
+        let extra = self.extra.get(&workload).into_iter().flatten().copied();
+        first.iter().map(|(_, spot)| spot).chain(extra)
+    }
+
+    /// Whether an address is reserved to a workload's interface, held or not.
+    pub(crate) fn is_reserved_to(&self, workload: u32, spot: Spot) -> bool {
+        let fixed = self.workloads.get(workload).is_some_and(Workload::fixed);
+        fixed && self.reserved_spots(workload).any(|s| s == spot)
+    }
+
+    /// Those that are sticky, held by nobody: at most one of a pool, each with its end.
+    pub(crate) fn sticky_spots(
+        &self,
+        workload: u32,
+    ) -> impl Iterator<Item = (Spot, Timestamp)> + '_ {
+        let until = self.sticky.get(workload);
+        let first = self.workloads.get(workload).zip(until);
+        let first = first.map_or(Spots::EMPTY, |(w, _)| w.spots).iter();
+        let first = first.filter_map(move |(_, spot)| Some((spot, until?)));
+        first.chain(self.apart.of(workload))
+    }
+
+    /// Retains a sticky address until a time, or [`WHILE_MOVING`].
+    pub(crate) fn retain(&mut self, id: u32, family: Family, spot: Spot, until: Timestamp) {
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        let first = !workload.fixed() && workload.spots.is_empty();
+        // The time is far away: it is asked for only where there is one.
+        let joins =
+            !first && self.sticky.get(id) == Some(until) && workload.spots.get(family).is_none();
+        if until != WHILE_MOVING && (first || joins) {
+            workload.spots.set(family, Some(spot));
+            if first {
+                self.due = self.due.min(self.sticky.add(id, until));
+            }
+            return;
+        }
+        self.apart.insert(id, spot, until);
+        self.due = self.due.min(until);
+    }
+
+    /// A sticky address is not retained any more.
+    pub(crate) fn unretain(&mut self, id: u32, family: Family, spot: Spot) {
+        if self.apart.remove(id, spot).is_none() {
+            let Some(workload) = self.workloads.get_mut(id) else {
+                return;
+            };
+            if workload.fixed() || workload.spots.get(family) != Some(spot) {
+                return;
+            }
+            workload.spots.set(family, None);
+            if workload.spots.is_empty() {
+                self.sticky.remove(id);
+            }
+        }
+        self.settle_since(id);
+    }
+
+    /// Of what is retained no more, claims and quarantines know the times.
+    pub(crate) fn settle_since(&mut self, id: u32) {
+        if self.kept_spots(id).next().is_none()
+            && let Some(workload) = self.workloads.get_mut(id)
+        {
+            workload.since = Timestamp::ZERO;
+        }
+    }
+
+    /// Makes room in a workload's own record for a reservation: what is sticky there stands apart from now on.
+    pub(crate) fn set_apart(&mut self, id: u32) {
+        let until = self.sticky.get(id);
+        self.sticky.remove(id);
+        let Some(workload) = self.workloads.get_mut(id).filter(|w| !w.fixed()) else {
+            return;
+        };
+        let spots = core::mem::replace(&mut workload.spots, Spots::EMPTY);
+        for (_, spot) in spots.iter() {
+            self.apart.insert(id, spot, until.unwrap_or(WHILE_MOVING));
+        }
+    }
+
+    /// The sticky address that a workload's interface retains in a pool.
+    pub(crate) fn sticky_in(&self, id: u32, pool: u16) -> Option<(Spot, Timestamp)> {
+        let workload = self.workloads.get(id)?;
+        let mut first = workload.spots.iter().filter(|_| !workload.fixed());
+        if let Some((_, spot)) = first.find(|(_, spot)| spot.pool == pool) {
+            return Some((spot, self.sticky.get(id)?));
+        }
+        if self.apart.is_empty() {
+            return None;
+        }
+        self.apart.of(id).find(|(spot, _)| spot.pool == pool)
+    }
+
+    /// How a claim's addresses are kept.
+    pub(crate) fn kept_of(&self, id: u32) -> Kept {
+        let Some(claim) = self.claims.get(id) else {
+            return Kept::Ephemeral;
+        };
+        match claim.kind {
+            Kind::Ephemeral => Kept::Ephemeral,
+            Kind::Fixed => Kept::Fixed,
+            Kind::Sticky => Kept::Sticky(self.ttl_of(id, claim)),
+        }
+    }
+
+    /// How long a sticky claim's addresses stay after release.
+    #[inline]
+    pub(crate) fn ttl_of(&self, id: u32, claim: &Claim) -> Duration {
+        match claim.ttl.whole_seconds() {
+            Some(seconds) => Duration::from_secs(seconds),
+            None => Duration::from_nanos(self.odd_ttls.get(&id).copied().unwrap_or_default()),
+        }
+    }
+
+    /// Since when, at the earliest, an address that a workload's interface retains can be out of use: no time about it
+    /// runs backwards past this, whichever clock comes to it.
+    pub(crate) fn since_of(&self, workload: u32) -> Timestamp {
+        self.workloads
+            .get(workload)
+            .map_or(Timestamp::ZERO, |w| w.since)
+    }
+
+    /// Notes a time about the addresses of a workload's interface.
+    pub(crate) fn note_since(&mut self, workload: u32, at: Timestamp) {
+        if let Some(workload) = self.workloads.get_mut(workload) {
+            workload.since = workload.since.max(at);
+        }
+    }
+}
+
+impl Ttl {
+    pub(crate) const NONE: Self = Self(0);
+    /// It stands in a list of its own.
+    pub(crate) const ODD: Self = Self(u32::MAX);
+
+    /// Nearly all are whole seconds and short of 136 years; the nanoseconds of those that are not.
+    pub(crate) fn of(kept: Kept) -> (Self, Option<u64>) {
+        let Kept::Sticky(ttl) = kept else {
+            return (Self::NONE, None);
+        };
+        match u32::try_from(ttl.as_secs()) {
+            Ok(seconds) if ttl.subsec_nanos() == 0 && seconds != Self::ODD.0 => {
+                (Self(seconds), None)
+            }
+            _ => (Self::ODD, Some(nanos(ttl))),
+        }
+    }
+
+    fn whole_seconds(self) -> Option<u64> {
+        (self != Self::ODD).then_some(self.0.into())
+    }
+}

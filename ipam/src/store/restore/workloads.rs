@@ -1,0 +1,133 @@
+//! What workloads retain, out of their records.
+
+use super::{Misfit, Restorer, Waiting};
+use crate::identity::Identity;
+use crate::pool::PoolId;
+use crate::pool::spec::name_fits;
+use crate::retained::{LAST_END, WHILE_MOVING};
+use crate::state::{Spot, Spots};
+use crate::store::record::Record;
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl Restorer {
+    pub(super) fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+        let Record::Workload {
+            name,
+            interface,
+            since,
+            until,
+            fixed,
+            kept,
+            sticky,
+            moving,
+        } = record
+        else {
+            return Ok(());
+        };
+        let identity = Identity::from((&*name, &*interface));
+        let fits = identity.check();
+        fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
+        // A workload may be known by its claims, but keeps and moves by one record only.
+        let known = self.ipam.workload(identity);
+        let recorded = known.is_some_and(|id| {
+            let keeps = self.ipam.kept_spots(id).next().is_some();
+            keeps || self.ipam.moves.contains_key(&id)
+        });
+        if recorded {
+            return Err(Misfit::new(key, identity, "is recorded twice"));
+        }
+        for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
+            name_fits(host).map_err(|e| Misfit::new(key, host, e))?;
+        }
+        // What says that it ends with time does so, unless a move says for how long it waits.
+        let last = match moving {
+            Some(_) => WHILE_MOVING,
+            None => LAST_END,
+        };
+        let (reserved, shared): (&[_], &[_]) = if fixed { (&kept, &[]) } else { (&[], &kept) };
+        let shared = shared.iter().map(|&place| (place, until));
+        let apart = sticky.iter().map(|s| ((s.pool, s.address), s.until));
+        let sticky: Vec<_> = shared.chain(apart).collect();
+        let places: Vec<_> = sticky.iter().map(|&(place, _)| place).collect();
+        let (reserved, spots) = self.kept_vacant(reserved, &places, key)?;
+        let ends = sticky.iter().map(|&(_, until)| until.min(last));
+        let (over, sticky): (Vec<_>, Vec<_>) = spots
+            .into_iter()
+            .zip(ends)
+            .partition(|&(_, until)| until <= self.ipam.now);
+        // Expired meanwhile: it rests from then on, or from what is known since, unless it is in use by now.
+        let rests = over.iter().map(|&(spot, until)| Waiting {
+            at: until.max(since),
+            order: u64::MAX,
+            spot,
+        });
+        self.waiting.extend(rests);
+        if !over.is_empty() {
+            self.ipam.note_dirty(key);
+        }
+        if reserved.is_empty() && sticky.is_empty() && moving.is_none() {
+            return Ok(());
+        }
+        let id = self.ipam.intern_workload(identity);
+        self.ipam.note_since(id, since);
+        self.keep(id, &reserved, &sticky);
+        if let Some(moving) = moving {
+            self.add_move(id, &moving);
+        }
+        self.ipam.drop_workload_if_idle(id);
+        Ok(())
+    }
+
+    /// Keeps addresses that are nobody's for a workload that keeps none yet.
+    fn keep(&mut self, id: u32, reserved: &[Spot], sticky: &[(Spot, Timestamp)]) {
+        let now = self.ipam.now;
+        if let Some(w) = self.ipam.workloads.get_mut(id) {
+            w.spots = Spots::EMPTY;
+            w.set_fixed(!reserved.is_empty());
+        }
+        let sticky = sticky.iter().map(|&(spot, until)| (spot, Some(until)));
+        let all = reserved.iter().map(|&spot| (spot, None)).chain(sticky);
+        for (spot, until) in all {
+            let Some(pool) = self.ipam.pool_at_mut(spot.pool) else {
+                continue;
+            };
+            pool.keep(spot.slot, id, now);
+            let family = pool.spec.cidr.family();
+            match until {
+                None => self.ipam.add_reserved(id, family, spot),
+                Some(until) => self.ipam.retain(id, family, spot, until),
+            }
+        }
+    }
+
+    /// The slots that a workload keeps, reserved and sticky: nobody's yet, each once, and of the sticky ones only one of
+    /// a pool.
+    fn kept_vacant(
+        &mut self,
+        reserved: &[(PoolId, IpAddr)],
+        sticky: &[(PoolId, IpAddr)],
+        key: &str,
+    ) -> Result<(Vec<Spot>, Vec<Spot>), Misfit> {
+        let mut spots = Vec::with_capacity(reserved.len() + sticky.len());
+        for &place in reserved.iter().chain(sticky) {
+            spots.push(self.vacant(place, key)?);
+        }
+        let mut once = spots.clone();
+        once.sort_unstable();
+        once.dedup();
+        if once.len() < spots.len() {
+            return Err(Misfit::new(key, key, "keeps an address twice"));
+        }
+        let mut pools: Vec<PoolId> = sticky.iter().map(|&(pool, _)| pool).collect();
+        pools.sort_unstable();
+        pools.dedup();
+        if pools.len() < sticky.len() {
+            let why = "keeps two addresses of one pool without a reservation";
+            return Err(Misfit::new(key, key, why));
+        }
+        let sticky = spots.split_off(reserved.len());
+        Ok((spots, sticky))
+    }
+}
