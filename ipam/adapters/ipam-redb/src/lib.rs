@@ -15,7 +15,8 @@
 //!   records that are missing, too many, or older than they should be ([`Store::damage`]).
 //! - The revision of the last acknowledged commit stands in a small file beside the store, `PATH.ack`, since damage to
 //!   redb's header can make it open the commit before the last. A store behind it is damaged. The file is written
-//!   and synced after redb's commit and before the commit is acknowledged: a third `fdatasync` a commit. A store
+//!   and synced after redb's commit and before the commit is acknowledged: a third `fdatasync` a commit (opening and closing the
+//!   file costs redb five more). A store
 //!   that is ahead of it (a kill in between) is sound. Whoever moves or restores a store moves or removes that file
 //!   with it; without it the store is taken as it is.
 //! - Where redb panics on a damaged page the panic becomes an error; the process's panic hook is wrapped once so that
