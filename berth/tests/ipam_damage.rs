@@ -209,3 +209,36 @@ fn an_empty_file_is_no_store() {
     }
     assert_eq!(std::fs::metadata(files.path()).expect("the file").len(), 0);
 }
+
+#[test]
+fn whatever_byte_of_the_file_is_flipped_no_command_panics_or_doubles() {
+    let files = Files::new("flips");
+    let ack = files.0.join("s.redb.ack");
+    let (whole, side) = (
+        std::fs::read(files.path()).expect("the file"),
+        std::fs::read(&ack).expect("the file beside it"),
+    );
+    let shown = files.done(&["show"]);
+    let address = |v: &Value| v["addresses"][0]["address"].clone();
+    let claims = shown["claims"].as_array().expect("a list");
+    let held: Vec<Value> = claims.iter().map(address).collect();
+    // Showing wrote too: back to the file as it was.
+    let used: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] != 0).collect();
+    let mut seen = [0; 4];
+    for &at in used.iter().step_by(used.len() / 90) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x81;
+        std::fs::write(files.path(), &bytes).expect("a file");
+        std::fs::write(&ack, &side).expect("a file");
+        let (status, claimed, said) = files.run(&["claim", "--owner", "new", "--host", "h9"]);
+        assert!(matches!(status, 0 | 3), "byte {at}: {status} {said}");
+        assert!(
+            !held.contains(&address(&claimed)),
+            "byte {at}: {claimed} was given twice"
+        );
+        seen[status as usize] += 1;
+        let (status, ..) = files.run(&["fsck"]);
+        assert!(matches!(status, 0 | 1 | 3), "byte {at}: {status} {said}");
+    }
+    assert!(seen[0] > 0 && seen[3] > 0, "{seen:?}");
+}
