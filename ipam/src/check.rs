@@ -9,6 +9,7 @@ use crate::pool::rest::List;
 use crate::pool::spec::Affinity;
 use crate::retained::WHILE_MOVING;
 use crate::state::{Ipam, NONE, Spot, Ttl};
+use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -74,6 +75,24 @@ impl Ipam {
                 known && (!waits || self.moves.contains_key(&id)),
                 "workload record {id} keeps {spot:?} until {until}"
             );
+        }
+        let mut leases = BTreeMap::new();
+        for (_, claim) in self
+            .claims
+            .iter()
+            .filter(|(_, c)| c.until != Timestamp::MAX)
+        {
+            *leases.entry(claim.until).or_default() += 1;
+        }
+        ensure!(leases == self.leases, "the ends of leases are miscounted");
+        for (&id, extra) in &self.extra {
+            for spot in extra.iter() {
+                let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+                ensure!(
+                    extra.is_idle(spot) == (state == Some(State::Kept(id))),
+                    "of what is reserved to workload record {id}, {state:?} is taken for idle or is not"
+                );
+            }
         }
         for &id in self.odd_ttls.keys() {
             let claim = self.claims.get(id);

@@ -44,6 +44,7 @@ mod pool;
 mod prefetch;
 mod prefixes;
 mod query;
+mod reserved;
 mod retained;
 mod rng;
 mod routes;

@@ -5,7 +5,8 @@
 
 use crate::cidr::Family;
 use crate::claim::Kept;
-use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl, Workload};
+use crate::reserved::Reserved;
+use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl};
 use crate::time::{Timestamp, nanos};
 use core::time::Duration;
 
@@ -19,7 +20,8 @@ impl Ipam {
     pub(crate) fn kept_spots(&self, workload: u32) -> impl Iterator<Item = Spot> + '_ {
         let first = self.workloads.get(workload);
         let first = first.map_or(Spots::EMPTY, |w| w.spots);
-        let extra = self.extra.get(&workload).into_iter().flatten().copied();
+        let extra = self.extra.get(&workload).into_iter();
+        let extra = extra.flat_map(Reserved::iter);
         let apart = self.apart.of(workload).map(|(spot, _)| spot);
         first.iter().map(|(_, spot)| spot).chain(extra).chain(apart)
     }
@@ -28,14 +30,56 @@ impl Ipam {
     pub(crate) fn reserved_spots(&self, workload: u32) -> impl Iterator<Item = Spot> + '_ {
         let fixed = self.workloads.get(workload).filter(|w| w.fixed());
         let first = fixed.map_or(Spots::EMPTY, |w| w.spots);
-        let extra = self.extra.get(&workload).into_iter().flatten().copied();
+        let extra = self.extra.get(&workload).into_iter();
+        let extra = extra.flat_map(Reserved::iter);
         first.iter().map(|(_, spot)| spot).chain(extra)
     }
 
     /// Whether an address is reserved to a workload's interface, held or not.
     pub(crate) fn is_reserved_to(&self, workload: u32, spot: Spot) -> bool {
-        let fixed = self.workloads.get(workload).is_some_and(Workload::fixed);
-        fixed && self.reserved_spots(workload).any(|s| s == spot)
+        let Some(record) = self.workloads.get(workload).filter(|w| w.fixed()) else {
+            return false;
+        };
+        let extra = || self.extra.get(&workload).is_some_and(|e| e.contains(spot));
+        record.spots.iter().any(|(_, s)| s == spot) || extra()
+    }
+
+    /// Notes that somebody holds a reserved address, or nobody does any more.
+    pub(crate) fn set_reserved_idle(&mut self, workload: u32, spot: Spot, idle: bool) {
+        if !self.extra.is_empty()
+            && let Some(extra) = self.extra.get_mut(&workload)
+        {
+            extra.set_idle(spot, idle);
+        }
+    }
+
+    /// Whether any claim's lease is over.
+    pub(crate) fn any_over(&self) -> bool {
+        let first = self.leases.first_key_value();
+        first.is_some_and(|(until, _)| *until <= self.now)
+    }
+
+    /// The claims of a workload whose lease is over. Nothing is looked at where none is over at all.
+    pub(crate) fn over_claims_of(&self, workload: u32) -> impl Iterator<Item = (u32, &Claim)> {
+        let chain = self.any_over().then(|| self.claims_of(workload));
+        let claims = chain.into_iter().flatten();
+        let claims = claims.filter_map(|id| Some((id, self.claims.get(id)?)));
+        claims.filter(|(_, claim)| claim.until <= self.now)
+    }
+
+    /// Counts a lease that ends then, or no longer does.
+    pub(crate) fn count_lease(&mut self, until: Timestamp, begins: bool) {
+        if until == Timestamp::MAX {
+            return;
+        }
+        let count = self.leases.entry(until).or_default();
+        *count = match begins {
+            true => count.saturating_add(1),
+            false => count.saturating_sub(1),
+        };
+        if *count == 0 {
+            self.leases.remove(&until);
+        }
     }
 
     /// Those that are sticky, held by nobody: at most one of a pool, each with its end.

@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::index::{Home, Index, tag};
 use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
+use crate::reserved::Reserved;
 use crate::rng::hash;
 use crate::slab::Slab;
 use crate::sticky::{Apart, Sticky};
@@ -253,10 +254,12 @@ pub struct Ipam {
     /// Times of sticky claims that are not whole seconds, by claim, in nanoseconds.
     pub(crate) odd_ttls: BTreeMap<u32, u64>,
     /// Reserved addresses beyond one per family.
-    pub(crate) extra: BTreeMap<u32, Vec<Spot>>,
+    pub(crate) extra: BTreeMap<u32, Reserved>,
     pub(crate) moves: BTreeMap<u32, Move>,
     /// Keys of records that time made untrue since they were last taken; `None` where nobody takes them.
     pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
+    /// How many claims' leases end when, of those that have one.
+    pub(crate) leases: BTreeMap<Timestamp, u32>,
     /// What rests of pools that are gone.
     pub(crate) departed: Departed,
     /// Owners that were missing, by claim: since when, and their token then.
@@ -290,6 +293,7 @@ impl Ipam {
             extra: BTreeMap::new(),
             moves: BTreeMap::new(),
             dirty: None,
+            leases: BTreeMap::new(),
             departed: BTreeMap::new(),
             suspects: BTreeMap::new(),
             interfaces: BTreeMap::new(),

@@ -2,12 +2,14 @@
 //! an address.
 
 mod claims;
+mod growth;
 mod peers;
 mod slots;
 mod stored;
 
 use crate::{Figure, Judge, Limit};
 use claims::{memory_empty, memory_per_claim, scattered, whole_claim};
+use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
 use slots::{random_release, slots, spread};
 use stored::{Stored, stored};
@@ -144,6 +146,15 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.0 / 50.0),
             aim: Limit::AtMost(1.0 / 200.0),
             run: || beside_anchor(65_000.0, true),
+            ..base
+        },
+        Figure {
+            id: "ipam/growth",
+            what: "claim + release in a state 32 times as large over the smaller one, the worst of 23 dimensions grown apart",
+            unit: "ratio",
+            must: Limit::AtMost(4.0),
+            aim: Limit::AtMost(2.0),
+            run: growth,
             ..base
         },
         Figure {

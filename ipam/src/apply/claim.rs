@@ -145,8 +145,9 @@ impl Ipam {
             return;
         }
         let reserved = self.is_reserved_to(id, spot);
-        if !reserved {
-            self.unretain(id, family, spot);
+        match reserved {
+            true => self.set_reserved_idle(id, spot, false),
+            false => self.unretain(id, family, spot),
         }
         if kind == Kind::Fixed {
             self.begin_reservation(id);
@@ -203,9 +204,13 @@ impl Ipam {
         let now = self.now;
         let suspected = self.suspects.remove(&id).map(|(since, _)| since);
         if let Some(claim) = self.claims.get_mut(id) {
+            let before = claim.until;
             claim.until = until.unwrap_or(Timestamp::MAX);
+            let after = claim.until;
             claim.touched = claim.touched.max(now).max(suspected.unwrap_or(now));
             claim.sequence = next;
+            self.count_lease(before, false);
+            self.count_lease(after, true);
         }
         self.sequence = self.sequence.max(next);
         Ok(())

@@ -60,13 +60,16 @@ impl Ipam {
         let Some(claim) = self.claims.get_mut(id) else {
             return;
         };
+        let before = claim.until;
         if claim.touched.is_ahead_of(now) {
             if claim.until != Timestamp::MAX {
                 claim.until = now.after(claim.until.since(claim.touched));
             }
             claim.touched = now;
         }
-        let workload = claim.workload;
+        let (after, workload) = (claim.until, claim.workload);
+        self.count_lease(before, false);
+        self.count_lease(after, true);
         if workload != NONE {
             self.cap_workload(workload);
         }

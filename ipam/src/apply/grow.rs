@@ -84,8 +84,8 @@ impl Ipam {
             .values_mut()
             .for_each(|m| renumbered(&mut m.spots));
         self.apart.renumber(spot);
-        for entry in self.extra.values_mut().flatten() {
-            *entry = spot(*entry);
+        for extra in self.extra.values_mut() {
+            *extra = extra.renumbered(spot);
         }
     }
 }

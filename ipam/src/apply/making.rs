@@ -119,6 +119,7 @@ impl Ipam {
         kept: Kept,
     ) -> u32 {
         let (host, sequence) = (claim.host, claim.sequence);
+        self.count_lease(claim.until, true);
         let workload = self.workloads.get_mut(claim.workload);
         let first = workload.as_ref().map_or(NONE, |w| w.head());
         (claim.next, claim.previous) = (first, NONE);

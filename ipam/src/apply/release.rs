@@ -45,6 +45,7 @@ impl Ipam {
         if claim.ttl == Ttl::ODD {
             self.odd_ttls.remove(&id);
         }
+        self.count_lease(claim.until, false);
         match self.claims.get_mut(claim.previous) {
             Some(previous) => previous.next = claim.next,
             None => {
@@ -83,6 +84,7 @@ impl Ipam {
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 pool.keep_held(spot.slot, id);
             }
+            self.set_reserved_idle(id, spot, true);
             return;
         }
         // On its way an address waits for the new host, whatever else the workload holds; what it let go of

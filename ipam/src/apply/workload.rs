@@ -10,7 +10,6 @@ use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
 use crate::retained::{LAST_END, WHILE_MOVING};
 use crate::state::{Ipam, Kind, Move, Spot, Spots, Workload};
-use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -84,7 +83,6 @@ impl Ipam {
         let now = self.now;
         self.begin_reservation(id);
         self.note_since(id, now);
-        let mut mine: BTreeSet<Spot> = self.reserved_spots(id).collect();
         for &(pool_id, range) in ranges {
             for address in addresses(range) {
                 let Some(pool) = self.pool_at_mut(pool_id.0) else {
@@ -100,7 +98,7 @@ impl Ipam {
                     pool: pool_id.0,
                     slot,
                 };
-                if mine.insert(spot) {
+                if !self.is_reserved_to(id, spot) {
                     let family = Family::of(address);
                     self.unretain(id, family, spot);
                     self.add_reserved(id, family, spot);
@@ -111,12 +109,14 @@ impl Ipam {
     }
 
     pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
+        let pool = self.pool_at(spot.pool);
+        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id));
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
         match workload.spots.get(family) {
             None => workload.spots.set(family, Some(spot)),
-            Some(_) => self.extra.entry(id).or_default().push(spot),
+            Some(_) => self.extra.entry(id).or_default().insert(spot, idle),
         }
     }
 

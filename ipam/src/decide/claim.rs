@@ -268,10 +268,8 @@ impl Ipam {
 
     /// A workload's claims whose lease is over end first, so that it can have its addresses again.
     fn expire_blockers(&self, workload: u32, changes: &mut Vec<Change<'_>>) {
-        let over = self.claims_of(workload).filter_map(|id| {
-            let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
-            Some((claim.sequence, id))
-        });
+        let over = self.over_claims_of(workload);
+        let over = over.map(|(id, claim)| (claim.sequence, id));
         // Oldest first: the chain's own order is another in a restored state.
         let mut over: Vec<(u64, u32)> = over.collect();
         over.sort_unstable();

@@ -35,19 +35,12 @@ impl Ipam {
                 origin: Origin::Reused,
             })
         };
-        let mut reserved = self.reserved_spots(workload).filter(wanted);
-        let is_mine = |spot: &Spot| match self.pool_at(spot.pool).map(|p| p.state(spot.slot)) {
-            Some(State::Kept(w)) => w == workload,
-            Some(State::Held(c)) => self.is_over(c) && self.is_claim_of(c, workload),
-            _ => false,
-        };
-        if let Some(spot) = reserved.find(is_mine) {
+        if let Some(spot) = self.choose_reserved(workload, wanted) {
             return place(spot);
         }
         let kept = self.sticky_spots(workload).map(|(spot, _)| spot);
         let kept = kept.filter(|&spot| !self.gives_way(workload, spot));
-        let over = self.claims_of(workload).filter_map(|id| {
-            let claim = self.claims.get(id).filter(|c| c.until <= self.now)?;
+        let over = self.over_claims_of(workload).filter_map(|(_, claim)| {
             let mut spots = claim.spots.iter().map(|(_, spot)| spot);
             spots.find(|&spot| wanted(&spot) && self.will_be_kept(claim, spot))
         });
@@ -61,14 +54,22 @@ impl Ipam {
         .and_then(place)
     }
 
-    /// Whether a claim's lease is over.
-    pub(crate) fn is_over(&self, claim: u32) -> bool {
-        self.claims.get(claim).is_some_and(|c| c.until <= self.now)
-    }
-
-    fn is_claim_of(&self, claim: u32, workload: u32) -> bool {
-        let claim = self.claims.get(claim);
-        claim.is_some_and(|c| c.workload == workload)
+    /// The first reserved address that nobody holds, or whose claim's lease is over.
+    fn choose_reserved(&self, workload: u32, wanted: impl Fn(&Spot) -> bool) -> Option<Spot> {
+        let record = self.workloads.get(workload).filter(|w| w.fixed())?;
+        let first = |spot: &Spot| record.spots.iter().any(|(_, s)| s == *spot);
+        let idle = |spot: &Spot| {
+            let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+            state == Some(State::Kept(workload)) && wanted(spot)
+        };
+        let extra = self.extra.get(&workload);
+        let extra = extra.and_then(|e| e.first_idle(|spot| wanted(&spot)));
+        let own = record.spots.iter().map(|(_, spot)| spot).filter(idle);
+        let over = self.over_claims_of(workload);
+        let over = over.flat_map(|(_, claim)| claim.spots.iter().map(|(_, spot)| spot));
+        let over = over.filter(|spot| wanted(spot) && self.is_reserved_to(workload, *spot));
+        let all = own.chain(extra).chain(over);
+        all.min_by_key(|spot| (!first(spot), *spot))
     }
 
     /// Whether a sticky address that is kept will not be any more once the workload's interface claims: it waits for the
@@ -79,12 +80,11 @@ impl Ipam {
         }
         let kept = self.sticky_in(workload, spot.pool);
         let waits = kept.is_some_and(|(_, until)| until == WHILE_MOVING);
-        let mut claims = self.claims_of(workload).filter_map(|c| self.claims.get(c));
+        let mut over = self.over_claims_of(workload);
         waits
-            || claims.any(|claim| {
+            || over.any(|(_, claim)| {
                 let mut held = claim.spots.iter().map(|(_, s)| s);
-                let over = claim.until <= self.now;
-                over && held.any(|s| s.pool == spot.pool && self.will_be_kept(claim, s))
+                held.any(|s| s.pool == spot.pool && self.will_be_kept(claim, s))
             })
     }
 
@@ -113,8 +113,8 @@ impl Ipam {
         let Some(claim) = self.claims.get(holder) else {
             return Err(NotHeld::NoPool);
         };
-        let stays = self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
-        if claim.until <= self.now && workload == Some(claim.workload) && stays {
+        let stays = || self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
+        if claim.until <= self.now && workload == Some(claim.workload) && stays() {
             return Ok(Origin::Reused);
         }
         Err(NotHeld::Held {

@@ -51,6 +51,7 @@ impl Ipam {
         let now = self.now;
         for (_, spot) in claim.spots.iter() {
             let reserved = self.is_reserved_to(claim.workload, spot);
+            self.set_reserved_idle(claim.workload, spot, reserved);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 match reserved {
                     true => pool.keep(spot.slot, claim.workload, now),

@@ -288,8 +288,12 @@ impl Ipam {
             What::Unreserved {
                 workload,
                 interface,
+            } => {
+                let identity = (&**workload, &**interface).into();
+                self.touch_workload(identity, &mut keys);
+                self.touch_reserved(identity, &mut keys);
             }
-            | What::MoveEnded {
+            What::MoveEnded {
                 workload,
                 interface,
                 ..
@@ -341,10 +345,16 @@ impl Ipam {
         let Some(id) = self.workload(identity) else {
             return;
         };
-        keys.extend(
-            self.kept_spots(id)
-                .filter_map(|s| self.block_of(self.place(s)?)),
-        );
+        // What is reserved stays so, whoever holds it: no block's record tells of it.
+        let sticky = self.sticky_spots(id);
+        keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.place(s)?)));
+    }
+
+    /// The blocks of all that is reserved to a workload's interface: it goes to rest.
+    fn touch_reserved(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {
+        let id = self.workload(identity);
+        let spots = id.into_iter().flat_map(|id| self.reserved_spots(id));
+        keys.extend(spots.filter_map(|s| self.block_of(self.place(s)?)));
     }
 
     fn touch_release(&self, owner: &str, keys: &mut BTreeSet<String>) {

@@ -79,12 +79,14 @@ impl Restorer {
             kind: Kind::from(kept),
             ttl: Ttl::NONE,
         };
+        let holder = claim.workload;
         let id = self.ipam.link_claim(claim, &owner, tag(named.hash), kept);
         for (_, spot) in spots.iter() {
             let now = self.ipam.now;
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
                 pool.hold(spot.slot, id, now);
             }
+            self.ipam.set_reserved_idle(holder, spot, false);
         }
         if let Some(suspect) = suspect {
             self.ipam.suspects.insert(id, suspect);
