@@ -2,7 +2,7 @@
 
 use super::planner::Planner;
 use super::{MoveError, MovePlan, Obstacle, Reason, Unmended};
-use crate::mend::suspects;
+use crate::mend::{Lazy, suspects};
 use crate::{NodeId, TaskId};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -26,7 +26,9 @@ impl Planner<'_> {
         if self.protector.mend_not_before > self.now {
             return;
         }
-        while let Some((task, to)) = self.best_mending() {
+        let mut lazy = Lazy::new(&self.suspects(), |task| self.best_of(task));
+        while let Some((_, task, to)) = lazy.next(|task| self.best_of(task)) {
+            let (task, to) = (task as usize, to as usize);
             let cluster = &self.protector.cluster;
             let broken = cluster.placement().broken_by(cluster.model(), task);
             let from = cluster.placement().at[task] as usize;
@@ -47,29 +49,26 @@ impl Planner<'_> {
         tasks
     }
 
-    fn best_mending(&self) -> Option<(usize, usize)> {
-        let cluster = &self.protector.cluster;
-        let mut best: Option<(Rank, usize, usize)> = None;
-        for task in self.suspects() {
-            let t = task as usize;
-            let from = cluster.placement().at[t] as usize;
-            if self.is_busy(from) {
+    /// The best mending move of a task.
+    fn best_of(&self, task: u32) -> Option<(Rank, u32)> {
+        let (cluster, t) = (&self.protector.cluster, task as usize);
+        if self.is_busy(cluster.placement().at[t] as usize) {
+            return None;
+        }
+        let mut best: Option<(Rank, u32)> = None;
+        for to in 0..cluster.model().nodes() {
+            let damage = cluster.placement().damage_change(cluster.model(), t, to);
+            if damage >= 0 || best.is_some_and(|(rank, _)| damage > rank.0) {
                 continue;
             }
-            for to in 0..cluster.model().nodes() {
-                let damage = cluster.placement().damage_change(cluster.model(), t, to);
-                if damage >= 0 || best.is_some_and(|(rank, ..)| damage > rank.0) {
-                    continue;
-                }
-                let Ok(rank) = self.rank(damage, t, to) else {
-                    continue;
-                };
-                if best.is_none_or(|(least, ..)| rank < least) {
-                    best = Some((rank, t, to));
-                }
+            let Ok(rank) = self.rank(damage, t, to) else {
+                continue;
+            };
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, to as u32));
             }
         }
-        best.map(|(_, task, to)| (task, to))
+        best
     }
 
     /// How good a mending move is, or what forbids it.

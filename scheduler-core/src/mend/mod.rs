@@ -1,12 +1,14 @@
 //! From an assignment that breaks rules to one that breaks none, in few moves that never break more.
 
 mod damage;
+mod lazy;
 mod step;
 mod tabu;
 mod target;
 
+pub(crate) use lazy::Lazy;
 pub use step::mend;
-pub(crate) use step::{Step, best_step, tell_forbidden};
+pub(crate) use step::{Step, Steps, best_step, tell_forbidden};
 pub(crate) use target::mended;
 
 use crate::{Model, Placement};

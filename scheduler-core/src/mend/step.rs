@@ -1,6 +1,6 @@
 //! One move after another, each the one that mends most.
 
-use super::suspects;
+use super::{Lazy, suspects};
 use crate::search::{Urgent, UrgentMove};
 use crate::{Constraint, Model, NodeId, Placement, TaskId};
 use alloc::collections::BTreeMap;
@@ -27,7 +27,8 @@ pub(crate) struct Step {
 /// `forbidden` tells what kept the rest from being mended. A transient resource stays held on the node that a task
 /// leaves until its move is over, so what is above capacity there mends then.
 ///
-/// Cost: O(tasks + moves x (tasks that could mend something x nodes x (resources + what constraints touch))).
+/// Cost: O(tasks + (tasks that could mend something + moves) x nodes x (resources + what constraints touch)), again for
+/// each time that room has to be made.
 ///
 /// ```
 /// use scheduler_core::*;
@@ -56,12 +57,13 @@ pub fn mend(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
     if placement.is_foreign(model) {
         return urgent;
     }
+    let mut steps = Steps::default();
     while urgent.moves.len() < most {
-        let tasks = suspects(model, placement);
-        if let Some(step) = best_step(model, placement, &tasks) {
+        if let Some(step) = steps.next(model, placement, &mut |_| true) {
             urgent.moves.push(step.make(model, placement));
             continue;
         }
+        let tasks = suspects(model, placement);
         let room = if most - urgent.moves.len() < 2 {
             None
         } else {
@@ -78,6 +80,7 @@ pub fn mend(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
         for step in both {
             urgent.moves.push(step.make(model, placement));
         }
+        steps = Steps::default();
     }
     for m in urgent.moves.iter().rev() {
         placement.shift(model, m.task.index(), m.from.index());
@@ -128,25 +131,67 @@ pub(crate) fn tell_forbidden(
     }
 }
 
-/// The permitted move of these tasks that mends most, of equals the one that costs least.
-pub(crate) fn best_step(model: &Model, placement: &Placement, tasks: &[u32]) -> Option<Step> {
+/// Moves that mend, the best one first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steps {
+    lazy: Option<Lazy<(i128, i64)>>,
+    /// Whether one has been given since all tasks were looked at.
+    given: bool,
+}
+
+impl Steps {
+    /// The permitted move that mends most, of equals the one that costs least, to be made at once; none if there is
+    /// none, or no room for the evaluations that looking for it takes (`spend` is told of them before).
+    pub(crate) fn next(
+        &mut self,
+        model: &Model,
+        placement: &Placement,
+        spend: &mut dyn FnMut(u64) -> bool,
+    ) -> Option<Step> {
+        let mut best = |task: u32| {
+            let step = spend(model.nodes as u64).then(|| best_of(model, placement, task))??;
+            Some(((step.damage, step.cost), step.to))
+        };
+        loop {
+            let found = self.lazy.as_mut().and_then(|lazy| lazy.next(&mut best));
+            if let Some(((damage, cost), task, to)) = found {
+                self.given = true;
+                return Some(Step {
+                    damage,
+                    cost,
+                    task,
+                    to,
+                });
+            }
+            if self.lazy.is_some() && !self.given {
+                return None;
+            }
+            self.given = false;
+            self.lazy = Some(Lazy::new(&suspects(model, placement), &mut best));
+        }
+    }
+}
+
+/// The permitted move of a task that mends most, of equals the one that costs least.
+fn best_of(model: &Model, placement: &Placement, task: u32) -> Option<Step> {
     let mut best: Option<Step> = None;
-    for task in tasks {
-        for to in 0..model.nodes as u32 {
-            let damage = placement.damage_change(model, *task as usize, to as usize);
-            if damage >= 0 || best.is_some_and(|b| damage > b.damage) {
-                continue;
-            }
-            if placement
-                .blocked(model, TaskId(*task), NodeId(to))
-                .is_none()
-            {
-                let step = Step::of(model, placement, *task, to);
-                best = Some(best.map_or(step, |b| b.min(step)));
-            }
+    for to in 0..model.nodes as u32 {
+        let damage = placement.damage_change(model, task as usize, to as usize);
+        if damage >= 0 || best.is_some_and(|b| damage > b.damage) {
+            continue;
+        }
+        if placement.blocked(model, TaskId(task), NodeId(to)).is_none() {
+            let step = Step::of(model, placement, task, to);
+            best = Some(best.map_or(step, |b| b.min(step)));
         }
     }
     best
+}
+
+/// The permitted move of these tasks that mends most, of equals the one that costs least.
+pub(crate) fn best_step(model: &Model, placement: &Placement, tasks: &[u32]) -> Option<Step> {
+    let each = tasks.iter().filter_map(|t| best_of(model, placement, *t));
+    each.min()
 }
 
 /// Two moves that mend something: a task goes where it harms nothing, another takes its place. The cheapest way for the

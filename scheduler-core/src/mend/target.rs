@@ -1,6 +1,6 @@
 //! The whole assignment that a search begins with when the initial one breaks rules.
 
-use super::{best_step, suspects, tabu};
+use super::{Steps, tabu};
 use crate::{Model, Placement, Violations};
 
 /// A placement that breaks as little as could be found and nothing more than `start`, few tasks away from their homes.
@@ -11,16 +11,9 @@ pub(crate) fn mended(
     seed: u64,
     spend: &mut dyn FnMut(u64) -> bool,
 ) -> Placement {
-    let mut now = start.clone();
-    loop {
-        let tasks = suspects(model, &now);
-        if tasks.is_empty() || !spend((tasks.len() * model.nodes) as u64) {
-            break;
-        }
-        match best_step(model, &now, &tasks) {
-            Some(step) => step.make(model, &mut now),
-            None => break,
-        };
+    let (mut now, mut steps) = (start.clone(), Steps::default());
+    while let Some(step) = steps.next(model, &now, spend) {
+        step.make(model, &mut now);
     }
     if now.damage(model) <= start.held_damage(model) {
         return now;

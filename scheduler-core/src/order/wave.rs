@@ -159,9 +159,7 @@ impl<'m> Wave<'m> {
         };
         let possible = |s: usize, b: u32| there(s, b) + count(&self.to_neighbourhood, s, b) > 0;
         let others = |list: &'m [u32]| list.iter().map(|o| *o as usize).filter(move |o| *o != s);
-        // Where the service stays anyway, one more of it changes nothing, even if something is missing there.
-        let met =
-            certain(s, entered, 0) || others(model.depends.of(s)).all(|on| certain(on, entered, 0));
+        let met = others(model.depends.of(s)).all(|on| certain(on, entered, 0));
         met && (certain(s, left, 1)
             || others(model.dependents.of(s)).all(|who| !possible(who, left)))
     }

@@ -89,18 +89,31 @@ impl Placement {
         }
     }
 
-    /// Whether there is room on the node for the task; at home its transient needs are reserved already, and what
-    /// it does not need may be overfull.
+    /// Whether there is room on the node for the task; at home its transient needs are reserved already (which is room
+    /// unless the node is overfull anyway), and what it does not need may be overfull.
     #[inline]
     pub(crate) fn fits(&self, model: &Model, node: usize, task: usize) -> bool {
         let width = model.resources;
         let free = &self.rows[node * 2 * width..][..width];
         let need = &model.need[task * width..][..width];
         if self.home[task] as usize == node {
-            let mut rows = free.iter().zip(need).zip(&model.transient);
-            return rows.all(|((f, q), transient)| *transient || q <= f || *q == 0);
+            return (0..width).all(|r| self.fits_at_home(model, node, r, need[r]));
         }
         free.iter().zip(need).all(|(f, q)| q <= f || *q == 0)
+    }
+
+    /// Whether there is room for so much of a resource at the home of what needs it.
+    #[inline]
+    pub(crate) fn fits_at_home(&self, model: &Model, node: usize, r: usize, need: i64) -> bool {
+        let width = model.resources;
+        let row = &self.rows[node * 2 * width..][..2 * width];
+        let room = if model.transient[r] {
+            let at = node * width + r;
+            model.capacity[at] - model.safety[at] - row[width + r]
+        } else {
+            row[r]
+        };
+        need == 0 || need <= room
     }
 
     /// By how much the number of moved tasks of the task's service changes.

@@ -130,8 +130,10 @@ impl Placement {
         let home = self.home[task] as usize == to;
         let short = |r: &usize| {
             let need = model.need[task * width + r];
-            let asks = need > 0 && !(home && model.transient[*r]);
-            asks && need > self.rows[to * 2 * width + r]
+            if home {
+                return !self.fits_at_home(model, to, *r, need);
+            }
+            need > 0 && need > self.rows[to * 2 * width + r]
         };
         (0..width).find(short).unwrap_or(0)
     }
@@ -150,6 +152,31 @@ impl Placement {
         if tables.nodes.has(s) && tables.on_node(model, &self.at, s, to) >= model.per_node[s] {
             return Some(Constraint::Conflict { service });
         }
-        tables.scattered(model, &self.at, task, to)
+        tables
+            .scattered(model, &self.at, task, to)
+            .or_else(|| self.joins_the_lonely(model, task, to))
+    }
+
+    /// What the service depends on and is missing where the task would go. The service may stand there all the same if
+    /// the assignment breaks that rule; no more of its tasks are to join them.
+    fn joins_the_lonely(&self, model: &Model, task: usize, to: usize) -> Option<Constraint> {
+        let s = model.service_of[task] as usize;
+        let (left, entered) = (
+            model.neighbourhood[self.at[task] as usize],
+            model.neighbourhood[to] as usize,
+        );
+        if left as usize == entered {
+            return None;
+        }
+        let count = |s: u32| {
+            self.tables
+                .in_neighbourhood(model, &self.at, s as usize, entered)
+        };
+        let missing = |on: &&u32| **on as usize != s && count(**on) == 0;
+        let on = model.depends.of(s).iter().find(missing)?;
+        Some(Constraint::Dependency {
+            service: ServiceId(s as u32),
+            on: ServiceId(*on),
+        })
     }
 }

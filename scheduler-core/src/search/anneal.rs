@@ -18,9 +18,7 @@ const DRAWS: usize = 1 << 12;
 const BATCH: u64 = 4096;
 /// So many before the budget's end no sub-problem is begun: hardly any takes more.
 const RESERVE: u64 = 2 * BATCH;
-/// Tries to move tasks together in a batch, where services depend on each other.
-const TOGETHER: u64 = 8;
-/// Share of them that lead home.
+/// Share of groups that are sent home.
 const TOGETHER_HOME: f64 = 0.3;
 /// Numbers of nodes that sub-problems have.
 const SIZES: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
@@ -220,7 +218,7 @@ impl<'m, 'a> Search<'m, 'a> {
             let until = self.evaluations + whole.min(pace);
             while self.evaluations < until {
                 if !self.together.is_idle()
-                    && until - self.evaluations >= TOGETHER * together::MOST as u64
+                    && until - self.evaluations >= self.together.tries() * together::MOST as u64
                 {
                     self.send_together(soft, recipe, moment.heat);
                 }
@@ -277,7 +275,7 @@ impl<'m, 'a> Search<'m, 'a> {
     /// Some tasks are sent to other neighbourhoods along with what they depend on and what depends on them.
     fn send_together(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
         let rng = &mut self.together_rng;
-        for _ in 0..TOGETHER {
+        for _ in 0..self.together.tries() {
             let limit = heat * self.draws[rng.next_u64() as usize % DRAWS];
             let (task, to) = match soft.away.get(rng.below(soft.away.len())) {
                 Some(away) if rng.unit() < TOGETHER_HOME => {

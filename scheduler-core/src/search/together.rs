@@ -8,6 +8,10 @@ use alloc::vec::Vec;
 
 /// Tasks that move together at most.
 pub(super) const MOST: usize = 16;
+/// Groups sent in a batch of single steps: more where tasks are few, so that each has its turn even in a short search, and
+/// hardly any where they cost more than they find. Tries and tasks multiplied between the bounds.
+const TRIES: (u64, u64) = (2, 16);
+const TRIES_BY_TASKS: u64 = 2048;
 /// Tasks drawn of which the one on the costliest node is sent.
 const DRAWN: usize = 3;
 /// Share of groups that change places with a task, and what must go with it, of the node where they go.
@@ -20,6 +24,7 @@ const LOOKS: usize = 4;
 pub(super) struct Together {
     /// Tasks that may leave their homes and whose services depend on others or are depended on.
     linked: Vec<u32>,
+    tries: u64,
     /// The tasks that move, and where they go.
     group: Vec<(u32, u32)>,
     /// What each of them would add where it goes, alone: all together add at least about as much.
@@ -43,8 +48,10 @@ impl Together {
         } else {
             Vec::new()
         };
+        let tries = TRIES_BY_TASKS / model.tasks().max(1) as u64;
         Self {
             linked,
+            tries: tries.clamp(TRIES.0, TRIES.1),
             group: Vec::new(),
             arriving: 0.0,
             before: Vec::new(),
@@ -56,6 +63,11 @@ impl Together {
     /// Whether there is nothing to move together.
     pub(super) fn is_idle(&self) -> bool {
         self.linked.is_empty()
+    }
+
+    /// How many groups are sent in a batch.
+    pub(super) fn tries(&self) -> u64 {
+        self.tries
     }
 
     /// A task to begin with: of a few drawn, the one on the costliest node. Not to be asked when idle.

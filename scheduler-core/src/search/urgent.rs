@@ -144,8 +144,6 @@ fn best(
                 continue;
             }
             match placement.blocked(model, TaskId(task), NodeId(to)) {
-                // Nor may it join others of its service where something is missing that they depend on.
-                None if placement.damage_change(model, task as usize, to as usize) > 0 => {}
                 None => best = Some((gain, TaskId(task), NodeId(to))),
                 Some(constraint) => *forbidden.entry(constraint).or_default() += 1,
             }
