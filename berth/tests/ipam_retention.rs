@@ -211,3 +211,70 @@ fn a_time_two_days_ahead_is_listed_and_set_to_now() {
         .expect("a clock");
     assert!(u128::from(until) < now.as_nanos() + 3_600 * 1_000_000_000 + 1);
 }
+
+/// The addresses that `show` lists under a key.
+fn listed(shown: &Value, key: &str) -> Vec<String> {
+    let list = shown[key].as_array().expect("a list");
+    let address = |one: &Value| one["address"].as_str().expect("an address").to_owned();
+    list.iter().map(address).collect()
+}
+
+#[test]
+fn reservations_are_replaced_and_end_one_by_one_and_show_lists_them() {
+    let store = Store::new("reservations");
+    let fixed = store.address("--owner c1 --workload shop/web-0 --fixed 10.9.0.10");
+    store.done("reserve --workload shop/web-0 --address 10.9.0.20-10.9.0.22");
+    let shown = store.done("show");
+    assert_eq!(
+        listed(&shown, "reserved"),
+        [&*fixed, "10.9.0.20", "10.9.0.21", "10.9.0.22"]
+    );
+    let owners: Vec<_> = shown["reserved"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|r| &r["owner"])
+        .collect();
+    assert_eq!(
+        owners,
+        [&"c1".into(), &Value::Null, &Value::Null, &Value::Null]
+    );
+    // One of them, which nobody holds: it goes into quarantine.
+    let left = store.done("reserve --workload shop/web-0 --remove --address 10.9.0.21");
+    assert_eq!(
+        left["reserved"],
+        serde_json::json!(["10.9.0.10", "10.9.0.20", "10.9.0.22"])
+    );
+    let (kind, _) = store.refused("reserve --workload shop/web-0 --remove --address 10.9.0.21");
+    assert_eq!(kind, "not_reserved");
+    assert_eq!(listed(&store.done("show"), "quarantined"), ["10.9.0.21"]);
+    // Moved from .10 to .20: who holds .10 keeps it until it lets go, and then it is nobody's.
+    let left = store.done("reserve --workload shop/web-0 --replace --address 10.9.0.20");
+    assert_eq!(left["reserved"], serde_json::json!(["10.9.0.20"]));
+    assert_eq!(store.done("show")["claims"][0]["retention"], "ephemeral");
+    store.done("release --owner c1");
+    assert_eq!(
+        store.address("--owner c2 --workload shop/web-0 --fixed"),
+        "10.9.0.20"
+    );
+    let shown = store.done("show");
+    assert_eq!(listed(&shown, "reserved"), ["10.9.0.20"]);
+    assert_eq!(
+        listed(&shown, "quarantined"),
+        ["10.9.0.21", "10.9.0.22", "10.9.0.10"]
+    );
+    // What is sticky is listed with its end, and is not what is reserved.
+    let sticky = store.address("--owner c3 --workload shop/web-0 --interface net1 --sticky 1h");
+    store.done("release --owner c3");
+    let shown = store.done("show");
+    assert_eq!(listed(&shown, "kept"), [sticky]);
+    assert_eq!(shown["kept"][0]["interface"], "net1");
+    assert!(shown["kept"][0]["until_unix_ns"].is_u64());
+    let of_one = store.done("show --owner c2");
+    assert_eq!(listed(&of_one, "reserved"), ["10.9.0.20"]);
+    assert!(listed(&of_one, "kept").is_empty() && listed(&of_one, "quarantined").is_empty());
+    store.done("reserve --workload shop/web-0 --remove");
+    assert!(listed(&store.done("show"), "reserved").is_empty());
+    let (status, _) = store.run("reserve --workload shop/web-0 --replace");
+    assert_eq!(status, 2);
+}

@@ -137,7 +137,7 @@ pub enum What<'a> {
         /// The addresses, each range within one pool.
         ranges: Vec<(PoolId, AddressRange)>,
     },
-    /// A workload's reservation ended.
+    /// A workload's reservation ended, or part of it.
     Unreserved {
         /// The workload.
         workload: Cow<'a, str>,
@@ -147,6 +147,9 @@ pub enum What<'a> {
             serde(default = "crate::identity::default_interface")
         )]
         interface: Cow<'a, str>,
+        /// The addresses that are no longer reserved to it, each range with at least one; empty for all of them.
+        #[cfg_attr(feature = "serde", serde(default))]
+        ranges: Vec<AddressRange>,
     },
     /// An owner was given addresses.
     Claimed {

@@ -39,6 +39,7 @@ mod departed;
 mod forecast;
 mod identity;
 mod index;
+mod listing;
 mod names;
 mod pool;
 mod prefetch;
@@ -69,6 +70,7 @@ pub use decide::{
 };
 pub use forecast::Forecast;
 pub use identity::{DEFAULT_INTERFACE, Identity};
+pub use listing::{Quarantined, Retained};
 pub use pool::blocks::BlockState;
 pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
 pub use pool::{PoolId, Usage};

@@ -229,6 +229,12 @@ impl Ipam {
         })
     }
 
+    pub(crate) fn claim_ref(&self, id: u32) -> Option<ClaimRef<'_>> {
+        let claim = self.claims.get(id)?;
+        let ipam = self;
+        Some(ClaimRef { ipam, id, claim })
+    }
+
     /// How many claims there are.
     #[must_use]
     pub fn claim_count(&self) -> usize {

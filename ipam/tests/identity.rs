@@ -161,3 +161,52 @@ fn what_says_no_interface_is_the_default_ones() {
     let claim = ipam.claim_of("a").expect("a claim");
     assert_eq!(claim.interface(), Some("eth0"));
 }
+
+/// What becomes of a claim when its reservation ends is stored too: another process sees the same.
+#[test]
+fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
+    let mut replica = with_pool();
+    let address = claim(&mut replica, "a", "eth0").expect("an address");
+    let (other, late) = ("10.0.0.12".parse().expect("a range"), "10.0.0.13".parse());
+    let late: ipam::AddressRange = late.expect("a range");
+    let mut change = |decide: &dyn Fn(&Ipam) -> Vec<Change<'static>>| {
+        let decide = |ipam: &Ipam| Ok::<_, std::convert::Infallible>(((), decide(ipam)));
+        let done = ready(replica.transact(NOW, decide, pause)).expect("at once");
+        done.expect("a change");
+        let records =
+            |ipam: &Ipam| -> Vec<Vec<u8>> { ipam.records().iter().map(Record::encode).collect() };
+        let ours = records(replica.ipam());
+        let store = std::mem::replace(&mut replica, with_pool()).into_store();
+        replica = opened(store);
+        assert_eq!(records(replica.ipam()), ours);
+        let reserved: Vec<IpAddr> = replica.ipam().reserved_for("shop/web-0").collect();
+        (
+            reserved,
+            replica.ipam().claim_of("a").expect("a claim").kept(),
+        )
+    };
+    let web = "shop/web-0";
+    let reserve = |ipam: &Ipam| {
+        let change = ipam.decide_reserve(web, &[other, late]).expect("free ones");
+        vec![change.into_owned()]
+    };
+    assert_eq!(change(&reserve).0, [address, other.first(), late.first()]);
+    let end = |ipam: &Ipam| {
+        let change = ipam.decide_unreserve(web, &[late]).expect("reserved");
+        vec![change.into_owned()]
+    };
+    assert_eq!(
+        change(&end),
+        (vec![address, other.first()], ipam::Kept::Fixed)
+    );
+    let replace = |ipam: &Ipam| {
+        let changes = ipam
+            .decide_replace_reservation(web, &[other])
+            .expect("its own");
+        changes.into_iter().map(Change::into_owned).collect()
+    };
+    assert_eq!(
+        change(&replace),
+        (vec![other.first()], ipam::Kept::Ephemeral)
+    );
+}

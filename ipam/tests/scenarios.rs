@@ -109,7 +109,7 @@ impl Stage {
                 let workload = words.next();
                 answer(self.ipam.abort_move(now, (workload, words.interface())))
             }
-            "reserve" | "unreserve" => self.reserve(&mut words, line.starts_with("un")),
+            how @ ("reserve" | "replace" | "unreserve") => self.reserve(&mut words, how),
             "host" => self.host(&mut words),
             "tidy" => format!("{} given up\n", self.ipam.tidy_blocks(now)),
             "reconcile" => {
@@ -168,17 +168,18 @@ impl Stage {
     }
 
     /// `WORKLOAD[:INTERFACE] [RANGE]...`
-    fn reserve(&mut self, words: &mut Words<'_>, end: bool) -> String {
+    fn reserve(&mut self, words: &mut Words<'_>, how: &str) -> String {
         let who = words.next();
         let identity = who
             .split_once(':')
             .unwrap_or((who, ipam::DEFAULT_INTERFACE));
         let ranges = words.0.by_ref().map(|r| r.parse().expect("a range"));
         let ranges: Vec<ipam::AddressRange> = ranges.collect();
-        if end {
-            return answer(self.ipam.unreserve(self.now, identity));
+        match how {
+            "reserve" => answer(self.ipam.reserve(self.now, identity, &ranges)),
+            "replace" => answer(self.ipam.replace_reservation(self.now, identity, &ranges)),
+            _ => answer(self.ipam.unreserve_ranges(self.now, identity, &ranges)),
         }
-        answer(self.ipam.reserve(self.now, identity, &ranges))
     }
 
     fn host(&mut self, words: &mut Words<'_>) -> String {

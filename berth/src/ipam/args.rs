@@ -55,9 +55,9 @@ pub(super) enum Action {
         after_help = "Example:\n  berth ipam --store redb:ipam.redb explain --owner c1/eth0 --host h1 --label env=prod"
     )]
     Explain(ClaimArgs),
-    /// Claims.
+    /// Claims, and what is reserved, kept for workloads and in quarantine.
     Show {
-        /// Of this owner only.
+        /// Of this owner only, and of the workload and interface behind it.
         #[arg(long)]
         owner: Option<String>,
     },
@@ -189,7 +189,7 @@ pub(super) struct ReserveArgs {
     /// The workload's interface.
     #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
     pub(super) interface: String,
-    /// Addresses or ranges, by commas.
+    /// Addresses or ranges, by commas: besides what the workload has reserved.
     #[arg(
         long,
         value_name = "IP,...",
@@ -197,8 +197,11 @@ pub(super) struct ReserveArgs {
         required_unless_present = "remove"
     )]
     pub(super) address: Vec<AddressRange>,
-    /// End the workload's reservation.
-    #[arg(long, conflicts_with = "address")]
+    /// Instead of what the workload has reserved.
+    #[arg(long, conflicts_with = "remove")]
+    pub(super) replace: bool,
+    /// End the reservation of these addresses; without any, of all.
+    #[arg(long)]
     pub(super) remove: bool,
 }
 

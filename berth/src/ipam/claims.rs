@@ -8,7 +8,7 @@ use ipam::{
     AddressRange, ClaimError, Families, Family, Grant, Identity, MoveError, NotHeld, Request,
     Retention,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub(super) fn claim_failure(error: &ClaimError, place: &str) -> Failure {
     let message = error.to_string();
@@ -169,26 +169,6 @@ pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, F
     )?;
     let workload = args.workload.as_deref();
     Ok(granted(&args.owner, workload, &args.interface, &grant))
-}
-
-pub(super) fn show(session: &Session, owner: Option<&str>) -> Result<Answer, Failure> {
-    let mut claims: Vec<_> = match owner {
-        None => session.ipam().claims().collect(),
-        Some(owner) => {
-            let claim = session.ipam().claim_of(owner);
-            let missing = || Failure::no("not_held", format!("`{owner}` holds nothing"), "--owner");
-            vec![claim.ok_or_else(|| session.perhaps_damaged(missing()))?]
-        }
-    };
-    claims.sort_by_key(|c| c.owner());
-    let json: Vec<Value> = claims.iter().map(|&c| text::claim(c)).collect();
-    let lines: String = claims.iter().map(|&c| text::claim_line(c)).collect();
-    let lines = if lines.is_empty() {
-        "no claims\n".into()
-    } else {
-        lines
-    };
-    Ok(Answer::done(lines, json!({"claims": json})))
 }
 
 // Handed to `transact`, which gives it the refusal.

@@ -5,7 +5,7 @@ use super::claims::{Wish, claim_failure};
 use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
-use ipam::{ClaimError, Holder};
+use ipam::{ClaimError, Holder, Identity};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
@@ -38,8 +38,15 @@ pub(super) fn who(session: &Session, address: IpAddr) -> Result<Answer, Failure>
             ("held", text::claim_line(claim).trim_end().to_owned())
         }
         Holder::Kept(workload) => {
-            json["workload"] = workload.into();
-            ("kept", format!("kept for {workload}, held by nobody"))
+            let retained = ipam.retained_at(address);
+            let identity = retained.map_or(Identity::from(workload), |r| r.identity);
+            json["workload"] = identity.workload.into();
+            json["interface"] = identity.interface.into();
+            json["until_unix_ns"] = retained
+                .and_then(|r| r.until)
+                .map(ipam::Timestamp::as_nanos)
+                .into();
+            ("kept", format!("kept for {identity}, held by nobody"))
         }
         Holder::Resting(until) => {
             json["until_unix_ns"] = until.as_nanos().into();

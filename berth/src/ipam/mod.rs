@@ -7,6 +7,7 @@ mod leases;
 mod look;
 mod pools;
 mod session;
+mod show;
 mod text;
 
 pub use args::IpamArgs;
@@ -39,7 +40,7 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
         Action::Release(release) => leases::release(&mut session, release),
         Action::Who { address } => look::who(&session, *address),
         Action::Explain(claim) => look::explain(&session, claim),
-        Action::Show { owner } => claims::show(&session, owner.as_deref()),
+        Action::Show { owner } => show::show(&session, owner.as_deref()),
         Action::Reserve(reserve) => pools::reserve(&mut session, reserve),
         Action::Move { action } => match action {
             MoveAction::Begin {

@@ -206,56 +206,61 @@ pub(super) fn grow(session: &mut Session, name: &str, cidr: Cidr) -> Result<Answ
     Ok(one(session, name))
 }
 
+// Handed to `transact`, which gives it the refusal.
+#[allow(clippy::needless_pass_by_value)]
+fn reserve_failure(error: ReserveError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ReserveError::NoPool(_) => Failure::input(message, "--address").of_kind("no_pool"),
+        ReserveError::Nothing
+        | ReserveError::Parse(_)
+        | ReserveError::Refused(ApplyError::Range { .. }) => Failure::input(message, "--address"),
+        ReserveError::Refused(ApplyError::Name { state, what, .. })
+            if state.contains("does not fit") =>
+        {
+            Failure::input(message, format!("--{what}"))
+        }
+        ReserveError::Refused(ApplyError::Name { state, .. }) if state.contains("moving") => {
+            Failure::no("moving", message, "--workload")
+        }
+        ReserveError::Refused(_) => Failure::no("unavailable", message, "--address"),
+    }
+}
+
 pub(super) fn reserve(session: &mut Session, args: &ReserveArgs) -> Result<Answer, Failure> {
     let workload = Identity::from((&*args.workload, &*args.interface));
     if args.remove {
-        let now = session.now();
-        let what = What::Unreserved {
-            workload: args.workload.clone().into(),
-            interface: args.interface.clone().into(),
-        };
-        let change = Change { at: now, what };
-        let none = ApplyError::Name {
-            what: "workload",
-            name: workload.to_string(),
-            state: "has no reservation",
-        };
         session.transact(
-            |ipam| match ipam.is_reserved(workload) {
-                true => Ok(((), vec![change.clone()])),
-                false => Err(none.clone()),
+            |ipam| {
+                let change = ipam.decide_unreserve(workload, &args.address)?;
+                Ok(((), vec![change.into_owned()]))
             },
-            |e| Failure::no("not_reserved", e.to_string(), "--workload"),
+            |e: ApplyError| match &e {
+                ApplyError::Range { .. } => Failure::no("not_reserved", e.to_string(), "--address"),
+                ApplyError::Name { state, .. } if state.contains("moving") => {
+                    Failure::no("moving", e.to_string(), "--workload")
+                }
+                _ => {
+                    let message = format!("`{workload}` has no reservation");
+                    Failure::no("not_reserved", message, "--workload")
+                }
+            },
         )?;
     } else {
         session.transact(
             |ipam| {
-                Ok((
-                    (),
-                    vec![ipam.decide_reserve(workload, &args.address)?.into_owned()],
-                ))
+                let changes = match args.replace {
+                    true => ipam.decide_replace_reservation(workload, &args.address)?,
+                    false => vec![ipam.decide_reserve(workload, &args.address)?],
+                };
+                Ok(((), changes.into_iter().map(Change::into_owned).collect()))
             },
-            |e: ReserveError| match e {
-                ReserveError::NoPool(_) => {
-                    Failure::input(e.to_string(), "--address").of_kind("no_pool")
-                }
-                ReserveError::Nothing
-                | ReserveError::Parse(_)
-                | ReserveError::Refused(ApplyError::Range { .. }) => {
-                    Failure::input(e.to_string(), "--address")
-                }
-                ReserveError::Refused(ApplyError::Name { state, .. })
-                    if state.contains("does not fit") =>
-                {
-                    Failure::input(e.to_string(), "--workload")
-                }
-                _ => Failure::no("unavailable", e.to_string(), "--address"),
-            },
+            reserve_failure,
         )?;
     }
     let kept: Vec<String> = session
         .ipam()
-        .kept_for(workload)
+        .reserved_for(workload)
         .map(|a| a.to_string())
         .collect();
     let line = match kept.as_slice() {

@@ -7,6 +7,7 @@ mod grow;
 pub(crate) mod making;
 mod pool;
 mod release;
+mod reserve;
 pub(crate) mod time;
 pub(crate) mod workload;
 
@@ -106,7 +107,8 @@ impl Ipam {
             What::Unreserved {
                 workload,
                 interface,
-            } => self.apply_unreserved((&**workload, &**interface).into()),
+                ranges,
+            } => self.apply_unreserved((&**workload, &**interface).into(), ranges),
             claimed @ What::Claimed { .. } => self.apply_claimed(claimed),
             What::Renewed {
                 owner,

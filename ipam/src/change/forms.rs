@@ -60,9 +60,11 @@ impl<'a> Change<'a> {
             What::Unreserved {
                 workload,
                 interface,
+                ranges,
             } => What::Unreserved {
                 workload: own(workload),
                 interface: own(interface),
+                ranges,
             },
             What::Claimed {
                 owner,
@@ -206,9 +208,13 @@ impl fmt::Display for What<'_> {
             Self::Unreserved {
                 workload,
                 interface,
+                ranges,
             } => {
                 let workload = Identity::from((&**workload, &**interface));
-                write!(f, "reservation of {workload} ended")
+                write!(f, "reservation of {workload} ended")?;
+                let part = if ranges.is_empty() { "" } else { " for" };
+                f.write_str(part)?;
+                ranges.iter().try_for_each(|range| write!(f, " {range}"))
             }
             Self::Claimed {
                 owner,

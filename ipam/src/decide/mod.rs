@@ -1,6 +1,7 @@
 //! Deciding: each operation looks at the state, alters nothing, and says what to change, or why not.
 
 mod again;
+mod blockers;
 mod choose;
 pub(crate) mod claim;
 mod clock;
@@ -12,6 +13,7 @@ mod near;
 mod own;
 mod pool;
 mod release;
+mod reserve;
 
 pub use claim::Decision;
 pub use collect::{Problem, Reconciliation};

@@ -1,10 +1,8 @@
-//! Pools, reservations and hosts: the operations of those who run the network.
+//! Pools and hosts: the operations of those who run the network.
 
-use super::errors::ReserveError;
 use crate::apply::ApplyError;
 use crate::change::{Change, HostSettings, What};
-use crate::cidr::{AddressRange, Cidr};
-use crate::identity::Identity;
+use crate::cidr::Cidr;
 use crate::pool::PoolId;
 use crate::pool::spec::{PoolError, PoolSpec};
 use crate::state::Ipam;
@@ -12,7 +10,6 @@ use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 impl Ipam {
     /// Adds a pool.
@@ -153,70 +150,6 @@ impl Ipam {
         let change = self.decide_remove_pool(name)?;
         self.carry_out(&[change]);
         Ok(())
-    }
-
-    /// Decides that addresses are reserved to a workload, whether it is running or not.
-    ///
-    /// # Errors
-    /// [`ReserveError`]: outside all pools, or held, kept or resting for others.
-    pub fn decide_reserve<'a>(
-        &self,
-        workload: impl Into<Identity<'a>>,
-        ranges: &[AddressRange],
-    ) -> Result<Change<'a>, ReserveError> {
-        let identity = workload.into();
-        let mut parts = Vec::with_capacity(ranges.len());
-        for &range in ranges {
-            let mut ids = self.pool_names.values();
-            let id = ids.find(|id| {
-                self.pool_at(id.0)
-                    .is_some_and(|p| p.spec.cidr.contains(range.first()))
-            });
-            parts.push((*id.ok_or(ReserveError::NoPool(range))?, range));
-        }
-        if parts.is_empty() {
-            return Err(ReserveError::Nothing);
-        }
-        self.check_reserved(identity, &parts)?;
-        let what = What::Reserved {
-            workload: Cow::Borrowed(identity.workload),
-            interface: Cow::Borrowed(identity.interface),
-            ranges: parts,
-        };
-        Ok(Change::new(self.now, what))
-    }
-
-    /// [`Ipam::decide_reserve`], carried out.
-    ///
-    /// # Errors
-    /// [`ReserveError`].
-    pub fn reserve<'a>(
-        &mut self,
-        now: Timestamp,
-        workload: impl Into<Identity<'a>>,
-        ranges: &[AddressRange],
-    ) -> Result<(), ReserveError> {
-        self.advance(now);
-        let change = self.decide_reserve(workload, ranges)?;
-        self.carry_out(&[change]);
-        Ok(())
-    }
-
-    /// Ends a workload's reservation. Who holds one of the addresses keeps it until released.
-    ///
-    /// # Errors
-    /// When the workload has no reservation or is moving.
-    pub fn unreserve<'a>(
-        &mut self,
-        now: Timestamp,
-        workload: impl Into<Identity<'a>>,
-    ) -> Result<(), ApplyError> {
-        let identity = workload.into();
-        let what = What::Unreserved {
-            workload: Cow::Borrowed(identity.workload),
-            interface: Cow::Borrowed(identity.interface),
-        };
-        self.apply(&Change::new(now.max(self.now), what))
     }
 
     /// Sets a host's block limit, start and drain.

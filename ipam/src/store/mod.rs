@@ -10,6 +10,7 @@ mod replica;
 mod restore;
 mod seam;
 mod snapshot;
+mod touched;
 
 pub use codec::RecordError;
 pub use damage::{Frozen, Misfit};

@@ -103,6 +103,8 @@ pub enum Op {
         pool: u8,
         offset: u8,
         count: u8,
+        /// 0: besides what is reserved, 1: instead of it, 2: not any more.
+        how: u8,
     },
     Unreserve {
         workload: u8,
@@ -172,6 +174,7 @@ impl Op {
                 offset: r.byte() % 20,
                 count: 1 + r.byte() % 4,
                 interface: interface(r.byte()),
+                how: (r.byte() % 6).saturating_sub(3),
             },
             26 => Self::Unreserve {
                 workload: workload(r.byte()),

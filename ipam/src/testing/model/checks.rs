@@ -1,11 +1,12 @@
 //! What must hold after each operation, and what two allocators must agree in.
 
-use super::{Holding, Model, Op};
-use crate::{Grant, Ipam, PoolId, Record, Request, Timestamp};
+use super::{Holding, Keep, Model, Op};
+use crate::{Grant, Ipam, Kept, PoolId, Record, Request, Timestamp};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::time::Duration;
 
 impl Model {
     pub(super) fn check(&self, op: &Op) {
@@ -22,6 +23,12 @@ impl Model {
             assert_eq!(claim.addresses().collect::<Vec<_>>(), holding.addresses);
             assert_eq!(claim.host().map(ToString::to_string), holding.host);
             assert_eq!(claim.until(), holding.until);
+            let kept = match holding.keep {
+                Keep::Ephemeral | Keep::Sticky(0) => Kept::Ephemeral,
+                Keep::Sticky(ttl) => Kept::Sticky(Duration::from_secs(ttl.into())),
+                Keep::Fixed => Kept::Fixed,
+            };
+            assert_eq!(claim.kept(), kept, "after {op:?}: `{owner}`");
         }
         for (workload, (addresses, _)) in &self.moving {
             let held = |a: &IpAddr| {

@@ -1,7 +1,7 @@
 //! Reservations and their end.
 
 use super::{Holding, INTERFACES, Keep, Model, Op, named, owned, pool_name};
-use crate::{Change, Request, Retention};
+use crate::{Request, Retention};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -39,6 +39,7 @@ impl Model {
             pool,
             offset,
             count,
+            how,
         } = op
         else {
             return;
@@ -54,12 +55,59 @@ impl Model {
                 .address(crate::number(cidr.first()) + u128::from(n))
         };
         let range = crate::AddressRange::new(at(offset), at(offset + count - 1)).expect("a range");
-        if let Ok(change) = self.ipam.decide_reserve(identity, &[range]).map(owned) {
-            self.carry_out(vec![change]);
+        let in_range = |a: &IpAddr| range.contains(*a);
+        let mine = |model: &Self, a: &IpAddr| model.fixed.get(a) == Some(&workload);
+        let reserved: Vec<IpAddr> = self.fixed.keys().copied().collect();
+        let reserved: Vec<IpAddr> = reserved.into_iter().filter(|a| mine(self, a)).collect();
+        let (decided, ending): (_, Vec<IpAddr>) = match how {
+            0 => {
+                let change = self.ipam.decide_reserve(identity, &[range]);
+                (change.map(|c| vec![c.into_owned()]).ok(), vec![])
+            }
+            1 => {
+                let changes = self.ipam.decide_replace_reservation(identity, &[range]);
+                let changes = changes.map(|all| all.into_iter().map(owned).collect());
+                let others = reserved.iter().filter(|a| !in_range(a));
+                (changes.ok(), others.copied().collect())
+            }
+            _ => {
+                let change = self.ipam.decide_unreserve(identity, &[range]);
+                let ending: Vec<IpAddr> = reserved.iter().copied().filter(in_range).collect();
+                let none = ending.is_empty() || self.moving.contains_key(&workload);
+                assert_eq!(change.is_err(), none, "{change:?}, reserved {reserved:?}");
+                (change.map(|c| vec![c.into_owned()]).ok(), ending)
+            }
+        };
+        let Some(changes) = decided else { return };
+        self.carry_out(changes);
+        if how < 2 {
             for n in offset..offset + count {
                 let other = self.fixed.insert(at(n), workload.clone());
                 assert!(other.is_none_or(|o| o == workload), "reserved twice");
                 self.sticky.retain(|s| s.address != at(n));
+            }
+        }
+        self.end_reserved(&workload, &ending);
+    }
+
+    /// Some addresses are not reserved any more: who holds one keeps it for as long as the claim lasts, the others rest.
+    fn end_reserved(&mut self, identity: &str, ending: &[IpAddr]) {
+        self.fixed.retain(|a, _| !ending.contains(a));
+        let left: Vec<IpAddr> = self.fixed.keys().copied().collect();
+        for holding in self.holdings.values_mut() {
+            let mine = holding.workload.as_deref() == Some(identity);
+            let none = !holding.addresses.iter().any(|a| left.contains(a));
+            if mine && holding.keep == Keep::Fixed && none {
+                holding.keep = Keep::Ephemeral;
+            }
+        }
+        for &address in ending {
+            if !self
+                .holdings
+                .values()
+                .any(|h| h.addresses.contains(&address))
+            {
+                self.rests(address, self.now, None);
             }
         }
     }
@@ -67,28 +115,17 @@ impl Model {
     pub(super) fn unreserve(&mut self, workload: u8, interface: u8) {
         let name = format!("w{workload}");
         let interface = INTERFACES[usize::from(interface)];
-        let what = crate::What::Unreserved {
-            workload: name.clone().into(),
-            interface: interface.into(),
+        let identity = named(&name, interface);
+        let Ok(change) = self
+            .ipam
+            .decide_unreserve((&*name, interface), &[])
+            .map(owned)
+        else {
+            return;
         };
-        let name = named(&name, interface);
-        let change = Change { at: self.now, what };
-        if self.ipam.apply(&change).is_ok() {
-            self.log.push(change);
-            let kept = self.fixed.iter().filter(|(_, who)| **who == name);
-            let kept: Vec<IpAddr> = kept.map(|(&a, _)| a).collect();
-            self.fixed.retain(|_, w| *w != name);
-            for holding in self.holdings.values_mut() {
-                if holding.workload.as_ref() == Some(&name) && holding.keep == Keep::Fixed {
-                    holding.keep = Keep::Ephemeral;
-                }
-            }
-            // What nobody held rests from now on, for the workload too.
-            let held = |a: &IpAddr| self.holdings.values().any(|h| h.addresses.contains(a));
-            let kept: Vec<IpAddr> = kept.into_iter().filter(|a| !held(a)).collect();
-            for address in kept {
-                self.rests(address, self.now, None);
-            }
-        }
+        self.carry_out(vec![change]);
+        let ending = self.fixed.iter().filter(|(_, who)| **who == identity);
+        let ending: Vec<IpAddr> = ending.map(|(&a, _)| a).collect();
+        self.end_reserved(&identity, &ending);
     }
 }

@@ -1,0 +1,196 @@
+//! Reservations: addresses that are a workload's for as long as they stand.
+
+use super::claim::bad_name;
+use super::workload::addresses;
+use super::{ApplyError, unknown};
+use crate::cidr::{AddressRange, Family};
+use crate::identity::Identity;
+use crate::pool::PoolId;
+use crate::pool::cells::State;
+use crate::state::{Ipam, Kind, Spot, Spots, Workload};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// Most addresses of one reservation change: each gets a record.
+pub(crate) const MOST_RESERVED: u128 = 1 << 16;
+
+impl Ipam {
+    /// Whether every address of some ranges can be reserved to a workload: `Err` names the first that
+    /// cannot and why.
+    pub(crate) fn check_reserved(
+        &self,
+        identity: Identity<'_>,
+        ranges: &[(PoolId, AddressRange)],
+    ) -> Result<(), ApplyError> {
+        let workload = &*identity.to_string();
+        identity
+            .check()
+            .map_err(|(field, _)| bad_name(field, workload, "has a name that does not fit"))?;
+        let total = ranges
+            .iter()
+            .fold(0u128, |n, (_, r)| n.saturating_add(r.count()));
+        let known = self.workload(identity);
+        if known.is_some_and(|w| self.moves.contains_key(&w)) {
+            return Err(bad_name("workload", workload, "is moving"));
+        }
+        for &(id, range) in ranges {
+            let refuse = |why| Err(ApplyError::Range { range, why });
+            if total > MOST_RESERVED {
+                return refuse("is more than 65,536 addresses");
+            }
+            let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+            if !pool.spec.cidr.contains(range.first()) || !pool.spec.cidr.contains(range.last()) {
+                return refuse("is not of its pool");
+            }
+            for address in addresses(range) {
+                let refuse = |why| Err(ApplyError::Address { address, why });
+                if pool.spec.excludes(address).is_some() {
+                    return refuse("is excluded");
+                }
+                if pool.is_frozen(address) {
+                    return refuse("may be held: a stored record about it is damaged");
+                }
+                let Some(slot) = pool.slot(address) else {
+                    continue;
+                };
+                let mine = |w: u32| known == Some(w);
+                match pool.state(slot) {
+                    State::Held(c) if !self.claims.get(c).is_some_and(|c| mine(c.workload)) => {
+                        return refuse("is held by another workload");
+                    }
+                    State::Kept(w) if !mine(w) => return refuse("is kept for another workload"),
+                    State::Resting(_) => return refuse("is resting"),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_reserved(
+        &mut self,
+        identity: Identity<'_>,
+        ranges: &[(PoolId, AddressRange)],
+    ) -> Result<(), ApplyError> {
+        self.check_reserved(identity, ranges)?;
+        if ranges.is_empty() {
+            return Err(bad_name("workload", identity.workload, "reserves nothing"));
+        }
+        let id = self.intern_workload(identity);
+        let now = self.now;
+        self.begin_reservation(id);
+        self.note_since(id, now);
+        for &(pool_id, range) in ranges {
+            for address in addresses(range) {
+                let Some(pool) = self.pool_at_mut(pool_id.0) else {
+                    continue;
+                };
+                let Some(slot) = pool.materialise(address) else {
+                    continue;
+                };
+                if !matches!(pool.state(slot), State::Held(_)) {
+                    pool.keep(slot, id, now);
+                }
+                let spot = Spot {
+                    pool: pool_id.0,
+                    slot,
+                };
+                if !self.is_reserved_to(id, spot) {
+                    let family = Family::of(address);
+                    self.unretain(id, family, spot);
+                    self.add_reserved(id, family, spot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
+        let pool = self.pool_at(spot.pool);
+        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id));
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        match workload.spots.get(family) {
+            None => workload.spots.set(family, Some(spot)),
+            Some(_) => self.extra.entry(id).or_default().insert(spot, idle),
+        }
+    }
+
+    /// Whether reservations of a workload can end: its number, and those that do, in order of pool and slot.
+    pub(crate) fn check_unreserved(
+        &self,
+        identity: Identity<'_>,
+        ranges: &[AddressRange],
+    ) -> Result<(u32, BTreeSet<Spot>), ApplyError> {
+        let name = &*identity.to_string();
+        let id = self
+            .workload(identity)
+            .ok_or_else(|| unknown("workload", name))?;
+        if !self.workloads.get(id).is_some_and(Workload::fixed) {
+            return Err(bad_name("workload", name, "has no reservation"));
+        }
+        if self.moves.contains_key(&id) {
+            return Err(bad_name("workload", name, "is moving"));
+        }
+        if ranges.is_empty() {
+            return Ok((id, self.reserved_spots(id).collect()));
+        }
+        let reserved: BTreeMap<IpAddr, Spot> = self
+            .reserved_spots(id)
+            .filter_map(|spot| Some((self.pool_at(spot.pool)?.address(spot.slot), spot)))
+            .collect();
+        let mut ending = BTreeSet::new();
+        for &range in ranges {
+            let mut found = reserved.range(range.first()..=range.last()).peekable();
+            let why = "is not reserved to this workload";
+            found.peek().ok_or(ApplyError::Range { range, why })?;
+            ending.extend(found.map(|(_, &spot)| spot));
+        }
+        Ok((id, ending))
+    }
+
+    pub(super) fn apply_unreserved(
+        &mut self,
+        identity: Identity<'_>,
+        ranges: &[AddressRange],
+    ) -> Result<(), ApplyError> {
+        let (id, ending) = self.check_unreserved(identity, ranges)?;
+        let left: Vec<Spot> = self
+            .reserved_spots(id)
+            .filter(|s| !ending.contains(s))
+            .collect();
+        self.extra.remove(&id);
+        if let Some(w) = self.workloads.get_mut(id) {
+            w.spots = Spots::EMPTY;
+            w.set_fixed(!left.is_empty());
+        }
+        for &spot in &left {
+            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+                self.add_reserved(id, family, spot);
+            }
+        }
+        // Who holds one of the addresses keeps it for as long as the claim lasts.
+        let left: BTreeSet<Spot> = left.into_iter().collect();
+        let held: Vec<u32> = self.claims_of(id).collect();
+        for claim in held {
+            if let Some(claim) = self.claims.get_mut(claim).filter(|c| c.kind == Kind::Fixed)
+                && !claim.spots.iter().any(|(_, spot)| left.contains(&spot))
+            {
+                claim.kind = Kind::Ephemeral;
+            }
+        }
+        let at = self.now.max(self.since_of(id));
+        for spot in ending {
+            let pool = self.pool_at(spot.pool);
+            if pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id)) {
+                self.rest_spot(spot, at);
+            }
+        }
+        self.settle_since(id);
+        self.drop_workload_if_idle(id);
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! What is out of use and why: reserved, sticky, in quarantine.
+
+use crate::identity::Identity;
+use crate::pool::cells::State;
+use crate::pool::rest::List;
+use crate::query::ClaimRef;
+use crate::retained::WHILE_MOVING;
+use crate::state::{Ipam, Spot};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// An address that a workload retains through one of its interfaces.
+#[derive(Clone, Copy, Debug)]
+pub struct Retained<'a> {
+    /// The workload and interface.
+    pub identity: Identity<'a>,
+    /// The pool's name.
+    pub pool: &'a str,
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it is reserved, for good; otherwise it is sticky, and nobody holds it.
+    pub reserved: bool,
+    /// Until when it is kept; `None` for a reservation, and for as long as a move takes.
+    pub until: Option<Timestamp>,
+    /// The claim of the workload that holds a reserved address.
+    pub holder: Option<ClaimRef<'a>>,
+}
+
+/// An address in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantined<'a> {
+    /// The pool's name; `None` where the pool was removed.
+    pub pool: Option<&'a str>,
+    /// The address.
+    pub address: IpAddr,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when nobody else is given it.
+    pub until: Timestamp,
+}
+
+impl Ipam {
+    /// Everything that workloads retain: in order of workload, interface, reserved ones first, pool and address. Linear in
+    /// workloads and what they retain, sorting aside.
+    #[must_use]
+    pub fn retained(&self) -> Vec<Retained<'_>> {
+        let all = self
+            .workloads
+            .iter()
+            .flat_map(|(id, _)| self.retained_by(id));
+        let mut all: Vec<Retained<'_>> = all.collect();
+        all.sort_by_key(|r| (r.identity, !r.reserved, r.pool, r.address));
+        all
+    }
+
+    /// What is retained of one address, and by whom. Linear in what that workload retains.
+    #[must_use]
+    pub fn retained_at(&self, address: IpAddr) -> Option<Retained<'_>> {
+        let pool = self
+            .pools
+            .iter()
+            .flatten()
+            .find(|p| p.spec.cidr.contains(address))?;
+        let workload = match pool.state(pool.slot(address)?) {
+            State::Kept(workload) => workload,
+            State::Held(claim) => self.claims.get(claim)?.workload,
+            _ => return None,
+        };
+        self.retained_by(workload).find(|r| r.address == address)
+    }
+
+    fn retained_by(&self, id: u32) -> impl Iterator<Item = Retained<'_>> {
+        let reserved = self.reserved_spots(id).map(|spot| (spot, true, None));
+        let sticky = self.sticky_spots(id).map(|(spot, until)| {
+            let until = Some(until).filter(|&u| u != WHILE_MOVING);
+            (spot, false, until)
+        });
+        reserved
+            .chain(sticky)
+            .filter_map(move |(spot, reserved, until)| self.retained_as(id, spot, reserved, until))
+    }
+
+    fn retained_as(
+        &self,
+        id: u32,
+        spot: Spot,
+        reserved: bool,
+        until: Option<Timestamp>,
+    ) -> Option<Retained<'_>> {
+        let pool = self.pool_at(spot.pool)?;
+        let holder = match pool.state(spot.slot) {
+            State::Held(claim) => self.claim_ref(claim),
+            _ => None,
+        };
+        Some(Retained {
+            identity: self.identity(id)?,
+            pool: &pool.name,
+            address: pool.address(spot.slot),
+            reserved,
+            until,
+            holder,
+        })
+    }
+
+    /// The addresses reserved to a workload, held or not, in the order in which they were.
+    pub fn reserved_for<'w>(
+        &self,
+        workload: impl Into<Identity<'w>>,
+    ) -> impl Iterator<Item = IpAddr> {
+        let known = self.workload(workload.into()).into_iter();
+        let spots = known.flat_map(|id| self.reserved_spots(id));
+        spots.filter_map(|s| Some(self.pool_at(s.pool)?.address(s.slot)))
+    }
+
+    /// Every address in quarantine, those of removed pools too, in order of address. Linear, sorting aside.
+    #[must_use]
+    pub fn quarantined(&self) -> Vec<Quarantined<'_>> {
+        let pools = self.pools.iter().flatten().flat_map(|pool| {
+            pool.rest.iter(List::Resting).map(|(_, rest)| Quarantined {
+                pool: Some(&*pool.name),
+                address: pool.address(rest.slot),
+                since: rest.at,
+                until: rest.at.after(pool.spec.quarantine),
+            })
+        });
+        let departed = self
+            .departed
+            .iter()
+            .map(|(&address, &(since, until))| Quarantined {
+                pool: None,
+                address,
+                since,
+                until,
+            });
+        let departed = departed.filter(|q| q.until > self.now);
+        let mut all: Vec<Quarantined<'_>> = pools.chain(departed).collect();
+        all.sort_unstable_by_key(|q| q.address);
+        all
+    }
+}

@@ -1,0 +1,218 @@
+//! Which records a change alters.
+
+use super::record::{
+    block_key, claim_key, cursor_key, departed_key, host_key, pool_key, workload_key,
+};
+use super::snapshot::blocks_noted;
+use crate::change::{Change, What};
+use crate::cidr::{AddressRange, number};
+use crate::identity::Identity;
+use crate::pool::PoolId;
+use crate::pool::cells::State;
+use crate::pool::spec::{Affinity, Order};
+use crate::state::{Ipam, NONE};
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use core::net::IpAddr;
+
+impl Ipam {
+    fn block_of(&self, place: (PoolId, IpAddr)) -> Option<String> {
+        let pool = self.pool_at(place.0.0)?;
+        let block = crate::cidr::Cidr::containing(place.1, pool.spec.block_size).ok()?;
+        Some(block_key(place.0, block.first()))
+    }
+
+    /// The keys of what a change alters, asked before it is applied.
+    pub(crate) fn touched(&self, change: &Change<'_>) -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        match &change.what {
+            What::PoolAdded { pool, spec } => {
+                keys.insert(pool_key(*pool));
+                self.touch_arrival(*pool, spec.cidr, spec.block_size, &mut keys);
+            }
+            What::PoolGrown { pool, cidr } => {
+                keys.insert(pool_key(*pool));
+                let block_size = self.pool_at(pool.0).map_or(0, |p| p.spec.block_size);
+                self.touch_arrival(*pool, *cidr, block_size, &mut keys);
+            }
+            What::PoolDrained { pool, .. } | What::PoolChanged { pool, .. } => {
+                keys.insert(pool_key(*pool));
+            }
+            What::PoolRemoved { pool } => {
+                keys.extend([pool_key(*pool), cursor_key(*pool)]);
+                self.touch_departure(*pool, &mut keys);
+                let blocks = self.pool_at(pool.0).map(|p| (p, blocks_noted(p)));
+                keys.extend(blocks.into_iter().flat_map(|(p, list)| {
+                    list.into_iter()
+                        .map(|b| block_key(*pool, p.block_cidr(b).first()))
+                }));
+            }
+            What::HostSet { host, .. } => drop(keys.insert(host_key(host))),
+            What::BlockTaken { pool, block, .. } | What::BlockReleased { pool, block, .. } => {
+                keys.insert(block_key(*pool, block.first()));
+            }
+            What::Reserved {
+                workload,
+                interface,
+                ranges,
+            } => {
+                self.touch_workload((&**workload, &**interface).into(), &mut keys);
+                ranges
+                    .iter()
+                    .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
+            }
+            What::MoveBegun {
+                workload,
+                interface,
+                from,
+                ..
+            } => {
+                let identity = (&**workload, &**interface).into();
+                self.touch_workload(identity, &mut keys);
+                let claim = self
+                    .workload(identity)
+                    .zip(self.host(from))
+                    .and_then(|(id, host)| self.claim_on(id, host));
+                keys.extend(claim.map(|id| claim_key(self.owner_name(id))));
+            }
+            What::Unreserved {
+                workload,
+                interface,
+                ranges,
+            } => {
+                let identity = (&**workload, &**interface).into();
+                self.touch_workload(identity, &mut keys);
+                self.touch_unreserved(identity, ranges, &mut keys);
+            }
+            What::MoveEnded {
+                workload,
+                interface,
+                ..
+            } => self.touch_workload((&**workload, &**interface).into(), &mut keys),
+            What::Claimed {
+                owner,
+                workload,
+                interface,
+                host,
+                v4,
+                v6,
+                ..
+            } => {
+                keys.insert(claim_key(owner));
+                if let Some(workload) = workload {
+                    self.touch_workload((&**workload, &**interface).into(), &mut keys);
+                }
+                for place in [v4, v6].into_iter().flatten() {
+                    keys.extend(self.block_of((place.pool, place.address)));
+                    let order = self
+                        .pool_at(place.pool.0)
+                        .map(|p| (p.spec.order, p.spec.affinity));
+                    let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
+                    let whole = host.is_none() || affinity == Affinity::Off;
+                    if order == Order::RoundRobin || (order == Order::Lru && whole) {
+                        keys.insert(cursor_key(place.pool));
+                    }
+                }
+            }
+            What::Released { owner, .. } => self.touch_release(owner, &mut keys),
+            What::Renewed { owner, .. }
+            | What::Reissued { owner, .. }
+            | What::Suspected { owner, .. }
+            | What::Cleared { owner } => drop(keys.insert(claim_key(owner))),
+            What::TimesCapped {
+                pool: Some(pool),
+                address,
+            } => self.touch_address((*pool, *address), &mut keys),
+            What::TimesCapped { address, .. } => {
+                let chunk = crate::departed::chunk_of(*address);
+                keys.extend(chunk.map(|chunk| departed_key(chunk.first())));
+            }
+        }
+        keys
+    }
+
+    fn touch_workload(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {
+        keys.insert(workload_key(identity));
+        let Some(id) = self.workload(identity) else {
+            return;
+        };
+        // What is reserved stays so, whoever holds it: no block's record tells of it.
+        let sticky = self.sticky_spots(id);
+        keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.place(s)?)));
+    }
+
+    /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks in
+    /// which addresses go to rest, and the claims that hold some for as long as they last from now on.
+    fn touch_unreserved(
+        &self,
+        identity: Identity<'_>,
+        ranges: &[AddressRange],
+        keys: &mut BTreeSet<String>,
+    ) {
+        // What cannot be done alters nothing.
+        let Ok((id, ending)) = self.check_unreserved(identity, ranges) else {
+            return;
+        };
+        keys.extend(
+            ending
+                .into_iter()
+                .filter_map(|s| self.block_of(self.place(s)?)),
+        );
+        keys.extend(
+            self.claims_of(id)
+                .map(|claim| claim_key(self.owner_name(claim))),
+        );
+    }
+
+    fn touch_release(&self, owner: &str, keys: &mut BTreeSet<String>) {
+        keys.insert(claim_key(owner));
+        let Some(claim) = self.owner(owner).and_then(|id| self.claims.get(id)) else {
+            return;
+        };
+        keys.extend(
+            claim
+                .spots
+                .iter()
+                .filter_map(|(_, s)| self.block_of(self.place(s)?)),
+        );
+        if claim.workload != NONE
+            && let Some(identity) = self.identity(claim.workload)
+        {
+            self.touch_workload(identity, keys);
+        }
+    }
+
+    /// What is stored of an address, and of what shares its times.
+    fn touch_address(&self, place: (PoolId, IpAddr), keys: &mut BTreeSet<String>) {
+        keys.extend(self.block_of(place));
+        let state = self
+            .pool_at(place.0.0)
+            .and_then(|p| Some(p.state(p.slot(place.1)?)));
+        let workload = match state {
+            Some(State::Held(claim)) => {
+                keys.insert(claim_key(self.owner_name(claim)));
+                self.claims.get(claim).map(|c| c.workload)
+            }
+            Some(State::Kept(workload)) => Some(workload),
+            _ => None,
+        };
+        if let Some(identity) = workload.and_then(|w| self.identity(w)) {
+            self.touch_workload(identity, keys);
+        }
+    }
+
+    fn touch_range(&self, id: PoolId, range: AddressRange, keys: &mut BTreeSet<String>) {
+        let Some(pool) = self.pool_at(id.0) else {
+            return;
+        };
+        let step = 1u128 << pool.blocks.shift;
+        let mut at = number(range.first()) & !(step - 1);
+        while at <= number(range.last()) {
+            keys.insert(block_key(id, range.family().address(at)));
+            let Some(next) = at.checked_add(step) else {
+                break;
+            };
+            at = next;
+        }
+    }
+}
