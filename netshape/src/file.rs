@@ -1,5 +1,6 @@
 //! The policy as people write it, in any format that serde reads. Every field is checked here, so that an error names it.
 
+use crate::device::DevName;
 use crate::host::{Capabilities, Host};
 use crate::kernel::Kernel;
 use crate::policy::{Container, Direction, Inside, Shape, Tier, Uplink};
@@ -160,8 +161,8 @@ impl PolicyFile {
 
     /// The host that is wanted, and what had to be refused, by place in the file. A container whose section is refused keeps what
     /// it has ([`Host::hold`]): what its class on the observed uplink has is not promised to those that ask for more
-    /// than they have. Guarantees are admitted in the order of the file. A section that does not even say which devices it is
-    /// about makes plans remove nothing ([`Host::hold_everything`]).
+    /// than they have. Guarantees are admitted in the order of the file. A refused section that does not even say which devices
+    /// it is about, or whose id or device another section has too, makes plans remove nothing ([`Host::hold_everything`]).
     ///
     /// # Errors
     /// What is wrong with the host itself or its tiers: then nothing can be planned.
@@ -219,9 +220,37 @@ impl PolicyFile {
                 }
             }
         }
+        if self.may_mean_another(&refused) {
+            host.hold_everything();
+        }
         refused.sort_by_key(|(i, _)| *i);
         let within = |(i, r): (usize, Refusal)| r.within(&format!("container[{i}]"));
         Ok((host, refused.into_iter().map(within).collect()))
+    }
+
+    /// Whether a refused section has its id or a device in common with another one, or with the uplink: one of the two is a
+    /// slip, and the container or device that was meant, which nobody knows, has to stay. O(n log n) if anything is refused.
+    fn may_mean_another(&self, refused: &[(usize, Refusal)]) -> bool {
+        if refused.is_empty() {
+            return false;
+        }
+        let places = |s: &ContainerSection| s.attachment().map(|c| c.places()).unwrap_or_default();
+        let (mut ids, mut taken) = (BTreeMap::new(), BTreeMap::new());
+        let uplink = self.host.uplink.as_ref();
+        for name in uplink.map(|u| DevName::on_host(u.dev.as_str().into())) {
+            taken.insert(name, 1_usize);
+        }
+        for section in &self.container {
+            *ids.entry(&*section.id).or_insert(0_usize) += 1;
+            for name in places(section) {
+                *taken.entry(name).or_insert(0) += 1;
+            }
+        }
+        let mut sections = refused.iter().filter_map(|(i, _)| self.container.get(*i));
+        sections.any(|s| {
+            let twice = |name| taken.get(&name).is_some_and(|n| *n > 1);
+            ids.get(&*s.id).is_some_and(|n| *n > 1) || places(s).into_iter().any(twice)
+        })
     }
 
     /// Leaves what a refused section is about as it is.

@@ -216,6 +216,74 @@ fn a_section_that_does_not_say_which_device_it_means_lets_nothing_be_removed() {
 }
 
 #[test]
+fn a_refused_section_with_an_id_or_a_device_of_another_lets_nothing_be_removed() {
+    let before = json!([section("a", "100mbit"), section("b", "200mbit")]);
+    let but = |of: &str, key: &str, value: &str| {
+        let mut s = section(of, "200mbit");
+        s[key] = json!(value);
+        s
+    };
+    let broken = |mut s: Value| {
+        s["egress"]["ceiling"] = json!("20mbps");
+        s
+    };
+    let a = || section("a", "100mbit");
+    for (containers, slip) in [
+        (json!([a(), but("b", "veth", "v-a")]), "container[1].veth"),
+        (json!([but("b", "veth", "v-a"), a()]), "container[1].veth"),
+        (json!([a(), but("b", "veth", "up0")]), "container[1].veth"),
+        (json!([a(), but("b", "netns", "a")]), "container[1].dev"),
+        (json!([a(), but("b", "id", "a")]), "container[1].id"),
+        // The one that is refused comes first, or twice, or is broken otherwise.
+        (
+            json!([broken(but("a", "id", "b")), section("b", "200mbit")]),
+            "container[0].egress.ceiling",
+        ),
+        (
+            json!([a(), broken(but("b", "veth", "v-a"))]),
+            "container[1].egress.ceiling",
+        ),
+        (
+            json!([a(), broken(but("b", "netns", "a"))]),
+            "container[1].egress.ceiling",
+        ),
+        (
+            json!([a(), broken(but("b", "id", "a"))]),
+            "container[1].egress.ceiling",
+        ),
+    ] {
+        let kernel = carried_out(&before);
+        let (_, refused, plan) = planned(&kernel, &containers);
+        assert_eq!(refused[0].field, slip, "{containers}");
+        let removes = plan.ops().iter().any(|op| op.action == Action::Delete);
+        assert!(!removes, "{containers}\n{}", plan.lines());
+        assert_ne!(plan.left_alone().len(), 0, "{containers}");
+    }
+}
+
+#[test]
+fn a_refused_container_that_is_shaped_elsewhere_keeps_what_is_in_namespaces() {
+    let kernel = carried_out(&json!([section("a", "100mbit"), section("b", "200mbit")]));
+    let mut b = section("b", "200mbit");
+    b["egress"]["ceiling"] = json!("20mbps");
+    // Its namespace is not said any more, or another one is.
+    for netns in [Value::Null, json!("bb")] {
+        b["netns"] = netns;
+        let (_, refused, plan) = planned(&kernel, &json!([section("a", "100mbit"), b]));
+        assert_eq!(refused.len(), 1);
+        assert!(plan.is_empty(), "{}", plan.lines());
+        let kept = DevName::inside("b", "eth0");
+        assert!(plan.left_alone().iter().any(|l| l.device == kept));
+    }
+    // One that is where its section says keeps nobody else's.
+    b["netns"] = json!("b");
+    let (_, _, plan) = planned(&kernel, &json!([b]));
+    let gone = DevName::inside("a", "eth0");
+    let goes = |op: &&netshape::Op| plan.device(op) == Some(&gone) && op.action == Action::Delete;
+    assert_eq!(plan.ops().iter().filter(goes).count(), 1);
+}
+
+#[test]
 fn a_change_that_is_refused_leaves_a_running_host_as_it_was() {
     let uplink = Uplink::new("up0", Rate::gbit(1), Rate::ZERO).unwrap();
     let tiers = vec![Tier::new("gold", 4).unwrap()];

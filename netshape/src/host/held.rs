@@ -4,7 +4,7 @@ use super::{Host, TierClass};
 use crate::device::{DevName, Device};
 use crate::handle::Handle;
 use crate::kernel::Kernel;
-use crate::object::Class;
+use crate::object::{Class, QdiscKind};
 use crate::plan::major;
 use crate::policy::{Container, RATE_LEAST};
 use crate::rate::Rate;
@@ -29,12 +29,19 @@ pub(crate) struct Held {
     by_id: BTreeMap<Arc<str>, Holding>,
     /// Something is refused of which nobody can say where it is: nothing may be removed.
     everything: bool,
+    /// One that is held is shaped somewhere, and not where its section says: its tree may be in any namespace.
+    namespaces: bool,
 }
 
 impl Held {
     /// Whether nothing at all may be removed.
     pub(crate) const fn everything(&self) -> bool {
         self.everything
+    }
+
+    /// Whether nothing may be removed in the namespaces of containers.
+    pub(crate) const fn namespaces(&self) -> bool {
+        self.namespaces
     }
 
     /// The devices that stay as they are, unless a container that was admitted has them.
@@ -72,6 +79,7 @@ impl Host {
             // Without a number left there is no class either.
             holding.minor = self.numbers.take(&container.id, had).ok();
             self.held_rate(&mut holding, observed);
+            self.held.namespaces |= self.shaped_elsewhere(container, &holding, observed);
         }
         self.held.by_id.insert(container.id.clone(), holding);
     }
@@ -89,6 +97,23 @@ impl Host {
             self.numbers.give_back(minor);
         }
         holding.minor
+    }
+
+    /// Whether a container has a class on the observed uplink, as far as that tells, and no tree where its section says
+    /// that its egress is shaped, by either method.
+    fn shaped_elsewhere(&self, container: &Container, has: &Holding, observed: &Kernel) -> bool {
+        if self.uplink.is_some() && has.rate.is_zero() {
+            return false;
+        }
+        let veth = container.veth.clone().map(DevName::on_host);
+        let mut ends = container
+            .places()
+            .into_iter()
+            .filter(|p| Some(p) != veth.as_ref());
+        !ends.any(|end| {
+            let root = observed.device(&end).and_then(Device::root);
+            root.is_some_and(|r| matches!(r.kind, QdiscKind::Htb(_)))
+        })
     }
 
     fn held_rate(&mut self, holding: &mut Holding, observed: &Kernel) {

@@ -37,15 +37,21 @@ pub(super) fn leftovers(observed: &Kernel, host: &Host, plan: &mut Plan) {
             continue;
         }
         let Some(root) = seen.root() else { continue };
-        if ours::reserved(root) && unseen.may_be(name) {
-            let why = "not wanted under this name, and stays: the policy has containers in namespaces that were not observed, by name or by process, and this may be one of them";
+        let kept = match () {
+            () if host.held.namespaces() && name.netns != Netns::Host => Some(ELSEWHERE),
+            () if unseen.may_be(name) => Some(UNSEEN),
+            () => None,
+        };
+        if let Some(why) = kept.filter(|_| ours::reserved(root)) {
             plan.left_alone.push(LeftAlone {
                 object: "qdisc",
                 device: name.clone(),
                 handle: root.handle,
                 why: why.into(),
             });
-        } else if ours::reserved(root) || (named.contains(name) && ours::earlier_tree(seen)) {
+        } else if ours::reserved(root)
+            || (kept.is_none() && named.contains(name) && ours::earlier_tree(seen))
+        {
             let number = plan.device_number(name);
             plan.ops.push(whole(number, root, seen, Reason::Stale));
         } else if ours::earlier(root, u32::from(ONLY)) {
@@ -123,6 +129,9 @@ fn report_kept(observed: &Kernel, host: &Host, plan: &mut Plan) {
         });
     }
 }
+
+const UNSEEN: &str = "not wanted under this name, and stays: the policy has containers in namespaces that were not observed, by name or by process, and this may be one of them";
+const ELSEWHERE: &str = "not wanted, and stays: a section of the policy is refused whose container is not shaped where the section says, and this may be where it is";
 
 /// Why something stays where nothing may be removed.
 pub(super) const KEPT: &str = "a section of the policy is refused that does not say which device it is about, so nothing is removed on this host";
