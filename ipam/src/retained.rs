@@ -44,6 +44,21 @@ impl Ipam {
         record.spots.iter().any(|(_, s)| s == spot) || extra()
     }
 
+    /// Whether a claim holds an address of a pool that will be sticky once the claim ends.
+    pub(crate) fn is_sticky_in(&self, claim: &Claim, pool: u16) -> bool {
+        let mut spots = claim.spots.iter().map(|(_, spot)| spot);
+        let id = claim.workload;
+        let sticky = claim.kind == Kind::Sticky;
+        sticky && spots.any(|spot| spot.pool == pool && !self.is_reserved_to(id, spot))
+    }
+
+    /// Whether a workload's interface moves with a sticky address of a pool.
+    pub(crate) fn is_moving_in(&self, id: u32, pool: u16) -> bool {
+        let moving = self.moves.get(&id);
+        let moving = moving.filter(|m| matches!(m.kept, Kept::Sticky(_)));
+        moving.is_some_and(|m| m.spots.iter().any(|(_, spot)| spot.pool == pool))
+    }
+
     /// Notes that somebody holds a reserved address, or nobody does any more.
     pub(crate) fn set_reserved_idle(&mut self, workload: u32, spot: Spot, idle: bool) {
         if !self.extra.is_empty()

@@ -101,14 +101,12 @@ impl Ipam {
     }
 
     /// Whether nothing of a pool is to be kept for a workload's interface: it drains, or the interface holds or moves
-    /// another of its addresses.
+    /// another of its addresses that is sticky.
     fn has_other_in(&self, id: u32, pool: u16) -> bool {
-        let of_pool = |spots: Spots| spots.iter().any(|(_, spot)| spot.pool == pool);
         let mut held = self.claims_of(id).filter_map(|c| self.claims.get(c));
-        let moving = self.moves.get(&id);
         self.pool_at(pool).is_none_or(|p| p.draining)
-            || held.any(|c| of_pool(c.spots))
-            || moving.is_some_and(|m| of_pool(m.spots))
+            || held.any(|c| self.is_sticky_in(c, pool))
+            || self.is_moving_in(id, pool)
     }
 
     /// An address that a claim held goes to rest.

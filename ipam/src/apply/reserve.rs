@@ -25,9 +25,13 @@ impl Ipam {
         ranges: &[(PoolId, AddressRange)],
     ) -> Result<(), ApplyError> {
         let workload = &*identity.to_string();
-        identity
-            .check()
-            .map_err(|(field, _)| bad_name(field, workload, "has a name that does not fit"))?;
+        identity.check().map_err(|(field, _)| {
+            let name = match field {
+                "interface" => identity.interface,
+                _ => identity.workload,
+            };
+            bad_name(field, name, "does not fit")
+        })?;
         let total = ranges
             .iter()
             .fold(0u128, |n, (_, r)| n.saturating_add(r.count()));

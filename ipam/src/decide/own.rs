@@ -89,15 +89,14 @@ impl Ipam {
     }
 
     /// Whether an address of a claim whose lease is over will be kept for its workload once the claim ends: it is
-    /// sticky, and its interface holds no other of the pool, by a claim that goes on or by one that ends later.
+    /// sticky, and its interface holds no other sticky one of the pool, by a claim that goes on or by one that ends later.
     fn will_be_kept(&self, claim: &Claim, spot: Spot) -> bool {
         let id = claim.workload;
-        let of_pool = |c: &Claim| c.spots.iter().any(|(_, s)| s.pool == spot.pool);
+        let of_pool = |c: &Claim| self.is_sticky_in(c, spot.pool);
         let stays = |c: &Claim| c.until > self.now || c.sequence > claim.sequence;
         let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
         let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
-        let moving = self.moves.get(&id).map(|m| m.spots);
-        let moves = moving.is_some_and(|m| m.iter().any(|(_, s)| s.pool == spot.pool));
+        let moves = self.is_moving_in(id, spot.pool);
         let draining = self.pool_at(spot.pool).is_none_or(|p: &Pool| p.draining);
         let sticky = claim.kind == Kind::Sticky && !self.is_reserved_to(id, spot);
         sticky && !other && !moves && !draining

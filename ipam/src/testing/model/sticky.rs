@@ -48,11 +48,17 @@ impl Model {
             let Keep::Sticky(ttl @ 1..) = holding.keep else {
                 return;
             };
-            let others = self
-                .holdings
-                .values()
-                .filter(|h| h.workload.as_ref() == Some(&identity));
-            let others = others.flat_map(|h| h.addresses.iter()).chain(&moves);
+            let others = self.holdings.values().filter(|h| {
+                let sticky = matches!(h.keep, Keep::Sticky(1..));
+                h.workload.as_ref() == Some(&identity) && sticky
+            });
+            let others = others.flat_map(|h| h.addresses.iter());
+            let others = others.filter(|a| self.fixed.get(a) != Some(&identity));
+            let moves = match self.moving.get(&identity) {
+                Some((moving, Keep::Sticky(_))) => moving.clone(),
+                _ => Vec::new(),
+            };
+            let others = others.chain(&moves);
             let drains = self.pool_of(address).is_none_or(crate::PoolRef::draining);
             if drains || others.into_iter().any(|&a| self.same_pool(a, address)) {
                 return;
