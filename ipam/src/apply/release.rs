@@ -5,7 +5,7 @@ use super::making::tag_of;
 use crate::cidr::Family;
 use crate::index::tag;
 use crate::retained::{LAST_END, WHILE_MOVING};
-use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl, Workload};
+use crate::state::{Claim, Ipam, Kind, Spot, Ttl, Workload};
 use crate::time::Timestamp;
 use core::time::Duration;
 
