@@ -1,6 +1,7 @@
 //! A naive model: plain maps of who holds what, against which every answer is held.
 
 mod checks;
+mod leases;
 mod life;
 mod notes;
 mod pools;
@@ -9,8 +10,7 @@ mod sticky;
 
 use super::op::{Keep, Op};
 use crate::{
-    Change, Families, Grant, HostSettings, Ipam, MoveError, Record, RenewError, Request, Retention,
-    Timestamp,
+    Change, Families, Grant, HostSettings, Ipam, MoveError, Record, Request, Retention, Timestamp,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -294,48 +294,6 @@ impl Model {
         };
         self.carry_out(vec![last]);
         Self::check_own(grant, &own, request);
-    }
-
-    fn release(&mut self, owner: &str, late: bool) {
-        let sequence = self.holdings.get(owner).map_or(0, |h| h.sequence);
-        let given = if late {
-            sequence.wrapping_sub(1)
-        } else {
-            sequence
-        };
-        let mut twin = self.ipam.clone();
-        let direct = twin.release(self.now, owner, given);
-        let decided = self.ipam.decide_release(owner, given).map(owned);
-        assert_eq!(direct.as_ref().err(), decided.as_ref().err());
-        match decided {
-            Ok(change) => {
-                assert!(!late, "a late release was accepted");
-                self.carry_out(vec![change]);
-                assert_eq!(twin.records(), self.ipam.records());
-            }
-            Err(_) => assert!(
-                late || !self.holdings.contains_key(owner),
-                "a release was refused"
-            ),
-        }
-    }
-
-    fn renew(&mut self, owner: &str, lease: u8) {
-        let sequence = self.holdings.get(owner).map_or(0, |h| h.sequence);
-        let lease = Some(Duration::from_secs(u64::from(lease)));
-        let over = self
-            .holdings
-            .get(owner)
-            .and_then(|h| h.until)
-            .is_some_and(|u| u <= self.now);
-        match self.ipam.decide_renew(owner, sequence, lease).map(owned) {
-            Ok(change) => {
-                assert!(!over, "a lease that was over was renewed");
-                self.carry_out(vec![change]);
-            }
-            Err(RenewError::Expired { .. }) => assert!(over),
-            Err(_) => assert!(!self.holdings.contains_key(owner)),
-        }
     }
 
     fn finish_move(&mut self, workload: u8, interface: u8, owner: u8) {

@@ -1,0 +1,219 @@
+//! Records as bytes.
+
+use super::fields::{
+    pool_id, read_departed, read_interface, read_kept, read_places, read_settings, read_since,
+    read_spec, read_state, read_sticky, write_departed, write_interface, write_kept, write_places,
+    write_settings, write_spec, write_sticky,
+};
+use super::{MoveRecord, Record, Rested};
+use crate::store::codec::{Reader, RecordError, Writer};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// The version that is written, and the oldest that is still read: a field that came with a version is read
+/// where [`Reader::version`] is that version or later, and has its default in older records. A record is
+/// rewritten in the present version by the first write that alters it.
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
+
+impl<'a> Record<'a> {
+    /// Its bytes: version, kind, fields, checksum.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.byte(VERSION);
+        w.byte(self.rank() as u8);
+        match self {
+            Self::Meta { seed } => w.number(*seed),
+            Self::Pool { id, draining, spec } => {
+                w.number(id.0.into());
+                w.flag(*draining);
+                write_spec(&mut w, spec);
+            }
+            Self::Cursor { id, cursor } => {
+                w.number(id.0.into());
+                w.wide(cursor.parse().unwrap_or_default());
+            }
+            Self::Host { name, settings } => {
+                w.text(name);
+                write_settings(&mut w, settings);
+            }
+            Self::Block {
+                pool,
+                block,
+                host,
+                generation,
+                empty_since,
+                rested,
+            } => {
+                w.number(pool.0.into());
+                w.cidr(*block);
+                w.maybe(host.as_ref(), |w, (name, state)| {
+                    w.text(name);
+                    w.byte(*state as u8);
+                });
+                w.number(*generation);
+                w.time(*empty_since);
+                w.number(rested.len() as u64);
+                for rest in rested {
+                    w.number(rest.offset.into());
+                    w.time(rest.at);
+                    w.number(rest.order);
+                }
+            }
+            Self::Workload {
+                name,
+                interface,
+                since,
+                until,
+                fixed,
+                kept,
+                sticky,
+                moving,
+            } => {
+                w.text(name);
+                write_interface(&mut w, interface);
+                w.time(*since);
+                w.time(*until);
+                w.flag(*fixed);
+                write_places(&mut w, kept);
+                write_sticky(&mut w, sticky);
+                w.maybe(moving.as_ref(), |w, m| {
+                    w.text(&m.from);
+                    w.text(&m.to);
+                    w.time(m.since);
+                    write_kept(w, m.kept);
+                    write_places(w, &m.addresses);
+                });
+            }
+            Self::Claim { .. } => self.encode_claim(&mut w),
+            Self::Departed { block, rested } => {
+                w.cidr(*block);
+                write_departed(&mut w, rested);
+            }
+        }
+        w.finish()
+    }
+
+    fn encode_claim(&self, w: &mut Writer) {
+        let Self::Claim {
+            owner,
+            workload,
+            interface,
+            host,
+            sequence,
+            touched,
+            until,
+            kept,
+            addresses,
+            suspect,
+        } = self
+        else {
+            return;
+        };
+        w.text(owner);
+        w.maybe(workload.as_deref(), Writer::text);
+        write_interface(w, interface);
+        w.maybe(host.as_deref(), Writer::text);
+        w.number(*sequence);
+        w.time(*touched);
+        w.maybe(*until, Writer::time);
+        write_kept(w, *kept);
+        write_places(w, addresses);
+        w.maybe(*suspect, |w, (at, sequence)| {
+            w.time(at);
+            w.number(sequence);
+        });
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`RecordError`]: torn, damaged, of another version, or with a field out of its bounds.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let mut r = Reader::new(bytes)?;
+        let found = r.byte()?;
+        if !(OLDEST_VERSION..=VERSION).contains(&found) {
+            return Err(RecordError::Version {
+                found,
+                known: VERSION,
+            });
+        }
+        r.version = found;
+        let record = match r.byte()? {
+            0 => Self::Meta { seed: r.number()? },
+            1 => {
+                let (id, draining) = (pool_id(&mut r)?, r.flag()?);
+                Self::Pool {
+                    id,
+                    draining,
+                    spec: Box::new(read_spec(&mut r)?),
+                }
+            }
+            2 => Self::Cursor {
+                id: pool_id(&mut r)?,
+                cursor: format!("{}", r.wide()?).into(),
+            },
+            3 => Self::Host {
+                name: r.text()?,
+                settings: read_settings(&mut r)?,
+            },
+            4 => Self::Block {
+                pool: pool_id(&mut r)?,
+                block: r.cidr()?,
+                host: r.maybe(|r| Ok((r.text()?, read_state(r)?)))?,
+                generation: r.number()?,
+                empty_since: r.time()?,
+                rested: r.list(|r| {
+                    let offset = r
+                        .number()?
+                        .try_into()
+                        .map_err(|_| RecordError::Field("offset"))?;
+                    Ok(Rested {
+                        offset,
+                        at: r.time()?,
+                        order: r.number()?,
+                    })
+                })?,
+            },
+            5 => Self::Workload {
+                name: r.text()?,
+                interface: read_interface(&mut r)?,
+                since: read_since(&mut r)?,
+                until: r.time()?,
+                fixed: r.flag()?,
+                kept: read_places(&mut r)?,
+                sticky: read_sticky(&mut r)?,
+                moving: r.maybe(|r| {
+                    Ok(MoveRecord {
+                        from: r.text()?,
+                        to: r.text()?,
+                        since: r.time()?,
+                        kept: read_kept(r)?,
+                        addresses: read_places(r)?,
+                    })
+                })?,
+            },
+            6 => Self::Claim {
+                owner: r.text()?,
+                workload: r.maybe(Reader::text)?,
+                interface: read_interface(&mut r)?,
+                host: r.maybe(Reader::text)?,
+                sequence: r.number()?,
+                touched: r.time()?,
+                until: r.maybe(Reader::time)?,
+                kept: read_kept(&mut r)?,
+                addresses: read_places(&mut r)?,
+                suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
+            },
+            7 => Self::Departed {
+                block: r.cidr()?,
+                rested: read_departed(&mut r)?,
+            },
+            _ => return Err(RecordError::Field("kind")),
+        };
+        r.end()?;
+        Ok(record)
+    }
+}
