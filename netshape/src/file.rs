@@ -237,7 +237,7 @@ impl PolicyFile {
         let places = |s: &ContainerSection| s.attachment().map(|c| c.places()).unwrap_or_default();
         let (mut ids, mut taken) = (BTreeMap::new(), BTreeMap::new());
         let uplink = self.host.uplink.as_ref();
-        for name in uplink.map(|u| DevName::on_host(u.dev.as_str().into())) {
+        if let Some(name) = uplink.map(|u| DevName::on_host(u.dev.as_str().into())) {
             taken.insert(name, 1_usize);
         }
         for section in &self.container {
