@@ -90,7 +90,7 @@ pub struct Changed {
 type Standing = (NodeId, NodeId);
 
 impl Cluster {
-    /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`], and `placed` says where
+    /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`](crate::Model::edit), and `placed` says where
     /// each task runs that has come, and each that runs elsewhere than the cluster believes. A move under way ends
     /// if its task, or a node that it concerns, is gone. What the change breaks (a taint under running tasks, a drained
     /// node) is taken as it is: [`Cluster::violations`] tells of it. O(model).
