@@ -150,6 +150,7 @@ impl Host {
     }
 
     /// Whether the tier that a container is to be in is there.
+    #[cfg(feature = "serde")]
     pub(crate) fn check_tier(&self, container: &Container) -> Result<(), Refusal> {
         let name = container.tier.as_deref();
         name.map_or(Ok(()), |name| self.tier_index(name).map(drop))

@@ -32,6 +32,7 @@ impl Host {
     }
 
     /// Remembers a container's place in the policy file.
+    #[cfg(feature = "serde")]
     pub(crate) fn set_place(&mut self, slot: Slot, place: usize) {
         if let Some(member) = self.members.get_mut(slot.index()).and_then(Option::as_mut) {
             member.place = u32::try_from(place).ok();
