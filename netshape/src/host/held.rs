@@ -164,6 +164,7 @@ impl Host {
     }
 
     /// What a container's class on the observed uplink has, if it is there.
+    #[cfg(feature = "serde")]
     pub(crate) fn has(&self, id: &str, had: Option<u16>, observed: &Kernel) -> Rate {
         let found = || {
             let uplink = self.uplink.as_ref()?;

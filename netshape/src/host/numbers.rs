@@ -78,6 +78,7 @@ impl Numbers {
 }
 
 /// The number that an id draws, where nobody has it.
+#[cfg(feature = "serde")]
 pub(crate) fn drawn(id: &str) -> u16 {
     let limit = u32::from(LAST - FIRST) + 1;
     FIRST.saturating_add(u16::try_from(hash(id) % limit).unwrap_or(0))
