@@ -370,6 +370,7 @@ fn a_clock_set_back_begins_afresh() {
 
 #[test]
 fn threads_without_a_rate_are_never_rejected() {
+    #[cfg(test)]
     extern crate std;
     let rules = AdmissionRules {
         rate: None,
