@@ -257,7 +257,7 @@ fn whole_diff() -> Result<Measured, String> {
 
 /// Captured requests that come out byte for byte, of all of the listed kinds (1 is all).
 fn sample_bytes() -> Result<Measured, String> {
-    let root = doors::shared().join("data/tc-samples");
+    let root = test_support::shared().join("data/tc-samples");
     let (mut equal, mut all) = (0_u32, 0_u32);
     let sets = std::fs::read_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
     for set in sets.flatten() {

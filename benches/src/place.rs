@@ -13,7 +13,8 @@ type Outcome = Result<Measured, String>;
 
 fn instance(name: &str) -> Result<(Model, Vec<NodeId>), String> {
     let part = |kind: &str| -> Result<Vec<u8>, String> {
-        let path = doors::data(&format!("data/roadef2012/{name}.{kind}.txt")).ok_or("no data")?;
+        let path =
+            test_support::data(&format!("data/roadef2012/{name}.{kind}.txt")).ok_or("no data")?;
         std::fs::read(path).map_err(|e| e.to_string())
     };
     let model = roadef::read_model(&part("model")?).map_err(|e| e.to_string())?;

@@ -157,11 +157,11 @@ fn binary() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let status = cargo()
-            .args(["build", "--release", "-q", "-p", "berth"])
+            .args(["build", "--release", "-q", "-p", "berth-cli"])
             .status();
         match status {
             Ok(status) if status.success() => {}
-            other => return Err(format!("cargo build -p berth: {other:?}")),
+            other => return Err(format!("cargo build -p berth-cli: {other:?}")),
         }
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         Ok(own.with_file_name("berth"))
@@ -171,7 +171,7 @@ fn binary() -> Result<&'static Path, String> {
 
 /// The JSON of `berth replay` on a day of the shared data; an exit status other than 0 is an error.
 fn replay(day: &str, more: &[&str]) -> Result<Value, String> {
-    let trace = doors::data(&format!("planetlab/{day}")).ok_or("no planetlab data")?;
+    let trace = test_support::data(&format!("planetlab/{day}")).ok_or("no planetlab data")?;
     let mut command = Command::new(binary()?);
     command
         .args(["replay", "--format", "planetlab", "--json", "--trace"])

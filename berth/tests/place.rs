@@ -1,4 +1,4 @@
-//! `berth place` through the binary: the promised keys and types, exit statuses, and that what `solve` writes is
+//! `berth place` through the binary: exit statuses, and that what `solve` writes is
 //! what `check` and `order` find good.
 
 use serde_json::Value;
@@ -34,36 +34,8 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Every key of the sample is in the answer with the same JSON type (any number for a number).
-fn promised(sample: &Value, answer: &Value, at: &str) {
-    match (sample, answer) {
-        (Value::Object(s), Value::Object(a)) => {
-            for (key, value) in s {
-                let got = a.get(key).unwrap_or_else(|| panic!("{at}: no {key}"));
-                promised(value, got, &format!("{at}.{key}"));
-            }
-        }
-        (Value::Array(s), Value::Array(a)) => {
-            for (s, a) in s.iter().zip(a) {
-                promised(s, a, at);
-            }
-        }
-        _ => assert_eq!(
-            std::mem::discriminant(sample),
-            std::mem::discriminant(answer),
-            "{at}: want the type of {sample}, got {answer}"
-        ),
-    }
-}
-
-fn sample(name: &str) -> Option<Value> {
-    let path = doors::data(&format!("contract/{name}"))?;
-    let text = std::fs::read_to_string(path).unwrap();
-    Some(serde_json::from_str(&text).unwrap())
-}
-
 #[test]
-fn solve_check_and_order_keep_the_contract_and_agree() {
+fn solve_check_and_order_agree() {
     let dir = files("all");
     let solve = berth(
         &dir,
@@ -91,15 +63,6 @@ fn solve_check_and_order_keep_the_contract_and_agree() {
     assert_eq!(order["moves"], solve["moves"]);
     let curve = std::fs::read_to_string(dir.join("c.csv")).unwrap();
     assert!(curve.starts_with("seconds,evaluations,cost\n"));
-    for (name, answer) in [
-        ("place-solve.json", &solve),
-        ("place-check.json", &check),
-        ("place-order.json", &order),
-    ] {
-        if let Some(sample) = sample(name) {
-            promised(&sample, answer, name);
-        }
-    }
 }
 
 #[test]

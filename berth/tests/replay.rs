@@ -1,6 +1,6 @@
-//! `berth replay` as a process: the promised JSON, the same bytes for the same seed, exit codes, files.
+//! `berth replay` as a process: what it answers, the same bytes for the same seed, exit codes, files.
 
-use doors::Value;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -51,8 +51,8 @@ fn small(dir: &Path) -> String {
 }
 
 #[test]
-fn the_answer_keeps_the_contract() {
-    let dir = scratch("contract");
+fn protection_moves_tasks_and_lessens_overload() {
+    let dir = scratch("protection");
     let trace = small(&dir);
     let out = berth(&[
         "replay", "--trace", &trace, "--format", "berth", "--hosts", "3", "--json",
@@ -63,9 +63,6 @@ fn the_answer_keeps_the_contract() {
         String::from_utf8_lossy(&out.stderr)
     );
     let answer = json(&out);
-    if let Some(faults) = doors::contract::faults("replay", &answer) {
-        assert_eq!(faults, Vec::<String>::new());
-    }
     let runs = answer["runs"].as_array().expect("runs");
     assert_eq!(
         (runs[0]["protect"].as_bool(), runs[1]["protect"].as_bool()),
@@ -152,45 +149,6 @@ fn events_are_as_detailed_as_asked_and_their_size_is_said() {
 }
 
 #[test]
-fn a_part_of_a_real_day_breaks_nothing() {
-    let Some(day) = doors::data("planetlab/20110303") else {
-        return;
-    };
-    // The first twenty minutes: a whole day is for the release build.
-    let dir = scratch("planetlab");
-    for entry in fs::read_dir(day).expect("the day") {
-        let entry = entry.expect("an entry");
-        let text = fs::read_to_string(entry.path()).expect("a file");
-        let lines: Vec<&str> = text.lines().take(4).collect();
-        fs::write(dir.join(entry.file_name()), lines.join("\n")).expect("write");
-    }
-    let place = dir.display().to_string();
-    for warmup in ["on", "off"] {
-        let out = berth(&[
-            "replay",
-            "--trace",
-            &place,
-            "--format",
-            "planetlab",
-            "--warmup",
-            warmup,
-            "--json",
-        ]);
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        let answer = json(&out);
-        assert_eq!(
-            (answer["containers"].as_u64(), answer["services"].as_u64()),
-            (Some(1_052), Some(55))
-        );
-        assert_eq!(answer["simulated_seconds"], 1_200);
-    }
-}
-
-#[test]
 fn a_light_trace_is_said_to_be_too_light() {
     let dir = scratch("light");
     let path = dir.join("light.jsonl");
@@ -221,10 +179,7 @@ fn failures_have_their_exit_codes_and_json() {
     ] {
         let out = berth(&args);
         assert_eq!(out.status.code(), Some(code), "{args:?}: {out:?}");
-        let answer = json(&out);
-        if let Some(faults) = doors::contract::faults("error", &answer) {
-            assert_eq!(faults, Vec::<String>::new());
-        }
+        assert!(json(&out)["error"].is_object(), "{args:?}: {out:?}");
     }
     let out = berth(&["replay", "--trace", &place]);
     let said = String::from_utf8(out.stderr).expect("UTF-8");

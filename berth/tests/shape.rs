@@ -21,41 +21,6 @@ fn file(name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Every key of the sample is there with the same JSON type; of an array, each element is like the sample's first.
-fn like(sample: &Value, answer: &Value, at: &str) {
-    match (sample, answer) {
-        (Value::Object(s), Value::Object(a)) => {
-            for (key, value) in s {
-                let at = format!("{at}.{key}");
-                like(
-                    value,
-                    a.get(key).unwrap_or_else(|| panic!("{at} is missing")),
-                    &at,
-                );
-            }
-        }
-        (Value::Array(s), Value::Array(a)) => {
-            if let Some(first) = s.first() {
-                assert!(!a.is_empty(), "{at}: nothing to hold against the sample");
-                a.iter()
-                    .for_each(|item| like(first, item, &format!("{at}[]")));
-            }
-        }
-        (s, a) => {
-            let same = std::mem::discriminant(s) == std::mem::discriminant(a);
-            assert!(
-                same || ["netns", "tier"].iter().any(|n| at.ends_with(n)),
-                "{at}: {s} {a}"
-            );
-        }
-    }
-}
-
-fn contract(name: &str) -> Option<Value> {
-    let path = doors::data(&format!("contract/{name}"))?;
-    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
-}
-
 const POLICY: &str = r#"
 [host]
 uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }
@@ -102,9 +67,6 @@ fn plan_answers_as_promised() {
     ]);
     assert_eq!(out.status.code(), Some(1), "one container is refused");
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    if let Some(sample) = contract("shape-plan.json") {
-        like(&sample, &answer, "plan");
-    }
     assert_eq!(
         answer["refused"][0]["field"],
         "container[1].egress.guarantee"
@@ -238,9 +200,6 @@ fn encode_goes_on_after_a_refused_line_and_decode_reads_it() {
         (&class["handle"], &class["options"]["rate_bytes_per_second"]),
         (&json!("1:10"), &json!(6_250_000))
     );
-    if let Some(sample) = contract("shape-decode.json") {
-        like(&sample, &json!({"messages": [class]}), "decode");
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 use netshape::wire::{HexLine, Message, U32Part, decode, hex_lines, load};
 use netshape::{DevName, Device, Facts, Filter, FilterKind, Kernel, Qdisc, QdiscKind};
 use std::collections::BTreeMap;
-use support::{Sample, ifindexes, requests, samples};
+use support::{SHARED, Sample, ifindexes, own, requests, shared};
 
 /// The dumps of one device, loaded.
 fn dumped(sample: &Sample, dev: &str) -> Option<Device> {
@@ -153,11 +153,9 @@ fn outcomes(sample: &Sample) -> Vec<(String, String)> {
     out
 }
 
-#[test]
-fn every_set_up_ends_in_the_captured_dump() {
-    let samples = samples();
+fn end_in_the_captured_dumps(samples: &[Sample]) {
     let (mut replayed, mut wrong) = (0, Vec::new());
-    for sample in &samples {
+    for sample in samples {
         let Some(requests) = requests(&sample.dir.join("requests.nl")) else {
             continue;
         };
@@ -235,4 +233,17 @@ fn every_set_up_ends_in_the_captured_dump() {
         wrong.join("\n")
     );
     assert!(replayed > 0);
+}
+
+fn own_set_ups_end_in_the_captured_dumps() {
+    end_in_the_captured_dumps(&own());
+}
+
+fn shared_set_ups_end_in_the_captured_dumps() {
+    end_in_the_captured_dumps(&shared());
+}
+
+test_support::tests! {
+    own_set_ups_end_in_the_captured_dumps [],
+    shared_set_ups_end_in_the_captured_dumps [SHARED],
 }

@@ -7,7 +7,7 @@ use netshape::{
     Device, Era, FilterKind, IfIndexes, Shown, TcJsonError, read_tc_json, read_tc_text,
 };
 use std::collections::BTreeMap;
-use support::{Sample, ifindexes, requests, samples};
+use support::{SHARED, Sample, ifindexes, own, requests, shared};
 
 /// The device's dump of the same moment; `None` where none was taken.
 fn dumped(path: &std::path::Path) -> Option<Device> {
@@ -123,9 +123,8 @@ fn held_against_dumps(sample: &Sample) -> Seen {
 }
 
 /// A set-up captured for this crate, so that something is read wherever the tests run.
-#[test]
 fn what_is_read_of_our_own_captures_is_exact() {
-    let own = samples().into_iter().find(|s| s.name == "shown/tc6.1");
+    let own = own().into_iter().find(|s| s.name == "shown/tc6.1");
     let seen = held_against_dumps(&own.expect("a set-up of our own"));
     // Three qdiscs in each of four files, six rows of filters in each of three; what is text has three classes and the rows of
     // filters, all refused; three files are text where JSON was asked for.
@@ -140,14 +139,9 @@ fn what_is_read_of_our_own_captures_is_exact() {
     assert_eq!(seen, expected);
 }
 
-#[test]
 fn what_is_read_is_exact() {
-    // Said aloud where it is not there.
-    if doors::data("data/tc-samples").is_none() {
-        return;
-    }
     let (mut exact, mut classes) = (0, 0);
-    for sample in samples() {
+    for sample in own().into_iter().chain(shared()) {
         let seen = held_against_dumps(&sample);
         eprintln!("{}: {seen:?}", sample.name);
         // Two set-ups come with what was shown only.
@@ -159,7 +153,6 @@ fn what_is_read_is_exact() {
     assert!(exact > 0 && classes > 0, "{exact} {classes}");
 }
 
-#[test]
 fn repeated_keys_are_all_read_and_a_device_that_is_gone_is_refused() {
     let two = r#"[{"parent":"1:","protocol":"ip","pref":1,"kind":"u32","chain":0,"options":{"fh":"800::800",
         "match":{"value":"1","mask":"ffffffff","offmask":"","off":12},"match":{"value":"2","mask":"ff","offmask":"nexthdr+","off":16}}}]"#;
@@ -183,4 +176,10 @@ fn repeated_keys_are_all_read_and_a_device_that_is_gone_is_refused() {
         "actions":[{"kind":"mirred","mirred_action":"redirect","direction":"egress","to_dev":"*"}]}}]"#;
     let reading = read_tc_json(gone, Era::Ceil, &IfIndexes::new()).unwrap();
     assert!(reading.shown.is_empty() && reading.lossy[0].why.contains("device that is gone"));
+}
+
+test_support::tests! {
+    what_is_read_of_our_own_captures_is_exact [],
+    what_is_read_is_exact [SHARED],
+    repeated_keys_are_all_read_and_a_device_that_is_gone_is_refused [],
 }

@@ -5,13 +5,11 @@ mod support;
 
 use netshape::wire::{HexLine, Message, decode, hex_lines, hex_of};
 use netshape::{Era, batch_commands, parse_line, parse_line_at};
-use support::{ifindexes, normal, requests, samples};
+use support::{SHARED, Sample, ifindexes, normal, own, requests, shared};
 
-#[test]
-fn requests_are_equal_to_what_tc_sends() {
-    let samples = samples();
+fn requests_are_equal_to_what_tc_sends(samples: &[Sample]) {
     let (mut set_ups, mut equal, mut refused, mut wrong) = (0, 0, 0, Vec::new());
-    for sample in &samples {
+    for sample in samples {
         let Some(requests) = requests(&sample.dir.join("requests.nl")) else {
             continue;
         };
@@ -55,11 +53,9 @@ fn requests_are_equal_to_what_tc_sends() {
     assert!(equal > 0);
 }
 
-#[test]
-fn every_dump_is_decoded_and_requests_come_back() {
-    let samples = samples();
+fn every_dump_is_decoded_and_requests_come_back(samples: &[Sample]) {
     let mut messages = 0;
-    for sample in &samples {
+    for sample in samples {
         let mut files: Vec<_> = std::fs::read_dir(&sample.dir)
             .unwrap()
             .map(|e| e.unwrap().path())
@@ -100,7 +96,6 @@ fn every_dump_is_decoded_and_requests_come_back() {
     assert!(messages > 100, "{messages}");
 }
 
-#[test]
 fn generated_commands_are_equal_to_what_tc_sent() {
     let captures = [
         (include_str!("captured/tc-6.1.0.nl"), Era::Truncating),
@@ -143,7 +138,6 @@ fn without_unset_words(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-#[test]
 fn a_batch_is_read_as_tc_reads_it() {
     let text = "# first\nqdisc add dev d0 root handle 1: \\\n htb default 10\n  # indented\n\
         qdisc add dev d0 clsact # trailing\nqdisc add dev \"d0\" root 'htb' default \"11\"\n\
@@ -179,7 +173,6 @@ fn a_batch_is_read_as_tc_reads_it() {
     assert_eq!(ours, theirs);
 }
 
-#[test]
 fn a_rate_in_percent_is_of_the_speed_that_was_said() {
     let devices = [("d0".to_owned(), 3)].into_iter().collect();
     let speeds = [("d0".to_owned(), 10_000)].into_iter().collect();
@@ -199,4 +192,30 @@ fn a_rate_in_percent_is_of_the_speed_that_was_said() {
     for refused in ["150%", "-5%", "0%", "%", "5%%", "nan%"] {
         assert_eq!(rate(refused), None, "{refused}");
     }
+}
+
+fn own_requests_are_equal_to_what_tc_sends() {
+    requests_are_equal_to_what_tc_sends(&own());
+}
+
+fn shared_requests_are_equal_to_what_tc_sends() {
+    requests_are_equal_to_what_tc_sends(&shared());
+}
+
+fn own_dumps_are_decoded_and_requests_come_back() {
+    every_dump_is_decoded_and_requests_come_back(&own());
+}
+
+fn shared_dumps_are_decoded_and_requests_come_back() {
+    every_dump_is_decoded_and_requests_come_back(&shared());
+}
+
+test_support::tests! {
+    own_requests_are_equal_to_what_tc_sends [],
+    shared_requests_are_equal_to_what_tc_sends [SHARED],
+    own_dumps_are_decoded_and_requests_come_back [],
+    shared_dumps_are_decoded_and_requests_come_back [SHARED],
+    generated_commands_are_equal_to_what_tc_sent [],
+    a_batch_is_read_as_tc_reads_it [],
+    a_rate_in_percent_is_of_the_speed_that_was_said [],
 }

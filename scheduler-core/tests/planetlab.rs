@@ -7,6 +7,9 @@ use scheduler_core::{
 };
 use std::collections::BTreeMap;
 use std::path::Path;
+use test_support::Need;
+
+const DAY: Need = Need::Data("planetlab/20110303");
 
 /// Cores of a host, in millicores.
 const HOST: u64 = 8000;
@@ -168,11 +171,8 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
     out
 }
 
-#[test]
 fn a_protected_day_is_overloaded_for_less_than_half_the_time() {
-    let Some(dir) = doors::data("data/planetlab/20110303") else {
-        return;
-    };
+    let dir = DAY.path();
     let trace = read(&dir);
     let seconds = if cfg!(debug_assertions) {
         6 * 3600
@@ -187,4 +187,8 @@ fn a_protected_day_is_overloaded_for_less_than_half_the_time() {
         "without {without:?}, with {with:?}"
     );
     assert!(with.most_moves <= 2);
+}
+
+test_support::tests! {
+    a_protected_day_is_overloaded_for_less_than_half_the_time [DAY],
 }

@@ -14,7 +14,7 @@ mod scores;
 #[path = "vectors/vpa.rs"]
 mod vpa;
 
-use doors::{Value, VectorFile, list, text};
+use test_support::{Need, Value, VectorFile, list, text};
 
 /// The file's cases; a file without them fails.
 fn cases(file: &VectorFile) -> Vec<Value> {
@@ -65,4 +65,13 @@ fn near(what: &str, want: f64, got: f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{what}: want {want}, got {got}"))
+}
+
+test_support::tests! {
+    classify::descheduler_classify [Need::Vectors("descheduler_classify.json")],
+    evictions::descheduler_node_utilization [Need::Vectors("descheduler_node_utilization.json")],
+    evictions::descheduler_evictions_observed [Need::Vectors("descheduler_evictions_observed.json")],
+    hpa::hpa_replicas [Need::Vectors("hpa_replicas.json")],
+    scores::kube_scheduler_scores [Need::Vectors("kube_scheduler_scores.json")],
+    vpa::vpa_histogram [Need::Vectors("vpa_histogram.json")],
 }

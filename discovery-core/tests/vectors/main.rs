@@ -6,13 +6,11 @@ mod picks;
 mod shares;
 mod warmup;
 
-use doors::{Value, VectorFile, only};
+use test_support::{Need, Value, VectorFile, only};
 
 /// Runs every case of a file; a case's id is its place and name. A field that is not among those read fails its case.
-fn each(file: &str, fields: &[&str], run: impl Fn(&Value, &Value) -> Result<(), String>) {
-    let Some(mut vectors) = VectorFile::open(file) else {
-        return;
-    };
+fn each(file: &'static str, fields: &[&str], run: impl Fn(&Value, &Value) -> Result<(), String>) {
+    let mut vectors = VectorFile::open(file);
     let whole = vectors.json().clone();
     let cases = list(&whole, "cases");
     if let Some(count) = whole.get("count") {
@@ -107,4 +105,22 @@ fn near(what: &str, want: f64, got: f64, tolerance: f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{what}: want {want} within {tolerance}, got {got}"))
+}
+
+test_support::tests! {
+    outliers::envoy_outlier_success_rate [Need::Vectors("envoy_outlier_success_rate.json")],
+    outliers::grpc_outlier_detection [Need::Vectors("grpc_outlier_detection.json")],
+    picks::envoy_edf [Need::Vectors("envoy_edf.json")],
+    picks::envoy_slow_start_picks [Need::Vectors("envoy_slow_start_picks.json")],
+    picks::envoy_locality_wrr [Need::Vectors("envoy_locality_wrr.json")],
+    picks::nginx_smooth_wrr [Need::Vectors("nginx_smooth_wrr.json")],
+    picks::grpc_static_stride [Need::Vectors("grpc_static_stride.json")],
+    shares::envoy_priority_load [Need::Vectors("envoy_priority_load.json")],
+    shares::envoy_weighted_priority_health [Need::Vectors("envoy_weighted_priority_health.json")],
+    shares::istio_locality_priority [Need::Vectors("istio_locality_priority.json")],
+    shares::k8s_categorize_endpoints_rules [Need::Vectors("k8s_categorize_endpoints_rules.json")],
+    shares::consul_ae_scale [Need::Vectors("consul_ae_scale.json")],
+    warmup::envoy_slow_start_factor [Need::Vectors("envoy_slow_start_factor.json")],
+    warmup::dubbo_warmup [Need::Vectors("dubbo_warmup.json")],
+    warmup::sentinel_warmup [Need::Vectors("sentinel_warmup.json")],
 }

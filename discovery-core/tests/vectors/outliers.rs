@@ -7,7 +7,7 @@ use discovery_core::{
     Conditions, EndpointId, EndpointSpec, Engine, Flavour, Input, Outcome, Outliers, Rate,
     ServiceConfig, Timestamp, Warmth, success_rate_threshold,
 };
-use doors::{Value, field, only, text};
+use test_support::{Value, field, only, text};
 
 use super::{asserts_nothing, each, integer, integers, near, number, numbers, same, whole};
 
@@ -84,8 +84,7 @@ fn rates_only() -> Outliers {
     }
 }
 
-#[test]
-fn envoy_outlier_success_rate() {
+pub(crate) fn envoy_outlier_success_rate() {
     let fields = [
         "success_rates",
         "stdev_factor_permille",
@@ -174,8 +173,7 @@ fn advance(text: &str, outliers: &Outliers) -> Result<Duration, String> {
     }
 }
 
-#[test]
-fn grpc_outlier_detection() {
+pub(crate) fn grpc_outlier_detection() {
     let fields = [
         "hosts",
         "total_calls",

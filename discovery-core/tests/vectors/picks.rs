@@ -1,7 +1,7 @@
 //! Exact pick sequences.
 
 use discovery_core::{Edf, Picker, Request, Smooth, Stride, locality_weight};
-use doors::{Value, text};
+use test_support::{Value, text};
 
 use super::{
     asserts_nothing, each, integer, integers, list, near, number, numbers, or, same, whole,
@@ -20,8 +20,7 @@ fn counts(picked: &[u64], slots: usize) -> Vec<u64> {
     counts
 }
 
-#[test]
-fn envoy_edf() {
+pub(crate) fn envoy_edf() {
     let fields = [
         "weights",
         "rule",
@@ -130,8 +129,7 @@ fn first_picks(case: &Value, weights: &[f64], iterations: u64) -> Result<(), Str
     Ok(())
 }
 
-#[test]
-fn envoy_slow_start_picks() {
+pub(crate) fn envoy_slow_start_picks() {
     each(
         "envoy_slow_start_picks.json",
         &["weights", "picks"],
@@ -146,8 +144,7 @@ fn envoy_slow_start_picks() {
     );
 }
 
-#[test]
-fn envoy_locality_wrr() {
+pub(crate) fn envoy_locality_wrr() {
     let fields = [
         "locality_weights",
         "hosts",
@@ -199,8 +196,7 @@ fn counted(case: &Value) -> Option<(usize, Vec<u64>)> {
     Some((n.parse().ok()?, integers(case, key)))
 }
 
-#[test]
-fn nginx_smooth_wrr() {
+pub(crate) fn nginx_smooth_wrr() {
     each("nginx_smooth_wrr.json", &["weights", "picks"], |case, _| {
         let weights: Vec<u32> = integers(case, "weights")
             .iter()
@@ -218,8 +214,7 @@ fn nginx_smooth_wrr() {
     });
 }
 
-#[test]
-fn grpc_static_stride() {
+pub(crate) fn grpc_static_stride() {
     let fields = [
         "weights",
         "sequence_start",

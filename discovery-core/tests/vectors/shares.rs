@@ -4,7 +4,7 @@ use discovery_core::{
     Conditions, Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, locality_priority,
     priority_loads, scale_factor, usable,
 };
-use doors::{Value, only, text};
+use test_support::{Value, only, text};
 
 use super::{asserts_nothing, each, integer, integers, items, list, or, same, whole};
 
@@ -51,8 +51,7 @@ fn compare(case: &Value, priorities: &[PriorityHealth]) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn envoy_priority_load() {
+pub(crate) fn envoy_priority_load() {
     each("envoy_priority_load.json", &FIELDS, |case, _| {
         let priority = |p: &Value| {
             only(p, &["hosts", "healthy", "degraded", "excluded"])?;
@@ -68,8 +67,7 @@ fn envoy_priority_load() {
     });
 }
 
-#[test]
-fn envoy_weighted_priority_health() {
+pub(crate) fn envoy_weighted_priority_health() {
     each("envoy_weighted_priority_health.json", &FIELDS, |case, _| {
         let mut priorities = Vec::new();
         for priority in list(case, "priorities") {
@@ -91,8 +89,7 @@ fn envoy_weighted_priority_health() {
     });
 }
 
-#[test]
-fn istio_locality_priority() {
+pub(crate) fn istio_locality_priority() {
     let fields = ["a", "b", "failover", "priority"];
     each("istio_locality_priority.json", &fields, |case, _| {
         let (a, b) = (text(case, "a")?, text(case, "b")?);
@@ -115,8 +112,7 @@ fn istio_locality_priority() {
     });
 }
 
-#[test]
-fn k8s_categorize_endpoints_rules() {
+pub(crate) fn k8s_categorize_endpoints_rules() {
     let fields = ["endpoints", "policy", "zone", "usable"];
     each("k8s_categorize_endpoints_rules.json", &fields, |case, _| {
         for endpoint in list(case, "endpoints") {
@@ -173,8 +169,7 @@ fn k8s_categorize_endpoints_rules() {
     });
 }
 
-#[test]
-fn consul_ae_scale() {
+pub(crate) fn consul_ae_scale() {
     each("consul_ae_scale.json", &["nodes", "factor"], |case, _| {
         let nodes = u32::try_from(integer(case, "nodes")?).map_err(|e| e.to_string())?;
         same(

@@ -3,12 +3,11 @@
 use core::time::Duration;
 
 use discovery_core::{Answer, SentinelWarmUp, Timestamp, WarmUp};
-use doors::{Value, only};
+use test_support::{Value, only};
 
 use super::{asserts_nothing, each, integer, list, near, number, or, same, whole};
 
-#[test]
-fn envoy_slow_start_factor() {
+pub(crate) fn envoy_slow_start_factor() {
     let fields = [
         "window_s",
         "time_in_healthy_s",
@@ -33,8 +32,7 @@ fn envoy_slow_start_factor() {
     });
 }
 
-#[test]
-fn dubbo_warmup() {
+pub(crate) fn dubbo_warmup() {
     let fields = ["uptime_ms", "warmup_ms", "weight", "expected"];
     each("dubbo_warmup.json", &fields, |case, _| {
         let signed = |key| {
@@ -54,8 +52,7 @@ fn dubbo_warmup() {
     });
 }
 
-#[test]
-fn sentinel_warmup() {
+pub(crate) fn sentinel_warmup() {
     // What is derived of the others on the way is not compared: only answers are.
     let fields = [
         "count",

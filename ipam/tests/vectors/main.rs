@@ -6,9 +6,9 @@ mod go_ipam;
 mod host_local;
 mod whereabouts;
 
-use doors::Value;
 use ipam::{Cidr, Timestamp};
 use std::net::IpAddr;
+use test_support::{Need, Value};
 
 /// The time at which nothing has happened yet.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_000_000);
@@ -34,7 +34,7 @@ pub(crate) fn cases<'a>(json: &'a Value, key: &str, fields: &[&str]) -> Vec<(Str
         .enumerate()
         .map(|(i, case)| {
             let id = format!("{key}[{i}]");
-            if let Err(error) = doors::only(case, fields) {
+            if let Err(error) = test_support::only(case, fields) {
                 panic!("{id}: {error}");
             }
             (id, case)
@@ -116,4 +116,13 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     } else {
         Err(format!("{what}: want {theirs:?}, got {ours:?}"))
     }
+}
+
+test_support::tests! {
+    calico::calico_ipam_traces [Need::Vectors("calico_ipam_traces.json")],
+    calico_order::calico_block_order [Need::Vectors("calico_block_order.json")],
+    go_ipam::go_ipam_traces [Need::Vectors("go_ipam_traces.json")],
+    host_local::host_local_allocator [Need::Vectors("host_local_allocator.json")],
+    whereabouts::whereabouts_allocate [Need::Vectors("whereabouts_allocate.json")],
+    whereabouts::whereabouts_iphelpers [Need::Vectors("whereabouts_iphelpers.json")],
 }

@@ -1,7 +1,6 @@
 //! whereabouts: lowest free address, and its arithmetic on addresses.
 
 use crate::{START, address, cases, items, network, prefix, same, text, whole};
-use doors::{Value, VectorFile};
 use ipam::{
     AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolError, PoolSpec, Request, number,
 };
@@ -9,12 +8,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
+use test_support::{Value, VectorFile};
 
-#[test]
-fn whereabouts_allocate() {
-    let Some(mut file) = VectorFile::open("whereabouts_allocate.json") else {
-        return;
-    };
+pub(crate) fn whereabouts_allocate() {
+    let mut file = VectorFile::open("whereabouts_allocate.json");
     let json = file.json().clone();
     let fields = ["input", "ip", "reserve_list_after", "error"];
     for (id, case) in cases(&json, "cases", &fields) {
@@ -151,11 +148,8 @@ fn workload(entry: &Value) -> Option<String> {
     (!pod.is_empty()).then(|| format!("{pod}/{}", text(&entry["ifname"])))
 }
 
-#[test]
-fn whereabouts_iphelpers() {
-    let Some(mut file) = VectorFile::open("whereabouts_iphelpers.json") else {
-        return;
-    };
+pub(crate) fn whereabouts_iphelpers() {
+    let mut file = VectorFile::open("whereabouts_iphelpers.json");
     let json = file.json().clone();
     for (id, case) in cases(&json, "cases", &["func", "args", "returns"]) {
         file.case(&id, helper(case));

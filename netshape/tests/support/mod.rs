@@ -4,6 +4,7 @@
 use netshape::wire::{HexLine, hex_lines};
 use netshape::{Era, IfIndexes};
 use std::path::{Path, PathBuf};
+use test_support::Need;
 
 /// One set-up as captured with one tc.
 pub(crate) struct Sample {
@@ -12,26 +13,32 @@ pub(crate) struct Sample {
     pub(crate) era: Era,
 }
 
-/// All set-ups, with both tcs: the shared ones, and those captured for this crate on the same kernel.
-pub(crate) fn samples() -> Vec<Sample> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/set-ups");
+/// The shared captures, for tests that need them.
+pub(crate) const SHARED: Need = Need::Data("tc-samples");
+
+/// Set-ups captured for this crate, with both tcs.
+pub(crate) fn own() -> Vec<Sample> {
+    below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/set-ups"))
+}
+
+/// The shared set-ups, captured on the same kernel with both tcs.
+pub(crate) fn shared() -> Vec<Sample> {
+    below(&SHARED.path())
+}
+
+fn below(root: &Path) -> Vec<Sample> {
     let mut samples = Vec::new();
-    for root in [Some(own), doors::data("data/tc-samples")]
-        .into_iter()
-        .flatten()
-    {
-        let mut sets: Vec<_> = std::fs::read_dir(&root)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
-        sets.sort();
-        for set in sets.iter().filter(|p| p.is_dir()) {
-            for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
-                let dir = set.join(tc);
-                let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
-                if dir.is_dir() {
-                    samples.push(Sample { name, dir, era });
-                }
+    let mut sets: Vec<_> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    sets.sort();
+    for set in sets.iter().filter(|p| p.is_dir()) {
+        for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
+            let dir = set.join(tc);
+            let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
+            if dir.is_dir() {
+                samples.push(Sample { name, dir, era });
             }
         }
     }

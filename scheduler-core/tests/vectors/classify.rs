@@ -1,16 +1,13 @@
 //! `descheduler_classify.json`: percentages, classes and orders of nodes.
 
 use super::{cases, named, near, same};
-use doors::{Value, VectorFile, field, list, only, text, texts};
 use scheduler_core::kube::{
     Percents, Quantities, Rule, around, average, classify, heaviest_first, lightest_first, percents,
 };
+use test_support::{Value, VectorFile, field, list, only, text, texts};
 
-#[test]
-fn descheduler_classify() {
-    let Some(mut file) = VectorFile::open("descheduler_classify.json") else {
-        return;
-    };
+pub(crate) fn descheduler_classify() {
+    let mut file = VectorFile::open("descheduler_classify.json");
     for (index, case) in cases(&file).iter().enumerate() {
         file.case(&named(index, case), run(case));
     }

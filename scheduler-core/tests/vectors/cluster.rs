@@ -1,12 +1,12 @@
 //! Nodes and pods of the descheduler's files: as its tests write them, or as dumped from running objects.
 
 use super::{flag, optional_list, optional_text};
-use doors::{Value, list, only, text, texts};
 use scheduler_core::kube::{
     Container, Effect, Expression, Node, Operator, Pod, Qos, Quantities, Taint, Tolerates,
     Toleration,
 };
 use std::collections::BTreeMap;
+use test_support::{Value, list, only, text, texts};
 
 /// A field under any of the spellings in use: `nodeAffinity`, `NodeAffinity`.
 pub(crate) fn any<'a>(value: &'a Value, keys: &[&str]) -> &'a Value {

@@ -3,15 +3,12 @@
 
 use super::cluster::{any, measured, node, pod};
 use super::{cases, flag, named, optional_list, same};
-use doors::{Value, VectorFile, list, only, texts};
 use scheduler_core::kube::{Evictor, EvictorError, Goal, Namespaces, Percents};
 use std::collections::BTreeSet;
+use test_support::{Value, VectorFile, list, only, texts};
 
-#[test]
-fn descheduler_node_utilization() {
-    let Some(mut file) = VectorFile::open("descheduler_node_utilization.json") else {
-        return;
-    };
+pub(crate) fn descheduler_node_utilization() {
+    let mut file = VectorFile::open("descheduler_node_utilization.json");
     for (index, case) in cases(&file).iter().enumerate() {
         let id = named(index, case);
         if case["faithful"] == false {
@@ -30,11 +27,8 @@ fn descheduler_node_utilization() {
     file.finish();
 }
 
-#[test]
-fn descheduler_evictions_observed() {
-    let Some(mut file) = VectorFile::open("descheduler_evictions_observed.json") else {
-        return;
-    };
+pub(crate) fn descheduler_evictions_observed() {
+    let mut file = VectorFile::open("descheduler_evictions_observed.json");
     for (index, case) in cases(&file).iter().enumerate() {
         file.case(&named(index, case), observed(case));
     }

@@ -1,14 +1,11 @@
 //! `kube_scheduler_scores.json`: each node's score, or the weights refused.
 
 use super::{cases, named, optional_list, same};
-use doors::{Value, VectorFile, list, only, text};
 use scheduler_core::kube::{Container, Pod, Quantities, Scorer, Strategy, Weight};
+use test_support::{Value, VectorFile, list, only, text};
 
-#[test]
-fn kube_scheduler_scores() {
-    let Some(mut file) = VectorFile::open("kube_scheduler_scores.json") else {
-        return;
-    };
+pub(crate) fn kube_scheduler_scores() {
+    let mut file = VectorFile::open("kube_scheduler_scores.json");
     for (index, case) in cases(&file).iter().enumerate() {
         let id = format!("{} {}", named(index, case), case["strategy"]);
         file.case(&id, run(case));

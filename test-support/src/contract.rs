@@ -1,25 +1,27 @@
 //! The promised answers of the command lines: `contract/NAME.json` in the shared folder holds a sample; every
 //! key there must be in the answer, with the same JSON type.
 
-use crate::{Value, data};
+use crate::{Need, Value};
 
 /// Keys whose value may be `null` where the sample has something.
 const NULLABLE: [&str; 6] = ["workload", "gateway", "vlan", "netns", "tier", "peer"];
 
-/// What of the sample `contract/NAME.json` the `answer` breaks, one line a fault; `None`, said loudly, when
-/// the sample is not there.
+/// Holds `answer` against the sample `contract/NAME.json`: every key, with its type.
 ///
 /// # Panics
-/// When the sample is there but is not JSON.
-#[must_use]
-pub fn faults(name: &str, answer: &Value) -> Option<Vec<String>> {
-    let path = data(&format!("contract/{name}.json"))?;
+/// When the answer breaks it (one line a fault), or the sample is not there (a test that runs has its needs met).
+pub fn assert_keeps(name: &'static str, answer: &Value) {
+    let path = Need::Contract(name).path();
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let sample: Value =
         serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut faults = Vec::new();
     compare(&sample, answer, "$", &mut faults);
-    Some(faults)
+    assert!(
+        faults.is_empty(),
+        "{name}: {}\n{answer:#}",
+        faults.join("\n")
+    );
 }
 
 fn kind(value: &Value) -> &'static str {

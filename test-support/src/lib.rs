@@ -1,0 +1,20 @@
+//! Test support: where shared data and recorded vectors are found, and a harness for tests that need them.
+//!
+//! - Data: `$BERTH_SHARED`, default `../shared` beside the checkout ([`shared`], [`data`]).
+//! - Vectors: `$BERTH_VECTORS`, default `$BERTH_SHARED/vectors` ([`vectors`], [`VectorFile`]).
+//! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
+//!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
+//!   `SKIPPED <id>: <reason>`. CI compares the ids with `.ci/allowed-skips` and fails on any other.
+#![forbid(unsafe_code)]
+
+pub mod contract;
+mod fields;
+mod harness;
+mod places;
+mod vectors;
+
+pub use fields::{field, list, only, text, texts};
+pub use harness::{Need, Test, run};
+pub use places::{data, shared, vectors};
+pub use serde_json::Value;
+pub use vectors::VectorFile;
