@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod cli;
 pub mod ipam;
+mod outputs;
 pub mod place;
 pub mod process;
 pub mod replay;

@@ -1,6 +1,7 @@
 //! `berth replay`: the command line of the simulated platform (the crate `berth-sim`).
 
 use crate::answer::{Answer, Failure};
+use crate::outputs::{is_same_folder, keep_apart};
 use crate::process;
 use berth_sim::{Detail, ErrorKind, Options, trace};
 use clap::{Args, ValueEnum};
@@ -147,6 +148,15 @@ pub fn run(args: &ReplayArgs) -> Result<Answer, Failure> {
         Format::Planetlab => trace::Format::Planetlab,
         Format::Berth => trace::Format::Berth,
     };
+    if let (Some(trace), Some(out)) = (&args.trace, &args.out) {
+        let written = ["summary.json", "report.html", "events.jsonl"].map(|name| out.join(name));
+        let outputs = written.iter().map(|path| ("--out", path.as_path()));
+        keep_apart(&[("--trace", trace)], &outputs.collect::<Vec<_>>())?;
+        if is_same_folder(trace, out) {
+            // The next replay would read the report for a container's load.
+            return Err(Failure::input("want another folder than --trace", "--out"));
+        }
+    }
     let trace = match &args.trace {
         Some(path) => trace::read(path, format)?,
         None => trace::generate(args.seed),

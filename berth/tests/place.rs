@@ -336,3 +336,35 @@ fn wrong_usage_is_2_and_moves_given_up_are_1() {
     assert_eq!(json(&order)["given_up"], serde_json::json!([0, 1]));
     assert_eq!(json(&order)["moves"], 0);
 }
+
+#[test]
+fn an_answer_never_takes_the_place_of_what_was_read() {
+    let dir = files("apart");
+    std::fs::hard_link(dir.join("m"), dir.join("m2")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("a", dir.join("a2")).unwrap();
+    let same: [&[&str]; 7] = [
+        &["--solution", "m"],
+        &["--solution", "./a"],
+        &["--curve", "m"],
+        &["--solution", "m2"],
+        &["--curve", "a2"],
+        &["--solution", "s", "--curve", "./s"],
+        &["--solution", "sub/../a"],
+    ];
+    std::fs::create_dir(dir.join("sub")).unwrap();
+    for options in same {
+        let args = [&["solve", "--evaluations", "1000"], options].concat();
+        let output = berth(&dir, &args);
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        let error = &json(&output)["error"];
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("would be overwritten"), "{error}");
+        assert_eq!(std::fs::read_to_string(dir.join("m")).unwrap(), MODEL);
+        assert_eq!(std::fs::read_to_string(dir.join("a")).unwrap(), "0 0\n");
+        assert!(!dir.join("s").exists());
+    }
+    let both = ["--solution", "/dev/null", "--curve", "/dev/null"];
+    let args = [&["solve", "--evaluations", "1000"], &both[..]].concat();
+    assert_eq!(berth(&dir, &args).status.code(), Some(0));
+}

@@ -185,3 +185,22 @@ fn failures_have_their_exit_codes_and_json() {
     let said = String::from_utf8(out.stderr).expect("UTF-8");
     assert!(said.contains("h_x_y:2") && out.stdout.is_empty(), "{said}");
 }
+
+#[test]
+fn what_is_written_never_takes_the_place_of_the_trace() {
+    let dir = scratch("apart");
+    let trace = small(&dir);
+    let events = dir.join("events.jsonl");
+    fs::rename(&trace, &events).expect("rename");
+    let before = fs::read(&events).expect("the trace");
+    let (trace, out) = (events.display().to_string(), dir.display().to_string());
+    let args = [
+        "replay", "--trace", &trace, "--format", "berth", "--out", &out, "--json",
+    ];
+    assert_eq!(berth(&args).status.code(), Some(2));
+    assert_eq!(fs::read(&events).expect("the trace"), before);
+    // A folder of PlanetLab files is not the place for a report either.
+    let folder = ["replay", "--trace", &out, "--out", &out, "--json"];
+    let answer = json(&berth(&folder));
+    assert_eq!(answer["error"]["where"], "--out", "{answer}");
+}

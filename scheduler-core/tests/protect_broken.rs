@@ -5,7 +5,7 @@ mod fixture;
 use fixture::{NODE, TASK, at, feed, model, protector};
 use scheduler_core::{
     Cluster, Constraint, MovePlan, Node, NodeId, Obstacle, ProtectConfig, Protector, Reason,
-    Sample, Service, ServiceId, TaskId, UNKNOWN, Violations,
+    Sample, Service, ServiceId, Task, TaskId, UNKNOWN, Violations,
 };
 
 fn within(a: &Violations, b: &Violations) -> bool {
@@ -150,7 +150,7 @@ fn spread_and_dependency_are_mended() {
         let other = edit.service(spread(one)).unwrap();
         // The service of tasks 3 and 4 runs only where the first does not; it depends on it.
         for task in [TaskId(3), TaskId(4)] {
-            let task_of = scheduler_core::Task {
+            let task_of = Task {
                 service: other,
                 ..TASK
             };
@@ -216,4 +216,34 @@ fn a_whole_cluster_plans_nothing_and_tells_nothing() {
     let mut p = protector(3, &[0, 1, 2]);
     let plan = plan_of(&mut p, &[100, 100, 100]);
     assert!(plan.is_empty() && plan.broken.is_empty() && plan.unmended.is_empty());
+}
+
+/// Needs 600 of the measured resource, whatever it takes.
+const LARGE: Task<'static> = Task {
+    service: ServiceId(0),
+    need: &[600, 1],
+    move_cost: 1,
+};
+
+#[test]
+fn a_silent_task_counts_with_what_it_asks_for() {
+    let mut edit = model(3, 2).edit();
+    edit.task(LARGE).unwrap();
+    edit.forbid(TaskId(2), NodeId(0)).unwrap();
+    let on = [NodeId(1), NodeId(2), NodeId(0)];
+    let cluster = Cluster::new(edit.build().unwrap(), &on).unwrap();
+    let mut p = Protector::new(cluster, 0, ProtectConfig::default()).unwrap();
+    // Both others could take it if it were nothing; 600 is too much for the first, which is fuller.
+    feed(&mut p, 1..60, &[450, 300, UNKNOWN]);
+    let plan = p.plan(at(60));
+    let to: Vec<(TaskId, NodeId)> = plan.moves.iter().map(|m| (m.task, m.to)).collect();
+    assert_eq!(to, [(TaskId(2), NodeId(2))], "{plan:?}");
+    // And where it fits nowhere it stays.
+    let mut edit = model(3, 2).edit();
+    edit.task(LARGE).unwrap();
+    edit.forbid(TaskId(2), NodeId(0)).unwrap();
+    let cluster = Cluster::new(edit.build().unwrap(), &on).unwrap();
+    let mut p = Protector::new(cluster, 0, ProtectConfig::default()).unwrap();
+    feed(&mut p, 1..60, &[450, 450, UNKNOWN]);
+    assert_eq!(p.plan(at(60)).moves, []);
 }

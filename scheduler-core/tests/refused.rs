@@ -57,7 +57,7 @@ type Spoil = fn(&mut ProtectConfig);
 
 #[test]
 fn each_field_that_could_not_work_is_named() {
-    let wrong: [(&str, Spoil); 14] = [
+    let wrong: [(&str, Spoil); 20] = [
         ("detector.interval", |c| {
             c.detector.interval = Duration::ZERO;
         }),
@@ -73,6 +73,12 @@ fn each_field_that_could_not_work_is_named() {
         ("near_permille", |c| c.near_permille = 1001),
         ("goal_permille", |c| c.goal_permille = 901),
         ("fill_permille", |c| c.fill_permille = 901),
+        ("near_permille", |c| c.near_permille = 0),
+        ("goal_permille", |c| c.goal_permille = 0),
+        ("fill_permille", |c| c.fill_permille = 0),
+        ("moves_per_task", |c| c.moves_per_task = 0),
+        ("moves_per_node", |c| c.moves_per_node = 0),
+        ("moves_at_once", |c| c.moves_at_once = 0),
         ("least_permille", |c| c.least_permille = 1001),
         ("stale_after", |c| {
             c.stale_after = Duration::from_millis(999);

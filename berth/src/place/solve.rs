@@ -4,6 +4,7 @@ use super::meeting::{Meeting, Seat};
 use super::watch::{Improvement, Limit, Watch, thread_cpu};
 use super::{Instance, counts, refused, write};
 use crate::answer::{Answer, Failure};
+use crate::outputs::{Named, keep_apart};
 use crate::process::cpu_seconds;
 use clap::Args;
 use scheduler_core::{Answer as Found, Model, NodeId, Placement, Solver, relaxed_bound, roadef};
@@ -68,6 +69,14 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     }
     // A second handler in one process is refused; then the first one serves.
     let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    let instance = &args.instance;
+    let inputs: [Named<'_>; 2] = [
+        ("--model", &instance.model),
+        ("--assignment", &instance.assignment),
+    ];
+    let solution = args.solution.iter().map(|p| ("--solution", p.as_path()));
+    let curve = args.curve.iter().map(|p| ("--curve", p.as_path()));
+    keep_apart(&inputs, &solution.chain(curve).collect::<Vec<_>>())?;
     for path in [&args.solution, &args.curve].into_iter().flatten() {
         writable(path)?;
     }

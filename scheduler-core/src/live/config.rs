@@ -73,7 +73,7 @@ pub struct ProtectConfig {
     pub fill_permille: u32,
     /// A task below this share is not worth a move.
     pub least_permille: u32,
-    /// Moves of one task within [`ProtectConfig::budget_window`].
+    /// Moves of one task within [`ProtectConfig::budget_window`], at least 1.
     pub moves_per_task: usize,
     /// The time over which a task's moves are counted.
     pub budget_window: Duration,
@@ -81,9 +81,9 @@ pub struct ProtectConfig {
     pub task_rest: Duration,
     /// A node rests so long after it has lost or gained a task.
     pub node_rest: Duration,
-    /// Moves under way at once that leave or enter one node.
+    /// Moves under way at once that leave or enter one node, at least 1.
     pub moves_per_node: usize,
-    /// Moves under way at once in the whole cluster.
+    /// Moves under way at once in the whole cluster, at least 1.
     pub moves_at_once: usize,
     /// A node or task whose last sample is older is unknown: it is neither source nor destination, and does not move,
     /// until it is heard of again. At least the detector's interval.
@@ -144,12 +144,37 @@ impl ProtectConfig {
             slow,
             "at least fast_samples",
         )?;
-        number(near <= 1000, "near_permille", near, "at most 1000")?;
-        number(goal <= near, "goal_permille", goal, "at most near_permille")?;
+        number(
+            (1..=1000).contains(&near),
+            "near_permille",
+            near,
+            "1 to 1000",
+        )?;
+        let upto_near = 1..=near;
+        number(
+            upto_near.contains(&goal),
+            "goal_permille",
+            goal,
+            "1 to near_permille",
+        )?;
         // A destination filled further would have to be relieved at once.
-        number(fill <= near, "fill_permille", fill, "at most near_permille")?;
+        number(
+            upto_near.contains(&fill),
+            "fill_permille",
+            fill,
+            "1 to near_permille",
+        )?;
         let least = self.least_permille;
         number(least <= 1000, "least_permille", least, "at most 1000")?;
+        for (field, limit) in [
+            ("moves_per_task", self.moves_per_task),
+            ("moves_per_node", self.moves_per_node),
+            ("moves_at_once", self.moves_at_once),
+        ] {
+            let given = limit.min(1) as u32;
+            // With none allowed every plan is empty: whoever wants that does not plan.
+            number(given > 0, field, given, "at least 1")?;
+        }
         if self.stale_after < self.detector.interval {
             // Between two samples everything would be unknown.
             return Err(ProtectError::Span {

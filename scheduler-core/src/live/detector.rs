@@ -2,6 +2,7 @@
 //! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
 use super::ProtectError;
+use super::pace::Pace;
 use crate::{NodeId, Timestamp};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -120,7 +121,9 @@ pub struct Detector {
     ring: Vec<Sample>,
     /// The row of the oldest samples.
     next: usize,
+    /// When the last samples came, counted or not.
     last: Option<Timestamp>,
+    pace: Pace,
 }
 
 impl Detector {
@@ -154,6 +157,7 @@ impl Detector {
             ring: vec![UNKNOWN; rows],
             next: 0,
             last: None,
+            pace: Pace::default(),
         }
     }
 
@@ -184,11 +188,13 @@ impl Detector {
             }
         }
         (next.next, next.last) = (self.next, self.last);
+        next.pace = self.pace.clone();
         next
     }
 
     /// Takes one sample for each node, and pushes what changed. Intervals without samples in between count
-    /// as unknown. O(nodes), plus O(nodes x window) at most for a gap.
+    /// as unknown; of samples that come faster than the interval one an interval counts, so that a window spans its time
+    /// at any rate. O(nodes), plus O(nodes x window) at most for a gap.
     ///
     /// # Errors
     /// Not one sample for each node; time that has not advanced, unless a clock was set back by more than two windows:
@@ -199,6 +205,16 @@ impl Detector {
         samples: &[Sample],
         events: &mut Vec<Event>,
     ) -> Result<(), SampleError> {
+        self.take(now, samples, events).map(drop)
+    }
+
+    /// [`Detector::push`], and whether the samples count: between two rows they only show that somebody is there.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        samples: &[Sample],
+        events: &mut Vec<Event>,
+    ) -> Result<bool, SampleError> {
         let (given, want) = (samples.len(), self.state.len());
         if given != want {
             return Err(SampleError::Length {
@@ -207,31 +223,40 @@ impl Detector {
                 want,
             });
         }
-        if self.is_set_back(now) {
-            self.begin_anew();
-        } else if let Some(last) = self.last {
-            if now <= last {
-                return Err(SampleError::Backwards { given: now, last });
-            }
-            let interval = self.config.interval.as_nanos();
-            let half = interval / 2;
-            let slots = (now.since(last).as_nanos() + half) / interval;
-            let missed = slots.saturating_sub(1).min(2 * self.config.window as u128);
-            for _ in 0..missed {
-                self.advance(|_| UNKNOWN);
-            }
-        }
+        let rows = self.rows_until(now)?;
         self.last = Some(now);
-        self.advance(|node| samples.get(node).copied().unwrap_or(UNKNOWN));
-        for (node, sample) in samples.iter().enumerate() {
-            if *sample < FIRST_UNKNOWN
-                && let Some(state) = self.state.get_mut(node)
-            {
+        for (state, sample) in self.state.iter_mut().zip(samples) {
+            if *sample < FIRST_UNKNOWN {
                 state.heard = Some(now);
             }
+        }
+        if rows == 0 {
+            return Ok(false);
+        }
+        for _ in 1..rows.min(2 * self.config.window as u128 + 1) {
+            self.advance(|_| UNKNOWN);
+        }
+        self.advance(|node| samples.get(node).copied().unwrap_or(UNKNOWN));
+        for node in 0..samples.len() {
             events.extend(self.judge(now, node));
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// How many rows begin until `now`, the one of its samples included.
+    fn rows_until(&mut self, now: Timestamp) -> Result<u128, SampleError> {
+        if self.is_set_back(now) {
+            self.begin_anew();
+            self.last = None;
+        }
+        let Some(last) = self.last else {
+            self.pace = Pace::begin(now);
+            return Ok(1);
+        };
+        if now <= last {
+            return Err(SampleError::Backwards { given: now, last });
+        }
+        Ok(self.pace.rows(now, self.config.interval))
     }
 
     /// Whether `now` is so long before the last samples that the clock must have been ahead then.

@@ -93,3 +93,61 @@ fn time_that_goes_backwards_and_wrong_lengths_are_refused_and_change_nothing() {
     );
     assert_eq!(before, alloc::format!("{d:?}"));
 }
+
+/// Samples every `step` from 0 on for `span`, of which those of a time within `high` are above the threshold.
+fn every(step: Duration, span: Duration, high: core::ops::Range<u64>) -> Vec<Event> {
+    let (mut d, mut events) = (detector(), Vec::new());
+    for i in 0..(span.as_nanos() / step.as_nanos()) as u32 {
+        let at = Timestamp::from_nanos((step * i).as_nanos() as u64);
+        let level = if high.contains(&(at.nanos() / 1_000_000)) {
+            1500
+        } else {
+            500
+        };
+        d.push(at, &[level], &mut events).unwrap();
+    }
+    events
+}
+
+#[test]
+fn a_window_spans_its_time_however_fast_samples_come() {
+    let span = Duration::from_secs(60);
+    for millis in [
+        1, 10, 100, 250, 400, 499, 500, 700, 900, 980, 1000, 1020, 1050,
+    ] {
+        let step = Duration::from_millis(millis);
+        let spike = every(step, span, 20_000..29_000);
+        assert_eq!(spike, vec![], "9 s, a sample every {millis} ms");
+        let lasting = every(step, span, 20_000..60_000);
+        assert_eq!(lasting.len(), 1, "40 s, a sample every {millis} ms");
+        let entered = lasting[0].at.since(Timestamp::from_secs(20));
+        let (least, most) = (Duration::from_secs(9), Duration::from_secs(13));
+        assert!((least..most).contains(&entered), "{millis} ms: {entered:?}");
+    }
+}
+
+#[test]
+fn a_jittering_sampler_leaves_no_holes() {
+    let (mut d, mut events) = (detector(), Vec::new());
+    for i in 0..1000_u64 {
+        // Up to 0.4 s late, with a clock that runs 1 % fast.
+        let jitter = (i * 7919) % 401;
+        let at = Timestamp::from_nanos((i * 990 + jitter) * 1_000_000);
+        d.push(at, &[900], &mut events).unwrap();
+        assert!(
+            i < 10 || d.known(NodeId(0)) >= 9,
+            "{i}: {}",
+            d.known(NodeId(0))
+        );
+    }
+}
+
+#[test]
+fn samples_between_two_rows_show_that_the_node_is_there() {
+    let mut d = detector();
+    feed(&mut d, 0, &[900]);
+    let later = Timestamp::from_nanos(300_000_000);
+    d.push(later, &[2000], &mut Vec::new()).unwrap();
+    assert_eq!(d.heard(NodeId(0)), Some(later));
+    assert_eq!(d.known(NodeId(0)), 1);
+}

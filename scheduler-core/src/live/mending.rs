@@ -74,7 +74,7 @@ impl Planner<'_> {
     /// How good a mending move is, or what forbids it.
     fn rank(&self, damage: i128, task: usize, to: usize) -> Result<Rank, Obstacle> {
         let p = &*self.protector;
-        let burden = p.signals.fast(task).max(p.signals.slow(task));
+        let burden = self.burden(task);
         let after = self.level[to] + burden;
         if self.is_busy(to) {
             return Err(Obstacle::NodeBusy);
@@ -97,6 +97,18 @@ impl Planner<'_> {
         let priority = p.cluster.model().priority[task];
         let full = (after / self.threshold[to].max(1.0) * 1000.0) as u64;
         Ok((damage, over, priority, p.begun[task].len(), full))
+    }
+
+    /// What a task would bring to its destination: the higher of its averages, and at least what it asks for where its use is
+    /// unknown. Unknown is not nothing.
+    fn burden(&self, task: usize) -> f64 {
+        let p = &*self.protector;
+        let used = p.signals.fast(task).max(p.signals.slow(task));
+        if p.is_fresh(task, self.now) {
+            return used;
+        }
+        let need = p.cluster.model().need(TaskId(task as u32));
+        used.max(need.get(p.resource).map_or(0.0, |need| *need as f64))
     }
 
     /// Says of what is still broken which tasks could mend it, and what keeps them.

@@ -6,6 +6,7 @@ mod config;
 mod detector;
 mod levels;
 mod mending;
+mod pace;
 mod plan;
 mod planner;
 mod protector;

@@ -21,7 +21,7 @@ pub struct Protector {
     pub(super) signals: Signals,
     pub(super) config: ProtectConfig,
     /// The measured resource.
-    resource: usize,
+    pub(super) resource: usize,
     /// Times of each task's latest moves, oldest first, at most as many as the budget allows.
     pub(super) begun: Vec<Vec<Timestamp>>,
     /// When each node's latest move ended.
@@ -164,11 +164,11 @@ impl Protector {
             });
         }
         let set_back = self.detector.is_set_back(now);
-        self.detector.push(now, nodes, events)?;
+        let counts = self.detector.take(now, nodes, events)?;
         if set_back {
             self.set_back(now);
         }
-        self.signals.push(now, tasks);
+        self.signals.push(now, tasks, counts);
         Ok(())
     }
 

@@ -48,9 +48,15 @@ impl Signals {
         }
     }
 
-    /// Takes one sample for each task; unknown ones change nothing. Branches are written as selections so
-    /// that the loop runs in vector lanes.
-    pub(super) fn push(&mut self, now: Timestamp, samples: &[Sample]) {
+    /// Takes one sample for each task; unknown ones change nothing, and those that do not count (another of the same
+    /// interval did) only show that the task is there. Branches are written as selections so that the loop runs in vector lanes.
+    pub(super) fn push(&mut self, now: Timestamp, samples: &[Sample], count: bool) {
+        if !count {
+            for (heard, sample) in self.heard.iter_mut().zip(samples) {
+                *heard = if *sample < FIRST_UNKNOWN { now } else { *heard };
+            }
+            return;
+        }
         let averages = self.fast.iter_mut().zip(&mut self.slow).zip(&mut self.seen);
         let tasks = averages.zip(&mut self.heard);
         for (sample, (((fast, slow), seen), heard)) in samples.iter().zip(tasks) {

@@ -34,6 +34,9 @@ pub(super) struct Known {
     past: BTreeMap<u32, Past>,
     names: u32,
     last: Option<Timestamp>,
+    /// When the last interval that counts began, in nanoseconds, and whether samples came since.
+    row: i128,
+    more: bool,
 }
 
 impl Known {
@@ -45,6 +48,8 @@ impl Known {
             past: BTreeMap::new(),
             names: nodes + tasks,
             last: None,
+            row: 0,
+            more: false,
         }
     }
 
@@ -63,10 +68,7 @@ impl Known {
             }
             self.last = None;
         }
-        let passed = self
-            .last
-            .map_or(interval, |last| now.nanos() - last.nanos());
-        let slots = ((passed + interval / 2) / interval).clamp(1, 40);
+        let rows = self.rows(now, interval);
         self.last = Some(now);
         let both = self
             .nodes
@@ -75,12 +77,31 @@ impl Known {
             .chain(self.tasks.iter().zip(tasks));
         for (name, sample) in both {
             let past = self.past.entry(*name).or_default();
-            past.samples.extend((1..slots).map(|_| UNKNOWN));
-            past.samples.push(*sample);
+            if rows > 0 {
+                past.samples.extend((1..rows.min(41)).map(|_| UNKNOWN));
+                past.samples.push(*sample);
+            }
             if *sample != UNKNOWN {
                 past.heard = Some(now);
             }
         }
+    }
+
+    /// Intervals that begin until `now`: nearest to where the row before says, which gives way to a strayed sample by an eighth.
+    fn rows(&mut self, now: Timestamp, interval: i128) -> i128 {
+        let now = i128::from(now.nanos());
+        if self.last.is_none() {
+            (self.row, self.more) = (now, false);
+            return 1;
+        }
+        let rows = ((now - self.row).max(0) + interval / 2) / interval;
+        if rows > 0 {
+            let strayed = now - (self.row + rows * interval);
+            let follow = if self.more { 0 } else { strayed / 8 };
+            self.row += rows * interval + follow;
+        }
+        self.more = rows == 0;
+        rows
     }
 
     /// An event of overload was told.
