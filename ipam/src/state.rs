@@ -234,6 +234,8 @@ pub(crate) struct Move {
 #[derive(Clone, Debug)]
 pub struct Ipam {
     pub(crate) seed: u64,
+    /// Added to the store's revision it is behind every sequence number still to be given.
+    pub(crate) base: u64,
     pub(crate) now: Timestamp,
     pub(crate) sequence: u64,
     /// No rest and no keeping ends before this.
@@ -275,6 +277,7 @@ impl Ipam {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
+            base: 0,
             now: Timestamp::ZERO,
             sequence: 0,
             due: Timestamp::MAX,

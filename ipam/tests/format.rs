@@ -32,7 +32,7 @@ fn records_of_format_1_are_read_and_rewritten_in_the_present_format() {
 
 #[test]
 fn a_record_of_a_later_format_is_refused_by_its_version_and_a_changed_version_by_the_checksum() {
-    let mut record = Record::Meta { seed: 7 }.encode();
+    let mut record = Record::Meta { seed: 7, base: 0 }.encode();
     record[0] = 99;
     assert!(matches!(
         Record::decode(&record),
@@ -58,7 +58,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn a_store_with_a_record_of_a_later_format_is_refused_whole() {
-    let mut record = Record::Meta { seed: 7 }.encode();
+    let mut record = Record::Meta { seed: 7, base: 0 }.encode();
     record[0] = 99;
     let body = record.len() - 4;
     let sum = crc32(&record[..body]).to_le_bytes();

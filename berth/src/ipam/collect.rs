@@ -105,6 +105,7 @@ fn owner_of(change: &Change<'_>) -> Option<String> {
 }
 
 pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Failure> {
+    session.inspect()?;
     let found = session.ipam().fsck(args.grace, session.misfits());
     let mut left = found.len();
     if args.repair {
@@ -237,6 +238,24 @@ pub(super) fn dump(session: &Session) -> Result<Answer, Failure> {
     Ok(Answer::done(text + "\n", json))
 }
 
+/// Sequences of a dump go up to here: whoever loads it has as many still to give as it can ever have used.
+const MOST_SEQUENCE: u64 = 1 << 62;
+
+/// The last sequence number that a dump's store had given; none of its claims has a later one.
+fn last_sequence(document: &Value, ipam: &Ipam, place: &str) -> Result<u64, Failure> {
+    let wrong = |message: String| Failure::input(message, format!("{place}: sequence"));
+    let told = &document["sequence"];
+    let sequence = told.as_u64().filter(|s| *s <= MOST_SEQUENCE);
+    let sequence =
+        sequence.ok_or_else(|| wrong(format!("it is {told}, want 0 to {MOST_SEQUENCE} (2^62)")))?;
+    let highest = ipam.sequence();
+    if highest > sequence {
+        let message = format!("it is {sequence}, but a claim of the dump has {highest}");
+        return Err(wrong(message));
+    }
+    Ok(sequence)
+}
+
 pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<Answer, Failure> {
     let place = file.display().to_string();
     let document: Value = serde_json::from_str(&read(file)?)
@@ -268,7 +287,7 @@ pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<
         );
         return Err(Failure::input(message, format!("{place}: {}", misfit.key)));
     }
-    ipam.resume_sequence(document["sequence"].as_u64().unwrap_or(0));
+    ipam.resume_sequence(last_sequence(&document, &ipam, &place)?);
     let here = session.ipam();
     if !replace && (here.claim_count() > 0 || here.pools().next().is_some()) {
         let message = "the store is not empty; --replace drops what is in it";

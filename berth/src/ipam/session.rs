@@ -98,6 +98,12 @@ impl Session {
         }
     }
 
+    /// Looks for damage that reading everything does not show.
+    pub(super) fn inspect(&mut self) -> Result<(), Failure> {
+        let inspected = at_once(self.replica.inspect(), &self.place)?;
+        inspected.map_err(|e| store_failure(&e, &self.place))
+    }
+
     /// Rebuilds what is damaged, as far as it stands elsewhere.
     pub(super) fn rebuild(&mut self) -> Result<usize, Failure> {
         let rebuilt = at_once(self.replica.rebuild(self.now), &self.place)?;

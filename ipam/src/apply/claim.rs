@@ -10,6 +10,7 @@ use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
 use crate::state::{Ipam, Kind, NONE, Spot, Workload};
+use crate::store::MOST_COUNT;
 use crate::time::Timestamp;
 
 impl Ipam {
@@ -75,6 +76,9 @@ impl Ipam {
         }
         if making.places == [None, None] {
             return odd("claims nothing");
+        }
+        if making.sequence > MOST_COUNT {
+            return odd("would have a sequence that no store takes: all are used up");
         }
         Ok(())
     }
@@ -201,6 +205,10 @@ impl Ipam {
         until: Option<Timestamp>,
     ) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
+        if next > MOST_COUNT {
+            let state = "would have a sequence that no store takes: all are used up";
+            return Err(bad_name("owner", owner, state));
+        }
         let now = self.now;
         let suspected = self.suspects.remove(&id).map(|(since, _)| since);
         if let Some(claim) = self.claims.get_mut(id) {

@@ -46,6 +46,9 @@ impl Misfit {
             Frozen::Block(..) => {
                 "rebuilt from its claims, its other addresses rest from then on".into()
             }
+            Frozen::Nothing if self.key == STRUCTURE => {
+                "rebuilt from the records; if that fails, dump and load into a new store".into()
+            }
             Frozen::Nothing if self.key.starts_with("g/") => {
                 "stands nowhere else: --forget drops it, and the quarantine of removed pools' addresses".into()
             }
@@ -84,6 +87,8 @@ impl Misfit {
 
 /// The key of what is wrong with the store as a whole; no record has it.
 pub(crate) const WHOLE: &str = "store";
+/// The key that stands for how the store keeps its records.
+pub(crate) const STRUCTURE: &str = "pages";
 
 /// What a misfit may have held.
 #[derive(Clone, Debug, PartialEq, Eq)]

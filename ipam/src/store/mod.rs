@@ -17,4 +17,5 @@ pub use damage::{Frozen, Misfit};
 pub use memory::MemoryStore;
 pub use record::{MoveRecord, Record, Rested, RestedUntil, StickyRecord};
 pub use replica::{Replica, TransactError, ready};
+pub(crate) use restore::MOST_COUNT;
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

@@ -79,10 +79,14 @@ pub struct StickyRecord {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(tag = "record", rename_all = "kebab-case"))]
 pub enum Record<'a> {
-    /// The allocator's seed.
+    /// The allocator's seed, and where its sequence numbers begin.
     Meta {
         /// It decides where hosts start and what random order gives.
         seed: u64,
+        /// Added to the store's revision it comes before every sequence number still to be given: what another store had
+        /// counted before its state was brought here.
+        #[cfg_attr(feature = "serde", serde(default))]
+        base: u64,
     },
     /// A pool.
     Pool {

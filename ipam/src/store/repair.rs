@@ -1,6 +1,6 @@
 //! Mending a store: what can be rebuilt from the rest is, what cannot is dropped only when asked for by name.
 
-use super::damage::{Frozen, Misfit};
+use super::damage::{Frozen, Misfit, STRUCTURE};
 use super::record::{COPIES, KINDS, Record, Rested, copy_key, pool_key};
 use super::replica::{PAGE, Replica};
 use super::seam::{Store, StoreError, Txn};
@@ -29,6 +29,10 @@ impl<S: Store> Replica<S> {
         if self.misfits.iter().any(|m| m.frozen == Frozen::Store) {
             return Ok(0);
         }
+        let pages = self.misfits.iter().any(|m| m.key == STRUCTURE);
+        if pages {
+            self.store.mend().await?;
+        }
         let mut rebuilt = self.set_times(now).await?;
         // Pools first: what the others hold is known only then.
         for pools in [true, false] {
@@ -48,6 +52,10 @@ impl<S: Store> Replica<S> {
             self.store.commit(txn).await?;
             self.reload(now).await?;
         }
+        if pages {
+            self.inspect().await?;
+            rebuilt += usize::from(self.misfits.iter().all(|m| m.key != STRUCTURE));
+        }
         Ok(rebuilt)
     }
 
@@ -66,6 +74,22 @@ impl<S: Store> Replica<S> {
         Ok(set.len())
     }
 
+    /// Looks at how the store keeps its records as closely as it can; what it finds is one of [`Replica::misfits`]. Linear in
+    /// the store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn inspect(&mut self) -> Result<(), StoreError> {
+        self.misfits.retain(|m| m.key != STRUCTURE);
+        if let Some(why) = self.store.inspect().await? {
+            self.misfits.push(Misfit {
+                frozen: Frozen::Nothing,
+                ..Misfit::new(STRUCTURE, "the store", why)
+            });
+        }
+        Ok(())
+    }
+
     /// Adds to a transaction what mends a misfit, if anything does.
     async fn rebuilt(&mut self, misfit: &Misfit, txn: &mut Txn) -> Result<(), StoreError> {
         let key = misfit.key.clone();
@@ -76,10 +100,7 @@ impl<S: Store> Replica<S> {
                 let own = self.ipam.record(&key.replacen(COPIES, "p/", 1));
                 own.map(|record| record.encode())
             }
-            Frozen::Nothing if key == "m/" => {
-                let seed = self.ipam.seed;
-                Some(Record::Meta { seed }.encode())
-            }
+            Frozen::Nothing if key == "m/" => Some(self.ipam.meta().encode()),
             Frozen::Nothing if key.starts_with("r/") => {
                 txn.delete.push(key.clone());
                 txn.unchanged.push(key);
@@ -155,7 +176,14 @@ impl<S: Store> Replica<S> {
             self.store.accept().await?;
         }
         self.catch_up(now).await?;
-        let records = ipam.records();
+        // What this store and the other state have counted both lie behind.
+        let base = ipam.sequence.max(self.ipam.sequence);
+        let mut records = ipam.records();
+        for record in &mut records {
+            if let Record::Meta { base: told, .. } = record {
+                *told = base;
+            }
+        }
         let mut put: Vec<(String, Vec<u8>)> = Vec::with_capacity(records.len());
         for record in &records {
             let (key, bytes) = (record.key(), record.encode());

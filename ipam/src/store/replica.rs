@@ -4,7 +4,7 @@
 use super::codec::RecordError;
 use super::damage::{Frozen, Misfit, WHOLE};
 use super::record::{COPIES, KINDS, Record, copy_key};
-use super::restore::Restorer;
+use super::restore::{MOST_COUNT, Restorer};
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
 use crate::change::Change;
 use crate::rng::Rng;
@@ -51,6 +51,9 @@ pub struct Replica<S> {
     attempts: u32,
 }
 
+/// Added to the highest sequence number that is still known where the record that tells where counting began is damaged:
+/// more than a store has commits.
+const BEYOND: u64 = 1 << 40;
 /// Keys of one page of a listing.
 pub(super) const PAGE: usize = 4096;
 /// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
@@ -143,8 +146,11 @@ impl<S: Store> Replica<S> {
         let (mut ipam, mut misfits) = restorer.finish();
         misfits.extend(whole);
         misfits.extend(self.bad_copies(&ipam).await?);
-        // Tokens come after every commit: also after those whose claims are gone.
-        ipam.sequence = ipam.sequence.max(revision);
+        if misfits.iter().any(|m| m.key == "m/") {
+            // Where counting began is not known any more.
+            ipam.base = ipam.sequence.saturating_add(BEYOND).min(MOST_COUNT);
+        }
+        ipam.count(revision);
         Ok(Some((ipam, misfits, revision)))
     }
 
@@ -168,7 +174,7 @@ impl<S: Store> Replica<S> {
                     return self.reload(now).await;
                 }
                 self.revision = revision;
-                self.ipam.sequence = self.ipam.sequence.max(revision);
+                self.ipam.count(revision);
                 self.ipam.advance(now);
                 Ok(())
             }
@@ -305,7 +311,7 @@ impl<S: Store> Replica<S> {
                 if revision == self.revision + 1 {
                     self.revision = revision;
                 }
-                self.ipam.sequence = self.ipam.sequence.max(revision);
+                self.ipam.count(revision);
                 match mends {
                     true => self.reload(now).await,
                     false => Ok(()),

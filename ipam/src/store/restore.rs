@@ -88,7 +88,13 @@ impl Restorer {
 
     fn try_add(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
         match record {
-            Record::Meta { seed } => {
+            Record::Meta { seed, base } => {
+                if base > MOST_COUNT {
+                    let why = "counts further than anything can have been counted";
+                    return Err(Misfit::new(key, key, why));
+                }
+                self.ipam.base = base;
+                self.ipam.sequence = self.ipam.sequence.max(base);
                 // Only of an empty state: the indices are built under the seed.
                 if self.ipam.claims.len() == 0 && self.ipam.workloads.len() == 0 {
                     self.ipam.seed = seed;
@@ -305,6 +311,11 @@ impl Pool {
 }
 
 impl Ipam {
+    /// Sequence numbers come after every commit of the store: also after those whose claims are gone.
+    pub(crate) fn count(&mut self, revision: u64) {
+        self.sequence = self.sequence.max(self.base.saturating_add(revision));
+    }
+
     /// Sees to it that tokens come after `sequence`. Stores count commits and do this by themselves; who
     /// keeps records elsewhere keeps the latest token too, for the claims that are gone.
     pub fn resume_sequence(&mut self, sequence: u64) {

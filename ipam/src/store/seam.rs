@@ -117,6 +117,17 @@ pub trait Store: Send {
         Ok(Vec::new())
     }
 
+    /// What is wrong with the structure in which the store keeps its records, looked at as closely as it can be: in time
+    /// linear in the store. Nothing is altered.
+    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// Rebuilds of that structure what can be rebuilt. What [`Store::inspect`] still tells of afterwards cannot.
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Takes the store as it is for whole: what [`Store::damage`] told of is given up.
     async fn accept(&mut self) -> Result<(), StoreError> {
         Ok(())
@@ -151,6 +162,14 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
         (**self).damage().await
+    }
+
+    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
+        (**self).inspect().await
+    }
+
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        (**self).mend().await
     }
 
     async fn accept(&mut self) -> Result<(), StoreError> {

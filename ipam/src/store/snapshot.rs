@@ -21,7 +21,7 @@ impl Ipam {
     /// The whole state as records, in the order in which [`Ipam::restore`] takes them. Linear.
     #[must_use]
     pub fn records(&self) -> Vec<Record<'_>> {
-        let mut out = Vec::from([Record::Meta { seed: self.seed }]);
+        let mut out = Vec::from([self.meta()]);
         let ids: Vec<PoolId> = (0..self.pools.len()).map(|i| PoolId(i as u16)).collect();
         out.extend(ids.iter().filter_map(|&id| self.pool_record(id)));
         out.extend(ids.iter().filter_map(|&id| self.cursor_record(id)));
@@ -198,12 +198,20 @@ impl Ipam {
         })
     }
 
+    /// The record of what all pools share.
+    pub(crate) fn meta(&self) -> Record<'static> {
+        Record::Meta {
+            seed: self.seed,
+            base: self.base,
+        }
+    }
+
     /// The record under a key as the state has it now.
     pub(crate) fn record(&self, key: &str) -> Option<Record<'_>> {
         let (kind, rest) = key.split_at_checked(2)?;
         let id = || rest.get(..5).and_then(|id| id.parse().ok()).map(PoolId);
         match kind {
-            "m/" => Some(Record::Meta { seed: self.seed }),
+            "m/" => Some(self.meta()),
             "p/" => self.pool_record(id()?),
             "r/" => self.cursor_record(id()?),
             "h/" => self.host_record(self.host(rest)?),

@@ -48,6 +48,7 @@
 mod acknowledged;
 mod digest;
 mod guard;
+mod inspect;
 mod tables;
 
 use acknowledged::Acknowledged;
@@ -117,11 +118,26 @@ impl RedbStore {
                     pause = (pause * 2).min(PAUSES.1);
                 }
                 Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
-                    let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    return Err(StoreError::Busy { waited_ms });
+                    return Err(busy(start));
                 }
                 Ok(Err(error)) => return Err(self.failed(&error)),
                 Err(panic) => return Err(self.panicked(&panic)),
+            }
+        }
+    }
+
+    /// The file, locked as redb locks it.
+    fn locked(&self) -> Result<std::fs::File, StoreError> {
+        let file = std::fs::File::open(&self.path).map_err(|e| self.failed(&e))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) if start.elapsed() < self.lock_wait => {
+                    std::thread::sleep(PAUSES.1);
+                }
+                Err(std::fs::TryLockError::WouldBlock) => return Err(busy(start)),
+                Err(std::fs::TryLockError::Error(error)) => return Err(self.failed(&error)),
             }
         }
     }
@@ -223,6 +239,11 @@ impl Drop for RedbStore {
     }
 }
 
+fn busy(since: Instant) -> StoreError {
+    let waited_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    StoreError::Busy { waited_ms }
+}
+
 /// Closing writes too, and may meet a damaged page. What was committed stands all the same.
 fn close(database: Option<Database>) {
     let _ = guarded(|| drop(database));
@@ -283,6 +304,42 @@ impl Store for RedbStore {
         let listed = self.listed.clone();
         let (revision, found) = self.with(|database| tables::verify(database, &listed))?;
         Ok(found.into_iter().chain(self.behind(revision)?).collect())
+    }
+
+    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
+        // A file that is open is marked as such, and would be repaired as it is opened once more, seen by nobody.
+        let held = self.held.is_some();
+        self.let_go();
+        let outcome = self.locked().map(|file| guarded(|| inspect::inspect(file)));
+        if held {
+            self.hold()?;
+        }
+        match outcome? {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(DatabaseError::Storage(redb::StorageError::Corrupted(why)))) => {
+                Ok(Some(format!("has damaged pages: {why}")))
+            }
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(panic) => Ok(Some(format!("has damaged pages: redb gave up: {panic}"))),
+        }
+    }
+
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        let held = self.held.is_some();
+        let mut database = match self.held.take() {
+            Some(database) => database,
+            None => self.open()?,
+        };
+        let outcome = guarded(|| inspect::check(&mut database));
+        close(Some(database));
+        if held {
+            self.hold()?;
+        }
+        match outcome {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(panic) => Err(self.panicked(&panic)),
+        }
     }
 
     async fn accept(&mut self) -> Result<(), StoreError> {

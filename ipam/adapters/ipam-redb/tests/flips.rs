@@ -203,3 +203,67 @@ fn whatever_byte_is_flipped_no_address_is_given_twice() {
     assert!(outcomes.contains_key(&Outcome::InPart), "{outcomes:?}");
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
+
+/// What one claim comes to in a store that is opened anew.
+fn one_claim(path: &Path, owner: &str) -> Result<IpAddr, String> {
+    let mut replica = open(path).map_err(|e| e.to_string())?;
+    claim(&mut replica, &Request::new(owner)).map_err(|e| e.to_string())
+}
+
+#[test]
+fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
+    let folder = folder("structure");
+    let (path, ack) = (folder.join("s.redb"), folder.join("s.redb.ack"));
+    let taken = build(&path);
+    let mut replica = open(&path).expect("sound");
+    ready(replica.inspect()).expect("at once").expect("looks");
+    assert_eq!(replica.misfits(), [], "a sound store");
+    drop(replica);
+    let (whole, side) = (
+        std::fs::read(&path).expect("the file"),
+        std::fs::read(&ack).expect("the file beside it"),
+    );
+    let restore = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("a file");
+        std::fs::write(&ack, &side).expect("a file");
+    };
+    let (mut met, mut mended) = (0, 0);
+    for at in places(&whole, false).into_iter().filter(|&at| at >= PAGE) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        restore(&bytes);
+        let sound = open(&path).is_ok_and(|replica| replica.misfits().is_empty());
+        restore(&bytes);
+        let claims: Vec<_> = (0..2)
+            .map(|i| one_claim(&path, &format!("new-{i}")))
+            .collect();
+        if !sound || claims.iter().all(Result::is_ok) {
+            continue;
+        }
+        met += 1;
+        restore(&bytes);
+        let mut replica = open(&path).expect("as before");
+        ready(replica.inspect()).expect("at once").expect("looks");
+        assert!(
+            !replica.misfits().is_empty(),
+            "byte {at}: {claims:?}, and nothing is found"
+        );
+        if ready(replica.rebuild(NOW)).expect("at once").is_err() || !replica.misfits().is_empty() {
+            continue;
+        }
+        drop(replica);
+        mended += 1;
+        for i in 0..2 {
+            let address = one_claim(&path, &format!("new-{i}"));
+            let address = address.unwrap_or_else(|e| panic!("byte {at}: {e}"));
+            assert_eq!(
+                taken.get(&address),
+                None,
+                "byte {at}: {address} was given twice"
+            );
+        }
+    }
+    println!("{met} met by a commit only, {mended} of them mended");
+    assert!(mended > 0 && mended * 2 > met, "{mended} of {met}");
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 /// The version that is written, and the oldest that is still read: a field that came with a version is read
 /// where [`Reader::version`] is that version or later, and has its default in older records. A record is
 /// rewritten in the present version by the first write that alters it.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const OLDEST_VERSION: u8 = 1;
 
 impl<'a> Record<'a> {
@@ -25,7 +25,10 @@ impl<'a> Record<'a> {
         w.byte(VERSION);
         w.byte(self.rank() as u8);
         match self {
-            Self::Meta { seed } => w.number(*seed),
+            Self::Meta { seed, base } => {
+                w.number(*seed);
+                w.number(*base);
+            }
             Self::Pool { id, draining, spec } => {
                 w.number(id.0.into());
                 w.flag(*draining);
@@ -142,7 +145,10 @@ impl<'a> Record<'a> {
         }
         r.version = found;
         let record = match r.byte()? {
-            0 => Self::Meta { seed: r.number()? },
+            0 => Self::Meta {
+                seed: r.number()?,
+                base: if r.version > 2 { r.number()? } else { 0 },
+            },
             1 => {
                 let (id, draining) = (pool_id(&mut r)?, r.flag()?);
                 Self::Pool {
