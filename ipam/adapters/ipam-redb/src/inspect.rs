@@ -4,6 +4,7 @@
 
 use redb::{Database, DatabaseError, StorageBackend, StorageError, TableDefinition};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -144,13 +145,11 @@ impl StorageBackend for Overlay {
         let mut at = offset;
         for part in parts(offset, &mut data) {
             let (page, from) = (at / PAGE, (at % PAGE) as usize);
-            if !state.pages.contains_key(&page) {
-                let bytes = self.read_file(page)?;
-                state.pages.insert(page, bytes);
-            }
-            if let Some(bytes) = state.pages.get_mut(&page) {
-                bytes[from..from + part.len()].copy_from_slice(part);
-            }
+            let bytes = match state.pages.entry(page) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.read_file(page)?),
+            };
+            bytes[from..from + part.len()].copy_from_slice(part);
             at += part.len() as u64;
         }
         Ok(())
