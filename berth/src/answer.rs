@@ -56,6 +56,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, line ends in its message escaped: where they can only come from what is quoted in it.
+    #[must_use]
+    pub fn in_one_line(mut self) -> Self {
+        self.message = self.message.replace('\n', r"\u{a}");
+        self
+    }
+
     /// Reading or writing `place` failed (exit 3).
     pub fn io(error: &std::io::Error, place: impl Into<String>) -> Self {
         let (kind, message) = ("io".into(), error.to_string());

@@ -7,6 +7,8 @@ use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::error::ContextKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// What `berth --help` ends with: a command of each group.
@@ -121,13 +123,47 @@ fn document(key: &str, text: &[u8]) -> Answer {
 /// Help and version go to standard output with status 0; bad usage is status 2, as JSON when asked for.
 fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
-    if !asked && std::env::args().any(|a| a == "--json") {
+    if !asked && std::env::args_os().any(|a| a == "--json") {
         let failure = usage_failure(error);
         return ExitCode::from(answer::print(Err(failure), true));
     }
     // Nothing is left to do when the terminal is gone.
-    let _ = error.print();
+    let _ = match quoted(std::env::args_os()).as_slice() {
+        _ if asked => error.print(),
+        [] => error.print(),
+        given => {
+            let text = unquoted(error.render().to_string(), given);
+            std::io::stderr().write_all(text.as_bytes())
+        }
+    };
     ExitCode::from(if asked { 0 } else { 2 })
+}
+
+/// Of the arguments, or what stands in them after `=`, those that a terminal would act on.
+fn quoted(args: impl Iterator<Item = OsString>) -> Vec<String> {
+    let texts = args.flat_map(|arg| {
+        let text = arg.to_string_lossy().into_owned();
+        let value = text.split_once('=').map(|(_, value)| value.to_owned());
+        [Some(text), value].into_iter().flatten()
+    });
+    let mut acting: Vec<String> = texts
+        .filter(|text| text.chars().any(char::is_control))
+        .collect();
+    // What stands in another one comes after it.
+    acting.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    acting
+}
+
+/// A message without raw control characters, also where it quotes arguments that hold line ends.
+fn unquoted(mut message: String, given: &[String]) -> String {
+    for text in given {
+        // Other control characters may be gone from the quotation.
+        let parts = text.split(|c: char| c.is_control() && c != '\n');
+        for part in parts.filter(|part| part.contains('\n') && part.len() > 1) {
+            message = message.replace(part, &part.replace('\n', r"\u{a}"));
+        }
+    }
+    answer::escaped(&message)
 }
 
 /// Everything that clap knows of the mistake: what was given, what would be right, tips; `where` is the argument.

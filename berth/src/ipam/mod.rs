@@ -21,6 +21,11 @@ use session::Session;
 /// # Errors
 /// A [`Failure`] with its exit status: 1 the answer is no, 2 bad input, 3 the store failed.
 pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
+    // Names come from anywhere and may hold line ends: a message about them is one line all the same.
+    answered(args).map_err(Failure::in_one_line)
+}
+
+fn answered(args: &IpamArgs) -> Result<Answer, Failure> {
     args.action.check_names()?;
     let mut session = Session::open(args)?;
     if !matches!(args.action, Action::Fsck(_)) {
