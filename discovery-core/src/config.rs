@@ -53,6 +53,13 @@ impl Default for ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// Checked, and as an engine keeps it: its fraction on the grid that any text of a snapshot carries exactly.
+    pub(crate) fn checked(mut self) -> Result<Self, InputError> {
+        self.check()?;
+        self.warm_up = self.warm_up.on_grid();
+        Ok(self)
+    }
+
     /// Says which field is out of its range.
     pub(crate) fn check(&self) -> Result<(), InputError> {
         within(

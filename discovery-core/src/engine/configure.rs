@@ -25,7 +25,7 @@ impl Engine {
         config: &ServiceConfig,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        config.check()?;
+        let config = &config.clone().checked()?;
         let service = self.service_of(id)?;
         let members: Vec<u32> = service.members().collect();
         let before = service.config.clone();

@@ -15,7 +15,7 @@ impl Engine {
     /// A bad name or configuration; a known service whose configuration is another one.
     pub fn service(&mut self, name: &str, config: ServiceConfig) -> Result<ServiceId, InputError> {
         named(name)?;
-        config.check()?;
+        let config = config.checked()?;
         if let Some(id) = self.find_service(name) {
             return match self.config(id) == Some(&config) {
                 true => Ok(id),

@@ -88,9 +88,9 @@ impl Engine {
     }
 
     fn put_service_back(&mut self, kept: &KeptService) -> Result<(), RestoreError> {
-        kept.config.check()?;
+        let config = kept.config.clone().checked()?;
         put_name(&mut self.service_names, &kept.name, "service")?;
-        let mut service = Service::new(kept.config.clone());
+        let mut service = Service::new(config);
         if !kept.name.is_empty() {
             service.busy = kept.busy;
             service.settled_at = kept.settled_at;

@@ -18,7 +18,8 @@ pub enum WarmUp {
     Envoy {
         /// How long it takes.
         window: Duration,
-        /// 1 is linear; above 1 rises early, below 1 late. A service's configuration takes 0.01 to 100;
+        /// 1 is linear; above 1 rises early, below 1 late. A service's configuration takes 0.01 to 100, rounded to
+        /// millionths;
         /// [`WarmUp::factor`] by itself reads what is not positive or not a number as 1, as Envoy does.
         aggression: f64,
         /// Never less than this percentage (0 to 100; Envoy's default is 10).
@@ -94,6 +95,15 @@ impl WarmUp {
         };
         let at = libm::ceil(nanos(window) as f64 * part);
         Duration::from_nanos(at as u64).min(window)
+    }
+
+    /// With its aggression rounded to millionths: few enough digits for readers of JSON that lose the last bit of
+    /// longer ones.
+    pub(crate) fn on_grid(mut self) -> Self {
+        if let Self::Envoy { aggression, .. } = &mut self {
+            *aggression = libm::round(*aggression * 1e6) / 1e6;
+        }
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), InputError> {

@@ -8,6 +8,7 @@ mod hints;
 mod holds;
 mod outliers;
 mod paths;
+mod probes;
 mod reconcile;
 mod restart;
 mod together;

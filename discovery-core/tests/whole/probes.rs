@@ -1,0 +1,128 @@
+//! Probes and signs of life, seen from outside.
+
+use core::time::Duration;
+
+use crate::bench::{Bench, secs};
+use discovery_core::{CheckKind, Conditions, Effect, HealthCheck, Input, ServiceConfig, WarmUp};
+
+fn checked() -> ServiceConfig {
+    ServiceConfig {
+        health: Some(HealthCheck::new(CheckKind::Tcp)),
+        warm_up: WarmUp::envoy(Duration::from_secs(60)),
+        ..ServiceConfig::default()
+    }
+}
+
+#[test]
+fn a_ttl_waits_for_beats() {
+    let ttl = Duration::from_secs(5);
+    let config = ServiceConfig {
+        health: Some(HealthCheck::new(CheckKind::Ttl { ttl })),
+        panic_percent: 0,
+        ..ServiceConfig::default()
+    };
+    let mut b = Bench::new(config);
+    b.put("a", |_| {});
+    b.run_until(secs(3));
+    assert_eq!(b.weight("a"), 0, "nothing heard yet");
+    let endpoint = b.id("a");
+    b.tell(Input::Beat {
+        endpoint,
+        well: true,
+    });
+    assert_eq!(b.weight("a"), 100_000);
+    b.run_until(secs(7));
+    b.tell(Input::Beat {
+        endpoint,
+        well: true,
+    });
+    b.run_until(secs(11));
+    assert_eq!(b.weight("a"), 100_000);
+    b.run_until(secs(12));
+    assert_eq!(b.weight("a"), 0, "the beat lapsed");
+    for _ in 0..2 {
+        b.tell(Input::Beat {
+            endpoint,
+            well: true,
+        });
+    }
+    assert_eq!(b.weight("a"), 100_000, "back after two, as the rise says");
+    b.tell(Input::Beat {
+        endpoint,
+        well: false,
+    });
+    assert_eq!(b.weight("a"), 0, "it said so itself");
+}
+
+#[test]
+fn another_kind_of_check_takes_nobody_out() {
+    let mut b = Bench::new(ServiceConfig::default());
+    b.put("a", |_| {});
+    b.put("b", |s| s.conditions = Conditions::STARTING);
+    let ttl = Duration::from_secs(5);
+    let kinds = [CheckKind::Tcp, CheckKind::Ttl { ttl }, CheckKind::Tcp];
+    let service = b.service;
+    for kind in kinds {
+        let config = ServiceConfig {
+            health: Some(HealthCheck::new(kind)),
+            ..ServiceConfig::default()
+        };
+        b.tell(Input::Configure {
+            service,
+            config: &config,
+        });
+        assert_eq!(b.weight("a"), 100_000);
+        b.run_until(b.now.after(Duration::from_secs(4)));
+        assert_eq!(b.weight("a"), 100_000);
+    }
+    b.tell(Input::Configure {
+        service,
+        config: &ServiceConfig::default(),
+    });
+    b.run_until(secs(100));
+    assert_eq!(b.weight("a"), 100_000);
+}
+
+#[test]
+fn a_probe_without_an_answer_has_failed() {
+    let mut b = Bench::new(checked());
+    let (spec, mut out) = (b.spec(), Vec::new());
+    b.engine
+        .handle(secs(0), Input::Upsert { name: "a", spec }, &mut out)
+        .unwrap();
+    let probe = |out: &[Effect]| {
+        out.iter().find_map(|e| match e {
+            Effect::Probe {
+                endpoint,
+                attempt,
+                deadline,
+                ..
+            } => Some((*endpoint, *attempt, *deadline)),
+            _ => None,
+        })
+    };
+    let (endpoint, attempt, deadline) = probe(&out).unwrap();
+    assert_eq!(
+        (deadline, b.engine.next_deadline()),
+        (secs(1), Some(secs(1)))
+    );
+    b.engine.handle(deadline, Input::Time, &mut out).unwrap();
+    let outcome = discovery_core::ProbeOutcome::Pass;
+    b.engine
+        .handle(
+            secs(2),
+            Input::Probed {
+                endpoint,
+                attempt,
+                outcome,
+            },
+            &mut out,
+        )
+        .unwrap();
+    let status = b.engine.endpoint(endpoint).unwrap().status;
+    assert_eq!(
+        status,
+        discovery_core::Status::Failing,
+        "an answer after the deadline is none"
+    );
+}
