@@ -192,6 +192,9 @@ impl Scaler {
     /// lately: that so many run is taken as the wish there was, so that a restart changes nothing at once. A workload
     /// with no replicas is paused, and stays so, unless [`ScalerConfig::min`] is 0. Wishes and changes that a
     /// clock dated ahead of `now` count as made now.
+    ///
+    /// Replicas that somebody changed by hand are no wish, as upstream: the next decision goes back to what the windows say,
+    /// as fast as the policies let it. Whoever wants more of them for a while raises [`ScalerConfig::min`].
     pub fn decide(&mut self, now: Timestamp, current: u32, wanted: u32) -> Scaled {
         if current == 0 && self.config.min > 0 {
             // When it is resumed, the windows begin with what runs then.

@@ -192,3 +192,23 @@ fn a_clock_that_was_ahead_holds_for_one_window_and_no_longer() {
         [5, 5, 10]
     );
 }
+
+#[test]
+fn replicas_changed_by_hand_are_no_wish() {
+    let mut config = ScalerConfig::new(1, 100);
+    config.down.policies = vec![Policy {
+        kind: PolicyKind::Pods,
+        value: 3,
+        period: Duration::from_secs(60),
+    }];
+    let mut scaler = Scaler::new(config).unwrap();
+    let usual: Vec<(u64, u32)> = (0..60).map(|n| (n * 15, 2)).collect();
+    assert_eq!(steps(&mut scaler, 2, &usual).last(), Some(&2));
+    // Somebody made it ten: back by three a minute.
+    let back = steps(
+        &mut scaler,
+        10,
+        &[(900, 2), (915, 2), (960, 2), (1020, 2), (1080, 2)],
+    );
+    assert_eq!(back, [7, 7, 4, 2, 2]);
+}
