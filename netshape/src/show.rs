@@ -1,4 +1,4 @@
-//! Observed state as `berth shape show --json` prints it.
+//! Observed state as one JSON document, the one that `berth shape plan --observed` reads.
 
 use crate::device::{DevName, Device, Objects};
 use crate::handle::Handle;

@@ -29,7 +29,7 @@ pub(super) struct PlanArgs {
     /// The policy, TOML or JSON.
     #[arg(long, value_name = "FILE")]
     desired: FileArg,
-    /// What `berth shape show --json` printed; without it nothing is on any device.
+    /// Observed state: the devices with their qdiscs, classes and filters, as one JSON document; without it nothing is on any device.
     #[arg(long, value_name = "FILE")]
     observed: Option<FileArg>,
     /// How to print the plan; for people, with each number's formula, when not given.
