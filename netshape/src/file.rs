@@ -162,7 +162,7 @@ impl PolicyFile {
     /// The host that is wanted, and what had to be refused, by place in the file. A container whose section is refused keeps what
     /// it has ([`Host::hold`]): what its class on the observed uplink has is not promised to those that ask for more
     /// than they have. Guarantees are admitted in the order of the file. A refused section that does not even say which devices
-    /// it is about, or whose id or device another section has too, makes plans remove nothing ([`Host::hold_everything`]).
+    /// it is about, whose id or device another section has too, or that names a device that was not observed, makes plans remove nothing ([`Host::hold_everything`]).
     ///
     /// # Errors
     /// What is wrong with the host itself or its tiers: then nothing can be planned.
@@ -220,7 +220,7 @@ impl PolicyFile {
                 }
             }
         }
-        if self.may_mean_another(&refused) {
+        if self.may_mean_another(&refused, observed) {
             host.hold_everything();
         }
         refused.sort_by_key(|(i, _)| *i);
@@ -229,8 +229,9 @@ impl PolicyFile {
     }
 
     /// Whether a refused section has its id or a device in common with another one, or with the uplink: one of the two is a
-    /// slip, and the container or device that was meant, which nobody knows, has to stay. O(n log n) if anything is refused.
-    fn may_mean_another(&self, refused: &[(usize, Refusal)]) -> bool {
+    /// slip, and the container or device that was meant, which nobody knows, has to stay. So it is where it names a device that
+    /// was not among those observed beside it. O(n log n) if anything is refused.
+    fn may_mean_another(&self, refused: &[(usize, Refusal)], observed: &Kernel) -> bool {
         if refused.is_empty() {
             return false;
         }
@@ -249,7 +250,9 @@ impl PolicyFile {
         let mut sections = refused.iter().filter_map(|(i, _)| self.container.get(*i));
         sections.any(|s| {
             let twice = |name| taken.get(&name).is_some_and(|n| *n > 1);
-            ids.get(&*s.id).is_some_and(|n| *n > 1) || places(s).into_iter().any(twice)
+            ids.get(&*s.id).is_some_and(|n| *n > 1)
+                || places(s).into_iter().any(twice)
+                || s.attachment().is_ok_and(|c| is_astray(&c, observed))
         })
     }
 
@@ -272,6 +275,15 @@ impl PolicyFile {
             _ => host.hold_everything(),
         }
     }
+}
+
+/// Whether the container's veth is not on the observed host, or its own end not in a namespace of which others were
+/// observed.
+fn is_astray(container: &Container, observed: &Kernel) -> bool {
+    container.ends().any(|end| {
+        let mut names = observed.devices().map(|(name, _)| name);
+        observed.device(&end).is_none() && names.any(|name| name.netns == end.netns)
+    })
 }
 
 impl UplinkSection {

@@ -44,7 +44,8 @@ pub use plan::{
     REDIRECT_PRIO, RESERVED_MAJORS, Reason, Redirect, diff, diff_device, diff_touched,
 };
 pub use policy::{
-    Container, Direction, Inside, LEAST_BURST, Shape, Tier, Uplink, default_burst, leaf_limit,
+    Container, Direction, Inside, LEAST_BURST, LEAST_CEILING, MOST_CEILING, Shape, Tier, Uplink,
+    default_burst, leaf_limit,
 };
 pub use rate::{Bytes, Rate, TcRate};
 pub use refusal::{Refusal, RefusalKind};

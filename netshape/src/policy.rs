@@ -15,6 +15,13 @@ pub const LEAST_BURST: u64 = 1514;
 /// What a class without a guarantee has for a rate.
 pub(crate) const RATE_LEAST: Rate = Rate::kbit(8);
 
+/// The least ceiling, 48 bit/s: at less no bucket that the kernel can count (2^32 ticks of 64 ns, 274.9 s of the rate) holds a
+/// full packet of [`LEAST_BURST`], and every such packet would be dropped.
+pub const LEAST_CEILING: Rate = Rate::from_bits(48);
+/// The greatest ceiling, 34 Pbit/s: at more the largest bucket that tc reads (2^32 bytes) is less than the microsecond in which
+/// older ones of it count, so that nothing would be left of it.
+pub const MOST_CEILING: Rate = Rate::from_bits(34_000_000_000_000_000);
+
 /// Which way traffic flows, seen from the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
@@ -50,12 +57,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A direction with a guarantee (zero: none) and a ceiling of at least 8 bit/s.
+    /// A direction with a guarantee (zero: none) and a ceiling between [`LEAST_CEILING`] and [`MOST_CEILING`].
     ///
     /// # Errors
     /// [`RefusalKind::CeilingBelowGuarantee`], [`RefusalKind::NoCeiling`].
     pub fn new(guarantee: Rate, ceiling: Rate) -> Result<Self, RefusalKind> {
-        if ceiling.bytes_per_second() == 0 {
+        if !(LEAST_CEILING..=MOST_CEILING).contains(&ceiling) {
             return Err(RefusalKind::NoCeiling { given: ceiling });
         }
         if ceiling < guarantee {
@@ -136,8 +143,7 @@ impl Shape {
     #[must_use]
     pub fn promised(&self) -> Rate {
         if !self.guarantee.is_zero() {
-            // The kernel counts whole bytes, one a second at the least.
-            return self.guarantee.max(Rate::from_bits(8));
+            return self.guarantee.max(LEAST_CEILING);
         }
         RATE_LEAST.min(self.ceiling)
     }
@@ -294,6 +300,14 @@ impl Container {
         places
     }
 
+    /// The devices that are the container's own, whether they shape it or not: its veth, its end in its namespace.
+    #[cfg(feature = "serde")]
+    pub(crate) fn ends(&self) -> impl Iterator<Item = DevName> {
+        let own = Some(Direction::Egress).filter(|_| self.inside != Inside::Ifb);
+        let ends = [Some(Direction::Ingress), own];
+        ends.into_iter().flatten().filter_map(|d| self.place(d))
+    }
+
     /// The device that shapes one direction, if that is shaped and there is one.
     #[must_use]
     pub fn device(&self, direction: Direction) -> Option<DevName> {
@@ -360,11 +374,11 @@ impl Uplink {
     /// An uplink of `capacity`, of which the host keeps `reserve` for itself.
     ///
     /// # Errors
-    /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity of nothing,
+    /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity below 8 kbit/s or above [`MOST_CEILING`],
     /// [`RefusalKind::CeilingBelowGuarantee`] for a reserve above the capacity.
     pub fn new(dev: &str, capacity: Rate, reserve: Rate) -> Result<Self, Refusal> {
         let dev = name::dev("dev", dev)?;
-        if capacity.bits() < 8_000 {
+        if capacity.bits() < 8_000 || capacity > MOST_CEILING {
             return Err(Refusal::new(
                 "capacity",
                 RefusalKind::NoCeiling { given: capacity },

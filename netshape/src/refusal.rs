@@ -1,7 +1,7 @@
 //! What a policy asks for and can't have, with the figures.
 
 use crate::handle::Handle;
-use crate::policy::Direction;
+use crate::policy::{Direction, LEAST_CEILING, MOST_CEILING};
 use crate::rate::{Bytes, Rate};
 use crate::text::printable;
 use crate::unit::UnitError;
@@ -66,8 +66,10 @@ pub enum RefusalKind {
         /// The guarantee.
         guarantee: Rate,
     },
-    /// A ceiling of nothing.
-    #[error("{given} is no rate to shape to: 8 bit/s is the least")]
+    /// A ceiling for which there is no bucket.
+    #[error(
+        "{given} is no rate to shape to: want {LEAST_CEILING} (an uplink's capacity: 8 kbit/s) to {MOST_CEILING}"
+    )]
     NoCeiling {
         /// What was given.
         given: Rate,

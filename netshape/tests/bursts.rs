@@ -4,8 +4,9 @@
 use netshape::wire::hex_of;
 use netshape::{
     Bytes, Capabilities, Container, DevName, Device, Direction, Era, Estimator, Extras, FqCodel,
-    Host, IfIndexes, Kernel, Netns, Plan, QdiscKind, Rate, RateSpec, RefusalKind, Shape, Tier,
-    Uplink, batch_commands, default_burst, diff, parse_line,
+    Host, IfIndexes, Kernel, LEAST_BURST, LEAST_CEILING, MOST_CEILING, Netns, Plan, QdiscKind,
+    Rate, RateSpec, RefusalKind, Shape, Tier, Uplink, batch_commands, bytes_of, default_burst,
+    diff, parse_line,
 };
 use proptest::prelude::*;
 
@@ -113,7 +114,8 @@ fn the_default_bucket_is_one_that_tc_and_the_kernel_take() {
         holds(Shape::new(Rate::ZERO, rate).unwrap(), rate, false);
         holds(Shape::new(Rate::gbit(1), rate).unwrap(), rate, true);
     }
-    for bits in [8, 9, 15, 44, 1_000, 3_800, 3_900, u64::MAX] {
+    let most = MOST_CEILING.bits();
+    for bits in [48, 49, 55, 64, 1_000, 3_800, 3_900, most - 1, most] {
         let capacity = Rate::from_bits(bits.max(8_000_000));
         holds(
             Shape::new(Rate::ZERO, Rate::from_bits(bits)).unwrap(),
@@ -142,7 +144,14 @@ fn a_bucket_that_no_kernel_takes_is_refused() {
     let slow = Rate::mbit(8);
     assert!(burst(slow, 274_877_906).is_ok());
     assert!(burst(slow, 274_877_907).is_err());
-    assert!(burst(Rate::from_bits(8), 1_514).is_err());
+    for bits in [0, 1, 8, 44, 47, MOST_CEILING.bits() + 1, u64::MAX] {
+        let rate = Rate::from_bits(bits);
+        let refused = Shape::new(Rate::ZERO, rate).unwrap_err();
+        assert_eq!(refused, RefusalKind::NoCeiling { given: rate });
+        let capacity = Uplink::new("up0", rate, Rate::ZERO);
+        assert!(capacity.is_err(), "{rate}");
+    }
+    assert!(burst(LEAST_CEILING, 1_514).is_ok());
     let most = u64::from(u32::MAX);
     for (rate, bytes) in [
         (slow, 274_877_906),
@@ -199,8 +208,8 @@ proptest! {
     fn whatever_is_admitted_can_be_said_and_is_not_said_twice(
         guarantee in rates(), ceiling in rates(), capacity in rates(), burst in rates(), given in any::<bool>(), fq_codel in any::<bool>(),
     ) {
-        let capacity = capacity.max(16_000);
-        let ceiling = ceiling.clamp(8, capacity);
+        let capacity = capacity.clamp(16_000, MOST_CEILING.bits());
+        let ceiling = ceiling.clamp(LEAST_CEILING.bits(), capacity);
         let guarantee = guarantee.min(ceiling).min(capacity - 8_000);
         let mut shape = Shape::new(Rate::from_bits(guarantee), Rate::from_bits(ceiling)).unwrap();
         if given {
@@ -214,6 +223,27 @@ proptest! {
             return Ok(());
         }
         holds(shape, Rate::from_bits(capacity), fq_codel);
+        for era in ERAS {
+            buckets_hold_a_packet(&host(shape, Rate::from_bits(capacity), era, fq_codel));
+        }
+    }
+}
+
+/// Every class that is planned has buckets for a full packet, whatever its rate.
+fn buckets_hold_a_packet(wanted: &Host) {
+    let mut kernel = bare(wanted);
+    kernel.apply_all(&diff(&kernel, wanted)).unwrap();
+    let classes = kernel.devices().flat_map(|(_, device)| device.classes());
+    for class in classes {
+        let htb = &class.htb;
+        for (rate, ticks) in [(htb.rate, htb.buffer), (htb.ceil, htb.cbuffer)] {
+            // Rounded down to a tick, or to a microsecond.
+            let bytes = bytes_of(rate.bytes_per_second, ticks.saturating_add(16));
+            assert!(
+                ticks > 0 && bytes >= LEAST_BURST,
+                "{class:?}: {bytes} bytes"
+            );
+        }
     }
 }
 

@@ -320,3 +320,46 @@ fn a_change_that_is_refused_leaves_a_running_host_as_it_was() {
     assert_eq!(host.class_of(slot), class);
     assert!(!diff_touched(&kernel, &mut host).is_empty());
 }
+
+#[test]
+fn a_refused_section_with_a_slip_in_its_devices_takes_nothing_from_the_container_it_means() {
+    let before = json!([section("a", "100mbit"), section("b", "200mbit")]);
+    let slips: [(&str, Value); 5] = [
+        // A name that nothing has, one that differs by case, another namespace's end, another device's name inside.
+        ("veth", json!("v-bb")),
+        ("veth", json!("V-b")),
+        ("veth", json!("v-b.0")),
+        ("dev", json!("eth1")),
+        ("veth", json!("v-a")),
+    ];
+    for (field, slip) in slips {
+        let kernel = carried_out(&before);
+        let (old, ..) = planned(&kernel, &before);
+        let class = old.class_of(old.slot("b").unwrap()).unwrap();
+        let was = has(&kernel, "b", class);
+        let mut b = section("b", "200mbit");
+        b[field] = slip.clone();
+        b["ingress"]["ceiling"] = json!("100mbt");
+        let (_, refused, plan) = planned(&kernel, &json!([section("a", "100mbit"), b]));
+        assert_eq!(refused.len(), 1, "{field} {slip}: {refused:?}");
+        let mut after = kernel.clone();
+        after.apply_all(&plan).unwrap();
+        assert_eq!(was, has(&after, "b", class), "{field} {slip}");
+    }
+    // Where its devices are there, what nobody wants goes as ever.
+    let kernel = carried_out(&json!([
+        section("a", "100mbit"),
+        section("b", "200mbit"),
+        section("c", "1mbit")
+    ]));
+    let mut b = section("b", "200mbit");
+    b["ingress"]["ceiling"] = json!("100mbt");
+    let (.., plan) = planned(&kernel, &json!([section("a", "100mbit"), b]));
+    let removed = |device: &str| {
+        let name = DevName::host(device);
+        plan.ops()
+            .iter()
+            .any(|op| op.action == Action::Delete && plan.device(op) == Some(&name))
+    };
+    assert!(removed("v-c") && !removed("v-b"), "{}", plan.lines());
+}

@@ -10,7 +10,7 @@ use crate::device::{DevName, Device};
 use crate::handle::Handle;
 use crate::name::Netns;
 use crate::object::{Class, FqCodel, Htb, HtbClass, Qdisc, QdiscKind, RateSpec};
-use crate::policy::{Direction, Shape, Uplink, default_burst, leaf_limit};
+use crate::policy::{Direction, LEAST_CEILING, Shape, Uplink, default_burst, leaf_limit};
 use crate::rate::{Bytes, Rate};
 use crate::ticks::most_bytes;
 use alloc::boxed::Box;
@@ -235,10 +235,7 @@ impl Host {
         quantum: u32,
         prio: u32,
     ) -> HtbClass {
-        let (r, c) = (
-            rate.bytes_per_second().max(1),
-            ceil.bytes_per_second().max(1),
-        );
+        let [r, c] = [rate, ceil].map(|r| r.max(LEAST_CEILING).bytes_per_second());
         HtbClass {
             rate: RateSpec::plain(r),
             ceil: RateSpec::plain(c),
@@ -258,8 +255,9 @@ impl Host {
 
     /// The bucket of a rate in ticks. A declared burst that a small rate can't hold is cut to what it can.
     fn ticks(&self, burst: Option<Bytes>, rate: Rate) -> u32 {
+        let rate = rate.max(LEAST_CEILING);
         let bytes = burst.unwrap_or_else(|| default_burst(rate));
-        let per_second = rate.bytes_per_second().max(1);
+        let per_second = rate.bytes_per_second();
         let most = most_bytes(per_second);
         self.caps
             .era

@@ -134,7 +134,7 @@ const UNSEEN: &str = "not wanted under this name, and stays: the policy has cont
 const ELSEWHERE: &str = "not wanted, and stays: a section of the policy is refused whose container is not shaped where the section says, and this may be where it is";
 
 /// Why something stays where nothing may be removed.
-pub(super) const KEPT: &str = "a section of the policy is refused that does not say which device it is about, so nothing is removed on this host";
+pub(super) const KEPT: &str = "a section of the policy is refused that does not say which device it is about, or names one that is not there, so nothing is removed on this host";
 
 /// The veths whose traffic is to be redirected to an ifb.
 fn redirected(host: &Host) -> BTreeSet<DevName> {
