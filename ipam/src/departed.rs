@@ -161,7 +161,7 @@ impl Ipam {
             return Err("is no block of resting addresses");
         }
         let base = number(block.first());
-        let mut rests = Vec::with_capacity(rested.len());
+        let (mut rests, mut altered) = (Vec::with_capacity(rested.len()), false);
         for rest in rested {
             if rest.offset >= 1 << CHUNK_BITS {
                 return Err("rests an address that is not its own");
@@ -175,10 +175,13 @@ impl Ipam {
             {
                 return Err("rests an address of a pool");
             }
-            rests.push((address, (rest.at, rest.until)));
+            // It ends no earlier than it begins, whatever is stored.
+            let until = rest.until.max(rest.at);
+            altered |= until != rest.until;
+            rests.push((address, (rest.at, until)));
         }
         let now = self.now;
-        if rests.iter().any(|(_, (_, until))| *until <= now) {
+        if altered || rests.iter().any(|(_, (_, until))| *until <= now) {
             self.note_dirty(&departed_key(block.first()));
         }
         rests.retain(|(_, (_, until))| *until > now);

@@ -3,7 +3,7 @@
 use super::ApplyError;
 use crate::pool::cells::State;
 use crate::pool::rest::List;
-use crate::pool::spec::Affinity;
+use crate::pool::spec::{Affinity, QUARANTINE};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE};
 use crate::time::Timestamp;
@@ -41,14 +41,16 @@ impl Ipam {
         Ok(())
     }
 
-    /// An address of a pool that is gone rests for as long as it was to, from now on.
+    /// An address of a pool that is gone rests for as long as it was to, from now on; where the times do not tell how
+    /// long (they met the end of time, or one another), as long as in a pool that was not told.
     fn cap_departed(&mut self, address: IpAddr) {
         let now = self.now;
         if let Some((at, until)) = self.departed.get_mut(&address)
             && at.is_ahead_of(now)
         {
-            *until = now.after(until.since(*at));
-            *at = now;
+            let told = *until > *at && *until < Timestamp::MAX;
+            let length = if told { until.since(*at) } else { QUARANTINE };
+            (*at, *until) = (now, now.after(length));
         }
     }
 

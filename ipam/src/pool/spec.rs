@@ -7,6 +7,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+/// How long addresses are in quarantine unless a pool is told otherwise.
+pub(crate) const QUARANTINE: Duration = Duration::from_secs(60);
+
 /// Which free address comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -121,7 +124,7 @@ impl PoolSpec {
             labels: BTreeMap::new(),
             block_size: cidr.prefix().max(block),
             order: Order::Lru,
-            quarantine: Duration::from_secs(60),
+            quarantine: QUARANTINE,
             early_reuse: false,
             affinity: Affinity::Borrow,
             block_limit: None,
