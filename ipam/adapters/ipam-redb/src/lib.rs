@@ -20,8 +20,10 @@
 //!   that is ahead of it (a kill in between) is sound. Whoever moves or restores a store moves or removes that file
 //!   with it; without it the store is taken as it is.
 //! - Where redb panics on a damaged page the panic becomes an error; the process's panic hook is wrapped once so that
-//!   it stays quiet about these. A second panic while redb cleans up after the first aborts the process;
-//!   [`set_last_resort`] has the last word then.
+//!   it stays quiet about these. A second panic while redb cleans up after the first (its transactions and tables write
+//!   when they are dropped) aborts the process, since Rust lets nobody catch a panic out of a drop during unwinding:
+//!   some damaged bytes end the process, of whoever embeds this too. [`set_last_resort`] has the last word then; who must
+//!   outlive damage opens stores in a process of their own.
 //! - A new store is made beside its place and put there whole: an empty file there is an error, not a new store.
 //!
 //! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
