@@ -251,7 +251,9 @@ fn reservations_are_replaced_and_end_one_by_one_and_show_lists_them() {
     // Moved from .10 to .20: who holds .10 keeps it until it lets go, and then it is nobody's.
     let left = store.done("reserve --workload shop/web-0 --replace --address 10.9.0.20");
     assert_eq!(left["reserved"], serde_json::json!(["10.9.0.20"]));
-    assert_eq!(store.done("show")["claims"][0]["retention"], "ephemeral");
+    assert_eq!(store.done("show")["claims"][0]["retention"], "fixed");
+    let again = store.address("--owner c1 --workload shop/web-0 --fixed");
+    assert_eq!(again, "10.9.0.10");
     store.done("release --owner c1");
     assert_eq!(
         store.address("--owner c2 --workload shop/web-0 --fixed"),

@@ -205,8 +205,47 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
             .expect("its own");
         changes.into_iter().map(Change::into_owned).collect()
     };
-    assert_eq!(
-        change(&replace),
-        (vec![other.first()], ipam::Kept::Ephemeral)
-    );
+    assert_eq!(change(&replace), (vec![other.first()], ipam::Kept::Fixed));
+}
+
+/// Whose reservation ends or is replaced while it holds the address goes on as a fixed claim until it is released.
+#[test]
+fn a_fixed_claim_outlasts_the_end_of_its_reservation() {
+    let (old, new) = ("10.0.0.10", "10.0.0.20");
+    for replaced in [true, false] {
+        let at = Timestamp::from_secs;
+        let mut ipam = Ipam::new(7);
+        let spec = PoolSpec::new("p", "10.0.0.0/24".parse().expect("a prefix"));
+        ipam.add_pool(at(1), spec).expect("a pool");
+        ipam.reserve(at(1), "w", &[old.parse().expect("a range")])
+            .expect("a reservation");
+        let request = |owner| Request::new(owner).workload("w").fixed(&[]);
+        let first = ipam.claim(at(2), &request("c1")).expect("a claim");
+        match replaced {
+            true => ipam
+                .replace_reservation(at(3), "w", &[new.parse().expect("a range")])
+                .expect("a reservation"),
+            false => ipam.unreserve(at(3), "w").expect("its end"),
+        }
+        ipam.check_invariants().expect("a sound state");
+        let (mut ipam, misfits) = Ipam::restore(at(3), ipam.records());
+        assert_eq!(misfits, []);
+        let again = ipam.claim(at(4), &request("c1")).expect("the same");
+        assert_eq!(again.address(), first.address());
+        assert_eq!(again.sequence, first.sequence);
+        let second = ipam.claim(at(4), &request("c2"));
+        assert!(matches!(second, Err(ClaimError::Held { .. })), "{second:?}");
+        ipam.release(at(5), "c1", first.sequence).expect("released");
+        let address = old.parse().expect("an address");
+        let holder = ipam.holder(address);
+        assert!(
+            matches!(holder, Some(ipam::Holder::Resting(_))),
+            "{holder:?}"
+        );
+        let second = ipam.claim(at(6), &request("c2")).expect("an address");
+        let second = second.address().expect("an address");
+        assert_ne!(second, address);
+        assert_eq!(second.to_string() == new, replaced);
+        ipam.check_invariants().expect("a sound state");
+    }
 }

@@ -7,7 +7,7 @@ use crate::cidr::{AddressRange, Family};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::state::{Ipam, Kind, Spot, Spots, Workload};
+use crate::state::{Ipam, Spot, Spots, Workload};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -176,16 +176,7 @@ impl Ipam {
                 self.add_reserved(id, family, spot);
             }
         }
-        // Who holds one of the addresses keeps it for as long as the claim lasts.
-        let left: BTreeSet<Spot> = left.into_iter().collect();
-        let held: Vec<u32> = self.claims_of(id).collect();
-        for claim in held {
-            if let Some(claim) = self.claims.get_mut(claim).filter(|c| c.kind == Kind::Fixed)
-                && !claim.spots.iter().any(|(_, spot)| left.contains(&spot))
-            {
-                claim.kind = Kind::Ephemeral;
-            }
-        }
+        // Who holds one of the addresses keeps it, by a claim that goes on as it was made, until it is released.
         let at = self.now.max(self.since_of(id));
         for spot in ending {
             let pool = self.pool_at(spot.pool);

@@ -62,7 +62,8 @@ impl Ipam {
     }
 
     /// Decides that reservations of a workload end: all of them, or those of some ranges. Who holds one of the addresses
-    /// keeps it until released; the others go into quarantine.
+    /// keeps it until released, by a claim that stays fixed (repeated, it is answered; another fixed one of the same
+    /// workload and interface is refused); the others go into quarantine, as it does once released.
     ///
     /// # Errors
     /// When the workload has no reservation or is moving, or nothing of a range is reserved to it.
@@ -127,7 +128,8 @@ impl Ipam {
         Ok(())
     }
 
-    /// Decides that these addresses are reserved to a workload, and no others any more.
+    /// Decides that these addresses are reserved to a workload, and no others any more. Who holds one of the others
+    /// keeps it until released, as with [`Ipam::decide_unreserve`].
     ///
     /// # Errors
     /// As [`Ipam::decide_reserve`].

@@ -142,7 +142,7 @@ impl Ipam {
     }
 
     /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks in
-    /// which addresses go to rest, and the claims that hold some for as long as they last from now on.
+    /// which addresses go to rest. Claims go on as they are.
     fn touch_unreserved(
         &self,
         identity: Identity<'_>,
@@ -150,17 +150,13 @@ impl Ipam {
         keys: &mut BTreeSet<String>,
     ) {
         // What cannot be done alters nothing.
-        let Ok((id, ending)) = self.check_unreserved(identity, ranges) else {
+        let Ok((_, ending)) = self.check_unreserved(identity, ranges) else {
             return;
         };
         keys.extend(
             ending
                 .into_iter()
                 .filter_map(|s| self.block_of(self.place(s)?)),
-        );
-        keys.extend(
-            self.claims_of(id)
-                .map(|claim| claim_key(self.owner_name(claim))),
         );
     }
 

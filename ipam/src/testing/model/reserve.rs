@@ -87,20 +87,12 @@ impl Model {
                 self.sticky.retain(|s| s.address != at(n));
             }
         }
-        self.end_reserved(&workload, &ending);
+        self.end_reserved(&ending);
     }
 
     /// Some addresses are not reserved any more: who holds one keeps it for as long as the claim lasts, the others rest.
-    fn end_reserved(&mut self, identity: &str, ending: &[IpAddr]) {
+    fn end_reserved(&mut self, ending: &[IpAddr]) {
         self.fixed.retain(|a, _| !ending.contains(a));
-        let left: Vec<IpAddr> = self.fixed.keys().copied().collect();
-        for holding in self.holdings.values_mut() {
-            let mine = holding.workload.as_deref() == Some(identity);
-            let none = !holding.addresses.iter().any(|a| left.contains(a));
-            if mine && holding.keep == Keep::Fixed && none {
-                holding.keep = Keep::Ephemeral;
-            }
-        }
         for &address in ending {
             if !self
                 .holdings
@@ -126,6 +118,6 @@ impl Model {
         self.carry_out(vec![change]);
         let ending = self.fixed.iter().filter(|(_, who)| **who == identity);
         let ending: Vec<IpAddr> = ending.map(|(&a, _)| a).collect();
-        self.end_reserved(&identity, &ending);
+        self.end_reserved(&ending);
     }
 }
