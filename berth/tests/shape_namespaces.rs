@@ -419,7 +419,8 @@ fn a_plan_is_never_one_that_encode_refuses() {
         ("1720gbit", ""),
         ("9tbit", ""),
         ("1gbit", "4294967295B"),
-        ("8bit", ""),
+        ("48bit", ""),
+        ("34000tbit", ""),
     ] {
         for era in ["6.1", "7.1"] {
             let out = plan(

@@ -217,10 +217,9 @@ impl<'m, 'a> Search<'m, 'a> {
             }
             let until = self.evaluations + whole.min(pace);
             while self.evaluations < until {
-                if !self.together.is_idle()
-                    && until - self.evaluations >= self.together.tries() * together::MOST as u64
-                {
-                    self.send_together(soft, recipe, moment.heat);
+                let groups = self.together.tries(spent);
+                if until - self.evaluations >= groups * together::MOST as u64 {
+                    self.send_together(soft, recipe, moment.heat, groups);
                 }
                 let most = until - self.evaluations;
                 if last_steps {
@@ -273,9 +272,9 @@ impl<'m, 'a> Search<'m, 'a> {
     }
 
     /// Some tasks are sent to other neighbourhoods along with what they depend on and what depends on them.
-    fn send_together(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64) {
+    fn send_together(&mut self, soft: &mut Soft<'_>, recipe: &Recipe, heat: f64, groups: u64) {
         let rng = &mut self.together_rng;
-        for _ in 0..self.together.tries() {
+        for _ in 0..groups {
             let limit = heat * self.draws[rng.next_u64() as usize % DRAWS];
             let (task, to) = match soft.away.get(rng.below(soft.away.len())) {
                 Some(away) if rng.unit() < TOGETHER_HOME => {
