@@ -196,10 +196,10 @@ impl Tally {
 /// Rounded to 1 part in 64 and better, so that weights which move a little (a warm-up) do not move everybody's part
 /// at each step; what it is follows from the present weights alone, not from how they came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part(u32);
+pub(crate) struct Part(u64);
 
 impl Part {
-    const BITS: u32 = 20;
+    const BITS: u32 = 40;
     const ALL: Self = Self(1 << Self::BITS);
     /// Leading bits that are kept.
     const KEPT: u32 = 7;
@@ -208,8 +208,8 @@ impl Part {
         if given >= of {
             return Self::ALL;
         }
-        let part = ((given << Self::BITS) / of.max(1)) as u32;
-        let dropped = (u32::BITS - part.leading_zeros()).saturating_sub(Self::KEPT);
+        let part = ((given << Self::BITS) / of.max(1)) as u64;
+        let dropped = (u64::BITS - part.leading_zeros()).saturating_sub(Self::KEPT);
         let half = (1 << dropped) >> 1;
         Self(((part + half) >> dropped) << dropped)
     }

@@ -1,6 +1,7 @@
 //! How an engine and a balancer divide a service's traffic when not all of its endpoints are healthy: the same verdicts,
 //! by hosts, per priority and region.
 
+mod ratios;
 mod weightless;
 
 use core::time::Duration;
