@@ -7,8 +7,9 @@ use super::timers::{Owner, Timers};
 use crate::health::CheckKind;
 use crate::time::{Timestamp, nanos};
 
-/// Tellings that are late by up to this are messages out of order, not a clock that was set back; by less in an engine
-/// that checks more often. Chosen well above what threads lose between reading a clock and telling the time.
+/// Tellings that are late by up to this are messages out of order, not a clock that was set back; by less, half of the
+/// shortest interval, in an engine that checks more often. Chosen well above what threads lose between reading a clock
+/// and telling the time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The least that any interval may be ([`crate::HealthCheck`]).
@@ -45,6 +46,8 @@ pub(super) struct Moved {
     right: Option<Timestamp>,
     /// For how long nobody listened.
     deaf: Duration,
+    /// For how long the engine's time has stood since the clock read otherwise.
+    doubt: Duration,
 }
 
 impl Moved {
@@ -57,7 +60,19 @@ impl Moved {
             by: nanos(by),
             right: leapt.then_some(leap.0),
             deaf: now.since(was),
+            doubt: Duration::ZERO,
         }
+    }
+
+    /// When it was first told of a clock that reads otherwise.
+    fn doubted_since(self, back: Timestamp) -> Self {
+        let doubt = self.now.since(back);
+        Self { doubt, ..self }
+    }
+
+    /// What is left of a wait that went on in doubt.
+    fn left(&self, wait: Duration) -> Duration {
+        wait.saturating_sub(self.doubt)
     }
 
     fn at(&self, t: Timestamp) -> Timestamp {
@@ -74,6 +89,12 @@ impl Moved {
             t => t.min(self.now),
         }
     }
+
+    /// The end of a wait that may be as long as `longest`.
+    fn wait(&self, t: Timestamp, longest: Duration) -> Timestamp {
+        let planned = self.at(t).nanos().saturating_sub(nanos(self.doubt));
+        Timestamp::from_nanos(planned).min(self.now.after(self.left(longest)))
+    }
 }
 
 impl Engine {
@@ -84,7 +105,7 @@ impl Engine {
             .iter()
             .filter_map(|s| s.config.health.as_ref());
         let least = checks.map(crate::HealthCheck::shortest_interval).min();
-        least.map_or(PATIENCE, |d| d.min(PATIENCE))
+        least.map_or(PATIENCE, |d| (d / 2).min(PATIENCE))
     }
 
     fn late(&self, told: Timestamp) -> bool {
@@ -104,7 +125,7 @@ impl Engine {
     /// Takes the time in. O(1), O(endpoints) when the clock was set back.
     pub(super) fn tick(&mut self, told: Timestamp, lead: Duration) {
         if !lead.is_zero() {
-            let moved = Moved::new(self.now, told, self.clock.leap);
+            let moved = Moved::new(self.now, told, self.clock.leap).doubted_since(self.clock.back);
             (self.now, self.clock) = (told, Clock::NEW);
             self.retime(&moved);
         } else if self.late(told) {
@@ -125,7 +146,8 @@ impl Engine {
         doubt.then(|| self.clock.back.after(self.patience()))
     }
 
-    /// Moves every time that is remembered, and arms every timer anew: no check is later than one interval.
+    /// Moves every time that is remembered, and arms every timer anew: no check is later than one interval after the
+    /// first telling by the clock that reads otherwise.
     pub(super) fn retime(&mut self, moved: &Moved) {
         let now = moved.now;
         self.timers = Timers::default();
@@ -146,8 +168,7 @@ impl Engine {
                 for reports in &mut service.reported {
                     reports.until = moved.at(reports.until).min(now.after(longest));
                 }
-                let next = now.after(config.interval);
-                service.judged_at = moved.at(service.judged_at).clamp(now, next);
+                service.judged_at = moved.wait(service.judged_at, config.interval).max(now);
                 self.timers.push(service.judged_at, Owner::Service(i));
             }
             service.arm_holds(i, &mut self.timers);
@@ -179,12 +200,12 @@ impl Engine {
                 CheckKind::Ttl { ttl } if !moved.deaf.is_zero() => now.after(ttl),
                 CheckKind::Ttl { ttl } => planned.min(now.after(ttl)),
                 _ if record.probing => planned.min(now.after(check.timeout)),
-                _ => planned.min(now.after(check.longest_wait())),
+                _ => moved.wait(record.check_due, check.longest_wait()),
             },
         };
         if record.check_due < now {
             // Overdue ones do not all go at once.
-            let first = self.first_check(now, index);
+            let first = self.first_check(now, index, moved.doubt);
             if let Some(record) = self.records.get_mut(index) {
                 record.check_due = first;
             } else {

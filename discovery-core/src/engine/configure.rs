@@ -139,7 +139,7 @@ impl Engine {
 
     /// An endpoint begins to answer, or no longer does: sets the time of its first check.
     pub(super) fn check_first(&mut self, now: Timestamp, index: u32) {
-        let due = self.first_check(now, index);
+        let due = self.first_check(now, index, Duration::ZERO);
         if let Some(record) = self.records.get_mut(index) {
             (record.check_due, record.probing) = (due, false);
         } else {
@@ -148,8 +148,8 @@ impl Engine {
     }
 
     /// When an endpoint is first checked: at once, or within an interval of it if many begin together; never while it
-    /// does not answer. A sign of life is waited for.
-    pub(super) fn first_check(&mut self, now: Timestamp, index: u32) -> Timestamp {
+    /// does not answer. A sign of life is waited for. `spent` of the interval is over already.
+    pub(super) fn first_check(&mut self, now: Timestamp, index: u32, spent: Duration) -> Timestamp {
         let Some(record) = self.records.get(index).filter(|r| r.answers()) else {
             return Timestamp::MAX;
         };
@@ -171,7 +171,12 @@ impl Engine {
             return now;
         }
         let name = hash(record.name.as_bytes());
-        now.after(part(self.seed ^ name, interval))
+        // Nothing is left of it: an engine that slept through all of it spreads them over a whole one.
+        let left = match interval.saturating_sub(spent) {
+            Duration::ZERO => interval,
+            left => left,
+        };
+        now.after(part(self.seed ^ name, left))
     }
 }
 

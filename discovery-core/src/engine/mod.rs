@@ -86,10 +86,11 @@ impl Engine {
 
     /// Takes one input, fires everything due by `now`, and appends what is to be done to `out`.
     ///
-    /// A time before the latest told counts as the latest. A clock that was set back, by more than a second (or the
-    /// shortest interval of any check, if that is less), is followed as soon as it has been seen to run on for as long:
-    /// every time that the engine remembers moves with it, and no check is later than one interval from there. Of a
-    /// clock that had leapt ahead and came back, what was told before the leap stays as it was.
+    /// A time before the latest told counts as the latest. A clock that was set back, by more than a second (or half of
+    /// the shortest interval of any check, if that is less), is followed as soon as it has been seen to run on for as
+    /// long: every time that the engine remembers moves with it, and no probe leaves later than one interval (jitter
+    /// included) after the first telling by the clock as it reads now. Of a clock that had leapt ahead and came back, what
+    /// was told before the leap stays as it was.
     ///
     /// Cost: O(log n) for one endpoint, O(members) when a service's mode changes or a snapshot comes, O(endpoints) for
     /// the drain of a node or centre, or a clock that was set back.

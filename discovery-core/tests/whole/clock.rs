@@ -205,3 +205,62 @@ fn a_snapshot_of_a_leapt_clock_is_restored_to_the_right_one() {
     assert_eq!(b.weight("a"), 70_000);
     assert!(b.engine.next_deadline().unwrap() <= secs(53));
 }
+
+/// When each endpoint is first probed after the clock was set back, told of time only when the engine asks for it.
+fn first_probes(interval: Duration, endpoints: usize, back: Duration) -> Vec<Duration> {
+    let check = HealthCheck {
+        interval,
+        timeout: interval / 2,
+        jitter_percent: 10,
+        ..HealthCheck::new(CheckKind::Tcp)
+    };
+    let mut b = Bench::new(ServiceConfig {
+        health: Some(check),
+        ..ServiceConfig::default()
+    });
+    b.now = secs(2 * DAY);
+    for i in 0..endpoints {
+        b.put(&format!("e{i}"), |_| {});
+    }
+    // Some have just been probed, some are about to be.
+    b.run_until(secs(2 * DAY).after(interval * 7 + interval / 3));
+    let jumped = Timestamp::from_nanos(b.now.since(Timestamp::ZERO.after(back)).as_nanos() as u64);
+    b.now = jumped;
+    let mut found = std::collections::BTreeMap::new();
+    while found.len() < endpoints && b.now.since(jumped) <= interval * 4 {
+        let mut out = Vec::new();
+        b.engine.handle(b.now, Input::Time, &mut out).unwrap();
+        for effect in &out {
+            if let Effect::Probe { endpoint, .. } = effect {
+                found.entry(*endpoint).or_insert(b.now.since(jumped));
+            }
+        }
+        b.now = b.engine.next_deadline().unwrap().max(b.now);
+    }
+    found.into_values().collect()
+}
+
+#[test]
+fn no_check_is_later_than_one_interval_after_the_clock_was_set_back() {
+    for ms in [2, 100, 700, 1_000, 1_700, 10_000] {
+        for (endpoints, back) in [(1, DAY), (60, DAY), (60, 30)] {
+            let interval = Duration::from_millis(ms);
+            let probes = first_probes(interval, endpoints, Duration::from_secs(back));
+            assert_eq!(probes.len(), endpoints);
+            let latest = probes.iter().max().unwrap();
+            assert!(
+                *latest <= interval * 11 / 10,
+                "{endpoints} every {interval:?}, {back} s back: {latest:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn those_that_fell_due_in_doubt_are_spread() {
+    let probes = first_probes(Duration::from_secs(1), 600, Duration::from_secs(DAY));
+    let mut by_time = probes.clone();
+    by_time.sort_unstable();
+    let most = by_time.chunk_by(|a, b| a == b).map(<[_]>::len).max();
+    assert!(most <= Some(40), "{most:?} at once");
+}
