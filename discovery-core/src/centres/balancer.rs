@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
+use crate::effect::Mode;
 use crate::endpoint::{Endpoint, Status};
 use crate::health::Outcome;
 use crate::pick::{Golden, Picker, Request};
@@ -265,12 +266,35 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
         &self.loads
     }
 
+    /// Who serves, for this caller: [`Mode::Empty`] means that [`Balancer::pick`] gives nobody, any other that it gives
+    /// somebody. O(priorities).
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let used = |p: &PriorityHealth| p.hosts.saturating_sub(p.excluded) > 0;
+        let well = |p: &PriorityHealth| p.healthy > 0 || p.degraded > 0;
+        let total_panic = self.loads.panic.iter().all(|&p| p);
+        let serves = |l: &Level<P>| well(&l.health) || (total_panic && used(&l.health));
+        if !self.levels.iter().any(serves) {
+            return Mode::Empty;
+        }
+        let loads = self.loads.healthy.iter().zip(&self.loads.degraded);
+        let mut panics = loads.zip(&self.loads.panic);
+        if panics.any(|((h, d), &panics)| panics && h + d > 0) {
+            return Mode::Panic;
+        }
+        match self.loads.degraded.iter().any(|&d| d > 0) {
+            true => Mode::Degraded,
+            false => Mode::Normal,
+        }
+    }
+
     /// The health of each priority, in hosts.
     pub fn health(&self) -> impl Iterator<Item = PriorityHealth> + '_ {
         self.levels.iter().map(|l| l.health)
     }
 
-    /// The slot of the next request; `None` when nothing may be used.
+    /// The slot of the next request; `None` when nothing may be used ([`Mode::Empty`]): nobody is healthy or degraded and
+    /// has weight, and either panic is off or nobody fails. One healthy host of however many is enough.
     pub fn pick(&mut self, request: &Request) -> Option<usize> {
         let share = self.shares.pick(&Request::default())?;
         self.pick_from(share, request, &[])

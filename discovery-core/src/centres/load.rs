@@ -135,8 +135,13 @@ pub fn priority_loads(priorities: &[PriorityHealth], rules: &PriorityRules) -> L
         return total_panic(priorities, loads);
     }
     if whole == 0 && n > 0 {
-        // Nothing is available and panic is off: nominally all of it is the first's.
-        add(&mut loads.healthy, 0, 100);
+        // No priority panics, yet none carries a whole percent: the best that can serve does. If there is none, all of
+        // the load is nominally the first's, as in Envoy.
+        let first = |well: fn(&PriorityHealth) -> u64| priorities.iter().position(|p| well(p) > 0);
+        match (first(|p| p.healthy), first(|p| p.degraded)) {
+            (None, Some(i)) => add(&mut loads.degraded, i, 100),
+            (i, _) => add(&mut loads.healthy, i.unwrap_or(0), 100),
+        }
     }
     loads
 }

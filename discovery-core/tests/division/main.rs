@@ -2,6 +2,7 @@
 //! by hosts, per priority and region.
 
 mod ratios;
+mod serving;
 mod weightless;
 
 use core::time::Duration;
