@@ -89,7 +89,7 @@ impl Ipam {
             for spot in extra.iter() {
                 let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
                 ensure!(
-                    extra.is_idle(spot) == (state == Some(State::Kept(id))),
+                    extra.is_idle(spot, self.number_at(spot)) == (state == Some(State::Kept(id))),
                     "of what is reserved to workload record {id}, {state:?} is taken for idle or is not"
                 );
             }

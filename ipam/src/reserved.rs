@@ -2,60 +2,76 @@
 //! without a look at the others.
 
 use crate::state::Spot;
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 
-/// Addresses reserved to one workload's interface, in order of pool and slot.
+/// A pool and an address's number in it: unlike slots, which a sparse pool numbers as they are first used, it is the same in
+/// every process.
+type Key = (u16, u128);
+
+/// Addresses reserved to one workload's interface, in order of pool and address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reserved {
-    all: BTreeSet<Spot>,
+    /// Their slots.
+    all: BTreeMap<Key, u32>,
     /// Those of them that nobody holds.
-    idle: BTreeSet<Spot>,
+    idle: BTreeMap<Key, u32>,
 }
 
 impl Reserved {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Spot> + '_ {
-        self.all.iter().copied()
+        self.all.iter().map(|(key, slot)| spot(key, slot))
     }
 
-    pub(crate) fn contains(&self, spot: Spot) -> bool {
-        self.all.contains(&spot)
+    pub(crate) fn contains(&self, spot: Spot, number: u128) -> bool {
+        self.all.contains_key(&(spot.pool, number))
     }
 
-    pub(crate) fn is_idle(&self, spot: Spot) -> bool {
-        self.idle.contains(&spot)
+    pub(crate) fn is_idle(&self, spot: Spot, number: u128) -> bool {
+        self.idle.contains_key(&(spot.pool, number))
     }
 
-    pub(crate) fn insert(&mut self, spot: Spot, idle: bool) {
-        self.all.insert(spot);
-        self.set_idle(spot, idle);
+    pub(crate) fn insert(&mut self, spot: Spot, number: u128, idle: bool) {
+        self.all.insert((spot.pool, number), spot.slot);
+        self.set_idle(spot, number, idle);
     }
 
     /// Notes that an address is held, or is not any more; nothing where it is none of these.
-    pub(crate) fn set_idle(&mut self, spot: Spot, idle: bool) {
-        match idle && self.all.contains(&spot) {
-            true => self.idle.insert(spot),
-            false => self.idle.remove(&spot),
+    pub(crate) fn set_idle(&mut self, spot: Spot, number: u128, idle: bool) {
+        let key = (spot.pool, number);
+        match idle && self.all.contains_key(&key) {
+            true => self.idle.insert(key, spot.slot),
+            false => self.idle.remove(&key),
         };
     }
 
     /// The first address that nobody holds, of the pools wanted: one look a pool.
     pub(crate) fn first_idle(&self, wanted: impl Fn(Spot) -> bool) -> Option<Spot> {
-        let mut from = Spot { pool: 0, slot: 0 };
+        let mut from = (0, 0);
         loop {
-            let spot = *self.idle.range(from..).next()?;
+            let (key, slot) = self.idle.range(from..).next()?;
+            let spot = spot(key, slot);
             if wanted(spot) {
                 return Some(spot);
             }
-            let pool = spot.pool.checked_add(1)?;
-            from = Spot { pool, slot: 0 };
+            from = (spot.pool.checked_add(1)?, 0);
         }
     }
 
-    /// The same addresses under other numbers.
+    /// The same addresses under other slots.
     pub(crate) fn renumbered(&self, number: impl Fn(Spot) -> Spot) -> Self {
+        let again = |list: &BTreeMap<Key, u32>| {
+            let each = list
+                .iter()
+                .map(|(key, slot)| (*key, number(spot(key, slot)).slot));
+            each.collect()
+        };
         Self {
-            all: self.all.iter().map(|&s| number(s)).collect(),
-            idle: self.idle.iter().map(|&s| number(s)).collect(),
+            all: again(&self.all),
+            idle: again(&self.idle),
         }
     }
+}
+
+fn spot(&(pool, _): &Key, &slot: &u32) -> Spot {
+    Spot { pool, slot }
 }

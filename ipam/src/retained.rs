@@ -40,7 +40,10 @@ impl Ipam {
         let Some(record) = self.workloads.get(workload).filter(|w| w.fixed()) else {
             return false;
         };
-        let extra = || self.extra.get(&workload).is_some_and(|e| e.contains(spot));
+        let extra = || {
+            let extra = self.extra.get(&workload);
+            extra.is_some_and(|e| e.contains(spot, self.number_at(spot)))
+        };
         record.spots.iter().any(|(_, s)| s == spot) || extra()
     }
 
@@ -61,11 +64,19 @@ impl Ipam {
 
     /// Notes that somebody holds a reserved address, or nobody does any more.
     pub(crate) fn set_reserved_idle(&mut self, workload: u32, spot: Spot, idle: bool) {
-        if !self.extra.is_empty()
-            && let Some(extra) = self.extra.get_mut(&workload)
-        {
-            extra.set_idle(spot, idle);
+        if self.extra.is_empty() {
+            return;
         }
+        let number = self.number_at(spot);
+        if let Some(extra) = self.extra.get_mut(&workload) {
+            extra.set_idle(spot, number, idle);
+        }
+    }
+
+    /// An address as a number, by which those of a pool are in an order that no process sees otherwise.
+    pub(crate) fn number_at(&self, spot: Spot) -> u128 {
+        self.pool_at(spot.pool)
+            .map_or(0, |p| p.layout.number(spot.slot))
     }
 
     /// Whether any claim's lease is over.

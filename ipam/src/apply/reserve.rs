@@ -119,7 +119,11 @@ impl Ipam {
         };
         match workload.spots.get(family) {
             None => workload.spots.set(family, Some(spot)),
-            Some(_) => self.extra.entry(id).or_default().insert(spot, idle),
+            Some(_) => {
+                let number = self.number_at(spot);
+                let extra = self.extra.entry(id).or_default();
+                extra.insert(spot, number, idle);
+            }
         }
     }
 
@@ -178,6 +182,8 @@ impl Ipam {
         }
         // Who holds one of the addresses keeps it, by a claim that goes on as it was made, until it is released.
         let at = self.now.max(self.since_of(id));
+        let mut ending: Vec<Spot> = ending.into_iter().collect();
+        ending.sort_by_key(|spot| (spot.pool, self.number_at(*spot)));
         for spot in ending {
             let pool = self.pool_at(spot.pool);
             if pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id)) {

@@ -69,7 +69,7 @@ impl Ipam {
         let over = over.flat_map(|(_, claim)| claim.spots.iter().map(|(_, spot)| spot));
         let over = over.filter(|spot| wanted(spot) && self.is_reserved_to(workload, *spot));
         let all = own.chain(extra).chain(over);
-        all.min_by_key(|spot| (!first(spot), *spot))
+        all.min_by_key(|spot| (!first(spot), spot.pool, self.number_at(*spot)))
     }
 
     /// Whether a sticky address that is kept will not be any more once the workload's interface claims: it waits for the
