@@ -101,13 +101,17 @@ impl Engine {
             }
             return;
         }
-        // The answer to a probe that is under way is still waited for.
+        // The answer to a probe that is under way is still waited for, by now for as long as the new timeout at most.
+        if record.probing {
+            record.check_due = record.check_due.min(now.after(check.timeout));
+            return;
+        }
         let idle = self
             .services
             .get(record.service.index())
             .is_some_and(|s| !s.busy);
         let wait = record.checker.wait(check, idle);
-        if !record.probing && record.check_due > now.after(wait) {
+        if record.check_due > now.after(wait) {
             let name = hash(record.name.as_bytes());
             record.check_due = now.after(part(self.seed ^ name, wait));
         }

@@ -41,7 +41,8 @@ pub struct HealthCheck {
     pub kind: CheckKind,
     /// From the end of one probe to the next.
     pub interval: Duration,
-    /// A probe without an answer for this long has failed.
+    /// A probe without an answer for this long has failed. Configured anew it holds for probes under way too: they have
+    /// until their deadline or this long from then on, whichever is sooner.
     pub timeout: Duration,
     /// So many passes in a row make a failing endpoint pass (1 to 255); the very first result decides alone.
     pub rise: u8,

@@ -126,3 +126,41 @@ fn a_probe_without_an_answer_has_failed() {
         "an answer after the deadline is none"
     );
 }
+
+#[test]
+fn a_shorter_timeout_ends_the_wait_for_a_probe_under_way() {
+    let timed = |timeout, interval| ServiceConfig {
+        health: Some(HealthCheck {
+            timeout: Duration::from_secs(timeout),
+            interval: Duration::from_secs(interval),
+            ..HealthCheck::new(CheckKind::Tcp)
+        }),
+        ..ServiceConfig::default()
+    };
+    // What is configured 10 s after the probe left, and when its answer is given up.
+    let cases = [
+        ((5, 60), 15),
+        ((50, 60), 60),
+        ((49, 60), 59),
+        ((90, 60), 60),
+        ((60, 5), 60),
+    ];
+    for ((timeout, interval), until) in cases {
+        let mut b = Bench::new(timed(60, 60));
+        let (spec, mut out) = (b.spec(), Vec::new());
+        b.engine
+            .handle(secs(0), Input::Upsert { name: "a", spec }, &mut out)
+            .unwrap();
+        let input = Input::Configure {
+            service: b.service,
+            config: &timed(timeout, interval),
+        };
+        b.engine.handle(secs(10), input, &mut out).unwrap();
+        assert_eq!(b.engine.next_deadline(), Some(secs(until)), "{timeout} s");
+        b.engine.check_invariants().unwrap();
+        let status = |b: &Bench| b.engine.endpoint(b.id("a")).unwrap().status;
+        assert_eq!(status(&b), discovery_core::Status::Unknown);
+        b.engine.handle(secs(until), Input::Time, &mut out).unwrap();
+        assert_eq!(status(&b), discovery_core::Status::Failing);
+    }
+}
