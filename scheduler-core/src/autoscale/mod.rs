@@ -1,7 +1,8 @@
 //! Scaling out (Kubernetes' horizontal autoscaler, v2) and up (the vertical autoscaler's recommender) as pure
 //! functions of metrics.
 //!
-//! - [`ReplicaCalculator`] turns the metrics of one scrape into a wanted number of replicas.
+//! - [`ReplicaCalculator`] turns the metrics of one scrape into a wanted number of replicas; [`largest`] makes one of
+//!   several, and does not scale down on what is only half known.
 //! - [`Scaler`] holds what behaviour needs to remember: stabilisation windows and rate policies.
 //! - [`DecayingHistogram`] keeps a container's usage in buckets whose weights halve with age, with compact
 //!   checkpoints; [`Recommender`] reads a target and its bounds from it.
@@ -47,5 +48,5 @@ pub use pods::{Load, Phase, PodMetric, PodState, Readiness};
 pub use recommend::{
     History, Recommendation, Recommender, RecommenderConfig, RecommenderError, after_oom,
 };
-pub use replicas::{ReplicaCalculator, ReplicaError, Wanted};
+pub use replicas::{ReplicaCalculator, ReplicaError, Wanted, largest};
 pub use scaler::{Policy, PolicyKind, Rules, Scaled, Scaler, ScalerConfig, ScalerError, Select};

@@ -66,6 +66,30 @@ pub struct Wanted {
     pub mean: Option<i64>,
 }
 
+/// One number for several metrics, as upstream: the largest that any of them wants. Where one could not be computed and the
+/// others want fewer replicas than there are, nothing is known that would allow it: the first error comes back, and the
+/// workload stays as it is; more replicas are had all the same (`computeReplicasForMetrics`).
+///
+/// # Errors
+/// The first metric's error where all failed, or where one did and the others want fewer; none at all is [`ReplicaError::NoValues`].
+pub fn largest(
+    current: u32,
+    wanted: impl IntoIterator<Item = Result<Wanted, ReplicaError>>,
+) -> Result<u32, ReplicaError> {
+    let (mut most, mut first) = (None, None);
+    for one in wanted {
+        match one {
+            Ok(one) => most = most.max(Some(one.replicas)),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    match (most, first) {
+        (Some(most), None) => Ok(most),
+        (Some(most), Some(_)) if most >= current => Ok(most),
+        (_, first) => Err(first.unwrap_or(ReplicaError::NoValues)),
+    }
+}
+
 /// The rules of the horizontal autoscaler: a tolerance within which nothing changes, and when a pod's CPU
 /// begins to count.
 #[derive(Clone, Copy, Debug, PartialEq)]

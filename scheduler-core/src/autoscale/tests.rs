@@ -304,3 +304,26 @@ fn bounds_close_in_with_experience() {
     ));
     assert!(Recommender::new(RecommenderConfig::with_floor(f64::NAN)).is_err());
 }
+
+/// kubernetes/kubernetes#99394: a metric that can't be had must not let the others scale down.
+#[test]
+fn nothing_is_scaled_down_while_a_metric_is_missing() {
+    let wants = |replicas| {
+        Ok(Wanted {
+            replicas,
+            usage: 0,
+            mean: None,
+        })
+    };
+    let missing = || Err(ReplicaError::NoValues);
+    assert_eq!(largest(3, [wants(1), wants(2)]), Ok(2));
+    assert_eq!(
+        largest(3, [wants(1), missing()]),
+        missing().map(|_: Wanted| 0)
+    );
+    assert_eq!(largest(3, [Err(ReplicaError::NoPods), wants(5)]), Ok(5));
+    assert_eq!(largest(3, [wants(3), missing()]), Ok(3));
+    let both = [Err(ReplicaError::NoPods), missing()];
+    assert_eq!(largest(3, both), Err(ReplicaError::NoPods));
+    assert_eq!(largest(3, []), Err(ReplicaError::NoValues));
+}
