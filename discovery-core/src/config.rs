@@ -30,7 +30,9 @@ pub struct ServiceConfig {
     pub hold_percent: u8,
     /// Losses within this time (0 to a year) of the first are one loss.
     pub hold_window: Duration,
-    /// What is held back goes after this long (1 ms to a year) even if nobody confirms it.
+    /// What is held back goes after this long (1 ms to a year) even if nobody confirms it. The time in which an engine
+    /// was down counts, but a restored one first listens for `hold_window`, or for what was left if that is less:
+    /// however often it restarts, a hold outlasts its limit by no more than `hold_window` of listening.
     pub hold_limit: Duration,
 }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Engine;
 use super::timers::{Owner, Timers};
+use crate::config::ServiceConfig;
 use crate::health::CheckKind;
 use crate::time::{Timestamp, nanos};
 
@@ -44,8 +45,8 @@ pub(super) struct Moved {
     by: u64,
     /// Times up to this were told before the clock leapt ahead, and are right as they are.
     right: Option<Timestamp>,
-    /// For how long nobody listened.
-    deaf: Duration,
+    /// The last time that was told before; nobody listened from then on until now, unless now is earlier.
+    was: Timestamp,
     /// For how long the engine's time has stood since the clock read otherwise.
     doubt: Duration,
 }
@@ -59,7 +60,7 @@ impl Moved {
             now,
             by: nanos(by),
             right: leapt.then_some(leap.0),
-            deaf: now.since(was),
+            was,
             doubt: Duration::ZERO,
         }
     }
@@ -68,6 +69,11 @@ impl Moved {
     fn doubted_since(self, back: Timestamp) -> Self {
         let doubt = self.now.since(back);
         Self { doubt, ..self }
+    }
+
+    /// For how long nobody listened.
+    fn deaf(&self) -> Duration {
+        self.now.since(self.was)
     }
 
     /// What is left of a wait that went on in doubt.
@@ -79,7 +85,7 @@ impl Moved {
         if t == Timestamp::MAX || self.right.is_some_and(|right| t <= right) {
             return t;
         }
-        Timestamp::from_nanos(t.nanos().saturating_sub(self.by))
+        earlier(t, self.by)
     }
 
     /// A time of something that has happened: not in the future.
@@ -90,11 +96,28 @@ impl Moved {
         }
     }
 
+    /// The beginning of a hold. Its time runs on while nobody listens, but leaves a while to hear that it was for nothing;
+    /// what of that while is spent stays spent, so restarts do not add up.
+    fn held(&self, since: Timestamp, config: &ServiceConfig) -> Timestamp {
+        let since = self.past(since);
+        let end = since.after(config.hold_limit);
+        let hearing = end.since(self.was).min(config.hold_window);
+        let least = self.now.after(hearing);
+        if self.deaf().is_zero() || end >= least {
+            return since;
+        }
+        earlier(least, nanos(config.hold_limit))
+    }
+
     /// The end of a wait that may be as long as `longest`.
     fn wait(&self, t: Timestamp, longest: Duration) -> Timestamp {
-        let planned = self.at(t).nanos().saturating_sub(nanos(self.doubt));
-        Timestamp::from_nanos(planned).min(self.now.after(self.left(longest)))
+        let planned = earlier(self.at(t), nanos(self.doubt));
+        planned.min(self.now.after(self.left(longest)))
     }
+}
+
+fn earlier(t: Timestamp, by: u64) -> Timestamp {
+    Timestamp::from_nanos(t.nanos().saturating_sub(by))
 }
 
 impl Engine {
@@ -161,7 +184,7 @@ impl Engine {
             service.fresh.0 = moved.past(service.fresh.0);
             service.hold_due = Timestamp::MAX;
             for since in service.holds.values_mut() {
-                *since = moved.past(*since).after(moved.deaf);
+                *since = moved.held(*since, &service.config);
             }
             if let Some(config) = service.config.outliers {
                 let longest = config.longest_ejection();
@@ -197,7 +220,7 @@ impl Engine {
             None => Timestamp::MAX,
             Some(check) => match check.kind {
                 // Signs of life that were sent meanwhile were not heard: the whole time again.
-                CheckKind::Ttl { ttl } if !moved.deaf.is_zero() => now.after(ttl),
+                CheckKind::Ttl { ttl } if !moved.deaf().is_zero() => now.after(ttl),
                 CheckKind::Ttl { ttl } => planned.min(now.after(ttl)),
                 _ if record.probing => planned.min(now.after(check.timeout)),
                 _ => moved.wait(record.check_due, check.longest_wait()),

@@ -118,7 +118,8 @@ impl Engine {
     }
 
     /// When the first of a service's held endpoints goes even without [`crate::Input::Confirm`]: it has then been held
-    /// for [`ServiceConfig::hold_limit`]. `None` when none is held. O(held).
+    /// for [`ServiceConfig::hold_limit`], or an engine that was down in between has listened for
+    /// [`ServiceConfig::hold_window`]. `None` when none is held. O(held).
     #[must_use]
     pub fn hold_ends(&self, service: ServiceId) -> Option<Timestamp> {
         let service = self.services.get(service.index())?;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::bench::{Bench, secs};
 use discovery_core::{
     CheckKind, Effect, Engine, HealthCheck, Input, InputError, MAX_DRAINS, Reason, ServiceConfig,
-    Target, Timestamp,
+    Snapshot, Target, Timestamp,
 };
 
 fn drain(b: &mut Bench, name: &str, on: bool) {
@@ -161,17 +161,64 @@ fn views_that_go_on_lacking_them_do_not_prolong_a_hold() {
     assert_eq!(b.engine.len(), 1);
 }
 
+fn restart(b: &mut Bench, snapshot: &Snapshot, at: u64) {
+    b.engine = Engine::restore(snapshot, secs(at)).unwrap();
+    b.now = secs(at);
+    b.tell(Input::Time);
+}
+
 #[test]
-fn a_hold_goes_on_after_a_restart_and_counts_no_time_in_which_nobody_listened() {
+fn a_hold_goes_on_after_a_restart_and_leaves_time_to_listen() {
     let mut b = held();
     b.run_until(secs(1_100));
-    b.engine = Engine::restore(&b.engine.snapshot(), secs(50_000)).unwrap();
-    b.now = secs(50_000);
-    b.tell(Input::Time);
-    assert_eq!(b.engine.held(b.service), 4);
-    assert_eq!(b.engine.hold_ends(b.service), Some(secs(52_600)));
-    b.run_until(secs(52_600));
-    assert_eq!(b.engine.len(), 0);
+    let snapshot = b.engine.snapshot();
+    // Well before its limit, shortly before, long after.
+    for (at, end) in [(2_000, 3_700), (3_690, 3_720), (50_000, 50_030)] {
+        restart(&mut b, &snapshot, at);
+        assert_eq!(b.engine.held(b.service), 4);
+        assert_eq!(b.engine.hold_ends(b.service), Some(secs(end)));
+        b.run_until(Timestamp::from_millis(end * 1_000 - 1));
+        assert_eq!(b.engine.len(), 4);
+        b.run_until(secs(end));
+        assert_eq!(b.engine.len(), 0);
+    }
+    // What comes back meanwhile stays.
+    restart(&mut b, &snapshot, 50_000);
+    b.put("a", |_| {});
+    b.run_until(secs(60_000));
+    assert_eq!(b.engine.len(), 1);
+}
+
+#[test]
+fn a_hold_does_not_grow_with_restarts() {
+    // An engine that is up for so long between pauses of so long, its state saved each time it goes down, or once only.
+    let cases = [
+        (1, 1, false),
+        (10, 1_000, false),
+        (29, 7, false),
+        (7, 5_000, false),
+        (1_000, 10, false),
+        (31, 31, true),
+        (40, 5_000, true),
+    ];
+    for (up, down, once) in cases {
+        let mut b = held();
+        let first = b.engine.snapshot();
+        let mut listened = 0;
+        while b.engine.held(b.service) > 0 {
+            let at = b.now.since(Timestamp::ZERO).as_secs();
+            b.run_until(secs(at + up));
+            // The loss was at 100 s, and is held for an hour.
+            listened += if at > 3_700 { up } else { 0 };
+            assert!(listened <= 30 + up, "{up} s up, {down} s down");
+            if b.engine.held(b.service) > 0 {
+                let last = b.engine.snapshot();
+                restart(&mut b, if once { &first } else { &last }, at + up + down);
+                assert!(b.engine.held(b.service) <= 4);
+            }
+        }
+        assert_eq!(b.engine.len(), 0);
+    }
 }
 
 #[test]
