@@ -5,7 +5,7 @@ use core::time::Duration;
 use discovery_core::{Conditions, Entry, Input, Target};
 
 use super::events::Event;
-use super::world::{OWNER, PODS, World, time};
+use super::world::{DAY, OWNER, PODS, World, time};
 
 impl World {
     pub(crate) fn some_pod(&mut self) -> Option<String> {
@@ -18,7 +18,7 @@ impl World {
             return self.add(5);
         };
         let (down, now) = (500 + self.rng.below(6_000), self.now);
-        let kind = self.rng.below(18);
+        let kind = self.rng.below(20);
         let fresh = self.rng.below(PODS);
         let free = !self.pods.contains_key(&format!("p{fresh}"));
         let Some(pod) = self.pods.get_mut(&name) else {
@@ -71,6 +71,10 @@ impl World {
                 self.again(down, Event::Undrain(Target::Centre(centre)));
             }
             13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
+            18 | 19 => {
+                let by = [300, 3_000, 60_000, DAY][self.rng.below(4) as usize];
+                self.again(0, Event::Jump(if kind == 18 { by } else { -by }));
+            }
             17 => {
                 self.callers_up = false;
                 self.again(down, Event::CallersBack);

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Save,
     Crash,
     Restart,
+    /// The engine's clock is set by so many milliseconds.
+    Jump(i64),
     RegistryBack,
     SourceBack,
     ProxyCrash(usize),

@@ -1,14 +1,15 @@
 //! Source, engine, registry, proxies and callers in virtual time: messages are lost, repeated, late and
-//! reordered, each part crashes. A failing seed is printed and replays: `BERTH_SIM_SEED=<seed>`.
+//! reordered, each part crashes, the engine's clock is set ahead and back. A failing seed is printed and replays: `BERTH_SIM_SEED=<seed>`.
 //! `BERTH_SIM_SEEDS` says how many seeds are run (1,000), `BERTH_SIM_FROM` which is the first (0).
 //!
 //! Held at every step: the engine's own invariants; no traffic to an endpoint that the engine has given no
 //! weight since before the last whole sync that the proxy has seen; no operation empties the registry while
-//! the plan leaves somebody in it; ejections within their cap; what others registered stays. After quiet:
-//! registry and proxies say what is true, and shares are the weights'.
+//! the plan leaves somebody in it; ejections within their cap; what others registered stays; the engine's time is its clock's within a second, and
+//! no check is late. After quiet: registry and proxies say what is true, and shares are the weights'.
 
 mod chaos;
 mod checks;
+mod engine;
 mod events;
 mod setup;
 mod syncing;

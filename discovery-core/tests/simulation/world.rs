@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use discovery_core::{
-    CentreId, Conditions, Effect, EndpointSpec, Engine, Entry, Golden, Input, NodeId, Op, Outcome,
-    Picker, ProbeOutcome, Registration, Registry, Request, Rng, ServiceId, Snapshot, Standing,
-    Target, Timestamp, Warmth,
+    CentreId, Conditions, EndpointId, EndpointSpec, Engine, Entry, Golden, Input, NodeId, Op,
+    Outcome, Picker, Registration, Registry, Request, Rng, ServiceId, Snapshot, Standing, Target,
+    Timestamp, Warmth,
 };
 
 use super::events::{Agenda, Event};
@@ -67,13 +67,22 @@ pub(crate) struct World {
     pub(crate) clean_sync: Option<u64>,
     /// Whether the last sync left entries that the engine does not know.
     pub(crate) withheld: bool,
+    /// How far the engine's clock is ahead of the truth (milliseconds), and when it was set last.
+    pub(crate) skew: i64,
+    pub(crate) jumped: u64,
+    /// When endpoints were probed last, or seen first.
+    pub(crate) probed_at: BTreeMap<EndpointId, u64>,
     /// Since when the engine has given a name no weight.
     pub(crate) zero_since: BTreeMap<String, u64>,
     pub(crate) log: Vec<String>,
 }
 
+/// Enough for a clock that is set back by days.
+pub(crate) const EPOCH: u64 = 100 * DAY as u64;
+pub(crate) const DAY: i64 = 86_400_000;
+
 pub(crate) fn time(ms: u64) -> Timestamp {
-    Timestamp::from_millis(1_000_000 + ms)
+    Timestamp::from_millis(EPOCH + ms)
 }
 
 impl World {
@@ -106,6 +115,9 @@ impl World {
             fence: 0,
             clean_sync: None,
             withheld: false,
+            skew: 0,
+            jumped: 0,
+            probed_at: BTreeMap::new(),
             zero_since: BTreeMap::new(),
             log: Vec::new(),
         };
@@ -169,10 +181,7 @@ impl World {
 
     pub(crate) fn run(&mut self) -> Result<(), String> {
         while self.now < END {
-            let due = self.engine.as_ref().and_then(Engine::next_deadline);
-            let due = due.map_or(u64::MAX, |t| {
-                (t.nanos().div_ceil(1_000_000)).saturating_sub(1_000_000)
-            });
+            let due = self.deadline().unwrap_or(u64::MAX);
             let next = self.agenda.next_at().unwrap_or(u64::MAX);
             if due <= next {
                 self.now = self.now.max(due);
@@ -277,6 +286,7 @@ impl World {
             Event::Written(id, well) => self.written(id, well),
             Event::Poll(i) => self.poll(i),
             Event::Call => return self.call(),
+            Event::Jump(by) => return self.jump(by),
             Event::Save => {
                 if let Some(engine) = &self.engine {
                     self.saved = engine.snapshot();
@@ -305,81 +315,6 @@ impl World {
             Event::Undrain(Target::Endpoint(_)) => {}
         }
         Ok(())
-    }
-
-    /// Hands the engine an input and carries its effects out.
-    pub(crate) fn tell(&mut self, input: Input<'_>) -> Result<(), String> {
-        let Some(engine) = &mut self.engine else {
-            return Ok(());
-        };
-        let ejected = super::checks::ejected(engine, self.service);
-        let mut out = Vec::new();
-        // Late words about an endpoint that is gone, or of another life, are refused; that is all.
-        let _ = engine.handle(time(self.now), input, &mut out);
-        engine.check_invariants()?;
-        super::checks::cap(engine, self.service, &ejected)?;
-        self.watch_weights();
-        for effect in out {
-            self.carry_out(&effect);
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, effect: &Effect) {
-        if let Effect::Probe {
-            endpoint, attempt, ..
-        } = *effect
-        {
-            let Some(known) = self.engine.as_ref().and_then(|e| e.endpoint(endpoint)) else {
-                return;
-            };
-            let pod = self.pods.get(known.name);
-            let well = pod.is_some_and(|p| p.well && p.spec.started_at <= time(self.now));
-            let outcome = if well {
-                ProbeOutcome::Pass
-            } else {
-                ProbeOutcome::Fail
-            };
-            self.send(Event::Probed(endpoint, attempt, outcome));
-        } else {
-            self.log.push(format!("{} {effect:?}", self.now));
-        }
-    }
-
-    /// Keeps account of since when a name has had no weight.
-    fn watch_weights(&mut self) {
-        let Some(engine) = &self.engine else { return };
-        // What a new engine has not checked, or not heard of, it does not know to be without weight.
-        let blind = self.withheld || !engine.settled(self.service);
-        let mut open: BTreeSet<&str> = BTreeSet::new();
-        for r in engine.registrations(self.service) {
-            if r.weight > 0 || r.standing == Standing::Unknown {
-                open.insert(r.name);
-            }
-        }
-        self.zero_since
-            .retain(|name, _| !open.contains(name.as_str()));
-        for i in 0..PODS {
-            let name = format!("p{i}");
-            let known = !blind || engine.find(&name).is_some();
-            if !open.contains(name.as_str()) && known {
-                self.zero_since.entry(name).or_insert(self.now);
-            }
-        }
-    }
-
-    fn restart(&mut self) -> Result<(), String> {
-        let engine = if self.chaotic() && self.rng.chance(1, 4) {
-            // Its state is lost as well.
-            self.log.push(format!("{} state lost", self.now));
-            fresh(self.syncs).0
-        } else {
-            Engine::restore(&self.saved, time(self.now)).map_err(|e| e.to_string())?
-        };
-        self.engine = Some(engine);
-        // What it knew after the last save it knows no more.
-        self.zero_since.clear();
-        self.tell(Input::Time)
     }
 
     fn call(&mut self) -> Result<(), String> {
