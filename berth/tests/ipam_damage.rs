@@ -1,7 +1,10 @@
 //! `berth ipam` on a damaged store: what needs a damaged record exits 3 and changes nothing, the rest works and
 //! warns, `fsck` lists what is damaged and exits 1 until it is mended or dropped by name.
 
-use ipam::{Store as _, Txn, ready};
+use ipam::{
+    Store as _,
+    store::{Txn, ready},
+};
 use ipam_redb::RedbStore;
 use serde_json::Value;
 use std::path::PathBuf;

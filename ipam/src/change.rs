@@ -1,5 +1,7 @@
 //! What was decided, as data: everything that alters the allocator goes through here.
 
+pub use crate::apply::ApplyError;
+
 mod forms;
 
 use crate::cidr::{AddressRange, Cidr};

@@ -375,7 +375,10 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
 
 /// How many slots that exist are barred from free use.
 fn barred_slots(pool: &Pool) -> u64 {
-    let mut ranges: Vec<(u128, u128)> = pool.barred().map(crate::AddressRange::numbers).collect();
+    let mut ranges: Vec<(u128, u128)> = pool
+        .barred()
+        .map(crate::net::AddressRange::numbers)
+        .collect();
     ranges.sort_unstable();
     let mut merged: Vec<(u128, u128)> = Vec::new();
     for (first, last) in ranges {

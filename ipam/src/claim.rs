@@ -1,5 +1,13 @@
 //! What is asked for and what is given: requests, retention, leases.
 
+pub use crate::decide::{
+    ClaimError, Considered, Decision, MoveError, NotHeld, ReleaseError, RenewError, ReserveError,
+    WhyNot,
+};
+pub use crate::identity::{DEFAULT_INTERFACE, Identity};
+pub use crate::listing::Retained;
+pub use crate::query::{ClaimRef, Holder};
+
 use crate::cidr::{AddressRange, Family};
 use crate::pool::PoolId;
 use crate::time::Timestamp;
@@ -113,12 +121,12 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// One ephemeral IPv4 address from any pool, for no particular host, through
-    /// [`DEFAULT_INTERFACE`](crate::DEFAULT_INTERFACE).
+    /// [`DEFAULT_INTERFACE`].
     pub const fn new(owner: &'a str) -> Self {
         Self {
             owner,
             workload: None,
-            interface: crate::identity::DEFAULT_INTERFACE,
+            interface: DEFAULT_INTERFACE,
             host: None,
             retention: Retention::Ephemeral,
             families: Families::V4,

@@ -29,11 +29,12 @@
 extern crate alloc;
 
 mod apply;
-mod change;
+pub mod change;
 mod check;
 mod cidr;
-mod claim;
+pub mod claim;
 mod claims;
+pub mod collect;
 mod decide;
 mod departed;
 mod forecast;
@@ -41,50 +42,31 @@ mod identity;
 mod index;
 mod listing;
 mod names;
-mod pool;
+pub mod net;
+pub mod pool;
 mod prefetch;
 mod prefixes;
 mod query;
 mod reserved;
 mod retained;
 mod rng;
-mod routes;
+pub mod routes;
 mod slab;
 mod slots;
 mod state;
 mod sticky;
-mod store;
+pub mod store;
 mod subrange;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
 
-pub use apply::ApplyError;
-pub use change::{Change, HostSettings, Reason, What};
-pub use check::Broken;
-pub use cidr::{AddressRange, Cidr, Family, ParseError, number};
-pub use claim::{Families, Grant, Kept, Lease, Origin, Place, Request, Retention};
-pub use decide::{
-    ClaimError, Considered, Decision, MoveError, NotHeld, Problem, Reconciliation, ReleaseError,
-    RenewError, ReserveError, WhyNot,
-};
-pub use forecast::Forecast;
-pub use identity::{DEFAULT_INTERFACE, Identity};
-pub use listing::{Quarantined, Retained};
-pub use pool::blocks::BlockState;
-pub use pool::spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
-pub use pool::{PoolId, Usage};
-pub use prefixes::{PrefixError, Prefixes};
-pub use query::{BlockRef, ClaimRef, Holder, PoolRef};
+pub use change::Change;
+pub use claim::{Grant, Request, Retention};
+pub use identity::Identity;
+pub use net::Cidr;
+pub use pool::PoolSpec;
 pub use rng::Rng;
-pub use routes::{
-    Encapsulation, Node, RouteDelta, RouteError, RoutePolicy, Tunnel, Wrap, encapsulation, merged,
-};
-pub use slots::SlotTree;
 pub use state::Ipam;
-pub use store::{
-    Event, Frozen, MemoryStore, Misfit, MoveRecord, Page, Record, RecordError, Replica, Rested,
-    RestedUntil, Revision, StickyRecord, Store, StoreError, TransactError, Txn, Watched, ready,
-};
-pub use subrange::{Subrange, SubrangeError};
+pub use store::{Replica, Store};
 pub use time::Timestamp;

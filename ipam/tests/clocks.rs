@@ -1,6 +1,6 @@
 //! Processes whose clocks differ share a store: no time about an address runs backwards past what is stored of it.
 
-use ipam::{Affinity, Ipam, PoolSpec, Record, Request, Rng, Timestamp, What};
+use ipam::{Ipam, PoolSpec, Request, Rng, Timestamp, change::What, pool::Affinity, store::Record};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -245,11 +245,11 @@ fn whichever_clock_comes_next_nothing_ends_early() {
                 entry.at = entry.at.max(clock);
                 entry.lease = None;
                 entry.free = match kept {
-                    ipam::Kept::Ephemeral => entry.at.after(QUARANTINE),
-                    ipam::Kept::Sticky(ttl) => entry.at.after(ttl).after(QUARANTINE),
-                    ipam::Kept::Fixed => Timestamp::MAX,
+                    ipam::claim::Kept::Ephemeral => entry.at.after(QUARANTINE),
+                    ipam::claim::Kept::Sticky(ttl) => entry.at.after(ttl).after(QUARANTINE),
+                    ipam::claim::Kept::Fixed => Timestamp::MAX,
                 };
-                if kept == ipam::Kept::Fixed && rng.below(2) == 0 {
+                if kept == ipam::claim::Kept::Fixed && rng.below(2) == 0 {
                     store.by(clock, |ipam| {
                         ipam.unreserve(clock, &*workload).expect("an end");
                     });
@@ -348,7 +348,7 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
     );
     let after = store.read(sane.after(seconds(60)));
     assert!(
-        matches!(after.holder(rested), Some(ipam::Holder::Free)),
+        matches!(after.holder(rested), Some(ipam::claim::Holder::Free)),
         "{:?}",
         after.holder(rested)
     );

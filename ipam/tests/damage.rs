@@ -2,8 +2,10 @@
 //! are mended from what else is stored or dropped when asked for by name.
 
 use ipam::{
-    AddressRange, Change, ClaimError, Frozen, Ipam, MemoryStore, PoolSpec, Record, Replica,
-    Request, Store as _, Timestamp, TransactError, Txn, ready,
+    Change, Ipam, PoolSpec, Replica, Request, Store as _, Timestamp,
+    claim::ClaimError,
+    net::AddressRange,
+    store::{Frozen, MemoryStore, Record, TransactError, Txn, ready},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -44,9 +46,11 @@ fn claim(
 
 fn release(replica: &mut Memory, now: Timestamp, owner: &str) {
     let done = transact(replica, now, |ipam| {
-        let sequence = ipam.claim_of(owner).map_or(0, ipam::ClaimRef::sequence);
+        let sequence = ipam
+            .claim_of(owner)
+            .map_or(0, ipam::claim::ClaimRef::sequence);
         let change = ipam.decide_release(owner, sequence)?;
-        Ok::<_, ipam::ReleaseError>(((), vec![change.into_owned()]))
+        Ok::<_, ipam::claim::ReleaseError>(((), vec![change.into_owned()]))
     });
     done.expect("a release");
 }
@@ -56,7 +60,7 @@ fn pool(name: &str, cidr: &str) -> PoolSpec {
     spec.block_size(28).quarantine(Duration::from_secs(60))
 }
 
-fn add(replica: &mut Memory, spec: &PoolSpec) -> Result<(), TransactError<ipam::PoolError>> {
+fn add(replica: &mut Memory, spec: &PoolSpec) -> Result<(), TransactError<ipam::pool::PoolError>> {
     transact(replica, NOW, |ipam| {
         Ok(((), vec![ipam.decide_add_pool(spec.clone())?]))
     })
@@ -86,9 +90,9 @@ fn store() -> MemoryStore {
         release(&mut replica, NOW, &format!("{pool}-b"));
         release(&mut replica, NOW, &format!("{pool}-d"));
     }
-    let what = ipam::What::HostSet {
+    let what = ipam::change::What::HostSet {
         host: "h1".into(),
-        settings: ipam::HostSettings {
+        settings: ipam::change::HostSettings {
             block_limit: Some(3),
             ..Default::default()
         },
@@ -158,7 +162,7 @@ fn exhaust(store: MemoryStore, taken: &BTreeMap<IpAddr, String>, now: Timestamp)
         let range = AddressRange::from(*address);
         let reserved = transact(&mut replica, now, |ipam| {
             let change = ipam.decide_reserve("stranger", &[range])?;
-            Ok::<_, ipam::ReserveError>(((), vec![change.into_owned()]))
+            Ok::<_, ipam::claim::ReserveError>(((), vec![change.into_owned()]))
         });
         assert!(reserved.is_err(), "{address} was reserved to a stranger");
     }
@@ -236,9 +240,11 @@ fn only_what_needs_a_damaged_block_is_refused() {
     });
     let owner = held.expect("somebody holds an address of the block");
     let refused = transact(&mut replica, NOW, |ipam| {
-        let sequence = ipam.claim_of(&owner).map_or(0, ipam::ClaimRef::sequence);
+        let sequence = ipam
+            .claim_of(&owner)
+            .map_or(0, ipam::claim::ClaimRef::sequence);
         let change = ipam.decide_release(&owner, sequence)?;
-        Ok::<_, ipam::ReleaseError>(((), vec![change.into_owned()]))
+        Ok::<_, ipam::claim::ReleaseError>(((), vec![change.into_owned()]))
     });
     assert!(
         matches!(refused, Err(TransactError::Damaged(_))),
@@ -251,7 +257,7 @@ fn only_what_needs_a_damaged_block_is_refused() {
 }
 
 fn near(address: IpAddr, first: IpAddr) -> bool {
-    (ipam::number(first)..ipam::number(first) + 16).contains(&ipam::number(address))
+    (ipam::net::number(first)..ipam::net::number(first) + 16).contains(&ipam::net::number(address))
 }
 
 #[test]
@@ -332,9 +338,9 @@ fn settings_of_a_host_are_mended_by_setting_them() {
     let refused = claim(&mut replica, NOW, &Request::new("x").host("h1"));
     assert!(matches!(refused, Err(TransactError::Damaged(_))));
     claim(&mut replica, NOW, &Request::new("y").host("h2")).expect("another host");
-    let what = ipam::What::HostSet {
+    let what = ipam::change::What::HostSet {
         host: "h1".into(),
-        settings: ipam::HostSettings::default(),
+        settings: ipam::change::HostSettings::default(),
     };
     let set = Change { at: NOW, what };
     transact(&mut replica, NOW, |_| {

@@ -1,6 +1,11 @@
 //! Quarantines of pools that are gone, by clocks that differ and with times that cannot be.
 
-use ipam::{Affinity, Cidr, Holder, Ipam, PoolSpec, Record, Request, RestedUntil, Timestamp};
+use ipam::{
+    Cidr, Ipam, PoolSpec, Request, Timestamp,
+    claim::Holder,
+    pool::Affinity,
+    store::{Record, RestedUntil},
+};
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The same seed and operations give the same changes and the same records, and another seed others.
 
 use ipam::testing::{Model, OP_BYTES, Op, Reader};
-use ipam::{Change, Ipam, Record, Rng, Timestamp};
+use ipam::{Change, Ipam, Rng, Timestamp, store::Record};
 
 /// A run of random operations: its changes and the bytes of its state.
 fn run(seed: u64, ops: u64) -> (Vec<Change<'static>>, Vec<Vec<u8>>) {

@@ -1,7 +1,8 @@
 //! The stored form of records: what earlier versions wrote is read, what a later one wrote is refused.
 
 use ipam::{
-    MemoryStore, Record, RecordError, Replica, Store as _, StoreError, Timestamp, Txn, ready,
+    Replica, Store as _, Timestamp,
+    store::{MemoryStore, Record, RecordError, StoreError, Txn, ready},
 };
 
 /// Every kind of record as format 1 wrote it, with what it says.

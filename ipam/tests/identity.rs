@@ -1,8 +1,9 @@
 //! What is stored of a workload's interfaces: one record each, and what was stored before is the default one's.
 
 use ipam::{
-    Change, ClaimError, Ipam, MemoryStore, PoolSpec, Record, Replica, Request, Store as _,
-    Timestamp, Txn, ready,
+    Change, Ipam, PoolSpec, Replica, Request, Store as _, Timestamp,
+    claim::ClaimError,
+    store::{MemoryStore, Record, Txn, ready},
 };
 use std::future::Ready;
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ fn with_pool() -> Replica<MemoryStore> {
     let add = |ipam: &Ipam| {
         let spec = PoolSpec::new("p", "10.0.0.0/28".parse().expect("a prefix"));
         let changes = vec![ipam.decide_add_pool(spec)?];
-        Ok::<_, ipam::PoolError>(((), changes))
+        Ok::<_, ipam::pool::PoolError>(((), changes))
     };
     ready(replica.transact(NOW, add, pause))
         .expect("at once")
@@ -46,7 +47,7 @@ fn claim(
     };
     match ready(replica.transact(NOW, decide, pause)).expect("at once") {
         Ok(grant) => Ok(grant.address().expect("an address")),
-        Err(ipam::TransactError::Refused(error)) => Err(error),
+        Err(ipam::store::TransactError::Refused(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
 }
@@ -55,7 +56,7 @@ fn release(replica: &mut Replica<MemoryStore>, owner: &str) {
     let decide = |ipam: &Ipam| {
         let sequence = ipam.claim_of(owner).expect("a claim").sequence();
         let change = ipam.decide_release(owner, sequence)?.into_owned();
-        Ok::<_, ipam::ReleaseError>(((), vec![change]))
+        Ok::<_, ipam::claim::ReleaseError>(((), vec![change]))
     };
     ready(replica.transact(NOW, decide, pause))
         .expect("at once")
@@ -90,7 +91,8 @@ fn each_interface_finds_its_own_again_after_a_restart() {
     }
     let of = replica.ipam().claims_of_workload("shop/web-0");
     assert_eq!(
-        of.filter_map(ipam::ClaimRef::interface).collect::<Vec<_>>(),
+        of.filter_map(ipam::claim::ClaimRef::interface)
+            .collect::<Vec<_>>(),
         ["eth0", "net1"]
     );
 }
@@ -168,7 +170,7 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
     let mut replica = with_pool();
     let address = claim(&mut replica, "a", "eth0").expect("an address");
     let (other, late) = ("10.0.0.12".parse().expect("a range"), "10.0.0.13".parse());
-    let late: ipam::AddressRange = late.expect("a range");
+    let late: ipam::net::AddressRange = late.expect("a range");
     let mut change = |decide: &dyn Fn(&Ipam) -> Vec<Change<'static>>| {
         let decide = |ipam: &Ipam| Ok::<_, std::convert::Infallible>(((), decide(ipam)));
         let done = ready(replica.transact(NOW, decide, pause)).expect("at once");
@@ -197,7 +199,7 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
     };
     assert_eq!(
         change(&end),
-        (vec![address, other.first()], ipam::Kept::Fixed)
+        (vec![address, other.first()], ipam::claim::Kept::Fixed)
     );
     let replace = |ipam: &Ipam| {
         let changes = ipam
@@ -205,7 +207,10 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
             .expect("its own");
         changes.into_iter().map(Change::into_owned).collect()
     };
-    assert_eq!(change(&replace), (vec![other.first()], ipam::Kept::Fixed));
+    assert_eq!(
+        change(&replace),
+        (vec![other.first()], ipam::claim::Kept::Fixed)
+    );
 }
 
 /// Whose reservation ends or is replaced while it holds the address goes on as a fixed claim until it is released.
@@ -239,7 +244,7 @@ fn a_fixed_claim_outlasts_the_end_of_its_reservation() {
         let address = old.parse().expect("an address");
         let holder = ipam.holder(address);
         assert!(
-            matches!(holder, Some(ipam::Holder::Resting(_))),
+            matches!(holder, Some(ipam::claim::Holder::Resting(_))),
             "{holder:?}"
         );
         let second = ipam.claim(at(6), &request("c2")).expect("an address");

@@ -1,7 +1,11 @@
 //! Pools that come, change and go while in use: which ranges are refused, what may change, what outlives a pool.
 
 use ipam::{
-    AddressRange, Holder, Ipam, Order, PoolError, PoolSpec, Record, Request, Timestamp, WhyNot,
+    Ipam, PoolSpec, Request, Timestamp,
+    claim::{Holder, WhyNot},
+    net::AddressRange,
+    pool::{Order, PoolError},
+    store::Record,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -173,7 +177,7 @@ fn quarantine_outlives_two_pools_and_a_pool_that_grows_over_it() {
 fn a_sparse_pool_that_comes_back_lets_rest_what_rested() {
     let mut ipam = Ipam::new(1);
     ipam.add_pool(at(0), spec("fd00::/64")).expect("a pool");
-    let request = Request::new("a").families(ipam::Families::V6);
+    let request = Request::new("a").families(ipam::claim::Families::V6);
     let grant = ipam.claim(at(1), &request).expect("an address");
     let address = grant.address().expect("an address");
     ipam.release(at(2), "a", grant.sequence).expect("a release");
@@ -220,7 +224,7 @@ fn what_a_live_pool_gives_out_can_change() {
     assert_eq!(grant.leases[0].gateway, Some(ip("10.0.0.6")));
     let full = ipam.claim(at(3), &Request::new("c"));
     assert!(
-        matches!(&full, Err(ipam::ClaimError::Exhausted { considered, .. })
+        matches!(&full, Err(ipam::claim::ClaimError::Exhausted { considered, .. })
             if matches!(considered[0].why, WhyNot::Full { held: 2, .. })),
         "{full:?}"
     );

@@ -1,7 +1,12 @@
 //! Stored workloads that cannot be: left out whole, with nothing of them carried out. Each was found by the
 //! random hostile records before it stood here.
 
-use ipam::{Affinity, Ipam, Kept, MoveRecord, PoolSpec, Record, Timestamp};
+use ipam::{
+    Ipam, PoolSpec, Timestamp,
+    claim::Kept,
+    pool::Affinity,
+    store::{MoveRecord, Record},
+};
 use std::net::IpAddr;
 
 const NOW: Timestamp = Timestamp::from_secs(100);
@@ -16,7 +21,7 @@ fn pool() -> Ipam {
 }
 
 /// What restoring the pool with a workload's record gives, and the reasons of its misfits.
-fn restored(workload: impl FnOnce(ipam::PoolId) -> Record<'static>) -> (Ipam, Vec<String>) {
+fn restored(workload: impl FnOnce(ipam::pool::PoolId) -> Record<'static>) -> (Ipam, Vec<String>) {
     let state = pool();
     let id = state.pool("p").expect("the pool").id();
     let mut records = state.records();
@@ -31,7 +36,7 @@ fn address(last: u8) -> IpAddr {
 }
 
 fn workload(
-    kept: Vec<(ipam::PoolId, IpAddr)>,
+    kept: Vec<(ipam::pool::PoolId, IpAddr)>,
     fixed: bool,
     moving: Option<MoveRecord<'static>>,
 ) -> Record<'static> {

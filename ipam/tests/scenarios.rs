@@ -1,7 +1,10 @@
 //! Transcripts: commands, a line of dashes, what they answer.
 
 use ipam::{
-    Affinity, Families, HostSettings, Ipam, Kept, Order, PoolSpec, Request, Retention, Timestamp,
+    Ipam, PoolSpec, Request, Retention, Timestamp,
+    change::HostSettings,
+    claim::{Families, Kept},
+    pool::{Affinity, Order},
 };
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,7 +19,7 @@ impl<'a> Words<'a> {
 
     fn interface(&mut self) -> &'a str {
         match self.next() {
-            "" => ipam::DEFAULT_INTERFACE,
+            "" => ipam::claim::DEFAULT_INTERFACE,
             interface => interface,
         }
     }
@@ -68,8 +71,11 @@ impl Stage {
                     words.next(),
                     words.next().trim_start_matches('#').parse().ok(),
                 );
-                let sequence =
-                    given.or_else(|| self.ipam.claim_of(owner).map(ipam::ClaimRef::sequence));
+                let sequence = given.or_else(|| {
+                    self.ipam
+                        .claim_of(owner)
+                        .map(ipam::claim::ClaimRef::sequence)
+                });
                 answer(self.ipam.release(now, owner, sequence.unwrap_or(0)))
             }
             "renew" => {
@@ -172,9 +178,9 @@ impl Stage {
         let who = words.next();
         let identity = who
             .split_once(':')
-            .unwrap_or((who, ipam::DEFAULT_INTERFACE));
+            .unwrap_or((who, ipam::claim::DEFAULT_INTERFACE));
         let ranges = words.0.by_ref().map(|r| r.parse().expect("a range"));
-        let ranges: Vec<ipam::AddressRange> = ranges.collect();
+        let ranges: Vec<ipam::net::AddressRange> = ranges.collect();
         match how {
             "reserve" => answer(self.ipam.reserve(self.now, identity, &ranges)),
             "replace" => answer(self.ipam.replace_reservation(self.now, identity, &ranges)),

@@ -1,6 +1,9 @@
 //! The store in memory passes what every store must pass.
 
-use ipam::{MemoryStore, Page, Revision, Store, StoreError, Txn, Watched, ready};
+use ipam::{
+    Store,
+    store::{MemoryStore, Page, Revision, StoreError, Txn, Watched, ready},
+};
 use std::sync::{Arc, Mutex};
 
 /// One memory store behind several handles.

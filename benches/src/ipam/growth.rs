@@ -2,7 +2,11 @@
 
 use crate::Measured;
 use crate::measure::ns_per_call;
-use ipam::{Affinity, Cidr, Grant, HostSettings, Ipam, Order, PoolSpec, Request, Timestamp};
+use ipam::{
+    Cidr, Grant, Ipam, PoolSpec, Request, Timestamp,
+    change::HostSettings,
+    pool::{Affinity, Order},
+};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -66,7 +70,9 @@ fn released(n: u32, spec: PoolSpec, now: u64) -> Result<Ipam, String> {
     let mut ipam = claims(n, 16, spec)?;
     for i in 0..n {
         let owner = format!("c{i}");
-        let sequence = ipam.claim_of(&owner).map_or(0, ipam::ClaimRef::sequence);
+        let sequence = ipam
+            .claim_of(&owner)
+            .map_or(0, ipam::claim::ClaimRef::sequence);
         release(&mut ipam, now, &owner, sequence)?;
     }
     Ok(ipam)
@@ -74,7 +80,7 @@ fn released(n: u32, spec: PoolSpec, now: u64) -> Result<Ipam, String> {
 
 fn reserved(n: u32) -> Result<Ipam, String> {
     let mut ipam = with(spec("10.0.0.0/8")?)?;
-    let range = ipam::AddressRange::new(address(1 << 20), address((1 << 20) + n - 1));
+    let range = ipam::net::AddressRange::new(address(1 << 20), address((1 << 20) + n - 1));
     let range = range.map_err(|e| e.to_string())?;
     ipam.reserve(at(1), "big/w", &[range])
         .map_err(|e| e.to_string())?;
@@ -101,11 +107,11 @@ const DIMENSIONS: [Dimension; 24] = [
             for i in 0..n {
                 let (owner, host) = (format!("c{i}"), format!("h{}", i % 64));
                 let request = Request::new(&owner).host(&host);
-                claim(&mut ipam, 1, &request.families(ipam::Families::V6))?;
+                claim(&mut ipam, 1, &request.families(ipam::claim::Families::V6))?;
             }
             Ok(ipam)
         },
-        probe: || plain().families(ipam::Families::V6),
+        probe: || plain().families(ipam::claim::Families::V6),
         linear: false,
     },
     Dimension {

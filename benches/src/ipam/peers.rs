@@ -2,7 +2,10 @@
 
 use crate::Measured;
 use crate::measure::thread_cpu_ns;
-use ipam::{Affinity, Ipam, Order, PoolSpec, Request, Timestamp};
+use ipam::{
+    Ipam, PoolSpec, Request, Timestamp,
+    pool::{Affinity, Order},
+};
 use std::collections::HashMap;
 use std::hint::black_box;
 

@@ -2,7 +2,7 @@
 
 use crate::Measured;
 use crate::measure::ns_per_call;
-use ipam::{Rng, SlotTree};
+use ipam::{Rng, pool::SlotTree};
 
 /// A tree of 2^bits slots of which the lowest per cent are taken, but for as many gaps spread over them.
 fn tree(prefix: u32, full: u64, random: bool) -> (SlotTree, u32) {

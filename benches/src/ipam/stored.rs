@@ -4,7 +4,7 @@ use super::MILLION;
 use super::claims::{Load, filled};
 use crate::Measured;
 use crate::measure::thread_cpu_ns;
-use ipam::{Replica, Timestamp, ready};
+use ipam::{Replica, Timestamp, store::ready};
 use ipam_redb::RedbStore;
 use std::time::Duration;
 

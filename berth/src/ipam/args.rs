@@ -5,7 +5,7 @@ mod pool;
 pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
 
 use clap::{Args, Subcommand, ValueEnum};
-use ipam::AddressRange;
+use ipam::net::AddressRange;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -111,7 +111,7 @@ pub(super) struct ClaimArgs {
     #[arg(long, value_name = "NS/NAME")]
     pub(super) workload: Option<String>,
     /// The workload's interface (CNI: `CNI_IFNAME`): what it keeps, it keeps for this one.
-    #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+    #[arg(long, value_name = "NAME", default_value = ipam::claim::DEFAULT_INTERFACE)]
     pub(super) interface: String,
     /// The host that will use it.
     #[arg(long)]
@@ -187,7 +187,7 @@ pub(super) struct ReserveArgs {
     #[arg(long, value_name = "NS/NAME")]
     pub(super) workload: String,
     /// The workload's interface.
-    #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+    #[arg(long, value_name = "NAME", default_value = ipam::claim::DEFAULT_INTERFACE)]
     pub(super) interface: String,
     /// Addresses or ranges, by commas: besides what the workload has reserved.
     #[arg(
@@ -213,7 +213,7 @@ pub(super) enum MoveAction {
         #[arg(long)]
         workload: String,
         /// The workload's interface; each moves by itself.
-        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        #[arg(long, value_name = "NAME", default_value = ipam::claim::DEFAULT_INTERFACE)]
         interface: String,
         /// The host it leaves.
         #[arg(long)]
@@ -228,7 +228,7 @@ pub(super) enum MoveAction {
         #[arg(long)]
         workload: String,
         /// The workload's interface; each moves by itself.
-        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        #[arg(long, value_name = "NAME", default_value = ipam::claim::DEFAULT_INTERFACE)]
         interface: String,
         /// The new owner.
         #[arg(long)]
@@ -240,7 +240,7 @@ pub(super) enum MoveAction {
         #[arg(long)]
         workload: String,
         /// The workload's interface; each moves by itself.
-        #[arg(long, value_name = "NAME", default_value = ipam::DEFAULT_INTERFACE)]
+        #[arg(long, value_name = "NAME", default_value = ipam::claim::DEFAULT_INTERFACE)]
         interface: String,
     },
 }

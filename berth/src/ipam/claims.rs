@@ -5,8 +5,9 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    AddressRange, ClaimError, Families, Family, Grant, Identity, MoveError, NotHeld, Request,
-    Retention,
+    Grant, Identity, Request, Retention,
+    claim::{ClaimError, Families, MoveError, NotHeld},
+    net::{AddressRange, Family},
 };
 use serde_json::json;
 
@@ -98,7 +99,7 @@ pub(super) struct Wish<'a> {
 
 impl<'a> Wish<'a> {
     pub(super) fn new(session: &Session, args: &'a ClaimArgs) -> Result<Self, Failure> {
-        let bad = |e: ipam::ParseError| Failure::input(e.to_string(), "--fixed");
+        let bad = |e: ipam::net::ParseError| Failure::input(e.to_string(), "--fixed");
         let fixed: Vec<AddressRange> = match args.fixed.as_deref() {
             None | Some("") => Vec::new(),
             Some(list) => list

@@ -4,7 +4,10 @@ use super::args::{FsckArgs, GcArgs, RoutesArgs, TunnelArg, WrapArg};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Change, Encapsulation, Ipam, Node, Record, RoutePolicy, Tunnel, What, Wrap, encapsulation,
+    Change, Ipam,
+    change::What,
+    routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation},
+    store::Record,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

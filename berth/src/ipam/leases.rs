@@ -3,7 +3,10 @@
 use super::args::{ReleaseArgs, RenewArgs, Whose};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
-use ipam::{Change, ClaimRef, Ipam, ReleaseError, RenewError};
+use ipam::{
+    Change, Ipam,
+    claim::{ClaimRef, ReleaseError, RenewError},
+};
 use serde_json::{Value, json};
 
 fn renew_kind(error: &RenewError) -> &'static str {

@@ -5,7 +5,10 @@ use super::claims::{Wish, claim_failure};
 use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
-use ipam::{ClaimError, Holder, Identity};
+use ipam::{
+    Identity,
+    claim::{ClaimError, Holder},
+};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
@@ -98,8 +101,7 @@ pub(super) fn explain(session: &Session, args: &ClaimArgs) -> Result<Answer, Fai
                 return Err(failure);
             }
             if let ClaimError::Exhausted { considered, .. } = &error {
-                let one =
-                    |c: &ipam::Considered| json!({"pool": c.pool, "reason": c.why.to_string()});
+                let one = |c: &ipam::claim::Considered| json!({"pool": c.pool, "reason": c.why.to_string()});
                 json["considered"] = considered.iter().map(one).collect();
             }
             json["kind"] = failure.kind.into();

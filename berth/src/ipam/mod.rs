@@ -115,7 +115,7 @@ impl Action {
             .into_iter()
             .filter_map(|(option, name)| Some((option, name?)));
         for (option, name) in named {
-            ipam::check_name(&name).map_err(|e| Failure::input(e.to_string(), option))?;
+            ipam::pool::check_name(&name).map_err(|e| Failure::input(e.to_string(), option))?;
         }
         Ok(())
     }

@@ -5,8 +5,11 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    AddressRange, Affinity, ApplyError, Change, Cidr, HostSettings, Identity, Order, PoolError,
-    PoolSpec, ReserveError, What,
+    Change, Cidr, Identity, PoolSpec,
+    change::{ApplyError, HostSettings, What},
+    claim::ReserveError,
+    net::AddressRange,
+    pool::{Affinity, Order, PoolError},
 };
 use serde_json::json;
 use std::net::IpAddr;

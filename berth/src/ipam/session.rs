@@ -3,8 +3,8 @@
 use super::args::IpamArgs;
 use crate::answer::{Class, Failure};
 use ipam::{
-    Change, Frozen, Ipam, MemoryStore, Misfit, Replica, Store, StoreError, Timestamp,
-    TransactError, ready,
+    Change, Ipam, Replica, Store, Timestamp,
+    store::{Frozen, MemoryStore, Misfit, StoreError, TransactError, ready},
 };
 use ipam_redb::RedbStore;
 use std::path::Path;

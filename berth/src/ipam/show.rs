@@ -3,7 +3,11 @@
 use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
-use ipam::{ClaimRef, Identity, Quarantined, Retained, Timestamp};
+use ipam::{
+    Identity, Timestamp,
+    claim::{ClaimRef, Retained},
+    pool::Quarantined,
+};
 use serde_json::{Value, json};
 
 /// Everything, or what there is of one owner.

@@ -1,6 +1,10 @@
 //! What is printed: promised JSON, and lines for people.
 
-use ipam::{ClaimRef, Identity, Kept, Lease, PoolRef};
+use ipam::{
+    Identity,
+    claim::{ClaimRef, Kept, Lease},
+    pool::PoolRef,
+};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -113,7 +117,7 @@ pub(super) fn pool_line(pool: PoolRef<'_>) -> String {
 }
 
 /// Thirty cells: held, then reserved or resting, then free.
-pub(super) fn bar(usage: &ipam::Usage) -> String {
+pub(super) fn bar(usage: &ipam::pool::Usage) -> String {
     const CELLS: u64 = 30;
     let cells = |n: u64| {
         // Something in use is seen, however large the pool.
@@ -135,7 +139,7 @@ pub(super) fn bar(usage: &ipam::Usage) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipam::Usage;
+    use ipam::pool::Usage;
 
     #[test]
     fn the_bar_is_always_of_one_width_and_shows_what_little_there_is() {

@@ -1,5 +1,12 @@
 //! One pool: its free slots, what is known of the others, and the transitions between them.
 
+pub use crate::forecast::Forecast;
+pub use crate::listing::Quarantined;
+pub use crate::query::{BlockRef, PoolRef};
+pub use crate::slots::SlotTree;
+pub use blocks::BlockState;
+pub use spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
+
 pub(crate) mod blocks;
 mod blockset;
 pub(crate) mod cells;
@@ -10,7 +17,6 @@ mod slot;
 pub(crate) mod spec;
 
 use crate::cidr::{AddressRange, Cidr, number};
-use crate::slots::SlotTree;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blocks::Blocks;
@@ -19,7 +25,6 @@ use core::net::IpAddr;
 use layout::Layout;
 use rest::{List, RestLists};
 pub(crate) use slot::is_used;
-use spec::{Affinity, PoolSpec};
 
 /// A pool's number, stable while the pool exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -40,7 +40,7 @@ impl MemoryStore {
     /// An empty store that remembers the changes of its last `commits` commits (4,096 by default).
     ///
     /// ```
-    /// # use ipam::{MemoryStore, Store as _, Txn, Watched, ready};
+    /// # use ipam::{Store as _, store::{MemoryStore, Txn, Watched, ready}};
     /// let mut store = MemoryStore::with_history(2);
     /// for i in 0..5u8 {
     ///     let put = vec![("k".to_string(), vec![i])];
@@ -48,7 +48,7 @@ impl MemoryStore {
     /// }
     /// assert_eq!(ready(store.watch("", 2)).unwrap()?, Watched::Compacted);
     /// assert!(matches!(ready(store.watch("", 3)).unwrap()?, Watched::Events(..)));
-    /// # Ok::<(), ipam::StoreError>(())
+    /// # Ok::<(), ipam::store::StoreError>(())
     /// ```
     #[must_use]
     pub fn with_history(commits: usize) -> Self {

@@ -220,7 +220,7 @@ impl Ipam {
     /// has may have been in use until a moment ago. `None` where its pool is unknown.
     fn block_anew(&self, id: PoolId, first: IpAddr) -> Option<Vec<u8>> {
         let pool = self.pool_at(id.0)?;
-        let first = pool.spec.cidr.family().address(crate::number(first));
+        let first = pool.spec.cidr.family().address(crate::net::number(first));
         let block = crate::Cidr::containing(first, pool.spec.block_size).ok()?;
         if block.first() != first || !pool.spec.cidr.contains(first) {
             return None;

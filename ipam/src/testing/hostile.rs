@@ -4,8 +4,12 @@ use super::model::Model;
 use super::op::{Op, Reader};
 use crate::store::codec::checksum;
 use crate::{
-    AddressRange, Affinity, Cidr, Encapsulation, Families, Family, Ipam, Node, Order, PoolSpec,
-    Record, Request, RoutePolicy, Timestamp, Tunnel, Wrap, encapsulation,
+    Cidr, Ipam, PoolSpec, Request, Timestamp,
+    claim::Families,
+    net::{AddressRange, Family},
+    pool::{Affinity, Order},
+    routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation},
+    store::Record,
 };
 use alloc::format;
 use alloc::string::ToString;
@@ -105,7 +109,7 @@ pub fn fuzz_policies(data: &[u8]) {
         let spec = hostile_spec(&mut r, i);
         // What a record can say, a record can hold.
         let encoded = Record::Pool {
-            id: crate::PoolId(0),
+            id: crate::pool::PoolId(0),
             draining: false,
             spec: spec.clone().into(),
         };
@@ -171,7 +175,7 @@ fn hostile_spec(r: &mut Reader<'_>, i: u8) -> PoolSpec {
     );
     let near = |by: u8| {
         cidr.family()
-            .address(crate::number(cidr.first()).wrapping_add(by.into()))
+            .address(crate::net::number(cidr.first()).wrapping_add(by.into()))
     };
     spec.gateway = (r.byte().is_multiple_of(2)).then(|| near(r.byte()));
     for _ in 0..r.byte() % 3 {

@@ -10,7 +10,10 @@ mod sticky;
 
 use super::op::{Keep, Op};
 use crate::{
-    Change, Families, Grant, HostSettings, Ipam, MoveError, Record, Request, Retention, Timestamp,
+    Change, Grant, Ipam, Request, Retention, Timestamp,
+    change::HostSettings,
+    claim::{Families, MoveError},
+    store::Record,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -156,7 +159,7 @@ impl Model {
                     ..HostSettings::default()
                 };
                 let host = format!("h{host}").into();
-                let what = crate::What::HostSet { host, settings };
+                let what = crate::change::What::HostSet { host, settings };
                 self.carry_out(vec![Change { at: self.now, what }]);
             }
             Op::Reconcile { alive } => self.reconcile(*alive),
@@ -271,7 +274,7 @@ impl Model {
                 assert_eq!(direct.as_ref(), Err(&error));
                 assert_eq!(before, (self.ipam.claim_count(), listing(&self.ipam)));
                 assert!(!error.to_string().is_empty());
-                if let crate::ClaimError::Held { owner, .. } = &error {
+                if let crate::claim::ClaimError::Held { owner, .. } = &error {
                     assert!(holders.contains(owner), "{error}, not by {holders:?}");
                 }
                 self.check_exhausted(&request, &error);
@@ -289,7 +292,7 @@ impl Model {
         let Some(last) = changes.pop() else { return };
         self.carry_out(changes);
         let own = match last.what {
-            crate::What::Claimed { .. } => self.own(request),
+            crate::change::What::Claimed { .. } => self.own(request),
             _ => Vec::new(),
         };
         self.carry_out(vec![last]);
@@ -344,7 +347,7 @@ impl Model {
 }
 
 /// The interfaces of the universe.
-const INTERFACES: [&str; 2] = [crate::DEFAULT_INTERFACE, "eth1"];
+const INTERFACES: [&str; 2] = [crate::claim::DEFAULT_INTERFACE, "eth1"];
 
 /// A workload and interface in one word: what is kept for one is never another's.
 fn named(workload: &str, interface: &str) -> String {

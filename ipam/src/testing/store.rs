@@ -1,7 +1,8 @@
 //! What every store must do.
 
 use crate::{
-    Ipam, PoolSpec, Replica, Request, Store, StoreError, Timestamp, TransactError, Txn, Watched,
+    Ipam, PoolSpec, Replica, Request, Store, Timestamp,
+    store::{StoreError, TransactError, Txn, Watched},
 };
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -180,8 +181,9 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
     let at = Timestamp::from_secs;
     let mut one = Replica::open(open(), at(1), 7).await.expect("open");
     let spec = PoolSpec::new("p", "10.0.0.0/26".parse().expect("a prefix")).block_size(28);
-    let add =
-        |ipam: &Ipam| Ok::<_, crate::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+    let add = |ipam: &Ipam| {
+        Ok::<_, crate::pool::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]))
+    };
     one.transact(at(1), add, pause).await.expect("a pool");
     let mut two = Replica::open(open(), at(1), 8).await.expect("open");
     let (mut given, mut held) = (BTreeSet::new(), Vec::new());
@@ -202,7 +204,7 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
                 .into_iter()
                 .map(crate::Change::into_owned)
                 .collect();
-            Ok::<_, crate::ClaimError>((decision.grant, changes))
+            Ok::<_, crate::claim::ClaimError>((decision.grant, changes))
         };
         let grant = replica
             .transact(at(2 + i), claim, pause)
@@ -215,7 +217,7 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
             let (owner, sequence, address) = held.remove(0);
             let replica = if i % 4 == 0 { &mut one } else { &mut two };
             let release = |ipam: &Ipam| {
-                Ok::<_, crate::ReleaseError>((
+                Ok::<_, crate::claim::ReleaseError>((
                     (),
                     vec![ipam.decide_release(&owner, sequence)?.into_owned()],
                 ))
@@ -246,7 +248,9 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
     let refused = one.transact(at(61), stale, pause).await;
     assert!(matches!(
         refused,
-        Err(TransactError::Refused(crate::ReleaseError::Stale { .. }))
+        Err(TransactError::Refused(
+            crate::claim::ReleaseError::Stale { .. }
+        ))
     ));
 }
 
@@ -261,14 +265,14 @@ async fn check_life_signs<S: Store>(open: &mut impl FnMut() -> S) {
     let spec = PoolSpec::new("p", "10.1.0.0/29".parse().expect("a prefix"));
     let add = |ipam: &Ipam| {
         let change = ipam.decide_add_pool(spec.clone())?;
-        Ok::<_, crate::PoolError>(((), vec![change]))
+        Ok::<_, crate::pool::PoolError>(((), vec![change]))
     };
     host.transact(at(0), add, pause).await.expect("a pool");
     let claim = |ipam: &Ipam| {
         let decision = ipam.decide_claim(&Request::new("o1"))?;
         let changes = decision.changes.into_iter();
         let changes = changes.map(crate::Change::into_owned).collect();
-        Ok::<_, crate::ClaimError>((decision.grant, changes))
+        Ok::<_, crate::claim::ClaimError>((decision.grant, changes))
     };
     let pass = |began: Timestamp| {
         move |ipam: &Ipam| {

@@ -5,8 +5,11 @@
 
 use crate::{CALICO, START, cases, items, network, parsed, same, text, whole};
 use ipam::{
-    Affinity, Cidr, ClaimError, Families, Family, Holder, HostSettings, Ipam, Order, PoolSpec,
-    Request, Timestamp, WhyNot, number,
+    Cidr, Ipam, PoolSpec, Request, Timestamp,
+    change::HostSettings,
+    claim::{ClaimError, Families, Holder, WhyNot},
+    net::{Family, number},
+    pool::{Affinity, Order},
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -64,7 +67,7 @@ impl Trace {
             spec.quarantine = Duration::ZERO;
             spec.use_edges = true;
             let reserved = items(&case["reservations"]).iter();
-            let range = |r| text(r).parse::<ipam::AddressRange>();
+            let range = |r| text(r).parse::<ipam::net::AddressRange>();
             let reserved = reserved.map(range).collect::<Result<Vec<_>, _>>();
             let mut reserved = reserved.map_err(|e| e.to_string())?;
             reserved.retain(|r| r.overlaps(cidr.range()));

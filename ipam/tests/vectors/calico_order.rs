@@ -1,7 +1,9 @@
 //! Calico: the order of a pool's blocks.
 
 use crate::{START, cases, items, network, same, text, whole};
-use ipam::{Cidr, Families, Family, HostSettings, Ipam, Order, PoolSpec, Request};
+use ipam::{
+    Cidr, Ipam, PoolSpec, Request, change::HostSettings, claim::Families, net::Family, pool::Order,
+};
 use test_support::{Value, VectorFile};
 
 pub(crate) fn calico_block_order() {

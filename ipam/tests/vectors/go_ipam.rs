@@ -2,8 +2,10 @@
 
 use crate::{START, address, cases, items, network, same, text};
 use ipam::{
-    Affinity, Cidr, ClaimError, Families, Family, Holder, Ipam, NotHeld, Order, PoolSpec, Prefixes,
-    Request,
+    Cidr, Ipam, PoolSpec, Request,
+    claim::{ClaimError, Families, Holder, NotHeld},
+    net::{Family, Prefixes},
+    pool::{Affinity, Order},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

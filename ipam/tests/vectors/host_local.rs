@@ -1,7 +1,12 @@
 //! The CNI plugin host-local: range sets, and the next address after the last one given.
 
 use crate::{START, address, cases, items, prefix, same, text};
-use ipam::{Affinity, Cidr, Families, Family, Ipam, Order, Request, Subrange, SubrangeError};
+use ipam::{
+    Cidr, Ipam, Request,
+    claim::Families,
+    net::{Family, Subrange, SubrangeError},
+    pool::{Affinity, Order},
+};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -128,7 +133,7 @@ fn loose(r: &Value) -> Result<Subrange, String> {
     let subnet = Cidr::containing(net, length).map_err(|e| e.to_string())?;
     let first = address(&r["rangeStart"]).unwrap_or(subnet.first());
     let last = address(&r["rangeEnd"]).unwrap_or(subnet.last());
-    let range = ipam::AddressRange::new(first, last).map_err(|e| e.to_string())?;
+    let range = ipam::net::AddressRange::new(first, last).map_err(|e| e.to_string())?;
     // Without a gateway nothing is kept back for it: the unspecified address lies in no range.
     let none = || Family::of(first).address(0);
     Ok(Subrange {

@@ -2,7 +2,9 @@
 
 use crate::{START, address, cases, items, network, prefix, same, text, whole};
 use ipam::{
-    AddressRange, Affinity, Cidr, Family, Ipam, Order, PoolError, PoolSpec, Request, number,
+    Cidr, Ipam, PoolSpec, Request,
+    net::{AddressRange, Family, number},
+    pool::{Affinity, Order, PoolError},
 };
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -95,8 +97,8 @@ fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), St
     let (owner, workload) = (owner(input, usize::MAX), workload(input));
     let mut request = Request::new(&owner);
     request.families = match network(text(&input["ipnet"]))?.family() {
-        Family::V4 => ipam::Families::V4,
-        Family::V6 => ipam::Families::V6,
+        Family::V4 => ipam::claim::Families::V4,
+        Family::V6 => ipam::claim::Families::V6,
     };
     if let Some(workload) = &workload {
         // The same pod and interface again: its old container's claim ends, and the address stays.
@@ -127,10 +129,10 @@ fn try_allocate(case: &Value) -> Result<(IpAddr, BTreeSet<(String, String)>), St
     Ok((grant.address().ok_or("a grant without an address")?, held))
 }
 
-fn families(asked: &[IpAddr]) -> ipam::Families {
+fn families(asked: &[IpAddr]) -> ipam::claim::Families {
     match asked.first().map(|&a| Family::of(a)) {
-        Some(Family::V6) => ipam::Families::V6,
-        _ => ipam::Families::V4,
+        Some(Family::V6) => ipam::claim::Families::V6,
+        _ => ipam::claim::Families::V4,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
 use crate::trace::Trace;
-use ipam::{Cidr, Grant, Ipam, Origin, PoolSpec, Request, Timestamp};
+use ipam::{Cidr, Grant, Ipam, PoolSpec, Request, Timestamp, claim::Origin};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -54,7 +54,7 @@ impl Addresses {
         let prefix = 32 - wanted.trailing_zeros();
         let cidr: Cidr = format!("10.0.0.0/{prefix}")
             .parse()
-            .map_err(|e: ipam::ParseError| fault(&e))?;
+            .map_err(|e: ipam::net::ParseError| fault(&e))?;
         let gateway = IpAddr::from([10, 0, 0, 1]);
         let spec = PoolSpec::new(POOL, cidr)
             .gateway(gateway)

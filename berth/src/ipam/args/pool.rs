@@ -2,7 +2,7 @@
 
 use super::{duration, pair};
 use clap::{Args, Subcommand, ValueEnum};
-use ipam::{AddressRange, Cidr};
+use ipam::{Cidr, net::AddressRange};
 use std::net::IpAddr;
 use std::time::Duration;
 

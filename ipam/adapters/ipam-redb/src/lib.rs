@@ -10,7 +10,7 @@
 //! # Damage
 //! redb reads its pages unchecked. What damage does to a file is found before it is believed:
 //!
-//! - Each record has a checksum of its own (`ipam::Record`).
+//! - Each record has a checksum of its own (`ipam::store::Record`).
 //! - A sum over all keys and their revisions is kept with every commit and compared whenever everything is read:
 //!   records that are missing, too many, or older than they should be ([`Store::damage`]).
 //! - The revision of the last acknowledged commit stands in a small file beside the store, `PATH.ack`, since damage to
@@ -29,7 +29,7 @@
 //! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
 //!
 //! ```
-//! use ipam::{Ipam, PoolSpec, Replica, Timestamp, ready};
+//! use ipam::{Ipam, PoolSpec, Replica, Timestamp, store::ready};
 //! use ipam_redb::RedbStore;
 //! use std::time::Duration;
 //!
@@ -40,7 +40,7 @@
 //! let now = Timestamp::from_secs(1);
 //! let mut replica = ready(Replica::open(store, now, 7)).expect("files never leave a future pending")?;
 //! let spec = PoolSpec::new("p", "10.9.0.0/22".parse()?);
-//! let add = |ipam: &Ipam| Ok::<_, ipam::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+//! let add = |ipam: &Ipam| Ok::<_, ipam::pool::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
 //! ready(replica.transact(now, add, |_| std::future::ready(()))).expect("as above")?;
 //! # std::fs::remove_dir_all(&dir)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -57,7 +57,10 @@ use acknowledged::Acknowledged;
 use digest::Listed;
 use guard::guarded;
 pub use guard::set_last_resort;
-use ipam::{Page, Revision, Store, StoreError, Txn, Watched};
+use ipam::{
+    Store,
+    store::{Page, Revision, StoreError, Txn, Watched},
+};
 use redb::{Database, DatabaseError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use crate::acknowledged::Acknowledged;
 use crate::digest::{Listed, Sum};
-use ipam::{Event, Page, Revision, Txn, Watched};
+use ipam::store::{Event, Page, Revision, Txn, Watched};
 use redb::{
     Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
 };

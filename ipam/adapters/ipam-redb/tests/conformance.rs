@@ -1,6 +1,9 @@
 //! The file passes what every store must pass, opened anew for each operation.
 
-use ipam::{Store, StoreError, ready};
+use ipam::{
+    Store,
+    store::{StoreError, ready},
+};
 use ipam_redb::RedbStore;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -68,10 +71,10 @@ fn damage(store: &mut RedbStore) -> Vec<String> {
 
 fn write(store: &mut RedbStore, key: &str) -> Result<u64, StoreError> {
     let (_, since) = ready(store.get(&[])).expect("an answer").expect("a read");
-    let txn = ipam::Txn {
+    let txn = ipam::store::Txn {
         since,
         put: vec![(key.into(), vec![1, 2, 3])],
-        ..ipam::Txn::default()
+        ..ipam::store::Txn::default()
     };
     ready(store.commit(txn)).expect("an answer")
 }
@@ -127,7 +130,7 @@ fn a_store_behind_what_was_acknowledged_is_damaged_until_accepted() {
     );
     // Who saw the lost commit looks at everything anew.
     let watched = ready(store.watch("", latest)).expect("an answer");
-    assert_eq!(watched, Ok(ipam::Watched::Compacted));
+    assert_eq!(watched, Ok(ipam::store::Watched::Compacted));
     assert_eq!(ready(store.accept()).expect("an answer"), Ok(()));
     assert_eq!(damage(&mut store), [""; 0]);
     let next = write(&mut store, "d").expect("a write");

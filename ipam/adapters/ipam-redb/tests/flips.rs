@@ -5,7 +5,11 @@
 //! every byte of every page that is in use, `IPAM_FLIPS=all:N` the same from the N-th byte on (where redb panics as
 //! it cleans up after a panic, the process aborts; the byte is in `IPAM_FLIPS_AT` if that names a file).
 
-use ipam::{Change, ClaimError, Ipam, PoolSpec, Replica, Request, Timestamp, TransactError, ready};
+use ipam::{
+    Change, Ipam, PoolSpec, Replica, Request, Timestamp,
+    claim::ClaimError,
+    store::{TransactError, ready},
+};
 use ipam_redb::RedbStore;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +30,7 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-fn open(path: &Path) -> Result<Replica<RedbStore>, ipam::StoreError> {
+fn open(path: &Path) -> Result<Replica<RedbStore>, ipam::store::StoreError> {
     let mut store = RedbStore::new(path, Duration::ZERO);
     store.hold()?;
     ready(Replica::open(store, NOW, 7)).expect("files never wait")
@@ -50,8 +54,9 @@ fn build(path: &Path) -> BTreeMap<IpAddr, String> {
     let mut replica = open(path).expect("a new store");
     for (name, cidr) in [("p", "10.0.0.0/27"), ("q", "10.0.1.0/28")] {
         let spec = PoolSpec::new(name, cidr.parse().expect("a prefix")).block_size(29);
-        let add =
-            |ipam: &Ipam| Ok::<_, ipam::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+        let add = |ipam: &Ipam| {
+            Ok::<_, ipam::pool::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]))
+        };
         ready(replica.transact(NOW, add, |_| std::future::ready(())))
             .expect("at once")
             .expect("a pool");
@@ -105,7 +110,7 @@ fn try_claims(path: &Path, taken: &BTreeMap<IpAddr, String>, at: &str) -> Outcom
             let held = replica
                 .ipam()
                 .claims()
-                .flat_map(ipam::ClaimRef::addresses)
+                .flat_map(ipam::claim::ClaimRef::addresses)
                 .count();
             assert_eq!(held, taken.len(), "{at}: claims are lost without a word");
         }

@@ -5,7 +5,7 @@
 //! transaction that was acknowledged; the parent kills it (SIGKILL) after a random time. What the lines say
 //! must be what the file says, but for the one transaction under way.
 
-use ipam::{Change, Ipam, PoolSpec, Replica, Request, Rng, Timestamp, ready};
+use ipam::{Change, Ipam, PoolSpec, Replica, Request, Rng, Timestamp, store::ready};
 use ipam_redb::RedbStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _, Write as _};
@@ -55,7 +55,7 @@ fn child() {
         let held = replica
             .ipam()
             .claim_of(&owner)
-            .map(ipam::ClaimRef::sequence);
+            .map(ipam::claim::ClaimRef::sequence);
         let line = match held {
             None => {
                 let host = format!("h{}", rng.below(3));
@@ -111,8 +111,9 @@ fn killed_writers_lose_nothing_and_give_nothing_twice() {
         let mut replica = open(&path);
         let spec = PoolSpec::new("p", "10.0.0.0/24".parse().expect("a prefix")).block_size(28);
         let spec = spec.quarantine(Duration::ZERO);
-        let add =
-            |ipam: &Ipam| Ok::<_, ipam::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
+        let add = |ipam: &Ipam| {
+            Ok::<_, ipam::pool::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]))
+        };
         ready(replica.transact(AT, add, |_| std::future::ready(())))
             .expect("at once")
             .expect("a pool");

@@ -1,7 +1,7 @@
 //! What must hold after each operation, and what two allocators must agree in.
 
 use super::{Holding, Keep, Model, Op};
-use crate::{Grant, Ipam, Kept, PoolId, Record, Request, Timestamp};
+use crate::{Grant, Ipam, Request, Timestamp, claim::Kept, pool::PoolId, store::Record};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -68,8 +68,8 @@ impl Model {
     }
 
     /// Refused for want of addresses: then there are none, save in blocks that strictness forbids.
-    pub(super) fn check_exhausted(&self, request: &Request<'_>, error: &crate::ClaimError) {
-        let crate::ClaimError::Exhausted {
+    pub(super) fn check_exhausted(&self, request: &Request<'_>, error: &crate::claim::ClaimError) {
+        let crate::claim::ClaimError::Exhausted {
             family, considered, ..
         } = error
         else {
@@ -83,7 +83,7 @@ impl Model {
                 .find(|c| c.pool == pool.spec().name)
                 .map(|c| &c.why);
             let blocks =
-                request.host.is_some() && matches!(why, Some(crate::WhyNot::Blocks { .. }));
+                request.host.is_some() && matches!(why, Some(crate::claim::WhyNot::Blocks { .. }));
             assert!(
                 !fits || blocks || pool.usage().free == 0,
                 "{error}: {:?}",

@@ -1,7 +1,7 @@
 //! Releases and renewals.
 
 use super::{Model, owned};
-use crate::RenewError;
+use crate::claim::RenewError;
 use alloc::vec;
 use core::time::Duration;
 

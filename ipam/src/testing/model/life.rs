@@ -1,7 +1,7 @@
 //! Who is missing, and what counts as a sign of life.
 
 use super::{Holding, Model};
-use crate::{Change, Timestamp, What};
+use crate::{Change, Timestamp, change::What};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::sticky::Sticky;
 use super::{Holding, Keep, Model, named};
-use crate::{Change, Origin};
+use crate::{Change, claim::Origin};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,10 +11,10 @@ impl Model {
     /// What a change means to the model.
     pub(super) fn note(&mut self, change: &Change<'_>) {
         match &change.what {
-            crate::What::Released {
+            crate::change::What::Released {
                 owner, sequence, ..
             } => self.note_released(owner, *sequence),
-            crate::What::Claimed {
+            crate::change::What::Claimed {
                 owner,
                 workload,
                 interface,
@@ -30,7 +30,7 @@ impl Model {
                 for place in &places {
                     self.check_given(place.address, place.origin, workload.as_deref());
                     self.sticky.retain(|s| s.address != place.address);
-                    if *kept == crate::Kept::Fixed {
+                    if *kept == crate::claim::Kept::Fixed {
                         let workload = workload.as_deref().unwrap_or_default();
                         self.fixed.insert(place.address, workload.to_string());
                     }
@@ -41,9 +41,9 @@ impl Model {
                 );
                 self.last_sequence = *sequence;
                 let keep = match kept {
-                    crate::Kept::Ephemeral => Keep::Ephemeral,
-                    crate::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
-                    crate::Kept::Fixed => Keep::Fixed,
+                    crate::claim::Kept::Ephemeral => Keep::Ephemeral,
+                    crate::claim::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
+                    crate::claim::Kept::Fixed => Keep::Fixed,
                 };
                 let holding = Holding {
                     sequence: *sequence,
@@ -58,12 +58,12 @@ impl Model {
                 let before = self.holdings.insert(owner.to_string(), holding);
                 assert!(before.is_none(), "`{owner}` was given a second claim");
             }
-            crate::What::Renewed { owner, until, .. } => {
+            crate::change::What::Renewed { owner, until, .. } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
                     (holding.until, holding.seen, holding.missing) = (*until, self.now, None);
                 }
             }
-            crate::What::Reissued {
+            crate::change::What::Reissued {
                 owner, next, until, ..
             } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
@@ -72,13 +72,13 @@ impl Model {
                     self.last_sequence = *next;
                 }
             }
-            crate::What::MoveBegun {
+            crate::change::What::MoveBegun {
                 workload,
                 interface,
                 from,
                 ..
             } => self.note_move(&named(workload, interface), from),
-            crate::What::MoveEnded {
+            crate::change::What::MoveEnded {
                 workload,
                 interface,
                 ..

@@ -1,7 +1,10 @@
 //! The universe's pools.
 
 use super::{Model, pool_name};
-use crate::{Affinity, Cidr, Order, PoolSpec};
+use crate::{
+    Cidr, PoolSpec,
+    pool::{Affinity, Order},
+};
 use core::time::Duration;
 
 impl Model {
@@ -33,9 +36,9 @@ impl Model {
         if variant >> 7 == 1 && cidr.host_bits() > 2 {
             spec.gateway = cidr
                 .family()
-                .address(crate::number(cidr.first()) + 1)
+                .address(crate::net::number(cidr.first()) + 1)
                 .into();
-            let range = cidr.family().address(crate::number(cidr.first()) + 3);
+            let range = cidr.family().address(crate::net::number(cidr.first()) + 3);
             spec.set_aside.push(range.into());
         }
         let change = self.ipam.decide_add_pool(spec);

@@ -52,9 +52,10 @@ impl Model {
         };
         let at = |n: u8| {
             cidr.family()
-                .address(crate::number(cidr.first()) + u128::from(n))
+                .address(crate::net::number(cidr.first()) + u128::from(n))
         };
-        let range = crate::AddressRange::new(at(offset), at(offset + count - 1)).expect("a range");
+        let range =
+            crate::net::AddressRange::new(at(offset), at(offset + count - 1)).expect("a range");
         let in_range = |a: &IpAddr| range.contains(*a);
         let mine = |model: &Self, a: &IpAddr| model.fixed.get(a) == Some(&workload);
         let reserved: Vec<IpAddr> = self.fixed.keys().copied().collect();

@@ -1,7 +1,7 @@
 //! Sticky addresses: each pool's stays with a workload's interface until its own time.
 
 use super::{Holding, Keep, Model, named};
-use crate::{Families, Family, Grant, Request, Timestamp};
+use crate::{Grant, Request, Timestamp, claim::Families, net::Family};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -17,12 +17,13 @@ pub(super) struct Sticky {
 }
 
 impl Model {
-    fn pool_of(&self, address: IpAddr) -> Option<crate::PoolRef<'_>> {
+    fn pool_of(&self, address: IpAddr) -> Option<crate::pool::PoolRef<'_>> {
         self.ipam.pools().find(|p| p.spec().cidr.contains(address))
     }
 
     fn same_pool(&self, a: IpAddr, b: IpAddr) -> bool {
-        self.pool_of(a).map(crate::PoolRef::id) == self.pool_of(b).map(crate::PoolRef::id)
+        self.pool_of(a).map(crate::pool::PoolRef::id)
+            == self.pool_of(b).map(crate::pool::PoolRef::id)
     }
 
     /// An address is in nobody's hands from `at` on, and rests.
@@ -59,7 +60,9 @@ impl Model {
                 _ => Vec::new(),
             };
             let others = others.chain(&moves);
-            let drains = self.pool_of(address).is_none_or(crate::PoolRef::draining);
+            let drains = self
+                .pool_of(address)
+                .is_none_or(crate::pool::PoolRef::draining);
             if drains || others.into_iter().any(|&a| self.same_pool(a, address)) {
                 return;
             }
