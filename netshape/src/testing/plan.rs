@@ -211,12 +211,7 @@ impl World {
             match again.left_alone().iter().find(alone) {
                 // A root that would have to go stays for the sake of what is refused below it.
                 Some(_) => assert!(!self.held.is_empty(), "{name}"),
-                None => {
-                    let class = |l: &&crate::LeftAlone| l.object == "class" && l.device == name;
-                    let told = again.left_alone().iter().filter(class);
-                    let told: Vec<Handle> = told.map(|l| l.handle).collect();
-                    self.check_tree(&name, &told);
-                }
+                None => self.check_tree(&name),
             }
         }
     }
@@ -277,9 +272,8 @@ impl World {
         }
     }
 
-    /// The classes of a device are those that are wanted, figure for figure; one that is told of stays where it is for the sake
-    /// of what is refused below it.
-    fn check_tree(&self, name: &DevName, told: &[Handle]) {
+    /// The classes of a device are those that are wanted, figure for figure.
+    fn check_tree(&self, name: &DevName) {
         let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else {
             return;
         };
@@ -290,8 +284,7 @@ impl World {
         for (w, s) in wanted.classes().iter().zip(classes) {
             let turns = wanted.qdisc_at(w.id).is_none() || w.htb.same_turns(&s.htb);
             let same = w.id == s.id && w.parent == s.parent && w.htb.same(&s.htb, 0) && turns;
-            let stays = w.id == s.id && told.contains(&w.id) && !self.held.is_empty();
-            assert!(same || stays, "{name}: {w:?} {s:?}");
+            assert!(same, "{name}: {w:?} {s:?}");
         }
         // And so are their leaves; nothing else hangs below our root.
         let ours = |d: &Device| -> Vec<Qdisc> {
