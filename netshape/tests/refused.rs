@@ -363,3 +363,33 @@ fn a_refused_section_with_a_slip_in_its_devices_takes_nothing_from_the_container
     };
     assert!(removed("v-c") && !removed("v-b"), "{}", plan.lines());
 }
+
+#[test]
+fn a_change_that_is_refused_beside_what_others_keep_takes_nothing_away() {
+    let gigabit = || Uplink::new("up0", Rate::gbit(1), Rate::ZERO).unwrap();
+    let mut host = Host::new(Some(gigabit()), vec![], Capabilities::default()).unwrap();
+    let container = |id: &str, mbit: u64| {
+        let shape = Shape::new(Rate::mbit(mbit), Rate::gbit(1)).unwrap();
+        let container = Container::new(id, &format!("v-{id}")).unwrap();
+        container.shaped(Direction::Egress, shape)
+    };
+    // a has 600 on the kernel, is admitted with 100, and its section is refused before that is carried out.
+    host.insert(container("a", 600)).unwrap();
+    let mut kernel = Kernel::new();
+    for name in host.device_names() {
+        kernel.put_device(name, Device::new());
+    }
+    kernel.apply_all(&diff(&kernel, &host)).unwrap();
+    let minor = host.class_of(host.slot("a").unwrap()).unwrap().minor();
+    host.replace(container("a", 100)).unwrap();
+    host.insert(container("b", 500)).unwrap();
+    let gone = host.remove("a").unwrap();
+    host.hold(&gone, Some(minor), &kernel);
+    // b is changed to what does not fit: it keeps what it was promised; to no more than that: it is admitted.
+    assert!(host.replace(container("b", 900)).is_err());
+    let slot = host.slot("b").expect("b is still there");
+    let guarantee = host.terms(slot, Direction::Egress).unwrap().guarantee;
+    assert_eq!(guarantee, Rate::mbit(500));
+    assert!(host.replace(container("b", 500)).is_ok());
+    assert!(host.replace(container("b", 400)).is_ok());
+}

@@ -1,7 +1,8 @@
 //! A container that is here and wanted otherwise, and where it stands in the policy.
 
 use super::{Host, Member, Slot};
-use crate::policy::Container;
+use crate::policy::{Container, Direction, Shape};
+use crate::rate::Rate;
 use crate::refusal::Refusal;
 use alloc::format;
 use alloc::string::String;
@@ -20,10 +21,14 @@ impl Host {
             return self.insert(container);
         };
         self.remove(&container.id);
-        self.insert_as(container, Some(old.minor)).inspect_err(|_| {
-            let (minor, allocated, place) = (old.minor, old.allocated, old.place);
+        let minor = Some(old.minor);
+        // It was promised that much already: what refused containers keep takes nothing of it away.
+        let has = old.container.shape(Direction::Egress);
+        let has = has.map_or(Rate::ZERO, Shape::guarantee);
+        self.insert_having(container, minor, has).inspect_err(|_| {
+            let (allocated, place) = (old.allocated, old.place);
             // What was there fits where it was.
-            let back = self.insert_as(old.container, Some(minor));
+            let back = self.insert_having(old.container, minor, has);
             debug_assert_eq!(back, Ok(slot));
             if let Some(member) = self.members.get_mut(slot.index()).and_then(Option::as_mut) {
                 (member.allocated, member.place) = (allocated, place);

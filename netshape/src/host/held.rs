@@ -55,7 +55,7 @@ impl Held {
     }
 
     /// What these classes have in all, save one container's. What stands for no guarantee counts as none.
-    pub(super) fn rate_beside(&self, id: &str) -> Rate {
+    pub(crate) fn rate_beside(&self, id: &str) -> Rate {
         let others = self.by_id.iter().filter(|(i, _)| &***i != id);
         let rates = others.map(|(_, h)| h.rate).filter(|r| *r > RATE_LEAST);
         rates.fold(Rate::ZERO, Rate::saturating_add)

@@ -3,8 +3,8 @@
 use super::{BOTH, World};
 use crate::wire::{Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
 use crate::{
-    Container, DevName, Direction, Filter, FilterKind, Handle, Host, Inside, Qdisc, QdiscKind,
-    Tier, diff,
+    Class, Container, DevName, Direction, Filter, FilterKind, Handle, Host, Inside, Qdisc,
+    QdiscKind, RefusalKind, Tier, diff,
 };
 use alloc::boxed::Box;
 use alloc::format;
@@ -140,6 +140,47 @@ impl World {
         self.kernel.put_device(name, device);
     }
 
+    /// The classes of refused containers that the uplink has, as they are there.
+    fn held_classes(&self, name: &DevName) -> Vec<Class> {
+        let seen = self.kernel.device(name);
+        let uplink = seen.filter(|_| *name == DevName::host("eth0"));
+        let minors = self.host.held.minors().map(|(minor, _)| minor);
+        let class = |minor| uplink?.class(Handle::new(0xbe, minor)).copied();
+        minors.filter_map(class).collect()
+    }
+
+    /// Whether a refused container's class hangs below a class of the uplink, which can't be moved then.
+    pub(super) fn is_above_held(&self, name: &DevName, class: Handle) -> bool {
+        let Some(seen) = self.kernel.device(name) else {
+            return false;
+        };
+        self.held_classes(name).iter().any(|held| {
+            let (mut at, mut steps) = (Some(*held), 0);
+            while let Some(found) = at.filter(|c| c.id != class && steps < 64) {
+                (at, steps) = (seen.class(found.parent).copied(), steps + 1);
+            }
+            at.is_some_and(|c| c.id == class)
+        })
+    }
+
+    /// The tree of a device is sound. Refused containers keep what their classes have, though others were admitted beside less: what is over is no
+    /// more than that.
+    pub(super) fn check_sums(&self, name: &DevName) {
+        let Some(tree) = self.host.tree(name) else {
+            return;
+        };
+        match tree.check() {
+            Ok(()) => {}
+            Err(RefusalKind::ChildrenOverParent { sum, given, .. }) => {
+                // Of all that are held: no container has an empty id.
+                let held = self.host.held.rate_beside("");
+                let over = sum.saturating_sub(given);
+                assert!(over <= held, "{name}: {over} over, {held} held");
+            }
+            Err(other) => panic!("{name}: {other}"),
+        }
+    }
+
     /// Classes of refused containers on the uplink, and those above them that are there for their sake.
     pub(super) fn kept_classes(&self, name: &DevName) -> Vec<Handle> {
         let (Some(seen), Some(wanted)) = (self.kernel.device(name), self.host.tree(name)) else {
@@ -163,7 +204,7 @@ impl World {
     }
 
     /// What is refused stays as it is, and of ours nothing is left that nobody wants. Restated from the documented numbers.
-    pub(super) fn check_leftovers(&self, before: &crate::Kernel) {
+    pub(super) fn check_leftovers(&self, before: &crate::Kernel, plan: &crate::Plan) {
         let held = |name: &DevName| {
             let places = self.held.values().flat_map(Container::places);
             places.into_iter().any(|p| p == *name)
@@ -182,10 +223,13 @@ impl World {
             }
             let root = device.root().map(|r| r.handle.to_string());
             let ours = root.is_some_and(|r| r == "be:" || r == "bf:");
-            // Where a refused container is not shaped where its section says, it may be in any namespace: all stays there.
+            // Where a refused container is not shaped where its section says, it may be in any namespace: all stays there,
+            // and the plan says so of each.
             let may_be_there = self.host.held.namespaces() && name.netns != crate::Netns::Host;
+            let mut told = plan.left_alone().iter();
+            let told = told.any(|l| l.object == "qdisc" && l.device == *name);
             assert!(
-                !ours || wanted.contains(name) || may_be_there,
+                !ours || wanted.contains(name) || (may_be_there && told),
                 "{name} is not wanted"
             );
             let redirects = |f: &&Filter| {

@@ -2,8 +2,14 @@
 
 use super::{World, depth, take, to_class};
 use crate::host::MAJOR;
-use crate::{Class, DevName, Device, Direction, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec};
+use crate::wire::{U32, U32Part};
+use crate::{
+    Class, DevName, Device, Direction, Filter, FilterKind, Handle, Htb, Other, Qdisc, QdiscKind,
+    RateSpec,
+};
+use alloc::boxed::Box;
 use alloc::format;
+use alloc::vec;
 
 impl World {
     /// Puts things on the uplink that no plan of ours put there.
@@ -20,6 +26,15 @@ impl World {
             {
                 // A filter to some class, there or not: no class it points at can go before it does.
                 let filter = to_class(class, u32::from(how) << 4 | u32::from(parent & 0xf));
+                // As the kernel has it: a row for the priority, one for the table, one for the filter.
+                for (handle, parts) in [(0, vec![]), (0x8000_0000, vec![U32Part::Divisor(1)])] {
+                    let kind = FilterKind::U32(Box::new(U32 { parts }));
+                    drop(device.put_filter(Filter {
+                        handle,
+                        kind,
+                        ..filter.clone()
+                    }));
+                }
                 drop(device.put_filter(filter));
             }
             7 if device.class(class).is_some() && !device.has_children(class) => {
@@ -127,7 +142,7 @@ impl World {
         };
         let other = |kind: &str| {
             let (kind, options) = (kind.into(), None);
-            QdiscKind::Other(alloc::boxed::Box::new(Other { kind, options }))
+            QdiscKind::Other(Box::new(Other { kind, options }))
         };
         let mut root = |handle, kind| {
             device.retain(|q| q.parent == Handle::INGRESS, |_| false);
