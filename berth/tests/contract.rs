@@ -60,25 +60,7 @@ fn ipam() {
 
 fn shape() {
     let dir = scratch("shape");
-    let policy = r#"
-[host]
-uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }
-[[tier]]
-name = "gold"
-weight = 4
-[[container]]
-id = "web-1"
-veth = "veth1a2b"
-netns = "web-1"
-tier = "gold"
-ingress = { guarantee = "50mbit", ceiling = "200mbit", burst = "256kB" }
-egress  = { ceiling = "200mbit" }
-[[container]]
-id = "greedy"
-veth = "veth9"
-netns = "greedy"
-egress = { guarantee = "12gbit", ceiling = "12gbit" }
-"#;
+    let policy = include_str!("fixture/policy.toml");
     let observed = r#"{"devices": [{"netns": null, "dev": "eth0", "ifindex": 2, "gso_max_size": 65536,
         "qdiscs": [{"kind": "tbf", "handle": "8001:", "parent": "root"}], "classes": [], "filters": []}]}"#;
     std::fs::write(dir.join("p.toml"), policy).expect("write");

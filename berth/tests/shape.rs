@@ -21,25 +21,7 @@ fn file(name: &str, text: &str) -> PathBuf {
     path
 }
 
-const POLICY: &str = r#"
-[host]
-uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }
-[[tier]]
-name = "gold"
-weight = 4
-[[container]]
-id = "web-1"
-veth = "veth1a2b"
-netns = "web-1"
-tier = "gold"
-ingress = { guarantee = "50mbit", ceiling = "200mbit", burst = "256kB" }
-egress  = { ceiling = "200mbit" }
-[[container]]
-id = "greedy"
-veth = "veth9"
-netns = "greedy"
-egress = { guarantee = "12gbit", ceiling = "12gbit" }
-"#;
+const POLICY: &str = include_str!("fixture/policy.toml");
 
 /// Something that is not ours on the uplink, and a veth that is shaped otherwise.
 const SEEN: &str = r#"{"devices": [

@@ -10,6 +10,10 @@ use crate::ticks::most_bytes;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+mod uplink;
+
+pub use uplink::{Tier, Uplink};
+
 /// Bytes of the largest Ethernet frame without its checksum: an MTU of 1500 and a 14-byte header. A smaller bucket drops every full packet.
 pub const LEAST_BURST: u64 = 1514;
 /// What a class without a guarantee has for a rate.
@@ -333,80 +337,5 @@ impl Container {
             Direction::Ingress => self.ingress.as_ref(),
             Direction::Egress => self.egress.as_ref(),
         }
-    }
-}
-
-/// A class of containers: its weight decides how spare bandwidth is divided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tier {
-    pub(crate) name: Arc<str>,
-    pub(crate) weight: u32,
-}
-
-impl Tier {
-    /// A tier of weight 1 to 1000.
-    ///
-    /// # Errors
-    /// [`RefusalKind::BadName`], [`RefusalKind::BadWeight`].
-    pub fn new(tier: &str, weight: u32) -> Result<Self, Refusal> {
-        if !(1..=1000).contains(&weight) {
-            let kind = RefusalKind::BadWeight {
-                given: u64::from(weight),
-            };
-            return Err(Refusal::new("weight", kind));
-        }
-        Ok(Self {
-            name: name::id("name", tier)?,
-            weight,
-        })
-    }
-}
-
-/// The device that all containers of a host share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Uplink {
-    pub(crate) dev: Arc<str>,
-    pub(crate) capacity: Rate,
-    pub(crate) reserve: Rate,
-}
-
-impl Uplink {
-    /// An uplink of `capacity`, of which the host keeps `reserve` for itself.
-    ///
-    /// # Errors
-    /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity below 8 kbit/s or above [`MOST_CEILING`],
-    /// [`RefusalKind::CeilingBelowGuarantee`] for a reserve above the capacity.
-    pub fn new(dev: &str, capacity: Rate, reserve: Rate) -> Result<Self, Refusal> {
-        let dev = name::dev("dev", dev)?;
-        if capacity.bits() < 8_000 || capacity > MOST_CEILING {
-            return Err(Refusal::new(
-                "capacity",
-                RefusalKind::NoCeiling { given: capacity },
-            ));
-        }
-        if reserve > capacity {
-            let kind = RefusalKind::CeilingBelowGuarantee {
-                ceiling: capacity,
-                guarantee: reserve,
-            };
-            return Err(Refusal::new("reserve", kind));
-        }
-        Ok(Self {
-            dev,
-            capacity,
-            reserve,
-        })
-    }
-
-    /// What it carries.
-    #[must_use]
-    pub const fn capacity(&self) -> Rate {
-        self.capacity
-    }
-
-    /// What containers may be promised of it: capacity less reserve.
-    #[must_use]
-    pub const fn for_containers(&self) -> Rate {
-        self.capacity.saturating_sub(self.reserve)
     }
 }

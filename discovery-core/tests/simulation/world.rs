@@ -77,6 +77,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
 }
 
+/// So often the time is told in one moment before it counts as a deadline that never passes; a few fall due together.
+const MOST_TOLD: u32 = 10_000;
 /// Enough for a clock that is set back by days.
 pub(crate) const EPOCH: u64 = 100 * DAY as u64;
 pub(crate) const DAY: i64 = 86_400_000;
@@ -180,14 +182,23 @@ impl World {
     }
 
     pub(crate) fn run(&mut self) -> Result<(), String> {
+        let mut told = 0;
         while self.now < END {
             let due = self.deadline().unwrap_or(u64::MAX);
             let next = self.agenda.next_at().unwrap_or(u64::MAX);
             if due <= next {
+                told = if due > self.now { 0 } else { told + 1 };
+                if told > MOST_TOLD {
+                    return Err(format!(
+                        "at {} ms the engine waits for {due} ms for ever",
+                        self.now
+                    ));
+                }
                 self.now = self.now.max(due);
                 self.tell(Input::Time)?;
                 continue;
             }
+            told = 0;
             let Some((at, event)) = self.agenda.pop() else {
                 break;
             };

@@ -3,20 +3,13 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
+use crate::paths::checked;
 use discovery_core::{
     CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, Outcome, Outliers, ServiceConfig,
-    Target, Timestamp, WarmUp, Warmth,
+    Target, Timestamp, Warmth,
 };
 
 const DAY: u64 = 86_400;
-
-fn checked() -> ServiceConfig {
-    ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    }
-}
 
 /// Three endpoints, warm for a while; then the clock leaps a day ahead and comes back.
 fn leapt() -> Bench {

@@ -8,7 +8,7 @@ use discovery_core::{
     Target, Timestamp, WarmUp, Warmth,
 };
 
-fn checked() -> ServiceConfig {
+pub(crate) fn checked() -> ServiceConfig {
     ServiceConfig {
         health: Some(HealthCheck::new(CheckKind::Tcp)),
         warm_up: WarmUp::envoy(Duration::from_secs(60)),

@@ -3,15 +3,8 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{CheckKind, Conditions, Effect, HealthCheck, Input, ServiceConfig, WarmUp};
-
-fn checked() -> ServiceConfig {
-    ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    }
-}
+use crate::paths::checked;
+use discovery_core::{CheckKind, Conditions, Effect, HealthCheck, Input, ServiceConfig};
 
 #[test]
 fn a_ttl_waits_for_beats() {

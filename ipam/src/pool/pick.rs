@@ -7,67 +7,13 @@ use super::layout::{Layout, MOST_SLOTS};
 use super::rest::List;
 use super::spec::{Affinity, Order};
 use crate::cidr::{host_mask, number};
-use crate::rng::mix;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use core::net::IpAddr;
-use core::time::Duration;
 
-/// A chosen address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pick {
-    pub(crate) address: IpAddr,
-    /// Its slot, where that was seen.
-    pub(crate) slot: Option<u32>,
-    /// It was to rest this much longer.
-    pub(crate) early: Option<Duration>,
-    /// The host takes the address's block, whose generation was this.
-    pub(crate) grab: Option<u64>,
-}
+mod wish;
 
-/// Luck, drawn where it is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draw {
-    pub(crate) seed: u64,
-    pub(crate) turn: u64,
-}
-
-impl Draw {
-    fn number(self) -> u64 {
-        mix(self.seed ^ mix(self.turn))
-    }
-}
-
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker {
-    /// The host's index, [`NOBODY`] for a host that is not known yet.
-    pub(crate) host: u32,
-    /// Where the host's search for blocks starts: an address, or a hash to derive it from.
-    pub(crate) start: Start,
-    /// Most blocks, by the host's own settings.
-    pub(crate) block_limit: Option<u32>,
-    /// The host gives its blocks up: it takes no new ones.
-    pub(crate) draining: bool,
-}
-
-/// Where a host's search for blocks starts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
-    /// Spread by the host's name.
-    Hash(u64),
-    /// At the block of this address.
-    At(IpAddr),
-}
-
-/// Why a pool gives nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dry {
-    /// No address is free.
-    Full,
-    /// There are free addresses, but in blocks this host may not use.
-    Blocks { limit: Option<u32> },
-}
+pub(crate) use wish::{Asker, Draw, Dry, Pick, Start};
 
 impl Pool {
     /// The next address for an asker, by the pool's order.

@@ -396,13 +396,3 @@ fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreErro
     }
     Ok(())
 }
-
-/// The output of a future that never waits, such as every one of [`super::MemoryStore`]'s: polled once.
-pub fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = core::pin::pin!(future);
-    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        core::task::Poll::Ready(output) => Some(output),
-        core::task::Poll::Pending => None,
-    }
-}

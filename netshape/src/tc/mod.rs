@@ -10,6 +10,7 @@ mod number;
 mod proto;
 mod qdisc;
 mod stab;
+mod tbf;
 mod u32;
 mod words;
 

@@ -1,6 +1,8 @@
 //! Damaged records: nothing is given out of what they may have held, nothing is written over them, and they
 //! are mended from what else is stored or dropped when asked for by name.
 
+mod beyond;
+
 use ipam::{
     Change, Ipam, PoolSpec, Replica, Request, Store as _, Timestamp,
     claim::ClaimError,
@@ -349,69 +351,4 @@ fn settings_of_a_host_are_mended_by_setting_them() {
     .expect("settings");
     assert_eq!(replica.misfits(), []);
     claim(&mut replica, NOW, &Request::new("x").host("h1")).expect("an address");
-}
-
-#[test]
-fn counts_that_nobody_can_have_counted_are_refused() {
-    let mut store = store();
-    let all = entries(&mut store);
-    let mut tried = 0;
-    for (key, value) in &all {
-        let mut record = Record::decode(value).expect("a record");
-        let altered = match &mut record {
-            Record::Claim { sequence, .. } => {
-                *sequence = u64::MAX;
-                true
-            }
-            Record::Block { generation, .. } => {
-                *generation = u64::MAX - 1;
-                true
-            }
-            _ => false,
-        };
-        if !altered || key.starts_with("q/") {
-            continue;
-        }
-        tried += 1;
-        let mut store = store.clone();
-        write(&mut store, key, record.encode());
-        let replica = open(store, NOW);
-        assert_eq!(replica.misfits().len(), 1, "`{key}`");
-        assert!(replica.ipam().sequence() < 1 << 32, "`{key}`");
-    }
-    assert!(tried >= 8, "{tried}");
-}
-
-#[test]
-fn a_time_a_day_ahead_holds_and_is_set_to_now_by_repair() {
-    let mut store = store();
-    let far = NOW.after(Duration::from_secs(48 * 3600));
-    for (key, value) in entries(&mut store) {
-        let mut record = Record::decode(&value).expect("a record");
-        match &mut record {
-            Record::Claim { touched, .. } => *touched = far,
-            Record::Block { rested, .. } => rested.iter_mut().for_each(|r| r.at = far),
-            _ => continue,
-        }
-        write(&mut store, &key, record.encode());
-    }
-    let taken = taken(&store);
-    let ahead = |r: &Memory| {
-        let found = r.ipam().fsck(Duration::from_secs(900), r.misfits());
-        found.into_iter().filter(|p| p.kind == "future").count()
-    };
-    let mut replica = open(store, NOW);
-    assert!(ahead(&replica) >= 6, "{}", ahead(&replica));
-    let rested = |r: &Memory| -> u32 { r.ipam().pools().map(|p| p.usage().quarantined).sum() };
-    let resting = rested(&replica);
-    assert!(resting > 0);
-    let later = NOW.after(Duration::from_secs(3600));
-    ready(replica.catch_up(later)).unwrap().expect("a read");
-    assert_eq!(rested(&replica), resting, "its time has not come");
-    assert!(ready(replica.rebuild(later)).unwrap().is_ok_and(|n| n >= 6));
-    assert_eq!(ahead(&replica), 0);
-    let later = later.after(Duration::from_secs(61));
-    ready(replica.catch_up(later)).unwrap().expect("a read");
-    assert_eq!(rested(&replica), 0);
-    exhaust(replica.into_store(), &taken, later);
 }

@@ -1,0 +1,172 @@
+//! What is wrong with a name or a pool.
+
+use crate::cidr::{AddressRange, Cidr, Family};
+use alloc::string::String;
+use core::net::IpAddr;
+
+/// Why a name is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// An empty name.
+    #[error("a name must not be empty")]
+    Empty,
+    /// Longer than a DNS name.
+    #[error("a name of {given} bytes is longer than 253")]
+    Long {
+        /// Its length in bytes.
+        given: usize,
+    },
+    /// Control characters would tear logs and listings.
+    #[error("a name must not hold control characters")]
+    Control,
+    /// No name of an interface.
+    #[error(
+        "an interface's name is 1 to 15 bytes, not `.` or `..`, without `/`, `:`, white space and control characters"
+    )]
+    Interface,
+    /// A workload's name and that of an interface other than `eth0` are stored as one name.
+    #[error("the names of a workload and its interface are {given} bytes, more than 252 together")]
+    LongWithInterface {
+        /// Their bytes.
+        given: usize,
+    },
+}
+
+/// Whether an owner, a workload, a host or a pool can have a name: 1 to 253 bytes without control characters.
+///
+/// # Errors
+/// [`NameError`].
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    name_fits(name)
+}
+
+/// Whether a name can be stored and printed.
+pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
+    match name.len() {
+        0 => Err(NameError::Empty),
+        given if given > crate::names::LONGEST => Err(NameError::Long { given }),
+        _ if crate::rng::scan(0, name.as_bytes()).1 => Err(NameError::Control),
+        _ => Ok(()),
+    }
+}
+
+/// Why a pool cannot be added, changed or removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The name does not fit.
+    #[error("pool name, label or bridge: {0}")]
+    Name(NameError),
+    /// Larger than the bitmap is made for.
+    #[error("{given} is too large: an IPv4 pool is a /{limit} at the most")]
+    TooLarge {
+        /// The prefix given.
+        given: Cidr,
+        /// The shortest prefix length.
+        limit: u8,
+    },
+    /// A block must lie within the pool and be of a size that is materialised at once.
+    #[error("block size /{given} is not between /{least} and /{most}")]
+    BlockSize {
+        /// The prefix length given.
+        given: u8,
+        /// The shortest possible here.
+        least: u8,
+        /// The longest possible here.
+        most: u8,
+    },
+    /// VLAN ids 0 and 4095 are reserved by IEEE 802.1Q.
+    #[error("VLAN {0} is not between 1 and 4094")]
+    Vlan(u16),
+    /// A range without effect is more likely a mistake.
+    #[error("the range {range} lies outside {cidr}")]
+    Outside {
+        /// The range given.
+        range: AddressRange,
+        /// The pool's prefix.
+        cidr: Cidr,
+    },
+    /// The gateway is of another family.
+    #[error("the gateway must be an {family} address")]
+    Gateway {
+        /// The pool's family.
+        family: Family,
+    },
+    /// Too many excluded ranges (or over 64 labels).
+    #[error("more than {limit} ranges, or more than 64 labels")]
+    TooMany {
+        /// The most ranges.
+        limit: usize,
+    },
+    /// There is a pool of that name.
+    #[error("there is a pool `{0}` already")]
+    Exists(String),
+    /// Its addresses belong to another pool.
+    #[error("{given} overlaps {with} of pool `{pool}`")]
+    Overlap {
+        /// The prefix given.
+        given: Cidr,
+        /// The other pool's prefix.
+        with: Cidr,
+        /// The other pool.
+        pool: String,
+    },
+    /// There is no such pool.
+    #[error("there is no pool `{0}`")]
+    Unknown(String),
+    /// All pool numbers are in use.
+    #[error("there are {limit} pools already")]
+    TooManyPools {
+        /// The most pools.
+        limit: usize,
+    },
+    /// Addresses are held or reserved.
+    #[error(
+        "pool `{pool}` still has {held} held and {reserved} reserved addresses; drain it first"
+    )]
+    InUse {
+        /// The pool.
+        pool: String,
+        /// Addresses held by owners.
+        held: u32,
+        /// Addresses reserved to workloads and not held.
+        reserved: u32,
+    },
+    /// No container may have addresses of this range.
+    #[error("{given} holds {what}")]
+    Reserved {
+        /// The prefix given.
+        given: Cidr,
+        /// What is in it.
+        what: &'static str,
+    },
+    /// Somebody has an address that the pool is to give out no more.
+    #[error("{address} is held by or kept for `{holder}`: release it before it is excluded")]
+    BarredInUse {
+        /// The address.
+        address: IpAddr,
+        /// Its owner, or the workload it is kept for.
+        holder: String,
+    },
+    /// Something cannot change while the pool exists.
+    #[error("a pool's {what} cannot change; add another pool, or grow this one")]
+    Immutable {
+        /// What was to change.
+        what: &'static str,
+    },
+    /// An address in use would become the network's or broadcast.
+    #[error("{address} is in use and would be the network's or broadcast address of {cidr}")]
+    EdgeInUse {
+        /// The address.
+        address: IpAddr,
+        /// The prefix given.
+        cidr: Cidr,
+    },
+    /// A pool may only grow to a prefix that contains its own.
+    #[error("{given} does not contain {cidr}")]
+    NotGrowing {
+        /// The prefix given.
+        given: Cidr,
+        /// The pool's prefix.
+        cidr: Cidr,
+    },
+}
