@@ -1,5 +1,4 @@
-//! Two replicas start, answer their probes and warm up; then the node of one is drained:
-//! `cargo run -p discovery-core --example discover`.
+//! Two replicas start, answer probes, warm up; one is drained: `cargo run -p discovery-core --example discover`.
 
 use discovery_core::{
     CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError,
@@ -66,8 +65,8 @@ fn main() -> Result<(), InputError> {
         };
         engine.handle(Timestamp::ZERO, Input::Upsert { name, spec }, &mut effects)?;
     }
-    let (start, warm) = (Timestamp::ZERO, Timestamp::from_secs(40));
-    run(&mut engine, &mut effects, (start, warm))?;
+    let warm = Timestamp::from_secs(40);
+    run(&mut engine, &mut effects, (Timestamp::ZERO, warm))?;
 
     // The node is taken out of service: traffic ends before the replica does.
     let drain = Input::Drain {
