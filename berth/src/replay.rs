@@ -149,7 +149,7 @@ pub fn run(args: &ReplayArgs) -> Result<Answer, Failure> {
         Format::Berth => trace::Format::Berth,
     };
     if let (Some(trace), Some(out)) = (&args.trace, &args.out) {
-        let written = ["summary.json", "report.html", "events.jsonl"].map(|name| out.join(name));
+        let written = berth_sim::FILES.map(|name| out.join(name));
         let outputs = written.iter().map(|path| ("--out", path.as_path()));
         keep_apart(&[("--trace", trace)], &outputs.collect::<Vec<_>>())?;
         if is_same_folder(trace, out) {

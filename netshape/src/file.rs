@@ -3,10 +3,11 @@
 use crate::device::DevName;
 use crate::host::{Capabilities, Host};
 use crate::kernel::Kernel;
+use crate::name::Netns;
 use crate::policy::{Container, Direction, Inside, Shape, Tier, Uplink};
 use crate::rate::{Bytes, Rate};
 use crate::refusal::{Refusal, RefusalKind};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -247,12 +248,15 @@ impl PolicyFile {
                 *taken.entry(name).or_insert(0) += 1;
             }
         }
+        let namespaces = observed.devices().map(|(name, _)| &name.netns);
+        let namespaces: BTreeSet<&Netns> = namespaces.collect();
         let mut sections = refused.iter().filter_map(|(i, _)| self.container.get(*i));
         sections.any(|s| {
             let twice = |name| taken.get(&name).is_some_and(|n| *n > 1);
             ids.get(&*s.id).is_some_and(|n| *n > 1)
                 || places(s).into_iter().any(twice)
-                || s.attachment().is_ok_and(|c| is_astray(&c, observed))
+                || s.attachment()
+                    .is_ok_and(|c| is_astray(&c, observed, &namespaces))
         })
     }
 
@@ -277,13 +281,10 @@ impl PolicyFile {
     }
 }
 
-/// Whether the container's veth is not on the observed host, or its own end not in a namespace of which others were
-/// observed.
-fn is_astray(container: &Container, observed: &Kernel) -> bool {
-    container.ends().any(|end| {
-        let mut names = observed.devices().map(|(name, _)| name);
-        observed.device(&end).is_none() && names.any(|name| name.netns == end.netns)
-    })
+/// Whether the container's veth is not on the observed host, or its own end not in a namespace of which devices were observed.
+fn is_astray(container: &Container, observed: &Kernel, namespaces: &BTreeSet<&Netns>) -> bool {
+    let mut ends = container.ends();
+    ends.any(|end| namespaces.contains(&end.netns) && observed.device(&end).is_none())
 }
 
 impl UplinkSection {

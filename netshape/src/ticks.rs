@@ -68,8 +68,8 @@ impl Era {
         }
         let next = ticks.checked_add(1).and_then(|t| self.first(rate, t));
         let high = next.map_or(low, |n| n.saturating_sub(1));
-        // What tc reads has 32 bits.
-        let high = high.min(u32::MAX.into()).max(low);
+        // What tc reads has 32 bits, and so have the ticks that the other era's tc makes of it.
+        let high = high.min(most_bytes(rate)).max(low);
         (roundest(low, high), true)
     }
 

@@ -125,7 +125,7 @@ impl Events {
 /// # Errors
 /// When a file can't be read or written.
 pub(super) fn join(dir: &Path, runs: &[bool]) -> Result<u64, Error> {
-    let target = dir.join("events.jsonl");
+    let target = dir.join(crate::run::EVENTS);
     let io = |e: io::Error| Error::io(&e, target.display().to_string());
     let mut out = BufWriter::new(File::create(&target).map_err(io)?);
     let mut bytes = 0;

@@ -38,7 +38,7 @@ mod world;
 pub use error::{Error, ErrorKind};
 pub use events::Detail;
 pub use figures::{BUCKET, Bucket, Figures, TcOps};
-pub use run::{Options, Protect, replay};
+pub use run::{FILES, Options, Protect, replay};
 pub use summary::Summary;
 
 /// Cores of a host.

@@ -13,6 +13,13 @@ const MEAN_LOAD: f64 = 0.6;
 /// Most hosts that may be asked for.
 const MAX_HOSTS: usize = 10_000;
 
+pub(crate) const EVENTS: &str = "events.jsonl";
+const SUMMARY: &str = "summary.json";
+const REPORT: &str = "report.html";
+
+/// The files that [`Options::out`] is left with.
+pub const FILES: [&str; 3] = [SUMMARY, REPORT, EVENTS];
+
 /// Which runs to make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protect {
@@ -98,8 +105,8 @@ pub fn replay(options: &Options, trace: &Trace, done: &AtomicU64) -> Result<Summ
             let bytes = events::join(dir, options.protect.runs())?;
             summary.events = Some((options.events, bytes));
         }
-        write(dir, "summary.json", &(summary.json().to_string() + "\n"))?;
-        write(dir, "report.html", &report::html(&summary))?;
+        write(dir, SUMMARY, &(summary.json().to_string() + "\n"))?;
+        write(dir, REPORT, &report::html(&summary))?;
     }
     Ok(summary)
 }

@@ -7,7 +7,6 @@ use ipam::{
     store::{Frozen, MemoryStore, Misfit, StoreError, TransactError, ready},
 };
 use ipam_redb::RedbStore;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
@@ -40,8 +39,8 @@ impl Session {
             Some(("redb", path)) if !path.is_empty() => {
                 ipam_redb::set_last_resort(last_words);
                 let mut store = RedbStore::new(path, args.lock_wait);
-                if !args.action.writes() {
-                    there_is(path, &place)?;
+                if !args.action.writes() && !store.is_there() {
+                    return Err(nothing_there(&place));
                 }
                 store.hold().map_err(|e| store_failure(&e, &place))?;
                 Box::new(store)
@@ -175,14 +174,10 @@ impl Session {
 }
 
 /// Who only looks makes no store: one that is missing may be a slip in its name.
-fn there_is(path: &str, place: &str) -> Result<(), Failure> {
-    // With the file beside it the store itself says more of what is missing.
-    if Path::new(path).exists() || Path::new(&format!("{path}.ack")).exists() {
-        return Ok(());
-    }
+fn nothing_there(place: &str) -> Failure {
     let message = "there is no such file: the first command that writes (pool add, say) makes it";
     let missing = std::io::Error::new(std::io::ErrorKind::NotFound, message);
-    Err(Failure::io(&missing, place))
+    Failure::io(&missing, place)
 }
 
 /// These stores never wait but by sleeping.

@@ -258,11 +258,11 @@ impl Host {
         let rate = rate.max(LEAST_CEILING);
         let bytes = burst.unwrap_or_else(|| default_burst(rate));
         let per_second = rate.bytes_per_second();
-        let most = most_bytes(per_second);
-        self.caps
-            .era
-            .ticks(per_second, bytes.0.min(most))
-            .unwrap_or(u32::MAX)
+        // The older tc counts whole microseconds: a bucket that is over sooner would be none.
+        let least = per_second.div_ceil(1_000_000);
+        let bytes = bytes.0.clamp(least, most_bytes(per_second).max(least));
+        let ticks = self.caps.era.ticks(per_second, bytes);
+        ticks.unwrap_or(u32::MAX)
     }
 }
 

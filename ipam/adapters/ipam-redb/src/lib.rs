@@ -95,6 +95,12 @@ impl RedbStore {
         &self.path
     }
 
+    /// Whether there is a store, or one was acknowledged that is gone: whoever only looks has something to look at, or to be told.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.path.exists() || acknowledged::path_of(&self.path).exists()
+    }
+
     /// Opens the file and keeps it open, others waiting, until [`RedbStore::let_go`] or the end.
     ///
     /// # Errors
