@@ -3,11 +3,11 @@
 
 use crate::measure::{median, ns_per_call, peak_rss_bytes, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
-use scheduler_core::{
-    Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, OrderLimits, Placement,
-    Resource, Rng, Service, Solver, Task, TaskId, Weights, lower_bound, order_moves, relieve,
-    roadef,
-};
+use scheduler_core::model::{Node, Resource, Service, Task, Weights};
+use scheduler_core::order::{OrderLimits, order_moves};
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{Evaluations, Improver as _, lower_bound, relieve};
+use scheduler_core::{Model, ModelBuilder, NodeId, Placement, Solver, TaskId, roadef};
 
 type Outcome = Result<Measured, String>;
 

@@ -1,10 +1,10 @@
 //! Replicas are placed, one host gets hot, and a safe move is planned:
 //! `cargo run -p scheduler-core --example place`.
 
-use scheduler_core::{
-    ByCount, Cluster, ModelBuilder, Node, Placer as _, ProtectConfig, Protector, Resource, Sample,
-    Service, Task, Timestamp,
-};
+use scheduler_core::live::{ProtectConfig, Sample};
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::search::{ByCount, Placer as _};
+use scheduler_core::{Cluster, ModelBuilder, Protector, Timestamp};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {

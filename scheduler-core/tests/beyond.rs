@@ -3,10 +3,12 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::{
-    Balance, Evaluations, Improver as _, ModelBuilder, ModelError, Node, NodeId, Objective,
-    Placement, Resource, Rng, Service, Solver, Task, TaskId, Weights, keep_best_moves,
+use scheduler_core::model::{
+    Balance, ModelError, Node, Objective, Resource, Service, Task, Weights,
 };
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{Evaluations, Improver as _, keep_best_moves};
+use scheduler_core::{ModelBuilder, NodeId, Placement, Solver, TaskId};
 
 /// Four nodes of room 100 and threshold 10, three tasks of 8 in services of their own.
 fn builder() -> ModelBuilder {

@@ -3,10 +3,10 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::{
-    ModelBuilder, Node, NodeId, Placement, Resource, Rng, Service, Task, Weights, lower_bound,
-    relaxed_bound,
-};
+use scheduler_core::model::{Node, Resource, Service, Task, Weights};
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{lower_bound, relaxed_bound};
+use scheduler_core::{ModelBuilder, NodeId, Placement};
 
 fn least_cost(facts: &Facts) -> i64 {
     let (tasks, nodes) = (facts.tasks.len() as u32, facts.nodes.len());

@@ -3,10 +3,9 @@
 mod fixture;
 
 use fixture::{NODE, TASK, at, feed, model, protector};
-use scheduler_core::{
-    ChangeError, Ending, ModelBuilder, ModelError, Node, NodeId, Protector, Resource, Service,
-    ServiceId, Task, TaskId,
-};
+use scheduler_core::live::{ChangeError, Ending};
+use scheduler_core::model::{ModelError, Node, Resource, Service, Task};
+use scheduler_core::{ModelBuilder, NodeId, Protector, ServiceId, TaskId};
 
 #[test]
 fn a_pod_that_starts_elsewhere_ends_no_window_and_no_overload() {

@@ -1,9 +1,10 @@
 //! The same calls give the same answers: two protectors fed alike plan alike, move for move and word for word.
 
-use scheduler_core::{
-    ByCount, Cluster, ModelBuilder, Node, Placer, ProtectConfig, Protector, Resource, Rng, Sample,
-    Service, Task, Timestamp,
-};
+use scheduler_core::live::{ProtectConfig, Sample};
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{ByCount, Placer};
+use scheduler_core::{Cluster, ModelBuilder, Protector, Timestamp};
 use std::fmt::Write as _;
 
 const NODES: u64 = 6;

@@ -59,7 +59,7 @@ fn corpus_and_crashers_replay() {
 /// The operations would prove little if hardly any took effect.
 #[test]
 fn random_operations_do_begin_and_end_moves() {
-    use scheduler_core::Rng;
+    use scheduler_core::rng::Rng;
     use scheduler_core::testing::{Bytes, LiveOp, LiveWorld};
     let mut rng = Rng::named(7, "worlds");
     let (mut worlds, mut begun) = (0, 0);

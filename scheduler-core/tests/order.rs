@@ -4,7 +4,9 @@
 mod facts;
 
 use facts::{Draw, FactNode, FactTask, Facts, draw, exchange, task, wander};
-use scheduler_core::{NodeId, Order, OrderLimits, Rng, order_moves};
+use scheduler_core::NodeId;
+use scheduler_core::order::{Order, OrderLimits, order_moves};
+use scheduler_core::rng::Rng;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Carries an order out: in every wave each move begins and ends at times of its own; while it is under way

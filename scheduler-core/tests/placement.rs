@@ -3,9 +3,10 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::{
-    Constraint, ModelBuilder, Node, NodeId, Placement, Resource, Rng, Service, Task, TaskId,
-};
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::placement::Constraint;
+use scheduler_core::rng::Rng;
+use scheduler_core::{ModelBuilder, NodeId, Placement, TaskId};
 
 /// Random moves over random instances: after each the cost is what a pass over everything says, and every
 /// refusal is one by the rules. Now and then everything is compared with the rules written down anew.
@@ -155,8 +156,11 @@ fn each_refusal_is_one_by_the_rules_and_each_permission_too() {
 /// large ones are refused.
 #[test]
 fn the_largest_model_that_is_taken_does_not_overflow() {
-    use scheduler_core::{Evaluations, Improver as _, OrderLimits, Solver};
-    use scheduler_core::{lower_bound, order_moves, relaxed_bound, relieve};
+    use scheduler_core::Solver;
+    use scheduler_core::order::OrderLimits;
+    use scheduler_core::order::order_moves;
+    use scheduler_core::search::{Evaluations, Improver as _};
+    use scheduler_core::search::{lower_bound, relaxed_bound, relieve};
     let mut rng = Rng::named(4, "largest");
     for round in 0..40 {
         let how = Draw {
@@ -262,11 +266,15 @@ fn a_placement_asked_with_another_model_says_so_and_changes_nothing() {
         assert_eq!(p.cost_of_shift(&other, task, to), 0);
         assert_eq!(p.cost_of_swap(&other, task, TaskId(1)), 0);
         assert!(
-            scheduler_core::relieve(&other, &mut p, NodeId(0), 3)
+            scheduler_core::search::relieve(&other, &mut p, NodeId(0), 3)
                 .moves
                 .is_empty()
         );
-        assert!(scheduler_core::mend(&other, &mut p, 3).moves.is_empty());
+        assert!(
+            scheduler_core::search::repair(&other, &mut p, 3)
+                .moves
+                .is_empty()
+        );
         assert_eq!(p, before);
     }
 }

@@ -1,10 +1,11 @@
 //! A recorded day: hosts that are protected must be overloaded for much less time, with few moves and never
 //! a broken constraint. Five-minute samples are joined by straight lines, with seeded noise each second.
 
-use scheduler_core::{
-    ByCount, Cluster, Event, Model, ModelBuilder, Node, NodeId, Placer as _, ProtectConfig,
-    Protector, Resource, Rng, Sample, Service, Task, TaskId, Timestamp,
-};
+use scheduler_core::live::{Event, ProtectConfig, Sample};
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{ByCount, Placer as _};
+use scheduler_core::{Cluster, Model, ModelBuilder, NodeId, Protector, TaskId, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 use test_support::Need;

@@ -3,9 +3,8 @@
 mod fixture;
 
 use fixture::{at, feed, protector};
-use scheduler_core::{
-    MovePlan, NodeId, Obstacle, ProtectConfig, Protector, Sample, TaskId, UNKNOWN,
-};
+use scheduler_core::live::{MovePlan, Obstacle, ProtectConfig, Sample, UNKNOWN};
+use scheduler_core::{NodeId, Protector, TaskId};
 use std::collections::VecDeque;
 use std::time::Duration;
 

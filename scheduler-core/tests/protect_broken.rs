@@ -3,10 +3,10 @@
 mod fixture;
 
 use fixture::{NODE, TASK, at, feed, model, protector};
-use scheduler_core::{
-    Cluster, Constraint, MovePlan, Node, NodeId, Obstacle, ProtectConfig, Protector, Reason,
-    Sample, Service, ServiceId, Task, TaskId, UNKNOWN, Violations,
-};
+use scheduler_core::live::{MovePlan, Obstacle, ProtectConfig, Reason, Sample, UNKNOWN};
+use scheduler_core::model::{Node, Service, Task};
+use scheduler_core::placement::{Constraint, Violations};
+use scheduler_core::{Cluster, NodeId, Protector, ServiceId, TaskId};
 
 fn within(a: &Violations, b: &Violations) -> bool {
     a.capacity <= b.capacity

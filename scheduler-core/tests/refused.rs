@@ -1,9 +1,8 @@
 //! Configurations that could not work are refused when made, by the name of the field.
 
-use scheduler_core::{
-    Cluster, Detector, DetectorConfig, ModelBuilder, Node, NodeId, ProtectConfig, ProtectError,
-    Protector, Resource, Service, Task,
-};
+use scheduler_core::live::{Detector, DetectorConfig, ProtectConfig, ProtectError};
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::{Cluster, ModelBuilder, NodeId, Protector};
 use std::time::Duration;
 
 fn cluster(safety: u64) -> Cluster {

@@ -4,7 +4,8 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::{NodeId, Placement, Rng, roadef};
+use scheduler_core::rng::Rng;
+use scheduler_core::{NodeId, Placement, roadef};
 
 fn drawn(rng: &mut Rng, feasible: bool) -> Facts {
     let (tasks, nodes) = (2 + rng.below(7), 2 + rng.below(4));

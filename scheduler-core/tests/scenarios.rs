@@ -1,7 +1,9 @@
 //! Transcripts: `tests/scenarios/*.txt` hold a model, an assignment and commands, a line of dashes, and what
 //! must come out. `BERTH_BLESS=1` is not offered on purpose: what comes out is checked by eye and written by hand.
 
-use scheduler_core::{Model, NodeId, OrderLimits, Placement, TaskId, order_moves, relieve, roadef};
+use scheduler_core::order::{OrderLimits, order_moves};
+use scheduler_core::search::relieve;
+use scheduler_core::{Model, NodeId, Placement, TaskId, roadef};
 use std::fmt::Write as _;
 
 struct World {

@@ -1,9 +1,8 @@
 //! Services that depend on each other: none of their tasks may go to another neighbourhood alone.
 
-use scheduler_core::{
-    Answer, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Placement, Resource,
-    Service, ServiceId, Solver, Task, Weights,
-};
+use scheduler_core::model::{Node, Resource, Service, Task, Weights};
+use scheduler_core::search::{Answer, Evaluations, Improver as _};
+use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver};
 
 /// Nodes that hold their safety capacity without cost, `each` in every neighbourhood; services with one unit of need
 /// for each of their tasks.

@@ -1,7 +1,8 @@
 //! Where search threads meet: each leaves its best answer, waits for the others, and takes the best of all along.
 //! Since all wait, what comes out depends on seeds and evaluations alone.
 
-use scheduler_core::{Exchange, Model, NodeId, Placement};
+use scheduler_core::search::Exchange;
+use scheduler_core::{Model, NodeId, Placement};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Broken constraints, cost, seat and assignment of the best answer left so far.

@@ -8,7 +8,8 @@ mod watch;
 
 use crate::answer::{Answer, Failure};
 use clap::{Args, Subcommand};
-use scheduler_core::{Model, NodeId, Violations, roadef};
+use scheduler_core::placement::Violations;
+use scheduler_core::{Model, NodeId, roadef};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,6 @@ fn shown(path: &Path) -> String {
 }
 
 /// An assignment that its model refuses (it was read against the model, so its length is right).
-fn refused(error: &scheduler_core::PlacementError) -> Failure {
+fn refused(error: &scheduler_core::placement::PlacementError) -> Failure {
     Failure::input(error.to_string(), "--assignment")
 }

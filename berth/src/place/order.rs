@@ -3,7 +3,7 @@
 use super::{Instance, assignment, refused};
 use crate::answer::{Answer, Failure};
 use clap::Args;
-use scheduler_core::{OrderLimits, order_moves};
+use scheduler_core::order::{OrderLimits, order_moves};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -7,7 +7,8 @@ use crate::answer::{Answer, Failure};
 use crate::outputs::{Named, keep_apart};
 use crate::process::cpu_seconds;
 use clap::Args;
-use scheduler_core::{Answer as Found, Model, NodeId, Placement, Solver, relaxed_bound, roadef};
+use scheduler_core::search::{Answer as Found, relaxed_bound};
+use scheduler_core::{Model, NodeId, Placement, Solver, roadef};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -228,7 +229,7 @@ fn one(
     mut seat: Seat<'_>,
     model: &Model,
     initial: &[NodeId],
-) -> Result<(Found, Vec<Improvement>), scheduler_core::PlacementError> {
+) -> Result<(Found, Vec<Improvement>), scheduler_core::placement::PlacementError> {
     let watch = watch.started();
     let mut budget = |evaluations: u64| watch.spent(evaluations);
     let mut improved = |evaluations: u64, cost: i64| watch.improved(evaluations, cost);

@@ -1,7 +1,7 @@
 //! A search thread's budget, the improvements it made, and progress on standard error: a bar on a terminal, a
 //! line now and then elsewhere.
 
-use scheduler_core::{Budget as _, Evaluations};
+use scheduler_core::search::{Budget as _, Evaluations};
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! A histogram whose weights halve with age.
 
 use super::{Buckets, Checkpoint, Histogram, HistogramError};
-use crate::Timestamp;
+use crate::time::Timestamp;
 use core::time::Duration;
 
 /// Weights grow with time instead of shrinking; past 2^100 everything is scaled back.

@@ -1,6 +1,6 @@
 //! What a replica calculation is told about pods, and which of them count.
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 

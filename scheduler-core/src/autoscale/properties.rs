@@ -1,7 +1,7 @@
 //! What holds for any input: no panic, bounds kept, and the histogram agrees with a naive one.
 
 use super::*;
-use crate::Timestamp;
+use crate::time::Timestamp;
 use core::time::Duration;
 use proptest::prelude::*;
 use std::vec::Vec;

@@ -1,7 +1,7 @@
 //! A container's requests from the histogram of its use.
 
 use super::DecayingHistogram;
-use crate::Timestamp;
+use crate::time::Timestamp;
 
 const DAY: f64 = 86_400.0;
 const MINUTE: f64 = 60.0;

@@ -1,6 +1,6 @@
 //! What a wanted number becomes under behaviour: stabilisation windows, rate policies, bounds.
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;

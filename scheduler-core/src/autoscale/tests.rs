@@ -1,7 +1,7 @@
 //! Edges of the autoscalers; what they compute is compared with upstream in `tests/vectors.rs`.
 
 use super::*;
-use crate::Timestamp;
+use crate::time::Timestamp;
 use core::time::Duration;
 
 fn at(seconds: u64) -> Timestamp {

@@ -6,7 +6,7 @@
 //! - [`classify`], [`percents`], [`average`], [`around`]: the descheduler's classes of nodes.
 //!
 //! Not our own rules: the descheduler compares victims with the *pooled* headroom of all destinations and
-//! keeps no state between victims. Use [`Protector`](crate::Protector) to decide; this is what it is compared
+//! keeps no state between victims. Use [`Protector`](crate::live::Protector) to decide; this is what it is compared
 //! with. Inter-pod affinity, volumes and disruption budgets are not looked at.
 
 mod balance;

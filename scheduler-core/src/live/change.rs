@@ -1,7 +1,8 @@
 //! A cluster that changes while it is protected: nodes and tasks come, go and change.
 
 use super::{Cluster, InFlight, ProtectError};
-use crate::{ModelBuilder, ModelError, NodeId, Placement, PlacementError, Renumbered, TaskId};
+use crate::model::{ModelBuilder, ModelError, NodeId, Renumbered, TaskId};
+use crate::placement::{Placement, PlacementError};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use thiserror::Error;
@@ -90,7 +91,7 @@ pub struct Changed {
 type Standing = (NodeId, NodeId);
 
 impl Cluster {
-    /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`](crate::Model::edit), and `placed` says where
+    /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`](crate::model::Model::edit), and `placed` says where
     /// each task runs that has come, and each that runs elsewhere than the cluster believes. A move under way ends
     /// if its task, or a node that it concerns, is gone. What the change breaks (a taint under running tasks, a drained
     /// node) is taken as it is: [`Cluster::violations`] tells of it. O(model).

@@ -1,6 +1,7 @@
 //! A model, an assignment, and the moves that are under way.
 
-use crate::{Constraint, Model, NodeId, Placement, PlacementError, ServiceId, TaskId, Violations};
+use crate::model::{Model, NodeId, ServiceId, TaskId};
+use crate::placement::{Constraint, Placement, PlacementError, Violations};
 use alloc::vec::Vec;
 use core::fmt;
 use thiserror::Error;

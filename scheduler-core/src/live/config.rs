@@ -1,7 +1,7 @@
 //! The knobs of protection, with the reasons for their values.
 
 use super::DetectorConfig;
-use crate::{Model, NodeId};
+use crate::model::{Model, NodeId};
 use core::time::Duration;
 use thiserror::Error;
 
@@ -56,7 +56,7 @@ pub enum ProtectError {
     },
 }
 
-/// How a [`crate::Protector`] decides. Shares are thousandths of a node's threshold.
+/// How a [`crate::live::Protector`] decides. Shares are thousandths of a node's threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtectConfig {
     /// How overload is told.

@@ -3,7 +3,8 @@
 
 use super::ProtectError;
 use super::pace::Pace;
-use crate::{NodeId, Timestamp};
+use crate::model::NodeId;
+use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;

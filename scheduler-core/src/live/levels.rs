@@ -1,7 +1,8 @@
 //! What is known of each node at the time of a plan, and what its samples do not show yet.
 
 use super::{Changed, Cluster, Protector, SilentNode};
-use crate::{NodeId, TaskId, Timestamp};
+use crate::model::{NodeId, TaskId};
+use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;

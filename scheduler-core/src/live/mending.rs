@@ -2,8 +2,8 @@
 
 use super::planner::Planner;
 use super::{MoveError, MovePlan, Obstacle, Reason, Unmended};
-use crate::mend::{Lazy, suspects};
-use crate::{NodeId, TaskId};
+use crate::model::{NodeId, TaskId};
+use crate::repair::{Lazy, suspects};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

@@ -1,6 +1,6 @@
 //! Rows of samples that are one interval apart, however often samples come.
 
-use crate::Timestamp;
+use crate::time::Timestamp;
 use core::time::Duration;
 
 /// Where the newest row stands in time. Rows follow the samples' own pace by an eighth of what they stray, so that neither

@@ -1,7 +1,9 @@
 //! What a planner answers: moves with their reasons, and what kept it from doing more.
 
 use super::Sample;
-use crate::{Constraint, NodeId, TaskId, Timestamp, Violations};
+use crate::model::{NodeId, TaskId};
+use crate::placement::{Constraint, Violations};
+use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;

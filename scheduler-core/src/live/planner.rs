@@ -4,7 +4,9 @@ use super::levels::Levels;
 use super::{
     Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Stuck,
 };
-use crate::{Constraint, NodeId, TaskId, Timestamp};
+use crate::model::{NodeId, TaskId};
+use crate::placement::Constraint;
+use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;

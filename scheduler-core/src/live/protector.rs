@@ -8,7 +8,8 @@ use super::{
     ChangeError, Changed, Cluster, Detector, Ending, Event, InFlight, MoveError, MovePlan,
     ProtectConfig, ProtectError, Sample, SampleError,
 };
-use crate::{ModelBuilder, NodeId, TaskId, Timestamp};
+use crate::model::{ModelBuilder, NodeId, TaskId};
+use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -76,7 +77,9 @@ impl Protector {
     /// ends when its task, or a node that it concerns, is gone. O(model + nodes x window).
     ///
     /// ```
-    /// use scheduler_core::*;
+    /// use scheduler_core::live::ProtectConfig;
+    /// use scheduler_core::model::{Node, Resource, Service, Task};
+    /// use scheduler_core::{Cluster, ModelBuilder, NodeId, Protector, TaskId, Timestamp};
     ///
     /// # let cpu = Resource { transient: false, load_weight: 1 };
     /// # let mut b = ModelBuilder::new(&[cpu])?;

@@ -2,7 +2,7 @@
 
 use super::detector::{FIRST_UNKNOWN, Sample};
 use super::protector::carried;
-use crate::Timestamp;
+use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
 

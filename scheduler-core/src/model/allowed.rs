@@ -2,7 +2,7 @@
 
 use super::checks::known;
 use super::{ModelBuilder, ModelError, NodeSet};
-use crate::{NodeId, TaskId};
+use crate::model::{NodeId, TaskId};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 

@@ -4,7 +4,7 @@ use super::allowed::Allowed;
 use super::checks::{amounts, known, positive, room_for, signed, some_per_node};
 use super::edit::{Base, Removed, Renumbered};
 use super::{Balance, Lists, Model, ModelError, Node, Resource, Service, Task, Weights};
-use crate::{NodeId, ServiceId, TaskId};
+use crate::model::{NodeId, ServiceId, TaskId};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

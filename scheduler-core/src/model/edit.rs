@@ -2,7 +2,7 @@
 
 use super::checks::{amounts, known, signed};
 use super::{Model, ModelBuilder, ModelError, Node, NodeSetId, Service, Task};
-use crate::{NodeId, ServiceId, TaskId};
+use crate::model::{NodeId, ServiceId, TaskId};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -60,7 +60,8 @@ impl Model {
     /// the edit is built; [`ModelBuilder::build_renumbered`] says what they are afterwards. O(model).
     ///
     /// ```
-    /// use scheduler_core::*;
+    /// use scheduler_core::model::{ModelError, Node, Resource};
+    /// use scheduler_core::{ModelBuilder, NodeId};
     ///
     /// let cpu = Resource { transient: false, load_weight: 1 };
     /// let mut b = ModelBuilder::new(&[cpu])?;

@@ -5,6 +5,7 @@ mod build;
 mod checks;
 mod edit;
 mod error;
+mod ids;
 mod mark;
 mod ranks;
 mod sets;
@@ -14,11 +15,11 @@ pub use allowed::NodeSetId;
 pub use build::ModelBuilder;
 pub use edit::Renumbered;
 pub use error::ModelError;
+pub use ids::{NodeId, ServiceId, TaskId};
 pub use ranks::Objective;
 pub(crate) use sets::{Lists, NodeSet};
 pub use spec::{Balance, Node, Resource, Service, Task, Weights};
 
-use crate::{NodeId, ServiceId, TaskId};
 use alloc::vec::Vec;
 
 /// Nodes, services and tasks with their hard constraints and costs. Made by a [`ModelBuilder`]; what exists

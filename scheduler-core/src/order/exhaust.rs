@@ -1,7 +1,8 @@
 //! For a few moves: the largest set of them that can be made, by going through all there is.
 
 use super::sequence::{End, Hop, Sequence};
-use crate::{Model, NodeId, Placement};
+use crate::model::{Model, NodeId};
+use crate::placement::Placement;
 use alloc::vec;
 use alloc::vec::Vec;
 

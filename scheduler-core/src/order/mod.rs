@@ -7,7 +7,9 @@ mod shorten;
 mod staging;
 mod wave;
 
-use crate::{Model, NodeId, Placement, PlacementError, Rng, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::{Placement, PlacementError};
+use crate::rng::Rng;
 use alloc::string::String;
 use alloc::vec::Vec;
 use sequence::{Sequence, Sequencer};

@@ -3,7 +3,8 @@
 use super::sequence::{End, Hop};
 use super::wave::{Blocked, Wave};
 use super::{OrderLimits, Step};
-use crate::{Model, NodeId, Placement, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;

@@ -4,7 +4,9 @@
 
 use super::OrderLimits;
 use super::wave::Wave;
-use crate::{Model, NodeId, Placement, Rng, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
+use crate::rng::Rng;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::Cell;

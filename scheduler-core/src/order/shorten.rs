@@ -1,7 +1,8 @@
 //! Takes out waiting that turned out not to be needed once the whole sequence was known.
 
 use super::sequence::{End, Hop};
-use crate::{Model, Placement};
+use crate::model::Model;
+use crate::placement::Placement;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -2,7 +2,8 @@
 //! Tasks whose nodes wait for each other in a circle come first, since all others wait for these.
 
 use super::sequence::{End, Sequencer, ends, share};
-use crate::{Constraint, Model};
+use crate::model::Model;
+use crate::placement::Constraint;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec;
@@ -114,7 +115,7 @@ impl Sequencer<'_> {
         let mut cost = 0;
         for _ in 0..=MOST_OUT {
             let blocked = {
-                let ids = (crate::TaskId(task), crate::NodeId(to));
+                let ids = (crate::model::TaskId(task), crate::model::NodeId(to));
                 self.ends[end].now.blocked(model, ids.0, ids.1)
             };
             let Some(blocked) = blocked else {
@@ -257,7 +258,7 @@ impl Sequencer<'_> {
             let place = self.waiting_place(end, t, at(t), &|n| area(n) != left);
             place.map(|n| (t, n)).or_else(|| {
                 let mut others = (0..model.nodes as u32).filter(|n| area(*n) != left);
-                let why = |n| now.blocked(model, crate::TaskId(t), crate::NodeId(n));
+                let why = |n| now.blocked(model, crate::model::TaskId(t), crate::model::NodeId(n));
                 let depends = |c: &Constraint| {
                     matches!(c, Constraint::Dependency { service, .. } if service.0 != model.service_of[t as usize])
                 };

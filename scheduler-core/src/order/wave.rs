@@ -2,7 +2,8 @@
 //! everything that comes is counted as there, so whichever of them are done no constraint is broken.
 
 use super::OrderLimits;
-use crate::{Model, NodeId, Placement, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;

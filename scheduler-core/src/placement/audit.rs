@@ -1,7 +1,7 @@
 //! Everything recomputed from scratch: broken constraints, the cost by part, and the counters themselves.
 
 use super::Placement;
-use crate::{Model, NodeId, TaskId};
+use crate::model::{Model, NodeId, TaskId};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;

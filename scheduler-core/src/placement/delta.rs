@@ -2,7 +2,7 @@
 //! the cost, then for room, and for services' constraints only when it would go ahead.
 
 use super::Placement;
-use crate::Model;
+use crate::model::Model;
 
 impl Placement {
     /// Load and balance cost of a node as its row stands.
@@ -26,8 +26,9 @@ impl Placement {
             let over = self.rows[node * 2 * width + width + r];
             model.capacity[at] - model.safety[at] - over - change(r)
         };
-        let missing =
-            |b: &crate::Balance| b.weight * (b.target * free(b.first) - free(b.second)).max(0);
+        let missing = |b: &crate::model::Balance| {
+            b.weight * (b.target * free(b.first) - free(b.second)).max(0)
+        };
         model.balances.iter().map(missing).sum()
     }
 

@@ -1,7 +1,7 @@
 //! Which constraint forbids a shift.
 
 use super::Placement;
-use crate::{Model, NodeId, ServiceId, TaskId};
+use crate::model::{Model, NodeId, ServiceId, TaskId};
 use core::fmt;
 
 /// A hard constraint that a shift would break.

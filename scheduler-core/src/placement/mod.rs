@@ -10,7 +10,7 @@ pub use audit::{Cost, Violations};
 pub use explain::Constraint;
 pub(crate) use tables::Tables;
 
-use crate::{Model, NodeId, TaskId};
+use crate::model::{Model, NodeId, TaskId};
 use alloc::vec;
 use alloc::vec::Vec;
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! Where a service's tasks may be: enough locations, and only neighbourhoods where what it depends on is too.
 
 use super::{Constraint, Tables};
-use crate::{Model, ServiceId};
+use crate::model::{Model, ServiceId};
 
 impl Tables {
     /// The constraint on where a service's tasks are (spread, dependency) that forbids the shift.

@@ -1,6 +1,6 @@
 //! Counters per service: on nodes, in locations, in neighbourhoods, and how many of its tasks have moved.
 
-use crate::Model;
+use crate::model::Model;
 use alloc::vec;
 use alloc::vec::Vec;
 

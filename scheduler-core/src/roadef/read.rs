@@ -2,7 +2,7 @@
 
 use super::ReadError;
 use super::tokens::Tokens;
-use crate::{
+use crate::model::{
     Balance, Model, ModelBuilder, ModelError, Node, NodeId, Resource, Service, ServiceId, Task,
     Weights,
 };

@@ -8,7 +8,7 @@ use super::scope::Scope;
 use super::soft::Soft;
 use super::steps;
 use super::together::{self, Together};
-use crate::Rng;
+use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -1,7 +1,8 @@
 //! The best assignment found so far, measured in integers.
 
 use super::soft::Soft;
-use crate::{Model, NodeId, Placement, Violations};
+use crate::model::{Model, NodeId};
+use crate::placement::{Placement, Violations};
 use alloc::vec::Vec;
 
 /// Keeps the best of what it is offered. How good an assignment is: first how little it breaks, then how little it holds

@@ -1,10 +1,12 @@
-//! Search for cheaper placements.
+//! Search for cheaper placements: initial placement, reassignment within a budget, short answers, lower bounds.
 
 mod anneal;
 mod block;
+mod bound;
 mod budget;
 mod keeper;
 mod lanes;
+mod place;
 mod portfolio;
 mod prune;
 mod scope;
@@ -14,6 +16,9 @@ mod steps;
 mod together;
 mod urgent;
 
+pub use crate::repair::{Urgent, UrgentMove, repair};
+pub use bound::relaxed_bound;
 pub use budget::{Budget, Evaluations};
+pub use place::{ByCount, Placer, Unplaced, keep_best_moves};
 pub use solve::{Answer, Exchange, Improver, Solver, lower_bound};
-pub use urgent::{Urgent, UrgentMove, relieve};
+pub use urgent::relieve;

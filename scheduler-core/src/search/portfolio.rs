@@ -5,7 +5,7 @@ use super::anneal::{Recipe, Search};
 use super::block::Branching;
 use super::soft::Soft;
 use super::solve::Exchange;
-use crate::NodeId;
+use crate::model::NodeId;
 use alloc::vec::Vec;
 
 /// Shares of the budget at which descent, heats, final and the winner's run end.

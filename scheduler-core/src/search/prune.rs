@@ -1,6 +1,8 @@
 //! Where a task can ever run, whatever the others do.
 
-use crate::{Model, NodeId, Placement, Rng, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
+use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 

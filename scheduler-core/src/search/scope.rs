@@ -1,7 +1,8 @@
 //! Which nodes and tasks the steps are drawn from: all, or a sample; far and near.
 
 use super::soft::Soft;
-use crate::{Model, Rng};
+use crate::model::Model;
+use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 

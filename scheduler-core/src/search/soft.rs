@@ -7,8 +7,9 @@
 
 use super::lanes;
 use super::prune::Reach;
+use crate::model::{Model, NodeId};
 use crate::placement::{Placement, Tables};
-use crate::{Model, NodeId, Rng};
+use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -5,8 +5,9 @@ use super::budget::{self, Budget};
 use super::keeper::Keeper;
 use super::portfolio;
 use super::soft::Soft;
-use crate::mend::mended;
-use crate::{Model, NodeId, Placement, PlacementError, Violations};
+use crate::model::{Model, NodeId};
+use crate::placement::{Placement, PlacementError, Violations};
+use crate::repair::mended;
 use alloc::vec::Vec;
 
 /// What a search found.
@@ -30,7 +31,7 @@ pub struct Answer {
 
 impl Answer {
     /// The share of its cost that the answer may be above the cheapest one, 0 to 1: what lies between cost and
-    /// [`Answer::lower_bound`]. A [`crate::relaxed_bound`] may show it to be less.
+    /// [`Answer::lower_bound`]. A [`crate::search::relaxed_bound`] may show it to be less.
     #[must_use]
     pub fn gap(&self) -> f64 {
         if self.cost <= 0 {
@@ -163,6 +164,6 @@ pub fn lower_bound(model: &Model) -> i64 {
         |r: usize| model.load_weight[r] * (sum(&model.need, r) - sum(&model.safety, r)).max(0);
     let free = |r: usize| sum(&model.capacity, r) - sum(&model.need, r);
     let missing =
-        |b: &crate::Balance| b.weight * (b.target * free(b.first) - free(b.second)).max(0);
+        |b: &crate::model::Balance| b.weight * (b.target * free(b.first) - free(b.second)).max(0);
     (0..width).map(load).sum::<i64>() + model.balances.iter().map(missing).sum::<i64>()
 }

@@ -3,7 +3,7 @@
 
 use super::scope::Scope;
 use super::soft::Soft;
-use crate::Rng;
+use crate::rng::Rng;
 use alloc::vec::Vec;
 
 /// Tasks that move together at most.

@@ -1,6 +1,6 @@
 //! How far an assignment is from whole, restated from the words of the constraints: nothing is kept up to date here.
 
-use crate::{Model, NodeId};
+use crate::model::{Model, NodeId};
 use alloc::collections::{BTreeMap, BTreeSet};
 
 /// Tasks above the limit of a node, locations that are missing, tasks where a service that they depend on is not, tasks
@@ -16,7 +16,7 @@ pub(super) fn faults(model: &Model, at: &[NodeId]) -> u64 {
         for r in 0..model.resources {
             *full.entry((*node, r)).or_default() += model.need[task * model.resources + r];
         }
-        faults += u64::from(!model.allows(crate::TaskId(task as u32), *node));
+        faults += u64::from(!model.allows(crate::model::TaskId(task as u32), *node));
     }
     let above = |((node, r), used): (&(NodeId, usize), &i64)| *used > model.capacity(*node)[*r];
     faults += full.iter().filter(|entry| above(*entry)).count() as u64;

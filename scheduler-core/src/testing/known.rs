@@ -1,9 +1,9 @@
 //! What must hold of a protector's memory, restated over names and whole histories: ids change with the cluster,
 //! names do not.
 
-use crate::{
-    Changed, EventKind, Move, NodeId, Protector, Reason, Sample, TaskId, Timestamp, UNKNOWN,
-};
+use crate::live::{Changed, EventKind, Move, Protector, Reason, Sample, UNKNOWN};
+use crate::model::{NodeId, TaskId};
+use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

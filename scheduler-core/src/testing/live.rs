@@ -2,10 +2,11 @@
 
 use super::Bytes;
 use super::known::Known;
-use crate::{
-    ByCount, Cluster, Model, ModelBuilder, Node, NodeId, Placement, Placer as _, ProtectConfig,
-    Protector, Resource, Sample, Service, ServiceId, Task, TaskId, Timestamp, UNKNOWN,
-};
+use crate::live::{Cluster, ProtectConfig, Protector, Sample, UNKNOWN};
+use crate::model::{Model, ModelBuilder, Node, NodeId, Resource, Service, ServiceId, Task, TaskId};
+use crate::placement::Placement;
+use crate::search::{ByCount, Placer as _};
+use crate::time::Timestamp;
 use alloc::vec::Vec;
 
 /// One operation.

@@ -38,7 +38,9 @@ pub fn fuzz_place(data: &[u8]) {
 /// # Panics
 /// When a model that was read does not keep its promises.
 pub fn fuzz_read(data: &[u8]) {
-    use crate::{Placement, Placer as _, roadef};
+    use crate::placement::Placement;
+    use crate::roadef;
+    use crate::search::Placer as _;
     let (text, rest) = data.split_at(data.iter().position(|b| *b == b'|').unwrap_or(data.len()));
     let Ok(model) = roadef::read_model(text) else {
         return;
@@ -47,7 +49,9 @@ pub fn fuzz_read(data: &[u8]) {
         return;
     }
     let read = roadef::read_assignment(&model, rest.get(1..).unwrap_or(&[]));
-    let placed = read.ok().or_else(|| crate::ByCount.place(&model).ok());
+    let placed = read
+        .ok()
+        .or_else(|| crate::search::ByCount.place(&model).ok());
     let Some(at) = placed else { return };
     let Ok(placement) = Placement::new(&model, &at) else {
         return;

@@ -2,11 +2,13 @@
 
 use super::Bytes;
 use super::faults::faults;
-use crate::{
-    Balance, Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, Order, OrderLimits,
-    Placement, Resource, Service, ServiceId, Solver, Task, TaskId, Violations, Weights,
-    lower_bound, mend, order_moves, relaxed_bound, relieve,
+use crate::model::{
+    Balance, Model, ModelBuilder, Node, NodeId, Resource, Service, ServiceId, Task, TaskId, Weights,
 };
+use crate::order::{Order, OrderLimits, order_moves};
+use crate::placement::{Placement, Violations};
+use crate::search::repair;
+use crate::search::{Evaluations, Improver as _, Solver, lower_bound, relaxed_bound, relieve};
 use alloc::vec::Vec;
 
 /// Asks everything of one model: shifts and swaps, a search, bounds, an order, an urgent answer.
@@ -120,7 +122,7 @@ fn no_more(after: &Violations, before: &Violations) -> bool {
 /// permitted move of one task mends anything.
 fn mending(model: &Model, mut p: Placement) {
     let at = p.assignment();
-    let mended = mend(model, &mut p, 40);
+    let mended = repair(model, &mut p, 40);
     assert_eq!(p.assignment(), at);
     let mut before = p.violations(model);
     for m in &mended.moves {

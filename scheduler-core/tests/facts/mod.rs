@@ -3,10 +3,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use scheduler_core::{
-    Balance, Model, ModelBuilder, ModelError, Node, NodeId, Resource, Rng, Service, ServiceId,
-    Task, TaskId, Weights,
-};
+use scheduler_core::model::{Balance, ModelError, Node, Resource, Service, Task, Weights};
+use scheduler_core::rng::Rng;
+use scheduler_core::{Model, ModelBuilder, NodeId, ServiceId, TaskId};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, Default)]

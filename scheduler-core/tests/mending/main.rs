@@ -4,11 +4,14 @@ mod small;
 
 use small::{plain, tasks};
 
-use scheduler_core::{
-    Evaluations, Improver as _, Model, ModelBuilder, Node, NodeId, OrderLimits, Placement,
-    Resource, Rng, Service, ServiceId, Solver, Task, TaskId, Urgent, Violations, Weights,
-    keep_best_moves, mend, order_moves, relieve,
+use scheduler_core::model::{Node, Resource, Service, Task, Weights};
+use scheduler_core::order::{OrderLimits, order_moves};
+use scheduler_core::placement::Violations;
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{
+    Evaluations, Improver as _, Urgent, keep_best_moves, relieve, repair,
 };
+use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
 
 /// A random model and an assignment that breaks rules of every kind, and one that breaks none.
 fn broken(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>, Vec<NodeId>) {
@@ -148,7 +151,7 @@ fn mending_and_relief_never_break_more_and_lead_to_whole_where_moves_do() {
         let (model, at, _) = broken(&mut rng, tasks, nodes);
         let mut p = Placement::new(&model, &at).unwrap();
         let before = p.violations(&model);
-        let mended = mend(&model, &mut p, 100);
+        let mended = repair(&model, &mut p, 100);
         assert_eq!(p.assignment(), at, "the placement is left alone");
         p.check_invariants(&model).unwrap();
         let after = carried_out(&model, &at, &mended);
@@ -275,7 +278,7 @@ fn a_budget_of_moves_goes_to_mending_first() {
 
 #[test]
 fn an_initial_placement_breaks_nothing_or_is_refused() {
-    use scheduler_core::{ByCount, Placer as _};
+    use scheduler_core::search::{ByCount, Placer as _};
     // More locations than tasks: refused, with the reason.
     let mut b = plain(3);
     tasks(&mut b, 3, 9, &[1, 1]);
@@ -315,7 +318,7 @@ fn an_initial_placement_breaks_nothing_or_is_refused() {
 
 #[test]
 fn random_initial_placements_break_nothing() {
-    use scheduler_core::{ByCount, Placer as _};
+    use scheduler_core::search::{ByCount, Placer as _};
     let mut rng = Rng::named(5, "mending");
     let mut placed = 0;
     for _ in 0..400 {

@@ -47,7 +47,7 @@ fn all_mend_in(b: ModelBuilder, at: &[u32], moves: usize, by_relief: bool) {
     let mut p = Placement::new(&model, &at).unwrap();
     assert!(!p.violations(&model).is_empty());
     for (name, urgent) in [
-        ("mend", mend(&model, &mut p, 100)),
+        ("mend", repair(&model, &mut p, 100)),
         ("relieve", relieve(&model, &mut p, NodeId(0), 100)),
     ] {
         let after = carried_out(&model, &at, &urgent);
@@ -159,7 +159,7 @@ fn services_that_need_each_other_leave_a_drained_node_together() {
     let at = [NodeId(0); 2];
     // No single move may begin, and that is said.
     let mut p = Placement::new(&model, &at).unwrap();
-    let mended = mend(&model, &mut p, 10);
+    let mended = repair(&model, &mut p, 10);
     assert!(mended.moves.is_empty() && !mended.forbidden.is_empty());
     let found = Solver { seed: 1 }
         .improve(&model, &at, &mut Evaluations(10_000), &mut |_, _| {})
@@ -185,7 +185,7 @@ fn what_cannot_be_mended_stays_as_it_is_and_is_told() {
         (before.not_allowed, before.conflict, before.spread),
         (1, 3, 1)
     );
-    let after = carried_out(&model, &at, &mend(&model, &mut p, 100));
+    let after = carried_out(&model, &at, &repair(&model, &mut p, 100));
     let left = Placement::new(&model, &after).unwrap().violations(&model);
     assert_eq!((left.not_allowed, left.conflict, left.spread), (1, 1, 1));
     let found = Solver { seed: 1 }

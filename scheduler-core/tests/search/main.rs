@@ -2,10 +2,10 @@
 
 mod meeting;
 
-use scheduler_core::{
-    Balance, Evaluations, Exchange, Improver as _, Model, ModelBuilder, Node, NodeId, Placement,
-    Resource, Rng, Service, ServiceId, Solver, Task, TaskId, Weights, lower_bound, relieve,
-};
+use scheduler_core::model::{Balance, Node, Resource, Service, Task, Weights};
+use scheduler_core::rng::Rng;
+use scheduler_core::search::{Evaluations, Exchange, Improver as _, lower_bound, relieve};
+use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
 
 /// A random model and a feasible initial assignment of it.
 fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {

@@ -22,7 +22,8 @@ use crate::trace::Trace;
 use crate::upsample::Upsampler;
 use addresses::{Addresses, Held};
 use moves::Move;
-use scheduler_core::{NodeId, Protector, Sample, TaskId, Timestamp};
+use scheduler_core::live::Sample;
+use scheduler_core::{NodeId, Protector, TaskId, Timestamp};
 use serde_json::json;
 use shaping::Shaping;
 use std::fmt::Display;
@@ -78,7 +79,7 @@ struct World<'a> {
 struct Samples {
     hosts: Vec<Sample>,
     tasks: Vec<Sample>,
-    events: Vec<scheduler_core::Event>,
+    events: Vec<scheduler_core::live::Event>,
 }
 
 /// The planner's number of a container.

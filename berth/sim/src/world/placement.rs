@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::trace::Trace;
 use crate::{HOST_CORES, SAFETY};
-use scheduler_core::{
-    ByCount, Cluster, ModelBuilder, Node, Placer, ProtectConfig, Protector, Resource, Service, Task,
-};
+use scheduler_core::live::ProtectConfig;
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::search::{ByCount, Placer};
+use scheduler_core::{Cluster, ModelBuilder, Protector};
 
 /// Most replicas on a host, counted on both hosts while one moves: the kubelet's default `maxPods`.
 const SLOTS: u64 = 110;

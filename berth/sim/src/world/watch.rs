@@ -4,7 +4,7 @@ use super::{Samples, World, at, broken, node_of};
 use crate::HOST_CORES;
 use crate::error::Error;
 use crate::events::Events;
-use scheduler_core::{EventKind, Sample};
+use scheduler_core::live::{EventKind, Sample};
 use serde_json::json;
 
 impl World<'_> {

@@ -2,7 +2,9 @@
 //! that are not forbidden for having been made lately (tabu search, Glover 1989).
 
 use super::suspects;
-use crate::{Model, NodeId, Placement, Rng, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
+use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
 

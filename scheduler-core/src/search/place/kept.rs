@@ -1,6 +1,7 @@
 //! A budget of moves: what of an answer to keep when not all of it may be moved.
 
-use crate::{Model, NodeId, Placement, PlacementError, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::{Placement, PlacementError};
 use alloc::vec::Vec;
 
 /// At most `most` of the moves from `initial` to `target`, chosen to mend most of what `initial` breaks, if it breaks

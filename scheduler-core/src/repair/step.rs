@@ -1,8 +1,9 @@
 //! One move after another, each the one that mends most.
 
 use super::{Lazy, suspects};
-use crate::search::{Urgent, UrgentMove};
-use crate::{Constraint, Model, NodeId, Placement, TaskId};
+use super::{Urgent, UrgentMove};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::{Constraint, Placement};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -31,7 +32,9 @@ pub(crate) struct Step {
 /// each time that room has to be made.
 ///
 /// ```
-/// use scheduler_core::*;
+/// use scheduler_core::{ModelBuilder, NodeId, Placement};
+/// use scheduler_core::model::{Node, Resource, Service, Task};
+/// use scheduler_core::search::repair;
 ///
 /// let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
 /// for location in 0..2 {
@@ -45,14 +48,14 @@ pub(crate) struct Step {
 /// let model = b.build()?;
 /// let mut placement = Placement::new(&model, &[NodeId(0); 2])?;
 /// assert_eq!(placement.violations(&model).conflict, 1);
-/// let mended = mend(&model, &mut placement, 10);
-/// assert_eq!(mended.moves.len(), 1);
-/// placement.try_shift(&model, mended.moves[0].task, mended.moves[0].to)?;
+/// let repaired = repair(&model, &mut placement, 10);
+/// assert_eq!(repaired.moves.len(), 1);
+/// placement.try_shift(&model, repaired.moves[0].task, repaired.moves[0].to)?;
 /// assert!(placement.violations(&model).is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn mend(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
+pub fn repair(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
     let mut urgent = Urgent::default();
     if placement.is_foreign(model) {
         return urgent;

@@ -1,8 +1,9 @@
 //! What a greedy placement has left broken, mended; or the task that shows that it could not be.
 
 use super::Unplaced;
-use crate::mend::mended;
-use crate::{Constraint, Model, NodeId, Placement, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::{Constraint, Placement};
+use crate::repair::mended;
 use alloc::vec::Vec;
 
 /// Places looked at before the repair is given up: some seconds at most.

@@ -9,7 +9,8 @@
 mod prices;
 mod relaxed;
 
-use crate::{Model, NodeId, Placement, PlacementError};
+use crate::model::{Model, NodeId};
+use crate::placement::{Placement, PlacementError};
 use prices::Prices;
 use relaxed::Relaxed;
 
@@ -19,7 +20,7 @@ const PATIENCE: u32 = 20;
 const KEPT: f64 = 0.7;
 
 /// A lower bound on the cost of every feasible assignment of tasks that stand at `initial`; at least
-/// [`lower_bound`](crate::lower_bound). `known` is the cost of any assignment at hand: the better it is, the
+/// [`lower_bound`](crate::search::lower_bound). `known` is the cost of any assignment at hand: the better it is, the
 /// faster the bound rises. `work` limits the effort: about so many additions and multiplications are made, and
 /// memory is O(tasks x nodes) as far as that is below 2^24 pairs; beyond, or where a single round would be
 /// more than that work, the elementary bound comes back.
@@ -32,7 +33,7 @@ pub fn relaxed_bound(
     known: i64,
     work: u64,
 ) -> Result<i64, PlacementError> {
-    let elementary = crate::lower_bound(model);
+    let elementary = crate::search::lower_bound(model);
     let start = Placement::new(model, initial)?;
     let Some(relaxed) = Relaxed::new(model, &start) else {
         return Ok(elementary);

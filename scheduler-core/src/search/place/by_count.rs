@@ -2,7 +2,7 @@
 
 use super::repair::repaired;
 use super::{Placer, Unplaced};
-use crate::{Model, NodeId, TaskId};
+use crate::model::{Model, NodeId, TaskId};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// in the end all the same (services that depend on each other, mostly) is repaired, or else refused: what comes back
 /// breaks nothing. A service without tasks needs no locations.
 ///
-/// Cost: O(tasks x (nodes + resources)), and for a repair what [`crate::mend`] costs, some seconds at most.
+/// Cost: O(tasks x (nodes + resources)), and for a repair what [`crate::search::repair`] costs, some seconds at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByCount;
 

@@ -1,10 +1,11 @@
 //! How much an assignment breaks, as one number that falls with every step that mends something.
 //!
-//! [`crate::Violations`] counts what is broken, not how far it is from whole: a node twice too full is one violation
+//! [`crate::placement::Violations`] counts what is broken, not how far it is from whole: a node twice too full is one violation
 //! until the last task that is too much has left. Here each task above a limit, each missing location, each task
 //! without a service that it depends on counts, and what a node holds above capacity counts by its share.
 
-use crate::{Constraint, Model, NodeId, Placement, ServiceId, TaskId};
+use crate::model::{Model, NodeId, ServiceId, TaskId};
+use crate::placement::{Constraint, Placement};
 use alloc::vec::Vec;
 
 /// What one broken rule counts; as much as a whole node's capacity in excess.

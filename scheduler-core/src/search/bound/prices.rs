@@ -1,7 +1,7 @@
 //! Prices of what is scarce.
 
 use super::relaxed::Relaxed;
-use crate::Model;
+use crate::model::Model;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -7,7 +7,7 @@ mod repair;
 pub use by_count::ByCount;
 pub use kept::keep_best_moves;
 
-use crate::{Model, NodeId, TaskId};
+use crate::model::{Model, NodeId, TaskId};
 use alloc::vec::Vec;
 use thiserror::Error;
 

@@ -5,13 +5,16 @@ mod lazy;
 mod step;
 mod tabu;
 mod target;
+mod urgent;
 
 pub(crate) use lazy::Lazy;
-pub use step::mend;
+pub use step::repair;
 pub(crate) use step::{Step, Steps, best_step, tell_forbidden};
 pub(crate) use target::mended;
+pub use urgent::{Urgent, UrgentMove};
 
-use crate::{Model, Placement};
+use crate::model::Model;
+use crate::placement::Placement;
 use alloc::vec::Vec;
 
 /// The tasks whose moving could mend something and that may be moved, ascending. O(tasks x (resources + what constraints touch)).

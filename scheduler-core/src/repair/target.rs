@@ -1,7 +1,8 @@
 //! The whole assignment that a search begins with when the initial one breaks rules.
 
 use super::{Steps, tabu};
-use crate::{Model, Placement, Violations};
+use crate::model::Model;
+use crate::placement::{Placement, Violations};
 
 /// A placement that breaks as little as could be found and nothing more than `start`, few tasks away from their homes.
 /// `spend` is told of evaluations before they are made and says whether there is room for them.

@@ -1,7 +1,8 @@
 //! The problem once capacities and thresholds have prices: every task chooses by itself.
 
 use super::prices::Prices;
-use crate::{Model, NodeId, Placement, TaskId};
+use crate::model::{Model, NodeId, TaskId};
+use crate::placement::Placement;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -39,7 +40,8 @@ impl<'m> Relaxed<'m> {
         let unit: Vec<f64> = (0..width)
             .map(|r| mean(&model.capacity, r).max(1.0))
             .collect();
-        let typical = |b: &crate::Balance| (b.target as f64 * unit[b.first]).max(unit[b.second]);
+        let typical =
+            |b: &crate::model::Balance| (b.target as f64 * unit[b.first]).max(unit[b.second]);
         let balance_unit = model.balances.iter().map(typical).collect();
         let all = |r: usize| (mean(&model.need, r) + mean(&model.capacity, r)) * model.nodes as f64;
         let most = (0..width).map(|r| 1e18 / all(r).max(1.0)).collect();
