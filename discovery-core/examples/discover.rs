@@ -1,9 +1,10 @@
 //! Two replicas start, answer probes, warm up; one is drained: `cargo run -p discovery-core --example discover`.
 
-use discovery_core::{
-    CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, InputError,
-    ProbeOutcome, ServiceConfig, Target, Timestamp, WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, InputError, ServiceConfig, Timestamp};
 use std::time::Duration;
 
 /// Lets virtual time pass: every probe is answered, what is to be done is printed.

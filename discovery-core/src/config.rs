@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use crate::error::{ConfigError, InputError};
+use crate::error::InputError;
 use crate::health::{HealthCheck, Outliers};
-use crate::warmup::WarmUp;
+use crate::limits::{YEAR_MS, span, within};
+use crate::warm_up::WarmUp;
 
 /// Configuration of one service; checked as a whole when it is given to the engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,54 +85,4 @@ impl ServiceConfig {
         self.outliers.as_ref().map_or(Ok(()), Outliers::check)?;
         self.warm_up.check()
     }
-}
-
-/// The longest duration of any configuration, in milliseconds.
-pub(crate) const YEAR_MS: u64 = 366 * 86_400 * 1_000;
-
-/// Whether a field is in its range.
-pub(crate) fn within(
-    field: &'static str,
-    given: u64,
-    least: u64,
-    most: u64,
-) -> Result<(), ConfigError> {
-    if given < least || given > most {
-        return Err(ConfigError {
-            field,
-            given,
-            least,
-            most,
-        });
-    }
-    Ok(())
-}
-
-/// Whether a number with a fraction is finite and in its range.
-pub(crate) fn fraction(
-    field: &'static str,
-    given: f64,
-    least: f64,
-    most: f64,
-) -> Result<(), InputError> {
-    // No comparison holds for NaN, and infinities are beyond any range.
-    if given >= least && given <= most {
-        return Ok(());
-    }
-    Err(InputError::Fraction {
-        field,
-        given,
-        least,
-        most,
-    })
-}
-
-/// Whether a duration is at least a millisecond and at most a year, in milliseconds.
-pub(crate) fn span(field: &'static str, given: Duration) -> Result<(), ConfigError> {
-    within(
-        field,
-        u64::try_from(given.as_millis()).unwrap_or(u64::MAX),
-        1,
-        YEAR_MS,
-    )
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::id::{EndpointId, ServiceId};
-use crate::sync::Standing;
+use crate::registry::Standing;
 use crate::time::Timestamp;
 
 /// One thing to do, with its reason. Effects are in the order in which they are to be carried out.
@@ -86,7 +86,7 @@ pub enum Effect {
         service: ServiceId,
         /// Its place in the snapshot, from 0.
         entry: u32,
-        /// Its name, at most [`crate::MAX_NAME`] bytes of it.
+        /// Its name, at most [`crate::endpoint::MAX_NAME`] bytes of it.
         name: Box<str>,
         /// What was given, what is wrong with it, and what would be right ([`crate::InputError`]).
         problem: Box<str>,

@@ -2,7 +2,8 @@
 
 use core::net::SocketAddr;
 
-use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+use crate::health::Status;
+pub use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
 use crate::time::Timestamp;
 
 /// The heaviest base weight: thousandths of it still fit 32 bits.
@@ -88,21 +89,6 @@ pub struct EndpointSpec {
     pub started_at: Timestamp,
     /// From when its warm-up counts.
     pub warmth: Warmth,
-}
-
-/// What the checks say of an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Status {
-    /// Not yet checked; takes no traffic, and nothing is said about it to a registry that knows it.
-    #[default]
-    Unknown,
-    /// Passes.
-    Passing,
-    /// Passes, but asks for less: used when the healthy ones do not suffice.
-    Degraded,
-    /// Fails.
-    Failing,
 }
 
 /// What the engine knows of an endpoint; see [`crate::Engine::endpoint`].

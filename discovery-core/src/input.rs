@@ -77,7 +77,7 @@ pub enum Input<'a> {
     Hints {
         /// The endpoint.
         endpoint: EndpointId,
-        /// The zones, at most [`crate::MAX_HINTS`].
+        /// The zones, at most [`crate::endpoint::MAX_HINTS`].
         zones: &'a [ZoneId],
     },
     /// Starts or ends the drain of an endpoint, a node or a centre.

@@ -3,10 +3,13 @@
 use core::time::Duration;
 
 use allocation_counter::measure;
-use discovery_core::{
-    Admission, AdmissionRules, Alias, Balancer, Board, Choices, Curve, Edf, Fare, Golden, Maglev,
-    Member, Outcome, PeakEwma, Picker, PriorityRules, Request, Rng, Smooth, Stride, Timestamp,
+use discovery_core::health::Outcome;
+use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::pick::{
+    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
 };
+use discovery_core::warm_up::{Admission, AdmissionRules, Curve};
+use discovery_core::{Picker, Rng, Timestamp};
 
 const SLOTS: usize = 300;
 

@@ -3,7 +3,9 @@
 
 use core::time::Duration;
 
-use discovery_core::{Engine, InputError, ServiceConfig, Snapshot, WarmUp};
+use discovery_core::engine::Snapshot;
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Engine, InputError, ServiceConfig};
 use proptest::prelude::*;
 
 fn with(aggression: f64) -> ServiceConfig {

@@ -8,10 +8,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use discovery_core::driver::{Prober, Sink, Source};
+use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
+use discovery_core::registry::{Standing, diff};
 use discovery_core::{
-    CheckKind, Conditions, Driver, Effect, EndpointId, EndpointSpec, Engine, HealthCheck, Input,
-    InputError, Outcome, Outliers, ProbeOutcome, Prober, Registry, ServiceConfig, ServiceId, Sink,
-    Source, Standing, Target, Timestamp, Warmth, diff,
+    Driver, Effect, EndpointId, EndpointSpec, Engine, Input, InputError, Registry, ServiceConfig,
+    Timestamp,
 };
 
 /// What all parts share: the clock, the probes under way, what happened.
@@ -132,7 +136,7 @@ where
 }
 
 /// A registry whose every write takes so long.
-struct Slow(World, u64, Vec<discovery_core::Op>);
+struct Slow(World, u64, Vec<discovery_core::registry::Op>);
 
 #[async_trait]
 impl Sink for Slow {

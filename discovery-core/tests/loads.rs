@@ -1,8 +1,9 @@
 //! What holds of priorities, localities and zones whatever the counts.
 
-use discovery_core::{
-    Conditions, Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, ZoneRules,
-    compact, locality_priority, locality_weight, priority_loads, usable, zone_shares,
+use discovery_core::endpoint::Conditions;
+use discovery_core::locality::{
+    Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, ZoneRules, compact,
+    locality_priority, locality_weight, priority_loads, usable, zone_shares,
 };
 use proptest::prelude::*;
 

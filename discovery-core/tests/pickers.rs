@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use discovery_core::{
-    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Picker, Request, Rng, Smooth, Stride,
-    Timestamp,
+use discovery_core::pick::{
+    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
 };
+use discovery_core::{Picker, Rng, Timestamp};
 use proptest::prelude::*;
 
 fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {

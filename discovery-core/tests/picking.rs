@@ -1,6 +1,7 @@
 //! How far pickers stray from exact shares, seen from outside.
 
-use discovery_core::{Edf, Golden, Picker, Request, Rng, Smooth, Stride};
+use discovery_core::pick::{Edf, Golden, Request, Smooth, Stride};
+use discovery_core::{Picker, Rng};
 
 /// The largest |count - expected| over the run, looked at after every `stride` picks.
 fn deviation(picker: &mut dyn Picker, weights: &[u32], picks: u64, stride: u64) -> f64 {

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use discovery_core::{
-    CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, Outcome, Outliers,
-    ProbeOutcome, ServiceConfig, ServiceId, Target, Timestamp, WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 struct Stage {
     engine: Engine,

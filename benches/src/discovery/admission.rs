@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use discovery_core::{Admission, AdmissionRules, Answer, Curve, Timestamp};
+use discovery_core::Timestamp;
+use discovery_core::warm_up::{Admission, AdmissionRules, Answer, Curve};
 
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};

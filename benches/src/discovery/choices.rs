@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use discovery_core::{Choices, PeakEwma, Picker, Request, Timestamp};
+use discovery_core::pick::{Choices, PeakEwma, Request};
+use discovery_core::{Picker, Timestamp};
 
 use super::weights;
 use crate::measure::ns_per_call;

@@ -1,6 +1,7 @@
 //! How far counts stray from exact shares: the largest |count - N p| over all endpoints and many prefixes.
 
-use discovery_core::{Edf, Golden, Picker, Request};
+use discovery_core::Picker;
+use discovery_core::pick::{Edf, Golden, Request};
 
 use super::weights;
 use crate::{Figure, Judge, Limit, Measured};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use discovery_core::{
-    CheckKind, Conditions, Effect, EndpointSpec, Engine, HealthCheck, Input, ProbeOutcome, Rng,
-    ServiceConfig, Timestamp, WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, Rng, ServiceConfig, Timestamp};
 
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};

@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use discovery_core::{Golden, Picker, Request, Rng};
+use discovery_core::pick::{Golden, Request};
+use discovery_core::{Picker, Rng};
 
 use super::weights;
 use crate::measure::ns_per_call;

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use discovery_core::{Board, Golden, Request};
+use discovery_core::pick::{Board, Golden, Request};
 
 use super::weights;
 use crate::measure::{median, thread_cpu_ns};

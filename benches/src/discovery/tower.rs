@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use discovery_core::{Choices, PeakEwma, Picker, Request, Timestamp};
+use discovery_core::pick::{Choices, PeakEwma, Request};
+use discovery_core::{Picker, Timestamp};
 use tower::Service;
 use tower::balance::p2c::Balance;
 use tower::discover::ServiceList;

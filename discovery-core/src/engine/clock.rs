@@ -13,7 +13,7 @@ use crate::time::{Timestamp, nanos};
 /// and telling the time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The least that any interval may be ([`crate::HealthCheck`]).
+/// The least that any interval may be ([`crate::health::HealthCheck`]).
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The latest time that can be told: [`Timestamp::MAX`] is "never".
@@ -127,7 +127,9 @@ impl Engine {
             .services
             .iter()
             .filter_map(|s| s.config.health.as_ref());
-        let least = checks.map(crate::HealthCheck::shortest_interval).min();
+        let least = checks
+            .map(crate::health::HealthCheck::shortest_interval)
+            .min();
         least.map_or(PATIENCE, |d| (d / 2).min(PATIENCE))
     }
 

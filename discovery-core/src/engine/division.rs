@@ -8,8 +8,8 @@
 use alloc::vec::Vec;
 
 use super::record::Class;
-use crate::centres::{Capacity, PriorityHealth, PriorityRules};
 use crate::effect::Mode;
+use crate::locality::{Capacity, PriorityHealth, PriorityRules};
 
 /// How one member counts; regions are centres' ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use super::Engine;
 use crate::effect::{Effect, Reason};
-use crate::endpoint::Status;
 use crate::error::InputError;
+use crate::health::Status;
 use crate::health::{CheckKind, ProbeOutcome, Turn};
 use crate::id::EndpointId;
 use crate::rng::{high, mix};

@@ -27,11 +27,12 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::effect::Effect;
+pub use crate::config::ServiceConfig;
+pub use crate::effect::{Effect, Mode, Reason};
 use crate::endpoint::MAX_NAME;
-use crate::error::InputError;
+pub use crate::error::{ConfigError, InputError, RestoreError};
 use crate::id::{EndpointId, Names, ServiceId, ZoneId};
-use crate::input::{Input, Target};
+pub use crate::input::{Input, Target};
 use crate::time::Timestamp;
 
 use bulk::Bulk;

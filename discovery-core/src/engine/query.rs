@@ -5,7 +5,7 @@ use crate::config::ServiceConfig;
 use crate::effect::Mode;
 use crate::endpoint::Endpoint;
 use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
-use crate::sync::Registration;
+use crate::registry::Registration;
 use crate::time::Timestamp;
 
 impl Engine {
@@ -185,7 +185,7 @@ impl Engine {
         })
     }
 
-    /// What a registry should hold of a service, in order of slots; [`crate::diff`] takes it in any order.
+    /// What a registry should hold of a service, in order of slots; [`crate::registry::diff`] takes it in any order.
     pub fn registrations(&self, service: ServiceId) -> impl Iterator<Item = Registration<'_>> + '_ {
         let members = self
             .services

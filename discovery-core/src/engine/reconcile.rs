@@ -1,4 +1,4 @@
-//! A registry brought in line with more care than [`crate::diff`] can take: an engine that lost its memory must not take
+//! A registry brought in line with more care than [`crate::registry::diff`] can take: an engine that lost its memory must not take
 //! what it never heard of for what is gone.
 
 use alloc::vec::Vec;
@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::Engine;
 use super::members::Service;
 use crate::id::ServiceId;
+use crate::registry::{Op, Registry, diff};
 use crate::rng::hash;
-use crate::sync::{Op, Registry, diff};
 use crate::time::Timestamp;
 
 /// The most departures that a service remembers while it settles; with more it has settled.
@@ -16,7 +16,7 @@ const MOST_GONE: usize = 4_096;
 /// What [`Engine::reconcile`] found to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Operations in their order; see [`crate::diff`].
+    /// Operations in their order; see [`crate::registry::diff`].
     pub ops: Vec<Op>,
     /// How many entries of ours that the engine does not know stay where they are for now: say it aloud.
     pub withheld: usize,
@@ -31,12 +31,12 @@ impl Engine {
         service.is_some_and(|s| s.settled(self.now))
     }
 
-    /// [`crate::diff`] of a service, save that entries which the engine never knew are not taken away blindly: none
+    /// [`crate::registry::diff`] of a service, save that entries which the engine never knew are not taken away blindly: none
     /// before the service has [settled](Engine::settled), and afterwards not if they are more than
     /// [`crate::ServiceConfig::hold_percent`] of ours. They go with [`crate::Input::Confirm`], or once the source
     /// has told of enough of them. O(n log n).
     ///
-    /// With a snapshot to restore an engine knows what it registered, and this is [`crate::diff`]; without one, an
+    /// With a snapshot to restore an engine knows what it registered, and this is [`crate::registry::diff`]; without one, an
     /// empty or half-filled first view of the source deregisters nobody.
     #[must_use]
     pub fn reconcile(&self, service: ServiceId, registry: &Registry, owner: &str) -> Reconciled {

@@ -7,11 +7,12 @@ use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use hashbrown::HashTable;
 
 use super::division::Counted;
-use crate::endpoint::{Conditions, Status};
+use crate::endpoint::Conditions;
 use crate::health::Checker;
+use crate::health::Status;
 use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+use crate::registry::Standing;
 use crate::rng::hash;
-use crate::sync::Standing;
 use crate::time::Timestamp;
 
 /// How an endpoint counts in its service.

@@ -11,9 +11,10 @@ use super::names::known;
 use super::record::{Class, Record};
 use super::snapshot::{KeptEndpoint, KeptService};
 use super::{Engine, Service, Snapshot, named};
-use crate::endpoint::{MAX_WEIGHT, Status};
+use crate::endpoint::MAX_WEIGHT;
 use crate::error::{ConfigError, InputError, RestoreError};
 use crate::health::Checker;
+use crate::health::Status;
 use crate::id::{CentreId, Names, NodeId, ServiceId, ZoneId};
 use crate::time::Timestamp;
 
@@ -73,7 +74,7 @@ impl Engine {
         }
         for (name, ramp) in &snapshot.centres {
             put_name(&mut self.places.centres, name, "centre")?;
-            crate::config::within(
+            crate::limits::within(
                 "centre share",
                 u64::from(ramp.share.max(ramp.from)),
                 0,

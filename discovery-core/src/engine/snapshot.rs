@@ -11,7 +11,7 @@ use crate::config::ServiceConfig;
 use crate::endpoint::Conditions;
 use crate::health::{Checker, Reports};
 use crate::id::ZoneId;
-use crate::sync::Standing;
+use crate::registry::Standing;
 use crate::time::Timestamp;
 
 /// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,

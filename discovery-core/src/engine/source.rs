@@ -7,10 +7,11 @@ use super::names::known;
 use super::record::{Class, Record};
 use super::{Engine, named};
 use crate::effect::{Effect, Reason};
-use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Status, Warmth};
+use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Warmth};
 use crate::error::InputError;
 use crate::health::Checker;
-use crate::sync::Standing;
+use crate::health::Status;
+use crate::registry::Standing;
 use crate::time::Timestamp;
 
 impl Engine {

@@ -8,8 +8,8 @@ use super::drain::Places;
 use super::record::{Class, Record};
 use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
-use crate::endpoint::Status;
-use crate::sync::Standing;
+use crate::health::Status;
+use crate::registry::Standing;
 use crate::time::Timestamp;
 
 impl Engine {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::check::{CALM, HealthCheck};
 use crate::effect::Reason;
-use crate::endpoint::Status;
+use crate::health::Status;
 
 /// What a probe gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::config::{span, within};
 use crate::error::ConfigError;
+use crate::limits::{span, within};
 
 /// What a probe does; carried out by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,11 @@ mod active;
 mod check;
 mod judge;
 mod outlier;
+mod status;
 
 pub use active::{Checker, ProbeOutcome, Turn};
 pub use check::{CALM, CheckKind, HealthCheck};
 pub(crate) use judge::{Reports, by_failure, by_success, may_eject};
 pub use judge::{SuccessRates, success_rate_threshold};
 pub use outlier::{Flavour, Outcome, Outliers, Rate};
+pub use status::Status;

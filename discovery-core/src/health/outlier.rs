@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use crate::config::{YEAR_MS, span, within};
 use crate::error::ConfigError;
+use crate::limits::{YEAR_MS, span, within};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

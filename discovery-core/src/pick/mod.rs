@@ -45,7 +45,7 @@ pub struct Request {
 ///
 /// ```
 /// use core::time::Duration;
-/// use discovery_core::{Choices, Outcome, PeakEwma, Picker, Request, Timestamp};
+/// use discovery_core::{Picker, Timestamp, health::Outcome, pick::{Choices, PeakEwma, Request}};
 ///
 /// let mut picker: Box<dyn Picker> = Box::new(Choices::new(&[100, 100, 100], PeakEwma::default(), 7));
 /// let (now, took) = (Timestamp::from_secs(1), Duration::from_millis(1));

@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::ops::Bytes;
-use crate::{
-    Alias, Choices, Edf, Golden, Maglev, Outcome, PeakEwma, Picker, Request, Smooth, Stride,
-    Timestamp,
-};
+use crate::health::Outcome;
+use crate::pick::{Alias, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride};
+use crate::{Picker, Timestamp};
 
 const WEIGHTS: [u32; 8] = [0, 1, 7, 100, 1_000, 1_000_000, 1_000_000_000, u32::MAX];
 
@@ -122,7 +121,7 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
 /// However the clock jumps, no more are under way than may be, and a burst is not exceeded at one moment.
 #[cfg(target_has_atomic = "64")]
 fn admit(data: &[u8]) {
-    use crate::{Admission, AdmissionRules, Answer, Curve};
+    use crate::warm_up::{Admission, AdmissionRules, Answer, Curve};
     let (most, burst) = (8, 5);
     let rules = AdmissionRules {
         concurrency: Some(most),

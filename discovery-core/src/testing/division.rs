@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use crate::{Mode, Status};
+use crate::engine::Mode;
+use crate::health::Status;
 
 /// A member as the model sees it.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,10 @@ use core::time::Duration;
 
 use super::model::{DAY, Known, NAMES, Naive, answers};
 use super::ops::Op;
-use crate::{
-    CentreId, Effect, EndpointSpec, Engine, Input, InputError, NodeId, ProbeOutcome, ServiceId,
-    Target, Timestamp, Warmth, ZoneId,
-};
+use crate::endpoint::{CentreId, NodeId, ServiceId, Warmth, ZoneId};
+use crate::engine::Target;
+use crate::health::ProbeOutcome;
+use crate::{Effect, EndpointSpec, Engine, Input, InputError, Timestamp};
 
 impl Naive {
     pub(super) fn carry_out(&mut self, op: &Op) -> Result<(bool, Vec<Effect>), String> {
@@ -141,7 +141,7 @@ impl Naive {
             .known
             .get(name)
             .is_some_and(|k| k.spec.service != spec.service);
-        let bad = spec.weight > crate::MAX_WEIGHT || (other && !held);
+        let bad = spec.weight > crate::endpoint::MAX_WEIGHT || (other && !held);
         if bad != told.is_err() {
             return Err(format!("{name}: {told:?}"));
         }
@@ -205,7 +205,7 @@ impl Naive {
             }
         }
         if let Some(&(_, spec)) = view.first().filter(|_| names & 1 == 1) {
-            let weight = crate::MAX_WEIGHT + 1;
+            let weight = crate::endpoint::MAX_WEIGHT + 1;
             view.insert(0, ("heavy", EndpointSpec { weight, ..spec }));
             bad.insert("heavy");
         }

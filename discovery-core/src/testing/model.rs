@@ -9,10 +9,10 @@ use core::time::Duration;
 use super::division::{Seen, shares};
 use super::ops::Op;
 use super::status::{FALL, RISE, status};
-use crate::{
-    CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Outliers, ProbeOutcome, ServiceConfig,
-    ServiceId, Timestamp, WarmUp,
-};
+use crate::endpoint::ServiceId;
+use crate::health::{CheckKind, HealthCheck, Outliers, ProbeOutcome};
+use crate::warm_up::WarmUp;
+use crate::{Effect, EndpointSpec, Engine, ServiceConfig, Timestamp};
 
 pub(super) const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "web-1"];
 

@@ -1,6 +1,7 @@
 //! Operations, decoded from bytes: every byte string is a list of operations.
 
-use crate::{Conditions, Outcome, ProbeOutcome};
+use crate::endpoint::Conditions;
+use crate::health::{Outcome, ProbeOutcome};
 
 /// Bytes, taken from the front.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Rise and fall, naively: from the whole history each time.
 
-use crate::{ProbeOutcome, Status};
+use crate::health::{ProbeOutcome, Status};
 
 /// Passes in a row that a failing endpoint needs.
 pub(super) const RISE: usize = 2;

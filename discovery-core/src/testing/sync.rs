@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ops::Bytes;
-use crate::{Entry, Op, Registration, Registry, Standing, diff, transactions};
+use crate::Registry;
+use crate::registry::{Entry, Op, Registration, Standing, diff, transactions};
 
 const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 const STANDINGS: [Standing; 5] = [

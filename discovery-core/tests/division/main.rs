@@ -7,11 +7,13 @@ mod weightless;
 
 use core::time::Duration;
 
-use discovery_core::{
-    Balancer, CheckKind, Conditions, Effect, EndpointSpec, Engine, Fare, Golden, HealthCheck,
-    Input, Member, Mode, PriorityRules, ProbeOutcome, Request, ServiceConfig, ServiceId, Timestamp,
-    WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::engine::Mode;
+use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::pick::{Golden, Request};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 /// An engine with one service, told of endpoints `(name, region, weight, outcome of its check, warmth)`.
 struct Service {

@@ -1,9 +1,9 @@
 //! Whoever can serve does, whatever the rules.
 
 use super::*;
-use discovery_core::{
-    Alias, Choices, Edf, MAX_PRIORITIES, Maglev, PeakEwma, Picker, Smooth, Stride,
-};
+use discovery_core::Picker;
+use discovery_core::locality::MAX_PRIORITIES;
+use discovery_core::pick::{Alias, Choices, Edf, Maglev, PeakEwma, Smooth, Stride};
 use proptest::prelude::*;
 
 type Make = fn(u64) -> Box<dyn Picker>;

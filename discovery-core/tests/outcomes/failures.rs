@@ -1,6 +1,6 @@
 //! What failed fast is not fast.
 
-use discovery_core::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
 
 use super::*;
 

@@ -6,10 +6,11 @@ mod reuse;
 
 use core::time::Duration;
 
-use discovery_core::{
-    Alias, Board, Choices, Edf, Follower, Golden, Maglev, Outcome, PeakEwma, Picker, Request, Rng,
-    Smooth, Stride, Timestamp,
+use discovery_core::health::Outcome;
+use discovery_core::pick::{
+    Alias, Board, Choices, Edf, Follower, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
 };
+use discovery_core::{Picker, Rng, Timestamp};
 
 pub(crate) type Boxed = Box<dyn Picker>;
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use discovery_core::{
-    Balancer, Conditions, Effect, EndpointSpec, Engine, Fare, Input, Member, PriorityRules,
-    ServiceConfig, Warmth,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
 
 use super::*;
 

@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use discovery_core::{Conditions, Entry, Input, Target};
+use discovery_core::Input;
+use discovery_core::endpoint::Conditions;
+use discovery_core::engine::Target;
+use discovery_core::registry::Entry;
 
 use super::events::Event;
 use super::world::{DAY, OWNER, PODS, World, time};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use discovery_core::{CentreId, EndpointId, Engine, Registry, ServiceId, diff};
+use discovery_core::endpoint::{CentreId, ServiceId};
+use discovery_core::registry::diff;
+use discovery_core::{EndpointId, Engine, Registry};
 
 use super::world::{OWNER, World};
 

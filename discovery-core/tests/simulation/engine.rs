@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use discovery_core::{Effect, Engine, Input, ProbeOutcome, Standing, Timestamp};
+use discovery_core::health::ProbeOutcome;
+use discovery_core::registry::Standing;
+use discovery_core::{Effect, Engine, Input, Timestamp};
 
 use super::events::Event;
 use super::setup::fresh;

@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use discovery_core::{EndpointId, EndpointSpec, Op, Outcome, ProbeOutcome, Target};
+use discovery_core::engine::Target;
+use discovery_core::health::{Outcome, ProbeOutcome};
+use discovery_core::registry::Op;
+use discovery_core::{EndpointId, EndpointSpec};
 
 /// Something that happens at some millisecond.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use discovery_core::{
-    CentreId, CheckKind, Engine, HealthCheck, NodeId, Outliers, Rate, ServiceConfig, ServiceId,
-    WarmUp, ZoneId,
-};
+use discovery_core::endpoint::{CentreId, NodeId, ServiceId, ZoneId};
+use discovery_core::health::{CheckKind, HealthCheck, Outliers, Rate};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Engine, ServiceConfig};
 
 fn config() -> ServiceConfig {
     let rate = Rate {

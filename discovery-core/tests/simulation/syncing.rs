@@ -1,6 +1,7 @@
 //! The syncer, the registry and the proxies.
 
-use discovery_core::{Golden, Op, transactions};
+use discovery_core::pick::Golden;
+use discovery_core::registry::{Op, transactions};
 
 use super::events::Event;
 use super::world::{OWNER, World, Writing};

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use discovery_core::{
-    CentreId, Conditions, EndpointId, EndpointSpec, Engine, Entry, Golden, Input, NodeId, Op,
-    Outcome, Picker, Registration, Registry, Request, Rng, ServiceId, Snapshot, Standing, Target,
-    Timestamp, Warmth,
-};
+use discovery_core::endpoint::{CentreId, Conditions, NodeId, ServiceId, Warmth};
+use discovery_core::engine::{Snapshot, Target};
+use discovery_core::health::Outcome;
+use discovery_core::pick::{Golden, Request};
+use discovery_core::registry::{Entry, Op, Registration, Standing};
+use discovery_core::{EndpointId, EndpointSpec, Engine, Input, Picker, Registry, Rng, Timestamp};
 
 use super::events::{Agenda, Event};
 use super::setup::{Ids, fresh};

@@ -3,10 +3,9 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use discovery_core::{
-    Conditions, EndpointId, EndpointSpec, Engine, Flavour, Input, Outcome, Outliers, Rate,
-    ServiceConfig, Timestamp, Warmth, success_rate_threshold,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::health::{Flavour, Outcome, Outliers, Rate, success_rate_threshold};
+use discovery_core::{EndpointId, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 use test_support::{Value, field, only, text};
 
 use super::{asserts_nothing, each, integer, integers, near, number, numbers, same, whole};

@@ -1,6 +1,8 @@
 //! Exact pick sequences.
 
-use discovery_core::{Edf, Picker, Request, Smooth, Stride, locality_weight};
+use discovery_core::Picker;
+use discovery_core::locality::locality_weight;
+use discovery_core::pick::{Edf, Request, Smooth, Stride};
 use test_support::{Value, text};
 
 use super::{

@@ -1,9 +1,11 @@
 //! Who carries how much: priorities, localities, usable endpoints, anti-entropy's scale.
 
-use discovery_core::{
-    Conditions, Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, locality_priority,
-    priority_loads, scale_factor, usable,
+use discovery_core::endpoint::Conditions;
+use discovery_core::locality::{
+    Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, locality_priority,
+    priority_loads, usable,
 };
+use discovery_core::registry::scale_factor;
 use test_support::{Value, only, text};
 
 use super::{asserts_nothing, each, integer, integers, items, list, or, same, whole};

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use discovery_core::{Answer, SentinelWarmUp, Timestamp, WarmUp};
+use discovery_core::Timestamp;
+use discovery_core::warm_up::{Answer, SentinelWarmUp, WarmUp};
 use test_support::{Value, only};
 
 use super::{asserts_nothing, each, integer, list, near, number, or, same, whole};

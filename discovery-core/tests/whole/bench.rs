@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use discovery_core::{
-    Conditions, Effect, EndpointId, EndpointSpec, Engine, Input, Mode, ProbeOutcome, ServiceConfig,
-    ServiceId, Timestamp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::engine::Mode;
+use discovery_core::health::ProbeOutcome;
+use discovery_core::{Effect, EndpointId, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 pub(crate) fn secs(s: u64) -> Timestamp {
     Timestamp::from_secs(s)

@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use crate::paths::checked;
-use discovery_core::{
-    CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, Outcome, Outliers, ServiceConfig,
-    Target, Timestamp, Warmth,
-};
+use discovery_core::endpoint::Warmth;
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers};
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 const DAY: u64 = 86_400;
 
@@ -41,7 +41,7 @@ fn a_clock_that_leapt_and_came_back_is_followed_within_an_interval() {
     assert!(probed <= secs(61));
     b.run_until(secs(51 + 30));
     assert_eq!(b.weight("a"), 0, "a dead endpoint is out in its own time");
-    assert_eq!(b.mode(), discovery_core::Mode::Normal);
+    assert_eq!(b.mode(), discovery_core::engine::Mode::Normal);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn ejections_drains_and_ages_told_end_in_their_time_after_a_leap() {
     );
     b.run_until(secs(210));
     assert_eq!(b.weight("b"), 100_000, "and is the last resort at its end");
-    assert_eq!(b.mode(), discovery_core::Mode::LastResort);
+    assert_eq!(b.mode(), discovery_core::engine::Mode::LastResort);
 }
 
 #[test]

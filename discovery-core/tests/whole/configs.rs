@@ -3,10 +3,9 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Effect, Engine, HealthCheck, Input, InputError, Outcome, Outliers, ProbeOutcome,
-    ServiceConfig, Timestamp, WarmUp,
-};
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
 fn warming(aggression: f64) -> ServiceConfig {
     let window = Duration::from_secs(60);

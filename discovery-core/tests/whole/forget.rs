@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{Engine, Input, InputError, ServiceConfig, Target};
+use discovery_core::engine::Target;
+use discovery_core::{Engine, Input, InputError, ServiceConfig};
 
 #[test]
 fn a_second_configuration_is_taken_only_if_it_is_the_same() {

@@ -1,7 +1,8 @@
 //! Hints narrow a caller's endpoints down to its zone, when all have them.
 
 use crate::bench::{Bench, secs};
-use discovery_core::{Engine, Input, InputError, ServiceConfig, ZoneId};
+use discovery_core::endpoint::ZoneId;
+use discovery_core::{Engine, Input, InputError, ServiceConfig};
 
 fn usable(b: &Bench, zone: ZoneId) -> Vec<&str> {
     let used = b.engine.usable_from(b.service, zone);

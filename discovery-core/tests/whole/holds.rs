@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Effect, Engine, HealthCheck, Input, InputError, MAX_DRAINS, Reason, ServiceConfig,
-    Snapshot, Target, Timestamp,
-};
+use discovery_core::endpoint::MAX_DRAINS;
+use discovery_core::engine::{Reason, Snapshot, Target};
+use discovery_core::health::{CheckKind, HealthCheck};
+use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
 fn drain(b: &mut Bench, name: &str, on: bool) {
     let (target, over) = (Target::Endpoint(b.id(name)), Duration::ZERO);

@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{CheckKind, HealthCheck, Input, Outcome, Outliers, Rate, ServiceConfig};
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, Rate};
+use discovery_core::{Input, ServiceConfig};
 
 fn engine(outliers: Outliers) -> Bench {
     let outliers = Some(outliers);

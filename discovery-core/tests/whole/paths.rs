@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Conditions, Effect, HealthCheck, Input, InputError, Mode, Reason, ServiceConfig,
-    Target, Timestamp, WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::engine::{Mode, Reason, Target};
+use discovery_core::health::{CheckKind, HealthCheck};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, Input, InputError, ServiceConfig, Timestamp};
 
 pub(crate) fn checked() -> ServiceConfig {
     ServiceConfig {

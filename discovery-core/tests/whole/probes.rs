@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use crate::paths::checked;
-use discovery_core::{CheckKind, Conditions, Effect, HealthCheck, Input, ServiceConfig};
+use discovery_core::endpoint::Conditions;
+use discovery_core::health::{CheckKind, HealthCheck};
+use discovery_core::{Effect, Input, ServiceConfig};
 
 #[test]
 fn a_ttl_waits_for_beats() {
@@ -100,7 +102,7 @@ fn a_probe_without_an_answer_has_failed() {
         (secs(1), Some(secs(1)))
     );
     b.engine.handle(deadline, Input::Time, &mut out).unwrap();
-    let outcome = discovery_core::ProbeOutcome::Pass;
+    let outcome = discovery_core::health::ProbeOutcome::Pass;
     b.engine
         .handle(
             secs(2),
@@ -115,7 +117,7 @@ fn a_probe_without_an_answer_has_failed() {
     let status = b.engine.endpoint(endpoint).unwrap().status;
     assert_eq!(
         status,
-        discovery_core::Status::Failing,
+        discovery_core::health::Status::Failing,
         "an answer after the deadline is none"
     );
 }
@@ -152,8 +154,8 @@ fn a_shorter_timeout_ends_the_wait_for_a_probe_under_way() {
         assert_eq!(b.engine.next_deadline(), Some(secs(until)), "{timeout} s");
         b.engine.check_invariants().unwrap();
         let status = |b: &Bench| b.engine.endpoint(b.id("a")).unwrap().status;
-        assert_eq!(status(&b), discovery_core::Status::Unknown);
+        assert_eq!(status(&b), discovery_core::health::Status::Unknown);
         b.engine.handle(secs(until), Input::Time, &mut out).unwrap();
-        assert_eq!(status(&b), discovery_core::Status::Failing);
+        assert_eq!(status(&b), discovery_core::health::Status::Failing);
     }
 }

@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Conditions, Engine, Entry, HealthCheck, Input, Op, Registry, ServiceConfig, Standing,
-};
+use discovery_core::endpoint::Conditions;
+use discovery_core::health::{CheckKind, HealthCheck};
+use discovery_core::registry::{Entry, Op, Standing};
+use discovery_core::{Engine, Input, Registry, ServiceConfig};
 
 const OURS: &str = "us";
 

@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Effect, Engine, HealthCheck, Input, InputError, Mode, Outcome, Outliers,
-    RestoreError, ServiceConfig, Snapshot, Target, Timestamp, WarmUp,
-};
+use discovery_core::engine::{Mode, RestoreError, Snapshot, Target};
+use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
 fn config() -> ServiceConfig {
     ServiceConfig {
@@ -194,7 +194,7 @@ fn one_more_endpoint_moves_nobody_elses_jitter() {
                     if b.engine.endpoint(endpoint).unwrap().name == "a" {
                         at.push(b.now);
                     }
-                    let outcome = discovery_core::ProbeOutcome::Pass;
+                    let outcome = discovery_core::health::ProbeOutcome::Pass;
                     b.tell(Input::Probed {
                         endpoint,
                         attempt,

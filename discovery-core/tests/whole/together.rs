@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::{
-    CheckKind, Effect, EndpointSpec, Engine, HealthCheck, Input, Mode, NodeId, ServiceConfig,
-    Target, WarmUp,
-};
+use discovery_core::endpoint::NodeId;
+use discovery_core::engine::{Mode, Target};
+use discovery_core::health::{CheckKind, HealthCheck};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
 
 fn checked() -> ServiceConfig {
     ServiceConfig {
@@ -200,7 +201,7 @@ fn a_view_in_which_some_leave_and_others_come_passes_through_no_panic() {
     b.said.clear();
     let (service, spec) = (b.service, b.spec());
     let off = EndpointSpec {
-        conditions: discovery_core::Conditions::STARTING,
+        conditions: discovery_core::endpoint::Conditions::STARTING,
         ..spec
     };
     let view = [("a", off), ("b", off), ("c", off), ("d", spec), ("e", spec)];

@@ -16,7 +16,8 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use discovery_core::{Golden, Picker, Request, Rng};
+use discovery_core::{Picker, Rng};
+use discovery_core::pick::{Golden, Request};
 use pingora_load_balancing::selection::weighted::Weighted;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer, discovery::Static};

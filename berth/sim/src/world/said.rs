@@ -2,7 +2,8 @@
 
 use super::traffic::Traffic;
 use crate::events::Events;
-use discovery_core::{Effect, EndpointId, ServiceId};
+use discovery_core::endpoint::ServiceId;
+use discovery_core::{Effect, EndpointId};
 use serde_json::{Value, json};
 
 impl Traffic {

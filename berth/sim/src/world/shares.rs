@@ -5,7 +5,8 @@ use super::broken;
 use super::traffic::{Traffic, at};
 use crate::error::Error;
 use crate::figures::Figures;
-use discovery_core::{Picker, Request};
+use discovery_core::Picker;
+use discovery_core::pick::Request;
 
 /// Requests picked for each service in each second to check the shares.
 const PICKS: u64 = 4;

@@ -5,10 +5,14 @@ use super::broken;
 use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
+use discovery_core::endpoint::{CentreId, Conditions, NodeId, ServiceId, Warmth, ZoneId};
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::pick::Golden;
+use discovery_core::registry::{Op, diff, transactions};
+use discovery_core::warm_up::WarmUp;
 use discovery_core::{
-    CentreId, CheckKind, Conditions, Effect, EndpointId, EndpointSpec, Engine, Golden, HealthCheck,
-    Input, NodeId, Op, Picker, ProbeOutcome, Registry, ServiceConfig, ServiceId, Target, Timestamp,
-    WarmUp, Warmth, ZoneId, diff, transactions,
+    Effect, EndpointId, EndpointSpec, Engine, Input, Picker, Registry, ServiceConfig, Timestamp,
 };
 use serde_json::json;
 use std::collections::BTreeMap;

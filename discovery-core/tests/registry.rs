@@ -1,7 +1,8 @@
 //! The registry converges, touches nothing of others, and no order of operations empties a service.
 
-use discovery_core::{
-    ApplyError, Entry, MAX_TXN, Op, Registration, Registry, Standing, Why, diff, transactions,
+use discovery_core::Registry;
+use discovery_core::registry::{
+    ApplyError, Entry, MAX_TXN, Op, Registration, Standing, Why, diff, transactions,
 };
 
 fn wanted(name: &str, weight: u32, standing: Standing) -> Registration<'_> {

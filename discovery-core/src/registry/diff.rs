@@ -4,8 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::contents::{Entry, Registry};
 use super::registration::{Registration, Standing};
-use super::registry::{Entry, Registry};
 
 /// The most operations in one transaction (Consul's limit; measured: 413 beyond it).
 pub const MAX_TXN: usize = 64;

@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use crate::config::{span, within};
 use crate::error::ConfigError;
+use crate::limits::{span, within};
 use crate::time::Timestamp;
 
 /// Sentinel's `WarmUpController`, and with a queue its `WarmUpRateLimiterController`: decision for decision.

@@ -1,5 +1,9 @@
 //! The loop that everybody who runs an engine would write.
 
+mod seam;
+
+pub use seam::{Prober, Sink, Source};
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
@@ -10,7 +14,6 @@ use crate::effect::Effect;
 use crate::engine::Engine;
 use crate::error::InputError;
 use crate::input::Input;
-use crate::seam::{Prober, Sink, Source};
 use crate::time::Timestamp;
 
 /// The most effects that wait for a busy sink; beyond, the oldest are left out and counted.
@@ -22,7 +25,9 @@ const BACKLOG: usize = 65_536;
 ///
 /// ```
 /// use core::task::{Context, Waker};
-/// use discovery_core::*;
+/// use discovery_core::driver::{Driver, Prober, Sink, Source};
+/// use discovery_core::endpoint::{EndpointId, ServiceId};
+/// use discovery_core::{Effect, Engine, InputError, Timestamp};
 /// # use std::sync::mpsc::{Receiver, Sender, channel};
 /// # struct Quiet;
 /// # #[async_trait::async_trait]

@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use super::sentinel::Answer;
-use crate::config::{span, within};
 use crate::error::ConfigError;
+use crate::limits::{span, within};
 use crate::rng::high;
 use crate::time::{Timestamp, nanos};
 

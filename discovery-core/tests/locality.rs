@@ -2,11 +2,13 @@
 
 use core::time::Duration;
 
-use discovery_core::{
-    Balancer, CheckKind, Choices, Conditions, Effect, EndpointSpec, Engine, Fare, Golden,
-    HealthCheck, Input, Member, PeakEwma, PriorityRules, ProbeOutcome, Request, ServiceConfig,
-    Target, Timestamp, WarmUp, Warmth,
-};
+use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::engine::Target;
+use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::pick::{Choices, Golden, PeakEwma, Request};
+use discovery_core::warm_up::WarmUp;
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 fn balancer() -> Balancer<Golden> {
     Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed))

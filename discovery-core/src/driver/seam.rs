@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 #[async_trait]
 pub trait Source: Send {
     /// Waits until there is something to tell, for ever if there never is. Everybody else goes on meanwhile. A
-    /// [`Driver`](crate::Driver) keeps the future until it ends.
+    /// [`Driver`](super::Driver) keeps the future until it ends.
     async fn wait(&mut self);
 
     /// Tells the engine what there is, which may be nothing, and gives back what it refused. Does not wait. What is
@@ -51,11 +51,11 @@ pub trait Prober: Send {
 pub trait Sink: Send {
     /// Takes effects, in order, and what it needs to know of the engine's state to carry them out. `lost` is how many
     /// went before them that had to be left out, since the sink was busy for too long: compare everything then
-    /// ([`crate::diff`]). Probes are not among them. Does not wait.
+    /// ([`crate::registry::diff`]). Probes are not among them. Does not wait.
     fn take(&mut self, engine: &Engine, now: Timestamp, effects: &[Effect], lost: u64);
 
     /// Carries out what was taken. What fails is the sink's to repeat: its next comparison of
-    /// [`Engine::registrations`] with what it holds mends it. A [`Driver`](crate::Driver) keeps the future until it
+    /// [`Engine::registrations`] with what it holds mends it. A [`Driver`](super::Driver) keeps the future until it
     /// ends, and gathers what comes meanwhile for the next [`Sink::take`].
     async fn carry_out(&mut self);
 }

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use crate::config::{fraction, span, within};
 use crate::error::InputError;
+use crate::limits::{fraction, span, within};
 use crate::time::nanos;
 
 /// How the weight of a cold endpoint rises with its age (the time since it was ready and passing).

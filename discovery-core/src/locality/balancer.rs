@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
 use crate::effect::Mode;
-use crate::endpoint::{Endpoint, Status};
+use crate::endpoint::Endpoint;
 use crate::health::Outcome;
+use crate::health::Status;
 use crate::pick::{Golden, Picker, Request};
 use crate::time::Timestamp;
 use core::time::Duration;
@@ -43,7 +44,7 @@ pub enum Fare {
 impl Member {
     /// An endpoint of an engine, at a priority for this caller (see [`super::locality_priority`]). Draining is
     /// excluded, as in Envoy: a planned drain must not look like a failure and start a panic; unless the
-    /// engine gives it weight all the same, as the last resort of its service ([`crate::Mode::LastResort`]).
+    /// engine gives it weight all the same, as the last resort of its service ([`crate::engine::Mode::LastResort`]).
     #[must_use]
     pub fn of(endpoint: &Endpoint<'_>, priority: u32) -> Self {
         let c = endpoint.conditions;
