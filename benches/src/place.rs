@@ -3,9 +3,10 @@
 
 use crate::measure::{median, ns_per_call, peak_rss_bytes, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
+use rand::RngExt as _;
 use scheduler_core::model::{Node, Resource, Service, Task, Weights};
 use scheduler_core::order::{OrderLimits, order_moves};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::stream;
 use scheduler_core::search::{Evaluations, Improver as _, lower_bound, relieve};
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, Solver, TaskId, roadef};
 
@@ -228,8 +229,8 @@ fn shifts(name: &str) -> Outcome {
 }
 
 fn random_shifts(model: &Model) -> Vec<(TaskId, NodeId)> {
-    let mut rng = Rng::named(1, "shifts");
-    let mut below = |n: usize| rng.below(n) as u32;
+    let mut rng = stream(1, "shifts");
+    let mut below = |n: usize| rng.random_range(0..n.max(1)) as u32;
     let (tasks, nodes) = (model.tasks(), model.nodes());
     (0..1 << 16)
         .map(|_| (TaskId(below(tasks)), NodeId(below(nodes))))
@@ -247,7 +248,7 @@ fn synthetic_far(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), Str
 }
 
 fn cluster(tasks: usize, nodes: usize, far: bool) -> Result<(Model, Vec<NodeId>), String> {
-    let mut rng = Rng::named(7, "synthetic");
+    let mut rng = stream(7, "synthetic");
     let resources: Vec<Resource> = (0..12)
         .map(|r| Resource {
             transient: r < 2,
@@ -279,7 +280,7 @@ fn cluster(tasks: usize, nodes: usize, far: bool) -> Result<(Model, Vec<NodeId>)
             })
             .map_err(|e| e.to_string())?;
         }
-        let need: Vec<u64> = (0..12).map(|_| rng.below(100) as u64).collect();
+        let need: Vec<u64> = (0..12).map(|_| rng.random_range(0..100)).collect();
         let service = scheduler_core::ServiceId((t / 10) as u32);
         b.task(Task {
             service,

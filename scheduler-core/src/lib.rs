@@ -19,6 +19,7 @@ pub mod search;
 #[doc(hidden)]
 pub mod testing;
 mod time;
+mod uniform;
 
 pub use live::{Cluster, Protector};
 pub use model::{Model, ModelBuilder, NodeId, ServiceId, TaskId};

@@ -6,8 +6,9 @@ use facts::{Draw, Facts, draw};
 use scheduler_core::model::{
     Balance, ModelError, Node, Objective, Resource, Service, Task, Weights,
 };
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
 use scheduler_core::search::{Evaluations, Improver as _, keep_best_moves};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{ModelBuilder, NodeId, Placement, Solver, TaskId};
 
 /// Four nodes of room 100 and threshold 10, three tasks of 8 in services of their own.
@@ -133,7 +134,7 @@ fn an_earlier_objective_outweighs_all_of_the_later_ones() {
 
 #[test]
 fn order_of_objectives_is_the_order_of_costs_for_any_two_assignments() {
-    let mut rng = Rng::named(1, "order of objectives");
+    let mut rng = stream(1, "order of objectives");
     let mut decided = [0; 3];
     for _ in 0..300 {
         let how = Draw {
@@ -145,7 +146,8 @@ fn order_of_objectives_is_the_order_of_costs_for_any_two_assignments() {
         let facts = draw(&mut rng, how);
         let all = [Objective::Load, Objective::Moves, Objective::Balance];
         let model = facts.model_with(|b| b.in_order(&all).unwrap());
-        let any = |rng: &mut Rng| -> Vec<usize> { (0..5).map(|_| rng.below(3)).collect() };
+        let any =
+            |rng: &mut Xoshiro256PlusPlus| -> Vec<usize> { (0..5).map(|_| rng.below(3)).collect() };
         let (x, y) = (any(&mut rng), any(&mut rng));
         let parts = |at: &[usize]| {
             let [load, balance, a, b, c] = facts.cost(&facts.at, at);
@@ -189,7 +191,7 @@ fn objectives_that_do_not_fit_or_are_named_twice_are_refused_and_change_nothing(
 
 #[test]
 fn a_budget_of_moves_is_kept_feasibly_and_spent_well() {
-    let mut rng = Rng::named(2, "move budgets");
+    let mut rng = stream(2, "move budgets");
     let (mut kept, mut least, mut none) = (0, 0, 0);
     for seed in 0..80 {
         let how = Draw {

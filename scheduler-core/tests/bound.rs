@@ -4,8 +4,9 @@ mod facts;
 
 use facts::{Draw, Facts, draw};
 use scheduler_core::model::{Node, Resource, Service, Task, Weights};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::stream;
 use scheduler_core::search::{lower_bound, relaxed_bound};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{ModelBuilder, NodeId, Placement};
 
 fn least_cost(facts: &Facts) -> i64 {
@@ -22,7 +23,7 @@ fn least_cost(facts: &Facts) -> i64 {
 
 #[test]
 fn no_feasible_assignment_costs_less_and_the_elementary_bound_is_often_passed() {
-    let mut rng = Rng::named(1, "bounds");
+    let mut rng = stream(1, "bounds");
     let (mut better, mut closed, mut gap_before, mut gap_after) = (0, 0, 0, 0);
     for round in 0..200 {
         let (tasks, nodes) = (3 + rng.below(4), 2 + rng.below(3));
@@ -103,7 +104,7 @@ fn pins_and_forbidden_nodes_count() {
 
 #[test]
 fn what_is_too_much_work_is_left_at_the_elementary_bound_and_wrong_input_is_refused() {
-    let mut rng = Rng::named(2, "work");
+    let mut rng = stream(2, "work");
     let facts = draw(
         &mut rng,
         Draw {

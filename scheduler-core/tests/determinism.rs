@@ -1,8 +1,9 @@
 //! The same calls give the same answers: two protectors fed alike plan alike, move for move and word for word.
 
+use rand::Rng as _;
 use scheduler_core::live::{ProtectConfig, Sample};
 use scheduler_core::model::{Node, Resource, Service, Task};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::stream;
 use scheduler_core::search::{ByCount, Placer};
 use scheduler_core::{Cluster, ModelBuilder, Protector, Timestamp};
 use std::fmt::Write as _;
@@ -56,7 +57,7 @@ fn protector() -> Protector {
 /// Ten minutes of load from a seed; everything that was told and planned, in words.
 fn life(seed: u64) -> String {
     let mut protector = protector();
-    let mut rng = Rng::named(seed, "load");
+    let mut rng = stream(seed, "load");
     let mut said = String::new();
     let mut events = Vec::new();
     let level: Vec<u64> = (0..TASKS).map(|_| rng.next_u64() % 1_400).collect();

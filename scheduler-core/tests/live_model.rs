@@ -59,9 +59,10 @@ fn corpus_and_crashers_replay() {
 /// The operations would prove little if hardly any took effect.
 #[test]
 fn random_operations_do_begin_and_end_moves() {
-    use scheduler_core::rng::Rng;
+    use scheduler_core::rng::stream;
+    use scheduler_core::testing::Uniform as _;
     use scheduler_core::testing::{Bytes, LiveOp, LiveWorld};
-    let mut rng = Rng::named(7, "worlds");
+    let mut rng = stream(7, "worlds");
     let (mut worlds, mut begun) = (0, 0);
     for _ in 0..300 {
         let data: Vec<u8> = (0..400).map(|_| rng.below(256) as u8).collect();

@@ -6,12 +6,19 @@ mod facts;
 use facts::{Draw, FactNode, FactTask, Facts, draw, exchange, task, wander};
 use scheduler_core::NodeId;
 use scheduler_core::order::{Order, OrderLimits, order_moves};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
+use scheduler_core::testing::Uniform as _;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Carries an order out: in every wave each move begins and ends at times of its own; while it is under way
 /// its task counts on both nodes for transient resources. After every event all rules must hold.
-fn simulate(facts: &Facts, target: &[usize], order: &Order, limits: OrderLimits, rng: &mut Rng) {
+fn simulate(
+    facts: &Facts,
+    target: &[usize],
+    order: &Order,
+    limits: OrderLimits,
+    rng: &mut Xoshiro256PlusPlus,
+) {
     let mut at = facts.at.clone();
     for wave in &order.waves {
         assert!(!wave.is_empty());
@@ -84,7 +91,7 @@ fn ordered(facts: &Facts, target: &[usize], limits: OrderLimits) -> Order {
 
 #[test]
 fn no_more_is_given_up_than_must_be_where_everything_can_be_gone_through() {
-    let mut rng = Rng::named(1, "tiny orders");
+    let mut rng = stream(1, "tiny orders");
     let (mut moves, mut staged, mut gave_up) = (0, 0, 0);
     for round in 0..250 {
         let how = Draw {
@@ -122,7 +129,7 @@ fn no_more_is_given_up_than_must_be_where_everything_can_be_gone_through() {
 
 #[test]
 fn up_to_twelve_moves_give_up_no_more_than_the_best_set_without_waiting() {
-    let mut rng = Rng::named(2, "orders of twelve");
+    let mut rng = stream(2, "orders of twelve");
     let (mut twelve, mut gave_up) = (0, 0);
     for round in 0..150 {
         let how = Draw {
@@ -156,7 +163,7 @@ fn up_to_twelve_moves_give_up_no_more_than_the_best_set_without_waiting() {
 
 #[test]
 fn many_tight_moves_are_ordered_safely_and_nearly_all_of_them() {
-    let mut rng = Rng::named(3, "large orders");
+    let mut rng = stream(3, "large orders");
     let (mut moves, mut gave_up) = (0, 0);
     for _ in 0..12 {
         let how = Draw {
@@ -208,7 +215,7 @@ fn line(nodes: usize, needs: &[u64], at: &[usize], transient: bool) -> Facts {
 
 #[test]
 fn a_chain_goes_from_its_end_and_a_circle_takes_one_move_more() {
-    let mut rng = Rng::named(4, "shapes");
+    let mut rng = stream(4, "shapes");
     for transient in [false, true] {
         // Six full nodes in a line, the seventh empty: each moves on by one, the last first.
         let chain = line(7, &[10; 6], &[0, 1, 2, 3, 4, 5], transient);
@@ -237,7 +244,7 @@ fn a_chain_goes_from_its_end_and_a_circle_takes_one_move_more() {
 
 #[test]
 fn two_circles_share_waves_and_independent_moves_need_only_one() {
-    let mut rng = Rng::named(5, "waves");
+    let mut rng = stream(5, "waves");
     // Two pairs that change places, each with a node beside to wait on.
     let pairs = line(6, &[10; 4], &[0, 1, 2, 3], false);
     let target = [1, 0, 3, 2];
@@ -260,7 +267,7 @@ fn two_circles_share_waves_and_independent_moves_need_only_one() {
 
 #[test]
 fn the_same_question_has_the_same_answer_and_wrong_ones_are_refused() {
-    let mut rng = Rng::named(6, "again");
+    let mut rng = stream(6, "again");
     let how = Draw {
         tasks: 40,
         nodes: 6,

@@ -5,14 +5,15 @@ mod facts;
 use facts::{Draw, Facts, draw};
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::placement::Constraint;
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{ModelBuilder, NodeId, Placement, TaskId};
 
 /// Random moves over random instances: after each the cost is what a pass over everything says, and every
 /// refusal is one by the rules. Now and then everything is compared with the rules written down anew.
 #[test]
 fn two_million_moves_cost_what_recomputation_says() {
-    let mut rng = Rng::named(1, "millions");
+    let mut rng = stream(1, "millions");
     let (mut made, mut refused, mut swaps) = (0_u64, 0_u64, 0_u64);
     let mut kinds = [0_u32; 4];
     while made < 2_000_000 {
@@ -71,7 +72,7 @@ fn two_million_moves_cost_what_recomputation_says() {
     );
 }
 
-fn swap_agrees(rng: &mut Rng, facts: &Facts, at: &[usize], p: &Placement) -> bool {
+fn swap_agrees(rng: &mut Xoshiro256PlusPlus, facts: &Facts, at: &[usize], p: &Placement) -> bool {
     let (a, b) = (rng.below(at.len()), rng.below(at.len()));
     let mut swapped = at.to_vec();
     swapped.swap(a, b);
@@ -84,7 +85,7 @@ fn swap_agrees(rng: &mut Rng, facts: &Facts, at: &[usize], p: &Placement) -> boo
 /// What is done and undone leaves everything as it was.
 #[test]
 fn moves_made_and_taken_back_leave_no_trace() {
-    let mut rng = Rng::named(2, "undo");
+    let mut rng = stream(2, "undo");
     for _ in 0..300 {
         let facts = draw(
             &mut rng,
@@ -121,7 +122,7 @@ fn moves_made_and_taken_back_leave_no_trace() {
 /// A shift is refused exactly when it would break a rule.
 #[test]
 fn each_refusal_is_one_by_the_rules_and_each_permission_too() {
-    let mut rng = Rng::named(3, "refusals");
+    let mut rng = stream(3, "refusals");
     let (mut refused, mut allowed) = (0, 0);
     for _ in 0..400 {
         let (tasks, nodes) = (2 + rng.below(8), 2 + rng.below(4));
@@ -161,7 +162,7 @@ fn the_largest_model_that_is_taken_does_not_overflow() {
     use scheduler_core::order::order_moves;
     use scheduler_core::search::{Evaluations, Improver as _};
     use scheduler_core::search::{lower_bound, relaxed_bound, relieve};
-    let mut rng = Rng::named(4, "largest");
+    let mut rng = stream(4, "largest");
     for round in 0..40 {
         let how = Draw {
             tasks: 8,

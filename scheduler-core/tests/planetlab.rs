@@ -3,8 +3,9 @@
 
 use scheduler_core::live::{Event, ProtectConfig, Sample};
 use scheduler_core::model::{Node, Resource, Service, Task};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::stream;
 use scheduler_core::search::{ByCount, Placer as _};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Cluster, Model, ModelBuilder, NodeId, Protector, TaskId, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,7 +109,7 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
     let model = model(trace, hosts);
     let first = ByCount.place(&model).unwrap();
     let mut p = Protector::new(Cluster::new(model, &first).unwrap(), 0, config).unwrap();
-    let mut noise = Rng::named(seed, "noise");
+    let mut noise = stream(seed, "noise");
     let mut out = Outcome {
         overloaded: 0,
         host_seconds: 0,

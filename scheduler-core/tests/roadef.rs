@@ -4,10 +4,11 @@
 mod facts;
 
 use facts::{Draw, Facts, draw};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{NodeId, Placement, roadef};
 
-fn drawn(rng: &mut Rng, feasible: bool) -> Facts {
+fn drawn(rng: &mut Xoshiro256PlusPlus, feasible: bool) -> Facts {
     let (tasks, nodes) = (2 + rng.below(7), 2 + rng.below(4));
     draw(
         rng,
@@ -22,13 +23,13 @@ fn drawn(rng: &mut Rng, feasible: bool) -> Facts {
 
 #[test]
 fn verdicts_and_costs_are_those_of_the_rules_with_every_rule_broken_often() {
-    let mut rng = Rng::named(1, "verdicts");
+    let mut rng = stream(1, "verdicts");
     let (mut broken, mut parts, mut sound) = ([0_u32; 5], [0_u32; 5], 0);
     for round in 0..2_000 {
         let facts = drawn(&mut rng, round % 2 == 0);
         let model = roadef::read_model(facts.text().as_bytes()).unwrap();
-        let change = |rng: &mut Rng| -> Vec<usize> {
-            let to = |rng: &mut Rng, n: usize| {
+        let change = |rng: &mut Xoshiro256PlusPlus| -> Vec<usize> {
+            let to = |rng: &mut Xoshiro256PlusPlus, n: usize| {
                 if rng.below(3) == 0 {
                     rng.below(facts.nodes.len())
                 } else {
@@ -87,7 +88,7 @@ fn tokens(text: &str) -> Vec<(usize, usize, usize, usize)> {
 
 #[test]
 fn a_token_that_is_no_number_is_refused_where_it_stands() {
-    let mut rng = Rng::named(2, "tokens");
+    let mut rng = stream(2, "tokens");
     let wrong = [
         "-1",
         "x",
@@ -116,7 +117,7 @@ fn a_token_that_is_no_number_is_refused_where_it_stands() {
 
 #[test]
 fn a_file_that_ends_early_or_goes_on_is_refused() {
-    let mut rng = Rng::named(3, "ends");
+    let mut rng = stream(3, "ends");
     for _ in 0..60 {
         let text = drawn(&mut rng, true).text();
         for (_, _, start, _) in tokens(&text) {
@@ -137,7 +138,7 @@ fn a_file_that_ends_early_or_goes_on_is_refused() {
 
 #[test]
 fn a_token_more_or_less_or_another_count_never_panics_and_is_nearly_always_refused() {
-    let mut rng = Rng::named(4, "shifted");
+    let mut rng = stream(4, "shifted");
     let (mut tried, mut refused) = (0, 0);
     for _ in 0..60 {
         let text = drawn(&mut rng, true).text();
@@ -239,7 +240,7 @@ fn sizes_and_references_that_do_not_fit_are_named() {
 
 #[test]
 fn an_assignment_must_fit_its_model() {
-    let mut rng = Rng::named(5, "assignments");
+    let mut rng = stream(5, "assignments");
     for _ in 0..200 {
         let facts = drawn(&mut rng, true);
         let model = facts.model();
@@ -267,7 +268,7 @@ fn an_assignment_must_fit_its_model() {
 
 #[test]
 fn random_bytes_never_panic() {
-    let mut rng = Rng::named(6, "bytes");
+    let mut rng = stream(6, "bytes");
     for _ in 0..3_000 {
         let mut bytes = drawn(&mut rng, true).text().into_bytes();
         for _ in 0..=rng.below(4) {

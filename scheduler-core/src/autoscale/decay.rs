@@ -132,7 +132,7 @@ impl DecayingHistogram {
         let most = self.half_life.saturating_mul(MOST_HALF_LIVES);
         let newest = self.newest.max(Some(at));
         if let Some(reference) = self.reference
-            && at <= reference.plus(most)
+            && at <= reference.after(most)
             && self.ahead(now) == 0
         {
             let factor = libm::exp2(self.half_lives(reference, at));
@@ -143,7 +143,7 @@ impl DecayingHistogram {
         let mut next = self.clone();
         next.believe(now);
         let reference = match next.reference {
-            Some(reference) if at <= reference.plus(most) => reference,
+            Some(reference) if at <= reference.after(most) => reference,
             old => next.shift(old, at),
         };
         let factor = libm::exp2(next.half_lives(reference, at));
@@ -167,7 +167,7 @@ impl DecayingHistogram {
         if ahead > 0 {
             let back = ahead.saturating_mul(self.half_life.as_nanos());
             let back = u64::try_from(back).unwrap_or(u64::MAX);
-            let earlier = |at: Timestamp| Timestamp::from_nanos(at.nanos().saturating_sub(back));
+            let earlier = |at: Timestamp| Timestamp::from_nanos(at.as_nanos().saturating_sub(back));
             self.reference = self.reference.map(earlier);
             self.newest = self.newest.map(earlier);
         }
@@ -176,8 +176,8 @@ impl DecayingHistogram {
     /// The multiple of the half-life that is nearest to `at`.
     fn nearest(&self, at: Timestamp) -> Timestamp {
         let nanos = u64::try_from(self.half_life.as_nanos()).unwrap_or(u64::MAX);
-        let rest = at.nanos() % nanos;
-        let down = at.nanos() - rest;
+        let rest = at.as_nanos() % nanos;
+        let down = at.as_nanos() - rest;
         let up = down.checked_add(nanos).filter(|_| rest >= nanos - rest);
         Timestamp::from_nanos(up.unwrap_or(down))
     }
@@ -196,7 +196,7 @@ impl DecayingHistogram {
 
     /// Signed half-lives from one time to another.
     fn half_lives(&self, from: Timestamp, to: Timestamp) -> f64 {
-        let nanos = i128::from(to.nanos()) - i128::from(from.nanos());
+        let nanos = i128::from(to.as_nanos()) - i128::from(from.as_nanos());
         nanos as f64 / self.half_life.as_nanos() as f64
     }
 }

@@ -160,9 +160,9 @@ fn too_early(
     // A date ahead of now is of a clock that is ahead: it would keep the pod out until that date has come.
     let believed = |at: Timestamp| if at > now { Timestamp::ZERO } else { at };
     let (started, since) = (believed(started), believed(readiness.since));
-    if started.plus(initialization) > now {
-        !readiness.ready || metric.at < since.plus(metric.window)
+    if started.after(initialization) > now {
+        !readiness.ready || metric.at < since.after(metric.window)
     } else {
-        !readiness.ready && started.plus(readiness_delay) > since
+        !readiness.ready && started.after(readiness_delay) > since
     }
 }

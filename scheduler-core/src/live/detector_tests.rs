@@ -99,7 +99,7 @@ fn every(step: Duration, span: Duration, high: core::ops::Range<u64>) -> Vec<Eve
     let (mut d, mut events) = (detector(), Vec::new());
     for i in 0..(span.as_nanos() / step.as_nanos()) as u32 {
         let at = Timestamp::from_nanos((step * i).as_nanos() as u64);
-        let level = if high.contains(&(at.nanos() / 1_000_000)) {
+        let level = if high.contains(&(at.as_nanos() / 1_000_000)) {
             1500
         } else {
             500

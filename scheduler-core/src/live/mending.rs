@@ -37,7 +37,7 @@ impl Planner<'_> {
         }
         self.tell_unmended(plan);
         if plan.moves.is_empty() {
-            self.protector.mend_not_before = self.now.plus(self.protector.config.retry);
+            self.protector.mend_not_before = self.now.after(self.protector.config.retry);
         }
     }
 

@@ -28,7 +28,10 @@ impl Pace {
         let rows = (now.since(self.row_at).as_nanos() + interval / 2) / interval;
         if rows > 0 {
             let passed = u64::try_from(rows * interval).unwrap_or(u64::MAX);
-            let (expected, now) = (self.row_at.nanos().saturating_add(passed), now.nanos());
+            let (expected, now) = (
+                self.row_at.as_nanos().saturating_add(passed),
+                now.as_nanos(),
+            );
             let share = if self.too_many { u64::MAX } else { 8 };
             let (late, early) = (now.saturating_sub(expected), expected.saturating_sub(now));
             let followed = expected.saturating_add(late / share) - early / share;

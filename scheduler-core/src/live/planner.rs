@@ -73,7 +73,7 @@ impl<'p> Planner<'p> {
                     .push(Stuck::new(id, excess as Sample, &obstacles));
                 if plan.moves.len() == before {
                     let retry = self.protector.config.retry;
-                    self.protector.not_before[node] = self.now.plus(retry);
+                    self.protector.not_before[node] = self.now.after(retry);
                 }
             }
         }
@@ -119,7 +119,7 @@ impl<'p> Planner<'p> {
             let excess = (self.level[node] - self.goal(node)).max(0.0) as Sample;
             plan.stuck.push(Stuck::new(silent.node, excess, &obstacles));
             let retry = self.protector.config.retry;
-            self.protector.not_before[node] = self.now.plus(retry);
+            self.protector.not_before[node] = self.now.after(retry);
         }
     }
 

@@ -9,7 +9,7 @@ mod wave;
 
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::{Placement, PlacementError};
-use crate::rng::Rng;
+use crate::rng::{Xoshiro256PlusPlus, stream};
 use alloc::string::String;
 use alloc::vec::Vec;
 use sequence::{Sequence, Sequencer};
@@ -98,7 +98,7 @@ pub fn order_moves(
     let start = Placement::new(model, initial)?;
     let moves = initial.iter().zip(target).filter(|(a, b)| a != b).count();
     let mut best = sequence(model, &start, &goal, None);
-    let (mut rng, mut looked) = (Rng::named(1, "order"), best.looked);
+    let (mut rng, mut looked) = (stream(1, "order"), best.looked);
     for _ in 0..TRIES {
         let complete = best.given_up.is_empty() && best.hops.len() <= moves;
         if complete || moves > MOVES_TRIED || looked > LOOKED {
@@ -131,7 +131,7 @@ fn sequence(
     model: &Model,
     start: &Placement,
     goal: &Placement,
-    shuffled: Option<&mut Rng>,
+    shuffled: Option<&mut Xoshiro256PlusPlus>,
 ) -> Sequence {
     let found = Sequencer::new(model, start.clone(), goal.clone(), shuffled).run();
     Sequence {

@@ -6,7 +6,8 @@ use super::OrderLimits;
 use super::wave::Wave;
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::Placement;
-use crate::rng::Rng;
+use crate::rng::Xoshiro256PlusPlus;
+use crate::uniform::Uniform as _;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -97,7 +98,7 @@ impl<'m> Sequencer<'m> {
         model: &'m Model,
         initial: Placement,
         target: Placement,
-        shuffled: Option<&mut Rng>,
+        shuffled: Option<&mut Xoshiro256PlusPlus>,
     ) -> Self {
         let two_ended = target.violations_of_tasks(model).is_empty();
         let mut left: Vec<u32> = (0..model.tasks() as u32)

@@ -4,9 +4,11 @@
 use super::suspects;
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::Placement;
-use crate::rng::Rng;
+use crate::rng::stream;
+use crate::uniform::Uniform as _;
 use alloc::vec;
 use alloc::vec::Vec;
+use rand::Rng;
 
 /// Tasks and nodes looked at in one step at most.
 const TASKS: usize = 48;
@@ -26,7 +28,7 @@ pub(super) fn search(
     spend: &mut dyn FnMut(u64) -> bool,
 ) -> Placement {
     let goal = start.held_damage(model);
-    let (mut rng, mut now) = (Rng::named(seed, "mending"), start.clone());
+    let (mut rng, mut now) = (stream(seed, "mending"), start.clone());
     let mut damage = now.damage(model);
     let (mut best, mut least) = (now.clone(), damage);
     let mut until = vec![0_usize; model.tasks()];
@@ -113,7 +115,7 @@ fn take_back(model: &Model, placement: &mut Placement) {
 }
 
 /// At most so many of a list, in random order if there are more.
-fn drawn(mut list: Vec<u32>, most: usize, rng: &mut Rng) -> Vec<u32> {
+fn drawn(mut list: Vec<u32>, most: usize, rng: &mut impl Rng) -> Vec<u32> {
     if list.len() > most {
         for i in 0..most {
             let other = i + rng.below(list.len() - i);

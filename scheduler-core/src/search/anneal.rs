@@ -8,9 +8,11 @@ use super::scope::Scope;
 use super::soft::Soft;
 use super::steps;
 use super::together::{self, Together};
-use crate::rng::Rng;
+use crate::rng::{Xoshiro256PlusPlus, stream};
+use crate::uniform::Uniform as _;
 use alloc::vec;
 use alloc::vec::Vec;
+use rand::Rng as _;
 
 /// Precomputed draws of -ln(u): the amount, in temperatures, that a step may cost.
 const DRAWS: usize = 1 << 12;
@@ -74,11 +76,11 @@ pub(super) struct Search<'m, 'a> {
     pub(super) improved: &'a mut dyn FnMut(u64, i64),
     /// Mean cost above the bound of a task at the start.
     pub(super) scale: f64,
-    rng: Rng,
+    rng: Xoshiro256PlusPlus,
     block: Block,
     /// Moves of several tasks at once, and draws of their own: a model without dependencies knows nothing of them.
     together: Together,
-    together_rng: Rng,
+    together_rng: Xoshiro256PlusPlus,
     draws: Vec<f64>,
     /// Load cost of each task, and of its transient needs: what it blocks on two nodes once it has moved.
     weights: Vec<f64>,
@@ -145,10 +147,10 @@ impl<'m, 'a> Search<'m, 'a> {
             budget,
             improved,
             scale,
-            rng: Rng::named(seed, "annealing"),
+            rng: stream(seed, "annealing"),
             block: Block::default(),
             together: Together::new(soft),
-            together_rng: Rng::named(seed, "together"),
+            together_rng: stream(seed, "together"),
             draws: (0..DRAWS)
                 .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
                 .collect(),

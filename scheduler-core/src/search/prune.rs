@@ -2,9 +2,10 @@
 
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::Placement;
-use crate::rng::Rng;
+use crate::uniform::Uniform as _;
 use alloc::vec;
 use alloc::vec::Vec;
+use rand::Rng;
 
 /// Pairs of task and node above which no lists are kept.
 const PAIR_LIMIT: usize = 1 << 26;
@@ -136,7 +137,7 @@ impl Reach {
         model: &Model,
         (task, need): (usize, &[f64]),
         home: u32,
-        rng: &mut Rng,
+        rng: &mut impl Rng,
     ) -> usize {
         // Most often most nodes are in reach, and the bits are nearer than the lists.
         let mut drawn = (0..DRAWS).map(|_| rng.below(self.all));

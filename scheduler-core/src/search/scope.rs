@@ -2,9 +2,10 @@
 
 use super::soft::Soft;
 use crate::model::Model;
-use crate::rng::Rng;
+use crate::uniform::Uniform as _;
 use alloc::vec;
 use alloc::vec::Vec;
+use rand::Rng;
 
 /// Share of near targets that are in the same location; the others are in the same neighbourhood.
 const SAME_LOCATION: f64 = 0.7;
@@ -29,7 +30,7 @@ impl Scope {
     }
 
     /// So many nodes, location by location in random order: what is near to what stays as it is.
-    pub(super) fn sample(soft: &Soft<'_>, count: usize, rng: &mut Rng) -> Self {
+    pub(super) fn sample(soft: &Soft<'_>, count: usize, rng: &mut impl Rng) -> Self {
         let (model, all) = (soft.model, soft.model.nodes);
         if count >= all {
             return Self::whole(soft);
@@ -76,7 +77,7 @@ impl Scope {
     /// A task: with this probability one of those that are away from home, if there are any.
     /// The scope must not be stuck.
     #[inline]
-    pub(super) fn task(&self, soft: &Soft<'_>, away: f64, rng: &mut Rng) -> usize {
+    pub(super) fn task(&self, soft: &Soft<'_>, away: f64, rng: &mut impl Rng) -> usize {
         let from = if away > 0.0 && !soft.away.is_empty() && rng.unit() < away {
             &soft.away
         } else {
@@ -92,7 +93,7 @@ impl Scope {
         soft: &Soft<'_>,
         task: usize,
         near: f64,
-        rng: &mut Rng,
+        rng: &mut impl Rng,
     ) -> Option<usize> {
         let home = soft.home[task];
         let mut among = self.near(soft.model, home as usize, near, rng);
@@ -114,7 +115,7 @@ impl Scope {
         model: &Model,
         node: usize,
         probability: f64,
-        rng: &mut Rng,
+        rng: &mut impl Rng,
     ) -> &[u32] {
         if probability == 0.0 {
             return &[];
@@ -134,7 +135,7 @@ impl Scope {
 }
 
 /// The numbers below `count` in random order.
-fn shuffled(count: usize, rng: &mut Rng) -> Vec<u32> {
+fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<u32> {
     let mut numbers: Vec<u32> = (0..count as u32).collect();
     for i in 0..count {
         numbers.swap(i, i + rng.below(count - i));

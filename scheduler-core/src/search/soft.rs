@@ -9,9 +9,9 @@ use super::lanes;
 use super::prune::Reach;
 use crate::model::{Model, NodeId};
 use crate::placement::{Placement, Tables};
-use crate::rng::Rng;
 use alloc::vec;
 use alloc::vec::Vec;
+use rand::Rng;
 
 /// What a node costs with a change: load and balance, and the excess above capacity at rate 1.
 pub(super) type Priced = (f64, f64);
@@ -366,7 +366,7 @@ impl<'m> Soft<'m> {
 
     /// A node where a task can stand, its home among them.
     #[inline]
-    pub(super) fn draw(&self, task: usize, rng: &mut Rng) -> usize {
+    pub(super) fn draw(&self, task: usize, rng: &mut impl Rng) -> usize {
         let known = (task, self.needs(task));
         self.reach.draw(self.model, known, self.home[task], rng)
     }

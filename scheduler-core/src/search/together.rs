@@ -3,8 +3,9 @@
 
 use super::scope::Scope;
 use super::soft::Soft;
-use crate::rng::Rng;
+use crate::uniform::Uniform as _;
 use alloc::vec::Vec;
+use rand::Rng;
 
 /// Tasks that move together at most.
 pub(super) const MOST: usize = 16;
@@ -80,7 +81,7 @@ impl Together {
     }
 
     /// A task to begin with: of a few drawn, the one on the costliest node. Not to be asked when idle.
-    pub(super) fn draw(&self, soft: &Soft<'_>, rng: &mut Rng) -> usize {
+    pub(super) fn draw(&self, soft: &Soft<'_>, rng: &mut impl Rng) -> usize {
         let mut one = || self.linked[rng.below(self.linked.len())] as usize;
         let cost = |t: usize| soft.node_cost(soft.at[t] as usize);
         let mut best = one();
@@ -102,7 +103,7 @@ impl Together {
         scope: &Scope,
         (task, to): (usize, usize),
         limit: f64,
-        rng: &mut Rng,
+        rng: &mut impl Rng,
     ) -> u64 {
         self.sent += 1;
         let model = soft.model;
@@ -124,7 +125,13 @@ impl Together {
     }
 
     /// Adds a task of the node where the group goes, to go where it comes from.
-    fn add_resident(&mut self, soft: &Soft<'_>, to: usize, left: usize, rng: &mut Rng) -> bool {
+    fn add_resident(
+        &mut self,
+        soft: &Soft<'_>,
+        to: usize,
+        left: usize,
+        rng: &mut impl Rng,
+    ) -> bool {
         let there = &soft.on[to];
         let Some(other) = there.get(rng.below(there.len())).copied() else {
             return false;
@@ -137,7 +144,7 @@ impl Together {
     }
 
     /// Adds to the group what must come along; false when that cannot be or is too much.
-    fn gather(&mut self, soft: &Soft<'_>, scope: &Scope, rng: &mut Rng) -> bool {
+    fn gather(&mut self, soft: &Soft<'_>, scope: &Scope, rng: &mut impl Rng) -> bool {
         let model = soft.model;
         let mut next = 0;
         while let Some((task, to)) = self.group.get(next).copied() {
@@ -195,7 +202,7 @@ impl Together {
     }
 
     /// A task of a service that is to come along: one that is where the others leave rather than any.
-    fn partner(&self, soft: &Soft<'_>, service: u32, left: u32, rng: &mut Rng) -> Option<u32> {
+    fn partner(&self, soft: &Soft<'_>, service: u32, left: u32, rng: &mut impl Rng) -> Option<u32> {
         let model = soft.model;
         let members = model.members.of(service as usize);
         let free = |t: &u32| !self.group.iter().any(|(other, _)| other == t);
@@ -219,7 +226,7 @@ impl Together {
         soft: &Soft<'_>,
         scope: &Scope,
         (task, entered, beside): (u32, u32, u32),
-        rng: &mut Rng,
+        rng: &mut impl Rng,
     ) -> bool {
         if self.group.len() >= MOST {
             return false;

@@ -89,7 +89,7 @@ impl Known {
 
     /// Intervals that begin until `now`: nearest to where the row before says, which gives way to a strayed sample by an eighth.
     fn rows(&mut self, now: Timestamp, interval: i128) -> i128 {
-        let now = i128::from(now.nanos());
+        let now = i128::from(now.as_nanos());
         if self.last.is_none() {
             (self.row, self.more) = (now, false);
             return 1;
@@ -173,7 +173,7 @@ impl Known {
         let mends = matches!(m.reason, Reason::Broken(_));
         let heard = [to.heard, from.heard, task.heard].into_iter();
         for heard in heard.take(if mends { 1 } else { 3 }) {
-            let age = heard.map(|at| now.nanos().abs_diff(at.nanos()));
+            let age = heard.map(|at| now.as_nanos().abs_diff(at.as_nanos()));
             assert!(age.is_some_and(|age| age <= STALE), "{m} on silence");
         }
         let known = last(&to, WINDOW).filter(|s| *s != UNKNOWN).count();
@@ -195,7 +195,7 @@ impl Known {
         assert!(times.len() < MOVES_A_DAY, "{m} is the third in {times:?}");
         let rested = times
             .last()
-            .is_none_or(|at| now.nanos().saturating_sub(at.nanos()) >= TASK_REST);
+            .is_none_or(|at| now.as_nanos().saturating_sub(at.as_nanos()) >= TASK_REST);
         assert!(rested, "{m} at {now:?} after {times:?}");
     }
 }

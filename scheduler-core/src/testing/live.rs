@@ -107,13 +107,13 @@ impl LiveWorld {
             LiveOp::Observe(times, millis, seed) => {
                 let delay = core::time::Duration::from_millis(u64::from(*millis));
                 for _ in 0..*times {
-                    self.now = self.now.plus(delay);
+                    self.now = self.now.after(delay);
                     observe(p, &mut self.known, self.now, *seed);
                 }
             }
             LiveOp::SetBack(seconds) => {
                 let back = u64::from(*seconds) * 1_000_000_000;
-                self.now = Timestamp::from_nanos(self.now.nanos().saturating_sub(back));
+                self.now = Timestamp::from_nanos(self.now.as_nanos().saturating_sub(back));
             }
             LiveOp::Change(kind, task, node) => {
                 change(p, &mut self.known, self.now, (*kind, *task, *node));

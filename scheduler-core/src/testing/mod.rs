@@ -6,6 +6,7 @@ mod known;
 mod live;
 mod place;
 
+pub use crate::uniform::Uniform;
 pub use bytes::Bytes;
 pub use live::{LiveOp, LiveWorld};
 

@@ -4,7 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use scheduler_core::model::{Balance, ModelError, Node, Resource, Service, Task, Weights};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::Xoshiro256PlusPlus;
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, ServiceId, TaskId};
 use std::collections::BTreeSet;
 
@@ -239,7 +240,7 @@ pub(crate) struct Draw {
 }
 
 /// A random instance whose initial assignment is feasible if asked for.
-pub(crate) fn draw(rng: &mut Rng, how: Draw) -> Facts {
+pub(crate) fn draw(rng: &mut Xoshiro256PlusPlus, how: Draw) -> Facts {
     let Draw {
         tasks,
         nodes,
@@ -283,7 +284,7 @@ pub(crate) fn draw(rng: &mut Rng, how: Draw) -> Facts {
     let here: Vec<Vec<usize>> = facts.at.iter().map(|n| vec![*n]).collect();
     for n in 0..nodes {
         let used: Vec<u64> = (0..width).map(|r| facts.used(&here, n, r)).collect();
-        let room = |rng: &mut Rng, u: u64| {
+        let room = |rng: &mut Xoshiro256PlusPlus, u: u64| {
             let more = rng.below(slack) as u64;
             if feasible {
                 u + more
@@ -308,7 +309,7 @@ pub(crate) fn draw(rng: &mut Rng, how: Draw) -> Facts {
     facts
 }
 
-fn services_of(rng: &mut Rng, facts: &mut Facts, feasible: bool) {
+fn services_of(rng: &mut Xoshiro256PlusPlus, facts: &mut Facts, feasible: bool) {
     let home = facts.at.clone();
     for s in 0..facts.services.len() {
         let spread = rng.below(4) as u32;
@@ -327,7 +328,7 @@ fn services_of(rng: &mut Rng, facts: &mut Facts, feasible: bool) {
 }
 
 /// A random walk of permitted moves from the initial assignment: an assignment that is feasible on its own.
-pub(crate) fn wander(rng: &mut Rng, facts: &Facts, steps: usize) -> Vec<usize> {
+pub(crate) fn wander(rng: &mut Xoshiro256PlusPlus, facts: &Facts, steps: usize) -> Vec<usize> {
     let mut at = facts.at.clone();
     for _ in 0..steps {
         let (t, n) = (rng.below(at.len()), rng.below(facts.nodes.len()));
@@ -340,7 +341,7 @@ pub(crate) fn wander(rng: &mut Rng, facts: &Facts, steps: usize) -> Vec<usize> {
 }
 
 /// A feasible assignment that random moves and exchanges lead to, whatever lies between.
-pub(crate) fn exchange(rng: &mut Rng, facts: &Facts, steps: usize) -> Vec<usize> {
+pub(crate) fn exchange(rng: &mut Xoshiro256PlusPlus, facts: &Facts, steps: usize) -> Vec<usize> {
     let mut at = facts.at.clone();
     for _ in 0..steps {
         let before = at.clone();

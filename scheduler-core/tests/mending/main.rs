@@ -7,14 +7,19 @@ use small::{plain, tasks};
 use scheduler_core::model::{Node, Resource, Service, Task, Weights};
 use scheduler_core::order::{OrderLimits, order_moves};
 use scheduler_core::placement::Violations;
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
 use scheduler_core::search::{
     Evaluations, Improver as _, Urgent, keep_best_moves, relieve, repair,
 };
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
 
 /// A random model and an assignment that breaks rules of every kind, and one that breaks none.
-fn broken(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>, Vec<NodeId>) {
+fn broken(
+    rng: &mut Xoshiro256PlusPlus,
+    tasks: usize,
+    nodes: usize,
+) -> (Model, Vec<NodeId>, Vec<NodeId>) {
     let resources = [
         Resource {
             transient: false,
@@ -26,7 +31,7 @@ fn broken(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>, Vec
         },
     ];
     let mut b = ModelBuilder::new(&resources).unwrap();
-    let at = |rng: &mut Rng| -> Vec<NodeId> {
+    let at = |rng: &mut Xoshiro256PlusPlus| -> Vec<NodeId> {
         let draw = |_| NodeId(rng.below(nodes) as u32);
         (0..tasks).map(draw).collect()
     };
@@ -144,7 +149,7 @@ impl<T: std::fmt::Display> Explained for T {
 
 #[test]
 fn mending_and_relief_never_break_more_and_lead_to_whole_where_moves_do() {
-    let mut rng = Rng::named(1, "mending");
+    let mut rng = stream(1, "mending");
     let (mut whole, mut started, mut relieved) = (0, 0, 0);
     for round in 0..400 {
         let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));
@@ -176,7 +181,7 @@ fn mending_and_relief_never_break_more_and_lead_to_whole_where_moves_do() {
 
 #[test]
 fn a_search_leads_from_broken_to_whole_and_breaks_nothing_more() {
-    let mut rng = Rng::named(2, "mending");
+    let mut rng = stream(2, "mending");
     let (mut whole, mut started) = (0, 0);
     for round in 0..150 {
         let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));
@@ -212,7 +217,7 @@ fn a_search_leads_from_broken_to_whole_and_breaks_nothing_more() {
 
 #[test]
 fn moves_from_broken_to_whole_are_ordered_so_that_none_breaks_more() {
-    let mut rng = Rng::named(3, "mending");
+    let mut rng = stream(3, "mending");
     let (mut complete, mut started) = (0, 0);
     for round in 0..300 {
         let (tasks, nodes) = (2 + rng.below(12), 2 + rng.below(5));
@@ -254,7 +259,7 @@ fn moves_from_broken_to_whole_are_ordered_so_that_none_breaks_more() {
 
 #[test]
 fn a_budget_of_moves_goes_to_mending_first() {
-    let mut rng = Rng::named(4, "mending");
+    let mut rng = stream(4, "mending");
     let (mut better, mut rounds) = (0, 0);
     while rounds < 100 {
         let (tasks, nodes) = (2 + rng.below(12), 2 + rng.below(5));
@@ -319,7 +324,7 @@ fn an_initial_placement_breaks_nothing_or_is_refused() {
 #[test]
 fn random_initial_placements_break_nothing() {
     use scheduler_core::search::{ByCount, Placer as _};
-    let mut rng = Rng::named(5, "mending");
+    let mut rng = stream(5, "mending");
     let mut placed = 0;
     for _ in 0..400 {
         let (tasks, nodes) = (2 + rng.below(14), 2 + rng.below(5));

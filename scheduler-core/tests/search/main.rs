@@ -3,12 +3,13 @@
 mod meeting;
 
 use scheduler_core::model::{Balance, Node, Resource, Service, Task, Weights};
-use scheduler_core::rng::Rng;
+use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
 use scheduler_core::search::{Evaluations, Exchange, Improver as _, lower_bound, relieve};
+use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
 
 /// A random model and a feasible initial assignment of it.
-fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
+fn instance(rng: &mut Xoshiro256PlusPlus, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
     let width = 1 + rng.below(3);
     let resources: Vec<Resource> = (0..width)
         .map(|_| Resource {
@@ -108,7 +109,7 @@ fn instance(rng: &mut Rng, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
 
 #[test]
 fn deltas_and_counters_equal_recomputation_on_many_random_moves() {
-    let mut rng = Rng::named(1, "deltas");
+    let mut rng = stream(1, "deltas");
     let mut moves = 0;
     for round in 0..60 {
         let (tasks, nodes) = (2 + rng.below(20), 2 + rng.below(6));
@@ -152,7 +153,7 @@ fn deltas_and_counters_equal_recomputation_on_many_random_moves() {
 
 #[test]
 fn a_shift_is_refused_exactly_when_the_result_is_infeasible() {
-    let mut rng = Rng::named(2, "refusals");
+    let mut rng = stream(2, "refusals");
     let (mut refused, mut allowed) = (0, 0);
     for _ in 0..300 {
         let (tasks, nodes) = (2 + rng.below(8), 2 + rng.below(4));
@@ -195,7 +196,7 @@ fn brute_force(model: &Model, at: &[NodeId]) -> i64 {
 
 #[test]
 fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
-    let mut rng = Rng::named(3, "tiny");
+    let mut rng = stream(3, "tiny");
     let mut reached = 0;
     for seed in 0..30 {
         let (model, at) = instance(&mut rng, 5, 3);
@@ -222,7 +223,7 @@ fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
 fn searches_of_models_with_many_nodes_are_feasible_improve_and_depend_on_the_seed_alone() {
     for (seed, tasks, nodes) in [(1, 400, 150), (2, 300, 240), (3, 70, 1_000_000)] {
         let (model, at) = if nodes < 1_000 {
-            instance(&mut Rng::named(seed, "many nodes"), tasks, nodes)
+            instance(&mut stream(seed, "many nodes"), tasks, nodes)
         } else {
             row_of_nodes(tasks, nodes)
         };
@@ -274,7 +275,7 @@ fn row_of_nodes(tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
 
 #[test]
 fn the_same_seed_and_evaluations_give_the_same_answer() {
-    let (model, at) = instance(&mut Rng::named(4, "same"), 60, 8);
+    let (model, at) = instance(&mut stream(4, "same"), 60, 8);
     let run = |seed| {
         let mut budget = Evaluations(400_000);
         Solver { seed }
@@ -287,7 +288,7 @@ fn the_same_seed_and_evaluations_give_the_same_answer() {
 
 #[test]
 fn urgent_answers_are_feasible_gain_what_they_say_and_leave_the_placement_alone() {
-    let mut rng = Rng::named(6, "urgent");
+    let mut rng = stream(6, "urgent");
     let (mut found, mut explained) = (0, 0);
     for _ in 0..300 {
         let (tasks, nodes) = (2 + rng.below(15), 2 + rng.below(5));

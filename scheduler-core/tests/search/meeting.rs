@@ -14,7 +14,7 @@ impl Exchange for Elite {
 
 #[test]
 fn a_search_meets_once_whatever_its_budget_and_goes_on_from_a_better_answer() {
-    let mut rng = Rng::named(11, "meeting");
+    let mut rng = stream(11, "meeting");
     for budget in [0, 10, 50_000] {
         let (model, at) = instance(&mut rng, 30, 5);
         let long = Solver { seed: 1 }
@@ -35,7 +35,7 @@ fn a_search_meets_once_whatever_its_budget_and_goes_on_from_a_better_answer() {
 
 #[test]
 fn nonsense_from_a_meeting_is_not_taken() {
-    let (model, at) = instance(&mut Rng::named(12, "meeting"), 8, 3);
+    let (model, at) = instance(&mut stream(12, "meeting"), 8, 3);
     for nonsense in [
         vec![],
         vec![NodeId(99); 8],

@@ -168,7 +168,7 @@ fn pod(pod: &Value, delay: Duration) -> Result<PodState<'_>, String> {
     let since = if flag(pod, "never_ready")? {
         started
     } else {
-        started.plus(delay)
+        started.after(delay)
     };
     Ok(PodState {
         name: text(pod, "name")?,
@@ -209,7 +209,7 @@ fn metric<'a>(
     Ok(PodMetric {
         pod: name,
         value: metric["value"].as_i64().ok_or("a metric without value")?,
-        at: if fresh { since.plus(WINDOW) } else { since },
+        at: if fresh { since.after(WINDOW) } else { since },
         window: WINDOW,
     })
 }
