@@ -2,11 +2,12 @@
 
 use crate::measure::{ns_per_call, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
-use netshape::wire::{TcMessage, load};
-use netshape::{
-    Capabilities, Claim, Container, Device, Direction, Host, Kernel, Rate, Scratch, Shape, Tier,
-    Uplink, diff, diff_touched, divide, parse_line,
-};
+use netshape::elastic::{Claim, Scratch, divide};
+use netshape::kernel::KernelModel;
+use netshape::netlink::{TcMessage, load};
+use netshape::plan::{diff, diff_touched};
+use netshape::tc::parse_line;
+use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
@@ -42,19 +43,19 @@ fn container(i: usize) -> Result<Container, String> {
         .copied()
         .unwrap_or("gold");
     let container = Container::new(&format!("container-{i}"), &format!("veth{i}"));
-    let container = container.map_err(|e| e.to_string())?.in_tier(tier);
+    let container = container.map_err(|e| e.to_string())?.with_tier(tier);
     Ok(container
-        .shaped(Direction::Ingress, shape)
-        .shaped(Direction::Egress, shape))
+        .with_shape(Direction::Ingress, shape)
+        .with_shape(Direction::Egress, shape))
 }
 
 /// All devices there, and everything carried out.
-fn settled(host: &Host) -> Result<Kernel, String> {
-    let mut kernel = Kernel::new();
+fn settled(host: &Host) -> Result<KernelModel, String> {
+    let mut kernel = KernelModel::new();
     for name in host.device_names() {
         kernel.put_device(name, Device::new());
     }
-    let plan = diff(&kernel, host);
+    let plan = diff(kernel.state(), host);
     kernel
         .apply_all(&plan)
         .map_err(|(i, e)| format!("step {i}: {e}"))?;
@@ -83,13 +84,13 @@ fn plan_all() -> Result<Measured, String> {
             .map_err(|e| e.to_string())?
         };
         let containers = containers?;
-        let kernel = Kernel::new();
+        let kernel = KernelModel::new();
         let start = thread_cpu_ns()?;
         host.reserve(CONTAINERS);
         for container in containers {
             host.insert(container).map_err(|e| e.to_string())?;
         }
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         spent += thread_cpu_ns()?.saturating_sub(start) as f64 / 1e6;
         if black_box(&plan).len() < 8 * CONTAINERS {
             return Err(format!("{} steps", plan.len()));
@@ -102,14 +103,14 @@ fn plan_all() -> Result<Measured, String> {
 fn plan_one() -> Result<Measured, String> {
     let mut host = host()?;
     let kernel = settled(&host)?;
-    let _ = diff_touched(&kernel, &mut host);
+    let _ = diff_touched(kernel.state(), &mut host);
     let slots: Vec<_> = host.containers().map(|(slot, _)| slot).collect();
     let rounds = 2_000_usize;
     let start = thread_cpu_ns()?;
     for i in 0..rounds {
         let slot = *slots.get(i * 47 % slots.len()).ok_or("no slot")?;
         host.allocate(slot, Direction::Egress, Some(Rate::mbit(60 + i as u64 % 7)));
-        let plan = diff_touched(&kernel, &mut host);
+        let plan = diff_touched(kernel.state(), &mut host);
         if black_box(&plan).len() != 1 {
             return Err(format!("{} steps", plan.len()));
         }
@@ -122,7 +123,7 @@ fn plan_one() -> Result<Measured, String> {
 fn plan_turnover() -> Result<Measured, String> {
     let mut host = host()?;
     let kernel = settled(&host)?;
-    let _ = diff_touched(&kernel, &mut host);
+    let _ = diff_touched(kernel.state(), &mut host);
     let rounds = 1_000_usize;
     let newcomers: Result<Vec<Container>, String> =
         (0..rounds).map(|i| container(CONTAINERS + i)).collect();
@@ -131,7 +132,7 @@ fn plan_turnover() -> Result<Measured, String> {
     for (i, newcomer) in newcomers.into_iter().enumerate() {
         host.remove(&format!("container-{i}"));
         host.insert(newcomer).map_err(|e| e.to_string())?;
-        let plan = diff_touched(&kernel, &mut host);
+        let plan = diff_touched(kernel.state(), &mut host);
         // Two roots go, one class; two trees of three come, one class with its leaf; tiers may change.
         if black_box(&plan).len() < 10 {
             return Err(format!("{} steps", plan.len()));
@@ -160,11 +161,11 @@ fn dump() -> Result<Vec<u8>, String> {
             i + 256,
             1 + i % 90
         );
-        let message =
-            parse_line(&line, netshape::Era::Ceil, &devices).map_err(|e| e.to_string())?;
+        let message = parse_line(&line, netshape::tc::TickRounding::Ceil, &devices)
+            .map_err(|e| e.to_string())?;
         let message: TcMessage = message.ok_or("no message")?;
         let start = bytes.len();
-        message.encode(&mut bytes);
+        message.encode(&mut bytes).map_err(|e| e.to_string())?;
         // TCA_XSTATS, TCA_STATS, TCA_STATS2 {basic, queue, app}: what a real dump carries and a plan passes over.
         for (kind, len) in [(3_u16, 36_u16), (7, 68), (4, 20)] {
             bytes.extend_from_slice(&(len + 4).to_le_bytes());
@@ -247,7 +248,7 @@ fn whole_diff() -> Result<Measured, String> {
     }
     let mut steps = 0;
     let ns = ns_per_call(5, 4, |_| {
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         steps = plan.len();
         plan
     })?;

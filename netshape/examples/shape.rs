@@ -1,16 +1,16 @@
 //! A container's bandwidth both ways, as steps for `tc`, and the smallest change afterwards:
 //! `cargo run -p netshape --example shape`.
 
-use netshape::{
-    Capabilities, Container, Device, Direction, Host, Kernel, Rate, Shape, Tier, Uplink, diff,
-};
+use netshape::kernel::KernelModel;
+use netshape::plan::diff;
+use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 use std::error::Error;
 
 fn container(ceiling: Rate) -> Result<Container, Box<dyn Error>> {
     let shape = Shape::new(Rate::mbit(50), ceiling)?;
-    let web = Container::new("web-1", "veth1a2b")?.in_tier("gold");
-    let web = web.shaped(Direction::Ingress, shape);
-    Ok(web.shaped(Direction::Egress, shape))
+    let web = Container::new("web-1", "veth1a2b")?.with_tier("gold");
+    let web = web.with_shape(Direction::Ingress, shape);
+    Ok(web.with_shape(Direction::Egress, shape))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,27 +21,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     host.insert(container(Rate::mbit(200))?)?;
 
     // What is there: devices that nobody has shaped yet. A node agent reads them from the kernel.
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     for name in host.device_names() {
         kernel.put_device(name, Device::new());
     }
-    let first = diff(&kernel, &host);
+    let first = diff(kernel.state(), &host);
     println!("{} steps from nothing:\n{}", first.len(), first.lines());
 
     // Carried out (here by the model of the kernel), nothing is left to do.
     kernel
         .apply_all(&first)
         .map_err(|(step, error)| format!("step {step}: {error}"))?;
-    assert!(diff(&kernel, &host).is_empty());
+    assert!(diff(kernel.state(), &host).is_empty());
 
     // Another ceiling changes classes in place; no packet is lost.
     host.replace(container(Rate::mbit(300))?)?;
-    let change = diff(&kernel, &host);
+    let change = diff(kernel.state(), &host);
     println!("and for 300 Mbit/s:\n{}", change.lines());
 
     // More than the uplink has is refused, and what was promised before stands.
     let greedy = Shape::new(Rate::gbit(10), Rate::gbit(10))?;
-    let greedy = Container::new("greedy", "veth9")?.shaped(Direction::Egress, greedy);
+    let greedy = Container::new("greedy", "veth9")?.with_shape(Direction::Egress, greedy);
     if let Err(refused) = host.insert(greedy) {
         println!("refused: {refused}");
     }

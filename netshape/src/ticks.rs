@@ -14,12 +14,12 @@ pub(crate) const ROUNDING: u32 = 17;
 /// The most bytes of a bucket at a rate in byte/s: 2^32 ticks are all that the kernel's field holds (274.9 s; less two, which
 /// are all ones to tc and rounding), 2^32 bytes all that tc reads.
 pub(crate) fn most_bytes(rate: u64) -> u64 {
-    bytes_of(rate, u32::MAX - 2).min(u32::MAX.into())
+    bytes_of_ticks(rate, u32::MAX - 2).min(u32::MAX.into())
 }
 
 /// How `tc` rounds a burst to ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Era {
+pub enum TickRounding {
     /// iproute2 up to 6.14: whole microseconds first, then whole ticks, both rounded down, in 32 bits that wrap.
     #[default]
     Truncating,
@@ -27,8 +27,8 @@ pub enum Era {
     Ceil,
 }
 
-impl Era {
-    /// Ticks that `bytes` take at `rate` byte/s, as this era's tc computes them (in doubles, as tc does, since the
+impl TickRounding {
+    /// Ticks that `bytes` take at `rate` byte/s, as tc of this gengenerationtion computes them (in doubles, as tc does, since the
     /// bytes on the wire must be the same; IEEE arithmetic gives the same result on every machine). `None` where tc
     /// 7.1 says "burst out of range", or where the rate is zero.
     #[must_use]
@@ -56,30 +56,30 @@ impl Era {
         }
     }
 
-    /// Bytes that this era's tc must be told so that `ticks` come out at `rate` byte/s: the roundest such number, or the
+    /// Bytes that tc of this gengenerationtion must be told so that `ticks` come out at `rate` byte/s: the roundest such number, or the
     /// nearest below where no number of bytes gives exactly these ticks (the flag is then false).
     #[must_use]
     pub fn bytes(self, rate: u64, ticks: u32) -> (u64, bool) {
         let Some(low) = self.first(rate, ticks) else {
-            return (bytes_of(rate, ticks), false);
+            return (bytes_of_ticks(rate, ticks), false);
         };
         if self.ticks(rate, low) != Some(ticks) {
             return (low.saturating_sub(1), false);
         }
         let next = ticks.checked_add(1).and_then(|t| self.first(rate, t));
         let high = next.map_or(low, |n| n.saturating_sub(1));
-        // What tc reads has 32 bits, and so have the ticks that the other era's tc makes of it.
+        // What tc reads has 32 bits, and so have the ticks that the other generation's tc makes of it.
         let high = high.min(most_bytes(rate)).max(low);
         (roundest(low, high), true)
     }
 
     /// The least number of bytes that take at least `ticks`.
     fn first(self, rate: u64, ticks: u32) -> Option<u64> {
-        let near = bytes_of(rate, ticks);
+        let near = bytes_of_ticks(rate, ticks);
         // One microsecond's bytes either side covers both roundings.
         let margin = rate / 500_000 + 2;
         let (mut low, mut high) = (near.saturating_sub(margin), near.saturating_add(margin));
-        // Without the end of 32 bits, at which the one era starts again and the other gives up.
+        // Without the end of 32 bits, at which the one generation starts again and the other gives up.
         let us = |bytes: u64| US_PER_SECOND * (bytes as f64 / rate as f64);
         let reaches = |bytes: u64| match self {
             Self::Truncating => (us(bytes) as u64 as f64 * TICKS_PER_US) as u64 >= ticks.into(),
@@ -111,7 +111,7 @@ fn roundest(low: u64, high: u64) -> u64 {
 
 /// Bytes that `ticks` stand for at `rate` byte/s, rounded down: for people only.
 #[must_use]
-pub fn bytes_of(rate: u64, ticks: u32) -> u64 {
+pub fn bytes_of_ticks(rate: u64, ticks: u32) -> u64 {
     let bytes = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

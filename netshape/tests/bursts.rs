@@ -1,34 +1,38 @@
 //! Buckets: what no kernel takes is refused or cut, and what is planned can be sent in every form and is not planned again,
 //! whichever tc read it.
 
-use netshape::wire::hex_of;
+use netshape::kernel::KernelModel;
+use netshape::netlink::hex_of;
+use netshape::object::{Estimator, Extras, FqCodel, QdiscKind, RateSpec};
+use netshape::plan::{Plan, diff};
+use netshape::policy::{MAX_CEILING, MIN_BURST, MIN_CEILING, RefusalKind, default_burst};
+use netshape::tc::{IfIndexes, TickRounding, batch_commands, bytes_of_ticks, parse_line};
 use netshape::{
-    Bytes, Capabilities, Container, DevName, Device, Direction, Era, Estimator, Extras, FqCodel,
-    Host, IfIndexes, Kernel, LEAST_BURST, LEAST_CEILING, MOST_CEILING, Netns, Plan, QdiscKind,
-    Rate, RateSpec, RefusalKind, Shape, Tier, Uplink, batch_commands, bytes_of, default_burst,
-    diff, parse_line,
+    Bytes, Capabilities, Container, DevName, Device, Direction, Host, Netns, Rate, Shape, Tier,
+    Uplink,
 };
 use proptest::prelude::*;
 
-const ERAS: [Era; 2] = [Era::Truncating, Era::Ceil];
+const ERAS: [TickRounding; 2] = [TickRounding::Truncating, TickRounding::Ceil];
 
 /// A host of one container on an uplink.
-fn host(shape: Shape, capacity: Rate, era: Era, fq_codel: bool) -> Host {
+fn host(shape: Shape, capacity: Rate, era: TickRounding, fq_codel: bool) -> Host {
     let caps = Capabilities {
-        era,
+        tick_rounding: era,
         fq_codel,
         ..Capabilities::default()
     };
     let uplink = Uplink::new("up0", capacity, Rate::ZERO).unwrap();
     let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
-    let container = Container::new("web", "v1").unwrap().in_tier("gold");
-    let both = container.shaped(Direction::Ingress, shape);
-    host.insert(both.shaped(Direction::Egress, shape)).unwrap();
+    let container = Container::new("web", "v1").unwrap().with_tier("gold");
+    let both = container.with_shape(Direction::Ingress, shape);
+    host.insert(both.with_shape(Direction::Egress, shape))
+        .unwrap();
     host
 }
 
-fn bare(host: &Host) -> Kernel {
-    let mut kernel = Kernel::new();
+fn bare(host: &Host) -> KernelModel {
+    let mut kernel = KernelModel::new();
     for name in host.device_names() {
         kernel.put_device(name, Device::new());
     }
@@ -36,9 +40,9 @@ fn bare(host: &Host) -> Kernel {
 }
 
 /// What a tc of some era sends for the batches of a plan, on the model; it must take every line.
-fn carried_out_as_text(plan: &Plan, kernel: &mut Kernel, tc: Era) {
+fn carried_out_as_text(plan: &Plan, kernel: &mut KernelModel, tc: TickRounding) {
     for netns in plan.namespaces() {
-        let batch = plan.within(&netns).batch().unwrap();
+        let batch = plan.in_netns(&netns).batch().unwrap();
         let devices: IfIndexes = ["up0", "v1", "eth0"].map(|d| (d.to_owned(), 3)).into();
         for (_, line) in batch_commands(&batch) {
             let message = parse_line(&line, tc, &devices).unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -62,10 +66,10 @@ fn carried_out_as_text(plan: &Plan, kernel: &mut Kernel, tc: Era) {
 fn holds(shape: Shape, capacity: Rate, fq_codel: bool) {
     for era in ERAS {
         let wanted = host(shape, capacity, era, fq_codel);
-        let plan = diff(&bare(&wanted), &wanted);
+        let plan = diff(bare(&wanted).state(), &wanted);
         let devices: IfIndexes = ["up0", "v1", "eth0"].map(|d| (d.to_owned(), 3)).into();
         for netns in plan.namespaces() {
-            let part = plan.within(&netns);
+            let part = plan.in_netns(&netns);
             let batch = part.batch().unwrap();
             for ((_, line), op) in batch_commands(&batch).zip(part.ops()) {
                 let read =
@@ -86,7 +90,7 @@ fn holds(shape: Shape, capacity: Rate, fq_codel: bool) {
             carried_out_as_text(&plan, &mut kernel, tc);
             for again in ERAS {
                 let wanted = host(shape, capacity, again, fq_codel);
-                let rest = diff(&kernel, &wanted);
+                let rest = diff(kernel.state(), &wanted);
                 assert!(
                     rest.is_empty(),
                     "{era:?}, {tc:?}, {again:?}: {}",
@@ -114,7 +118,7 @@ fn the_default_bucket_is_one_that_tc_and_the_kernel_take() {
         holds(Shape::new(Rate::ZERO, rate).unwrap(), rate, false);
         holds(Shape::new(Rate::gbit(1), rate).unwrap(), rate, true);
     }
-    let most = MOST_CEILING.bits();
+    let most = MAX_CEILING.bits();
     for bits in [48, 49, 55, 64, 1_000, 3_800, 3_900, most - 1, most] {
         let capacity = Rate::from_bits(bits.max(8_000_000));
         holds(
@@ -144,14 +148,14 @@ fn a_bucket_that_no_kernel_takes_is_refused() {
     let slow = Rate::mbit(8);
     assert!(burst(slow, 274_877_906).is_ok());
     assert!(burst(slow, 274_877_907).is_err());
-    for bits in [0, 1, 8, 44, 47, MOST_CEILING.bits() + 1, u64::MAX] {
+    for bits in [0, 1, 8, 44, 47, MAX_CEILING.bits() + 1, u64::MAX] {
         let rate = Rate::from_bits(bits);
         let refused = Shape::new(Rate::ZERO, rate).unwrap_err();
-        assert_eq!(refused, RefusalKind::NoCeiling { given: rate });
+        assert_eq!(refused, RefusalKind::CeilingOutOfRange { given: rate });
         let capacity = Uplink::new("up0", rate, Rate::ZERO);
         assert!(capacity.is_err(), "{rate}");
     }
-    assert!(burst(LEAST_CEILING, 1_514).is_ok());
+    assert!(burst(MIN_CEILING, 1_514).is_ok());
     let most = u64::from(u32::MAX);
     for (rate, bytes) in [
         (slow, 274_877_906),
@@ -168,7 +172,7 @@ fn a_burst_shorter_than_a_microsecond_still_makes_a_bucket() {
     // 2,000 bytes take 0.47 us at 34 Gbit/s; the guarantee's bucket holds them.
     for bytes in [1_514, 2_000, 4_294] {
         for ceiling in [8 * u64::from(u32::MAX), 100_000_000_000_000] {
-            let shape = Shape::new(LEAST_CEILING, Rate::from_bits(ceiling)).unwrap();
+            let shape = Shape::new(MIN_CEILING, Rate::from_bits(ceiling)).unwrap();
             let shape = shape.with_burst(Bytes(bytes)).unwrap();
             for era in ERAS {
                 buckets_hold_a_packet(&host(
@@ -190,17 +194,17 @@ fn a_change_that_is_more_than_rounding_is_planned() {
             .with_burst(Bytes(bytes))
             .unwrap()
     };
-    let before = host(at(256_000), Rate::gbit(1), Era::Truncating, false);
+    let before = host(at(256_000), Rate::gbit(1), TickRounding::Truncating, false);
     let mut kernel = bare(&before);
-    kernel.apply_all(&diff(&kernel, &before)).unwrap();
-    assert!(diff(&kernel, &before).is_empty());
+    kernel.apply_all(&diff(kernel.state(), &before)).unwrap();
+    assert!(diff(kernel.state(), &before).is_empty());
     let plan = diff(
-        &kernel,
-        &host(at(257_000), Rate::gbit(1), Era::Truncating, false),
+        kernel.state(),
+        &host(at(257_000), Rate::gbit(1), TickRounding::Truncating, false),
     );
     assert_eq!(plan.namespaces(), [Netns::Host, Netns::Named("web".into())]);
     assert_eq!(plan.len(), 3, "{}", plan.lines());
-    for name in plan.ops().iter().map(|op| plan.why(op)) {
+    for name in plan.ops().iter().map(|op| plan.reason(op)) {
         assert!(name.starts_with("buffer "), "{name}");
     }
 }
@@ -227,8 +231,8 @@ proptest! {
     fn whatever_is_admitted_can_be_said_and_is_not_said_twice(
         guarantee in rates(), ceiling in rates(), capacity in rates(), burst in rates(), given in any::<bool>(), fq_codel in any::<bool>(),
     ) {
-        let capacity = capacity.clamp(16_000, MOST_CEILING.bits());
-        let ceiling = ceiling.clamp(LEAST_CEILING.bits(), capacity);
+        let capacity = capacity.clamp(16_000, MAX_CEILING.bits());
+        let ceiling = ceiling.clamp(MIN_CEILING.bits(), capacity);
         let guarantee = guarantee.min(ceiling).min(capacity - 8_000);
         let mut shape = Shape::new(Rate::from_bits(guarantee), Rate::from_bits(ceiling)).unwrap();
         if given {
@@ -251,17 +255,14 @@ proptest! {
 /// Every class that is planned has buckets for a full packet, whatever its rate.
 fn buckets_hold_a_packet(wanted: &Host) {
     let mut kernel = bare(wanted);
-    kernel.apply_all(&diff(&kernel, wanted)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), wanted)).unwrap();
     let classes = kernel.devices().flat_map(|(_, device)| device.classes());
     for class in classes {
         let htb = &class.htb;
         for (rate, ticks) in [(htb.rate, htb.buffer), (htb.ceil, htb.cbuffer)] {
             // Rounded down to a tick, or to a microsecond.
-            let bytes = bytes_of(rate.bytes_per_second, ticks.saturating_add(16));
-            assert!(
-                ticks > 0 && bytes >= LEAST_BURST,
-                "{class:?}: {bytes} bytes"
-            );
+            let bytes = bytes_of_ticks(rate.bytes_per_second, ticks.saturating_add(16));
+            assert!(ticks > 0 && bytes >= MIN_BURST, "{class:?}: {bytes} bytes");
         }
     }
 }
@@ -269,9 +270,14 @@ fn buckets_hold_a_packet(wanted: &Host) {
 #[test]
 fn what_the_kernel_fills_in_by_itself_is_not_planned_again() {
     let rate = Rate::gbit(1_000);
-    let wanted = host(Shape::new(Rate::ZERO, rate).unwrap(), rate, Era::Ceil, true);
+    let wanted = host(
+        Shape::new(Rate::ZERO, rate).unwrap(),
+        rate,
+        TickRounding::Ceil,
+        true,
+    );
     let mut kernel = bare(&wanted);
-    kernel.apply_all(&diff(&kernel, &wanted)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &wanted)).unwrap();
     // A dump of fq_codel says every option, and the memory limit is 2^31 at the most (`fq_codel_change`); somebody hung an
     // estimator on to a leaf; whoever wrote the class left the link layer unsaid.
     for name in wanted.device_names() {
@@ -295,7 +301,7 @@ fn what_the_kernel_fills_in_by_itself_is_not_planned_again() {
         }
         kernel.put_device(name, device);
     }
-    let rest = diff(&kernel, &wanted);
+    let rest = diff(kernel.state(), &wanted);
     assert!(rest.is_empty(), "{}", rest.lines());
     // What differs is still seen.
     let name = DevName::host("v1");
@@ -310,7 +316,7 @@ fn what_the_kernel_fills_in_by_itself_is_not_planned_again() {
     }));
     device.put_qdisc(leaf);
     kernel.put_device(name, device);
-    assert_eq!(diff(&kernel, &wanted).len(), 2);
+    assert_eq!(diff(kernel.state(), &wanted).len(), 2);
 }
 
 #[test]

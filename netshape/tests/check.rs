@@ -1,8 +1,11 @@
 //! What the kernel takes without a word and a plan must not.
 
+use netshape::ObservedState;
+use netshape::kernel::KernelModel;
+use netshape::object::{Class, Handle, Htb, HtbClass, Qdisc, QdiscKind, RateSpec};
+use netshape::policy::RefusalKind;
 use netshape::{
-    Capabilities, Class, Container, DevName, Device, Direction, Handle, Host, Htb, HtbClass,
-    Kernel, Qdisc, QdiscKind, Rate, RateSpec, RefusalKind, Shape, Tier, Uplink,
+    Capabilities, Container, DevName, Device, Direction, Host, Rate, Shape, Tier, Uplink,
 };
 
 fn class(id: u16, parent: u16, rate: u64) -> Class {
@@ -41,16 +44,16 @@ fn unsound_trees_are_named() {
     let default = tree(9, &[class(1, 0, 10)]).check().unwrap_err();
     assert_eq!(
         default,
-        RefusalKind::NoSuchClass {
-            what: "default",
+        RefusalKind::UnknownClass {
+            pointer: "default",
             class: Handle::new(1, 9)
         }
     );
     let parent = tree(1, &[class(1, 7, 10)]).check().unwrap_err();
     assert_eq!(
         parent,
-        RefusalKind::NoSuchClass {
-            what: "parent",
+        RefusalKind::UnknownClass {
+            pointer: "parent",
             class: Handle::new(1, 7)
         }
     );
@@ -76,10 +79,10 @@ fn unsound_trees_are_named() {
 fn a_failed_request_changes_nothing() {
     let devices = [("d0".to_owned(), 3)].into_iter().collect();
     let name = DevName::host("d0");
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     kernel.put_device(name.clone(), Device::new());
     let mut tc = |line: &str| {
-        let message = netshape::parse_line(line, netshape::Era::Ceil, &devices)
+        let message = netshape::tc::parse_line(line, netshape::tc::TickRounding::Ceil, &devices)
             .unwrap()
             .unwrap();
         let before = kernel.clone();
@@ -144,12 +147,14 @@ fn each_number_is_explained_by_what_the_policy_says() {
     for (id, guarantee, ceiling) in shapes {
         let shape = Shape::new(guarantee, ceiling).unwrap();
         let container = Container::new(id, &format!("v{id}")).unwrap();
-        let container = container.in_tier("gold").shaped(Direction::Egress, shape);
+        let container = container
+            .with_tier("gold")
+            .with_shape(Direction::Egress, shape);
         host.insert(container).unwrap();
     }
     let slot = host.slot("a").unwrap();
     host.allocate(slot, Direction::Egress, Some(Rate::mbit(80)));
-    let text = netshape::diff(&Kernel::new(), &host).explain(&host);
+    let text = netshape::plan::diff(&ObservedState::new(), &host).explain(&host);
     for said in [
         "rate and ceil: the whole uplink, 1 Gbit/s",
         "rate: the host's own traffic has the reserve, 10 Mbit/s",

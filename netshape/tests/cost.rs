@@ -1,7 +1,8 @@
 //! Rough bound on the cost of a second of elastic division, so that an accidental O(n²) shows.
 
 use core::time::Duration;
-use netshape::{Container, Direction, Elastic, ElasticConfig, Host, Rate, Shape, Usage};
+use netshape::elastic::{Elastic, ElasticConfig, Usage};
+use netshape::{Container, Direction, Host, Rate, Shape};
 
 #[test]
 fn a_step_reuses_its_memory_and_settles() {
@@ -10,8 +11,10 @@ fn a_step_reuses_its_memory_and_settles() {
     for i in 0..40 {
         let shape = Shape::new(Rate::mbit(100), Rate::gbit(1)).unwrap();
         let c = Container::new(&format!("c{i}"), &format!("v{i}")).unwrap();
-        let slot = host.insert(c.shaped(Direction::Ingress, shape)).unwrap();
-        elastic.set(slot, host.terms(slot, Direction::Ingress));
+        let slot = host
+            .insert(c.with_shape(Direction::Ingress, shape))
+            .unwrap();
+        elastic.set(slot, host.entitlement(slot, Direction::Ingress));
     }
     let usage: Vec<Usage> = (0..40)
         .map(|i| Usage {

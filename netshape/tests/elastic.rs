@@ -1,10 +1,11 @@
 //! Elastic division, told as stories.
 
 use core::time::Duration;
-use netshape::{
-    Capabilities, Container, Direction, Elastic, ElasticConfig, Host, Kernel, Rate, Shape, Slot,
-    Terms, Usage, diff, diff_touched,
-};
+use netshape::elastic::{Elastic, ElasticConfig, Entitlement, Usage};
+use netshape::kernel::KernelModel;
+use netshape::plan::{diff, diff_touched};
+use netshape::policy::Slot;
+use netshape::{Capabilities, Container, Direction, Host, Rate, Shape};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,7 +15,8 @@ fn slots(n: usize) -> (Host, Vec<Slot>) {
     let shape = Shape::new(Rate::mbit(20), Rate::mbit(100)).unwrap();
     let insert = |i| {
         let c = Container::new(&format!("c{i}"), &format!("v{i}")).unwrap();
-        host.insert(c.shaped(Direction::Ingress, shape)).unwrap()
+        host.insert(c.with_shape(Direction::Ingress, shape))
+            .unwrap()
     };
     let slots = (0..n).map(insert).collect();
     (host, slots)
@@ -27,7 +29,7 @@ fn divider(capacity: u64, terms: &[(u64, u64, u32)]) -> (Elastic, Vec<Slot>) {
         let (guarantee, ceiling) = (Rate::mbit(*guarantee), Rate::mbit(*ceiling));
         elastic.set(
             *slot,
-            Some(Terms {
+            Some(Entitlement {
                 guarantee,
                 ceiling,
                 weight: *weight,
@@ -132,13 +134,13 @@ fn small_changes_move_nothing_and_equal_ticks_send_nothing() {
     let mut elastic = Elastic::new(Rate::mbit(400), ElasticConfig::default());
     slots
         .iter()
-        .for_each(|s| elastic.set(*s, host.terms(*s, Direction::Ingress)));
-    let mut kernel = Kernel::new();
+        .for_each(|s| elastic.set(*s, host.entitlement(*s, Direction::Ingress)));
+    let mut kernel = KernelModel::new();
     host.device_names()
         .into_iter()
         .for_each(|n| kernel.put_device(n, netshape::Device::new()));
-    kernel.apply_all(&diff(&kernel, &host)).unwrap();
-    let _ = diff_touched(&kernel, &mut host);
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
+    let _ = diff_touched(kernel.state(), &mut host);
     let mut sent = 0;
     for second in 0..200_u64 {
         let use_ = |i: usize| Usage {
@@ -147,8 +149,8 @@ fn small_changes_move_nothing_and_equal_ticks_send_nothing() {
         };
         let usage: Vec<Usage> = (0..8).map(use_).collect();
         elastic.step(SECOND, &usage);
-        elastic.carry_into(&mut host, Direction::Ingress);
-        let plan = diff_touched(&kernel, &mut host);
+        elastic.apply_to(&mut host, Direction::Ingress);
+        let plan = diff_touched(kernel.state(), &mut host);
         sent += plan.len();
         kernel.apply_all(&plan).unwrap();
         assert!(
@@ -161,10 +163,10 @@ fn small_changes_move_nothing_and_equal_ticks_send_nothing() {
     // The same allocation again is no change, and one that differs by less than a byte a second has the same ticks.
     let same = elastic.allocation(slots[0]);
     host.allocate(slots[0], Direction::Ingress, same);
-    assert!(diff_touched(&kernel, &mut host).is_empty());
+    assert!(diff_touched(kernel.state(), &mut host).is_empty());
     let less = same.map(|r| Rate::from_bits(r.bits() / 8 * 8 + (r.bits() + 1) % 8));
     host.allocate(slots[0], Direction::Ingress, less);
-    assert!(diff_touched(&kernel, &mut host).is_empty());
+    assert!(diff_touched(kernel.state(), &mut host).is_empty());
 }
 
 #[test]
@@ -210,10 +212,10 @@ fn what_several_steps_gave_is_carried_at_once_and_into_any_host() {
     let mut elastic = Elastic::new(Rate::mbit(100), ElasticConfig::default());
     // Nothing was divided yet, so there is nothing to carry.
     let set = |elastic: &mut Elastic, slot: Slot| {
-        elastic.set(slot, host.terms(slot, Direction::Ingress));
+        elastic.set(slot, host.entitlement(slot, Direction::Ingress));
     };
     slots.iter().for_each(|s| set(&mut elastic, *s));
-    assert_eq!(elastic.carry_into(&mut host.clone(), Direction::Ingress), 0);
+    assert_eq!(elastic.apply_to(&mut host.clone(), Direction::Ingress), 0);
     // Who wants much changes with every step; none of them is carried.
     for hungry in 0..4 {
         let use_ = |i: usize| Usage {
@@ -224,12 +226,12 @@ fn what_several_steps_gave_is_carried_at_once_and_into_any_host() {
         let usage: Vec<Usage> = (0..4).map(use_).collect();
         elastic.step(SECOND, &usage);
     }
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     host.device_names()
         .into_iter()
         .for_each(|n| kernel.put_device(n, netshape::Device::new()));
-    elastic.carry_into(&mut host, Direction::Ingress);
-    kernel.apply_all(&diff(&kernel, &host)).unwrap();
+    elastic.apply_to(&mut host, Direction::Ingress);
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
     for slot in &slots {
         let name = host.device(*slot, Direction::Ingress).unwrap();
         let ceil = kernel.device(&name).unwrap().classes()[0].htb.ceil;
@@ -237,5 +239,5 @@ fn what_several_steps_gave_is_carried_at_once_and_into_any_host() {
         assert_eq!(ceil.bytes_per_second, given.bytes_per_second());
     }
     // A second time there is nothing to say.
-    assert_eq!(elastic.carry_into(&mut host, Direction::Ingress), 0);
+    assert_eq!(elastic.apply_to(&mut host, Direction::Ingress), 0);
 }

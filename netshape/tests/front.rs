@@ -1,10 +1,12 @@
 //! Somebody else's filters that packets meet before our classes, and what is ours and not wanted any more.
 #![cfg(feature = "serde")]
 
-use netshape::{
-    Capabilities, Container, DevName, Device, Direction, Era, Filter, FilterKind, Handle, Host,
-    Htb, Inside, Kernel, Plan, Qdisc, QdiscKind, Rate, Shape, diff, parse_line,
-};
+use netshape::kernel::KernelModel;
+use netshape::object::{Filter, FilterKind, Handle, Htb, Qdisc, QdiscKind};
+use netshape::plan::{Plan, diff};
+use netshape::policy::EgressPoint;
+use netshape::tc::{TickRounding, parse_line};
+use netshape::{Capabilities, Container, DevName, Device, Direction, Host, Rate, Shape};
 
 /// A host without uplink, with one container by the ifb method or in its own namespace.
 fn host(takeover: bool, by_ifb: bool, ways: &[Direction]) -> Host {
@@ -15,11 +17,11 @@ fn host(takeover: bool, by_ifb: bool, ways: &[Direction]) -> Host {
     let mut host = Host::new(None, Vec::new(), caps).unwrap();
     let mut c = Container::new("web", "v1").unwrap();
     if by_ifb {
-        c = c.inside(Inside::Ifb, "eth0").unwrap();
+        c = c.with_egress_point(EgressPoint::Ifb, "eth0").unwrap();
     }
     let shape = Shape::new(Rate::ZERO, Rate::mbit(10)).unwrap();
     for way in ways {
-        c = c.shaped(*way, shape);
+        c = c.with_shape(*way, shape);
     }
     host.insert(c).unwrap();
     host
@@ -33,13 +35,13 @@ fn ifb() -> DevName {
 }
 
 /// The veth, its ifb, another device, and the container's end.
-fn kernel() -> Kernel {
-    let mut kernel = Kernel::new();
+fn kernel() -> KernelModel {
+    let mut kernel = KernelModel::new();
     let names = [
         DevName::host("v1"),
         DevName::host("x9"),
         ifb(),
-        DevName::inside("web", "eth0"),
+        DevName::in_netns("web", "eth0"),
     ];
     for (i, name) in (2..).zip(names) {
         let mut device = Device::new();
@@ -49,19 +51,19 @@ fn kernel() -> Kernel {
     kernel
 }
 
-fn tc(kernel: &mut Kernel, dev: &DevName, line: &str) {
+fn tc(kernel: &mut KernelModel, dev: &DevName, line: &str) {
     let devices = [("v1", 2), ("x9", 3), (&*ifb().dev, 4), ("eth0", 5)];
     let devices = devices
         .map(|(n, i)| (n.to_owned(), i))
         .into_iter()
         .collect();
-    let message = parse_line(line, Era::Truncating, &devices)
+    let message = parse_line(line, TickRounding::Truncating, &devices)
         .unwrap()
         .unwrap();
     kernel.request(dev, &message).unwrap();
 }
 
-fn hook(kernel: &mut Kernel, rest: &str) {
+fn hook(kernel: &mut KernelModel, rest: &str) {
     let v1 = DevName::host("v1");
     tc(kernel, &v1, "tc qdisc add dev v1 clsact");
     tc(
@@ -86,7 +88,7 @@ fn a_filter_in_front_refuses_that_direction_alone_and_is_named() {
     ] {
         let mut kernel = kernel();
         hook(&mut kernel, line);
-        let plan = diff(&kernel, &host(false, true, BOTH));
+        let plan = diff(kernel.state(), &host(false, true, BOTH));
         let whys = whys(&plan);
         assert_eq!(whys.len(), 1, "{line}");
         assert!(
@@ -101,7 +103,11 @@ fn a_filter_in_front_refuses_that_direction_alone_and_is_named() {
                 .iter()
                 .all(|op| plan.argv(op).contains(&"v1".to_owned()))
         );
-        assert!(plan.ops().iter().all(|op| op.object.name() != "filter"));
+        assert!(
+            plan.ops()
+                .iter()
+                .all(|op| op.object.kind() != netshape::netlink::ObjectKind::Filter)
+        );
     }
 }
 
@@ -113,7 +119,7 @@ fn a_filter_behind_ours_is_left_alone() {
         "protocol all prio 2 u32 match u32 0 0 action mirred egress redirect dev x9",
     );
     let host = host(false, true, OUT);
-    let plan = diff(&kernel, &host);
+    let plan = diff(kernel.state(), &host);
     assert_eq!(whys(&plan), Vec::<String>::new());
     kernel.apply_all(&plan).unwrap();
     // One that comes later with the priority of ours comes behind ours: the kernel asks by number.
@@ -123,7 +129,7 @@ fn a_filter_behind_ours_is_left_alone() {
         &v1,
         "tc filter add dev v1 parent ffff:fff2 protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev x9",
     );
-    let plan = diff(&kernel, &host);
+    let plan = diff(kernel.state(), &host);
     assert!(plan.is_empty() && plan.refused().is_empty());
     assert_eq!(plan.left_alone().len(), 2);
     // One that somebody puts before ours by its number is seen.
@@ -132,11 +138,11 @@ fn a_filter_behind_ours_is_left_alone() {
         &v1,
         "tc filter add dev v1 parent ffff:fff2 protocol all prio 1 handle ::7 u32 match u32 0 0 action mirred egress redirect dev x9",
     );
-    assert_eq!(whys(&diff(&kernel, &host)).len(), 1);
+    assert_eq!(whys(&diff(kernel.state(), &host)).len(), 1);
 }
 
 /// What is on a hook, but for the numbers of tables, which are the kernel's.
-fn order(kernel: &Kernel) -> Vec<(u16, u16, u32, String)> {
+fn order(kernel: &KernelModel) -> Vec<(u16, u16, u32, String)> {
     let v1 = kernel.device(&DevName::host("v1")).unwrap();
     let nodes = v1.filters().iter().filter(|f| f.handle & 0xfff != 0);
     let said = |f: &Filter| match &f.kind {
@@ -170,7 +176,7 @@ fn with_takeover_it_is_added_again_unchanged_behind_ours_and_every_step_can_be_t
         }
         let host = host(true, true, OUT);
         let was = order(&kernel);
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         assert_eq!(whys(&plan), Vec::<String>::new());
         let mut after = kernel.clone();
         after.apply_all(&plan).unwrap();
@@ -186,7 +192,7 @@ fn with_takeover_it_is_added_again_unchanged_behind_ours_and_every_step_can_be_t
             assert!(said(&behind).contains(&filter), "{filter:?}");
         }
         assert!(plan.lines().matches("filter delete").count() == moved);
-        assert!(diff(&after, &host).is_empty());
+        assert!(diff(after.state(), &host).is_empty());
         // All of it back, last first.
         for op in plan.ops().iter().rev() {
             for step in op.inverse() {
@@ -201,7 +207,7 @@ fn with_takeover_it_is_added_again_unchanged_behind_ours_and_every_step_can_be_t
 #[test]
 fn what_could_not_be_added_again_is_refused_even_with_takeover() {
     let v1 = DevName::host("v1");
-    let mut cases: Vec<(Kernel, &str)> = Vec::new();
+    let mut cases: Vec<(KernelModel, &str)> = Vec::new();
     // A link to a table of its own.
     let mut linked = kernel();
     tc(&mut linked, &v1, "tc qdisc add dev v1 clsact");
@@ -243,7 +249,7 @@ fn what_could_not_be_added_again_is_refused_even_with_takeover() {
     bpf.put_device(v1.clone(), device);
     cases.push((bpf, "its kind is bpf"));
     for (kernel, why) in cases {
-        let plan = diff(&kernel, &host(true, true, OUT));
+        let plan = diff(kernel.state(), &host(true, true, OUT));
         assert!(whys(&plan)[0].contains(why), "{:?}", whys(&plan));
         assert!(plan.is_empty());
     }
@@ -252,7 +258,7 @@ fn what_could_not_be_added_again_is_refused_even_with_takeover() {
 #[test]
 fn what_is_taken_before_the_root_or_past_its_classes_is_refused() {
     // Clsact's egress hook comes before any root qdisc, so that nothing can be put before what is there.
-    let end = DevName::inside("web", "eth0");
+    let end = DevName::in_netns("web", "eth0");
     for takeover in [false, true] {
         let mut kernel = kernel();
         tc(&mut kernel, &end, "tc qdisc add dev eth0 clsact");
@@ -263,7 +269,7 @@ fn what_is_taken_before_the_root_or_past_its_classes_is_refused() {
         );
         let host = host(takeover, false, OUT);
         assert!(
-            diff(&kernel, &host).refused().is_empty(),
+            diff(kernel.state(), &host).refused().is_empty(),
             "a copy takes nothing"
         );
         tc(
@@ -271,7 +277,7 @@ fn what_is_taken_before_the_root_or_past_its_classes_is_refused() {
             &end,
             "tc filter add dev eth0 parent ffff:fff3 protocol ip prio 8 u32 match u32 0 0 action mirred egress redirect dev x9",
         );
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         assert!(plan.is_empty());
         assert!(
             whys(&plan)[0].contains("of prio 8 on ffff:fff3"),
@@ -282,18 +288,18 @@ fn what_is_taken_before_the_root_or_past_its_classes_is_refused() {
     // On our own root, to no class at all: the kernel sends such packets on unshaped.
     let mut kernel = kernel();
     let plain = host(false, false, OUT);
-    kernel.apply_all(&diff(&kernel, &plain)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &plain)).unwrap();
     tc(
         &mut kernel,
         &end,
         "tc filter add dev eth0 parent be: protocol ip prio 5 u32 match u32 0 0 flowid be:0",
     );
-    assert_eq!(whys(&diff(&kernel, &plain)).len(), 1);
+    assert_eq!(whys(&diff(kernel.state(), &plain)).len(), 1);
     let told = host(true, false, OUT);
-    let plan = diff(&kernel, &told);
+    let plan = diff(kernel.state(), &told);
     assert_eq!((plan.len(), whys(&plan).len()), (1, 0));
     kernel.apply_all(&plan).unwrap();
-    assert!(diff(&kernel, &told).is_empty());
+    assert!(diff(kernel.state(), &told).is_empty());
 }
 
 #[test]
@@ -312,14 +318,17 @@ fn trees_of_versions_before_the_reserved_numbers_are_taken_over_or_go_and_those_
         "tc qdisc add dev v1 parent 1:10 handle 10: bfifo limit 70000",
     ];
     // Wanted: its figures change in place, and nothing is torn down.
-    let plan = diff(&tree(&ours), &host(false, false, &[Direction::Ingress]));
-    assert_eq!(plan.losses().unshaped, 0);
+    let plan = diff(
+        tree(&ours).state(),
+        &host(false, false, &[Direction::Ingress]),
+    );
+    assert_eq!(plan.disruptions().unshaped, 0);
     assert!(
         plan.lines()
             .contains("class change dev v1 parent 1: classid 1:10")
     );
     // A device of the policy that is wanted unshaped: it goes.
-    let plan = diff(&tree(&ours), &host(false, false, OUT));
+    let plan = diff(tree(&ours).state(), &host(false, false, OUT));
     assert!(
         plan.lines()
             .contains("tc qdisc delete dev v1 root handle 1:"),
@@ -341,7 +350,7 @@ fn trees_of_versions_before_the_reserved_numbers_are_taken_over_or_go_and_those_
         ],
     ];
     for lines in others {
-        let plan = diff(&tree(lines), &host(false, false, OUT));
+        let plan = diff(tree(lines).state(), &host(false, false, OUT));
         assert!(!plan.lines().contains("delete"), "{}", plan.lines());
     }
 }
@@ -351,15 +360,15 @@ fn a_namespace_that_may_be_known_by_its_process_keeps_what_it_has() {
     // Shaped by name once; now the policy says a process in that namespace, which was not observed.
     let mut kernel = kernel();
     let named = host(false, false, OUT);
-    kernel.apply_all(&diff(&kernel, &named)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &named)).unwrap();
     let mut host = Host::new(None, Vec::new(), Capabilities::default()).unwrap();
     let shape = Shape::new(Rate::ZERO, Rate::mbit(10)).unwrap();
     let c = Container::new("web", "v1")
         .unwrap()
-        .inside(Inside::Pid(4242), "eth0")
+        .with_egress_point(EgressPoint::Pid(4242), "eth0")
         .unwrap();
-    host.insert(c.shaped(Direction::Egress, shape)).unwrap();
-    let plan = diff(&kernel, &host);
+    host.insert(c.with_shape(Direction::Egress, shape)).unwrap();
+    let plan = diff(kernel.state(), &host);
     assert!(!plan.lines().contains("delete"), "{}", plan.lines());
     assert_eq!(plan.left_alone().len(), 1);
 }
@@ -373,8 +382,8 @@ fn a_root_with_our_number_is_put_right_without_being_told() {
     device.put_qdisc(Qdisc::new(Handle::qdisc(0xbe), Handle::ROOT, kind));
     kernel.put_device(v1, device);
     let host = host(false, false, &[Direction::Ingress]);
-    kernel.apply_all(&diff(&kernel, &host)).unwrap();
-    assert!(diff(&kernel, &host).is_empty());
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
+    assert!(diff(kernel.state(), &host).is_empty());
 }
 
 #[test]
@@ -388,8 +397,8 @@ fn the_observed_document_says_what_a_filter_matches_or_that_it_matches_everythin
         {"kind": "u32", "parent": "ffff:fff2", "handle": "800::801", "prio": 1, "protocol": "all", "flowid": null,
          "actions": [{"kind": "mirred", "action": "egress_redirect", "to_ifindex": 3}]}]},
       {"netns": null, "dev": "x9", "ifindex": 3}]}"#;
-    let seen: netshape::Observed = serde_json::from_str(document).unwrap();
-    let lines = diff(&seen.kernel().unwrap(), &host(true, true, OUT)).lines();
+    let seen: netshape::observe::ObservedDocument = serde_json::from_str(document).unwrap();
+    let lines = diff(&seen.state().unwrap(), &host(true, true, OUT)).lines();
     assert!(
         lines
             .contains("match u32 0x0a000007 0xffffffff at 16 action mirred egress redirect dev x9"),

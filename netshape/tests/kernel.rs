@@ -2,8 +2,10 @@
 
 mod support;
 
-use netshape::wire::{HexLine, Message, U32Part, decode, hex_lines, load};
-use netshape::{DevName, Device, Facts, Filter, FilterKind, Kernel, Qdisc, QdiscKind};
+use netshape::kernel::{DeviceProperties, KernelModel};
+use netshape::netlink::{HexLine, Message, decode, hex_lines, load};
+use netshape::object::{Filter, FilterKind, Qdisc, QdiscKind, U32Part};
+use netshape::{DevName, Device};
 use std::collections::BTreeMap;
 use support::{SHARED, Sample, ifindexes, own, requests, shared};
 
@@ -160,20 +162,20 @@ fn end_in_the_captured_dumps(samples: &[Sample]) {
             continue;
         };
         let numbers = ifindexes(&requests);
-        let mut kernel = Kernel::new();
+        let mut kernel = KernelModel::new();
         let queues = queues(sample);
         for dev in devices(sample) {
             let ifb = dev.starts_with("ifb");
             let tx_queue_len = if ifb { 32 } else { 1000 };
-            let facts = Facts {
+            let facts = DeviceProperties {
                 tx_queue_len,
                 tx_queues: queues,
                 fq_codel: false,
                 u32_mark: false,
-                ..Facts::default()
+                ..DeviceProperties::default()
             };
             kernel.put_device(DevName::host(&dev), Device::new());
-            kernel.set_facts(DevName::host(&dev), facts);
+            kernel.set_properties(DevName::host(&dev), facts);
         }
         let outcomes = outcomes(sample);
         for (i, (command, sent)) in requests.iter().enumerate() {

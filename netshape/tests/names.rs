@@ -1,10 +1,14 @@
 //! Names that a policy or the kernel may hold, and the texts that they end up in.
 
+use netshape::ObservedState;
+use netshape::kernel::KernelModel;
+use netshape::object::{Handle, Htb, Other, Qdisc, QdiscKind};
+use netshape::plan::{BatchError, Plan, diff};
+use netshape::policy::{EgressPoint, RefusalKind};
+use netshape::tc::{TickRounding, batch_commands, parse_line};
 use netshape::text::{batch_word, printable, shell_word};
 use netshape::{
-    BatchError, Capabilities, Container, DevName, Device, Direction, Era, Handle, Host, Htb,
-    Inside, Kernel, Netns, Other, Plan, Qdisc, QdiscKind, Rate, RefusalKind, Shape, Uplink,
-    batch_commands, diff, parse_line,
+    Capabilities, Container, DevName, Device, Direction, Host, Netns, Rate, Shape, Uplink,
 };
 use proptest::prelude::*;
 
@@ -15,8 +19,8 @@ fn shape() -> Shape {
 fn host(containers: impl IntoIterator<Item = Container>) -> Host {
     let mut host = Host::new(None, Vec::new(), Capabilities::default()).unwrap();
     for container in containers {
-        let both = container.shaped(Direction::Ingress, shape());
-        host.insert(both.shaped(Direction::Egress, shape()))
+        let both = container.with_shape(Direction::Ingress, shape());
+        host.insert(both.with_shape(Direction::Egress, shape()))
             .unwrap();
     }
     host
@@ -88,7 +92,7 @@ fn a_device_may_be_called_what_the_kernel_lets_it_be_called() {
 fn a_namespace_is_called_by_letters_digits_points_lines_and_dashes() {
     let inside = |name: &str| {
         let container = Container::new("c", "v").unwrap();
-        container.inside(Inside::Netns(name.into()), "eth0")
+        container.with_egress_point(EgressPoint::Netns(name.into()), "eth0")
     };
     for name in ["a", "web-1", "A.b_c-9", "-x", "...", &"n".repeat(255)] {
         assert!(inside(name).is_ok(), "{name}");
@@ -115,14 +119,18 @@ fn a_namespace_is_called_by_letters_digits_points_lines_and_dashes() {
     let mut host = host([]);
     let c = |id: &str| Container::new(id, "v").unwrap();
     let refused = host
-        .insert(c("a;b").shaped(Direction::Egress, shape()))
+        .insert(c("a;b").with_shape(Direction::Egress, shape()))
         .unwrap_err();
     assert_eq!(refused.field, "netns");
     assert!(
-        host.insert(c("a;b").shaped(Direction::Ingress, shape()))
+        host.insert(c("a;b").with_shape(Direction::Ingress, shape()))
             .is_ok()
     );
-    assert!(c("p").inside(Inside::Pid(0), "eth0").is_err());
+    assert!(
+        c("p")
+            .with_egress_point(EgressPoint::Pid(0), "eth0")
+            .is_err()
+    );
 }
 
 #[test]
@@ -153,14 +161,14 @@ fn a_process_is_never_taken_for_a_name() {
     }
     let pid = Container::new("p", "v1")
         .unwrap()
-        .inside(Inside::Pid(7), "eth0")
+        .with_egress_point(EgressPoint::Pid(7), "eth0")
         .unwrap();
     let named = Container::new("n", "v2")
         .unwrap()
-        .inside(Inside::Netns("7".into()), "eth0")
+        .with_egress_point(EgressPoint::Netns("7".into()), "eth0")
         .unwrap();
-    let plan = diff(&Kernel::new(), &host([pid, named]));
-    let of = |netns: &Netns| plan.within(netns).lines();
+    let plan = diff(&ObservedState::new(), &host([pid, named]));
+    let of = |netns: &Netns| plan.in_netns(netns).lines();
     assert!(
         of(&Netns::Pid(7))
             .lines()
@@ -176,7 +184,7 @@ fn a_process_is_never_taken_for_a_name() {
 #[test]
 fn a_batch_holds_one_namespace_and_says_which() {
     let mut plan = diff(
-        &Kernel::new(),
+        &ObservedState::new(),
         &host([Container::new("web", "v1").unwrap()]),
     );
     let (web, both) = (Netns::Named("web".into()), plan.namespaces());
@@ -190,7 +198,7 @@ fn a_batch_holds_one_namespace_and_says_which() {
     );
     assert!(refused.to_string().contains("host, web"), "{refused}");
     // Nothing is lost by taking it apart, and nothing is in two parts.
-    let parts: Vec<Plan> = both.iter().map(|n| plan.within(n)).collect();
+    let parts: Vec<Plan> = both.iter().map(|n| plan.in_netns(n)).collect();
     assert_eq!(parts.iter().map(Plan::len).sum::<usize>(), plan.len());
     for (part, netns) in parts.iter().zip(&both) {
         assert_eq!(part.namespaces(), std::slice::from_ref(netns));
@@ -201,14 +209,14 @@ fn a_batch_holds_one_namespace_and_says_which() {
         );
         assert_eq!(batch.lines().count(), part.len() + 1);
     }
-    plan = plan.within(&Netns::Pid(1));
+    plan = plan.in_netns(&Netns::Pid(1));
     assert!(plan.is_empty());
     assert_eq!(plan.batch().unwrap(), "");
 }
 
 /// A qdisc of a kind that some module brought, and a device of ours that nobody wants.
-fn hostile_kernel(name: &str) -> Kernel {
-    let mut kernel = Kernel::new();
+fn hostile_kernel(name: &str) -> KernelModel {
+    let mut kernel = KernelModel::new();
     let mut foreign = Device::new();
     let kind = QdiscKind::Other(Box::new(Other {
         kind: "x\u{1b}[2J".into(),
@@ -234,8 +242,12 @@ fn hostile_kernel(name: &str) -> Kernel {
 #[test]
 fn advice_on_what_nobody_wants_names_its_namespace_and_can_be_pasted() {
     let host = host([Container::new("web", "v1").unwrap()]);
-    let plan = diff(&hostile_kernel("x;id"), &host);
-    let whys: Vec<&str> = plan.left_alone().iter().map(|l| l.why.as_str()).collect();
+    let plan = diff(hostile_kernel("x;id").state(), &host);
+    let whys: Vec<&str> = plan
+        .left_alone()
+        .iter()
+        .map(|l| l.reason.as_str())
+        .collect();
     for command in [
         "`tc qdisc delete dev 'x;id' root`",
         "`ip netns exec gone tc qdisc delete dev 'x;id' root`",
@@ -305,27 +317,27 @@ fn names() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_name_stays_one_word_and_no_text_has_a_raw_control_character(veth in names(), dev in names(), seen in names()) {
-        let Ok(container) = Container::new("c", &veth).and_then(|c| c.inside(Inside::Netns("c".into()), &dev)) else {
+        let Ok(container) = Container::new("c", &veth).and_then(|c| c.with_egress_point(EgressPoint::Netns("c".into()), &dev)) else {
             return Ok(());
         };
         let host = host([container]);
-        let plan = diff(&hostile_kernel(&seen), &host);
+        let plan = diff(hostile_kernel(&seen).state(), &host);
         for op in plan.ops() {
             let raw: Vec<Vec<u8>> = plan.command(op).into_iter().map(String::into_bytes).collect();
             prop_assert_eq!(shell_split(&plan.shell(op)), raw);
         }
         let mut texts = vec![plan.lines(), plan.explain(&host)];
-        texts.extend(plan.left_alone().iter().map(|l| format!("{} {}", l.device, l.why)));
-        texts.extend(plan.ops().iter().map(|op| plan.why(op)));
+        texts.extend(plan.left_alone().iter().map(|l| format!("{} {}", l.device, l.reason)));
+        texts.extend(plan.ops().iter().map(|op| plan.reason(op)));
         for netns in plan.namespaces() {
-            let part = plan.within(&netns);
+            let part = plan.in_netns(&netns);
             match part.batch() {
                 Err(BatchError::Name { given }) => prop_assert!(given == veth || given == dev),
                 Err(other) => prop_assert!(false, "{other}"),
                 Ok(batch) => {
                     // What is carried is what the device is called.
                     let devices = [(veth.clone(), 3), (dev.clone(), 3)].into_iter().collect();
-                    let messages: Vec<_> = batch_commands(&batch).map(|(_, c)| parse_line(&c, Era::Truncating, &devices)).collect();
+                    let messages: Vec<_> = batch_commands(&batch).map(|(_, c)| parse_line(&c, TickRounding::Truncating, &devices)).collect();
                     prop_assert_eq!(messages.len(), part.len());
                     prop_assert!(messages.iter().all(|m| matches!(m, Ok(Some(m)) if m.ifindex == 3)), "{batch}");
                     texts.push(batch);
@@ -352,9 +364,13 @@ fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
     let named = |n: &str| Netns::Named(n.into());
     let c = |id: &str, veth: &str| {
         let container = Container::new(id, veth).unwrap();
-        container.shaped(Direction::Egress, shape())
+        container.with_shape(Direction::Egress, shape())
     };
-    let ifb = |id: &str, veth: &str| c(id, veth).inside(Inside::Ifb, "eth0").unwrap();
+    let ifb = |id: &str, veth: &str| {
+        c(id, veth)
+            .with_egress_point(EgressPoint::Ifb, "eth0")
+            .unwrap()
+    };
     let whole = |containers: Vec<Container>| {
         let mut host = Host::new(None, Vec::new(), Capabilities::default()).unwrap();
         for container in containers {
@@ -363,7 +379,7 @@ fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
         host
     };
     let before = whole(vec![ifb("a", "v1"), c("b", "v2")]);
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     for (i, name) in before
         .device_names()
         .into_iter()
@@ -374,7 +390,7 @@ fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
         device.ifindex = Some(i as i32 + 1);
         kernel.put_device(name, device);
     }
-    kernel.apply_all(&diff(&kernel, &before)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &before)).unwrap();
     // Each changes to the other's method: `a` is shaped in its namespace before its redirect goes, `b` by an ifb before its own tree.
     let after = whole(vec![c("a", "v1"), ifb("b", "v2")]);
     for (i, name) in after.device_names().into_iter().enumerate() {
@@ -382,7 +398,7 @@ fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
         device.ifindex = Some(i as i32 + 11);
         kernel.put_device(name, device);
     }
-    let plan = diff(&kernel, &after);
+    let plan = diff(kernel.state(), &after);
     let order = plan.namespaces();
     assert_eq!(
         order,
@@ -391,11 +407,11 @@ fn what_is_stale_goes_after_what_replaces_it_in_another_namespace() {
         plan.lines()
     );
     for netns in &order {
-        kernel.apply_all(&plan.within(netns)).unwrap();
+        kernel.apply_all(&plan.in_netns(netns)).unwrap();
     }
     assert!(
-        diff(&kernel, &after).is_empty(),
+        diff(kernel.state(), &after).is_empty(),
         "{}",
-        diff(&kernel, &after).lines()
+        diff(kernel.state(), &after).lines()
     );
 }

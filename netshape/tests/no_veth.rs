@@ -1,8 +1,10 @@
 //! Containers on macvlan and ipvlan devices, which have no end on the host.
 
+use netshape::kernel::KernelModel;
+use netshape::plan::{Disruption, diff};
+use netshape::policy::{EgressPoint, RefusalKind};
 use netshape::{
-    Capabilities, Container, DevName, Device, Direction, Host, Inside, Kernel, Loss, Netns, Rate,
-    RefusalKind, Shape, Uplink, diff,
+    Capabilities, Container, DevName, Device, Direction, Host, Netns, Rate, Shape, Uplink,
 };
 
 fn host() -> Host {
@@ -16,26 +18,26 @@ fn shape() -> Shape {
 
 #[test]
 fn egress_is_shaped_on_the_containers_own_device_and_shared_on_the_uplink() {
-    for inside in [Inside::Netns("web".into()), Inside::Pid(7)] {
+    for inside in [EgressPoint::Netns("web".into()), EgressPoint::Pid(7)] {
         let mut host = host();
         let container = Container::without_veth("web").unwrap();
-        let container = container.inside(inside.clone(), "mv0").unwrap();
+        let container = container.with_egress_point(inside.clone(), "mv0").unwrap();
         let slot = host
-            .insert(container.shaped(Direction::Egress, shape()))
+            .insert(container.with_shape(Direction::Egress, shape()))
             .unwrap();
-        let mut kernel = Kernel::new();
+        let mut kernel = KernelModel::new();
         for name in host.device_names() {
             kernel.put_device(name, Device::new());
         }
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         let own = match inside {
-            Inside::Pid(pid) => Netns::Pid(pid),
+            EgressPoint::Pid(pid) => Netns::Pid(pid),
             _ => Netns::Named("web".into()),
         };
         assert_eq!(plan.namespaces(), [Netns::Host, own.clone()]);
-        assert!(plan.needs().is_empty());
+        assert!(plan.required_devices().is_empty());
         kernel.apply_all(&plan).unwrap();
-        assert!(diff(&kernel, &host).is_empty());
+        assert!(diff(kernel.state(), &host).is_empty());
         let device = DevName {
             netns: own,
             dev: "mv0".into(),
@@ -50,11 +52,11 @@ fn egress_is_shaped_on_the_containers_own_device_and_shared_on_the_uplink() {
         );
         // It leaves as any other does.
         host.remove("web").unwrap();
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         assert!(
             plan.ops()
                 .iter()
-                .any(|op| op.loss == Loss::Unshaped && plan.device(op) == Some(&device))
+                .any(|op| op.disruption == Disruption::Unshaped && plan.device(op) == Some(&device))
         );
     }
 }
@@ -62,19 +64,22 @@ fn egress_is_shaped_on_the_containers_own_device_and_shared_on_the_uplink() {
 #[test]
 fn what_needs_an_end_on_the_host_is_refused_and_changes_nothing() {
     let bare = || Container::without_veth("web").unwrap();
-    let ifb = bare().inside(Inside::Ifb, "mv0").unwrap();
+    let ifb = bare().with_egress_point(EgressPoint::Ifb, "mv0").unwrap();
     for (container, direction) in [
         (
-            bare().shaped(Direction::Ingress, shape()),
+            bare().with_shape(Direction::Ingress, shape()),
             Direction::Ingress,
         ),
         (
             bare()
-                .shaped(Direction::Egress, shape())
-                .shaped(Direction::Ingress, shape()),
+                .with_shape(Direction::Egress, shape())
+                .with_shape(Direction::Ingress, shape()),
             Direction::Ingress,
         ),
-        (ifb.shaped(Direction::Egress, shape()), Direction::Egress),
+        (
+            ifb.with_shape(Direction::Egress, shape()),
+            Direction::Egress,
+        ),
     ] {
         let mut host = host();
         let refused = host.insert(container).unwrap_err();

@@ -1,9 +1,10 @@
 //! Properties, over random lives of a host, random claims, random bytes.
 
+use netshape::elastic::{Claim, Scratch, divide};
+use netshape::tc::TickRounding;
 use netshape::testing::{
-    Bytes, Op, World, check_division, fuzz_decode, fuzz_elastic, fuzz_ops, naive_division,
+    Draws, Op, World, check_division, fuzz_decode, fuzz_elastic, fuzz_ops, naive_division,
 };
-use netshape::{Claim, Era, Scratch, divide};
 use proptest::prelude::*;
 
 fn rate() -> impl Strategy<Value = u64> {
@@ -35,7 +36,7 @@ fn claims() -> impl Strategy<Value = Vec<Claim>> {
 /// kernel would have given these leave room for it.
 #[test]
 fn a_class_below_what_others_built_can_be_taken_back() {
-    let mut world = World::new(Era::Ceil, false);
+    let mut world = World::new(TickRounding::Ceil, false);
     world.step(&Op::Touched);
     world.step(&Op::Meddle(11, 0x100, 2));
     world.step(&Op::Meddle(211, 0x123, 0x100));
@@ -84,9 +85,9 @@ proptest! {
         cuts in prop::collection::vec(0..40_u16, 0..4),
         ceil in any::<bool>(),
     ) {
-        let era = if ceil { Era::Ceil } else { Era::Truncating };
+        let era = if ceil { TickRounding::Ceil } else { TickRounding::Truncating };
         let mut world = World::new(era, false);
-        let mut bytes = Bytes(&life);
+        let mut bytes = Draws(&life);
         while bytes.more() {
             world.step(&Op::draw(&mut bytes));
         }
@@ -101,8 +102,8 @@ proptest! {
 
     #[test]
     fn every_step_can_be_taken_back(life in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut world = World::new(Era::Ceil, false);
-        let mut bytes = Bytes(&life);
+        let mut world = World::new(TickRounding::Ceil, false);
+        let mut bytes = Draws(&life);
         while bytes.more() {
             world.step(&Op::draw(&mut bytes));
         }
@@ -118,7 +119,7 @@ proptest! {
 
     #[test]
     fn ticks_come_back_from_bytes(rate in 1..100_000_000_000_u64, bytes in 1..100_000_000_u64) {
-        for era in [Era::Truncating, Era::Ceil] {
+        for era in [TickRounding::Truncating, TickRounding::Ceil] {
             // As long as the ticks do not wrap, some number of bytes gives them again.
             if bytes / rate >= 200 {
                 continue;
@@ -143,12 +144,12 @@ fn the_same_life_gives_the_same_plan() {
         })
         .collect();
     let run = || {
-        let mut world = World::new(Era::Ceil, true);
-        let mut bytes = Bytes(&life);
+        let mut world = World::new(TickRounding::Ceil, true);
+        let mut bytes = Draws(&life);
         while bytes.more() {
             world.step(&Op::draw(&mut bytes));
         }
-        netshape::diff(&netshape::Kernel::new(), &world.host).lines()
+        netshape::plan::diff(&netshape::ObservedState::new(), &world.host).lines()
     };
     let first = run();
     assert!(first.lines().count() > 10);

@@ -1,8 +1,11 @@
 //! A mistake in one container's section takes nothing away from it, nor from anybody else.
 
+use netshape::kernel::KernelModel;
+use netshape::object::Handle;
+use netshape::plan::{Action, Plan, diff, diff_touched};
+use netshape::policy::PolicyFile;
 use netshape::{
-    Action, Capabilities, Container, DevName, Device, Direction, Handle, Host, Kernel, Plan,
-    PolicyFile, Rate, Refusal, Shape, Tier, Uplink, diff, diff_touched,
+    Capabilities, Container, DevName, Device, Direction, Host, Rate, Refusal, Shape, Tier, Uplink,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,17 +25,17 @@ fn section(id: &str, guarantee: &str) -> Value {
         "ingress": {"ceiling": "100mbit"}, "egress": {"guarantee": guarantee, "ceiling": "900mbit"}})
 }
 
-fn planned(kernel: &Kernel, containers: &Value) -> (Host, Vec<Refusal>, Plan) {
+fn planned(kernel: &KernelModel, containers: &Value) -> (Host, Vec<Refusal>, Plan) {
     let file = policy(containers);
-    let made = file.host_on(kernel, Capabilities::default(), &BTreeMap::new());
+    let made = file.host_on(kernel.state(), Capabilities::default(), &BTreeMap::new());
     let (host, refused) = made.unwrap();
-    let plan = diff(kernel, &host);
+    let plan = diff(kernel.state(), &host);
     (host, refused, plan)
 }
 
 /// A kernel on which a policy was carried out.
-fn carried_out(containers: &Value) -> Kernel {
-    let mut kernel = Kernel::new();
+fn carried_out(containers: &Value) -> KernelModel {
+    let mut kernel = KernelModel::new();
     let (host, refused, _) = planned(&kernel, containers);
     assert_eq!(refused, []);
     for (i, name) in (1..).zip(host.device_names()) {
@@ -40,17 +43,17 @@ fn carried_out(containers: &Value) -> Kernel {
         device.ifindex = Some(i);
         kernel.put_device(name, device);
     }
-    kernel.apply_all(&diff(&kernel, &host)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
     kernel
 }
 
 /// The devices and the class of a container.
-fn has(kernel: &Kernel, id: &str, class: Handle) -> [Option<String>; 3] {
+fn has(kernel: &KernelModel, id: &str, class: Handle) -> [Option<String>; 3] {
     let device = |name| kernel.device(&name).map(|d| format!("{d:?}"));
     let up = kernel.device(&DevName::host("up0")).unwrap();
     [
         device(DevName::host(&format!("v-{id}"))),
-        device(DevName::inside(id, "eth0")),
+        device(DevName::in_netns(id, "eth0")),
         Some(format!("{:?}", (up.class(class), up.qdisc_at(class)))),
     ]
 }
@@ -112,7 +115,7 @@ fn whatever_is_wrong_in_a_section_its_container_stays_as_it_is() {
             Ok(()),
             "{field}: the tier still holds its class"
         );
-        assert!(diff(&after, &host).is_empty(), "{field}");
+        assert!(diff(after.state(), &host).is_empty(), "{field}");
     }
 }
 
@@ -123,7 +126,7 @@ fn an_over_promise_refuses_in_the_order_of_the_file() {
             .zip(guarantees)
             .map(|(i, g)| section(&format!("c{i}"), g))
             .collect();
-        let (_, refused, _) = planned(&Kernel::new(), &json!(list));
+        let (_, refused, _) = planned(&KernelModel::new(), &json!(list));
         let fields = refused.into_iter().map(|r| r.field);
         fields.collect::<Vec<String>>()
     };
@@ -199,18 +202,20 @@ fn a_section_that_does_not_say_which_device_it_means_lets_nothing_be_removed() {
             takeover: true,
             ..Capabilities::default()
         };
-        let (host, refused) = file.host_on(&kernel, caps, &BTreeMap::new()).unwrap();
+        let (host, refused) = file
+            .host_on(kernel.state(), caps, &BTreeMap::new())
+            .unwrap();
         assert_eq!(refused.len(), 1);
-        let plan = diff(&kernel, &host);
+        let plan = diff(kernel.state(), &host);
         let removes = plan.ops().iter().any(|op| op.action == Action::Delete);
         assert!(!removes, "{}: {}", refused[0], plan.lines());
         assert!(!plan.left_alone().is_empty());
         let mut after = kernel.clone();
         after.apply_all(&plan).unwrap();
         assert!(
-            diff(&after, &host).is_empty(),
+            diff(after.state(), &host).is_empty(),
             "{}",
-            diff(&after, &host).lines()
+            diff(after.state(), &host).lines()
         );
     }
 }
@@ -272,14 +277,15 @@ fn a_refused_container_that_is_shaped_elsewhere_keeps_what_is_in_namespaces() {
         let (_, refused, plan) = planned(&kernel, &json!([section("a", "100mbit"), b]));
         assert_eq!(refused.len(), 1);
         assert!(plan.is_empty(), "{}", plan.lines());
-        let kept = DevName::inside("b", "eth0");
+        let kept = DevName::in_netns("b", "eth0");
         assert!(plan.left_alone().iter().any(|l| l.device == kept));
     }
     // One that is where its section says keeps nobody else's.
     b["netns"] = json!("b");
     let (_, _, plan) = planned(&kernel, &json!([b]));
-    let gone = DevName::inside("a", "eth0");
-    let goes = |op: &&netshape::Op| plan.device(op) == Some(&gone) && op.action == Action::Delete;
+    let gone = DevName::in_netns("a", "eth0");
+    let goes =
+        |op: &&netshape::plan::Op| plan.device(op) == Some(&gone) && op.action == Action::Delete;
     assert_eq!(plan.ops().iter().filter(goes).count(), 1);
 }
 
@@ -291,34 +297,36 @@ fn a_change_that_is_refused_leaves_a_running_host_as_it_was() {
     let asks = |mbit| {
         let shape = Shape::new(Rate::mbit(mbit), Rate::gbit(2)).unwrap();
         let c = Container::new("web", "v1").unwrap();
-        c.shaped(Direction::Egress, shape)
-            .shaped(Direction::Ingress, shape)
+        c.with_shape(Direction::Egress, shape)
+            .with_shape(Direction::Ingress, shape)
     };
     let slot = host.insert(asks(100)).unwrap();
     let class = host.class_of(slot);
     host.allocate(slot, Direction::Egress, Some(Rate::mbit(300)));
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     for name in host.device_names() {
         kernel.put_device(name, Device::new());
     }
-    kernel.apply_all(&diff_touched(&kernel, &mut host)).unwrap();
+    kernel
+        .apply_all(&diff_touched(kernel.state(), &mut host))
+        .unwrap();
     for wrong in [
-        asks(1_100).in_tier("gold"),
-        asks(100).in_tier("glod"),
-        asks(1).weighing(1_001),
+        asks(1_100).with_tier("gold"),
+        asks(100).with_tier("glod"),
+        asks(1).with_weight(1_001),
     ] {
         if let Ok(slot) = host.replace(wrong) {
             panic!("{slot:?}");
         }
         assert_eq!((host.slot("web"), host.class_of(slot)), (Some(slot), class));
         assert_eq!(host.promised(Direction::Egress), Rate::mbit(100));
-        assert!(diff_touched(&kernel, &mut host).is_empty());
-        assert!(diff(&kernel, &host).is_empty());
+        assert!(diff_touched(kernel.state(), &mut host).is_empty());
+        assert!(diff(kernel.state(), &host).is_empty());
     }
     // One that fits keeps the class number.
     assert_eq!(host.replace(asks(200)), Ok(slot));
     assert_eq!(host.class_of(slot), class);
-    assert!(!diff_touched(&kernel, &mut host).is_empty());
+    assert!(!diff_touched(kernel.state(), &mut host).is_empty());
 }
 
 #[test]
@@ -371,24 +379,24 @@ fn a_change_that_is_refused_beside_what_others_keep_takes_nothing_away() {
     let container = |id: &str, mbit: u64| {
         let shape = Shape::new(Rate::mbit(mbit), Rate::gbit(1)).unwrap();
         let container = Container::new(id, &format!("v-{id}")).unwrap();
-        container.shaped(Direction::Egress, shape)
+        container.with_shape(Direction::Egress, shape)
     };
     // a has 600 on the kernel, is admitted with 100, and its section is refused before that is carried out.
     host.insert(container("a", 600)).unwrap();
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     for name in host.device_names() {
         kernel.put_device(name, Device::new());
     }
-    kernel.apply_all(&diff(&kernel, &host)).unwrap();
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
     let minor = host.class_of(host.slot("a").unwrap()).unwrap().minor();
     host.replace(container("a", 100)).unwrap();
     host.insert(container("b", 500)).unwrap();
     let gone = host.remove("a").unwrap();
-    host.hold(&gone, Some(minor), &kernel);
+    host.hold(&gone, Some(minor), kernel.state());
     // b is changed to what does not fit: it keeps what it was promised; to no more than that: it is admitted.
     assert!(host.replace(container("b", 900)).is_err());
     let slot = host.slot("b").expect("b is still there");
-    let guarantee = host.terms(slot, Direction::Egress).unwrap().guarantee;
+    let guarantee = host.entitlement(slot, Direction::Egress).unwrap().guarantee;
     assert_eq!(guarantee, Rate::mbit(500));
     assert!(host.replace(container("b", 500)).is_ok());
     assert!(host.replace(container("b", 400)).is_ok());

@@ -2,10 +2,10 @@
 //! empty.
 
 use core::time::Duration;
-use netshape::{
-    Capabilities, Container, Device, Direction, Elastic, ElasticConfig, Host, Kernel, Loss, Rate,
-    Shape, Tier, Uplink, Usage, diff, diff_touched,
-};
+use netshape::elastic::{Elastic, ElasticConfig, Usage};
+use netshape::kernel::KernelModel;
+use netshape::plan::{Disruption, diff, diff_touched};
+use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 
 fn host(capacity: Rate) -> Host {
     let uplink = Uplink::new("eth0", capacity, Rate::mbit(200)).unwrap();
@@ -25,32 +25,32 @@ fn container(i: usize) -> Container {
     };
     let c = Container::new(&format!("c{i}"), &format!("veth{i}"))
         .unwrap()
-        .in_tier(tier);
-    c.shaped(Direction::Ingress, shape)
-        .shaped(Direction::Egress, shape)
+        .with_tier(tier);
+    c.with_shape(Direction::Ingress, shape)
+        .with_shape(Direction::Egress, shape)
 }
 
-fn carry_out(kernel: &mut Kernel, host: &mut Host) -> netshape::Losses {
-    let plan = diff_touched(kernel, host);
+fn carry_out(kernel: &mut KernelModel, host: &mut Host) -> netshape::plan::Disruptions {
+    let plan = diff_touched(kernel.state(), host);
     kernel.apply_all(&plan).unwrap();
     assert!(
-        diff(kernel, host).is_empty(),
+        diff(kernel.state(), host).is_empty(),
         "{}",
-        diff(kernel, host).lines()
+        diff(kernel.state(), host).lines()
     );
-    plan.losses()
+    plan.disruptions()
 }
 
 #[test]
 fn a_host_lives_through_an_hour() {
     let mut host = host(Rate::gbit(2));
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     let mut elastic = Elastic::new(
         host.uplink().unwrap().for_containers(),
         ElasticConfig::default(),
     );
     let mut usage = vec![Usage::default(); 64];
-    let mut losses = netshape::Losses::default();
+    let mut losses = netshape::plan::Disruptions::default();
     kernel.put_device(host.device_names().remove(0), Device::new());
     losses = losses.plus(carry_out(&mut kernel, &mut host));
     let mut changes = 0;
@@ -69,7 +69,7 @@ fn a_host_lives_through_an_hour() {
             let first = if second == 0 { 0 } else { new };
             for i in first..=new {
                 let slot = host.insert(container(i)).unwrap();
-                elastic.set(slot, host.terms(slot, Direction::Egress));
+                elastic.set(slot, host.entitlement(slot, Direction::Egress));
                 for d in [Direction::Ingress, Direction::Egress] {
                     kernel.put_device(host.device(slot, d).unwrap(), Device::new());
                 }
@@ -87,11 +87,17 @@ fn a_host_lives_through_an_hour() {
             };
         }
         if !elastic.step(Duration::from_secs(1), &usage).is_empty() {
-            let n = elastic.carry_into(&mut host, Direction::Egress);
-            let plan = diff_touched(&kernel, &mut host);
-            assert!(plan.len() <= n && plan.ops().iter().all(|op| op.loss == Loss::Free));
+            let n = elastic.apply_to(&mut host, Direction::Egress);
+            let plan = diff_touched(kernel.state(), &mut host);
+            assert!(
+                plan.len() <= n
+                    && plan
+                        .ops()
+                        .iter()
+                        .all(|op| op.disruption == Disruption::Free)
+            );
             kernel.apply_all(&plan).unwrap();
-            assert!(diff(&kernel, &host).is_empty());
+            assert!(diff(kernel.state(), &host).is_empty());
             changes += plan.len();
         }
         assert!(elastic.allocated() <= elastic.capacity());
@@ -113,14 +119,14 @@ fn guarantees_never_exceed_the_uplink() {
     let c = |id: &str| {
         Container::new(id, id)
             .unwrap()
-            .shaped(Direction::Egress, big)
+            .with_shape(Direction::Egress, big)
     };
     host.insert(c("a")).unwrap();
     let before = host.clone();
     let refused = host.insert(c("b")).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "egress.guarantee: sum 1 Gbit/s over uplink less reserve 800 Mbit/s (500 Mbit/s promised so far, 500 Mbit/s asked)"
+        "egress.guarantee: sum 1 Gbit/s over uplink less reserve 800 Mbit/s (500 Mbit/s promised so far, 500 Mbit/s requested)"
     );
     assert_eq!(host.device_names(), before.device_names());
     assert_eq!(host.promised(Direction::Egress), Rate::mbit(500));

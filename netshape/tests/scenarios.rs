@@ -1,15 +1,15 @@
 //! Transcripts: commands, a line of dashes, and what comes of them.
 
-use netshape::{
-    Capabilities, Container, Device, Direction, Host, Inside, Kernel, Plan, Rate, Shape, Tier,
-    Uplink, diff, diff_touched,
-};
+use netshape::kernel::KernelModel;
+use netshape::plan::{Plan, diff, diff_touched};
+use netshape::policy::EgressPoint;
+use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 use std::fmt::Write as _;
 
 /// A host being talked to.
 struct Talk {
     host: Host,
-    kernel: Kernel,
+    kernel: KernelModel,
     out: String,
 }
 
@@ -25,14 +25,14 @@ impl Talk {
 
     fn plan(&mut self, plan: &Plan) {
         for op in plan.ops() {
-            writeln!(self.out, "{:<10} {}", op.loss.name(), plan.shell(op)).unwrap();
-            writeln!(self.out, "           {}", plan.why(op)).unwrap();
+            writeln!(self.out, "{:<10} {}", op.disruption.name(), plan.shell(op)).unwrap();
+            writeln!(self.out, "           {}", plan.reason(op)).unwrap();
         }
         for left in plan.left_alone() {
             writeln!(
                 self.out,
                 "left alone {} {} {}: {}",
-                left.device, left.object, left.handle, left.why
+                left.device, left.object, left.handle, left.reason
             )
             .unwrap();
         }
@@ -51,8 +51,10 @@ impl Talk {
                 let mut container = Container::new(id, veth).unwrap();
                 for word in rest {
                     container = match word.split_once('=').unwrap_or((word, "")) {
-                        ("tier", tier) => container.in_tier(tier),
-                        ("ifb", _) => container.inside(Inside::Ifb, "eth0").unwrap(),
+                        ("tier", tier) => container.with_tier(tier),
+                        ("ifb", _) => container
+                            .with_egress_point(EgressPoint::Ifb, "eth0")
+                            .unwrap(),
                         (way, rates) => {
                             let way = if way == "in" {
                                 Direction::Ingress
@@ -66,7 +68,7 @@ impl Talk {
                                 g.parse().unwrap()
                             };
                             container
-                                .shaped(way, Shape::new(guarantee, c.parse().unwrap()).unwrap())
+                                .with_shape(way, Shape::new(guarantee, c.parse().unwrap()).unwrap())
                         }
                     };
                 }
@@ -87,7 +89,7 @@ impl Talk {
             ["refused", id, veth] => {
                 let container = Container::new(id, veth).unwrap();
                 self.host.remove(id);
-                self.host.hold(&container, None, &self.kernel);
+                self.host.hold(&container, None, self.kernel.state());
             }
             ["refused"] => self.host.hold_everything(),
             // Another process, which knows what the kernel shows and nothing else.
@@ -105,22 +107,22 @@ impl Talk {
             ["takeover"] => {}
             ["undo"] => {
                 // All steps, and then all of them back.
-                let plan = diff(&self.kernel, &self.host);
+                let plan = diff(self.kernel.state(), &self.host);
                 for op in plan.ops() {
                     for step in op.inverse() {
                         writeln!(self.out, "back       tc {}", plan.argv(&step).join(" ")).unwrap();
                     }
                 }
             }
-            ["plan"] => self.plan(&diff(&self.kernel, &self.host)),
+            ["plan"] => self.plan(&diff(self.kernel.state(), &self.host)),
             ["touched"] => {
-                let plan = diff_touched(&self.kernel, &mut self.host);
+                let plan = diff_touched(self.kernel.state(), &mut self.host);
                 self.plan(&plan);
                 self.kernel.apply_all(&plan).unwrap();
             }
             ["apply", rest @ ..] => {
                 let steps = rest.first().map_or(usize::MAX, |n| n.parse().unwrap());
-                let plan = diff(&self.kernel, &self.host);
+                let plan = diff(self.kernel.state(), &self.host);
                 for op in plan.ops().iter().take(steps) {
                     self.kernel.apply(&plan, op).unwrap();
                 }
@@ -131,9 +133,13 @@ impl Talk {
                     .map(|(n, i)| (n.to_owned(), i))
                     .into_iter()
                     .collect();
-                let message = netshape::parse_line(line, netshape::Era::Truncating, &devices)
-                    .unwrap()
-                    .unwrap();
+                let message = netshape::tc::parse_line(
+                    line,
+                    netshape::tc::TickRounding::Truncating,
+                    &devices,
+                )
+                .unwrap()
+                .unwrap();
                 let dev = words
                     .iter()
                     .position(|w| *w == "dev")
@@ -161,7 +167,7 @@ fn host(takeover: bool) -> Host {
 
 fn run(commands: &str) -> String {
     let host = host(commands.lines().any(|l| l == "takeover"));
-    let mut kernel = Kernel::new();
+    let mut kernel = KernelModel::new();
     kernel.put_device(netshape::DevName::host("eth0"), Device::new());
     let mut talk = Talk {
         host,

@@ -3,8 +3,8 @@
 
 mod support;
 
-use netshape::wire::{HexLine, Message, decode, hex_lines, hex_of};
-use netshape::{Era, batch_commands, parse_line, parse_line_at};
+use netshape::netlink::{HexLine, Message, decode, hex_lines, hex_of};
+use netshape::tc::{TickRounding, batch_commands, parse_line, parse_line_with_speeds};
 use support::{SHARED, Sample, ifindexes, normal, own, requests, shared};
 
 fn requests_are_equal_to_what_tc_sends(samples: &[Sample]) {
@@ -83,7 +83,7 @@ fn every_dump_is_decoded_and_requests_come_back(samples: &[Sample]) {
                     }
                     let known = ["noqueue", "pfifo_fast", "mq", "ingress", "clsact"];
                     let kind = message.kind.as_deref().unwrap_or("");
-                    let raw = matches!(message.options, Some(netshape::wire::Options::Raw(_)));
+                    let raw = matches!(message.options, Some(netshape::netlink::Options::Raw(_)));
                     assert!(
                         !raw || known.contains(&kind),
                         "{}: {message:?}",
@@ -98,12 +98,15 @@ fn every_dump_is_decoded_and_requests_come_back(samples: &[Sample]) {
 
 fn generated_commands_are_equal_to_what_tc_sent() {
     let captures = [
-        (include_str!("captured/tc-6.1.0.nl"), Era::Truncating),
+        (
+            include_str!("captured/tc-6.1.0.nl"),
+            TickRounding::Truncating,
+        ),
         (
             include_str!("captured/tc-6.1.0-corners.nl"),
-            Era::Truncating,
+            TickRounding::Truncating,
         ),
-        (include_str!("captured/tc-7.2.0.nl"), Era::Ceil),
+        (include_str!("captured/tc-7.2.0.nl"), TickRounding::Ceil),
     ];
     let devices = [("lo", 1), ("d1", 2), ("d0", 3), ("ifbA", 4)];
     let devices = devices
@@ -148,9 +151,9 @@ fn a_batch_is_read_as_tc_reads_it() {
     let devices = [("d0".to_owned(), 3)].into_iter().collect();
     let ours: Vec<_> = batch_commands(text)
         .map(|(line, command)| {
-            let message = parse_line(&command, Era::Ceil, &devices);
+            let message = parse_line(&command, TickRounding::Ceil, &devices);
             let default = message.map(|m| match m.unwrap().options {
-                Some(netshape::wire::Options::Htb(htb)) => Some((htb.default, htb.rate2quantum)),
+                Some(netshape::netlink::Options::Htb(htb)) => Some((htb.default, htb.rate2quantum)),
                 _ => None,
             });
             (line, default.ok())
@@ -178,10 +181,11 @@ fn a_rate_in_percent_is_of_the_speed_that_was_said() {
     let speeds = [("d0".to_owned(), 10_000)].into_iter().collect();
     let rate = |text: &str| {
         let line = format!("class add dev d0 parent 1: classid 1:1 htb rate {text}");
-        assert!(parse_line(&line, Era::Ceil, &devices).is_err());
-        let message = parse_line_at(&line, Era::Ceil, &devices, &speeds).ok()??;
+        assert!(parse_line(&line, TickRounding::Ceil, &devices).is_err());
+        let message =
+            parse_line_with_speeds(&line, TickRounding::Ceil, &devices, &speeds).ok()??;
         match message.options {
-            Some(netshape::wire::Options::HtbClass(htb)) => Some(htb.rate.bytes_per_second),
+            Some(netshape::netlink::Options::HtbClass(htb)) => Some(htb.rate.bytes_per_second),
             _ => None,
         }
     };

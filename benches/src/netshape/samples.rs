@@ -1,8 +1,8 @@
 //! Captured requests of tc beside ours.
 
 use crate::Measured;
-use netshape::parse_line;
-use netshape::wire::TcMessage;
+use netshape::netlink::TcMessage;
+use netshape::tc::parse_line;
 
 /// Captured requests that come out byte for byte, of all of the listed kinds (1 is all).
 pub(super) fn sample_bytes() -> Result<Measured, String> {
@@ -11,8 +11,8 @@ pub(super) fn sample_bytes() -> Result<Measured, String> {
     let sets = std::fs::read_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
     for set in sets.flatten() {
         for (tc, era) in [
-            ("tc6.1", netshape::Era::Truncating),
-            ("tc7.1", netshape::Era::Ceil),
+            ("tc6.1", netshape::tc::TickRounding::Truncating),
+            ("tc7.1", netshape::tc::TickRounding::Ceil),
         ] {
             let Ok(text) = std::fs::read_to_string(set.path().join(tc).join("requests.nl")) else {
                 continue;
@@ -30,8 +30,8 @@ pub(super) fn sample_bytes() -> Result<Measured, String> {
 
 /// How many commands of a capture give the same decoded message, or are refused alike; decoding drops rate tables and
 /// sequence numbers, and keeps every other field.
-fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
-    use netshape::wire::{HexLine, Message, decode, hex_lines};
+fn requests(text: &str, era: netshape::tc::TickRounding) -> Result<(u32, u32), String> {
+    use netshape::netlink::{HexLine, Message, decode, hex_lines};
     let mut cases: Vec<(&str, Option<TcMessage>)> = Vec::new();
     for line in hex_lines(text) {
         match line.map_err(|e| e.to_string())? {
@@ -47,7 +47,7 @@ fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
             HexLine::Received(_) => {}
         }
     }
-    let mut devices = netshape::IfIndexes::new();
+    let mut devices = netshape::tc::IfIndexes::new();
     for (command, message) in &cases {
         let mut words = command
             .split_whitespace()
@@ -64,11 +64,11 @@ fn requests(text: &str, era: netshape::Era) -> Result<(u32, u32), String> {
             .filter(|(_, before)| *before == "dev")
             .map(|(dev, _)| dev)
             .next();
-        if let (Some(dev), Some(netshape::wire::Options::U32(u32))) =
+        if let (Some(dev), Some(netshape::netlink::Options::U32(u32))) =
             (target, message.as_ref().and_then(|m| m.options.as_ref()))
         {
             for action in u32.actions() {
-                if let netshape::wire::TcAction::Mirred(m) = action {
+                if let netshape::object::TcAction::Mirred(m) = action {
                     devices.insert(dev.to_owned(), m.ifindex);
                 }
             }

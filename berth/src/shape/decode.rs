@@ -3,7 +3,7 @@
 use super::{FileArg, message, read};
 use crate::answer::{Answer, Failure};
 use clap::Args;
-use netshape::wire::{HexLine, Message, decode, hex_lines};
+use netshape::netlink::{HexLine, Message, decode, hex_lines};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

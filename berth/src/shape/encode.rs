@@ -3,9 +3,9 @@
 use super::{EraArg, FileArg, read};
 use crate::answer::{Answer, Failure};
 use clap::Args;
+use netshape::netlink::hex_of;
+use netshape::tc::{IfIndexes, batch_commands, parse_line_with_speeds};
 use netshape::text::printable;
-use netshape::wire::hex_of;
-use netshape::{IfIndexes, batch_commands, parse_line_at};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ pub(super) fn run(args: &EncodeArgs) -> Result<Answer, Failure> {
     let mut seq = 0_u32;
     for (line, command) in batch_commands(&text) {
         let command = command.as_ref();
-        match parse_line_at(command, args.era.into(), &devices, &speeds) {
+        match parse_line_with_speeds(command, args.era.into(), &devices, &speeds) {
             Ok(None) => continue,
             Ok(Some(mut message)) => {
                 seq = seq.wrapping_add(1);

@@ -2,9 +2,10 @@
 
 use super::plan::Format;
 use crate::answer::Failure;
+use netshape::netlink::hex_of;
+use netshape::plan::{BatchError, Plan};
 use netshape::text::shell_line;
-use netshape::wire::hex_of;
-use netshape::{BatchError, Host, Kernel, Netns, Plan};
+use netshape::{Host, Netns, ObservedState};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -23,7 +24,7 @@ pub(super) fn picked(
     plan: &Plan,
     netns: &Netns,
     host: &Host,
-    kernel: &Kernel,
+    kernel: &ObservedState,
 ) -> Result<Plan, Failure> {
     let wanted = host.device_names();
     let seen = kernel.devices().map(|(name, _)| name);
@@ -38,7 +39,7 @@ pub(super) fn picked(
         );
         return Err(Failure::input(why, "--netns"));
     }
-    Ok(plan.within(netns))
+    Ok(plan.in_netns(netns))
 }
 
 /// Refuses a form that is run in one namespace where the steps are for several, or for another than the host's without that
@@ -62,8 +63,8 @@ pub(super) fn batch(plan: &Plan) -> Result<String, Failure> {
 }
 
 /// Netlink messages in text form. Every device must have been observed with its number.
-pub(super) fn netlink(plan: &Plan, kernel: &Kernel) -> Result<String, Failure> {
-    let needed = plan.needed_first();
+pub(super) fn netlink(plan: &Plan, kernel: &ObservedState) -> Result<String, Failure> {
+    let needed = plan.device_commands();
     if let Some(first) = needed.first() {
         let why = format!("a device has no number yet; needed first: {first}; then observe again");
         return Err(Failure::input(why, "--observed"));
@@ -101,12 +102,16 @@ pub(super) fn netlink(plan: &Plan, kernel: &Kernel) -> Result<String, Failure> {
 pub(super) type File = (String, String);
 
 /// One file for each namespace in the order of the plan, and for batches a script that applies them.
-pub(super) fn files(plan: &Plan, kernel: &Kernel, format: Format) -> Result<Vec<File>, Failure> {
+pub(super) fn files(
+    plan: &Plan,
+    kernel: &ObservedState,
+    format: Format,
+) -> Result<Vec<File>, Failure> {
     let namespaces = plan.namespaces();
     let mut files = Vec::with_capacity(namespaces.len() + 1);
     let (mut checks, mut runs) = (String::new(), String::new());
     for (i, netns) in namespaces.iter().enumerate() {
-        let part = plan.within(netns);
+        let part = plan.in_netns(netns);
         let stem = format!("{:02}-{}", i + 1, stem(netns));
         if format == Format::Netlink {
             files.push((format!("{stem}.nl"), netlink(&part, kernel)?));
@@ -119,7 +124,7 @@ pub(super) fn files(plan: &Plan, kernel: &Kernel, format: Format) -> Result<Vec<
             shell_line(&words)
         };
         let _ = writeln!(checks, "{} >/dev/null", line(&["tc", "-V"]));
-        for needed in part.needed_first() {
+        for needed in part.device_commands() {
             let _ = writeln!(runs, "# needed first\n{needed}");
         }
         let _ = writeln!(runs, "{}", line(&["tc", "-batch", &name]));

@@ -1,25 +1,25 @@
 //! One netlink message as JSON; units are in the keys.
 
-use netshape::wire::{
-    ActionExtras, Options, Stats, TcAction, TcMessage, U32, U32Part, Verb, What, hex_of,
+use netshape::netlink::{ObjectKind, Options, Stats, TcMessage, Verb, hex_of};
+use netshape::object::{
+    ActionExtras, FqCodel, Handle, HtbClass, RateSpec, Stab, Tbf, TcAction, U32, U32Part,
 };
-use netshape::{FqCodel, Handle, HtbClass, RateSpec, Stab, Tbf};
 use serde_json::{Map, Value, json};
 
 /// A message as `berth shape decode` promises it.
 pub(super) fn json(m: &TcMessage) -> Value {
-    let object = match m.what {
-        What::Qdisc => "qdisc",
-        What::Class => "class",
-        What::Filter => "filter",
+    let object = match m.object {
+        ObjectKind::Qdisc => "qdisc",
+        ObjectKind::Class => "class",
+        ObjectKind::Filter => "filter",
     };
     let action = match m.verb {
         Verb::New => "new",
         Verb::Del => "del",
         Verb::Get => "get",
     };
-    let handle = match m.what {
-        What::Filter => json!(u32_handle(m.handle.raw())),
+    let handle = match m.object {
+        ObjectKind::Filter => json!(u32_handle(m.handle.raw())),
         _ => json!(m.handle),
     };
     let mut out = Map::new();
@@ -32,12 +32,12 @@ pub(super) fn json(m: &TcMessage) -> Value {
     set("handle", handle);
     set("parent", json!(m.parent));
     set("info", json!(m.info));
-    match m.what {
-        What::Filter => {
+    match m.object {
+        ObjectKind::Filter => {
             set("prio", json!(m.prio()));
             set("protocol", json!(protocol(m.protocol())));
         }
-        What::Class if m.info != 0 => set("leaf", json!(Handle::from_raw(m.info))),
+        ObjectKind::Class if m.info != 0 => set("leaf", json!(Handle::from_raw(m.info))),
         _ => {}
     }
     set(

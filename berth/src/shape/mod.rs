@@ -10,7 +10,7 @@ mod policy;
 
 use crate::answer::{Answer, Failure, escaped};
 use clap::{Args, Subcommand, ValueEnum};
-use netshape::Era;
+use netshape::tc::TickRounding;
 use std::path::{Path, PathBuf};
 
 /// Bandwidth shaping: from a declared policy to the exact tree.
@@ -48,7 +48,7 @@ enum EraArg {
     Ceil,
 }
 
-impl From<EraArg> for Era {
+impl From<EraArg> for TickRounding {
     fn from(era: EraArg) -> Self {
         match era {
             EraArg::Truncating => Self::Truncating,

@@ -3,8 +3,10 @@
 use super::{EraArg, FileArg, forms, named, policy, read};
 use crate::answer::{Answer, Failure, json_text};
 use clap::{Args, ValueEnum};
+use netshape::observe::ObservedDocument;
+use netshape::plan::{Plan, diff};
 use netshape::text::printable;
-use netshape::{Capabilities, Host, Kernel, Netns, Observed, Plan, Refusal, diff};
+use netshape::{Capabilities, Host, Netns, ObservedState, Refusal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,7 +31,7 @@ pub(super) struct PlanArgs {
     /// The policy, TOML or JSON.
     #[arg(long, value_name = "FILE")]
     desired: FileArg,
-    /// Observed state: the devices with their qdiscs, classes and filters, as one JSON document; without it nothing is on any device.
+    /// ObservedDocument state: the devices with their qdiscs, classes and filters, as one JSON document; without it nothing is on any device.
     #[arg(long, value_name = "FILE")]
     observed: Option<FileArg>,
     /// How to print the plan; for people, with each number's formula, when not given.
@@ -65,14 +67,14 @@ fn netns(text: &str) -> Result<Netns, Failure> {
         .map_err(|e: Refusal| Failure::input(e.kind.to_string(), "--netns"))
 }
 
-fn observed(args: &PlanArgs) -> Result<Kernel, Failure> {
+fn observed(args: &PlanArgs) -> Result<ObservedState, Failure> {
     let Some(path) = &args.observed else {
-        return Ok(Kernel::new());
+        return Ok(ObservedState::new());
     };
     let place = path.display().to_string();
     let text = read(path)?;
-    let seen: Observed = named::json(&text, &place)?;
-    seen.kernel()
+    let seen: ObservedDocument = named::json(&text, &place)?;
+    seen.state()
         .map_err(|e| Failure::input(e.to_string(), place))
 }
 
@@ -91,7 +93,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let policy = policy::read_policy(&args.desired)?;
     let kernel = observed(args)?;
     let caps = Capabilities {
-        era: args.era.into(),
+        tick_rounding: args.era.into(),
         fq_codel: args.fq_codel,
         takeover: args.takeover,
         ..Capabilities::default()
@@ -155,7 +157,7 @@ fn text(
     args: &PlanArgs,
     plan: &Plan,
     host: &Host,
-    kernel: &Kernel,
+    kernel: &ObservedState,
     refused: &[Refusal],
 ) -> Result<String, Failure> {
     let one = |plan| match args.netns {

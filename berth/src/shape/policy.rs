@@ -2,7 +2,7 @@
 
 use super::{named, read};
 use crate::answer::Failure;
-use netshape::PolicyFile;
+use netshape::policy::PolicyFile;
 use std::path::Path;
 
 /// Reads a policy.

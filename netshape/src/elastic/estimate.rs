@@ -1,8 +1,9 @@
 //! From what a class used to what it would use. Demand can't be seen: a class at its limit uses just that. So one that
 //! comes near its limit, or has a queue, is taken to want twice as much, until it no longer takes what it is given.
 
-use super::{Claim, Terms};
-use crate::rate::Rate;
+use super::divide::Claim;
+use super::entitlement::Entitlement;
+use crate::unit::Rate;
 
 /// What a class without an allocation is taken to use when it has a queue, in bit/s.
 const START: u64 = 64_000;
@@ -41,7 +42,7 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) fn set(&mut self, terms: &Terms) {
+    pub(super) fn set(&mut self, terms: &Entitlement) {
         self.present = true;
         self.weight = terms.weight.max(1);
         self.ceiling = terms.ceiling.bits();

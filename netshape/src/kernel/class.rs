@@ -1,10 +1,10 @@
 //! Requests about classes, after `tc_ctl_tclass` and `sch_htb`.
 
-use super::{KernelError, pointed_at, qdisc};
-use crate::device::Device;
-use crate::handle::Handle;
-use crate::object::{Class, Htb, HtbClass, QdiscKind};
-use crate::wire::{CREATE, EXCL, Options, TcMessage, Verb};
+use super::error::KernelError;
+use super::qdisc;
+use crate::netlink::{CREATE, EXCL, Options, TcMessage, Verb};
+use crate::object::FilterKind;
+use crate::object::{Class, Device, Handle, Htb, HtbClass, QdiscKind};
 
 /// `TC_HTB_MAXDEPTH`.
 const LEVELS: u32 = 8;
@@ -142,4 +142,12 @@ fn delete(device: &mut Device, id: Handle) -> Result<(), KernelError> {
         device.put_class(Class { htb, ..parent });
     }
     Ok(())
+}
+
+/// Whether a filter on the class's qdisc points at it.
+pub(super) fn pointed_at(device: &Device, class: Handle) -> bool {
+    device.filters().iter().any(|f| match &f.kind {
+        FilterKind::U32(u32) => u32.classid() == Some(class),
+        FilterKind::Other(_) => false,
+    })
 }

@@ -1,11 +1,10 @@
 //! Requests about filters, after `cls_api` and `cls_u32`. A dump has three kinds of rows: one for the priority, one for
 //! each of its hash tables, one for each filter; so has the model.
 
-use super::{Facts, KernelError};
-use crate::device::Device;
-use crate::handle::Handle;
-use crate::object::{Filter, FilterKind, QdiscKind};
-use crate::wire::{CREATE, EXCL, TcMessage, U32, U32Mark, U32Part, Verb, filter_of};
+use super::error::KernelError;
+use super::facts::DeviceProperties;
+use crate::netlink::{CREATE, EXCL, TcMessage, Verb, filter_of};
+use crate::object::{Device, Filter, FilterKind, Handle, QdiscKind, U32, U32Mark, U32Part};
 use alloc::boxed::Box;
 
 /// The handle of the first hash table on a qdisc.
@@ -17,7 +16,11 @@ const LAST_NODE: u32 = 0xfff;
 const FIRST_PRIO: u16 = 0xc000;
 
 /// Answers one request.
-pub(super) fn request(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {
+pub(super) fn request(
+    device: &mut Device,
+    m: &TcMessage,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     let parent = parent(device, m.parent)?;
     let mut wanted = filter_of(m);
     wanted.parent = parent;
@@ -68,7 +71,7 @@ fn set(
     device: &mut Device,
     m: &TcMessage,
     mut wanted: Filter,
-    facts: Facts,
+    facts: DeviceProperties,
 ) -> Result<(), KernelError> {
     let FilterKind::U32(given) = wanted.kind.clone() else {
         return Err(KernelError::NotFound);

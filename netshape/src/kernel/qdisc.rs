@@ -1,10 +1,9 @@
 //! Requests about qdiscs, after `net/sched/sch_api.c`.
 
-use super::{Facts, KernelError};
-use crate::device::Device;
-use crate::handle::Handle;
-use crate::object::{Qdisc, QdiscKind, RateSpec, Tbf};
-use crate::wire::{CREATE, EXCL, REPLACE, TcMessage, Verb, qdisc_of};
+use super::error::KernelError;
+use super::facts::DeviceProperties;
+use crate::netlink::{CREATE, EXCL, REPLACE, TcMessage, Verb, qdisc_of};
+use crate::object::{Device, Handle, Qdisc, QdiscKind, RateSpec, Tbf};
 
 /// First major that the kernel gives out by itself.
 const AUTO: u16 = 0x8001;
@@ -12,7 +11,11 @@ const AUTO: u16 = 0x8001;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Answers one request.
-pub(super) fn request(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {
+pub(super) fn request(
+    device: &mut Device,
+    m: &TcMessage,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     match m.verb {
         Verb::New => modify(device, m, facts),
         Verb::Del => delete(device, m, facts),
@@ -21,7 +24,11 @@ pub(super) fn request(device: &mut Device, m: &TcMessage, facts: Facts) -> Resul
 }
 
 /// Whether a class of some qdisc stands at `parent`; that qdisc must be there.
-fn class_exists(device: &Device, parent: Handle, facts: Facts) -> Result<(), KernelError> {
+fn class_exists(
+    device: &Device,
+    parent: Handle,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     let owner = device
         .qdisc(parent.of_qdisc())
         .ok_or(KernelError::NoParentQdisc)?;
@@ -44,7 +51,7 @@ fn special(parent: Handle) -> bool {
     matches!(parent, Handle::ROOT | Handle::INGRESS)
 }
 
-fn modify(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {
+fn modify(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
     let name = m.kind.as_deref();
     if m.parent.is_none() {
         let old = device
@@ -118,7 +125,7 @@ fn change(device: &mut Device, old: &Qdisc, m: &TcMessage) -> Result<(), KernelE
     Ok(())
 }
 
-fn create(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {
+fn create(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
     if m.flags & CREATE == 0 {
         return Err(KernelError::NeedsCreate);
     }
@@ -173,7 +180,7 @@ fn default_of(parent: Handle) -> Qdisc {
 }
 
 /// The options as they are once the qdisc runs.
-fn made(kind: QdiscKind, m: &TcMessage, facts: Facts) -> Result<QdiscKind, KernelError> {
+fn made(kind: QdiscKind, m: &TcMessage, facts: DeviceProperties) -> Result<QdiscKind, KernelError> {
     Ok(match kind {
         QdiscKind::Htb(_) if m.options.is_none() => return Err(KernelError::Invalid),
         QdiscKind::Htb(htb) if htb.offload => return Err(KernelError::NoOffload),
@@ -280,7 +287,7 @@ fn bytes_in(spec: &RateSpec, ticks: u32) -> u64 {
     bytes.saturating_sub(u64::from(spec.overhead))
 }
 
-fn delete(device: &mut Device, m: &TcMessage, facts: Facts) -> Result<(), KernelError> {
+fn delete(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
     if m.parent.is_none() {
         return Err(KernelError::Invalid);
     }

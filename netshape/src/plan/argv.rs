@@ -1,15 +1,18 @@
 //! A step as the arguments of `tc`.
 
-use super::op::{Action, Object, Op};
+use super::filter_words::made_as;
+use super::filter_words::number;
+use super::op::{Object, Op};
 use super::ours::REDIRECT_PRIO;
-use super::pins::{made_as, number};
 use super::readd;
+use super::reason::Action;
 use super::redirect::Redirect;
-use crate::handle::Handle;
-use crate::object::{Class, Filter, FilterKind, FqCodel, Htb, Qdisc, QdiscKind, RateSpec, Tbf};
-use crate::rate::Rate;
-use crate::ticks::Era;
-use crate::wire::{U32Key, U32Part, U32Sel};
+use crate::object::{
+    Class, Filter, FilterKind, FqCodel, Handle, Htb, Qdisc, QdiscKind, RateSpec, Tbf, U32Key,
+    U32Part, U32Sel,
+};
+use crate::ticks::TickRounding;
+use crate::unit::Rate;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -34,15 +37,20 @@ impl Words {
 }
 
 /// The words after `tc`.
-pub(super) fn argv(op: &Op, dev: &str, era: Era, targets: &[(u32, Arc<str>)]) -> Vec<String> {
+pub(super) fn argv(
+    op: &Op,
+    dev: &str,
+    rounding: TickRounding,
+    targets: &[(u32, Arc<str>)],
+) -> Vec<String> {
     let mut words = Words(Vec::with_capacity(24));
-    words.word(op.object.name());
+    words.word(op.object.kind().name());
     words.word(op.action.word());
     words.pair("dev", dev);
     let whole = op.action != Action::Delete;
     match &op.object {
-        Object::Qdisc(q) => qdisc(&mut words, q, whole, era),
-        Object::Class(c) => class(&mut words, c, whole, era),
+        Object::Qdisc(q) => qdisc(&mut words, q, whole, rounding),
+        Object::Class(c) => class(&mut words, c, whole, rounding),
         Object::Redirect(r) => redirect(&mut words, r, whole),
         Object::Filter(f) => filter(&mut words, f, whole, targets),
     }
@@ -138,7 +146,7 @@ fn minor(handle: Handle) -> String {
     }
 }
 
-fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, era: Era) {
+fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, rounding: TickRounding) {
     match q.parent {
         Handle::ROOT => words.word("root"),
         Handle::INGRESS => {
@@ -156,7 +164,7 @@ fn qdisc(words: &mut Words, q: &Qdisc, whole: bool, era: Era) {
     words.word(q.kind.name());
     match &q.kind {
         QdiscKind::Htb(h) => htb(words, h),
-        QdiscKind::Tbf(t) => tbf(words, t, era),
+        QdiscKind::Tbf(t) => tbf(words, t, rounding),
         QdiscKind::Bfifo(Some(limit)) | QdiscKind::Pfifo(Some(limit)) => words.pair("limit", limit),
         QdiscKind::FqCodel(f) => fq_codel(words, f),
         _ => {}
@@ -176,8 +184,8 @@ fn htb(words: &mut Words, h: &Htb) {
     }
 }
 
-fn tbf(words: &mut Words, t: &Tbf, era: Era) {
-    let bytes = |ticks| era.bytes(t.rate.bytes_per_second, ticks).0;
+fn tbf(words: &mut Words, t: &Tbf, rounding: TickRounding) {
+    let bytes = |ticks| rounding.bytes(t.rate.bytes_per_second, ticks).0;
     words.pair("rate", tc_rate(&t.rate));
     words.pair(
         "burst",
@@ -185,7 +193,7 @@ fn tbf(words: &mut Words, t: &Tbf, era: Era) {
     );
     words.pair("limit", format!("{}b", t.limit));
     if t.peak.bytes_per_second > 0 {
-        let mtu = era.bytes(t.peak.bytes_per_second, t.mtu).0;
+        let mtu = rounding.bytes(t.peak.bytes_per_second, t.mtu).0;
         words.pair("peakrate", tc_rate(&t.peak));
         words.pair("mtu", format!("{}b", t.pburst.map_or(mtu, u64::from)));
     }
@@ -225,7 +233,7 @@ fn fq_codel(words: &mut Words, f: &FqCodel) {
     }
 }
 
-fn class(words: &mut Words, c: &Class, whole: bool, era: Era) {
+fn class(words: &mut Words, c: &Class, whole: bool, rounding: TickRounding) {
     if whole {
         words.pair("parent", c.parent);
     }
@@ -239,11 +247,11 @@ fn class(words: &mut Words, c: &Class, whole: bool, era: Era) {
     words.pair("ceil", tc_rate(&h.ceil));
     words.pair(
         "burst",
-        format!("{}b", era.bytes(h.rate.bytes_per_second, h.buffer).0),
+        format!("{}b", rounding.bytes(h.rate.bytes_per_second, h.buffer).0),
     );
     words.pair(
         "cburst",
-        format!("{}b", era.bytes(h.ceil.bytes_per_second, h.cbuffer).0),
+        format!("{}b", rounding.bytes(h.ceil.bytes_per_second, h.cbuffer).0),
     );
     layer(words, &h.rate);
     if h.prio != 0 {

@@ -1,26 +1,29 @@
 //! A step as the netlink message that carries it out.
 
-use super::op::{Action, Object, Op};
-use super::pins::made_as;
-use crate::handle::Handle;
-use crate::object::{Class, Htb, HtbClass, Qdisc, QdiscKind};
-use crate::wire::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb, What};
+use super::filter_words::made_as;
+use super::op::{Object, Op};
+use super::reason::Action;
+use super::steps::Plan;
+use crate::netlink::{ACK, CREATE, EXCL, Options, REQUEST, TcMessage, Verb};
+use crate::object::{Class, Handle, Htb, HtbClass, Qdisc, QdiscKind};
 use alloc::boxed::Box;
 use alloc::string::String;
 
-/// The message of a step on the device with this number.
-pub(super) fn message(op: &Op, ifindex: i32) -> TcMessage {
-    let what = match &op.object {
-        Object::Qdisc(_) => What::Qdisc,
-        Object::Class(_) => What::Class,
-        Object::Redirect(_) | Object::Filter(_) => What::Filter,
-    };
+impl Plan {
+    /// The netlink message of a step, on the device with this number. Rate tables are left out.
+    #[must_use]
+    pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage {
+        message(op, ifindex)
+    }
+}
+
+fn message(op: &Op, ifindex: i32) -> TcMessage {
     let (verb, flags) = match op.action {
         Action::Add => (Verb::New, EXCL | CREATE),
         Action::Change => (Verb::New, 0),
         Action::Delete => (Verb::Del, 0),
     };
-    let mut message = TcMessage::new(what, verb, REQUEST | ACK | flags);
+    let mut message = TcMessage::new(op.object.kind(), verb, REQUEST | ACK | flags);
     message.ifindex = ifindex;
     let whole = op.action != Action::Delete;
     match &op.object {

@@ -4,19 +4,23 @@
 //! ones come, parents first, each with its leaf. So the sum below a class is never over it on the way, and an inner
 //! class exists before a leaf carries traffic.
 
-use super::hook;
-use super::leaf;
-use super::leftover::{KEPT, dropped, leftovers, unhooked, whole};
-use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::disruption::Disruption;
+use super::left_alone::KEPT;
+use super::left_alone::LeftAlone;
+use super::leftover::{dropped, leftovers, unhooked, whole};
+use super::op::{Before, Object, Op};
+use super::reason::{Action, Reason};
+use super::steps::Plan;
 use super::work::Work;
-use super::{LeftAlone, Plan, front, ours};
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::host::{Host, ONLY, OWN, On, Slot, Touch, gso, root};
-use crate::kernel::Kernel;
-use crate::object::{Htb, Qdisc, QdiscKind};
-use crate::policy::{Direction, Inside};
-use crate::refusal::{Refusal, RefusalKind};
+use super::{front, hook, leaf, ours};
+use crate::netlink::ObjectKind;
+use crate::object::{DevName, Device, Handle, Htb, Qdisc, QdiscKind};
+use crate::observe::state::ObservedState;
+use crate::policy::host::layout::{ONLY, OWN};
+use crate::policy::host::member::Touch;
+use crate::policy::host::tree::root;
+use crate::policy::host::weight::{On, gso};
+use crate::policy::{Direction, EgressPoint, Host, Refusal, RefusalKind, Slot};
 use crate::text::printable;
 use alloc::format;
 use alloc::vec::Vec;
@@ -24,8 +28,8 @@ use alloc::vec::Vec;
 /// The plan from what was observed to all that the host wants, and away from all that is ours and that it does not want. O(n log n)
 /// in devices, O(n) in classes, observed and wanted.
 #[must_use]
-pub fn diff(observed: &Kernel, host: &Host) -> Plan {
-    let mut plan = Plan::new(host.caps.era);
+pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
+    let mut plan = Plan::new(host.caps.tick_rounding);
     plan.ops.reserve(host.device_count() * 4);
     plan.devices.reserve(host.device_count());
     let mut found = 0;
@@ -41,7 +45,8 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
             if let Some(name) = host.device(slot, direction) {
                 let seen = observed.device(&name);
                 found += usize::from(seen.is_some());
-                let by_ifb = direction == Direction::Ingress && container.inside != Inside::Ifb;
+                let by_ifb =
+                    direction == Direction::Ingress && container.inside != EgressPoint::Ifb;
                 hooked |= by_ifb && seen.is_some_and(|d| d.filters().iter().any(ours::on_hook));
                 one_way(
                     observed,
@@ -63,8 +68,8 @@ pub fn diff(observed: &Kernel, host: &Host) -> Plan {
 /// The plan for one device alone, with the redirect to it where it is an ifb; of a device that the host does not want shaped, what
 /// is ours goes. O(n) in its classes, observed and wanted; a container's device is looked up by name in O(containers).
 #[must_use]
-pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
-    let mut plan = Plan::new(host.caps.era);
+pub fn diff_device(observed: &ObservedState, host: &Host, name: &DevName) -> Plan {
+    let mut plan = Plan::new(host.caps.tick_rounding);
     if uplink_name(host).as_ref() == Some(name) {
         whole_uplink(observed, name, host, &mut plan);
         return plan;
@@ -83,8 +88,8 @@ pub fn diff_device(observed: &Kernel, host: &Host, name: &DevName) -> Plan {
 /// The plan for what changed in the host since the last call, and nothing else. O(changes · log n); O(n) where the smallest weight
 /// changed, since all quanta follow from it.
 #[must_use]
-pub fn diff_touched(observed: &Kernel, host: &mut Host) -> Plan {
-    let mut plan = Plan::new(host.caps.era);
+pub fn diff_touched(observed: &ObservedState, host: &mut Host) -> Plan {
+    let mut plan = Plan::new(host.caps.tick_rounding);
     let mut touched = core::mem::take(&mut host.touched);
     touched.sort_unstable();
     touched.dedup();
@@ -124,7 +129,7 @@ fn uplink_name(host: &Host) -> Option<DevName> {
 
 /// One direction of a container: its own device, and the redirect to that where it is an ifb.
 fn one_way(
-    observed: &Kernel,
+    observed: &ObservedState,
     host: &Host,
     (slot, direction): (Slot, Direction),
     (name, seen): (&DevName, Option<&Device>),
@@ -134,7 +139,7 @@ fn one_way(
     let Some(container) = host.container(slot) else {
         return;
     };
-    let by_ifb = direction == Direction::Egress && container.inside == Inside::Ifb;
+    let by_ifb = direction == Direction::Egress && container.inside == EgressPoint::Ifb;
     let veth = container.veth.as_ref().filter(|_| by_ifb);
     let veth = veth.map(|veth| DevName::on_host(veth.clone()));
     let takeover = host.caps.takeover && !host.held.everything();
@@ -162,7 +167,7 @@ fn refuse(host: &Host, whose: Option<(Slot, Direction)>, kind: RefusalKind, plan
 }
 
 /// What is known of a device that a tree is made for.
-fn on(observed: &Kernel, seen: Option<&Device>, default: u16, host: &Host) -> On {
+fn on(observed: &ObservedState, seen: Option<&Device>, default: u16, host: &Host) -> On {
     let largest = observed.gso_max_size().unwrap_or(0);
     let gso = gso(largest.max(host.caps.gso_max_size));
     let major = ours::major(seen, default);
@@ -171,7 +176,7 @@ fn on(observed: &Kernel, seen: Option<&Device>, default: u16, host: &Host) -> On
     On { major, gso, alone }
 }
 
-fn whole_uplink(observed: &Kernel, name: &DevName, host: &Host, plan: &mut Plan) {
+fn whole_uplink(observed: &ObservedState, name: &DevName, host: &Host, plan: &mut Plan) {
     let mut wanted = Device::new();
     let seen = observed.device(name);
     let on = on(observed, seen, OWN, host);
@@ -185,7 +190,13 @@ fn whole_uplink(observed: &Kernel, name: &DevName, host: &Host, plan: &mut Plan)
 }
 
 /// The uplink's changed classes; the whole device where its root is not yet ours.
-fn uplink_classes(observed: &Kernel, minors: &[u16], name: &DevName, host: &Host, plan: &mut Plan) {
+fn uplink_classes(
+    observed: &ObservedState,
+    minors: &[u16],
+    name: &DevName,
+    host: &Host,
+    plan: &mut Plan,
+) {
     let seen = observed.device(name);
     let on = on(observed, seen, OWN, host);
     let root = root(on, OWN);
@@ -230,7 +241,7 @@ fn device(
     seen: Option<&Device>,
     wanted: &Device,
     name: &DevName,
-    (observed, host): (&Kernel, &Host),
+    (observed, host): (&ObservedState, &Host),
     plan: &mut Plan,
 ) -> Result<bool, RefusalKind> {
     let nothing = Device::new();
@@ -266,10 +277,10 @@ fn device(
             (true, false) => format!("can't be replaced: {KEPT}"),
         };
         plan.left_alone.push(LeftAlone {
-            object: "qdisc",
+            object: ObjectKind::Qdisc,
             device: name.clone(),
             handle: before.map_or(Handle::NONE, |r| r.handle),
-            why,
+            reason: why,
         });
         return Ok(false);
     }
@@ -279,16 +290,16 @@ fn device(
     }
     // A veth has no queue by default; on other devices what waits in the default queue is lost.
     let queueless = before.is_none_or(|r| r.kind.name() == "noqueue");
-    let loss = if queueless || !default {
-        Loss::Free
+    let disruption = if queueless || !default {
+        Disruption::Free
     } else {
-        Loss::LosesAll
+        Disruption::LosesAll
     };
     let (object, before) = (Object::Qdisc(root.clone()), Before::Nothing);
     plan.ops.push(Op {
         device: number,
         action: Action::Add,
-        loss,
+        disruption,
         reason: Reason::Missing,
         object,
         before,
@@ -308,7 +319,7 @@ fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
         plan.ops.push(Op {
             device: number,
             action: Action::Add,
-            loss: Loss::Free,
+            disruption: Disruption::Free,
             reason: Reason::Missing,
             object,
             before: Before::Nothing,
@@ -328,7 +339,7 @@ fn below(
     seen: &Device,
     wanted: &Device,
     name: &DevName,
-    (observed, host): (&Kernel, &Host),
+    (observed, host): (&ObservedState, &Host),
     plan: &mut Plan,
 ) {
     let major = wanted.root().map_or(0, |r| r.handle.major());

@@ -1,7 +1,10 @@
 //! The plan as a document for scripts.
 
-use super::{LeftAlone, Plan};
-use crate::refusal::Refusal;
+use super::disruption::Disruptions;
+use super::left_alone::LeftAlone;
+use super::op::Op;
+use super::steps::Plan;
+use crate::policy::Refusal;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -22,14 +25,16 @@ pub struct OpDocument {
     pub dev: String,
     /// Arguments of tc, as raw words: a shell needs them quoted.
     pub argv: Vec<String>,
-    /// Loss class.
-    pub loss: &'static str,
+    /// Disruption class.
+    #[serde(rename = "loss")]
+    pub disruption: &'static str,
     /// Arguments of the tc that takes it back; the first of `undo`.
     pub inverse: Vec<String>,
     /// All that takes it back, in order.
     pub undo: Vec<Vec<String>>,
     /// Why.
-    pub why: String,
+    #[serde(rename = "why")]
+    pub reason: String,
 }
 
 /// Something refused.
@@ -38,12 +43,13 @@ pub struct RefusedDocument {
     /// The field.
     pub field: String,
     /// Why, with the figures.
-    pub why: String,
+    #[serde(rename = "why")]
+    pub reason: String,
 }
 
 /// Something left as it is.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct LeftDocument {
+pub struct LeftAloneDocument {
     /// `qdisc`, `class` or `filter`.
     pub object: &'static str,
     /// Name of the network namespace; the host's own where this and `pid` are `null`.
@@ -55,7 +61,8 @@ pub struct LeftDocument {
     /// Handle.
     pub handle: String,
     /// Why.
-    pub why: String,
+    #[serde(rename = "why")]
+    pub reason: String,
 }
 
 /// The whole plan.
@@ -66,56 +73,57 @@ pub struct PlanDocument {
     /// What the policy asks for and can't have.
     pub refused: Vec<RefusedDocument>,
     /// What is not ours.
-    pub left_alone: Vec<LeftDocument>,
+    pub left_alone: Vec<LeftAloneDocument>,
     /// Devices that must be made first (`ip link add DEV type ifb`).
     pub devices_needed: Vec<String>,
     /// Steps by loss class.
-    pub losses: super::Losses,
+    #[serde(rename = "losses")]
+    pub disruptions: Disruptions,
 }
 
 impl Plan {
     /// The plan as a document, with what was refused of the policy and what of it the plan refuses.
     #[must_use]
     pub fn document(&self, refused: &[Refusal]) -> PlanDocument {
-        let left = |l: &LeftAlone| LeftDocument {
-            object: l.object,
+        let left = |l: &LeftAlone| LeftAloneDocument {
+            object: l.object.name(),
             netns: l.device.netns.name().map(ToString::to_string),
             pid: l.device.netns.pid(),
             dev: l.device.dev.to_string(),
             handle: l.handle.to_string(),
-            why: l.why.clone(),
+            reason: l.reason.clone(),
         };
         let refused = refused
             .iter()
             .chain(&self.refused)
             .map(|r| RefusedDocument {
                 field: r.field.clone(),
-                why: r.kind.to_string(),
+                reason: r.kind.to_string(),
             });
         PlanDocument {
             ops: self.ops.iter().map(|op| self.op_document(op)).collect(),
             refused: refused.collect(),
             left_alone: self.left_alone.iter().map(left).collect(),
             devices_needed: self.needs.iter().map(ToString::to_string).collect(),
-            losses: self.losses(),
+            disruptions: self.disruptions(),
         }
     }
 
-    fn op_document(&self, op: &super::Op) -> OpDocument {
+    fn op_document(&self, op: &Op) -> OpDocument {
         let device = self.device(op);
         let undo: Vec<Vec<String>> = op.inverse().iter().map(|o| self.argv(o)).collect();
         OpDocument {
-            object: op.object.name(),
+            object: op.object.kind().name(),
             action: op.action.word(),
             netns: device.and_then(|d| d.netns.name()).map(ToString::to_string),
             pid: device.and_then(|d| d.netns.pid()),
             enter: device.map(|d| d.netns.enter()).unwrap_or_default(),
             dev: device.map(|d| d.dev.to_string()).unwrap_or_default(),
             argv: self.argv(op),
-            loss: op.loss.name(),
+            disruption: op.disruption.name(),
             inverse: undo.first().cloned().unwrap_or_default(),
             undo,
-            why: self.why(op),
+            reason: self.reason(op),
         }
     }
 }

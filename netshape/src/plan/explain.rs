@@ -1,48 +1,58 @@
 //! A step in words: what, why, at what cost, and where each number comes from.
 
-use super::Plan;
-use super::op::{Action, Loss, Object, Op};
+use super::disruption::Disruption;
+use super::op::{Object, Op};
 use super::origin::Origins;
-use crate::host::Host;
+use super::reason::Action;
+use super::steps::Plan;
 use crate::object::{HtbClass, Qdisc, QdiscKind, RateSpec};
-use crate::policy::default_burst;
-use crate::rate::{Bytes, Rate};
+use crate::policy::{Host, default_burst};
 use crate::text::printable;
-use crate::ticks::{Era, bytes_of};
+use crate::ticks::{TickRounding, bytes_of_ticks};
+use crate::unit::{Bytes, Rate};
 use alloc::string::String;
 use core::fmt::Write as _;
 
 /// What a loss class means.
-const fn cost(loss: Loss) -> &'static str {
-    match loss {
-        Loss::Free => "no packet is lost",
-        Loss::Refills => "no packet is lost, the bucket is filled anew",
-        Loss::LosesLeaf => "what waits in this leaf is lost",
-        Loss::LosesAll => "what waits on the device is lost",
-        Loss::Unshaped => {
+const fn cost(disruption: Disruption) -> &'static str {
+    match disruption {
+        Disruption::Free => "no packet is lost",
+        Disruption::Refills => "no packet is lost, the bucket is filled anew",
+        Disruption::LosesLeaf => "what waits in this leaf is lost",
+        Disruption::LosesAll => "what waits on the device is lost",
+        Disruption::Unshaped => {
             "what waits on the device is lost, and traffic passes unshaped until later steps are done"
         }
     }
 }
 
-/// The whole plan.
-pub(super) fn explain(plan: &Plan, host: &Host) -> String {
+impl Plan {
+    /// The whole plan in words: what is left alone, which devices are needed first, every step with its reason, its cost, the
+    /// formula of each number and where in the policy that comes from, and the sums of the costs.
+    /// O(steps + containers · log n).
+    #[must_use]
+    pub fn explain(&self, host: &Host) -> String {
+        explain(self, host)
+    }
+}
+
+fn explain(plan: &Plan, host: &Host) -> String {
     let mut text = String::new();
     for left in plan.left_alone() {
         let _ = writeln!(
             text,
             "left alone: {} {} on {}: {}",
-            left.object, left.handle, left.device, left.why
+            left.object, left.handle, left.device, left.reason
         );
     }
-    for line in plan.needed_first() {
+    for line in plan.device_commands() {
         let _ = writeln!(text, "needed first: {line}");
     }
     let origins = Origins::new(host);
     for op in plan.ops() {
         text.push_str(&step(plan, op, origins.said(plan, op)));
     }
-    let losses = plan.losses();
+    let losses = plan.disruptions();
     let _ = writeln!(
         text,
         "{} steps: {} free, {} refill a bucket, {} lose a leaf's queue, {} a device's, {} open an unshaped window",
@@ -62,9 +72,9 @@ fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     let _ = write!(
         text,
         "\n  why: {}\n  cost: {}, {}\n",
-        plan.why(op),
-        op.loss.name(),
-        cost(op.loss)
+        plan.reason(op),
+        op.disruption.name(),
+        cost(op.disruption)
     );
     if op.action == Action::Delete {
         return text;
@@ -73,7 +83,7 @@ fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
         let _ = writeln!(text, "  {origin}");
     }
     match &op.object {
-        Object::Class(c) => class(&mut text, &c.htb, plan.era),
+        Object::Class(c) => class(&mut text, &c.htb, plan.rounding),
         Object::Qdisc(q) => qdisc(&mut text, q),
         Object::Filter(_) => {}
         Object::Redirect(r) => {
@@ -109,7 +119,7 @@ fn qdisc(text: &mut String, qdisc: &Qdisc) {
     };
 }
 
-fn class(text: &mut String, htb: &HtbClass, era: Era) {
+fn class(text: &mut String, htb: &HtbClass, rounding: TickRounding) {
     let rate = |text: &mut String, name: &str, spec: &RateSpec| {
         let bytes = spec.bytes_per_second;
         let _ = writeln!(
@@ -119,16 +129,16 @@ fn class(text: &mut String, htb: &HtbClass, era: Era) {
         );
     };
     let bucket = |text: &mut String, name: &str, spec: &RateSpec, ticks: u32| {
-        let (bytes, _) = era.bytes(spec.bytes_per_second, ticks);
-        let rounding = match era {
-            Era::Truncating => "whole µs, then whole ticks, both rounded down",
-            Era::Ceil => "rounded up once",
+        let (bytes, _) = rounding.bytes(spec.bytes_per_second, ticks);
+        let rounding = match rounding {
+            TickRounding::Truncating => "whole µs, then whole ticks, both rounded down",
+            TickRounding::Ceil => "rounded up once",
         };
         let _ = writeln!(
             text,
             "  {name} {ticks} ticks = {bytes} B / {} B/s in µs · 15.625 ({rounding}); the kernel holds {} B",
             spec.bytes_per_second,
-            bytes_of(spec.bytes_per_second, ticks),
+            bytes_of_ticks(spec.bytes_per_second, ticks),
         );
         let full = Rate::from_bytes_per_second(spec.bytes_per_second);
         if Bytes(bytes).0.abs_diff(default_burst(full).0) <= spec.bytes_per_second / 500_000 + 2 {

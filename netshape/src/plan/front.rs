@@ -1,13 +1,15 @@
 //! Filters of somebody else's that take packets off a device before the classes of its root see them.
 
-use super::op::{Action, Before, Loss, Object, Op, Reason};
-use super::readd::{self, Targets};
-use super::{Plan, ours, pins};
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::kernel::Kernel;
-use crate::object::{Filter, FilterKind};
-use crate::refusal::RefusalKind;
+use super::disruption::Disruption;
+use super::filter_words::said;
+use super::op::{Before, Object, Op};
+use super::readd::Targets;
+use super::reason::{Action, Reason};
+use super::steps::Plan;
+use super::{ours, readd};
+use crate::object::{DevName, Device, Filter, FilterKind, Handle};
+use crate::observe::state::ObservedState;
+use crate::policy::RefusalKind;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -31,8 +33,8 @@ pub(super) fn hook(seen: &Device, name: &DevName) -> Result<(), RefusalKind> {
 }
 
 fn takes_off(filter: &Filter, name: &DevName) -> RefusalKind {
-    RefusalKind::FilterTakes {
-        filter: format!("{} of {name}", pins::said(filter)),
+    RefusalKind::FilterBypasses {
+        filter: format!("{} of {name}", said(filter)),
         device: name.to_string(),
     }
 }
@@ -46,7 +48,7 @@ pub(super) fn root(
     seen: &Device,
     (major, takeover): (u16, bool),
     name: &DevName,
-    observed: &Kernel,
+    observed: &ObservedState,
     plan: &mut Plan,
 ) -> Result<(), RefusalKind> {
     let root = Handle::qdisc(major);
@@ -66,8 +68,11 @@ pub(super) fn root(
         match readd::again(filter, name, observed, &mut targets) {
             Ok(again) => off.push(again),
             Err(why) => {
-                let filter = format!("{} of {name}", pins::said(filter));
-                return Err(RefusalKind::FilterLost { filter, why });
+                let filter = format!("{} of {name}", said(filter));
+                return Err(RefusalKind::FilterNotRestorable {
+                    filter,
+                    reason: why,
+                });
             }
         }
     }
@@ -81,7 +86,7 @@ pub(super) fn root(
         plan.ops.push(Op {
             device,
             action: Action::Delete,
-            loss: Loss::Free,
+            disruption: Disruption::Free,
             reason: Reason::Bypasses,
             before: Before::Object(Box::new(object.clone())),
             object,

@@ -4,17 +4,22 @@
 //! is never pushed aside in silence: the container's egress is refused, or, where what is foreign may be moved, the filter goes
 //! and is added again behind ours, its original in the inverse.
 
-use super::op::{Action, Before, Loss, Object, Op, Reason};
-use super::ours::{self, REDIRECT_NODE, REDIRECT_PRIO};
-use super::pins;
-use super::readd::{self, Targets};
+use super::disruption::Disruption;
+use super::filter_words::made_as;
+use super::filter_words::said;
+use super::left_alone::LeftAlone;
+use super::op::{Before, Object, Op};
+use super::ours::{REDIRECT_NODE, REDIRECT_PRIO};
+use super::readd::Targets;
+use super::reason::{Action, Reason};
 use super::redirect::Redirect;
-use super::{LeftAlone, Plan};
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::kernel::Kernel;
-use crate::object::{Filter, FilterKind, Qdisc, QdiscKind};
-use crate::refusal::RefusalKind;
+use super::steps::Plan;
+use super::{ours, readd};
+use crate::netlink::ObjectKind;
+use crate::object::{DevName, Device, Filter, FilterKind, Handle, Qdisc, QdiscKind};
+use crate::observe::state::ObservedState;
+use crate::policy::RefusalKind;
+use crate::policy::ifb::ifb_name;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -76,9 +81,9 @@ impl Steps {
     pub(super) fn finish(self, plan: &mut Plan) {
         let number = plan.device_number(&self.veth);
         for (action, object, before) in self.ops {
-            let loss = match (&object, action) {
-                (Object::Redirect(_), Action::Delete) => Loss::Unshaped,
-                _ => Loss::Free,
+            let disruption = match (&object, action) {
+                (Object::Redirect(_), Action::Delete) => Disruption::Unshaped,
+                _ => Disruption::Free,
             };
             let reason = match action {
                 _ if matches!(object, Object::Filter(_)) => Reason::Moved,
@@ -88,7 +93,7 @@ impl Steps {
             plan.ops.push(Op {
                 device: number,
                 action,
-                loss,
+                disruption,
                 reason,
                 object,
                 before,
@@ -107,7 +112,7 @@ impl Steps {
 /// # Errors
 /// A filter that comes before ours and has to stay there.
 pub(super) fn steps(
-    observed: &Kernel,
+    observed: &ObservedState,
     veth: &DevName,
     ifb: &DevName,
     takeover: bool,
@@ -138,13 +143,17 @@ pub(super) fn steps(
     }
     let (front, behind): (Vec<&Filter>, Vec<&Filter>) = others.iter().partition(|f| first(f, good));
     let moved = front.iter().map(|filter| {
-        let said = format!("{} of {veth}", pins::said(filter));
+        let said = format!("{} of {veth}", said(filter));
         if !takeover {
             let ifb = ifb.to_string();
             return Err(RefusalKind::FilterInFront { filter: said, ifb });
         }
-        readd::again(filter, veth, observed, &mut steps.targets)
-            .map_err(|why| RefusalKind::FilterLost { filter: said, why })
+        readd::again(filter, veth, observed, &mut steps.targets).map_err(|why| {
+            RefusalKind::FilterNotRestorable {
+                filter: said,
+                reason: why,
+            }
+        })
     });
     let moved: Vec<Filter> = moved.collect::<Result<_, _>>()?;
     for (i, filter) in moved.iter().enumerate() {
@@ -153,7 +162,7 @@ pub(super) fn steps(
         let mut rest = rest.chain(behind.iter().copied()).chain(good);
         let last = rest.all(|f| f.prio != filter.prio || f.chain != filter.chain);
         let handle = if last {
-            pins::made_as(filter.handle)
+            made_as(filter.handle)
         } else {
             filter.handle
         };
@@ -165,9 +174,12 @@ pub(super) fn steps(
     }
     if let Some(empty) = empty(seen).filter(|_| good.is_none()) {
         if !takeover {
-            let filter = format!("{} of {veth}", pins::said(empty));
+            let filter = format!("{} of {veth}", said(empty));
             let why = "its priority is kept for another protocol or kind, though nothing is in it: take that off, or take over".into();
-            return Err(RefusalKind::FilterLost { filter, why });
+            return Err(RefusalKind::FilterNotRestorable {
+                filter,
+                reason: why,
+            });
         }
         steps.delete(Object::Filter(Box::new(empty.clone())));
     }
@@ -199,7 +211,7 @@ fn empty(seen: &Device) -> Option<&Filter> {
 }
 
 /// A redirect as it was observed, for taking it off; it may lead to another device than the one it is meant for.
-fn redirect_of(filter: &Filter, veth: &DevName, ifb: &DevName, observed: &Kernel) -> Object {
+fn redirect_of(filter: &Filter, veth: &DevName, ifb: &DevName, observed: &ObservedState) -> Object {
     let to = ours::redirects_to(filter);
     let to = to.and_then(|n| readd::name_of(n, veth, observed));
     Object::Redirect(Box::new(Redirect::of(
@@ -210,10 +222,10 @@ fn redirect_of(filter: &Filter, veth: &DevName, ifb: &DevName, observed: &Kernel
 
 fn behind_ours(filter: &Filter, veth: &DevName) -> LeftAlone {
     LeftAlone {
-        object: "filter",
+        object: ObjectKind::Filter,
         device: veth.clone(),
         handle: Handle::from_raw(filter.handle),
-        why: format!(
+        reason: format!(
             "a filter of priority {} that is not ours, behind ours, which takes every packet",
             filter.prio
         ),
@@ -294,7 +306,7 @@ fn redirects(filter: &Filter, ifindex: u32) -> bool {
 }
 
 /// Takes our redirect off a veth that is not to have one, and the hook if nothing else is on it.
-pub(super) fn release(observed: &Kernel, veth: &DevName, plan: &mut Plan) {
+pub(super) fn release(observed: &ObservedState, veth: &DevName, plan: &mut Plan) {
     let Some(seen) = observed.device(veth) else {
         return;
     };
@@ -304,11 +316,11 @@ pub(super) fn release(observed: &Kernel, veth: &DevName, plan: &mut Plan) {
         return;
     }
     let number = plan.device_number(veth);
-    let mut stale = |object: Object, loss| {
+    let mut stale = |object: Object, disruption| {
         plan.ops.push(Op {
             device: number,
             action: Action::Delete,
-            loss,
+            disruption,
             reason: Reason::Stale,
             before: Before::Object(Box::new(object.clone())),
             object,
@@ -316,14 +328,17 @@ pub(super) fn release(observed: &Kernel, veth: &DevName, plan: &mut Plan) {
     };
     let ifb = DevName {
         netns: veth.netns.clone(),
-        dev: crate::host::ifb_name(&veth.dev),
+        dev: ifb_name(&veth.dev),
     };
     for filter in mine {
-        stale(redirect_of(filter, veth, &ifb, observed), Loss::Unshaped);
+        stale(
+            redirect_of(filter, veth, &ifb, observed),
+            Disruption::Unshaped,
+        );
     }
     let hook = seen.qdisc_at(Handle::INGRESS);
     let alone = |q: &&Qdisc| q.kind == QdiscKind::Ingress && q.extras.is_none();
     if let Some(qdisc) = hook.filter(|q| others.is_empty() && alone(q)) {
-        stale(Object::Qdisc(qdisc.clone()), Loss::Free);
+        stale(Object::Qdisc(qdisc.clone()), Disruption::Free);
     }
 }

@@ -1,11 +1,11 @@
 //! Leaf qdiscs, and what a class takes with it when it has to go.
 
-use super::leftover::KEPT;
-use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::disruption::Disruption;
+use super::left_alone::KEPT;
+use super::op::{Before, Object, Op};
+use super::reason::{Action, Reason};
 use super::work::Work;
-use crate::device::Device;
-use crate::handle::Handle;
-use crate::object::{Class, Qdisc, QdiscKind};
+use crate::object::{Class, Device, Handle, Qdisc, QdiscKind};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -13,10 +13,10 @@ use alloc::vec::Vec;
 /// Compares the leaf of one class that stays.
 pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new: Option<&Qdisc>) {
     let device = work.device;
-    let op = |action, loss, reason, qdisc: &Qdisc, before: Before| Op {
+    let op = |action, disruption, reason, qdisc: &Qdisc, before: Before| Op {
         device,
         action,
-        loss,
+        disruption,
         reason,
         object: Object::Qdisc(qdisc.clone()),
         before,
@@ -32,21 +32,26 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
                 .push((o.parent, format!("its leaf {} stays: {KEPT}", o.handle)));
         }
         (Some(o), Some(n)) if alike(o, n) => {
-            work.on
-                .push(op(Action::Change, Loss::Free, Reason::Differs, n, was(o)));
+            work.on.push(op(
+                Action::Change,
+                Disruption::Free,
+                Reason::Differs,
+                n,
+                was(o),
+            ));
         }
         (Some(o), Some(n)) => {
             // Another kind under the same handle is refused, and a handle in use elsewhere would be shared: off first.
             work.off.push(op(
                 Action::Delete,
-                Loss::LosesLeaf,
+                Disruption::LosesLeaf,
                 Reason::InTheWay,
                 o,
                 with_all(seen, o),
             ));
             work.on.push(op(
                 Action::Add,
-                Loss::Free,
+                Disruption::Free,
                 Reason::Missing,
                 n,
                 Before::Nothing,
@@ -55,14 +60,23 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
         (None, Some(n)) => {
             // A class that stood there with the kernel's own queue loses that; a new one holds nothing yet.
             let fresh = work.comes(n.parent);
-            let loss = if fresh { Loss::Free } else { Loss::LosesLeaf };
-            work.on
-                .push(op(Action::Add, loss, Reason::Missing, n, Before::Nothing));
+            let disruption = if fresh {
+                Disruption::Free
+            } else {
+                Disruption::LosesLeaf
+            };
+            work.on.push(op(
+                Action::Add,
+                disruption,
+                Reason::Missing,
+                n,
+                Before::Nothing,
+            ));
         }
         (Some(o), None) => {
             work.off.push(op(
                 Action::Delete,
-                Loss::LosesLeaf,
+                Disruption::LosesLeaf,
                 Reason::Stale,
                 o,
                 with_all(seen, o),
@@ -137,7 +151,7 @@ impl Work<'_> {
                 Op {
                     device: self.device,
                     action: Action::Add,
-                    loss: Loss::Free,
+                    disruption: Disruption::Free,
                     reason: Reason::Missing,
                     object: Object::Qdisc(leaf),
                     before: Before::Nothing,
@@ -155,10 +169,10 @@ impl Work<'_> {
         let _ = self.may_go(seen, class, "is to move");
         self.grow.retain(|op| class_id(op) != class.id);
         self.shrink.retain(|op| class_id(op) != class.id);
-        let op = |action, loss, reason, class: Class, before| Op {
+        let op = |action, disruption, reason, class: Class, before| Op {
             device: self.device,
             action,
-            loss,
+            disruption,
             reason,
             object: Object::Class(class),
             before,
@@ -166,13 +180,21 @@ impl Work<'_> {
         let was = Before::Object(Box::new(Object::Class(*class)));
         let gone = op(
             Action::Delete,
-            Loss::LosesLeaf,
+            Disruption::LosesLeaf,
             Reason::InTheWay,
             *class,
             was,
         );
         let back = wanted(class.id).0;
-        let back = back.map(|c| op(Action::Add, Loss::Free, Reason::Missing, c, Before::Nothing));
+        let back = back.map(|c| {
+            op(
+                Action::Add,
+                Disruption::Free,
+                Reason::Missing,
+                c,
+                Before::Nothing,
+            )
+        });
         self.gone.push(gone);
         self.grow.extend(back);
     }

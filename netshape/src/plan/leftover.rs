@@ -1,15 +1,20 @@
 //! What Berth made and nobody wants any more: a direction that the policy no longer shapes, the other method's tree and redirect, a
 //! device that left the policy. Known by its reserved numbers alone, so that it goes whoever planned it.
 
-use super::op::{Action, Before, Loss, Object, Op, Reason};
-use super::{LeftAlone, Plan, hook, ours};
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::host::{Host, ONLY, Touch, ifb_name};
-use crate::kernel::Kernel;
-use crate::name::Netns;
-use crate::object::Qdisc;
-use crate::policy::{Container, Direction, Inside};
+use super::disruption::Disruption;
+use super::left_alone::KEPT;
+use super::left_alone::LeftAlone;
+use super::op::{Before, Object, Op};
+use super::reason::{Action, Reason};
+use super::steps::Plan;
+use super::{hook, ours};
+use crate::netlink::ObjectKind;
+use crate::object::{DevName, Device, Handle, Netns, Qdisc};
+use crate::observe::state::ObservedState;
+use crate::policy::host::layout::ONLY;
+use crate::policy::host::member::Touch;
+use crate::policy::ifb::ifb_name;
+use crate::policy::{Container, Direction, EgressPoint, Host};
 use crate::text::shell_line;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -17,7 +22,7 @@ use alloc::format;
 
 /// Steps for everything observed that is ours and not wanted. After the steps for what is wanted, so that a container which
 /// changes its method is shaped the new way before the old one goes. O(observed devices · log n).
-pub(super) fn leftovers(observed: &Kernel, host: &Host, plan: &mut Plan) {
+pub(super) fn leftovers(observed: &ObservedState, host: &Host, plan: &mut Plan) {
     if host.held.everything() {
         return report_kept(observed, host, plan);
     }
@@ -44,10 +49,10 @@ pub(super) fn leftovers(observed: &Kernel, host: &Host, plan: &mut Plan) {
         };
         if let Some(why) = kept.filter(|_| ours::reserved(root)) {
             plan.left_alone.push(LeftAlone {
-                object: "qdisc",
+                object: ObjectKind::Qdisc,
                 device: name.clone(),
                 handle: root.handle,
-                why: why.into(),
+                reason: why.into(),
             });
         } else if ours::reserved(root)
             || (kept.is_none() && named.contains(name) && ours::earlier_tree(seen))
@@ -67,7 +72,7 @@ struct Unseen {
 }
 
 impl Unseen {
-    fn new(observed: &Kernel, host: &Host) -> Self {
+    fn new(observed: &ObservedState, host: &Host) -> Self {
         let ends = host
             .containers()
             .filter_map(|(_, c)| c.device(Direction::Egress));
@@ -99,10 +104,10 @@ fn orphan(name: &DevName, root: &Qdisc) -> LeftAlone {
         remove_root(name)
     );
     LeftAlone {
-        object: "qdisc",
+        object: ObjectKind::Qdisc,
         device: name.clone(),
         handle: root.handle,
-        why,
+        reason: why,
     }
 }
 
@@ -115,17 +120,17 @@ fn remove_root(name: &DevName) -> alloc::string::String {
 }
 
 /// Where nothing may be removed: what would have gone is said.
-fn report_kept(observed: &Kernel, host: &Host, plan: &mut Plan) {
+fn report_kept(observed: &ObservedState, host: &Host, plan: &mut Plan) {
     for (name, seen) in observed.devices() {
         let root = seen.root().filter(|r| ours::reserved(r));
         let Some(root) = root.filter(|_| !host.devices.contains(name)) else {
             continue;
         };
         plan.left_alone.push(LeftAlone {
-            object: "qdisc",
+            object: ObjectKind::Qdisc,
             device: name.clone(),
             handle: root.handle,
-            why: format!("not wanted, and stays: {KEPT}"),
+            reason: format!("not wanted, and stays: {KEPT}"),
         });
     }
 }
@@ -133,12 +138,10 @@ fn report_kept(observed: &Kernel, host: &Host, plan: &mut Plan) {
 const UNSEEN: &str = "not wanted under this name, and stays: the policy has containers in namespaces that were not observed, by name or by process, and this may be one of them";
 const ELSEWHERE: &str = "not wanted, and stays: a section of the policy is refused whose container is not shaped where the section says, and this may be where it is";
 
-/// Why something stays where nothing may be removed.
-pub(super) const KEPT: &str = "a section of the policy is refused that does not say which device it is about, or names one that is not there, so nothing is removed on this host";
-
 /// The veths whose traffic is to be redirected to an ifb.
 fn redirected(host: &Host) -> BTreeSet<DevName> {
-    let by_ifb = |c: &&Container| c.inside == Inside::Ifb && c.shape(Direction::Egress).is_some();
+    let by_ifb =
+        |c: &&Container| c.inside == EgressPoint::Ifb && c.shape(Direction::Egress).is_some();
     let containers = host.containers().map(|(_, c)| c).filter(by_ifb);
     let veths = containers.filter_map(|c| c.veth.clone());
     veths.map(DevName::on_host).collect()
@@ -155,7 +158,7 @@ fn named(host: &Host) -> BTreeSet<DevName> {
 }
 
 /// A device that the host let go: its root goes if it is ours, and the redirect that is on it.
-pub(super) fn dropped(observed: &Kernel, host: &Host, name: &DevName, plan: &mut Plan) {
+pub(super) fn dropped(observed: &ObservedState, host: &Host, name: &DevName, plan: &mut Plan) {
     let Some(seen) = observed.device(name) else {
         return;
     };
@@ -174,7 +177,7 @@ pub(super) fn dropped(observed: &Kernel, host: &Host, name: &DevName, plan: &mut
 }
 
 /// A veth that is redirected to an ifb no more.
-pub(super) fn unhooked(observed: &Kernel, host: &Host, veth: &DevName, plan: &mut Plan) {
+pub(super) fn unhooked(observed: &ObservedState, host: &Host, veth: &DevName, plan: &mut Plan) {
     let ifb = DevName {
         netns: veth.netns.clone(),
         dev: ifb_name(&veth.dev),
@@ -193,7 +196,7 @@ pub(super) fn whole(number: u32, root: &Qdisc, seen: &Device, reason: Reason) ->
     Op {
         device: number,
         action: Action::Delete,
-        loss: Loss::Unshaped,
+        disruption: Disruption::Unshaped,
         reason,
         object: Object::Qdisc(root.clone()),
         before: Before::Tree(Box::new(tree)),

@@ -1,9 +1,10 @@
 //! A plan as lines of text: for a shell, for `tc -batch`, and which network namespaces they are for.
 
-use super::op::{Action, Object, Op, Reason};
-use super::{Plan, argv};
-use crate::device::DevName;
-use crate::name::Netns;
+use super::argv;
+use super::op::{Object, Op};
+use super::reason::{Action, Reason};
+use super::steps::Plan;
+use crate::object::{DevName, Netns};
 use crate::text::{batch_word, joined, printable, shell_line};
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -104,7 +105,7 @@ impl Plan {
 
     /// What of the plan is for one network namespace, in order; [`Plan::namespaces`] says in which order the parts go.
     #[must_use]
-    pub fn within(&self, netns: &Netns) -> Self {
+    pub fn in_netns(&self, netns: &Netns) -> Self {
         let here = |name: &DevName| name.netns == *netns;
         let ops = self
             .ops
@@ -118,7 +119,7 @@ impl Plan {
             needs: self.needs.iter().filter(|n| here(n)).cloned().collect(),
             refused: self.refused.clone(),
             targets: self.targets.clone(),
-            era: self.era,
+            rounding: self.rounding,
         }
     }
 
@@ -151,16 +152,16 @@ impl Plan {
 
     /// Devices that are needed first, in comments.
     fn needs_said(&self) -> String {
-        let needs = self.needed_first();
+        let needs = self.device_commands();
         needs
             .iter()
             .map(|n| format!("# needed first: {n}\n"))
             .collect()
     }
 
-    /// What makes the devices that are needed first ([`Plan::needs`]), as lines for a POSIX shell.
+    /// What makes the devices that are needed first ([`Plan::required_devices`]), as lines for a POSIX shell.
     #[must_use]
-    pub fn needed_first(&self) -> Vec<String> {
+    pub fn device_commands(&self) -> Vec<String> {
         let make = |name: &DevName| {
             let line = |words: &[&str]| {
                 let mut whole = name.netns.enter();
@@ -178,7 +179,7 @@ impl Plan {
     /// are said in comments too.
     ///
     /// # Errors
-    /// [`BatchError::Namespaces`] where steps are for more than one namespace ([`Plan::within`] picks one),
+    /// [`BatchError::Namespaces`] where steps are for more than one namespace ([`Plan::in_netns`] picks one),
     /// [`BatchError::Name`] where a device has a name that no line can carry.
     pub fn batch(&self) -> Result<String, BatchError> {
         let given = self.namespaces();
@@ -212,7 +213,7 @@ impl Plan {
     #[must_use]
     pub fn argv(&self, op: &Op) -> Vec<String> {
         let dev = self.device(op).map_or("", |d| &d.dev);
-        argv::argv(op, dev, self.era, &self.targets)
+        argv::argv(op, dev, self.rounding, &self.targets)
     }
 
     /// The arguments of `tc` for the first step that takes `op` back.

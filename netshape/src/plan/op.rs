@@ -1,119 +1,19 @@
 //! One step of a plan.
 
-use super::pins;
+use super::disruption::Disruption;
+use super::filter_words::said;
+use super::reason::Action;
+use super::reason::Reason;
 use super::redirect::Redirect;
-use crate::device::Device;
-use crate::object::{Class, Filter, Qdisc, QdiscKind};
-use crate::rate::Rate;
+use crate::netlink::ObjectKind;
+use crate::object::{Class, Device, Filter, Qdisc, QdiscKind};
 use crate::text::printable;
+use crate::unit::Rate;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// What is done to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize),
-    serde(rename_all = "snake_case")
-)]
-pub enum Action {
-    /// Made; an error if it is there.
-    Add,
-    /// Changed in place; an error if it is not there.
-    Change,
-    /// Taken away.
-    Delete,
-}
-
-impl Action {
-    /// tc's word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Change => "change",
-            Self::Delete => "delete",
-        }
-    }
-}
-
-/// What a step may cost, measured on Linux 6.18 (each class holds the ones before it).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize),
-    serde(rename_all = "snake_case")
-)]
-pub enum Loss {
-    /// No packet is lost and no bucket refilled.
-    Free,
-    /// No packet is lost; the bucket is filled anew, so one burst more passes.
-    Refills,
-    /// What waits in one leaf is lost.
-    LosesLeaf,
-    /// What waits on the device is lost.
-    LosesAll,
-    /// What waits on the device is lost, and until later steps are done traffic passes unshaped.
-    Unshaped,
-}
-
-impl Loss {
-    /// The name in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Refills => "refills",
-            Self::LosesLeaf => "loses_leaf",
-            Self::LosesAll => "loses_all",
-            Self::Unshaped => "unshaped",
-        }
-    }
-}
-
-/// Steps by loss class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Losses {
-    /// Steps that cost nothing.
-    pub free: u64,
-    /// Steps that refill a bucket.
-    pub refills: u64,
-    /// Steps that lose one leaf's queue.
-    pub loses_leaf: u64,
-    /// Steps that lose a device's queues.
-    pub loses_all: u64,
-    /// Steps that open an unshaped window.
-    pub unshaped: u64,
-}
-
-impl Losses {
-    /// Counts one step.
-    pub const fn count(&mut self, loss: Loss) {
-        match loss {
-            Loss::Free => self.free += 1,
-            Loss::Refills => self.refills += 1,
-            Loss::LosesLeaf => self.loses_leaf += 1,
-            Loss::LosesAll => self.loses_all += 1,
-            Loss::Unshaped => self.unshaped += 1,
-        }
-    }
-
-    /// The sums of both.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            free: self.free + other.free,
-            refills: self.refills + other.refills,
-            loses_leaf: self.loses_leaf + other.loses_leaf,
-            loses_all: self.loses_all + other.loses_all,
-            unshaped: self.unshaped + other.unshaped,
-        }
-    }
-}
 
 /// A qdisc, a class or a redirecting filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,13 +29,13 @@ pub enum Object {
 }
 
 impl Object {
-    /// `qdisc`, `class` or `filter`.
+    /// Whether it is a qdisc, a class or a filter.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn kind(&self) -> ObjectKind {
         match self {
-            Self::Qdisc(_) => "qdisc",
-            Self::Class(_) => "class",
-            Self::Redirect(_) | Self::Filter(_) => "filter",
+            Self::Qdisc(_) => ObjectKind::Qdisc,
+            Self::Class(_) => ObjectKind::Class,
+            Self::Redirect(_) | Self::Filter(_) => ObjectKind::Filter,
         }
     }
 }
@@ -152,23 +52,6 @@ pub enum Before {
     Tree(Box<Device>),
 }
 
-/// Why a step is taken; [`crate::Plan::why`] says it with the figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// It is wanted and not there.
-    Missing,
-    /// Its figures differ.
-    Differs,
-    /// It is no longer wanted.
-    Stale,
-    /// It stands where another is wanted, and can't be changed into that in place.
-    InTheWay,
-    /// A filter of somebody else's that comes before ours: it goes, and comes again behind ours.
-    Moved,
-    /// A filter of somebody else's that sends packets past our classes.
-    Bypasses,
-}
-
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Op {
@@ -176,7 +59,7 @@ pub struct Op {
     /// What is done.
     pub action: Action,
     /// What it costs.
-    pub loss: Loss,
+    pub disruption: Disruption,
     /// Why.
     pub reason: Reason,
     /// The object as it shall be; as it was where it is deleted.
@@ -192,10 +75,10 @@ impl Op {
         let step = |action, object: &Object, before| Self {
             device: self.device,
             action,
-            loss: if action == Action::Delete {
-                Loss::LosesLeaf
+            disruption: if action == Action::Delete {
+                Disruption::LosesLeaf
             } else {
-                Loss::Free
+                Disruption::Free
             },
             reason: Reason::Differs,
             object: object.clone(),
@@ -227,12 +110,12 @@ impl Op {
         }
     }
 
-    pub(crate) fn why(&self) -> String {
+    pub(crate) fn reason_text(&self) -> String {
         let what = match &self.object {
             Object::Qdisc(q) => format!("{} qdisc {}", printable(q.kind.name()), q.handle),
             Object::Class(c) => format!("class {}", c.id),
             Object::Redirect(r) => format!("redirect to {}", printable(&r.to)),
-            Object::Filter(f) => pins::said(f),
+            Object::Filter(f) => said(f),
         };
         match self.reason {
             Reason::Missing => match &self.object {

@@ -1,12 +1,11 @@
 //! Where the rates of a class come from in the policy.
 
-use super::Plan;
-use super::op::{Action, Object, Op};
-use crate::device::DevName;
-use crate::host::{Host, Slot};
-use crate::object::Class;
-use crate::policy::Direction;
-use crate::rate::Rate;
+use super::op::{Object, Op};
+use super::reason::Action;
+use super::steps::Plan;
+use crate::object::{Class, DevName};
+use crate::policy::{Direction, Host, Slot};
+use crate::unit::Rate;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;

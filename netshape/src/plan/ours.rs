@@ -7,12 +7,10 @@
 //! chose. Such a tree is taken over in place where a device is wanted shaped. It is removed only where a device of the policy is
 //! wanted unshaped and the whole tree looks as those versions left it: `1:` is what others use too.
 
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::host::{MAJOR, ONLY, ifb_name};
-use crate::kernel::Kernel;
-use crate::object::{Filter, FilterKind, Htb, Qdisc, QdiscKind};
-use crate::wire::TcAction;
+use crate::object::{DevName, Device, Filter, FilterKind, Handle, Htb, Qdisc, QdiscKind, TcAction};
+use crate::observe::state::ObservedState;
+use crate::policy::host::layout::{MAJOR, ONLY};
+use crate::policy::ifb::ifb_name;
 use core::ops::RangeInclusive;
 
 /// Major numbers of root qdiscs that are Berth's: `be:` is in use, `bf:` is kept for later versions.
@@ -104,7 +102,7 @@ pub(crate) fn redirects_to(filter: &Filter) -> Option<u32> {
 
 /// Whether a filter on a veth's hook is our redirect: by its number, or by where it leads. Only an ifb made for this veth has
 /// its name from it.
-pub(crate) fn redirect(filter: &Filter, veth: &DevName, observed: &Kernel) -> bool {
+pub(crate) fn redirect(filter: &Filter, veth: &DevName, observed: &ObservedState) -> bool {
     if !on_hook(filter) || filter.chain != 0 || filter.prio != REDIRECT_PRIO || !is_node(filter) {
         return false;
     }

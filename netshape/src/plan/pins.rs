@@ -1,13 +1,16 @@
 //! Filters that hold classes in place: HTB does not let a class go while a filter points at it, nor its ancestors, since those
 //! have children then.
 
-use super::leftover::KEPT;
-use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::disruption::Disruption;
+use super::filter_words::said;
+use super::left_alone::KEPT;
+use super::left_alone::LeftAlone;
+use super::op::{Before, Object, Op};
+use super::readd;
+use super::reason::{Action, Reason};
 use super::work::Work;
-use super::{LeftAlone, readd};
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::object::{Class, Filter, FilterKind};
+use crate::netlink::ObjectKind;
+use crate::object::{Class, DevName, Device, Filter, FilterKind, Handle};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -74,36 +77,6 @@ fn target(filter: &Filter) -> Option<Handle> {
     match &filter.kind {
         FilterKind::U32(u32) => u32.classid(),
         FilterKind::Other(_) => None,
-    }
-}
-
-/// A filter by the words of tc: `800::800 of prio 1 on 1:`.
-pub(super) fn said(filter: &Filter) -> String {
-    let (parent, prio) = (filter.parent, filter.prio);
-    match filter.handle {
-        0 => format!("filter of prio {prio} on {parent}"),
-        handle => format!("filter {} of prio {prio} on {parent}", number(handle)),
-    }
-}
-
-/// The handle that a request makes a filter under: of one in its priority's own table only the number there.
-pub(super) fn made_as(handle: u32) -> u32 {
-    if handle >= 0x8000_0000 && handle & 0xf_f000 == 0 {
-        handle & 0xfff
-    } else {
-        handle
-    }
-}
-
-/// A u32 handle as tc writes it.
-pub(super) fn number(handle: u32) -> String {
-    let (table, bucket, node) = (handle >> 20, (handle >> 12) & 0xff, handle & 0xfff);
-    match (bucket, node) {
-        // In the priority's own table, whatever number that has.
-        (0, node) if table == 0 => format!("::{node:x}"),
-        (0, 0) => format!("{table:x}:"),
-        (0, node) => format!("{table:x}::{node:x}"),
-        (bucket, node) => format!("{table:x}:{bucket:x}:{node:x}"),
     }
 }
 
@@ -175,7 +148,7 @@ impl Work<'_> {
         self.unpinned.push(Op {
             device: self.device,
             action: Action::Delete,
-            loss: Loss::Free,
+            disruption: Disruption::Free,
             reason: Reason::InTheWay,
             before: Before::Object(Box::new(object.clone())),
             object,
@@ -186,10 +159,10 @@ impl Work<'_> {
     pub(super) fn left(&mut self) -> impl Iterator<Item = LeftAlone> {
         let (kept, device) = (core::mem::take(&mut self.kept), self.name);
         kept.into_iter().map(|(handle, why)| LeftAlone {
-            object: "class",
+            object: ObjectKind::Class,
             device: device.clone(),
             handle,
-            why,
+            reason: why,
         })
     }
 }

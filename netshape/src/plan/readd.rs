@@ -1,9 +1,7 @@
 //! Somebody else's filter taken off and added again: only where all that it is can be said from what the kernel shows.
 
-use crate::device::DevName;
-use crate::kernel::Kernel;
-use crate::object::{Filter, FilterKind};
-use crate::wire::{Gact, Mirred, TcAction, U32, U32Part, U32Sel};
+use crate::object::{DevName, Filter, FilterKind, Gact, Mirred, TcAction, U32, U32Part, U32Sel};
+use crate::observe::state::ObservedState;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -28,7 +26,7 @@ pub(crate) type Targets = Vec<(u32, Arc<str>)>;
 pub(super) fn again(
     filter: &Filter,
     on: &DevName,
-    observed: &Kernel,
+    observed: &ObservedState,
     targets: &mut Targets,
 ) -> Result<Filter, String> {
     let FilterKind::U32(seen) = &filter.kind else {
@@ -93,7 +91,7 @@ fn plain(sel: &U32Sel) -> Result<U32Sel, String> {
 fn action(
     action: &TcAction,
     on: &DevName,
-    observed: &Kernel,
+    observed: &ObservedState,
     targets: &mut Targets,
 ) -> Result<TcAction, String> {
     match action {
@@ -131,10 +129,10 @@ fn action(
 }
 
 /// The name of a device by its number, in the network namespace of another.
-pub(super) fn name_of(number: u32, on: &DevName, observed: &Kernel) -> Option<Arc<str>> {
+pub(super) fn name_of(number: u32, on: &DevName, observed: &ObservedState) -> Option<Arc<str>> {
     let number = i32::try_from(number).ok().filter(|n| *n > 0)?;
     let mut devices = observed.devices();
-    let same = |(name, device): &(&DevName, &crate::Device)| {
+    let same = |(name, device): &(&DevName, &crate::object::Device)| {
         name.netns == on.netns && device.ifindex == Some(number)
     };
     devices.find(same).map(|(name, _)| name.dev.clone())

@@ -2,9 +2,7 @@
 //! ifb, whose tree shapes it.
 
 use super::ours::REDIRECT_PRIO;
-use crate::handle::Handle;
-use crate::object::{Filter, FilterKind};
-use crate::wire::{Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
+use crate::object::{Filter, FilterKind, Handle, Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 

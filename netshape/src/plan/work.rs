@@ -1,15 +1,15 @@
 //! The steps of one device in their order.
 
-use super::Plan;
+use super::disruption::Disruption;
 use super::leaf;
-use super::op::{Action, Before, Loss, Object, Op, Reason};
+use super::op::{Before, Object, Op};
 use super::pins::Pins;
 use super::readd::Targets;
-use crate::device::{DevName, Device};
-use crate::handle::Handle;
-use crate::host::Host;
-use crate::kernel::Kernel;
-use crate::object::Class;
+use super::reason::{Action, Reason};
+use super::steps::Plan;
+use crate::object::{Class, DevName, Device, Handle};
+use crate::observe::state::ObservedState;
+use crate::policy::Host;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 pub(super) struct Work<'a> {
     pub(super) device: u32,
     pub(super) name: &'a DevName,
-    pub(super) observed: &'a Kernel,
+    pub(super) observed: &'a ObservedState,
     pub(super) host: &'a Host,
     /// Names of devices that filters which go send to.
     pub(super) targets: Targets,
@@ -46,7 +46,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         device: u32,
         name: &'a DevName,
-        (observed, host): (&'a Kernel, &'a Host),
+        (observed, host): (&'a ObservedState, &'a Host),
     ) -> Self {
         let (off, gone, shrink, grow, on) = Default::default();
         let (pins, unpinned, kept, inner) = Default::default();
@@ -79,10 +79,10 @@ impl<'a> Work<'a> {
         leaf: impl FnOnce() -> bool,
     ) {
         let device = self.device;
-        let op = |action, loss, reason, class: &Class, before: Option<&Class>| Op {
+        let op = |action, disruption, reason, class: &Class, before: Option<&Class>| Op {
             device,
             action,
-            loss,
+            disruption,
             reason,
             object: Object::Class(*class),
             before: before.map_or(Before::Nothing, |b| {
@@ -112,9 +112,13 @@ impl<'a> Work<'a> {
             (Some(o), None) => {
                 // A class with children has no queue of its own.
                 let inner = o.htb.level > 0 || seen.has_children(o.id);
-                let loss = if inner { Loss::Free } else { Loss::LosesLeaf };
+                let disruption = if inner {
+                    Disruption::Free
+                } else {
+                    Disruption::LosesLeaf
+                };
                 self.gone
-                    .push(op(Action::Delete, loss, Reason::Stale, o, Some(o)));
+                    .push(op(Action::Delete, disruption, Reason::Stale, o, Some(o)));
             }
             (None, Some(n)) => {
                 // A leaf that becomes an inner class is purged of what waits in it.
@@ -122,9 +126,9 @@ impl<'a> Work<'a> {
                     let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == n.parent);
                     !self.grow.iter().any(child)
                 });
-                let mut step = op(Action::Add, Loss::Free, Reason::Missing, n, None);
+                let mut step = op(Action::Add, Disruption::Free, Reason::Missing, n, None);
                 if let Some(leaf) = purged {
-                    step.loss = Loss::LosesLeaf;
+                    step.disruption = Disruption::LosesLeaf;
                     step.before = Before::Tree(Box::new(seen.below(leaf)));
                 }
                 self.grow.push(step);
@@ -133,19 +137,25 @@ impl<'a> Work<'a> {
                 // The kernel takes a change of parent, answers 0 and keeps the old one.
                 self.gone.push(op(
                     Action::Delete,
-                    Loss::LosesLeaf,
+                    Disruption::LosesLeaf,
                     Reason::InTheWay,
                     o,
                     Some(o),
                 ));
                 self.grow
-                    .push(op(Action::Add, Loss::Free, Reason::Missing, n, None));
+                    .push(op(Action::Add, Disruption::Free, Reason::Missing, n, None));
             }
             (Some(o), Some(n))
                 if !o.htb.same(&n.htb, self.tolerance) || (!o.htb.same_turns(&n.htb) && leaf()) =>
             {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
-                let step = op(Action::Change, Loss::Free, Reason::Differs, n, Some(o));
+                let step = op(
+                    Action::Change,
+                    Disruption::Free,
+                    Reason::Differs,
+                    n,
+                    Some(o),
+                );
                 if rate(n) < rate(o) {
                     self.shrink.push(step);
                 } else {
@@ -164,7 +174,7 @@ impl<'a> Work<'a> {
                 continue;
             };
             if matches!(op.before, Before::Tree(_)) && going.contains(&class.parent) {
-                (op.loss, op.before) = (Loss::Free, Before::Nothing);
+                (op.disruption, op.before) = (Disruption::Free, Before::Nothing);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What a host has to divide, and among which tiers.
 
-use super::MOST_CEILING;
-use crate::name;
-use crate::rate::Rate;
-use crate::refusal::{Refusal, RefusalKind};
+use super::limits::MAX_CEILING;
+use super::refusal::{Refusal, RefusalKind};
+use crate::object::name;
+use crate::unit::Rate;
 use alloc::sync::Arc;
 
 /// A class of containers: its weight decides how spare bandwidth is divided.
@@ -44,14 +44,14 @@ impl Uplink {
     /// An uplink of `capacity`, of which the host keeps `reserve` for itself.
     ///
     /// # Errors
-    /// [`RefusalKind::BadName`], [`RefusalKind::NoCeiling`] for a capacity below 8 kbit/s or above [`MOST_CEILING`],
+    /// [`RefusalKind::BadName`], [`RefusalKind::CeilingOutOfRange`] for a capacity below 8 kbit/s or above [`MAX_CEILING`],
     /// [`RefusalKind::CeilingBelowGuarantee`] for a reserve above the capacity.
     pub fn new(dev: &str, capacity: Rate, reserve: Rate) -> Result<Self, Refusal> {
         let dev = name::dev("dev", dev)?;
-        if capacity.bits() < 8_000 || capacity > MOST_CEILING {
+        if capacity.bits() < 8_000 || capacity > MAX_CEILING {
             return Err(Refusal::new(
                 "capacity",
-                RefusalKind::NoCeiling { given: capacity },
+                RefusalKind::CeilingOutOfRange { given: capacity },
             ));
         }
         if reserve > capacity {

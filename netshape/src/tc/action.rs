@@ -1,9 +1,11 @@
 //! `action mirred ...`, `action ok|drop|...`, one after another.
 
+use super::context::Context;
+use super::error::TcError;
+use super::number;
 use super::words::{Words, begins};
-use super::{Context, TcError, number};
-use crate::ticks::Era;
-use crate::wire::{ActionExtras, Gact, GactRandom, Mirred, TcAction};
+use crate::object::{ActionExtras, Gact, GactRandom, Mirred, TcAction};
+use crate::ticks::TickRounding;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -82,7 +84,7 @@ pub(super) fn parse(
                 actions.push(TcAction::Mirred(mirred));
             }
             w => {
-                let mut gact = gact(w, words, context.era)?;
+                let mut gact = gact(w, words, context.rounding)?;
                 gact.extras = extras(words, &mut cookie, gact.extras.take())?;
                 actions.push(TcAction::Gact(gact));
             }
@@ -100,7 +102,7 @@ fn begins_a_command(word: &str) -> bool {
 }
 
 /// `[gact] VERDICT [random netrand|determ VERDICT CHANCE] [index N]`, or `gact index N`.
-fn gact(word: &str, words: &mut Words<'_>, era: Era) -> Result<Gact, TcError> {
+fn gact(word: &str, words: &mut Words<'_>, rounding: TickRounding) -> Result<Gact, TcError> {
     let bad = || TcError::new(format!("Bad action type {word}"));
     let mut gact = Gact::default();
     if begins(word, "gact") {
@@ -108,8 +110,11 @@ fn gact(word: &str, words: &mut Words<'_>, era: Era) -> Result<Gact, TcError> {
         words.value()?;
         words.back();
     }
-    // The later era's tc sends whatever word that was as the kind, though the kernel knows none of that name.
-    if era == Era::Ceil && word != "gact" && (begins(word, "gact") || begins(word, "index")) {
+    // The later generation's tc sends whatever word that was as the kind, though the kernel knows none of that name.
+    if rounding == TickRounding::Ceil
+        && word != "gact"
+        && (begins(word, "gact") || begins(word, "index"))
+    {
         let kind = Some(word.chars().take(15).collect());
         let extras = ActionExtras {
             kind,
@@ -161,7 +166,7 @@ fn extras(
     if words.peek() == Some("cookie") {
         words.skip();
         let text = words.value()?;
-        let hex = crate::wire::bytes_of_hex(text).filter(|b| b.len() <= COOKIE_MOST);
+        let hex = crate::netlink::bytes_of_hex(text).filter(|b| b.len() <= COOKIE_MOST);
         let why = "a cookie is an even number of hexadecimal digits, 32 at most";
         *cookie = hex.ok_or_else(|| TcError::invalid(why, text))?;
     }
@@ -251,13 +256,16 @@ fn mirred(words: &mut Words<'_>, context: &Context<'_>) -> Result<Mirred, TcErro
                 m.ifindex = context.ifindex(words.value()?)?;
                 break;
             }
-            w if m.eaction != 0 && begins(w, "blockid") && context.era == Era::Ceil => {
+            w if m.eaction != 0
+                && begins(w, "blockid")
+                && context.rounding == TickRounding::Ceil =>
+            {
                 let block = number::u32(words.value()?, 0).filter(|b| *b != 0);
                 m.block = Some(block.ok_or_else(|| TcError::new("invalid block ID"))?);
                 break;
             }
-            // The later era's tc leaves what it does not know there to whatever comes next.
-            _ if m.eaction != 0 && context.era == Era::Ceil => {
+            // The later generation's tc leaves what it does not know there to whatever comes next.
+            _ if m.eaction != 0 && context.rounding == TickRounding::Ceil => {
                 words.back();
                 break;
             }

@@ -1,9 +1,12 @@
 //! `tc class add|change|replace|del`.
 
+use super::context::Context;
+use super::context::set_device;
+use super::error::TcError;
 use super::words::{Words, begins};
-use super::{Context, TcError, kinds, number, set_device, stab};
-use crate::handle::Handle;
-use crate::wire::TcMessage;
+use super::{kinds, number, stab};
+use crate::netlink::TcMessage;
+use crate::object::Handle;
 
 pub(super) fn parse(
     mut message: TcMessage,

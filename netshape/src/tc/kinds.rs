@@ -1,11 +1,13 @@
 //! Options of qdiscs and classes, by kind.
 
+use super::context::Context;
+use super::error::TcError;
 use super::tbf::tbf;
 use super::words::{Words, begins};
-use super::{Context, TcError, number, stab};
+use super::{number, stab};
+use crate::netlink::Options;
 use crate::object::{FqCodel, Htb, HtbClass, RateSpec};
-use crate::ticks::Era;
-use crate::wire::Options;
+use crate::ticks::TickRounding;
 use alloc::boxed::Box;
 use alloc::format;
 
@@ -102,7 +104,7 @@ fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
 /// What a rate needs to be understood.
 #[derive(Clone, Copy)]
 pub(super) struct Rates {
-    pub(super) era: Era,
+    pub(super) rounding: TickRounding,
     /// The device's speed in Mbit/s, where that is known.
     speed: Option<u32>,
 }
@@ -111,7 +113,7 @@ impl Rates {
     fn of(context: &Context<'_>, dev: Option<&str>) -> Self {
         let speed = dev.and_then(|d| context.speeds.get(d)).copied();
         Self {
-            era: context.era,
+            rounding: context.rounding,
             speed,
         }
     }
@@ -119,9 +121,9 @@ impl Rates {
     /// A rate, or a percentage of the device's speed.
     pub(super) fn read(self, word: &str) -> Option<u64> {
         if word.contains('%') {
-            return number::percent(word, self.speed?, self.era);
+            return number::percent(word, self.speed?, self.rounding);
         }
-        number::rate(word, self.era)
+        number::rate(word, self.rounding)
     }
 
     /// Of a percentage tc asks the device for its speed, which is not in the batch.
@@ -158,17 +160,17 @@ pub(super) fn cell_log(given: Option<u8>, mtu: u64) -> u8 {
 }
 
 fn htb_class(words: &mut Words<'_>, rates: Rates) -> Result<HtbClass, TcError> {
-    let era = rates.era;
+    let rounding = rates.rounding;
     let (mut class, mut mtu, mut layer) = (HtbClass::default(), 1600_u32, 1_u32);
     let (mut mpu, mut overhead) = (0_u16, 0_u16);
     let (mut rate64, mut ceil64) = (0, 0);
     let (mut burst, mut cburst) = ((0_u64, None), (0_u64, None));
-    // Only the later era's tc keeps a burst in 64 bits, and a cburst not even that.
+    // Only the later generation's tc keeps a burst in 64 bits, and a cburst not even that.
     let small =
         |t: &str| number::size_and_cell(t).filter(|(bytes, _)| *bytes <= u64::from(u32::MAX));
-    let bucket = |t: &str| match era {
-        Era::Truncating => small(t),
-        Era::Ceil => number::size_and_cell(t),
+    let bucket = |t: &str| match rounding {
+        TickRounding::Truncating => small(t),
+        TickRounding::Ceil => number::size_and_cell(t),
     };
     while let Some(word) = words.next() {
         match word {
@@ -217,15 +219,15 @@ fn htb_class(words: &mut Words<'_>, rates: Rates) -> Result<HtbClass, TcError> {
         } else {
             bytes
         };
-        let bytes = match era {
-            Era::Ceil => bytes,
-            Era::Truncating => u64::from(bytes as u32),
+        let bytes = match rounding {
+            TickRounding::Ceil => bytes,
+            TickRounding::Truncating => u64::from(bytes as u32),
         };
-        era.ticks(rate, bytes).unwrap_or(u32::MAX)
+        rounding.ticks(rate, bytes).unwrap_or(u32::MAX)
     };
     (class.buffer, class.cbuffer) = (ticks(rate64, burst.0), ticks(ceil64, cburst.0));
-    // What does not fit is all ones, which the later era's tc minds in the burst alone.
-    if era == Era::Ceil && class.buffer == u32::MAX {
+    // What does not fit is all ones, which the later generation's tc minds in the burst alone.
+    if rounding == TickRounding::Ceil && class.buffer == u32::MAX {
         return Err(TcError::new("htb: burst out of range"));
     }
     Ok(class)

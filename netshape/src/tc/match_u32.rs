@@ -1,9 +1,10 @@
 //! Selectors of u32: `match ip src 10.0.0.0/8`, `match u16 443 ffff at nexthdr+2`, and so on.
 
+use super::error::TcError;
+use super::number;
 use super::words::{Words, begins};
-use super::{TcError, number};
-use crate::ticks::Era;
-use crate::wire::{U32Key, U32Mark, U32Part, U32Sel};
+use crate::object::{U32Key, U32Mark, U32Part, U32Sel};
+use crate::ticks::TickRounding;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -104,7 +105,7 @@ pub(super) fn selector(
     words: &mut Words<'_>,
     sel: &mut U32Sel,
     parts: &mut Vec<U32Part>,
-    era: Era,
+    rounding: TickRounding,
 ) -> Result<(), TcError> {
     let word = words.value()?;
     // tc wants two more words even where one says it all (`ip df`).
@@ -127,7 +128,7 @@ pub(super) fn selector(
             "code" => number_key(words, sel, next(1), 8),
             _ => Err(illegal()),
         },
-        w if begins(w, "mark") => mark(words, parts, era),
+        w if begins(w, "mark") => mark(words, parts, rounding),
         w if begins(w, "ether") => match words.value()? {
             "src" => ether(words, sel, -8),
             "dst" => ether(words, sel, -14),
@@ -288,7 +289,11 @@ fn ether(words: &mut Words<'_>, sel: &mut U32Sel, off: i32) -> Result<(), TcErro
     Ok(())
 }
 
-fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>, era: Era) -> Result<(), TcError> {
+fn mark(
+    words: &mut Words<'_>,
+    parts: &mut Vec<U32Part>,
+    rounding: TickRounding,
+) -> Result<(), TcError> {
     let val = number::u32(words.value()?, 0).ok_or_else(illegal)?;
     let mask = number::u32(words.value()?, 0).ok_or_else(illegal)?;
     if val & mask != val {
@@ -299,7 +304,11 @@ fn mark(words: &mut Words<'_>, parts: &mut Vec<U32Part>, era: Era) -> Result<(),
     words.back();
     // The kernel does not read the third word and old tc does not set it: what stands there by chance in the captures
     // of tc 6.1.0 stands here too, so that the same bytes come out; newer ones send 0.
-    let success = if era == Era::Truncating { 0x60 } else { 0 };
+    let success = if rounding == TickRounding::Truncating {
+        0x60
+    } else {
+        0
+    };
     parts.push(U32Part::Mark(U32Mark { val, mask, success }));
     Ok(())
 }

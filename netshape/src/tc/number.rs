@@ -1,7 +1,7 @@
 //! Numbers as tc reads them: C's `strtoul` and `strtod`, its own suffixes, handles.
 
-use crate::handle::Handle;
-use crate::ticks::Era;
+use crate::object::Handle;
+use crate::ticks::TickRounding;
 use alloc::format;
 
 /// `strtoul` of a whole word in `base` (0: by prefix), 64 bits.
@@ -194,10 +194,10 @@ fn converted(value: f64) -> u64 {
     }
 }
 
-/// `get_rate64`: byte/s. A bare number is bit/s. tc of the later era takes no rate below 0.
-pub(super) fn rate(text: &str, era: Era) -> Option<u64> {
+/// `get_rate64`: byte/s. A bare number is bit/s. tc of the later generation takes no rate below 0.
+pub(super) fn rate(text: &str, rounding: TickRounding) -> Option<u64> {
     let (value, suffix) = strtod(text)?;
-    if era == Era::Ceil && value < 0.0 {
+    if rounding == TickRounding::Ceil && value < 0.0 {
         return None;
     }
     let scale = match suffix {
@@ -213,7 +213,7 @@ pub(super) fn rate(text: &str, era: Era) -> Option<u64> {
 }
 
 /// `get_percent_rate64`: byte/s that so many percent of `mbit` Mbit/s are. tc writes the rate down in bit/s and reads that.
-pub(super) fn percent(text: &str, mbit: u32, era: Era) -> Option<u64> {
+pub(super) fn percent(text: &str, mbit: u32, rounding: TickRounding) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let value: f64 = text.get(..end)?.parse().ok()?;
     if text.matches('%').count() != 1 {
@@ -222,7 +222,7 @@ pub(super) fn percent(text: &str, mbit: u32, era: Era) -> Option<u64> {
     let share = Some(value / 100.0).filter(|s| (0.0..=1.0).contains(s))?;
     rate(
         &format!("{:.6}", share * f64::from(mbit) * 1_000_000.0),
-        era,
+        rounding,
     )
 }
 

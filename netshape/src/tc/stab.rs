@@ -1,7 +1,8 @@
 //! Size tables and rate estimators.
 
+use super::error::TcError;
+use super::number;
 use super::words::{Words, begins};
-use super::{TcError, number};
 use crate::object::{Estimator, Stab};
 use alloc::vec::Vec;
 

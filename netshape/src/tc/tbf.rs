@@ -1,11 +1,12 @@
 //! The words of `tbf`.
 
+use super::error::TcError;
 use super::kinds::{Rates, cell_log, once, value};
 use super::words::{Words, begins};
-use super::{TcError, number, stab};
+use super::{number, stab};
+use crate::netlink::Options;
 use crate::object::{RateSpec, Tbf};
-use crate::ticks::Era;
-use crate::wire::Options;
+use crate::ticks::TickRounding;
 use alloc::boxed::Box;
 use alloc::format;
 
@@ -44,12 +45,14 @@ impl TbfWords {
                 w if begins(w, "burst") || w == "buffer" || w == "maxburst" => {
                     let cell = &mut t.rate_cell;
                     once(words, &mut t.buffer, "buffer/burst/maxburst", |x| {
-                        bytes_of(x, cell)
+                        bytes_of_ticks(x, cell)
                     })?;
                 }
                 "mtu" | "minburst" => {
                     let cell = &mut t.peak_cell;
-                    once(words, &mut t.mtu, "mtu/minburst", |x| bytes_of(x, cell))?;
+                    once(words, &mut t.mtu, "mtu/minburst", |x| {
+                        bytes_of_ticks(x, cell)
+                    })?;
                 }
                 "mpu" => once(words, &mut t.mpu, "mpu", number::size)?,
                 "rate" => {
@@ -118,14 +121,14 @@ impl TbfWords {
 }
 
 /// A size with a cell, in 32 bits.
-fn bytes_of(text: &str, cell: &mut Option<u8>) -> Option<u32> {
+fn bytes_of_ticks(text: &str, cell: &mut Option<u8>) -> Option<u32> {
     let (bytes, given) = number::size_and_cell(text)?;
     *cell = given.or(*cell);
     u32::try_from(bytes).ok()
 }
 
 pub(super) fn tbf(words: &mut Words<'_>, rates: Rates) -> Result<Option<Options>, TcError> {
-    let era = rates.era;
+    let rounding = rates.rounding;
     let t = TbfWords::read(words, rates)?;
     t.complete()?;
     let spec = |rate, cell| RateSpec {
@@ -138,8 +141,8 @@ pub(super) fn tbf(words: &mut Words<'_>, rates: Rates) -> Result<Option<Options>
     };
     let ticks = |rate: u64, bytes: u32| {
         // tc takes the rate cut to 32 bits here; the kernel goes by the bytes.
-        let ticks = era.ticks(rate.min(u64::from(u32::MAX)), u64::from(bytes));
-        ticks.filter(|t| era == Era::Truncating || *t != u32::MAX)
+        let ticks = rounding.ticks(rate.min(u64::from(u32::MAX)), u64::from(bytes));
+        ticks.filter(|t| rounding == TickRounding::Truncating || *t != u32::MAX)
     };
     let buffer = ticks(t.rate, t.buffer);
     let buffer = buffer.ok_or_else(|| TcError::new("tbf: burst out of range"))?;

@@ -1,10 +1,13 @@
 //! `tc filter add|change|replace|del`, with the u32 classifier.
 
+use super::context::Context;
+use super::context::set_device;
+use super::error::TcError;
 use super::words::{Words, begins};
-use super::{Context, TcError, action, match_u32, number, proto, set_device, stab};
-use crate::handle::Handle;
-use crate::ticks::Era;
-use crate::wire::{CREATE, Options, TcMessage, U32, U32Part, U32Sel, Verb};
+use super::{action, match_u32, number, proto, stab};
+use crate::netlink::{CREATE, Options, TcMessage, Verb};
+use crate::object::{Handle, U32, U32Part, U32Sel};
+use crate::ticks::TickRounding;
 use alloc::boxed::Box;
 use alloc::format;
 
@@ -235,7 +238,7 @@ fn option(
     let parts = &mut said.u32.parts;
     match word {
         w if begins(w, "match") => {
-            match_u32::selector(words, &mut said.sel, parts, context.era)?;
+            match_u32::selector(words, &mut said.sel, parts, context.rounding)?;
             said.selects = true;
         }
         w if begins(w, "offset") => match_u32::offset(words, &mut said.sel)?,
@@ -265,7 +268,7 @@ fn option(
                 false => handle & 0xffff_f000,
             };
         }
-        "sample" => sample(said, words, context.era)?,
+        "sample" => sample(said, words, context.rounding)?,
         "indev" => {
             let name = words.next().ok_or_else(|| TcError::new("Illegal indev"))?;
             // The field that tc copies it into holds 16 characters.
@@ -299,9 +302,9 @@ fn table(text: &str) -> Result<u32, TcError> {
 }
 
 /// `sample SELECTOR [divisor N]`: the bucket that such a packet falls into.
-fn sample(said: &mut Said, words: &mut Words<'_>, era: Era) -> Result<(), TcError> {
+fn sample(said: &mut Said, words: &mut Words<'_>, rounding: TickRounding) -> Result<(), TcError> {
     let mut sel = U32Sel::default();
-    match_u32::selector(words, &mut sel, &mut said.u32.parts, era)?;
+    match_u32::selector(words, &mut sel, &mut said.u32.parts, rounding)?;
     let [key] = sel.keys.as_slice() else {
         return Err(TcError::new("\"sample\" must contain exactly ONE key."));
     };

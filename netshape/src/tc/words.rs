@@ -1,6 +1,6 @@
 //! A line as words.
 
-use super::TcError;
+use super::error::TcError;
 use alloc::vec::Vec;
 
 /// The words of one line, read from left to right.

@@ -1,8 +1,9 @@
 //! Division: a naive model, and what must hold of any result.
 
-use super::Bytes;
-use crate::host::Slot;
-use crate::{Claim, Elastic, ElasticConfig, Rate, Scratch, Terms, Usage, divide};
+use super::Draws;
+use crate::Rate;
+use crate::elastic::{Claim, Elastic, ElasticConfig, Entitlement, Scratch, Usage, divide};
+use crate::policy::Slot;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -77,7 +78,7 @@ pub fn check_division(capacity: u64, claims: &[Claim], shares: &[u64]) {
 
 /// Any bytes as claims, and as a life of an elastic division with true demands.
 pub fn fuzz_elastic(data: &[u8]) {
-    let mut bytes = Bytes(data.get(..data.len().min(4_096)).unwrap_or(&[]));
+    let mut bytes = Draws(data.get(..data.len().min(4_096)).unwrap_or(&[]));
     let capacity = bytes.rate();
     let mut claims = Vec::new();
     for _ in 0..bytes.u8() % 40 {
@@ -95,7 +96,7 @@ pub fn fuzz_elastic(data: &[u8]) {
 }
 
 /// Classes with demands that change: nobody who wants its guarantee goes without it for more than one interval.
-fn live(bytes: &mut Bytes<'_>) {
+fn live(bytes: &mut Draws<'_>) {
     let n = usize::from(bytes.u8() % 12) + 1;
     let mut elastic = Elastic::new(Rate::gbit(1), ElasticConfig::default());
     let each = 1_000_000_000 / n as u64;
@@ -108,7 +109,7 @@ fn live(bytes: &mut Bytes<'_>) {
                 .saturating_add(bytes.rate() % 1_000_000_000)
                 .max(8),
         );
-        let terms = Terms {
+        let terms = Entitlement {
             guarantee: Rate::from_bits(*guarantee),
             ceiling,
             weight: 1 + bytes.below(9),

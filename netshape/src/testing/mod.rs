@@ -11,9 +11,9 @@ pub use wire::{fuzz_decode, fuzz_policy, fuzz_text};
 
 /// Numbers drawn from some bytes; zeros once they are used up.
 #[derive(Clone, Debug)]
-pub struct Bytes<'a>(pub &'a [u8]);
+pub struct Draws<'a>(pub &'a [u8]);
 
-impl Bytes<'_> {
+impl Draws<'_> {
     /// One byte.
     pub fn u8(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().map_or((0, &[][..]), |(f, r)| (*f, r));

@@ -6,12 +6,14 @@ mod op;
 
 pub use op::Op;
 
-use super::Bytes;
-use crate::wire::{U32, U32Part, U32Sel};
-use crate::{
-    Capabilities, Class, Container, DevName, Device, Direction, Filter, FilterKind, Handle, Host,
-    Htb, Inside, Kernel, Qdisc, QdiscKind, Rate, Shape, Tier, Uplink, diff, diff_touched,
+use super::Draws;
+use crate::kernel::KernelModel;
+use crate::object::{
+    Class, Filter, FilterKind, Handle, Htb, Qdisc, QdiscKind, U32, U32Part, U32Sel,
 };
+use crate::plan::{diff, diff_touched};
+use crate::policy::EgressPoint;
+use crate::{Capabilities, Container, DevName, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -24,7 +26,7 @@ pub struct World {
     /// What is wanted.
     pub host: Host,
     /// What is there.
-    pub kernel: Kernel,
+    pub kernel: KernelModel,
     next_index: i32,
     /// Containers whose section is refused.
     held: BTreeMap<String, Container>,
@@ -35,13 +37,13 @@ const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 impl World {
     /// A host of 1 Gbit/s with two tiers, that may replace what is not ours.
     #[must_use]
-    pub fn new(era: crate::Era, fq_codel: bool) -> Self {
+    pub fn new(rounding: crate::tc::TickRounding, fq_codel: bool) -> Self {
         let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(10)).ok();
         let tiers = [("gold", 4), ("bronze", 1)]
             .into_iter()
             .filter_map(|(n, w)| Tier::new(n, w).ok());
         let caps = Capabilities {
-            era,
+            tick_rounding: rounding,
             fq_codel,
             takeover: true,
             ..Capabilities::default()
@@ -50,7 +52,7 @@ impl World {
         let host = host.unwrap_or_else(|e| panic!("{e}"));
         let mut world = Self {
             host,
-            kernel: Kernel::new(),
+            kernel: KernelModel::new(),
             next_index: 1,
             held: BTreeMap::new(),
         };
@@ -94,12 +96,12 @@ impl World {
             Op::Meddle(how, id, parent) => self.meddle(how, id, parent),
             Op::Foreign(how, n, which) => self.foreign(how, n, which),
             Op::Touched => {
-                let plan = diff_touched(&self.kernel, &mut self.host);
+                let plan = diff_touched(self.kernel.state(), &mut self.host);
                 // A meddled kernel may refuse a step; the whole plan mends it.
                 let _ = self.kernel.apply_all(&plan);
             }
             Op::Cut(steps) => {
-                let plan = diff(&self.kernel, &self.host);
+                let plan = diff(self.kernel.state(), &self.host);
                 for op in plan.ops().iter().take(usize::from(steps)) {
                     self.carry(&plan, op);
                 }
@@ -113,7 +115,7 @@ impl World {
         assert!(promised <= bound, "{promised} promised of {bound}");
     }
 
-    fn carry(&mut self, plan: &crate::Plan, op: &crate::Op) {
+    fn carry(&mut self, plan: &crate::plan::Plan, op: &crate::plan::Op) {
         let answer = self.kernel.apply(plan, op);
         assert!(
             answer.is_ok(),
@@ -135,17 +137,17 @@ impl World {
         };
         if ifb {
             container = container
-                .inside(Inside::Ifb, "eth0")
+                .with_egress_point(EgressPoint::Ifb, "eth0")
                 .unwrap_or_else(|e| panic!("{e}"));
         }
         container = match tier {
-            0 => container.in_tier("gold"),
-            1 => container.in_tier("bronze"),
+            0 => container.with_tier("gold"),
+            1 => container.with_tier("bronze"),
             _ => container,
         };
         let container = container
-            .shaped(Direction::Ingress, shape)
-            .shaped(Direction::Egress, shape);
+            .with_shape(Direction::Ingress, shape)
+            .with_shape(Direction::Egress, shape);
         let before = format!("{:?}", self.host);
         match self.host.insert(container) {
             Ok(slot) => {
@@ -186,19 +188,19 @@ impl World {
     /// A whole plan leads to what is wanted, from whatever is there, cut short anywhere and planned again.
     pub fn converge(&mut self, cuts: &[u16]) {
         for cut in cuts {
-            let plan = diff(&self.kernel, &self.host);
+            let plan = diff(self.kernel.state(), &self.host);
             for op in plan.ops().iter().take(usize::from(*cut)) {
                 self.carry(&plan, op);
             }
         }
         let before = self.kernel.clone();
-        let plan = diff(&self.kernel, &self.host);
+        let plan = diff(self.kernel.state(), &self.host);
         assert_eq!(plan.refused(), []);
         for op in plan.ops() {
             self.carry(&plan, op);
         }
         self.check_leftovers(&before, &plan);
-        let again = diff(&self.kernel, &self.host);
+        let again = diff(self.kernel.state(), &self.host);
         assert!(
             again.is_empty(),
             "not empty the second time:\n{}",
@@ -206,7 +208,9 @@ impl World {
         );
         for name in self.host.device_names() {
             self.check_sums(&name);
-            let alone = |l: &&crate::LeftAlone| l.object == "qdisc" && l.device == name;
+            let alone = |l: &&crate::plan::LeftAlone| {
+                l.object == crate::netlink::ObjectKind::Qdisc && l.device == name
+            };
             match again.left_alone().iter().find(alone) {
                 // A root that would have to go stays for the sake of what is refused below it.
                 Some(_) => assert!(!self.held.is_empty(), "{name}"),
@@ -217,12 +221,12 @@ impl World {
 
     /// Each step of a whole plan can be taken back: the device is then as it was before it.
     pub fn take_back(&mut self) {
-        let plan = diff(&self.kernel, &self.host);
+        let plan = diff(self.kernel.state(), &self.host);
         for op in plan.ops() {
             let before = self.kernel.clone();
             self.carry(&plan, op);
             // A filter that waited for a class holds it from the moment it comes.
-            if let (crate::Object::Class(class), Some(name)) = (&op.object, plan.device(op))
+            if let (crate::plan::Object::Class(class), Some(name)) = (&op.object, plan.device(op))
                 && before.device(name).is_some_and(|d| awaited(d, class.id))
             {
                 continue;
@@ -241,7 +245,7 @@ impl World {
                 continue;
             };
             // What has no handle is the kernel's own, which it puts back by itself; what is not said it fills in.
-            let seen = |kernel: &Kernel| {
+            let seen = |kernel: &KernelModel| {
                 let mut device = kernel.device(name).cloned().unwrap_or_default();
                 device.retain(|q| !q.handle.is_none(), |_| true);
                 for qdisc in device.qdiscs().to_vec() {
@@ -253,7 +257,7 @@ impl World {
                 }
                 // Levels are the kernel's to say; whoever meddles does not set them.
                 for class in device.classes().to_vec() {
-                    let htb = crate::HtbClass {
+                    let htb = crate::object::HtbClass {
                         level: 0,
                         ..class.htb
                     };
@@ -273,7 +277,7 @@ impl World {
 
     /// The classes of a device are those that are wanted, figure for figure. Only what is above a refused container's class can be
     /// below another parent than is wanted, and the plan says so then.
-    fn check_tree(&self, name: &DevName, plan: &crate::Plan) {
+    fn check_tree(&self, name: &DevName, plan: &crate::plan::Plan) {
         let (Some(wanted), Some(seen)) = (self.host.tree(name), self.kernel.device(name)) else {
             return;
         };
@@ -284,8 +288,11 @@ impl World {
         for (w, s) in wanted.classes().iter().zip(classes) {
             let turns = wanted.qdisc_at(w.id).is_none() || w.htb.same_turns(&s.htb);
             let same = w.id == s.id && w.htb.same(&s.htb, 0) && turns;
-            let told =
-                |l: &crate::LeftAlone| l.object == "class" && l.device == *name && l.handle == s.id;
+            let told = |l: &crate::plan::LeftAlone| {
+                l.object == crate::netlink::ObjectKind::Class
+                    && l.device == *name
+                    && l.handle == s.id
+            };
             let stays = || plan.left_alone().iter().any(told) && self.is_above_held(name, s.id);
             assert!(
                 same && (w.parent == s.parent || stays()),
@@ -312,7 +319,7 @@ impl World {
 fn to_class(class: Handle, number: u32) -> Filter {
     let parts = vec![U32Part::ClassId(class), U32Part::Sel(U32Sel::default())];
     Filter {
-        parent: Handle::qdisc(crate::host::MAJOR),
+        parent: Handle::qdisc(crate::policy::host::layout::MAJOR),
         chain: 0,
         prio: 7,
         protocol: 3,
@@ -355,24 +362,24 @@ fn depth(device: &Device, class: &Class) -> u32 {
 
 /// Any bytes as a life of a host: every step holds its invariants, and a plan mends whatever came about.
 pub fn fuzz_ops(data: &[u8]) {
-    let mut bytes = Bytes(data.get(..data.len().min(2_048)).unwrap_or(&[]));
-    let era = if bytes.u8() % 2 == 0 {
-        crate::Era::Truncating
+    let mut bytes = Draws(data.get(..data.len().min(2_048)).unwrap_or(&[]));
+    let rounding = if bytes.u8() % 2 == 0 {
+        crate::tc::TickRounding::Truncating
     } else {
-        crate::Era::Ceil
+        crate::tc::TickRounding::Ceil
     };
-    let mut world = World::new(era, bytes.u8() % 2 == 0);
+    let mut world = World::new(rounding, bytes.u8() % 2 == 0);
     let mut said: Vec<String> = vec![];
     while bytes.more() {
         let op = Op::draw(&mut bytes);
         said.push(format!("{op:?}"));
         world.step(&op);
     }
-    let mut tail = Bytes(data);
+    let mut tail = Draws(data);
     let cuts = [tail.u8(), tail.u8(), tail.u8()].map(u16::from);
     world.converge(&cuts);
     // Whatever is planned can be said in every form.
-    let plan = diff(&Kernel::new(), &world.host);
+    let plan = diff(&crate::ObservedState::new(), &world.host);
     let said = plan.explain(&world.host);
     for op in plan.ops() {
         assert!(!plan.argv(op).is_empty() && !op.inverse().is_empty());

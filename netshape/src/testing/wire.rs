@@ -1,8 +1,9 @@
 //! Untrusted bytes and texts.
 
-use super::Bytes;
-use crate::wire::{Message, decode, hex_lines, hex_of, load};
-use crate::{Era, IfIndexes, batch_commands, parse_line_at};
+use super::Draws;
+use crate::ObservedState;
+use crate::netlink::{Message, decode, hex_lines, hex_of, load};
+use crate::tc::{IfIndexes, TickRounding, batch_commands, parse_line_with_speeds};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
@@ -29,8 +30,9 @@ pub fn fuzz_text(data: &[u8]) {
     let devices: IfIndexes = [("d0".into(), 3), ("d1".into(), 2)].into_iter().collect();
     let speeds: IfIndexes = [("d0".into(), 10_000)].into_iter().collect();
     for (_, line) in batch_commands(&text) {
-        for era in [Era::Truncating, Era::Ceil] {
-            let Ok(Some(message)) = parse_line_at(&line, era, &devices, &speeds) else {
+        for rounding in [TickRounding::Truncating, TickRounding::Ceil] {
+            let Ok(Some(message)) = parse_line_with_speeds(&line, rounding, &devices, &speeds)
+            else {
                 continue;
             };
             let bytes = message.to_bytes();
@@ -51,10 +53,11 @@ pub fn fuzz_text(data: &[u8]) {
 /// Any bytes as the texts of a policy's fields: refused or taken, never more promised than there is.
 #[cfg(feature = "serde")]
 pub fn fuzz_policy(data: &[u8]) {
-    use crate::{
-        Capabilities, ContainerSection, Direction, HostSection, Kernel, PolicyFile, ShapeSection,
-        TierSection, UplinkSection, diff,
+    use crate::plan::diff;
+    use crate::policy::{
+        ContainerSection, HostSection, PolicyFile, ShapeSection, TierSection, UplinkSection,
     };
+    use crate::{Capabilities, Direction};
     let text = String::from_utf8_lossy(data);
     let mut fields = text.split('\n').map(String::from);
     let mut next = || fields.next();
@@ -79,7 +82,7 @@ pub fn fuzz_policy(data: &[u8]) {
             }
         };
         let (ingress, egress) = (shape(), shape());
-        let number = Bytes(id.as_bytes()).u8();
+        let number = Draws(id.as_bytes()).u8();
         container.push(ContainerSection {
             veth: next(),
             netns: (number % 2 == 0).then(|| id.clone()),
@@ -103,12 +106,12 @@ pub fn fuzz_policy(data: &[u8]) {
         let bound = host.uplink().map(crate::Uplink::for_containers);
         assert!(bound.is_none_or(|b| host.promised(direction) <= b));
     }
-    let plan = diff(&Kernel::new(), &host);
+    let plan = diff(&ObservedState::new(), &host);
     assert_eq!(plan.is_empty(), host.device_names().is_empty());
 }
 
 /// Without serde there is no policy file.
 #[cfg(not(feature = "serde"))]
 pub fn fuzz_policy(data: &[u8]) {
-    let _ = Bytes(data).more();
+    let _ = Draws(data).more();
 }

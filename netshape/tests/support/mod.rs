@@ -1,8 +1,8 @@
 //! Captured set-ups of `data/tc-samples`, read in place.
 #![allow(dead_code, reason = "each test uses its own part")]
 
-use netshape::wire::{HexLine, hex_lines};
-use netshape::{Era, IfIndexes};
+use netshape::netlink::{HexLine, hex_lines};
+use netshape::tc::{IfIndexes, TickRounding};
 use std::path::{Path, PathBuf};
 use test_support::Need;
 
@@ -10,7 +10,7 @@ use test_support::Need;
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
-    pub(crate) era: Era,
+    pub(crate) era: TickRounding,
 }
 
 /// The shared captures, for tests that need them.
@@ -34,7 +34,10 @@ fn below(root: &Path) -> Vec<Sample> {
         .collect();
     sets.sort();
     for set in sets.iter().filter(|p| p.is_dir()) {
-        for (tc, era) in [("tc6.1", Era::Truncating), ("tc7.1", Era::Ceil)] {
+        for (tc, era) in [
+            ("tc6.1", TickRounding::Truncating),
+            ("tc7.1", TickRounding::Ceil),
+        ] {
             let dir = set.join(tc);
             let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
             if dir.is_dir() {
@@ -79,15 +82,15 @@ pub(crate) fn ifindexes(requests: &[(String, Vec<Vec<u8>>)]) -> IfIndexes {
                 .iter()
                 .rposition(|w| *w == "dev")
                 .and_then(|i| words.get(i + 1));
-            for message in netshape::wire::decode(bytes).flatten() {
-                let netshape::wire::Message::Tc(message) = message else {
+            for message in netshape::netlink::decode(bytes).flatten() {
+                let netshape::netlink::Message::Tc(message) = message else {
                     continue;
                 };
-                let Some(netshape::wire::Options::U32(u32)) = &message.options else {
+                let Some(netshape::netlink::Options::U32(u32)) = &message.options else {
                     continue;
                 };
                 for action in u32.actions() {
-                    if let netshape::wire::TcAction::Mirred(m) = action {
+                    if let netshape::object::TcAction::Mirred(m) = action {
                         found.insert(target.unwrap().to_string(), m.ifindex);
                     }
                 }

@@ -16,7 +16,8 @@
 mod rig;
 mod trees;
 
-use netshape::{Kernel, diff, diff_device};
+use netshape::ObservedState;
+use netshape::plan::{diff, diff_device};
 use nlink::netlink::config::{NetworkConfig, PlanOptions, Snapshot};
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
@@ -87,7 +88,7 @@ fn inside(sizes: &[String]) -> Result<ExitCode, Failure> {
 }
 
 /// Our plan for what is wanted.
-fn ours(wanted: &Wanted, kernel: &Kernel) -> netshape::Plan {
+fn ours(wanted: &Wanted, kernel: &ObservedState) -> netshape::plan::Plan {
     match &wanted.uplink {
         Some(uplink) => diff_device(kernel, &wanted.host, uplink),
         None => diff(kernel, &wanted.host),
@@ -101,7 +102,7 @@ fn theirs(config: &NetworkConfig, snapshot: &Snapshot) -> Result<usize, Failure>
 }
 
 /// Milliseconds of our diff and of nlink's, where both find what was changed and nothing else.
-fn compare(wanted: &Wanted, snapshot: &Snapshot, kernel: &Kernel) -> Result<(f64, f64), Failure> {
+fn compare(wanted: &Wanted, snapshot: &Snapshot, kernel: &ObservedState) -> Result<(f64, f64), Failure> {
     let before = (
         ours(wanted, kernel).len(),
         theirs(&wanted.config()?, snapshot)?,

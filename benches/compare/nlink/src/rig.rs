@@ -2,7 +2,8 @@
 
 use crate::Failure;
 use crate::trees::Wanted;
-use netshape::{DevName, Device, Kernel, diff, diff_device};
+use netshape::{DevName, Device, ObservedState};
+use netshape::plan::{diff, diff_device};
 use nlink::Route;
 use nlink::netlink::config::Snapshot;
 use nlink::replay::{Frame, Recorder};
@@ -14,9 +15,9 @@ use std::process::{Command, Stdio};
 pub(crate) fn make(
     wanted: &Wanted,
     runtime: &tokio::runtime::Runtime,
-) -> Result<(Snapshot, Kernel), Failure> {
+) -> Result<(Snapshot, ObservedState), Failure> {
     let mut links = String::new();
-    let mut kernel = Kernel::new();
+    let mut kernel = ObservedState::new();
     for (i, name) in wanted.names().into_iter().enumerate() {
         let dev = &name.dev;
         links += &format!("link add {dev} type veth peer name peer{i}\nlink set {dev} up\n");
@@ -62,7 +63,7 @@ fn feed(program: &str, text: &str) -> Result<(), Failure> {
 }
 
 /// The kernel's state as nlink keeps it, and as we decode it from the very same datagrams.
-async fn read() -> Result<(Snapshot, Kernel), Failure> {
+async fn read() -> Result<(Snapshot, ObservedState), Failure> {
     let recorder = Recorder::new();
     let conn = recorder.connection::<Route>()?;
     let snapshot = Snapshot::read(&conn).await?;
@@ -75,8 +76,8 @@ async fn read() -> Result<(Snapshot, Kernel), Failure> {
         }
     }
     let mut devices: BTreeMap<i32, Device> = BTreeMap::new();
-    netshape::wire::load(&bytes, &mut devices)?;
-    let mut kernel = Kernel::new();
+    netshape::netlink::load(&bytes, &mut devices)?;
+    let mut kernel = ObservedState::new();
     for link in snapshot.links() {
         let (Some(name), Ok(number)) = (link.name(), i32::try_from(link.ifindex())) else {
             continue;

@@ -1,10 +1,9 @@
 //! The same trees for both sides.
 
 use crate::Failure;
-use netshape::{
-    Capabilities, Container, DevName, Direction, Handle, Host, Inside, QdiscKind, Rate, Shape,
-    Slot, Tier, Uplink,
-};
+use netshape::{Capabilities, Container, DevName, Direction, Host, Rate, Shape, Tier, Uplink};
+use netshape::object::{Handle, QdiscKind};
+use netshape::policy::{EgressPoint, Slot};
 use nlink::netlink::config::NetworkConfig;
 use nlink::netlink::tc::{HtbClassConfig, HtbQdiscConfig};
 use nlink::{Bytes, TcHandle};
@@ -34,8 +33,8 @@ impl Wanted {
             let guarantee = Rate::mbit(8 << (i % 3));
             let shape = Shape::new(guarantee, Rate::mbit(128))?;
             let container = Container::new(&format!("container-{i}"), &format!("veth{i}"))?;
-            let container = container.in_tier(TIERS[i % 3].0);
-            slots.push(host.insert(container.shaped(Direction::Egress, shape))?);
+            let container = container.with_tier(TIERS[i % 3].0);
+            slots.push(host.insert(container.with_shape(Direction::Egress, shape))?);
         }
         Ok(Self {
             host,
@@ -52,8 +51,8 @@ impl Wanted {
         for i in 0..containers {
             let shape = Shape::new(Rate::ZERO, Rate::mbit(128))?;
             let container = Container::new(&format!("container-{i}"), &format!("veth{i}"))?;
-            let container = container.inside(Inside::Ifb, "eth0")?;
-            slots.push(host.insert(container.shaped(Direction::Ingress, shape))?);
+            let container = container.with_egress_point(EgressPoint::Ifb, "eth0")?;
+            slots.push(host.insert(container.with_shape(Direction::Ingress, shape))?);
         }
         Ok(Self {
             host,
@@ -110,10 +109,10 @@ fn handle(handle: Handle) -> TcHandle {
     TcHandle::new(handle.major(), handle.minor())
 }
 
-fn class_of(htb: &netshape::HtbClass) -> HtbClassConfig {
-    let rate = |spec: netshape::RateSpec| nlink::Rate::bytes_per_sec(spec.bytes_per_second);
-    let bytes = |spec: netshape::RateSpec, ticks| {
-        Bytes::new(netshape::bytes_of(spec.bytes_per_second, ticks))
+fn class_of(htb: &netshape::object::HtbClass) -> HtbClassConfig {
+    let rate = |spec: netshape::object::RateSpec| nlink::Rate::bytes_per_sec(spec.bytes_per_second);
+    let bytes = |spec: netshape::object::RateSpec, ticks| {
+        Bytes::new(netshape::tc::bytes_of_ticks(spec.bytes_per_second, ticks))
     };
     HtbClassConfig::new(rate(htb.rate))
         .ceil(rate(htb.ceil))

@@ -6,10 +6,11 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
 use crate::load::BITS_PER_CORE;
-use netshape::{
-    Capabilities, Container, DevName, Device, Direction, Elastic, ElasticConfig, Host, Inside,
-    Kernel, Object, Op, Plan, Rate, Shape, Slot, Terms, Uplink, Usage, diff, diff_touched,
-};
+use netshape::elastic::{Elastic, ElasticConfig, Entitlement, Usage};
+use netshape::kernel::KernelModel;
+use netshape::plan::{Object, Op, Plan, diff, diff_touched};
+use netshape::policy::{EgressPoint, Slot};
+use netshape::{Capabilities, Container, DevName, Device, Direction, Host, Rate, Shape, Uplink};
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const DEV: &str = "eth0";
 /// A host's shaping, wanted and carried out.
 pub(super) struct Shaping {
     host: Host,
-    kernel: Kernel,
+    kernel: KernelModel,
     elastic: Elastic,
     /// What each slot's container wants to send, in bit/s.
     wants: Vec<u64>,
@@ -46,8 +47,8 @@ pub(super) struct Shaping {
     used: bool,
 }
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> Entitlement {
+    Entitlement {
         guarantee: GUARANTEE,
         ceiling: CEILING,
         weight: 1,
@@ -65,7 +66,7 @@ impl Shaping {
         let uplink = Uplink::new(DEV, UPLINK, RESERVE).map_err(|e| broken(0, "netshape", &e))?;
         let capacity = uplink.for_containers();
         let host = Host::new(Some(uplink), Vec::new(), Capabilities::default());
-        let mut kernel = Kernel::new();
+        let mut kernel = KernelModel::new();
         kernel.put_device(DevName::host(DEV), Device::new());
         Ok(Self {
             host: host.map_err(|e| broken(0, "netshape", &e))?,
@@ -73,7 +74,7 @@ impl Shaping {
             elastic: Elastic::new(
                 capacity,
                 ElasticConfig {
-                    deadband: DEADBAND,
+                    deadband_shift: DEADBAND,
                     ..ElasticConfig::default()
                 },
             ),
@@ -105,10 +106,10 @@ impl Shaping {
         let shape = Shape::new(GUARANTEE, CEILING).map_err(|e| fault(&e))?;
         let veth = veth(container);
         let wanted = Container::new(&veth, &veth)
-            .and_then(|c| c.inside(Inside::Netns(veth.as_str().into()), "eth0"))
+            .and_then(|c| c.with_egress_point(EgressPoint::Netns(veth.as_str().into()), "eth0"))
             .map_err(|e| fault(&e))?
-            .shaped(Direction::Ingress, shape)
-            .shaped(Direction::Egress, shape);
+            .with_shape(Direction::Ingress, shape)
+            .with_shape(Direction::Egress, shape);
         let slot = self.host.insert(wanted).map_err(|e| fault(&e))?;
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(device) = self.host.device(slot, direction) {
@@ -195,7 +196,7 @@ impl Shaping {
         if self.changed.is_empty() {
             return Ok(());
         }
-        self.elastic.carry_into(&mut self.host, Direction::Egress);
+        self.elastic.apply_to(&mut self.host, Direction::Egress);
         let plan = self.plan(second, host, figures)?;
         if events.wants("netshape") {
             let subject = format!("host-{host:03}");
@@ -213,13 +214,13 @@ impl Shaping {
         // Planning the whole host anew each time would be most of the replay: what has just been planned is
         // marked as changed again, and once a minute the whole is looked at.
         if second.is_multiple_of(WHOLE) {
-            return self.nothing_left(second, host, diff(&self.kernel, &self.host).len());
+            return self.nothing_left(second, host, diff(self.kernel.state(), &self.host).len());
         }
         for &(slot, rate) in &self.changed {
             self.host.allocate(slot, Direction::Egress, None);
             self.host.allocate(slot, Direction::Egress, Some(rate));
         }
-        let left = diff_touched(&self.kernel, &mut self.host).len();
+        let left = diff_touched(self.kernel.state(), &mut self.host).len();
         self.nothing_left(second, host, left)
     }
 
@@ -243,7 +244,7 @@ impl Shaping {
                 steps(&plan),
             );
         }
-        self.nothing_left(second, host, diff(&self.kernel, &self.host).len())
+        self.nothing_left(second, host, diff(self.kernel.state(), &self.host).len())
     }
 
     /// A plan that was carried out leaves nothing to plan.
@@ -260,11 +261,11 @@ impl Shaping {
     /// Plans what changed and carries it out on the kernel's model.
     fn plan(&mut self, second: u64, host: usize, figures: &mut Figures) -> Result<Plan, Error> {
         let fault = |e: &dyn Display| broken(second, "netshape", &format!("host-{host:03}: {e}"));
-        let plan = diff_touched(&self.kernel, &mut self.host);
+        let plan = diff_touched(self.kernel.state(), &mut self.host);
         self.kernel
             .apply_all(&plan)
             .map_err(|(step, e)| fault(&format!("step {step} of the plan: {e}")))?;
-        let losses = plan.losses();
+        let losses = plan.disruptions();
         let ops = &mut figures.tc_ops;
         ops.free += losses.free;
         ops.refills += losses.refills;
@@ -304,7 +305,7 @@ impl Shaping {
 
 /// A plan's steps as tc would be called.
 fn steps(plan: &Plan) -> Value {
-    let step = |op| json!({"tc": plan.argv(op).join(" "), "why": plan.why(op)});
+    let step = |op| json!({"tc": plan.argv(op).join(" "), "why": plan.reason(op)});
     json!({"steps": plan.ops().iter().map(step).collect::<Vec<_>>()})
 }
 

@@ -1,11 +1,13 @@
 //! Containers that are wanted otherwise, refused, or planned by another process; filters of somebody else's in front of ours.
 
 use super::{BOTH, World};
-use crate::wire::{Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
-use crate::{
-    Class, Container, DevName, Direction, Filter, FilterKind, Handle, Host, Inside, Qdisc,
-    QdiscKind, RefusalKind, Tier, diff,
+use crate::object::{
+    Class, Filter, FilterKind, Handle, Mirred, Qdisc, QdiscKind, TcAction, U32, U32Key, U32Part,
+    U32Sel,
 };
+use crate::plan::diff;
+use crate::policy::{EgressPoint, RefusalKind};
+use crate::{Container, DevName, Direction, Host, Tier};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -24,19 +26,19 @@ impl World {
         };
         let new = Container::new(&id, &format!("veth{n}"));
         let Ok(mut new) = new else { return };
-        let by_ifb = (old.inside == Inside::Ifb) != how.is_multiple_of(2);
+        let by_ifb = (old.inside == EgressPoint::Ifb) != how.is_multiple_of(2);
         if by_ifb {
             new = new
-                .inside(Inside::Ifb, "eth0")
+                .with_egress_point(EgressPoint::Ifb, "eth0")
                 .unwrap_or_else(|e| panic!("{e}"));
         }
         for (i, direction) in BOTH.into_iter().enumerate() {
             let kept = how >> (i + 1) & 1 == 0;
             if let Some(shape) = old.shape(direction).filter(|_| kept) {
-                new = new.shaped(direction, *shape);
+                new = new.with_shape(direction, *shape);
             }
         }
-        let before = diff(&self.kernel, &self.host);
+        let before = diff(self.kernel.state(), &self.host);
         match self.host.replace(new) {
             Ok(slot) => {
                 let names = BOTH.into_iter().filter_map(|d| self.host.device(slot, d));
@@ -45,7 +47,7 @@ impl World {
                     .into_iter()
                     .for_each(|n| self.put(n));
             }
-            Err(_) => assert_eq!(before.ops, diff(&self.kernel, &self.host).ops),
+            Err(_) => assert_eq!(before.ops, diff(self.kernel.state(), &self.host).ops),
         }
     }
 
@@ -57,7 +59,7 @@ impl World {
         };
         let minor = self.host.class_of(slot).map(Handle::minor);
         if let Some(container) = self.host.remove(&id) {
-            self.host.hold(&container, minor, &self.kernel);
+            self.host.hold(&container, minor, self.kernel.state());
             self.held.insert(id, container);
         }
     }
@@ -72,11 +74,13 @@ impl World {
         for (id, container) in &self.held {
             let minors = old.held.minors();
             let minor = minors.filter(|(_, i)| ***i == **id).map(|(m, _)| m).next();
-            host.hold(container, minor, &self.kernel);
+            host.hold(container, minor, self.kernel.state());
         }
         for (slot, container) in old.containers() {
             let minor = old.class_of(slot).map(Handle::minor);
-            let has = old.terms(slot, Direction::Egress).map(|t| t.guarantee);
+            let has = old
+                .entitlement(slot, Direction::Egress)
+                .map(|t| t.guarantee);
             let come = host.insert_having(container.clone(), minor, has.unwrap_or_default());
             assert!(come.is_ok(), "{come:?}");
         }
@@ -204,7 +208,11 @@ impl World {
     }
 
     /// What is refused stays as it is, and of ours nothing is left that nobody wants. Restated from the documented numbers.
-    pub(super) fn check_leftovers(&self, before: &crate::Kernel, plan: &crate::Plan) {
+    pub(super) fn check_leftovers(
+        &self,
+        before: &crate::kernel::KernelModel,
+        plan: &crate::plan::Plan,
+    ) {
         let held = |name: &DevName| {
             let places = self.held.values().flat_map(Container::places);
             places.into_iter().any(|p| p == *name)
@@ -213,7 +221,7 @@ impl World {
         let redirected: Vec<DevName> = self
             .host
             .containers()
-            .filter(|(_, c)| c.inside == Inside::Ifb && c.shape(Direction::Egress).is_some())
+            .filter(|(_, c)| c.inside == EgressPoint::Ifb && c.shape(Direction::Egress).is_some())
             .filter_map(|(_, c)| c.veth.as_deref().map(DevName::host))
             .collect();
         for (name, device) in self.kernel.devices() {
@@ -227,7 +235,8 @@ impl World {
             // and the plan says so of each.
             let may_be_there = self.host.held.namespaces() && name.netns != crate::Netns::Host;
             let mut told = plan.left_alone().iter();
-            let told = told.any(|l| l.object == "qdisc" && l.device == *name);
+            let told =
+                told.any(|l| l.object == crate::netlink::ObjectKind::Qdisc && l.device == *name);
             assert!(
                 !ours || wanted.contains(name) || (may_be_there && told),
                 "{name} is not wanted"

@@ -1,12 +1,11 @@
 //! What others do to devices behind our back.
 
 use super::{World, depth, take, to_class};
-use crate::host::MAJOR;
-use crate::wire::{U32, U32Part};
-use crate::{
-    Class, DevName, Device, Direction, Filter, FilterKind, Handle, Htb, Other, Qdisc, QdiscKind,
-    RateSpec,
+use crate::object::{
+    Class, Filter, FilterKind, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec, U32, U32Part,
 };
+use crate::policy::host::layout::MAJOR;
+use crate::{DevName, Device, Direction};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
@@ -47,7 +46,7 @@ impl World {
                 take(&mut device, class);
                 device.put_qdisc(Qdisc::new(own, class, htb));
                 let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                let htb = crate::HtbClass {
+                let htb = crate::object::HtbClass {
                     rate,
                     ceil: rate,
                     quantum: 1_514,
@@ -73,7 +72,7 @@ impl World {
                 if let Some(parent) = device.class(above).copied()
                     && !device.has_children(above)
                 {
-                    let htb = crate::HtbClass {
+                    let htb = crate::object::HtbClass {
                         level: 0,
                         ..parent.htb
                     };
@@ -91,7 +90,7 @@ impl World {
                     take(&mut device, parent);
                     raise(&mut device, parent);
                     let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                    let htb = crate::HtbClass {
+                    let htb = crate::object::HtbClass {
                         rate,
                         ceil: rate,
                         quantum: 1_514,
@@ -114,7 +113,7 @@ impl World {
             }
             _ => {
                 if let Some(found) = device.class(class).copied() {
-                    let htb = crate::HtbClass {
+                    let htb = crate::object::HtbClass {
                         quantum: 9_999,
                         ..found.htb
                     };
@@ -180,7 +179,7 @@ fn raise(device: &mut Device, class: Handle) {
         return;
     };
     let above = device.class(leaf.parent).map_or(8, |p| p.htb.level);
-    let htb = crate::HtbClass {
+    let htb = crate::object::HtbClass {
         level: above.saturating_sub(1),
         ..leaf.htb
     };

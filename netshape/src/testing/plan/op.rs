@@ -1,6 +1,6 @@
 //! What happens to a host and the kernel below it.
 
-use super::Bytes;
+use super::Draws;
 
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Op {
 
 impl Op {
     /// An operation from some bytes.
-    pub fn draw(bytes: &mut Bytes<'_>) -> Self {
+    pub fn draw(bytes: &mut Draws<'_>) -> Self {
         let number = bytes.u8() % 24;
         match bytes.u8() % 20 {
             0..=5 => {

@@ -1,0 +1,144 @@
+//! Netlink's `RTM_*QDISC`, `*TCLASS` and `*TFILTER` messages, both ways, from the kernel's headers
+//! (`linux/rtnetlink.h`, `pkt_sched.h`, `pkt_cls.h`, `tc_act/tc_mirred.h`). Rate tables are neither written nor kept:
+//! kernels from 3.11 on ignore them when a link layer is given.
+
+use super::kind::ObjectKind;
+use super::kind::Verb;
+use super::stats::Stats;
+use crate::object::U32;
+use crate::object::{Estimator, Filter, FilterKind, FqCodel, Handle, Htb, HtbClass, Stab, Tbf};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// `TCA_OPTIONS`, by kind. A request without options has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Options {
+    /// An HTB qdisc's.
+    Htb(Htb),
+    /// An HTB class's.
+    HtbClass(HtbClass),
+    /// A TBF qdisc's.
+    Tbf(Box<Tbf>),
+    /// The limit of a bfifo, pfifo or `pfifo_head_drop`.
+    Fifo(u32),
+    /// An `fq_codel` qdisc's.
+    FqCodel(Box<FqCodel>),
+    /// A u32 filter's.
+    U32(Box<U32>),
+    /// Of a kind without a typed form, as they came.
+    Raw(Vec<u8>),
+}
+
+/// One message about a qdisc, a class or a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcMessage {
+    /// What it is about.
+    pub object: ObjectKind,
+    /// What is done with it.
+    pub verb: Verb,
+    /// `nlmsg_flags`.
+    pub flags: u16,
+    /// `nlmsg_seq`.
+    pub seq: u32,
+    /// `nlmsg_pid`.
+    pub pid: u32,
+    /// The device; -1 for a shared block, whose number is then the parent.
+    pub ifindex: i32,
+    /// `tcm_handle`.
+    pub handle: Handle,
+    /// `tcm_parent`.
+    pub parent: Handle,
+    /// `tcm_info`: a filter's priority and protocol, a dumped qdisc's reference count, a dumped class's leaf.
+    pub info: u32,
+    /// `TCA_KIND`.
+    pub kind: Option<String>,
+    /// `TCA_OPTIONS`.
+    pub options: Option<Options>,
+    /// `TCA_CHAIN`.
+    pub chain: Option<u32>,
+    /// `TCA_RATE`.
+    pub estimator: Option<Estimator>,
+    /// `TCA_STAB`.
+    pub stab: Option<Box<Stab>>,
+    /// `TCA_INGRESS_BLOCK`.
+    pub ingress_block: Option<u32>,
+    /// `TCA_EGRESS_BLOCK`.
+    pub egress_block: Option<u32>,
+    /// `TCA_STATS2` and `TCA_XSTATS`, in dumps.
+    pub stats: Option<Box<Stats>>,
+}
+
+impl TcMessage {
+    /// A message with nothing in it.
+    #[must_use]
+    pub const fn new(object: ObjectKind, verb: Verb, flags: u16) -> Self {
+        Self {
+            object,
+            verb,
+            flags,
+            seq: 0,
+            pid: 0,
+            ifindex: 0,
+            handle: Handle::NONE,
+            parent: Handle::NONE,
+            info: 0,
+            kind: None,
+            options: None,
+            chain: None,
+            estimator: None,
+            stab: None,
+            ingress_block: None,
+            egress_block: None,
+            stats: None,
+        }
+    }
+
+    /// Sets parent, chain, priority, protocol, kind and options to a filter's.
+    pub(crate) fn set_filter(&mut self, filter: &Filter) {
+        self.parent = filter.parent;
+        self.chain = (filter.chain != 0).then_some(filter.chain);
+        self.info = u32::from(filter.prio) << 16 | u32::from(filter.protocol.to_be());
+        self.handle = Handle::from_raw(filter.handle);
+        match &filter.kind {
+            FilterKind::U32(u32) => {
+                self.kind = Some("u32".into());
+                self.options = Some(Options::U32(u32.clone()));
+            }
+            FilterKind::Other(kind) => self.kind = Some(kind.clone()),
+        }
+    }
+
+    /// A filter's priority: the upper half of `info`.
+    #[must_use]
+    pub const fn prio(&self) -> u16 {
+        (self.info >> 16) as u16
+    }
+
+    /// A filter's protocol as an Ethertype (0x0800 is IPv4, 3 is all): the lower half of `info`, in network order there.
+    #[must_use]
+    pub const fn protocol(&self) -> u16 {
+        (self.info as u16).swap_bytes()
+    }
+}
+
+/// What one netlink message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// About shaping.
+    Tc(Box<TcMessage>),
+    /// `NLMSG_ERROR`: 0 is an acknowledgement, else a negative errno.
+    Answer {
+        /// The sequence number that it answers.
+        seq: u32,
+        /// 0 or a negative errno.
+        errno: i32,
+    },
+    /// `NLMSG_DONE`: the end of a dump.
+    Done,
+    /// Of another type.
+    Other {
+        /// `nlmsg_type`.
+        number: u16,
+    },
+}

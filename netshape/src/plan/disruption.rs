@@ -1,0 +1,76 @@
+//! What a step may cost in packets.
+
+/// What a step may cost, measured on Linux 6.18 (each class holds the ones before it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Disruption {
+    /// No packet is lost and no bucket refilled.
+    Free,
+    /// No packet is lost; the bucket is filled anew, so one burst more passes.
+    Refills,
+    /// What waits in one leaf is lost.
+    LosesLeaf,
+    /// What waits on the device is lost.
+    LosesAll,
+    /// What waits on the device is lost, and until later steps are done traffic passes unshaped.
+    Unshaped,
+}
+
+impl Disruption {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Refills => "refills",
+            Self::LosesLeaf => "loses_leaf",
+            Self::LosesAll => "loses_all",
+            Self::Unshaped => "unshaped",
+        }
+    }
+}
+
+/// Steps by loss class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Disruptions {
+    /// Steps that cost nothing.
+    pub free: u64,
+    /// Steps that refill a bucket.
+    pub refills: u64,
+    /// Steps that lose one leaf's queue.
+    pub loses_leaf: u64,
+    /// Steps that lose a device's queues.
+    pub loses_all: u64,
+    /// Steps that open an unshaped window.
+    pub unshaped: u64,
+}
+
+impl Disruptions {
+    /// Counts one step.
+    pub const fn count(&mut self, disruption: Disruption) {
+        match disruption {
+            Disruption::Free => self.free += 1,
+            Disruption::Refills => self.refills += 1,
+            Disruption::LosesLeaf => self.loses_leaf += 1,
+            Disruption::LosesAll => self.loses_all += 1,
+            Disruption::Unshaped => self.unshaped += 1,
+        }
+    }
+
+    /// The sums of both.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            free: self.free + other.free,
+            refills: self.refills + other.refills,
+            loses_leaf: self.loses_leaf + other.loses_leaf,
+            loses_all: self.loses_all + other.loses_all,
+            unshaped: self.unshaped + other.unshaped,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What is declared: rates per container and direction, tiers, the uplink. A value that exists is valid by itself;
+//! whether a host can carry it is [`crate::policy::host::admitted::Host`]'s to say.
+
+use super::direction::Direction;
+use super::ifb::ifb_name;
+use super::refusal::Refusal;
+use super::shape::Shape;
+use crate::object::name;
+use crate::object::{DevName, Netns};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Where a container's egress is shaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EgressPoint {
+    /// On its own device in this named network namespace.
+    Netns(Arc<str>),
+    /// On its own device in the network namespace of this process.
+    Pid(u32),
+    /// The namespace may not be entered: on an ifb that the host's end of the veth redirects to.
+    Ifb,
+}
+
+impl EgressPoint {
+    /// Whether there can be such a namespace.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Netns(netns) => name::netns("netns", netns).map(|_| ()),
+            Self::Pid(0) => Err(name::bad_pid("0")),
+            Self::Pid(_) | Self::Ifb => Ok(()),
+        }
+    }
+}
+
+/// One container's attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub(crate) id: Arc<str>,
+    /// The host's end of its veth; a macvlan or ipvlan container has none.
+    pub(crate) veth: Option<Arc<str>>,
+    pub(crate) inside: EgressPoint,
+    pub(crate) dev: Arc<str>,
+    pub(crate) tier: Option<Arc<str>>,
+    pub(crate) weight: Option<u32>,
+    pub(crate) ingress: Option<Shape>,
+    pub(crate) egress: Option<Shape>,
+}
+
+impl Container {
+    /// A container attached by `veth` (the host's end), `eth0` inside the network namespace named like the container;
+    /// nothing is shaped yet.
+    ///
+    /// # Errors
+    /// A name that is no name: [`RefusalKind::BadName`](crate::policy::RefusalKind::BadName).
+    pub fn new(id: &str, veth: &str) -> Result<Self, Refusal> {
+        let id = name::id("id", id)?;
+        Ok(Self {
+            veth: Some(name::dev("veth", veth)?),
+            ..Self::bare(id)
+        })
+    }
+
+    /// A container without an end on the host, such as one on a macvlan or ipvlan device, else as [`Container::new`]. Only its
+    /// egress can be shaped, on its own device (`dev` of [`Container::with_egress_point`]) in its network namespace; anything else is
+    /// refused with [`RefusalKind::NoVeth`](crate::policy::RefusalKind::NoVeth) when it is inserted.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`](crate::policy::RefusalKind::BadName).
+    pub fn without_veth(id: &str) -> Result<Self, Refusal> {
+        name::id("id", id).map(Self::bare)
+    }
+
+    /// Without an end on the host.
+    fn bare(id: Arc<str>) -> Self {
+        Self {
+            veth: None,
+            inside: EgressPoint::Netns(id.clone()),
+            id,
+            dev: Arc::from("eth0"),
+            tier: None,
+            weight: None,
+            ingress: None,
+            egress: None,
+        }
+    }
+
+    /// Sets where its egress is shaped, and the device's name there.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadName`](crate::policy::RefusalKind::BadName).
+    pub fn with_egress_point(self, inside: EgressPoint, dev: &str) -> Result<Self, Refusal> {
+        inside.check()?;
+        Ok(Self {
+            inside,
+            dev: name::dev("dev", dev)?,
+            ..self
+        })
+    }
+
+    /// Shapes one direction.
+    #[must_use]
+    pub fn with_shape(mut self, direction: Direction, shape: Shape) -> Self {
+        match direction {
+            Direction::Ingress => self.ingress = Some(shape),
+            Direction::Egress => self.egress = Some(shape),
+        }
+        self
+    }
+
+    /// Puts it into a tier of the host.
+    #[must_use]
+    pub fn with_tier(self, tier: &str) -> Self {
+        Self {
+            tier: Some(Arc::from(tier)),
+            ..self
+        }
+    }
+
+    /// Gives it a weight of its own, 1 to 1,000, instead of its tier's; a greater one is refused when it is admitted.
+    #[must_use]
+    pub fn with_weight(self, weight: u32) -> Self {
+        Self {
+            weight: Some(weight.max(1)),
+            ..self
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Every device that may shape it, by either method: its veth, the ifb of that, its own end.
+    pub(crate) fn places(&self) -> Vec<DevName> {
+        let ends = [Direction::Ingress, Direction::Egress].map(|d| self.place(d));
+        let ifb = self.veth.as_deref().map(ifb_name).map(DevName::on_host);
+        let mut places: Vec<DevName> = ends.into_iter().flatten().chain(ifb).collect();
+        places.dedup();
+        places
+    }
+
+    /// The devices that are the container's own, whether they shape it or not: its veth, its end in its namespace.
+    #[cfg(feature = "serde")]
+    pub(crate) fn ends(&self) -> impl Iterator<Item = DevName> {
+        let own = Some(Direction::Egress).filter(|_| self.inside != EgressPoint::Ifb);
+        let ends = [Some(Direction::Ingress), own];
+        ends.into_iter().flatten().filter_map(|d| self.place(d))
+    }
+
+    /// The device that shapes one direction, if that is shaped and there is one.
+    #[must_use]
+    pub fn device(&self, direction: Direction) -> Option<DevName> {
+        self.shape(direction).and_then(|_| self.place(direction))
+    }
+
+    fn place(&self, direction: Direction) -> Option<DevName> {
+        let (netns, dev) = match (direction, &self.inside) {
+            (Direction::Ingress, _) => (Netns::Host, self.veth.clone()?),
+            (Direction::Egress, EgressPoint::Netns(netns)) => {
+                (Netns::Named(netns.clone()), self.dev.clone())
+            }
+            (Direction::Egress, EgressPoint::Pid(pid)) => (Netns::Pid(*pid), self.dev.clone()),
+            (Direction::Egress, EgressPoint::Ifb) => (Netns::Host, ifb_name(self.veth.as_deref()?)),
+        };
+        Some(DevName { netns, dev })
+    }
+
+    /// The shape of one direction, if that is shaped.
+    #[must_use]
+    pub fn shape(&self, direction: Direction) -> Option<&Shape> {
+        match direction {
+            Direction::Ingress => self.ingress.as_ref(),
+            Direction::Egress => self.egress.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What one host should look like: its containers admitted against the uplink, each with a class of its own that stays.
+
+mod admit;
+pub(crate) mod admitted;
+pub(crate) mod capabilities;
+mod change;
+pub(crate) mod held;
+pub(crate) mod layout;
+pub(crate) mod member;
+pub(crate) mod minors;
+pub(crate) mod numbers;
+mod promised;
+pub(crate) mod slot;
+pub(crate) mod tree;
+mod turns;
+pub(crate) mod weight;
