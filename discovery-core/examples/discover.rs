@@ -1,7 +1,6 @@
 //! Two replicas start, answer probes, warm up; one is drained: `cargo run -p discovery-core --example discover`.
 
-use discovery_core::endpoint::{Conditions, Warmth};
-use discovery_core::engine::Target;
+use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, InputError, ServiceConfig, Timestamp};
@@ -43,27 +42,21 @@ fn run(
 
 fn main() -> Result<(), InputError> {
     let (mut engine, mut effects) = (Engine::new(7), Vec::new());
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(30)),
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp))
+        .with_warm_up(WarmUp::envoy(Duration::from_secs(30)));
     let service = engine.service("web", config)?;
     for (name, node, address) in [
         ("web-1", "n1", "10.9.0.2:80"),
         ("web-2", "n2", "10.9.0.3:80"),
     ] {
-        let spec = EndpointSpec {
+        let spec = EndpointSpec::new(
             service,
-            node: engine.node(node)?,
-            zone: engine.zone("a")?,
-            centre: engine.centre("north")?,
-            address: address.parse().expect("an address"),
-            weight: 100,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth: Warmth::Cold,
-        };
+            engine.node(node)?,
+            engine.zone("a")?,
+            engine.region("north")?,
+            address.parse().expect("an address"),
+        );
         engine.handle(Timestamp::ZERO, Input::Upsert { name, spec }, &mut effects)?;
     }
     let warm = Timestamp::from_secs(40);
@@ -71,7 +64,7 @@ fn main() -> Result<(), InputError> {
 
     // The node is taken out of service: traffic ends before the replica does.
     let drain = Input::Drain {
-        target: Target::Node(engine.node("n1")?),
+        target: DrainTarget::Node(engine.node("n1")?),
         on: true,
         over: Duration::ZERO,
     };

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
+use crate::builder::builder;
 use crate::error::InputError;
-use crate::health::{HealthCheck, Outliers};
+use crate::health::{HealthCheck, OutlierDetection};
 use crate::limits::{YEAR_MS, span, within};
 use crate::warm_up::WarmUp;
 
@@ -11,12 +12,15 @@ use crate::warm_up::WarmUp;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
+#[non_exhaustive]
 pub struct ServiceConfig {
     /// Active checks; without them a ready endpoint passes.
     pub health: Option<HealthCheck>,
     /// Passive checks; without them outcomes of calls eject nobody.
-    pub outliers: Option<Outliers>,
+    #[cfg_attr(feature = "serde", serde(alias = "outliers"))]
+    pub outlier_detection: Option<OutlierDetection>,
     /// How a cold endpoint's weight rises.
+    #[doc(alias = "slow_start")]
     pub warm_up: WarmUp,
     /// An outage shorter than this (0 to a year) does not restart the warm-up.
     pub flap_grace: Duration,
@@ -25,9 +29,11 @@ pub struct ServiceConfig {
     pub weight_step_permille: u16,
     /// Below this percentage of healthy or degraded endpoints all of a region's are used, if all regions together
     /// cannot carry the load; 0 turns panic off.
+    #[doc(alias = "healthy_panic_threshold")]
     pub panic_percent: u8,
     /// Losing more than this percentage of the service's endpoints at once, unannounced, is held back until
     /// confirmed, for at most [`ServiceConfig::hold_limit`]; 100 turns self-preservation off.
+    #[doc(alias = "self-preservation")]
     pub hold_percent: u8,
     /// Losses within this time (0 to a year) of the first are one loss.
     pub hold_window: Duration,
@@ -37,13 +43,26 @@ pub struct ServiceConfig {
     pub hold_limit: Duration,
 }
 
+builder!(ServiceConfig {
+    with_warm_up: warm_up: WarmUp,
+    with_flap_grace: flap_grace: Duration,
+    with_weight_step_permille: weight_step_permille: u16,
+    with_panic_percent: panic_percent: u8,
+    with_hold_percent: hold_percent: u8,
+    with_hold_window: hold_window: Duration,
+    with_hold_limit: hold_limit: Duration,
+} or {
+    with_health: health: HealthCheck,
+    with_outlier_detection: outlier_detection: OutlierDetection,
+});
+
 impl Default for ServiceConfig {
     /// No checks, no warm-up; weights in steps of 5 %, Envoy's panic threshold of 50 %, losses of over half
     /// of the endpoints within 30 s held back for an hour, 10 s of flap forgiven.
     fn default() -> Self {
         Self {
             health: None,
-            outliers: None,
+            outlier_detection: None,
             warm_up: WarmUp::Off,
             flap_grace: Duration::from_secs(10),
             weight_step_permille: 50,
@@ -82,7 +101,9 @@ impl ServiceConfig {
         }
         span("hold_limit", self.hold_limit)?;
         self.health.as_ref().map_or(Ok(()), HealthCheck::check)?;
-        self.outliers.as_ref().map_or(Ok(()), Outliers::check)?;
+        self.outlier_detection
+            .as_ref()
+            .map_or(Ok(()), OutlierDetection::check)?;
         self.warm_up.check()
     }
 }

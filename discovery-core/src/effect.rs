@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::id::{EndpointId, ServiceId};
-use crate::registry::Standing;
+use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
 
 /// One thing to do, with its reason. Effects are in the order in which they are to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Effect {
     /// Check this endpoint now, as [`crate::ServiceConfig::health`] says, and answer with
     /// [`crate::Input::Probed`].
@@ -34,14 +35,14 @@ pub enum Effect {
         /// Why.
         reason: Reason,
     },
-    /// Write the endpoint's registration anew: its address, place or standing changed.
+    /// Write the endpoint's registration anew: its address, place or status changed.
     Update {
         /// The endpoint.
         endpoint: EndpointId,
         /// Its slot: the index that pickers use.
         slot: usize,
-        /// Its standing from now on.
-        standing: Standing,
+        /// Its status from now on.
+        status: RegistrationStatus,
         /// Why.
         reason: Reason,
     },
@@ -107,6 +108,7 @@ pub enum Effect {
 /// Which endpoints of a service carry its traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Mode {
     /// Nothing can serve: nobody is there, or nobody that is ready has weight.
     #[default]
@@ -117,7 +119,7 @@ pub enum Mode {
     Degraded,
     /// Failing ones too, since too few are healthy: all, or all of the regions that have too few.
     Panic,
-    /// Those on their way out (terminating, or on a drained node or centre) that still pass, since there is
+    /// Those on their way out (terminating, or on a drained node or region) that still pass, since there is
     /// nothing else.
     LastResort,
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Mode {
 /// Why something is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Reason {
     /// The source says it is there.
     Added,

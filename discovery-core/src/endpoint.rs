@@ -2,8 +2,9 @@
 
 use core::net::SocketAddr;
 
+use crate::builder::builder;
 use crate::health::Status;
-pub use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+pub use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
 use crate::time::Timestamp;
 
 /// The heaviest base weight: thousandths of it still fit 32 bits.
@@ -70,6 +71,7 @@ pub enum Warmth {
 /// What a source says of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct EndpointSpec {
     /// The service it belongs to. A workload in two services is two endpoints.
     pub service: ServiceId,
@@ -77,12 +79,13 @@ pub struct EndpointSpec {
     pub node: NodeId,
     /// The node's zone.
     pub zone: ZoneId,
-    /// The zone's centre.
-    pub centre: CentreId,
+    /// The zone's region.
+    pub region: RegionId,
     /// Where it listens.
     pub address: SocketAddr,
     /// Base weight when warm, at most [`MAX_WEIGHT`]; 0 takes no traffic.
-    pub weight: u32,
+    #[cfg_attr(feature = "serde", serde(alias = "weight"))]
+    pub base_weight: u32,
     /// Conditions as of now.
     pub conditions: Conditions,
     /// When its process started, by any clock: only equality is read, a change is a restart.
@@ -91,9 +94,46 @@ pub struct EndpointSpec {
     pub warmth: Warmth,
 }
 
+impl EndpointSpec {
+    /// An endpoint of base weight 100 that is [ready](Conditions::READY) and cold, started at the epoch.
+    #[must_use]
+    pub const fn new(
+        service: ServiceId,
+        node: NodeId,
+        zone: ZoneId,
+        region: RegionId,
+        address: SocketAddr,
+    ) -> Self {
+        Self {
+            service,
+            node,
+            zone,
+            region,
+            address,
+            base_weight: 100,
+            conditions: Conditions::READY,
+            started_at: Timestamp::ZERO,
+            warmth: Warmth::Cold,
+        }
+    }
+}
+
+builder!(EndpointSpec {
+    with_service: service: ServiceId,
+    with_node: node: NodeId,
+    with_zone: zone: ZoneId,
+    with_region: region: RegionId,
+    with_address: address: SocketAddr,
+    with_base_weight: base_weight: u32,
+    with_conditions: conditions: Conditions,
+    with_started_at: started_at: Timestamp,
+    with_warmth: warmth: Warmth,
+});
+
 /// What the engine knows of an endpoint; see [`crate::Engine::endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Endpoint<'a> {
     /// Its id.
     pub id: EndpointId,
@@ -105,8 +145,8 @@ pub struct Endpoint<'a> {
     pub node: NodeId,
     /// Its zone.
     pub zone: ZoneId,
-    /// Its centre.
-    pub centre: CentreId,
+    /// Its region.
+    pub region: RegionId,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its place among its service's endpoints: dense, stable while it lives, the index pickers use.
@@ -115,7 +155,7 @@ pub struct Endpoint<'a> {
     pub base_weight: u32,
     /// Weight in use, in thousandths: between 0 and 1000 times the base weight.
     pub weight: u32,
-    /// What it would weigh if it were used, in thousandths: warm-up and its centre's drain taken off, its condition
+    /// What it would weigh if it were used, in thousandths: warm-up and its region's drain taken off, its condition
     /// and its service's mode left aside. Never 0 unless the base weight is.
     pub weight_if_used: u32,
     /// The share of its base weight that warm-up allows, in thousandths (also while it takes no traffic).
@@ -124,7 +164,7 @@ pub struct Endpoint<'a> {
     pub status: Status,
     /// Conditions as last told.
     pub conditions: Conditions,
-    /// Drained itself, or its node or centre.
+    /// Drained itself, or its node or region.
     pub draining: bool,
     /// Ejected by passive checks.
     pub ejected: bool,

@@ -8,6 +8,7 @@ use crate::id::{EndpointId, ServiceId};
 /// A configuration's field is out of its range; durations are given in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {given}, must be {least} to {most}")]
+#[non_exhaustive]
 pub struct ConfigError {
     /// The field.
     pub field: &'static str,
@@ -21,6 +22,7 @@ pub struct ConfigError {
 
 /// Why an input was refused. The engine is then as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InputError {
     /// A configuration out of range.
     #[error("service configuration: {0}")]
@@ -47,10 +49,10 @@ pub enum InputError {
         /// How many there are.
         known: usize,
     },
-    /// A node, zone or centre that this engine did not name.
+    /// A node, zone or region that this engine did not name.
     #[error("{what} {given} is not known; there are {known}")]
     UnknownPlace {
-        /// `node`, `zone` or `centre`.
+        /// `node`, `zone` or `region`.
         what: &'static str,
         /// The id given.
         given: u32,
@@ -108,7 +110,7 @@ pub enum InputError {
     /// Something to be forgotten that endpoints still name.
     #[error("{what} {given} still has {endpoints} endpoints; remove them first")]
     InUse {
-        /// `service`, `node`, `zone` or `centre`.
+        /// `service`, `node`, `zone` or `region`.
         what: &'static str,
         /// The id given.
         given: u32,
@@ -118,7 +120,7 @@ pub enum InputError {
     /// A place to be forgotten that an operator drained.
     #[error("{what} {given} is drained; end the drain first")]
     Drained {
-        /// `node` or `centre`.
+        /// `node` or `region`.
         what: &'static str,
         /// The id given.
         given: u32,
@@ -133,6 +135,7 @@ pub enum InputError {
 
 /// Why a snapshot was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
     /// Something in it would have been refused as an input.
     #[error(transparent)]

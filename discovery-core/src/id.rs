@@ -37,8 +37,8 @@ id!(
     ZoneId
 );
 id!(
-    /// A centre (data centre, region) of an engine.
-    CentreId
+    /// A region (data centre) of an engine.
+    RegionId
 );
 
 /// An endpoint of an engine: a dense index, and a generation that tells a new tenant of the index from an
@@ -64,7 +64,7 @@ impl EndpointId {
     }
 }
 
-/// Names of services, nodes, zones or centres by number, in order of first mention. The number of a forgotten name is
+/// Names of services, nodes, zones or regions by number, in order of first mention. The number of a forgotten name is
 /// given to the next new one, the lowest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {

@@ -4,11 +4,12 @@ use core::time::Duration;
 
 use crate::config::ServiceConfig;
 use crate::endpoint::EndpointSpec;
-use crate::health::{Outcome, ProbeOutcome};
-use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+use crate::health::{CallOutcome, ProbeOutcome};
+use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
 
 /// One thing that happened. Names stand only where an endpoint is first mentioned; the rest goes by ids.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Input<'a> {
     /// Nothing but time: fires what is due.
     Time,
@@ -56,19 +57,19 @@ pub enum Input<'a> {
         /// What it gave.
         outcome: ProbeOutcome,
     },
-    /// A sign of life of an endpoint whose check is a time to live.
-    Beat {
+    /// A heartbeat of an endpoint whose check is a time to live ([`CheckKind::Ttl`](crate::health::CheckKind::Ttl)).
+    Heartbeat {
         /// The endpoint.
         endpoint: EndpointId,
-        /// Whether it says it is well.
-        well: bool,
+        /// Whether it says that it can serve; if not, its check fails at once.
+        passing: bool,
     },
     /// `count` calls to an endpoint ended alike.
-    Called {
+    CallsEnded {
         /// The endpoint.
         endpoint: EndpointId,
         /// How.
-        outcome: Outcome,
+        outcome: CallOutcome,
         /// How many in a row.
         count: u32,
     },
@@ -80,13 +81,13 @@ pub enum Input<'a> {
         /// The zones, at most [`crate::endpoint::MAX_HINTS`].
         zones: &'a [ZoneId],
     },
-    /// Starts or ends the drain of an endpoint, a node or a centre.
+    /// Starts or ends the drain of an endpoint, a node or a region.
     Drain {
         /// Who.
-        target: Target,
+        target: DrainTarget,
         /// Whether it is drained from now on.
         on: bool,
-        /// A centre's traffic leaves, or returns, evenly over this long; endpoints and nodes go at once.
+        /// A region's traffic leaves, or returns, evenly over this long; endpoints and nodes go at once.
         over: Duration,
     },
     /// Starts or ends the drain of an endpoint by its name, whether it is known at present or not. A drain belongs to
@@ -102,12 +103,12 @@ pub enum Input<'a> {
 /// Who is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Target {
+pub enum DrainTarget {
     /// One endpoint: gets nothing until the drain is ended, even if its service is left without any; see
     /// [`Input::DrainName`].
     Endpoint(EndpointId),
     /// A node: its endpoints get nothing as long as their service has others.
     Node(NodeId),
-    /// A centre: likewise.
-    Centre(CentreId),
+    /// A region: likewise.
+    Region(RegionId),
 }

@@ -12,6 +12,7 @@ pub mod pick;
 pub mod registry;
 pub mod warm_up;
 
+mod builder;
 mod config;
 mod effect;
 mod error;

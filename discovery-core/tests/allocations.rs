@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use allocation_counter::measure;
-use discovery_core::health::Outcome;
-use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::health::CallOutcome;
+use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
 use discovery_core::pick::{
-    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
+    Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
+    WeightedRandom,
 };
 use discovery_core::warm_up::{Admission, AdmissionRules, Curve};
 use discovery_core::{Picker, Rng, Timestamp};
@@ -19,10 +20,7 @@ fn weights() -> Vec<u32> {
 }
 
 fn request(i: u64) -> Request {
-    Request {
-        key: i.wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        now: Timestamp::from_millis(i),
-    }
+    Request::new(Timestamp::from_millis(i)).with_key(i.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 /// Allocations of 150,000 requests, every tenth of them with a retry, and 1,500 changes of weight between them.
@@ -38,7 +36,12 @@ fn allocations(picker: &mut dyn Picker) -> u64 {
                 if i % 10 == 0
                     && let Some(retry) = picker.pick_except(&request, &[slot])
                 {
-                    picker.ended(retry, request.now, Duration::from_micros(1), Outcome::Error);
+                    picker.ended(
+                        retry,
+                        request.now,
+                        Duration::from_micros(1),
+                        CallOutcome::Error,
+                    );
                 }
                 picker.done(slot, request.now, Duration::from_micros(i % 977));
             }
@@ -60,13 +63,13 @@ fn picks_and_changes_of_weight_allocate_nothing() {
     let named: Vec<(u64, u32)> = (0..).zip(weights.iter().copied()).collect();
     let pickers: Vec<(&str, Box<dyn Picker>)> = vec![
         ("edf", Box::new(Edf::seeded(&real, 1))),
-        ("golden", Box::new(Golden::new(&weights, 1))),
-        ("smooth", Box::new(Smooth::new(&weights))),
-        ("stride", Box::new(Stride::new(&real, 1))),
-        ("alias", Box::new(Alias::new(&weights, 1))),
+        ("golden", Box::new(LowDiscrepancy::new(&weights, 1))),
+        ("smooth", Box::new(SmoothRoundRobin::new(&weights))),
+        ("stride", Box::new(StaticStride::new(&real, 1))),
+        ("alias", Box::new(WeightedRandom::new(&weights, 1))),
         (
             "choices",
-            Box::new(Choices::new(&weights, PeakEwma::default(), 1)),
+            Box::new(P2c::new(&weights, PeakEwma::default(), 1)),
         ),
         ("maglev", Box::new(Maglev::new(&named))),
         ("bounded", Box::new(Maglev::new(&named).bounded(125))),
@@ -82,7 +85,7 @@ fn a_follower_allocates_nothing_however_far_behind() {
     for (slot, weight) in weights().into_iter().enumerate() {
         board.set_weight(slot, weight);
     }
-    let mut handle = board.follow(|w| Golden::new(w, 1));
+    let mut handle = board.follow(|w| LowDiscrepancy::new(w, 1));
     let counted = measure(|| {
         for round in 0..3_000u32 {
             for slot in 0..(round as usize % 7) * 200 {
@@ -96,28 +99,27 @@ fn a_follower_allocates_nothing_however_far_behind() {
 
 #[test]
 fn a_balancer_picks_and_an_admission_decides_without_allocating() {
-    let mut balancer = Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed));
+    let mut balancer = Balancer::new(PriorityRules::default(), 1, |seed| {
+        LowDiscrepancy::new(&[], seed)
+    });
     for (slot, weight) in weights().into_iter().enumerate() {
         let member = Member {
             priority: slot as u32 % 3,
             base: 100,
             weight,
-            fare: if slot % 5 == 0 {
-                Fare::Failing
+            health: if slot % 5 == 0 {
+                EndpointHealth::Failing
             } else {
-                Fare::Healthy
+                EndpointHealth::Healthy
             },
         };
         balancer.set(slot, Some(member));
     }
-    let rules = AdmissionRules {
-        concurrency: Some(100),
-        rate: Some(1_000),
-        burst: 10,
-        window: Duration::from_secs(10),
-        curve: Curve::ColdFactor { factor: 3 },
-        queue: Duration::from_millis(5),
-    };
+    let rules = AdmissionRules::new(Duration::from_secs(10), Curve::ColdFactor { factor: 3 })
+        .with_concurrency(Some(100))
+        .with_rate(Some(1_000))
+        .with_burst(10)
+        .with_queue(Duration::from_millis(5));
     let admission = Admission::new(rules, Timestamp::from_secs(1)).unwrap();
     let counted = measure(|| {
         for i in 0..20_000 {

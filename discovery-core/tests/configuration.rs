@@ -9,14 +9,11 @@ use discovery_core::{Engine, InputError, ServiceConfig};
 use proptest::prelude::*;
 
 fn with(aggression: f64) -> ServiceConfig {
-    ServiceConfig {
-        warm_up: WarmUp::Envoy {
-            window: Duration::from_secs(60),
-            aggression,
-            least_percent: 10,
-        },
-        ..ServiceConfig::default()
-    }
+    ServiceConfig::default().with_warm_up(WarmUp::Envoy {
+        window: Duration::from_secs(60),
+        aggression,
+        least_percent: 10,
+    })
 }
 
 proptest! {

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use discovery_core::driver::{Prober, Sink, Source};
-use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
-use discovery_core::engine::Target;
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
-use discovery_core::registry::{Standing, diff};
+use discovery_core::endpoint::{Conditions, ServiceId};
+use discovery_core::engine::DrainTarget;
+use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection, ProbeOutcome};
+use discovery_core::registry::{RegistrationStatus, diff};
 use discovery_core::{
     Driver, Effect, EndpointId, EndpointSpec, Engine, Input, InputError, Registry, ServiceConfig,
     Timestamp,
@@ -164,29 +164,21 @@ impl Sink for Slow {
 /// Ten endpoints of one service, checked each second with a timeout of one.
 fn engine() -> (Engine, EndpointSpec) {
     let mut engine = Engine::new(1);
-    let config = ServiceConfig {
-        health: Some(HealthCheck {
-            interval: Duration::from_secs(1),
-            ..HealthCheck::new(CheckKind::Tcp)
-        }),
-        outliers: Some(Outliers {
-            max_ejection_percent: 50,
-            pass_returns: false,
-            ..Outliers::default()
-        }),
-        ..ServiceConfig::default()
-    };
-    let spec = EndpointSpec {
-        service: engine.service("web", config).unwrap(),
-        node: engine.node("n").unwrap(),
-        zone: engine.zone("z").unwrap(),
-        centre: engine.centre("c").unwrap(),
-        address: "10.0.0.1:80".parse().unwrap(),
-        weight: 1,
-        conditions: Conditions::READY,
-        started_at: Timestamp::ZERO,
-        warmth: Warmth::Cold,
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp).with_interval(Duration::from_secs(1)))
+        .with_outlier_detection(
+            OutlierDetection::default()
+                .with_max_ejection_percent(50)
+                .with_pass_returns(false),
+        );
+    let spec = EndpointSpec::new(
+        engine.service("web", config).unwrap(),
+        engine.node("n").unwrap(),
+        engine.zone("z").unwrap(),
+        engine.region("c").unwrap(),
+        "10.0.0.1:80".parse().unwrap(),
+    )
+    .with_base_weight(1);
     (engine, spec)
 }
 
@@ -232,7 +224,7 @@ fn operator(world: &World, told: Vec<(u64, &'static str, bool)>) -> impl Source 
         world.clone(),
         told.collect(),
         |engine: &mut Engine, now, (name, on): (&str, bool), out: &mut Vec<Effect>| {
-            let target = Target::Endpoint(engine.find(name).unwrap());
+            let target = DrainTarget::Endpoint(engine.find(name).unwrap());
             let over = Duration::ZERO;
             engine.handle(now, Input::Drain { target, on, over }, out)
         },
@@ -245,8 +237,8 @@ fn calls(world: &World, told: Vec<(u64, &'static str)>) -> impl Source {
         VecDeque::from(told),
         |engine: &mut Engine, now, name: &str, out: &mut Vec<Effect>| {
             let (endpoint, count) = (engine.find(name).unwrap(), 5);
-            let outcome = Outcome::Error;
-            let input = Input::Called {
+            let outcome = CallOutcome::Error;
+            let input = Input::CallsEnded {
                 endpoint,
                 outcome,
                 count,
@@ -258,8 +250,8 @@ fn calls(world: &World, told: Vec<(u64, &'static str)>) -> impl Source {
 
 const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
-fn standings(engine: &Engine, service: ServiceId) -> Vec<Standing> {
-    engine.registrations(service).map(|r| r.standing).collect()
+fn standings(engine: &Engine, service: ServiceId) -> Vec<RegistrationStatus> {
+    engine.registrations(service).map(|r| r.status).collect()
 }
 
 #[test]
@@ -271,7 +263,10 @@ fn a_source_that_waits_for_ever_fails_nobody() {
         .source(Outcomes(world.clone()))
         .source(pods(&world, all));
     assert_eq!(run(&mut driver, &mut engine, &world, 60_000), []);
-    assert_eq!(standings(&engine, spec.service), [Standing::Passing; 10]);
+    assert_eq!(
+        standings(&engine, spec.service),
+        [RegistrationStatus::Passing; 10]
+    );
     let shared = world.lock().unwrap();
     assert!(shared.late.len() > 10 * 50, "{} probes", shared.late.len());
     assert_eq!(shared.late.iter().max(), Some(&0), "none left late");
@@ -282,10 +277,7 @@ fn everybody_is_heard_while_the_sink_is_busy() {
     let world = World::default();
     let (mut engine, spec) = engine();
     let mut told: Vec<(u64, Told)> = NAMES.iter().map(|name| (0, (*name, spec))).collect();
-    let heavy = EndpointSpec {
-        weight: u32::MAX,
-        ..spec
-    };
+    let heavy = spec.with_base_weight(u32::MAX);
     told.extend([(20_000, ("k", heavy)), (20_000, ("l", spec))]);
     let slow = Slow(world.clone(), 30_000, Vec::new());
     let mut driver = Driver::new(Probes(world.clone()), slow)
@@ -349,7 +341,10 @@ fn a_late_driver_counts_answers_that_came_in_time() {
         let until = world.lock().unwrap().now + 1_050;
         run(&mut driver, &mut engine, &world, until);
     }
-    assert_eq!(standings(&engine, spec.service), [Standing::Passing; 10]);
+    assert_eq!(
+        standings(&engine, spec.service),
+        [RegistrationStatus::Passing; 10]
+    );
 }
 
 #[test]
@@ -363,7 +358,7 @@ fn what_waits_for_a_busy_sink_is_bounded_and_counted() {
         move |engine: &mut Engine, now, names: std::ops::Range<u32>, out: &mut Vec<Effect>| {
             for i in names {
                 let conditions = Conditions::STARTING;
-                let spec = EndpointSpec { conditions, ..spec };
+                let spec = spec.with_conditions(conditions);
                 let name = &format!("e{i}");
                 engine.handle(now, Input::Upsert { name, spec }, out)?;
             }

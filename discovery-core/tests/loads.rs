@@ -2,8 +2,8 @@
 
 use discovery_core::endpoint::Conditions;
 use discovery_core::locality::{
-    Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, ZoneRules, compact,
-    locality_priority, locality_weight, priority_loads, usable, zone_shares,
+    Candidate, Failover, Locality, PriorityHealth, PriorityRules, TrafficPolicy, ZoneRules,
+    compact_priorities, locality_priority, locality_weight, priority_loads, usable, zone_shares,
 };
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ proptest! {
         overprovisioning_percent in 100..300u32,
         panic_percent in 0..=100u32,
     ) {
-        let loads = priority_loads(&priorities, &PriorityRules { overprovisioning_percent, panic_percent });
+        let loads = priority_loads(&priorities, &PriorityRules::default().with_overprovisioning_percent(overprovisioning_percent).with_panic_percent(panic_percent));
         let sum: u32 = loads.healthy.iter().chain(&loads.degraded).sum();
         let hosts: u64 = priorities.iter().map(|p| p.hosts).sum();
         let nowhere = priorities.is_empty() || (hosts == 0 && panic_percent > 0);
@@ -44,7 +44,7 @@ proptest! {
     fn more_health_ahead_never_sends_more_behind(healthy in 0..20u64, failing in 0..20u64) {
         let ahead = |healthy| PriorityHealth { hosts: healthy + failing, healthy, degraded: 0, excluded: 0 };
         let behind = PriorityHealth { hosts: 9, healthy: 9, degraded: 0, excluded: 0 };
-        let rules = PriorityRules { panic_percent: 0, ..PriorityRules::default() };
+        let rules = PriorityRules::default().with_panic_percent(0);
         let load = |h| priority_loads(&[ahead(h), behind], &rules).healthy[1];
         prop_assert!(load(healthy + 1) <= load(healthy));
     }
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn compaction_keeps_order_and_closes_gaps(given in proptest::collection::vec(0..30u32, 0..20)) {
-        let got = compact(&given);
+        let got = compact_priorities(&given);
         for (i, a) in given.iter().enumerate() {
             for (j, b) in given.iter().enumerate() {
                 prop_assert_eq!(a.cmp(b), got[i].cmp(&got[j]));
@@ -106,30 +106,30 @@ fn localities_by_how_much_they_share() {
 
 #[test]
 fn hints_and_policies() {
-    let seen = |conditions, local, hints| Seen {
+    let seen = |conditions, local, hints| Candidate {
         conditions,
         local,
         hints,
     };
     let ready = Conditions::READY;
-    let all: [Seen<'_>; 3] = [
+    let all: [Candidate<'_>; 3] = [
         seen(ready, true, &["a"]),
         seen(ready, false, &["b"]),
         seen(Conditions::TERMINATING, false, &[]),
     ];
-    assert_eq!(usable(&all, Policy::Cluster, None), [0, 1]);
-    assert_eq!(usable(&all, Policy::Cluster, Some("b")), [1]);
+    assert_eq!(usable(&all, TrafficPolicy::Cluster, None), [0, 1]);
+    assert_eq!(usable(&all, TrafficPolicy::Cluster, Some("b")), [1]);
     assert_eq!(
-        usable(&all, Policy::Cluster, Some("c")),
+        usable(&all, TrafficPolicy::Cluster, Some("c")),
         [0, 1],
         "nobody is meant for c"
     );
-    assert_eq!(usable(&all, Policy::Local, Some("b")), [0]);
-    assert_eq!(usable(&all[1..], Policy::Local, None), [0usize; 0]);
-    assert_eq!(usable(&all[2..], Policy::Cluster, None), [0]);
+    assert_eq!(usable(&all, TrafficPolicy::Local, Some("b")), [0]);
+    assert_eq!(usable(&all[1..], TrafficPolicy::Local, None), [0usize; 0]);
+    assert_eq!(usable(&all[2..], TrafficPolicy::Cluster, None), [0]);
     let unhinted = [seen(ready, true, &["a"]), seen(ready, false, &[])];
     assert_eq!(
-        usable(&unhinted, Policy::Cluster, Some("a")),
+        usable(&unhinted, TrafficPolicy::Cluster, Some("a")),
         [0, 1],
         "hints count only if all have them"
     );

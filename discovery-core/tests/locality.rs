@@ -1,30 +1,32 @@
-//! A balancer over two centres: failover, return without a step, drains that are no failures.
+//! A balancer over two regions: failover, return without a step, drains that are no failures.
 
 use core::time::Duration;
 
 use discovery_core::endpoint::{Conditions, Warmth};
-use discovery_core::engine::Target;
+use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
-use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
-use discovery_core::pick::{Choices, Golden, PeakEwma, Request};
+use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
+use discovery_core::pick::{LowDiscrepancy, P2c, PeakEwma, Request};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
-fn balancer() -> Balancer<Golden> {
-    Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed))
+fn balancer() -> Balancer<LowDiscrepancy> {
+    Balancer::new(PriorityRules::default(), 1, |seed| {
+        LowDiscrepancy::new(&[], seed)
+    })
 }
 
-fn member(priority: u32, weight: u32, fare: Fare) -> Option<Member> {
+fn member(priority: u32, weight: u32, health: EndpointHealth) -> Option<Member> {
     Some(Member {
         priority,
         base: 100,
         weight,
-        fare,
+        health,
     })
 }
 
 /// The percentage of 10,000 picks that slots below `first` get.
-fn share(b: &mut Balancer<Golden>, first: usize) -> u32 {
+fn share(b: &mut Balancer<LowDiscrepancy>, first: usize) -> u32 {
     let hits = (0..10_000)
         .filter(|_| b.pick(&Request::default()).is_some_and(|s| s < first))
         .count();
@@ -35,12 +37,15 @@ fn share(b: &mut Balancer<Golden>, first: usize) -> u32 {
 fn what_the_healthy_part_cannot_carry_fails_over() {
     let mut b = balancer();
     for slot in 0..20 {
-        b.set(slot, member(u32::from(slot >= 10), 100, Fare::Healthy));
+        b.set(
+            slot,
+            member(u32::from(slot >= 10), 100, EndpointHealth::Healthy),
+        );
     }
     assert_eq!(share(&mut b, 10), 100);
     let mut seen = Vec::new();
     for slot in 0..10 {
-        b.set(slot, member(0, 100, Fare::Failing));
+        b.set(slot, member(0, 100, EndpointHealth::Failing));
         seen.push(share(&mut b, 10));
     }
     // 1.4 times the healthy share, whole percents.
@@ -51,11 +56,14 @@ fn what_the_healthy_part_cannot_carry_fails_over() {
 fn load_returns_as_fast_as_endpoints_warm_up() {
     let mut b = balancer();
     for slot in 0..4 {
-        b.set(slot, member(u32::from(slot >= 2), 100, Fare::Healthy));
+        b.set(
+            slot,
+            member(u32::from(slot >= 2), 100, EndpointHealth::Healthy),
+        );
     }
     let mut last = 0;
     for weight in (0..=100).step_by(5) {
-        (0..2).for_each(|slot| b.set(slot, member(0, weight, Fare::Healthy)));
+        (0..2).for_each(|slot| b.set(slot, member(0, weight, EndpointHealth::Healthy)));
         let now = share(&mut b, 2);
         assert!(
             now >= last && now - last <= 8,
@@ -70,10 +78,13 @@ fn load_returns_as_fast_as_endpoints_warm_up() {
 fn a_planned_drain_is_no_failure() {
     let mut b = balancer();
     for slot in 0..6 {
-        b.set(slot, member(u32::from(slot >= 4), 100, Fare::Healthy));
+        b.set(
+            slot,
+            member(u32::from(slot >= 4), 100, EndpointHealth::Healthy),
+        );
     }
     for slot in 0..3 {
-        b.set(slot, member(0, 0, Fare::Excluded));
+        b.set(slot, member(0, 0, EndpointHealth::Excluded));
     }
     assert_eq!(
         share(&mut b, 4),
@@ -89,37 +100,38 @@ fn a_planned_drain_is_no_failure() {
 
 #[test]
 fn degraded_ones_are_used_when_the_healthy_do_not_suffice() {
-    let mut b: Balancer<Golden> = Balancer::new(
-        PriorityRules {
-            overprovisioning_percent: 100,
-            panic_percent: 0,
-        },
+    let mut b: Balancer<LowDiscrepancy> = Balancer::new(
+        PriorityRules::default()
+            .with_overprovisioning_percent(100)
+            .with_panic_percent(0),
         1,
-        |seed| Golden::new(&[], seed),
+        |seed| LowDiscrepancy::new(&[], seed),
     );
-    b.set(0, member(0, 100, Fare::Healthy));
-    b.set(1, member(0, 100, Fare::Degraded));
+    b.set(0, member(0, 100, EndpointHealth::Healthy));
+    b.set(1, member(0, 100, EndpointHealth::Degraded));
     assert_eq!(share(&mut b, 1), 50);
-    b.set(2, member(0, 100, Fare::Healthy));
+    b.set(2, member(0, 100, EndpointHealth::Healthy));
     assert_eq!(b.loads().degraded, [33]);
 }
 
 /// Pickers may be made with what their caller knows; ends of requests find their way to them.
 #[test]
 fn two_choices_over_priorities() {
-    let ewma = PeakEwma {
-        decay: Duration::from_secs(1),
-        unknown: Duration::from_millis(1),
-    };
-    let make = move |seed| Choices::new(&[], ewma, seed);
+    let ewma = PeakEwma::default()
+        .with_decay(Duration::from_secs(1))
+        .with_default_latency(Duration::from_millis(1));
+    let make = move |seed| P2c::new(&[], ewma, seed);
     let mut b = Balancer::new(PriorityRules::default(), 1, make);
     for slot in 0..20 {
-        b.set(slot, member(u32::from(slot >= 10), 100, Fare::Healthy));
+        b.set(
+            slot,
+            member(u32::from(slot >= 10), 100, EndpointHealth::Healthy),
+        );
     }
     let mut slow = 0;
     for ms in 0..10_000 {
         let now = Timestamp::from_millis(1_000 + ms);
-        let slot = b.pick(&Request { key: ms, now }).unwrap();
+        let slot = b.pick(&Request::new(now).with_key(ms)).unwrap();
         assert!(slot < 10, "the first priority carries it all");
         slow += u32::from(slot == 0);
         b.done(
@@ -137,39 +149,35 @@ fn two_choices_over_priorities() {
 #[test]
 fn panic_uses_all_of_a_priority() {
     let mut b = balancer();
-    b.set(0, member(0, 100, Fare::Healthy));
-    (1..4).for_each(|slot| b.set(slot, member(0, 100, Fare::Failing)));
+    b.set(0, member(0, 100, EndpointHealth::Healthy));
+    (1..4).for_each(|slot| b.set(slot, member(0, 100, EndpointHealth::Failing)));
     assert_eq!(
         (b.loads().panic.clone(), share(&mut b, 1)),
         (vec![true], 25)
     );
 }
 
-/// A centre of an engine is drained for an upgrade: a caller's load leaves it without a step, and returns.
+/// A region of an engine is drained for an upgrade: a caller's load leaves it without a step, and returns.
 #[test]
 fn an_engine_feeds_a_balancer() {
     let mut engine = Engine::new(1);
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp))
+        .with_warm_up(WarmUp::envoy(Duration::from_secs(60)));
     let service = engine.service("web", config).unwrap();
-    let centres = ["north", "south"].map(|c| engine.centre(c).unwrap());
+    let regions = ["north", "south"].map(|c| engine.region(c).unwrap());
     let (node, zone) = (engine.node("n").unwrap(), engine.zone("z").unwrap());
     let (mut out, mut b) = (Vec::new(), balancer());
     for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
-        let spec = EndpointSpec {
+        let spec = EndpointSpec::new(
             service,
             node,
             zone,
-            centre: centres[i / 2],
-            address: "10.0.0.1:80".parse().unwrap(),
-            weight: 10,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth: Warmth::Warm,
-        };
+            regions[i / 2],
+            "10.0.0.1:80".parse().unwrap(),
+        )
+        .with_base_weight(10)
+        .with_warmth(Warmth::Warm);
         engine
             .handle(Timestamp::ZERO, Input::Upsert { name, spec }, &mut out)
             .unwrap();
@@ -177,7 +185,7 @@ fn an_engine_feeds_a_balancer() {
     let over = Duration::from_secs(100);
     let (mut last, mut now) = (None, Timestamp::ZERO);
     let drain = Input::Drain {
-        target: Target::Centre(centres[0]),
+        target: DrainTarget::Region(regions[0]),
         on: true,
         over,
     };
@@ -197,10 +205,12 @@ fn an_engine_feeds_a_balancer() {
             }
         }
         for slot in 0..engine.slots(service) {
-            let known = engine.at(service, slot).and_then(|id| engine.endpoint(id));
+            let known = engine
+                .endpoint_at(service, slot)
+                .and_then(|id| engine.endpoint(id));
             b.set(
                 slot,
-                known.map(|e| Member::of(&e, u32::from(e.centre != centres[0]))),
+                known.map(|e| Member::of(&e, u32::from(e.region != regions[0]))),
             );
         }
         let here = share(&mut b, 2);
@@ -221,20 +231,18 @@ fn an_engine_feeds_a_balancer() {
 fn the_last_resort_is_used_by_a_balancer_too() {
     let mut engine = Engine::new(1);
     let service = engine.service("web", ServiceConfig::default()).unwrap();
-    let spec = EndpointSpec {
+    let spec = EndpointSpec::new(
         service,
-        node: engine.node("n").unwrap(),
-        zone: engine.zone("z").unwrap(),
-        centre: engine.centre("north").unwrap(),
-        address: "10.0.0.1:80".parse().unwrap(),
-        weight: 10,
-        conditions: Conditions::READY,
-        started_at: Timestamp::ZERO,
-        warmth: Warmth::Warm,
-    };
+        engine.node("n").unwrap(),
+        engine.zone("z").unwrap(),
+        engine.region("north").unwrap(),
+        "10.0.0.1:80".parse().unwrap(),
+    )
+    .with_base_weight(10)
+    .with_warmth(Warmth::Warm);
     let mut picks = |conditions| {
         for (name, conditions) in [("a", conditions), ("b", Conditions::TERMINATING)] {
-            let spec = EndpointSpec { conditions, ..spec };
+            let spec = spec.with_conditions(conditions);
             let input = Input::Upsert { name, spec };
             engine
                 .handle(Timestamp::ZERO, input, &mut Vec::new())

@@ -3,14 +3,15 @@
 use core::time::Duration;
 
 use discovery_core::pick::{
-    Alias, Board, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
+    Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
+    WeightedRandom,
 };
 use discovery_core::{Picker, Rng, Timestamp};
 use proptest::prelude::*;
 
 fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
     let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
-    let stride = Stride::new(&real, 0);
+    let stride = StaticStride::new(&real, 0);
     let named: Vec<(u64, u32)> = (0..)
         .map(|i| i * 77 + 5)
         .zip(weights.iter().copied())
@@ -18,13 +19,13 @@ fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
     vec![
         ("edf", Box::new(Edf::new(&real))),
         ("edf seeded", Box::new(Edf::seeded(&real, 4))),
-        ("golden", Box::new(Golden::new(weights, 4))),
-        ("smooth", Box::new(Smooth::new(weights))),
+        ("golden", Box::new(LowDiscrepancy::new(weights, 4))),
+        ("smooth", Box::new(SmoothRoundRobin::new(weights))),
         ("stride", Box::new(stride)),
-        ("alias", Box::new(Alias::new(weights, 4))),
+        ("alias", Box::new(WeightedRandom::new(weights, 4))),
         (
             "choices",
-            Box::new(Choices::new(weights, PeakEwma::default(), 4)),
+            Box::new(P2c::new(weights, PeakEwma::default(), 4)),
         ),
         ("maglev", Box::new(Maglev::new(&named))),
         ("bounded", Box::new(Maglev::new(&named).bounded(125))),
@@ -32,10 +33,7 @@ fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
 }
 
 fn request(i: u64) -> Request {
-    Request {
-        key: i.wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        now: Timestamp::from_millis(i),
-    }
+    Request::new(Timestamp::from_millis(i)).with_key(i.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 proptest! {
@@ -115,9 +113,9 @@ fn a_raised_weight_counts_at_once_in_edf() {
 
 #[test]
 fn failures_lower_nginx_weights_and_picks_bring_them_back() {
-    let mut smooth = Smooth::new(&[10, 10]);
+    let mut smooth = SmoothRoundRobin::new(&[10, 10]);
     smooth.failed(0, 1);
-    let share = |s: &mut Smooth| {
+    let share = |s: &mut SmoothRoundRobin| {
         (0..20)
             .filter(|_| s.pick(&Request::default()) == Some(0))
             .count()
@@ -215,12 +213,12 @@ fn one_heavy_slot_among_thousands_takes_its_share_of_the_table() {
 /// Nobody but gRPC's unknown weights is lifted to the mean.
 #[test]
 fn stride_never_picks_weight_0() {
-    let mut stride = Stride::new(&[100_000.0, 100_000.0, 0.0], 0);
+    let mut stride = StaticStride::new(&[100_000.0, 100_000.0, 0.0], 0);
     assert!((0..10_000).all(|_| stride.pick(&Request::default()) != Some(2)));
     assert_eq!(stride.weight(2), 0);
-    let mut stride = Stride::new(&[0.0, 0.0], 7);
+    let mut stride = StaticStride::new(&[0.0, 0.0], 7);
     assert_eq!(stride.pick(&Request::default()), None);
-    let mut stride = Stride::new(&[0.0, -1.0, f64::NAN], 7);
+    let mut stride = StaticStride::new(&[0.0, -1.0, f64::NAN], 7);
     assert!((0..100).all(|_| stride.pick(&Request::default()) != Some(0)));
     assert_eq!([0, 1, 2].map(|s| stride.weight(s)), [0, 1, 1]);
     stride.set_weight(1, 0);
@@ -280,12 +278,12 @@ fn bounded_load_is_bounded() {
 
 #[test]
 fn choices_send_slow_endpoints_less() {
-    let mut choices = Choices::new(&[10; 10], PeakEwma::default(), 3);
+    let mut choices = P2c::new(&[10; 10], PeakEwma::default(), 3);
     let mut ring = std::collections::VecDeque::new();
     let mut counts = [0u32; 10];
     for i in 0..100_000u64 {
         let now = Timestamp::from_nanos(i * 50_000);
-        let slot = choices.pick(&Request { key: 0, now }).unwrap();
+        let slot = choices.pick(&Request::new(now)).unwrap();
         counts[slot] += 1;
         // Slot 0 takes ten times as long.
         ring.push_back((i + if slot == 0 { 400 } else { 40 }, slot));
@@ -315,7 +313,7 @@ fn threads_follow_one_board() {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|seed| {
-                let mut handle = board.follow(|w| Golden::new(w, seed));
+                let mut handle = board.follow(|w| LowDiscrepancy::new(w, seed));
                 scope.spawn(move || {
                     let mut n = 0u32;
                     // Until the writer's last word has arrived, and then all picks are slot 5's.
@@ -348,14 +346,14 @@ fn threads_follow_one_board() {
 #[test]
 fn who_was_slow_once_is_tried_again() {
     let slots = 100;
-    let mut choices = Choices::new(&vec![10; slots], PeakEwma::default(), 3);
+    let mut choices = P2c::new(&vec![10; slots], PeakEwma::default(), 3);
     let (start, call) = (Timestamp::from_secs(1), Duration::from_millis(1));
     (0..slots).for_each(|slot| choices.done(slot, start, call));
     choices.done(0, start, call * 10_000);
     let mut picks = [0u32; 10];
     for i in 0..100_000u64 {
         let now = Timestamp::from_millis(1_000 + i);
-        let slot = choices.pick(&Request { key: 0, now }).unwrap();
+        let slot = choices.pick(&Request::new(now)).unwrap();
         picks[(i / 10_000) as usize] += u32::from(slot == 0);
         choices.done(slot, now, call);
     }
@@ -369,12 +367,12 @@ fn who_was_slow_once_is_tried_again() {
 
 #[test]
 fn a_slot_that_changes_hands_has_no_latency() {
-    let mut choices = Choices::new(&[10, 10], PeakEwma::default(), 3);
+    let mut choices = P2c::new(&[10, 10], PeakEwma::default(), 3);
     let at = Timestamp::from_secs(5);
     choices.done(0, at, Duration::from_secs(1_000));
     choices.done(1, at, Duration::from_millis(300));
-    let share = |choices: &mut Choices| {
-        let request = Request { key: 0, now: at };
+    let share = |choices: &mut P2c| {
+        let request = Request::new(at);
         let picked = (0..2_000).filter_map(|_| choices.pick(&request));
         let picked: Vec<usize> = picked.collect();
         picked

@@ -1,6 +1,6 @@
 //! How far pickers stray from exact shares, seen from outside.
 
-use discovery_core::pick::{Edf, Golden, Request, Smooth, Stride};
+use discovery_core::pick::{Edf, LowDiscrepancy, Request, SmoothRoundRobin, StaticStride};
 use discovery_core::{Picker, Rng};
 
 /// The largest |count - expected| over the run, looked at after every `stride` picks.
@@ -78,7 +78,7 @@ fn stated_bounds_hold_for_weights_that_are_hard_to_divide() {
         );
         let harmonic: f64 = (2..=weights.len()).map(|k| 1.0 / k as f64).sum();
         within(
-            &mut Smooth::new(weights),
+            &mut SmoothRoundRobin::new(weights),
             weights,
             3_000,
             |_| 1.0,
@@ -86,11 +86,11 @@ fn stated_bounds_hold_for_weights_that_are_hard_to_divide() {
         );
         let mean = real.iter().sum::<f64>() / real.len() as f64;
         if real.iter().all(|w| (mean / 10.0..=mean * 10.0).contains(w)) {
-            let mut stride = Stride::new(&real, seed as u32);
+            let mut stride = StaticStride::new(&real, seed as u32);
             within(&mut stride, weights, 3_000, |_| 5.0, |_| 5.0);
         }
         within(
-            &mut Golden::new(weights, seed),
+            &mut LowDiscrepancy::new(weights, seed),
             weights,
             3_000,
             |_| 5.0,
@@ -106,7 +106,7 @@ fn golden_strays_most_with_one_slot_that_outweighs_its_block() {
         let mut weights = vec![1u32; slots];
         weights[3] = heavy;
         let share = f64::from(heavy) / (f64::from(heavy) + slots as f64 - 1.0);
-        let (mut picker, mut count, mut worst) = (Golden::new(&weights, seed), 0u64, 0f64);
+        let (mut picker, mut count, mut worst) = (LowDiscrepancy::new(&weights, seed), 0u64, 0f64);
         for n in 1..=1_000_000u64 {
             count += u64::from(picker.pick(&Request::default()) == Some(3));
             worst = worst.max((count as f64 - n as f64 * share).abs());
@@ -125,7 +125,12 @@ fn golden_stays_within_five_picks() {
     for (n, stride) in [(10, 1), (1000, 97)] {
         let weights = weights(n, 3);
         for seed in 0..4 {
-            let worst = deviation(&mut Golden::new(&weights, seed), &weights, 200_000, stride);
+            let worst = deviation(
+                &mut LowDiscrepancy::new(&weights, seed),
+                &weights,
+                200_000,
+                stride,
+            );
             assert!(worst < 5.0, "{n} slots, seed {seed}: {worst}");
         }
     }
@@ -148,7 +153,7 @@ fn seeded_edf_stays_within_two_picks_and_closer_with_many_slots() {
 fn golden_follows_weights_as_a_fresh_one_would() {
     let mut rng = Rng::new(5, "ops");
     let mut now = vec![0u32; 0];
-    let mut changed = Golden::new(&[], 9);
+    let mut changed = LowDiscrepancy::new(&[], 9);
     for step in 0..3_000u32 {
         let slot = rng.below(600) as usize;
         let weight = match rng.below(4) {

@@ -2,19 +2,19 @@
 
 use discovery_core::Registry;
 use discovery_core::registry::{
-    ApplyError, Entry, MAX_TXN, Op, Registration, Standing, Why, diff, transactions,
+    ApplyError, Entry, MAX_TXN, Op, OpReason, Registration, RegistrationStatus, diff, transactions,
 };
 
-fn wanted(name: &str, weight: u32, standing: Standing) -> Registration<'_> {
+fn wanted(name: &str, weight: u32, status: RegistrationStatus) -> Registration<'_> {
     Registration {
         service: "web",
         name,
         node: "n1",
         zone: "a",
-        centre: "north",
+        region: "north",
         address: "10.0.0.1:80".parse().unwrap(),
         weight,
-        standing,
+        status,
     }
 }
 
@@ -36,30 +36,27 @@ fn converge(registry: &mut Registry, desired: &[Registration<'_>]) -> Vec<Op> {
 fn converges_and_says_why() {
     let mut registry = Registry::new();
     let first = [
-        wanted("a", 1, Standing::Passing),
-        wanted("b", 1, Standing::Passing),
+        wanted("a", 1, RegistrationStatus::Passing),
+        wanted("b", 1, RegistrationStatus::Passing),
     ];
     assert_eq!(converge(&mut registry, &first).len(), 2);
     let moved = Registration {
         node: "n2",
-        ..wanted("b", 1, Standing::Passing)
+        ..wanted("b", 1, RegistrationStatus::Passing)
     };
     let second = [
-        wanted("c", 1, Standing::Passing),
+        wanted("c", 1, RegistrationStatus::Passing),
         moved,
-        wanted("d", 0, Standing::Failing),
+        wanted("d", 0, RegistrationStatus::Failing),
     ];
     let ops = converge(&mut registry, &second);
-    let why = |op: &Op| match op {
-        Op::Register { name, why, .. } | Op::Update { name, why, .. } => (name.clone(), *why),
-        Op::Deregister { name, why, .. } => (name.clone(), *why),
-    };
-    let said: Vec<_> = ops.iter().map(why).collect();
+    let reason = |op: &Op| (op.name().to_owned(), op.reason());
+    let said: Vec<_> = ops.iter().map(reason).collect();
     let expected = [
-        ("b", Why::Moved),
-        ("c", Why::Missing),
-        ("d", Why::Missing),
-        ("a", Why::Surplus),
+        ("b", OpReason::Moved),
+        ("c", OpReason::Missing),
+        ("d", OpReason::Missing),
+        ("a", OpReason::Surplus),
     ];
     assert_eq!(said, expected.map(|(n, w)| (n.to_owned(), w)));
 }
@@ -67,14 +64,14 @@ fn converges_and_says_why() {
 #[test]
 fn what_others_wrote_is_left_alone() {
     let mut registry = Registry::new();
-    let theirs = Entry::new(&wanted("a", 7, Standing::Passing), "them", 3);
+    let theirs = Entry::new(&wanted("a", 7, RegistrationStatus::Passing), "them", 3);
     registry.insert("web", "a", theirs.clone());
     registry.insert("web", "z", theirs.clone());
     converge(
         &mut registry,
         &[
-            wanted("a", 1, Standing::Passing),
-            wanted("b", 1, Standing::Passing),
+            wanted("a", 1, RegistrationStatus::Passing),
+            wanted("b", 1, RegistrationStatus::Passing),
         ],
     );
     converge(&mut registry, &[]);
@@ -89,7 +86,7 @@ fn what_others_wrote_is_left_alone() {
         name,
         owner: "us".into(),
         revision: 3,
-        why: Why::Surplus,
+        reason: OpReason::Surplus,
     };
     assert!(matches!(
         registry.apply(&op),
@@ -101,14 +98,20 @@ fn what_others_wrote_is_left_alone() {
 #[test]
 fn an_operation_on_a_changed_entry_is_refused() {
     let mut registry = Registry::new();
-    converge(&mut registry, &[wanted("a", 1, Standing::Passing)]);
+    converge(
+        &mut registry,
+        &[wanted("a", 1, RegistrationStatus::Passing)],
+    );
     let stale = diff(
         "web",
-        [wanted("a", 2, Standing::Passing)].into_iter(),
+        [wanted("a", 2, RegistrationStatus::Passing)].into_iter(),
         &registry,
         "us",
     );
-    converge(&mut registry, &[wanted("a", 3, Standing::Passing)]);
+    converge(
+        &mut registry,
+        &[wanted("a", 3, RegistrationStatus::Passing)],
+    );
     assert!(matches!(
         registry.apply(&stale[0]),
         Err(ApplyError::Stale { .. })
@@ -119,10 +122,19 @@ fn an_operation_on_a_changed_entry_is_refused() {
 #[test]
 fn a_standing_not_yet_known_leaves_the_entry_as_it_is() {
     let mut registry = Registry::new();
-    converge(&mut registry, &[wanted("a", 100, Standing::Passing)]);
-    converge(&mut registry, &[wanted("a", 0, Standing::Unknown)]);
+    converge(
+        &mut registry,
+        &[wanted("a", 100, RegistrationStatus::Passing)],
+    );
+    converge(
+        &mut registry,
+        &[wanted("a", 0, RegistrationStatus::Unknown)],
+    );
     let entry = registry.get("web", "a").unwrap();
-    assert_eq!((entry.weight, entry.standing), (100, Standing::Passing));
+    assert_eq!(
+        (entry.weight, entry.status),
+        (100, RegistrationStatus::Passing)
+    );
 }
 
 #[test]
@@ -131,13 +143,17 @@ fn no_prefix_of_the_operations_empties_a_service() {
     let all = |range: std::ops::Range<usize>| -> Vec<Registration<'_>> {
         names[range]
             .iter()
-            .map(|n| wanted(n, 1, Standing::Passing))
+            .map(|n| wanted(n, 1, RegistrationStatus::Passing))
             .collect()
     };
     let mut registry = Registry::new();
     converge(&mut registry, &all(0..100));
     let mut next = all(100..200);
-    next.extend(names[..50].iter().map(|n| wanted(n, 0, Standing::Draining)));
+    next.extend(
+        names[..50]
+            .iter()
+            .map(|n| wanted(n, 0, RegistrationStatus::Draining)),
+    );
     let ops = diff("web", next.iter().copied(), &registry, "us");
     let mut seen = 0;
     for txn in transactions(&ops) {
@@ -146,7 +162,7 @@ fn no_prefix_of_the_operations_empties_a_service() {
             registry.apply(op).unwrap();
             let serving = registry
                 .service("web")
-                .filter(|(_, e)| e.standing.serves())
+                .filter(|(_, e)| e.status.serves())
                 .count();
             assert!(
                 serving >= 100,

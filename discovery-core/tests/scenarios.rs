@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
-use discovery_core::engine::Target;
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
+use discovery_core::engine::DrainTarget;
+use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection, ProbeOutcome};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
@@ -24,16 +24,11 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mut engine = Engine::new(1);
-        let config = ServiceConfig {
-            health: Some(HealthCheck::new(CheckKind::Tcp)),
-            outliers: Some(Outliers {
-                max_ejection_percent: 50,
-                ..Outliers::default()
-            }),
-            warm_up: WarmUp::envoy(Duration::from_secs(60)),
-            weight_step_permille: 200,
-            ..ServiceConfig::default()
-        };
+        let config = ServiceConfig::default()
+            .with_health(HealthCheck::new(CheckKind::Tcp))
+            .with_outlier_detection(OutlierDetection::default().with_max_ejection_percent(50))
+            .with_warm_up(WarmUp::envoy(Duration::from_secs(60)))
+            .with_weight_step_permille(200);
         let service = engine.service("web", config).unwrap();
         let (specs, failing) = (BTreeMap::new(), BTreeSet::new());
         Self {
@@ -83,11 +78,11 @@ impl Stage {
                 }
                 Effect::Update {
                     endpoint,
-                    standing,
+                    status,
                     reason,
                     ..
                 } => {
-                    format!("update {} {standing:?}: {reason}", self.name(endpoint))
+                    format!("update {} {status:?}: {reason}", self.name(endpoint))
                 }
                 Effect::Deregister { name, reason, .. } => format!("deregister {name}: {reason}"),
                 Effect::SetWeight {
@@ -101,6 +96,7 @@ impl Stage {
                 Effect::Rejected { name, problem, .. } => format!("rejected {name}: {problem}"),
                 Effect::Mode { mode, .. } => format!("mode {mode}"),
                 Effect::Hold { held, of, .. } => format!("hold {held} of {of}"),
+                other => format!("{other:?}"),
             };
             writeln!(self.said, "{at}s {line}").unwrap();
         }
@@ -109,17 +105,13 @@ impl Stage {
     fn upsert(&mut self, name: &str, change: impl FnOnce(&mut EndpointSpec)) {
         let mut spec = match self.specs.get(name) {
             Some(spec) => *spec,
-            None => EndpointSpec {
-                service: self.service,
-                node: self.engine.node("n1").unwrap(),
-                zone: self.engine.zone("a").unwrap(),
-                centre: self.engine.centre("north").unwrap(),
-                address: "10.0.0.1:80".parse().unwrap(),
-                weight: 100,
-                conditions: Conditions::READY,
-                started_at: Timestamp::ZERO,
-                warmth: Warmth::Cold,
-            },
+            None => EndpointSpec::new(
+                self.service,
+                self.engine.node("n1").unwrap(),
+                self.engine.zone("a").unwrap(),
+                self.engine.region("north").unwrap(),
+                "10.0.0.1:80".parse().unwrap(),
+            ),
         };
         change(&mut spec);
         self.specs.insert(name.to_owned(), spec);
@@ -148,9 +140,9 @@ impl Stage {
 
     fn drain(&mut self, words: &[&str], on: bool) {
         let target = match words {
-            ["node", name, ..] => Target::Node(self.engine.node(name).unwrap()),
-            ["centre", name, ..] => Target::Centre(self.engine.centre(name).unwrap()),
-            [name, ..] => Target::Endpoint(self.engine.find(name).unwrap()),
+            ["node", name, ..] => DrainTarget::Node(self.engine.node(name).unwrap()),
+            ["region", name, ..] => DrainTarget::Region(self.engine.region(name).unwrap()),
+            [name, ..] => DrainTarget::Endpoint(self.engine.find(name).unwrap()),
             [] => panic!("drain what?"),
         };
         let over = words.iter().find_map(|w| w.parse().ok()).unwrap_or(0);
@@ -172,16 +164,16 @@ impl Stage {
             ["add", name, rest @ ..] => {
                 let node = rest.iter().find_map(|w| w.strip_prefix("node="));
                 let node = node.map(|n| self.engine.node(n).unwrap());
-                let centre = rest.iter().find_map(|w| w.strip_prefix("centre="));
-                let centre = centre.map(|c| self.engine.centre(c).unwrap());
+                let region = rest.iter().find_map(|w| w.strip_prefix("region="));
+                let region = region.map(|c| self.engine.region(c).unwrap());
                 let weight = rest
                     .iter()
                     .find_map(|w| w.strip_prefix("weight=")?.parse().ok());
                 let warm = rest.contains(&"warm");
                 self.upsert(name, |s| {
                     s.node = node.unwrap_or(s.node);
-                    s.centre = centre.unwrap_or(s.centre);
-                    s.weight = weight.unwrap_or(s.weight);
+                    s.region = region.unwrap_or(s.region);
+                    s.base_weight = weight.unwrap_or(s.base_weight);
                     s.warmth = if warm { Warmth::Warm } else { s.warmth };
                 });
             }
@@ -208,9 +200,9 @@ impl Stage {
             ["mend", name] => drop(self.failing.remove(*name)),
             ["errors", name, count] => {
                 let (endpoint, count) = (self.engine.find(name).unwrap(), count.parse().unwrap());
-                self.tell(Input::Called {
+                self.tell(Input::CallsEnded {
                     endpoint,
-                    outcome: Outcome::Error,
+                    outcome: CallOutcome::Error,
                     count,
                 });
             }
@@ -221,7 +213,7 @@ impl Stage {
             ["restart"] => self.restart(),
             ["show"] => {
                 for r in self.engine.registrations(self.service) {
-                    writeln!(self.said, "{} {} {:?}", r.name, r.weight, r.standing).unwrap();
+                    writeln!(self.said, "{} {} {:?}", r.name, r.weight, r.status).unwrap();
                 }
             }
             _ => panic!("no such command: {line}"),

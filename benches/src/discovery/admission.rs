@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use discovery_core::Timestamp;
-use discovery_core::warm_up::{Admission, AdmissionRules, Answer, Curve};
+use discovery_core::warm_up::{Admission, AdmissionRules, Curve, Decision};
 
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};
@@ -11,14 +11,14 @@ use crate::{Figure, Judge, Limit, Measured};
 /// Rate and concurrency both limited, on the ramp (its dearest part), most requests let in.
 /// Their ends are not timed.
 fn decision() -> Result<Measured, String> {
-    let rules = AdmissionRules {
-        concurrency: Some(262_143),
-        rate: Some(1_000_000),
-        burst: 10,
-        window: Duration::from_secs(1_000),
-        curve: Curve::Linear { cold_percent: 10 },
-        queue: Duration::from_millis(1),
-    };
+    let rules = AdmissionRules::new(
+        Duration::from_secs(1_000),
+        Curve::Linear { cold_percent: 10 },
+    )
+    .with_concurrency(Some(262_143))
+    .with_rate(Some(1_000_000))
+    .with_burst(10)
+    .with_queue(Duration::from_millis(1));
     let start = Timestamp::from_secs(1);
     let fresh = || Admission::new(rules, start).map_err(|e| e.to_string());
     let mut admission = fresh()?;
@@ -33,7 +33,7 @@ fn decision() -> Result<Measured, String> {
         }
         now = now.after(Duration::from_nanos(4_000));
         let answer = admission.ask(now);
-        let_in += u64::from(answer != Answer::Reject);
+        let_in += u64::from(answer != Decision::Reject);
         answer
     })?;
     let asked = (rounds * calls) as u64;

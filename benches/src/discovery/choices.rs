@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use discovery_core::pick::{Choices, PeakEwma, Request};
+use discovery_core::pick::{P2c, PeakEwma, Request};
 use discovery_core::{Picker, Timestamp};
 
 use super::weights;
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};
 
-fn choices(weights: &[u32], seed: u64) -> Choices {
-    Choices::new(weights, PeakEwma::default(), seed)
+fn choices(weights: &[u32], seed: u64) -> P2c {
+    P2c::new(weights, PeakEwma::default(), seed)
 }
 
 /// A pick with its counting, every endpoint with a latency of its own: the dearest of 10, 1,000 and 10,000
@@ -33,7 +33,7 @@ fn cost() -> Result<Measured, String> {
         let ns = ns_per_call(15, 1_500_000, |_| {
             at += 10_000;
             let now = Timestamp::from_nanos(at);
-            picker.pick(&Request { key: 0, now })
+            picker.pick(&Request::new(now))
         })?;
         worst = worst.max(ns);
     }
@@ -51,7 +51,7 @@ fn shares() -> Result<Measured, String> {
     let mut counts = [0u64; 10];
     for i in 0..10_000_000u64 {
         let now = Timestamp::from_nanos(i * 1_000);
-        let Some(slot) = picker.pick(&Request { key: 0, now }) else {
+        let Some(slot) = picker.pick(&Request::new(now)) else {
             return Err("no pick".into());
         };
         counts[decile(slot)] += 1;

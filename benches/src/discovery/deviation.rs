@@ -1,7 +1,7 @@
 //! How far counts stray from exact shares: the largest |count - N p| over all endpoints and many prefixes.
 
 use discovery_core::Picker;
-use discovery_core::pick::{Edf, Golden, Request};
+use discovery_core::pick::{Edf, LowDiscrepancy, Request};
 
 use super::weights;
 use crate::{Figure, Judge, Limit, Measured};
@@ -41,7 +41,7 @@ fn golden() -> Result<Measured, String> {
         let weights = weights(n);
         let starts = 100u64;
         for seed in 0..starts {
-            worst = worst.max(of(Golden::new(&weights, seed), &weights));
+            worst = worst.max(of(LowDiscrepancy::new(&weights, seed), &weights));
         }
     }
     Ok(Measured::alone(worst))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::endpoint::Conditions;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, Rng, ServiceConfig, Timestamp};
@@ -18,24 +18,18 @@ fn told() -> Result<(Engine, Vec<(String, EndpointSpec)>), String> {
     let text = |e: discovery_core::InputError| e.to_string();
     let mut engine = Engine::new(1);
     let mut endpoints = Vec::with_capacity(ENDPOINTS);
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp))
+        .with_warm_up(WarmUp::envoy(Duration::from_secs(60)));
     for i in 0..ENDPOINTS {
         let service = engine.service(&format!("service-{:03}", i % SERVICES), config.clone());
-        let spec = EndpointSpec {
-            service: service.map_err(text)?,
-            node: engine.node(&format!("node-{}", i % 2_000)).map_err(text)?,
-            zone: engine.zone(&format!("zone-{}", i % 6)).map_err(text)?,
-            centre: engine.centre(&format!("centre-{}", i % 2)).map_err(text)?,
-            address: ([10, (i >> 16) as u8, (i >> 8) as u8, i as u8], 8080).into(),
-            weight: 100,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth: Warmth::Cold,
-        };
+        let spec = EndpointSpec::new(
+            service.map_err(text)?,
+            engine.node(&format!("node-{}", i % 2_000)).map_err(text)?,
+            engine.zone(&format!("zone-{}", i % 6)).map_err(text)?,
+            engine.region(&format!("centre-{}", i % 2)).map_err(text)?,
+            ([10, (i >> 16) as u8, (i >> 8) as u8, i as u8], 8080).into(),
+        );
         endpoints.push((format!("service-{:03}/pod-{i:06}", i % SERVICES), spec));
     }
     Ok((engine, endpoints))
@@ -93,7 +87,7 @@ fn updates() -> Result<Measured, String> {
                 terminating: false,
             };
         } else {
-            spec.weight = 50 + (spec.weight + 7) % 100;
+            spec.base_weight = 50 + (spec.base_weight + 7) % 100;
         }
         out.clear();
         if let Err(e) = engine.handle(now, Input::Upsert { name, spec: *spec }, &mut out) {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use discovery_core::pick::{Golden, Request};
+use discovery_core::pick::{LowDiscrepancy, Request};
 use discovery_core::{Picker, Rng};
 
 use super::weights;
@@ -91,7 +91,7 @@ impl Picker for PlainEdf {
 
 fn smooth(n: usize) -> Result<Measured, String> {
     let weights = weights(n);
-    let ours = churned(&mut Golden::new(&weights, 1), n)?;
+    let ours = churned(&mut LowDiscrepancy::new(&weights, 1), n)?;
     Ok(Measured::beside(
         ours,
         churned(&mut PlainEdf::new(&weights), n)?,
@@ -101,7 +101,7 @@ fn smooth(n: usize) -> Result<Measured, String> {
 fn one_change() -> Result<Measured, String> {
     let n = 10_000;
     let weights = weights(n);
-    let mut golden = Golden::new(&weights, 1);
+    let mut golden = LowDiscrepancy::new(&weights, 1);
     let mut rng = Rng::new(6, "changes");
     let moves: Vec<(usize, u32)> = (0..n)
         .map(|_| (rng.below(n as u64) as usize, 1 + rng.below(100) as u32))

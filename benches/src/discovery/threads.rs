@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use discovery_core::pick::{Board, Golden, Request};
+use discovery_core::pick::{Board, LowDiscrepancy, Request};
 
 use super::weights;
 use crate::measure::{median, thread_cpu_ns};
@@ -23,7 +23,7 @@ fn rate(threads: u64) -> Result<f64, String> {
     }
     let start = Barrier::new(threads as usize);
     let run = |seed: u64| {
-        let mut handle = board.follow(|w| Golden::new(w, seed));
+        let mut handle = board.follow(|w| LowDiscrepancy::new(w, seed));
         start.wait();
         let begin = thread_cpu_ns()?;
         let request = Request::default();

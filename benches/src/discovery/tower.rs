@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use discovery_core::pick::{Choices, PeakEwma, Request};
+use discovery_core::pick::{P2c, PeakEwma, Request};
 use discovery_core::{Picker, Timestamp};
 use tower::Service;
 use tower::balance::p2c::Balance;
@@ -77,13 +77,13 @@ fn tower() -> impl FnMut() -> Option<usize> {
 
 /// The same with ours; requests come each microsecond and all take as long.
 fn ours(weights: &[u32]) -> impl FnMut() -> Option<usize> + use<> {
-    let mut picker = Choices::new(weights, PeakEwma::default(), 1);
+    let mut picker = P2c::new(weights, PeakEwma::default(), 1);
     let mut under_way = VecDeque::with_capacity(4 * ENDPOINTS + 1);
     let mut now = 0u64;
     move || {
         now += 1_000;
         let time = Timestamp::from_nanos(now);
-        let slot = picker.pick(&Request { key: 0, now: time })?;
+        let slot = picker.pick(&Request::new(time))?;
         under_way.push_back(slot);
         if under_way.len() > 4 * ENDPOINTS {
             let ended = under_way.pop_front().unwrap_or(0);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::division::{Counted, Division, Tally};
 use super::members::Loss;
 use super::record::Class;
-use super::weigh::{classify, full, stand};
+use super::weigh::{classify, full, registration_status};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
 use crate::health::Reports;
@@ -74,23 +74,24 @@ impl Engine {
         if self.records.find(name) != Some(index) {
             return Err(format!("{name} is not found by its name"));
         }
-        let (class, standing) = (classify(r, &self.places), stand(r, &self.places));
-        if (class, standing) != (r.class, r.standing) {
+        let class = classify(r, &self.places);
+        let status = registration_status(r, &self.places);
+        if (class, status) != (r.class, r.registration_status) {
             return Err(format!(
-                "{name} is {:?} {:?}, not {class:?} {standing:?}",
-                r.class, r.standing
+                "{name} is {:?} {:?}, not {class:?} {status:?}",
+                r.class, r.registration_status
             ));
         }
-        if (r.region, r.full) != (r.centre.0, full(r, &self.places)) {
+        if (r.counted_region, r.full) != (r.region.0, full(r, &self.places)) {
             return Err(format!("{name} is counted for what it was"));
         }
-        let part = division.part(class, r.region);
+        let part = division.part(class, r.counted_region);
         let expected = part.map_or(0, |p| p.in_use(r.full));
         if expected != r.weight || (r.base == 0 && r.weight > 0) {
             return Err(format!("{name} weighs {}, not {expected}", r.weight));
         }
         let check = self.config(r.service).and_then(|c| c.health.as_ref());
-        if let Some(check) = check.filter(|c| r.answers() && !c.beats() && !r.probing)
+        if let Some(check) = check.filter(|c| r.answers() && !c.expects_heartbeats() && !r.probing)
             && r.check_due > self.now.after(check.longest_wait())
         {
             return Err(format!("{name} is not checked for more than an interval"));
@@ -140,7 +141,7 @@ impl Snapshot {
                 4 => e.down_at = Timestamp::from_nanos(value),
                 5 => e.check_due = Timestamp::from_nanos(value),
                 6 => e.flags[small as usize] ^= true,
-                7 => (e.checker.against, e.checker.falls, e.checker.calm) = (255, 255, 255),
+                7 => (e.checker.against, e.checker.falls, e.checker.passes) = (255, 255, 255),
                 8 => {
                     e.name = Vec::from(["", "a", "web-1"])
                         .into_iter()
@@ -160,7 +161,7 @@ impl Snapshot {
                 }
                 12 => (e.attempt, e.started_at) = (u32::MAX, Timestamp::MAX),
                 _ => {
-                    if let Some((_, ramp)) = self.centres.first_mut() {
+                    if let Some((_, ramp)) = self.regions.first_mut() {
                         (ramp.share, ramp.from) =
                             ((value >> 40) as u16, (value >> 20) as u16 % 1001);
                     }

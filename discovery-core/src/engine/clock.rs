@@ -178,7 +178,7 @@ impl Engine {
         self.timers = Timers::default();
         for (i, ramp) in (0..).zip(&mut self.places.ramps) {
             ramp.since = moved.past(ramp.since);
-            self.timers.push(now, Owner::Centre(i));
+            self.timers.push(now, Owner::Region(i));
         }
         for (i, service) in (0..).zip(&mut self.services) {
             service.settled_at = moved.at(service.settled_at);
@@ -188,7 +188,7 @@ impl Engine {
             for since in service.holds.values_mut() {
                 *since = moved.held(*since, &service.config);
             }
-            if let Some(config) = service.config.outliers {
+            if let Some(config) = service.config.outlier_detection {
                 let longest = config.longest_ejection();
                 for reports in &mut service.reported {
                     reports.until = moved.at(reports.until).min(now.after(longest));
@@ -248,7 +248,7 @@ impl Engine {
             return;
         };
         let service = self.services.get(record.service.index());
-        let part = service.and_then(|s| s.division.part(record.class, record.region));
+        let part = service.and_then(|s| s.division.part(record.class, record.counted_region));
         let weight = part.map_or(0, |part| part.in_use(record.full));
         if moved || weight != record.weight {
             record.warm_due = now;

@@ -49,7 +49,7 @@ impl Engine {
                     debug_assert!(false, "members of a service are alive");
                     continue;
                 };
-                record.ejected &= config.outliers.is_some();
+                record.ejected &= config.outlier_detection.is_some();
                 engine.refresh(now, index, Reason::Configured, out);
                 engine.queue(index);
             }
@@ -123,7 +123,7 @@ impl Engine {
             debug_assert!(false, "its caller has found the service");
             return;
         };
-        let Some(config) = service.config.outliers else {
+        let Some(config) = service.config.outlier_detection else {
             service.judged_at = Timestamp::MAX;
             return;
         };

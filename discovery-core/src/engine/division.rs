@@ -11,7 +11,7 @@ use super::record::Class;
 use crate::effect::Mode;
 use crate::locality::{Capacity, PriorityHealth, PriorityRules};
 
-/// How one member counts; regions are centres' ids.
+/// How one member counts; regions by their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) class: Class,

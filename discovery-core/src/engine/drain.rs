@@ -1,4 +1,4 @@
-//! Drains: an endpoint, a node, or a centre over some time.
+//! Drains: an endpoint, a node, or a region over some time.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -11,22 +11,22 @@ use super::{Engine, named};
 use crate::effect::{Effect, Reason};
 use crate::endpoint::MAX_DRAINS;
 use crate::error::InputError;
-use crate::id::{CentreId, EndpointId, Names, NodeId};
+use crate::id::{EndpointId, Names, NodeId, RegionId};
 use crate::time::{Timestamp, nanos};
 
-/// Steps of a centre's share, in thousandths.
+/// Steps of a region's share, in thousandths.
 const STEP: u16 = 20;
 
-/// Nodes and centres with their drains.
+/// Nodes and regions with their drains.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) nodes: Names,
     pub(crate) node_drained: Vec<bool>,
-    pub(crate) centres: Names,
+    pub(crate) regions: Names,
     pub(crate) ramps: Vec<Ramp>,
 }
 
-/// A centre's share on its way between 0 and 1000 thousandths.
+/// A region's share on its way between 0 and 1000 thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Ramp {
@@ -79,24 +79,24 @@ impl Places {
         Some(id)
     }
 
-    pub(crate) fn centre(&mut self, name: &str) -> Option<u32> {
-        let id = self.centres.intern(name)?;
-        self.ramps.resize(self.centres.len(), Ramp::FULL);
+    pub(crate) fn region(&mut self, name: &str) -> Option<u32> {
+        let id = self.regions.intern(name)?;
+        self.ramps.resize(self.regions.len(), Ramp::FULL);
         Some(id)
     }
 
-    /// Whether the node is drained, or the centre wholly.
-    pub(crate) fn drained(&self, node: u32, centre: u32) -> bool {
+    /// Whether the node is drained, or the region wholly.
+    pub(crate) fn drained(&self, node: u32, region: u32) -> bool {
         self.node_drained
             .get(node as usize)
             .copied()
             .unwrap_or(false)
-            || self.share(centre) == 0
+            || self.share(region) == 0
     }
 
-    /// The thousandths of its weight that a centre's drain leaves.
-    pub(crate) fn share(&self, centre: u32) -> u16 {
-        self.ramps.get(centre as usize).map_or(1000, |r| r.share)
+    /// The thousandths of its weight that a region's drain leaves.
+    pub(crate) fn share(&self, region: u32) -> u16 {
+        self.ramps.get(region as usize).map_or(1000, |r| r.share)
     }
 }
 
@@ -168,16 +168,16 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn drain_centre(
+    pub(super) fn drain_region(
         &mut self,
         now: Timestamp,
-        centre: CentreId,
+        region: RegionId,
         on: bool,
         over: Duration,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
-        known("centre", &self.places.centres, centre.0)?;
-        if let Some(ramp) = self.places.ramps.get_mut(centre.index())
+        known("region", &self.places.regions, region.0)?;
+        if let Some(ramp) = self.places.ramps.get_mut(region.index())
             && ramp.draining != on
         {
             *ramp = Ramp {
@@ -187,28 +187,28 @@ impl Engine {
                 since: now,
                 over,
             };
-            self.step_centre(now, centre.0, out);
+            self.step_region(now, region.0, out);
         }
         Ok(())
     }
 
-    /// Takes a centre's drain one step further.
-    pub(super) fn step_centre(&mut self, now: Timestamp, centre: u32, out: &mut Vec<Effect>) {
-        let Some(ramp) = self.places.ramps.get_mut(centre as usize) else {
+    /// Takes a region's drain one step further.
+    pub(super) fn step_region(&mut self, now: Timestamp, region: u32, out: &mut Vec<Effect>) {
+        let Some(ramp) = self.places.ramps.get_mut(region as usize) else {
             debug_assert!(
                 false,
-                "each centre has a ramp, and timers name centres only"
+                "each region has a ramp, and timers name regions only"
             );
             return;
         };
         let (share, due) = ramp.at(now);
         let changed = share != ramp.share;
         ramp.share = share;
-        self.timers.push(due, Owner::Centre(centre));
+        self.timers.push(due, Owner::Region(region));
         if !changed {
             return;
         }
-        let here = |r: &super::record::Record| r.centre.0 == centre;
+        let here = |r: &super::record::Record| r.region.0 == region;
         let there: Vec<u32> = self
             .records
             .indices()

@@ -7,7 +7,7 @@ use super::Engine;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
 use crate::health::Status;
-use crate::health::{CheckKind, ProbeOutcome, Turn};
+use crate::health::{CheckKind, ProbeOutcome};
 use crate::id::EndpointId;
 use crate::rng::{high, mix};
 use crate::time::{Timestamp, nanos};
@@ -36,11 +36,11 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn beat(
+    pub(super) fn heartbeat(
         &mut self,
         now: Timestamp,
         id: EndpointId,
-        well: bool,
+        passing: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
         let index = self.living(id)?;
@@ -54,7 +54,7 @@ impl Engine {
             .and_then(|s| s.config.health.as_ref());
         let ttl = check.is_some_and(|c| matches!(c.kind, CheckKind::Ttl { .. }));
         if ttl && record.answers() {
-            let outcome = if well {
+            let outcome = if passing {
                 ProbeOutcome::Pass
             } else {
                 ProbeOutcome::FailAtOnce
@@ -88,7 +88,7 @@ impl Engine {
         } else if record.probing {
             self.result(now, index, ProbeOutcome::Fail, out);
         } else {
-            let reason = record.checker.why();
+            let reason = record.checker.reason();
             record.probing = true;
             record.attempt = record.attempt.wrapping_add(1);
             let deadline = now.after(check.timeout);
@@ -123,7 +123,7 @@ impl Engine {
             return;
         };
         record.probing = false;
-        let turn = record.checker.result(check, outcome);
+        let change = record.checker.result(check, outcome);
         record.check_due = match check.kind {
             CheckKind::Ttl { ttl } => now.after(ttl),
             _ => {
@@ -139,18 +139,21 @@ impl Engine {
             }
         };
         let well = matches!(outcome, ProbeOutcome::Pass | ProbeOutcome::Degraded);
-        let returns = service.config.outliers.is_some_and(|o| o.pass_returns);
+        let returns = service
+            .config
+            .outlier_detection
+            .is_some_and(|o| o.pass_returns);
         // Envoy asks for a status that passes, not just a pass on the way there.
         let up = matches!(record.checker.status, Status::Passing | Status::Degraded);
         let returned = well && up && returns && record.ejected;
-        match turn {
-            Turn::To(Status::Failing) if record.held => {
+        match change {
+            Some(Status::Failing) if record.held => {
                 // The source lost it and its check says so too: it is gone.
                 self.drop_endpoint(now, index, Reason::Confirmed, out);
                 return;
             }
-            Turn::To(status) => self.refresh(now, index, reason(status), out),
-            Turn::Same => {}
+            Some(status) => self.refresh(now, index, reason(status), out),
+            None => {}
         }
         if returned {
             self.return_ejected(now, index, out);

@@ -32,7 +32,7 @@ pub use crate::effect::{Effect, Mode, Reason};
 use crate::endpoint::MAX_NAME;
 pub use crate::error::{ConfigError, InputError, RestoreError};
 use crate::id::{EndpointId, Names, ServiceId, ZoneId};
-pub use crate::input::{Input, Target};
+pub use crate::input::{DrainTarget, Input};
 use crate::time::Timestamp;
 
 use bulk::Bulk;
@@ -94,7 +94,7 @@ impl Engine {
     /// was told before the leap stays as it was.
     ///
     /// Cost: O(log n) for one endpoint, O(members) when a service's mode changes or a snapshot comes, O(endpoints) for
-    /// the drain of a node or centre, or a clock that was set back.
+    /// the drain of a node or region, or a clock that was set back.
     ///
     /// # Errors
     /// What was wrong with the input; the engine is then as before, nothing fired and nothing appended.
@@ -134,17 +134,17 @@ impl Engine {
                 attempt,
                 outcome,
             } => self.probed(now, endpoint, attempt, outcome, out),
-            Input::Beat { endpoint, well } => self.beat(now, endpoint, well, out),
-            Input::Called {
+            Input::Heartbeat { endpoint, passing } => self.heartbeat(now, endpoint, passing, out),
+            Input::CallsEnded {
                 endpoint,
                 outcome,
                 count,
-            } => self.called(now, endpoint, outcome, count, out),
+            } => self.calls_ended(now, endpoint, outcome, count, out),
             Input::Hints { endpoint, zones } => self.hint(endpoint, zones),
             Input::Drain { target, on, over } => match target {
-                Target::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out),
-                Target::Node(node) => self.drain_node(now, node, on, out),
-                Target::Centre(centre) => self.drain_centre(now, centre, on, over, out),
+                DrainTarget::Endpoint(endpoint) => self.drain_endpoint(now, endpoint, on, out),
+                DrainTarget::Node(node) => self.drain_node(now, node, on, out),
+                DrainTarget::Region(region) => self.drain_region(now, region, on, over, out),
             },
             Input::DrainName { name, on } => self.drain_name(now, name, on, out),
         }

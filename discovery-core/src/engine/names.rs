@@ -5,7 +5,7 @@ use super::record::Record;
 use super::{Engine, Service, named};
 use crate::config::ServiceConfig;
 use crate::error::InputError;
-use crate::id::{CentreId, Names, NodeId, ServiceId, ZoneId};
+use crate::id::{Names, NodeId, RegionId, ServiceId, ZoneId};
 
 impl Engine {
     /// The number of the service called `name`, which is made with this configuration if it is new.
@@ -63,16 +63,16 @@ impl Engine {
             .ok_or(InputError::Full { what: "zones" })
     }
 
-    /// The number of the centre called `name`, new or known.
+    /// The number of the region called `name`, new or known.
     ///
     /// # Errors
     /// A bad name.
-    pub fn centre(&mut self, name: &str) -> Result<CentreId, InputError> {
+    pub fn region(&mut self, name: &str) -> Result<RegionId, InputError> {
         named(name)?;
         self.places
-            .centre(name)
-            .map(CentreId)
-            .ok_or(InputError::Full { what: "centres" })
+            .region(name)
+            .map(RegionId)
+            .ok_or(InputError::Full { what: "regions" })
     }
 
     /// Forgets a service without endpoints, with its configuration and its name. Its number is given to the next
@@ -80,7 +80,7 @@ impl Engine {
     ///
     /// # Errors
     /// An unknown service; one that still has endpoints, held ones included.
-    pub fn forget_service(&mut self, id: ServiceId) -> Result<(), InputError> {
+    pub fn remove_service(&mut self, id: ServiceId) -> Result<(), InputError> {
         let endpoints = self.service_of(id)?.len();
         unused("service", id.0, endpoints)?;
         self.service_names.forget(id.0);
@@ -96,7 +96,7 @@ impl Engine {
     ///
     /// # Errors
     /// An unknown node; one with endpoints; one that is drained, since only the operator ends a drain.
-    pub fn forget_node(&mut self, id: NodeId) -> Result<(), InputError> {
+    pub fn remove_node(&mut self, id: NodeId) -> Result<(), InputError> {
         known("node", &self.places.nodes, id.0)?;
         unused("node", id.0, self.count(|r| r.node == id))?;
         if self.places.node_drained.get(id.index()) == Some(&true) {
@@ -114,7 +114,7 @@ impl Engine {
     ///
     /// # Errors
     /// An unknown zone; one that is still named.
-    pub fn forget_zone(&mut self, id: ZoneId) -> Result<(), InputError> {
+    pub fn remove_zone(&mut self, id: ZoneId) -> Result<(), InputError> {
         known("zone", &self.zones, id.0)?;
         let hints = self.hints.values().filter(|z| z.contains(&id)).count();
         unused("zone", id.0, self.count(|r| r.zone == id).max(hints))?;
@@ -122,21 +122,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a centre in which no endpoint is. Its number is given to the next new centre. O(endpoints).
+    /// Forgets a region in which no endpoint is. Its number is given to the next new region. O(endpoints).
     ///
     /// # Errors
-    /// An unknown centre; one with endpoints; one that is drained or on its way out of a drain.
-    pub fn forget_centre(&mut self, id: CentreId) -> Result<(), InputError> {
-        known("centre", &self.places.centres, id.0)?;
-        unused("centre", id.0, self.count(|r| r.centre == id))?;
+    /// An unknown region; one with endpoints; one that is drained or on its way out of a drain.
+    pub fn remove_region(&mut self, id: RegionId) -> Result<(), InputError> {
+        known("region", &self.places.regions, id.0)?;
+        unused("region", id.0, self.count(|r| r.region == id))?;
         match self.places.ramps.get_mut(id.index()) {
             Some(ramp) if ramp.draining || ramp.share < 1000 => Err(InputError::Drained {
-                what: "centre",
+                what: "region",
                 given: id.0,
             }),
             Some(ramp) => {
                 *ramp = Ramp::FULL;
-                self.places.centres.forget(id.0);
+                self.places.regions.forget(id.0);
                 Ok(())
             }
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! What callers report, judged service by service and, within a service, centre by centre.
+//! What callers report, judged service by service and, within a service, region by region.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -8,17 +8,19 @@ use super::record::Class;
 use super::timers::Owner;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
-use crate::health::{Flavour, Outcome, Outliers, Reports, by_failure, by_success, may_eject};
+use crate::health::{
+    CallOutcome, Flavour, OutlierDetection, Reports, by_failure, by_success, may_eject,
+};
 use crate::id::EndpointId;
 use crate::rng::{hash, high, mix};
 use crate::time::{Timestamp, nanos};
 
 impl Engine {
-    pub(super) fn called(
+    pub(super) fn calls_ended(
         &mut self,
         now: Timestamp,
         id: EndpointId,
-        outcome: Outcome,
+        outcome: CallOutcome,
         count: u32,
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
@@ -38,7 +40,7 @@ impl Engine {
             return Ok(());
         }
         service.busy = true;
-        let Some(config) = service.config.outliers else {
+        let Some(config) = service.config.outlier_detection else {
             return Ok(());
         };
         let trips = service.reports(record.slot).take(&config, outcome, count);
@@ -49,7 +51,13 @@ impl Engine {
     }
 
     /// Ejects an endpoint, if its priority's cap allows. O(members).
-    fn eject(&mut self, now: Timestamp, index: u32, config: &Outliers, out: &mut Vec<Effect>) {
+    fn eject(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        config: &OutlierDetection,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(record) = self.records.get(index) else {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
@@ -68,7 +76,7 @@ impl Engine {
         }
         let (mut hosts, mut ejected) = (0usize, 0usize);
         for peer in service.members().filter_map(|i| self.records.get(i)) {
-            if peer.centre == record.centre && counted(peer.class) {
+            if peer.region == record.region && counted(peer.class) {
                 hosts += 1;
                 ejected += usize::from(peer.ejected);
             }
@@ -121,7 +129,7 @@ impl Engine {
             debug_assert!(false, "its caller has found the service");
             return;
         };
-        service.judged_at = match service.config.outliers {
+        service.judged_at = match service.config.outlier_detection {
             Some(config) => now.after(config.interval),
             None => Timestamp::MAX,
         };
@@ -140,7 +148,11 @@ impl Engine {
             debug_assert!(false, "timers name services, which are never taken out");
             return;
         };
-        let Some(config) = service.config.outliers.filter(|_| service.judged_at == at) else {
+        let Some(config) = service
+            .config
+            .outlier_detection
+            .filter(|_| service.judged_at == at)
+        else {
             return;
         };
         let members: Vec<u32> = service.members().collect();
@@ -148,11 +160,11 @@ impl Engine {
             Flavour::Envoy => {
                 engine.end_ejections(now, &members, out);
                 engine.judge_rates(now, &members, &config, out);
-                engine.calm(now, &members, &config);
+                engine.decay_ejections(now, &members, &config);
             }
             Flavour::Grpc => {
                 engine.judge_rates(now, &members, &config, out);
-                engine.calm(now, &members, &config);
+                engine.decay_ejections(now, &members, &config);
                 engine.end_ejections(now, &members, out);
             }
         });
@@ -188,7 +200,7 @@ impl Engine {
     }
 
     /// Who is not ejected is a step further from the long ejections.
-    fn calm(&mut self, now: Timestamp, members: &[u32], config: &Outliers) {
+    fn decay_ejections(&mut self, now: Timestamp, members: &[u32], config: &OutlierDetection) {
         for &index in members {
             debug_assert!(
                 self.records.get(index).is_some(),
@@ -198,7 +210,7 @@ impl Engine {
                 continue;
             };
             if let Some(service) = self.services.get_mut(record.service.index()) {
-                service.reports(record.slot).calm(config, now);
+                service.reports(record.slot).decay(config, now);
             } else {
                 debug_assert!(false, "services are never taken out");
             }
@@ -209,7 +221,7 @@ impl Engine {
         &mut self,
         now: Timestamp,
         members: &[u32],
-        config: &Outliers,
+        config: &OutlierDetection,
         out: &mut Vec<Effect>,
     ) {
         let mut priorities: BTreeMap<u32, Vec<(usize, u64, u64)>> = BTreeMap::new();
@@ -218,7 +230,7 @@ impl Engine {
                 debug_assert!(false, "members of a service are alive");
                 continue;
             };
-            let (ejected, centre, slot) = (record.ejected, record.centre.0, record.slot);
+            let (ejected, region, slot) = (record.ejected, record.region.0, record.slot);
             let Some(service) = self.services.get_mut(record.service.index()) else {
                 debug_assert!(
                     false,
@@ -229,7 +241,7 @@ impl Engine {
             let reports = *service.reports(slot);
             if !ejected {
                 let interval = (index as usize, reports.calls, reports.well);
-                priorities.entry(centre).or_default().push(interval);
+                priorities.entry(region).or_default().push(interval);
             }
         }
         for hosts in priorities.values() {

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::config::ServiceConfig;
 use crate::effect::Mode;
 use crate::endpoint::Endpoint;
-use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
+use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
 use crate::registry::Registration;
 use crate::time::Timestamp;
 
@@ -43,7 +43,7 @@ impl Engine {
             service: r.service,
             node: r.node,
             zone: r.zone,
-            centre: r.centre,
+            region: r.region,
             address: r.address.get(),
             slot: r.slot as usize,
             base_weight: r.base,
@@ -52,7 +52,7 @@ impl Engine {
             warm_permille: r.permille,
             status: r.checker.status,
             conditions: r.conditions,
-            draining: r.drained || self.places.drained(r.node.0, r.centre.0),
+            draining: r.drained || self.places.drained(r.node.0, r.region.0),
             ejected: r.ejected,
             held: r.held,
         })
@@ -88,7 +88,7 @@ impl Engine {
 
     /// The endpoint in a slot of a service: what a picker's answer stands for.
     #[must_use]
-    pub fn at(&self, service: ServiceId, slot: usize) -> Option<EndpointId> {
+    pub fn endpoint_at(&self, service: ServiceId, slot: usize) -> Option<EndpointId> {
         let index = self.services.get(service.index())?.at(slot)?;
         Some(self.records.id(index))
     }
@@ -163,10 +163,10 @@ impl Engine {
         self.zones.name(id.0)
     }
 
-    /// A centre's name.
+    /// A region's name.
     #[must_use]
-    pub fn centre_name(&self, id: CentreId) -> Option<&str> {
-        self.places.centres.name(id.0)
+    pub fn region_name(&self, id: RegionId) -> Option<&str> {
+        self.places.regions.name(id.0)
     }
 
     /// What a registry should hold of an endpoint.
@@ -178,10 +178,10 @@ impl Engine {
             name: &r.name,
             node: self.places.nodes.name(r.node.0)?,
             zone: self.zones.name(r.zone.0)?,
-            centre: self.places.centres.name(r.centre.0)?,
+            region: self.places.regions.name(r.region.0)?,
             address: r.address.get(),
             weight: r.weight,
-            standing: r.standing,
+            status: r.registration_status,
         })
     }
 

@@ -10,8 +10,8 @@ use super::division::Counted;
 use crate::endpoint::Conditions;
 use crate::health::Checker;
 use crate::health::Status;
-use crate::id::{CentreId, EndpointId, NodeId, ServiceId, ZoneId};
-use crate::registry::Standing;
+use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
+use crate::registry::RegistrationStatus;
 use crate::rng::hash;
 use crate::time::Timestamp;
 
@@ -78,20 +78,20 @@ pub(crate) struct Record {
     pub(crate) service: ServiceId,
     pub(crate) node: NodeId,
     pub(crate) zone: ZoneId,
-    pub(crate) centre: CentreId,
+    pub(crate) region: RegionId,
     pub(crate) generation: u32,
     pub(crate) slot: u32,
     pub(crate) base: u32,
     /// In use and said aloud, in thousandths.
     pub(crate) weight: u32,
-    /// What it would weigh if it were used, in thousandths; and the centre it is counted in.
+    /// What it would weigh if it were used, in thousandths; and the region it is counted in.
     pub(crate) full: u32,
-    pub(crate) region: u32,
+    pub(crate) counted_region: u32,
     pub(crate) attempt: u32,
     pub(crate) permille: u16,
     pub(crate) checker: Checker,
     pub(crate) class: Class,
-    pub(crate) standing: Standing,
+    pub(crate) registration_status: RegistrationStatus,
     pub(crate) conditions: Conditions,
     pub(crate) alive: bool,
     /// Counts as warm whatever its age.
@@ -111,7 +111,7 @@ impl Record {
     pub(crate) fn counted(&self) -> Counted {
         Counted {
             class: self.class,
-            region: self.region,
+            region: self.counted_region,
             weight: self.full,
         }
     }

@@ -15,7 +15,7 @@ use crate::endpoint::MAX_WEIGHT;
 use crate::error::{ConfigError, InputError, RestoreError};
 use crate::health::Checker;
 use crate::health::Status;
-use crate::id::{CentreId, Names, NodeId, ServiceId, ZoneId};
+use crate::id::{Names, NodeId, RegionId, ServiceId, ZoneId};
 use crate::time::Timestamp;
 
 /// A service's highest slot is below this and twice its endpoints; of one that had many more they are given anew.
@@ -72,10 +72,10 @@ impl Engine {
             put_name(&mut self.places.nodes, name, "node")?;
             self.places.node_drained.push(*drained && !name.is_empty());
         }
-        for (name, ramp) in &snapshot.centres {
-            put_name(&mut self.places.centres, name, "centre")?;
+        for (name, ramp) in &snapshot.regions {
+            put_name(&mut self.places.regions, name, "region")?;
             crate::limits::within(
-                "centre share",
+                "region share",
                 u64::from(ramp.share.max(ramp.from)),
                 0,
                 1000,
@@ -107,11 +107,11 @@ impl Engine {
 
     fn put_back(&mut self, kept: &KeptEndpoint, bounds: &[u32]) -> Result<(), RestoreError> {
         named(&kept.name)?;
-        let [service, node, zone, centre] = kept.at;
+        let [service, node, zone, region] = kept.at;
         self.service_of(ServiceId(service))?;
         known("node", &self.places.nodes, node)?;
         known("zone", &self.zones, zone)?;
-        known("centre", &self.places.centres, centre)?;
+        known("region", &self.places.regions, region)?;
         if kept.base > MAX_WEIGHT {
             return Err(InputError::Weight { given: kept.base }.into());
         }
@@ -133,7 +133,7 @@ impl Engine {
                 ..Checker::default()
             };
         }
-        record.ejected &= s.config.outliers.is_some();
+        record.ejected &= s.config.outlier_detection.is_some();
         super::weigh::gauge(&mut record, &s.config, &self.places, self.now);
         s.tally.shift(Counted::default(), record.counted());
         let (held, drained) = (record.held, record.drained);
@@ -152,7 +152,7 @@ impl Engine {
             Some(slot) => s.join_at(index, slot, bound),
             None => s.join(index),
         };
-        if let (Some(reports), true) = (kept.reports, s.config.outliers.is_some()) {
+        if let (Some(reports), true) = (kept.reports, s.config.outlier_detection.is_some()) {
             *s.reports(slot) = reports;
         }
         if let Some(record) = self.records.get_mut(index) {
@@ -167,7 +167,7 @@ impl Engine {
 
 fn thawed(kept: &KeptEndpoint) -> Record {
     let [warm, seen_up, drained, ejected, held, unsettled] = kept.flags;
-    let [service, node, zone, centre] = kept.at;
+    let [service, node, zone, region] = kept.at;
     Record {
         name: Box::from(kept.name.as_str()),
         address: kept.address.into(),
@@ -180,18 +180,18 @@ fn thawed(kept: &KeptEndpoint) -> Record {
         service: ServiceId(service),
         node: NodeId(node),
         zone: ZoneId(zone),
-        centre: CentreId(centre),
+        region: RegionId(region),
         generation: 0,
         slot: 0,
         base: kept.base,
         weight: kept.weight,
         full: 0,
-        region: centre,
+        counted_region: region,
         attempt: kept.attempt,
         permille: 0,
         checker: kept.checker,
         class: Class::Out,
-        standing: kept.standing,
+        registration_status: kept.registration_status,
         conditions: kept.conditions,
         alive: true,
         warm,

@@ -11,7 +11,7 @@ use crate::config::ServiceConfig;
 use crate::endpoint::Conditions;
 use crate::health::{Checker, Reports};
 use crate::id::ZoneId;
-use crate::registry::Standing;
+use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
 
 /// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,
@@ -27,7 +27,8 @@ pub struct Snapshot {
     pub(super) leap: (Timestamp, Timestamp),
     pub(super) zones: Vec<String>,
     pub(super) nodes: Vec<(String, bool)>,
-    pub(super) centres: Vec<(String, Ramp)>,
+    #[cfg_attr(feature = "serde", serde(alias = "centres"))]
+    pub(super) regions: Vec<(String, Ramp)>,
     pub(super) services: Vec<KeptService>,
     pub(super) endpoints: Vec<KeptEndpoint>,
     /// Names of endpoints that are drained and not known at present.
@@ -60,7 +61,7 @@ pub(super) struct KeptService {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct KeptEndpoint {
     pub(super) name: String,
-    /// Service, node, zone, centre.
+    /// Service, node, zone, region.
     pub(super) at: [u32; 4],
     pub(super) address: SocketAddr,
     pub(super) base: u32,
@@ -71,7 +72,8 @@ pub(super) struct KeptEndpoint {
     pub(super) check_due: Timestamp,
     /// As said last.
     pub(super) weight: u32,
-    pub(super) standing: Standing,
+    #[cfg_attr(feature = "serde", serde(alias = "standing"))]
+    pub(super) registration_status: RegistrationStatus,
     pub(super) checker: Checker,
     pub(super) attempt: u32,
     /// Warm, seen up, drained, ejected, held, unsettled.
@@ -140,7 +142,7 @@ impl Engine {
             leap: self.clock.leap,
             zones: text(&self.zones),
             nodes: text(&self.places.nodes).into_iter().zip(drained).collect(),
-            centres: text(&self.places.centres)
+            regions: text(&self.places.regions)
                 .into_iter()
                 .zip(self.places.ramps.iter().copied())
                 .collect(),
@@ -163,7 +165,7 @@ impl Engine {
 fn kept(r: &Record, now: Timestamp) -> KeptEndpoint {
     KeptEndpoint {
         name: r.name.to_string(),
-        at: [r.service.0, r.node.0, r.zone.0, r.centre.0],
+        at: [r.service.0, r.node.0, r.zone.0, r.region.0],
         address: r.address.get(),
         base: r.base,
         conditions: r.conditions,
@@ -173,7 +175,7 @@ fn kept(r: &Record, now: Timestamp) -> KeptEndpoint {
         // A probe that is under way is asked for again, as the same attempt.
         check_due: if r.probing { now } else { r.check_due },
         weight: r.weight,
-        standing: r.standing,
+        registration_status: r.registration_status,
         checker: r.checker,
         attempt: r.attempt.wrapping_sub(u32::from(r.probing)),
         flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held, r.unsettled],

@@ -11,7 +11,7 @@ use crate::endpoint::{EndpointSpec, MAX_WEIGHT, Warmth};
 use crate::error::InputError;
 use crate::health::Checker;
 use crate::health::Status;
-use crate::registry::Standing;
+use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
 
 impl Engine {
@@ -22,9 +22,11 @@ impl Engine {
         self.service_of(spec.service)?;
         known("node", &self.places.nodes, spec.node.0)?;
         known("zone", &self.zones, spec.zone.0)?;
-        known("centre", &self.places.centres, spec.centre.0)?;
-        if spec.weight > MAX_WEIGHT {
-            return Err(InputError::Weight { given: spec.weight });
+        known("region", &self.places.regions, spec.region.0)?;
+        if spec.base_weight > MAX_WEIGHT {
+            return Err(InputError::Weight {
+                given: spec.base_weight,
+            });
         }
         let index = self.records.find(name);
         match index.and_then(|i| self.records.get(i)) {
@@ -97,7 +99,7 @@ impl Engine {
             reason: Reason::Added,
         });
         self.refresh(now, index, Reason::Added, out);
-        // The registration carries the standing that the refresh found.
+        // The registration carries the status that the refresh found.
         if matches!(out.get(at + 1), Some(Effect::Update { .. })) {
             out.remove(at + 1);
         }
@@ -118,13 +120,13 @@ impl Engine {
             record.address.get(),
             record.node,
             record.zone,
-            record.centre,
+            record.region,
         );
-        let moved = place != (spec.address, spec.node, spec.zone, spec.centre);
+        let moved = place != (spec.address, spec.node, spec.zone, spec.region);
         let answered = record.answers();
         let same = !restarted
             && !moved
-            && record.base == spec.weight
+            && record.base == spec.base_weight
             && record.conditions == spec.conditions
             && !record.held;
         if same {
@@ -134,8 +136,8 @@ impl Engine {
             record.address = spec.address.into();
         }
         record.node = spec.node;
-        (record.zone, record.centre) = (spec.zone, spec.centre);
-        (record.base, record.conditions) = (spec.weight, spec.conditions);
+        (record.zone, record.region) = (spec.zone, spec.region);
+        (record.base, record.conditions) = (spec.base_weight, spec.conditions);
         record.started_at = spec.started_at;
         let returned = core::mem::take(&mut record.held);
         if restarted {
@@ -157,7 +159,11 @@ impl Engine {
         if restarted || answered != record.answers() {
             self.check_first(now, index);
         }
-        let Some((standing, slot)) = self.records.get(index).map(|r| (r.standing, r.slot)) else {
+        let Some((status, slot)) = self
+            .records
+            .get(index)
+            .map(|r| (r.registration_status, r.slot))
+        else {
             debug_assert!(false, "a first check takes nobody out");
             return;
         };
@@ -176,7 +182,7 @@ impl Engine {
                 Effect::Update {
                     endpoint: id,
                     slot: slot as usize,
-                    standing,
+                    status,
                     reason,
                 },
             );
@@ -223,13 +229,13 @@ fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
         service: spec.service,
         node: spec.node,
         zone: spec.zone,
-        centre: spec.centre,
+        region: spec.region,
         generation: 0,
         slot: 0,
-        base: spec.weight,
+        base: spec.base_weight,
         weight: 0,
         full: 0,
-        region: spec.centre.0,
+        counted_region: spec.region.0,
         attempt: 0,
         permille: 0,
         checker: Checker {
@@ -237,7 +243,7 @@ fn fresh(name: &str, spec: &EndpointSpec, status: Status) -> Record {
             ..Checker::default()
         },
         class: Class::Out,
-        standing: Standing::Unknown,
+        registration_status: RegistrationStatus::Unknown,
         conditions: spec.conditions,
         alive: true,
         warm: false,

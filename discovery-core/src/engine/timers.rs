@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 /// Whose timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// A centre whose drain goes in steps.
-    Centre(u32),
+    /// A region whose drain goes in steps.
+    Region(u32),
     /// A service whose callers' reports are judged.
     Service(u32),
     /// A service some of whose endpoints are held.
@@ -52,7 +52,7 @@ impl Engine {
                 Owner::Endpoint(index) => self.fire_endpoint(now, at, index, out),
                 Owner::Service(index) => self.judge(now, at, index, out),
                 Owner::Hold(index) => self.end_holds(now, at, index, out),
-                Owner::Centre(index) => self.step_centre(now, index, out),
+                Owner::Region(index) => self.step_region(now, index, out),
             }
         }
     }

@@ -9,12 +9,12 @@ use super::record::{Class, Record};
 use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
 use crate::health::Status;
-use crate::registry::Standing;
+use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
 
 impl Engine {
     /// Takes in that something about the endpoint changed: its class, its age, how its service's traffic is divided,
-    /// its standing in the registry, its weight. O(1), O(members) when the division changes.
+    /// its status in the registry, its weight. O(1), O(members) when the division changes.
     pub(super) fn refresh(
         &mut self,
         now: Timestamp,
@@ -28,13 +28,13 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
-        let standing = stand(record, &self.places);
-        if standing != record.standing {
-            record.standing = standing;
+        let status = registration_status(record, &self.places);
+        if status != record.registration_status {
+            record.registration_status = status;
             out.push(Effect::Update {
                 endpoint: id,
                 slot: record.slot as usize,
-                standing,
+                status,
                 reason,
             });
         }
@@ -152,7 +152,7 @@ impl Engine {
             );
             return;
         };
-        let part = division.part(record.class, record.region);
+        let part = division.part(record.class, record.counted_region);
         let weight = part.map_or(0, |part| part.in_use(record.full));
         if weight != record.weight {
             record.weight = weight;
@@ -177,7 +177,7 @@ pub(super) fn gauge(
     let (permille, due) = warmed(record, config, now);
     record.permille = permille;
     record.class = classify(record, places);
-    record.region = record.centre.0;
+    record.counted_region = record.region.0;
     record.full = full(record, places);
     due
 }
@@ -187,7 +187,7 @@ pub(super) fn full(record: &Record, places: &Places) -> u32 {
     let share = match record.class {
         // On its way out and alone: the drain does not thin it.
         Class::Fallback => 1000,
-        _ => places.share(record.centre.0),
+        _ => places.share(record.region.0),
     };
     scaled(record.base, record.permille, share)
 }
@@ -250,7 +250,7 @@ pub(super) fn classify(record: &Record, places: &Places) -> Class {
         ..
     } = record;
     let well = matches!(checker.status, Status::Passing | Status::Degraded) && !record.ejected;
-    let leaving = c.terminating || places.drained(record.node.0, record.centre.0);
+    let leaving = c.terminating || places.drained(record.node.0, record.region.0);
     if record.drained || record.base == 0 {
         Class::Out
     } else if leaving {
@@ -274,19 +274,19 @@ pub(super) fn classify(record: &Record, places: &Places) -> Class {
 }
 
 /// What a registry is told. Ejections are what callers see, and stay out of it.
-pub(super) fn stand(record: &Record, places: &Places) -> Standing {
-    let drained = record.drained || places.drained(record.node.0, record.centre.0);
+pub(super) fn registration_status(record: &Record, places: &Places) -> RegistrationStatus {
+    let drained = record.drained || places.drained(record.node.0, record.region.0);
     if drained || record.conditions.terminating {
-        return Standing::Draining;
+        return RegistrationStatus::Draining;
     }
     if !record.conditions.ready {
-        return Standing::Failing;
+        return RegistrationStatus::Failing;
     }
     match record.checker.status {
-        Status::Unknown if record.unsettled => Standing::Unknown,
-        Status::Unknown => Standing::Failing,
-        Status::Passing => Standing::Passing,
-        Status::Degraded => Standing::Degraded,
-        Status::Failing => Standing::Failing,
+        Status::Unknown if record.unsettled => RegistrationStatus::Unknown,
+        Status::Unknown => RegistrationStatus::Failing,
+        Status::Passing => RegistrationStatus::Passing,
+        Status::Degraded => RegistrationStatus::Degraded,
+        Status::Failing => RegistrationStatus::Failing,
     }
 }

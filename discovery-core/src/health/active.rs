@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::check::{CALM, HealthCheck};
+use super::check::{DAMPING_DECAY_PASSES, HealthCheck};
 use crate::effect::Reason;
 use crate::health::Status;
 
@@ -21,15 +21,6 @@ pub enum ProbeOutcome {
     FailAtOnce,
 }
 
-/// Whether a result changed the status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Turn {
-    /// As before.
-    Same,
-    /// Another status from now on.
-    To(Status),
-}
-
 /// One endpoint's check: its status and the run of results against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -39,9 +30,10 @@ pub struct Checker {
     pub(crate) against: u8,
     /// Whether the last result changed the status.
     pub(crate) edge: bool,
-    /// Falls that are not forgiven yet, and the passes towards forgiving one.
+    /// Flap damping: falls that still count, and consecutive passes towards not counting one of them.
     pub(crate) falls: u8,
-    pub(crate) calm: u8,
+    #[cfg_attr(feature = "serde", serde(alias = "calm"))]
+    pub(crate) passes: u8,
 }
 
 impl Checker {
@@ -51,8 +43,8 @@ impl Checker {
         self.status
     }
 
-    /// Takes one result. O(1).
-    pub fn result(&mut self, check: &HealthCheck, outcome: ProbeOutcome) -> Turn {
+    /// Takes one result; the new status if that changed it. O(1).
+    pub fn result(&mut self, check: &HealthCheck, outcome: ProbeOutcome) -> Option<Status> {
         let says = match outcome {
             ProbeOutcome::Pass => Status::Passing,
             ProbeOutcome::Degraded => Status::Degraded,
@@ -62,10 +54,10 @@ impl Checker {
         let well = |s| matches!(s, Status::Passing | Status::Degraded);
         if says == self.status {
             self.against = 0;
-            self.forgive();
-            return Turn::Same;
+            self.decay_damping();
+            return None;
         }
-        self.calm = 0;
+        self.passes = 0;
         let needed = match self.status {
             // The first result decides; from passing to degraded and back no run is needed.
             Status::Unknown => 1,
@@ -76,7 +68,7 @@ impl Checker {
         };
         self.against = self.against.saturating_add(1);
         if self.against < needed {
-            return Turn::Same;
+            return None;
         }
         self.edge = self.status == Status::Failing || says == Status::Failing;
         self.status = says;
@@ -84,30 +76,30 @@ impl Checker {
         if says == Status::Failing {
             self.falls = self.falls.saturating_add(1);
         }
-        Turn::To(says)
+        Some(says)
     }
 
     /// The rise that is needed after so many falls.
     fn rise(self, check: &HealthCheck) -> u8 {
-        let doublings = self.falls.saturating_sub(1).min(check.damping);
+        let doublings = self.falls.saturating_sub(1).min(check.flap_damping);
         check
             .rise
             .saturating_mul(1u8.checked_shl(u32::from(doublings)).unwrap_or(u8::MAX))
     }
 
-    fn forgive(&mut self) {
+    fn decay_damping(&mut self) {
         if self.status == Status::Failing || self.falls == 0 {
             return;
         }
-        self.calm = self.calm.saturating_add(1);
-        if self.calm >= CALM {
-            self.calm = 0;
+        self.passes = self.passes.saturating_add(1);
+        if self.passes >= DAMPING_DECAY_PASSES {
+            self.passes = 0;
             self.falls -= 1;
         }
     }
 
     /// Why the next probe is sent.
-    pub(crate) fn why(self) -> Reason {
+    pub(crate) fn reason(self) -> Reason {
         match self.status {
             Status::Unknown => Reason::FirstCheck,
             _ if self.against > 0 => Reason::InDoubt,
@@ -156,43 +148,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_result_decides_then_rise_and_fall() {
+    fn first_result_decides_then_rise_and_fall() {
         let check = check();
         let mut c = Checker::default();
-        assert_eq!(
-            c.result(&check, ProbeOutcome::Fail),
-            Turn::To(Status::Failing)
-        );
+        assert_eq!(c.result(&check, ProbeOutcome::Fail), Some(Status::Failing));
         assert_eq!(c.wait(&check, false).as_secs(), 30);
-        assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+        assert_eq!(c.result(&check, ProbeOutcome::Fail), None);
         assert_eq!(c.wait(&check, false).as_secs(), 20);
-        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), None);
         assert_eq!(c.wait(&check, false).as_secs(), 1);
-        assert_eq!(
-            c.result(&check, ProbeOutcome::Pass),
-            Turn::To(Status::Passing)
-        );
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), Some(Status::Passing));
         assert_eq!(c.wait(&check, false).as_secs(), 40);
-        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), None);
         assert_eq!(c.wait(&check, false).as_secs(), 10);
         assert_eq!(c.wait(&check, true).as_secs(), 60);
         for _ in 0..2 {
-            assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+            assert_eq!(c.result(&check, ProbeOutcome::Fail), None);
         }
-        assert_eq!(c.result(&check, ProbeOutcome::Pass), Turn::Same);
+        assert_eq!(c.result(&check, ProbeOutcome::Pass), None);
         for _ in 0..2 {
-            assert_eq!(c.result(&check, ProbeOutcome::Fail), Turn::Same);
+            assert_eq!(c.result(&check, ProbeOutcome::Fail), None);
         }
-        assert_eq!(
-            c.result(&check, ProbeOutcome::Fail),
-            Turn::To(Status::Failing)
-        );
+        assert_eq!(c.result(&check, ProbeOutcome::Fail), Some(Status::Failing));
     }
 
     #[test]
-    fn a_flapping_one_is_damped_and_forgiven() {
+    fn flap_damping_doubles_the_rise_and_decays_with_consecutive_passes() {
         let check = HealthCheck {
-            damping: 2,
+            flap_damping: 2,
             fall: 1,
             ..check()
         };
@@ -200,37 +183,37 @@ mod tests {
         c.result(&check, ProbeOutcome::Pass);
         let passes_needed = |c: &mut Checker| {
             c.result(&check, ProbeOutcome::Fail);
-            (1..99).find(|_| c.result(&check, ProbeOutcome::Pass) != Turn::Same)
+            (1..99).find(|_| c.result(&check, ProbeOutcome::Pass).is_some())
         };
         let needed: Vec<_> = (0..4).map(|_| passes_needed(&mut c)).collect();
         assert_eq!(needed, [Some(2), Some(4), Some(8), Some(8)]);
-        for _ in 0..5 * u16::from(CALM) {
+        for _ in 0..5 * u16::from(DAMPING_DECAY_PASSES) {
             c.result(&check, ProbeOutcome::Pass);
         }
         assert_eq!(passes_needed(&mut c), Some(2));
     }
 
     #[test]
-    fn a_certain_failure_needs_no_run() {
+    fn fail_at_once_needs_no_consecutive_failures() {
         let mut c = Checker::default();
         c.result(&check(), ProbeOutcome::Pass);
         assert_eq!(
             c.result(&check(), ProbeOutcome::FailAtOnce),
-            Turn::To(Status::Failing)
+            Some(Status::Failing)
         );
     }
 
     #[test]
-    fn degraded_comes_and_goes_at_once() {
+    fn degraded_begins_and_ends_with_one_result() {
         let mut c = Checker::default();
         c.result(&check(), ProbeOutcome::Pass);
         assert_eq!(
             c.result(&check(), ProbeOutcome::Degraded),
-            Turn::To(Status::Degraded)
+            Some(Status::Degraded)
         );
         assert_eq!(
             c.result(&check(), ProbeOutcome::Pass),
-            Turn::To(Status::Passing)
+            Some(Status::Passing)
         );
     }
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use crate::builder::builder;
 use crate::error::ConfigError;
 use crate::limits::{span, within};
 
@@ -10,6 +11,7 @@ use crate::limits::{span, within};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase", tag = "kind"))]
+#[non_exhaustive]
 pub enum CheckKind {
     /// GET this path; a 2xx status passes.
     Http {
@@ -23,19 +25,21 @@ pub enum CheckKind {
         /// The name asked for; empty asks for the server as a whole.
         service: String,
     },
-    /// The endpoint sends beats ([`crate::Input::Beat`]); without one for this long it fails at once.
+    /// The endpoint sends heartbeats ([`Input::Heartbeat`](crate::Input::Heartbeat)); without one for this long it fails at once.
     Ttl {
-        /// How long a beat lasts.
+        /// How long a heartbeat counts.
         ttl: Duration,
     },
 }
 
-/// So many passes in a row, while passing, forgive one fall ([`HealthCheck::damping`]).
-pub const CALM: u8 = 20;
+/// Flap damping: after this many consecutive passes one earlier failure no longer counts ([`HealthCheck::flap_damping`]).
+/// Chosen so that at an interval of 1 s an endpoint is forgiven a flap after 20 s.
+pub const DAMPING_DECAY_PASSES: u8 = 20;
 
 /// Active checks of one service. Durations are 1 ms to a year. Intervals that are `None` are `interval`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct HealthCheck {
     /// What a probe does.
     pub kind: CheckKind,
@@ -45,8 +49,10 @@ pub struct HealthCheck {
     /// until their deadline or this long from then on, whichever is sooner.
     pub timeout: Duration,
     /// So many passes in a row make a failing endpoint pass (1 to 255); the very first result decides alone.
+    #[doc(alias = "healthy_threshold")]
     pub rise: u8,
     /// So many failures in a row make a passing endpoint fail (1 to 255).
+    #[doc(alias = "unhealthy_threshold")]
     pub fall: u8,
     /// While a change is in doubt: some but not enough results against the present status (`HAProxy`'s
     /// `fastinter`).
@@ -60,11 +66,27 @@ pub struct HealthCheck {
     /// While passing, until the service has had its first call (Envoy's `no_traffic_interval`, 60 s there).
     pub no_traffic_interval: Option<Duration>,
     /// Flap damping: each fall doubles the rise that is needed next, up to so many doublings (0 to 7; 0 is
-    /// none). [`CALM`] passes in a row take one doubling back.
-    pub damping: u8,
+    /// none). [`DAMPING_DECAY_PASSES`] passes in a row take one doubling back.
+    #[cfg_attr(feature = "serde", serde(alias = "damping"))]
+    pub flap_damping: u8,
     /// Up to this percentage of the interval is added, from the seed (0 to 100).
     pub jitter_percent: u8,
 }
+
+builder!(HealthCheck {
+    with_interval: interval: Duration,
+    with_timeout: timeout: Duration,
+    with_rise: rise: u8,
+    with_fall: fall: u8,
+    with_flap_damping: flap_damping: u8,
+    with_jitter_percent: jitter_percent: u8,
+} or {
+    with_fast_interval: fast_interval: Duration,
+    with_unhealthy_interval: unhealthy_interval: Duration,
+    with_unhealthy_edge_interval: unhealthy_edge_interval: Duration,
+    with_healthy_edge_interval: healthy_edge_interval: Duration,
+    with_no_traffic_interval: no_traffic_interval: Duration,
+});
 
 impl HealthCheck {
     /// A check of this kind with `HAProxy`'s rise 2 and fall 3, each 10 s with a timeout of 1 s, no jitter.
@@ -81,7 +103,7 @@ impl HealthCheck {
             unhealthy_edge_interval: None,
             healthy_edge_interval: None,
             no_traffic_interval: None,
-            damping: 0,
+            flap_damping: 0,
             jitter_percent: 0,
         }
     }
@@ -101,7 +123,7 @@ impl HealthCheck {
 
     /// Whether signs of life are waited for rather than probes sent.
     #[cfg(feature = "testing")]
-    pub(crate) fn beats(&self) -> bool {
+    pub(crate) fn expects_heartbeats(&self) -> bool {
         matches!(self.kind, CheckKind::Ttl { .. })
     }
 
@@ -138,7 +160,7 @@ impl HealthCheck {
             0,
             100,
         )?;
-        within("health.damping", u64::from(self.damping), 0, 7)?;
+        within("health.flap_damping", u64::from(self.flap_damping), 0, 7)?;
         if let CheckKind::Ttl { ttl } = self.kind {
             span("health.ttl", ttl)?;
         }

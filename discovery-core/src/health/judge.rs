@@ -1,6 +1,8 @@
 //! The arithmetic of passive checks: runs of errors, rates over an interval, the cap.
 
-use super::outlier::{Flavour, Outcome, Outliers, Rate};
+use super::outlier::{
+    CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,
+};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,23 +27,28 @@ pub(crate) struct Reports {
 impl Reports {
     /// Takes calls that ended alike; whether a run of errors is long enough to eject. That run then begins
     /// anew (the others go on, as in Envoy), so that a refused ejection is asked for again after as many errors.
-    pub(crate) fn take(&mut self, config: &Outliers, outcome: Outcome, count: u32) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        config: &OutlierDetection,
+        outcome: CallOutcome,
+        count: u32,
+    ) -> bool {
         self.calls = self.calls.saturating_add(u64::from(count));
         let add = |run: &mut u32, hit: bool| {
             *run = if hit { run.saturating_add(count) } else { 0 };
         };
-        if outcome == Outcome::Ok {
+        if outcome == CallOutcome::Ok {
             self.well = self.well.saturating_add(u64::from(count));
         }
         // A call that never reached the server says nothing of the server's own errors.
-        if outcome != Outcome::Local {
+        if outcome != CallOutcome::Local {
             add(
                 &mut self.errors,
-                matches!(outcome, Outcome::Error | Outcome::Gateway),
+                matches!(outcome, CallOutcome::Error | CallOutcome::Gateway),
             );
-            add(&mut self.gateway, outcome == Outcome::Gateway);
+            add(&mut self.gateway, outcome == CallOutcome::Gateway);
         }
-        add(&mut self.local, outcome == Outcome::Local);
+        add(&mut self.local, outcome == CallOutcome::Local);
         let trip = |run: &mut u32, limit: Option<u32>| {
             let long = limit.is_some_and(|l| l > 0 && *run >= l);
             if long {
@@ -64,7 +71,7 @@ impl Reports {
     /// Counts an ejection and gives its length before jitter: the base times the ejections in a row, at most
     /// the maximum (which is at least the base). Envoy stops counting one beyond what reaches the maximum, since
     /// counting on would only delay the way back; gRPC counts on.
-    pub(crate) fn eject(&mut self, config: &Outliers) -> Duration {
+    pub(crate) fn eject(&mut self, config: &OutlierDetection) -> Duration {
         let most = config.max_ejection.max(config.base_ejection);
         let length = |times: u32| config.base_ejection.saturating_mul(times);
         let counts = config.flavour == Flavour::Grpc
@@ -82,7 +89,7 @@ impl Reports {
 
     /// An interval ended without an ejection: one step back from the long ejections. Envoy's interval must have
     /// begun after the last ejection had ended.
-    pub(crate) fn calm(&mut self, config: &Outliers, now: Timestamp) {
+    pub(crate) fn decay(&mut self, config: &OutlierDetection, now: Timestamp) {
         let whole = now.since(self.until) >= config.interval;
         self.times = self
             .times
@@ -91,7 +98,7 @@ impl Reports {
 }
 
 /// Whether one more of `hosts` may be ejected when `ejected` are.
-pub(crate) fn may_eject(config: &Outliers, ejected: usize, hosts: usize) -> bool {
+pub(crate) fn may_eject(config: &OutlierDetection, ejected: usize, hosts: usize) -> bool {
     if config.always_one && ejected == 0 {
         return true;
     }
@@ -139,11 +146,11 @@ pub struct SuccessRates {
 pub(crate) type Interval = (usize, u64, u64);
 
 /// Who is an outlier by success rate.
-pub(crate) fn by_success(rate: &Rate, hosts: &[Interval]) -> Vec<usize> {
-    let enough = with_volume(rate, hosts);
+pub(crate) fn by_success(rate: &SuccessRateEjection, hosts: &[Interval]) -> Vec<usize> {
+    let enough = with_volume(rate.request_volume, rate.minimum_hosts, hosts);
     let percent = |&(_, calls, well): &Interval| well as f64 * 100.0 / calls as f64;
     let rates: Vec<f64> = enough.iter().map(percent).collect();
-    let Some(found) = success_rate_threshold(&rates, rate.limit) else {
+    let Some(found) = success_rate_threshold(&rates, rate.stdev_factor_permille) else {
         return Vec::new();
     };
     let below = enough.iter().filter(|h| percent(h) < found.threshold);
@@ -151,18 +158,22 @@ pub(crate) fn by_success(rate: &Rate, hosts: &[Interval]) -> Vec<usize> {
 }
 
 /// Who is an outlier by failure percentage.
-pub(crate) fn by_failure(rate: &Rate, flavour: Flavour, hosts: &[Interval]) -> Vec<usize> {
+pub(crate) fn by_failure(
+    rate: &FailurePercentageEjection,
+    flavour: Flavour,
+    hosts: &[Interval],
+) -> Vec<usize> {
     let beyond = |&&(_, calls, well): &&Interval| {
         let (failed, limit) = (
             calls.saturating_sub(well) * 100,
-            u64::from(rate.limit) * calls,
+            u64::from(rate.threshold_percent) * calls,
         );
         match flavour {
             Flavour::Envoy => failed >= limit,
             Flavour::Grpc => failed > limit,
         }
     };
-    with_volume(rate, hosts)
+    with_volume(rate.request_volume, rate.minimum_hosts, hosts)
         .iter()
         .filter(beyond)
         .map(|h| h.0)
@@ -170,10 +181,10 @@ pub(crate) fn by_failure(rate: &Rate, flavour: Flavour, hosts: &[Interval]) -> V
 }
 
 /// Those with enough calls, or none when they are too few to judge.
-fn with_volume(rate: &Rate, hosts: &[Interval]) -> Vec<Interval> {
-    let volume = u64::from(rate.request_volume).max(1);
+fn with_volume(request_volume: u32, minimum_hosts: u32, hosts: &[Interval]) -> Vec<Interval> {
+    let volume = u64::from(request_volume).max(1);
     let enough: Vec<Interval> = hosts.iter().filter(|h| h.1 >= volume).copied().collect();
-    if enough.len() < rate.minimum_hosts as usize {
+    if enough.len() < minimum_hosts as usize {
         Vec::new()
     } else {
         enough

@@ -6,9 +6,11 @@ mod judge;
 mod outlier;
 mod status;
 
-pub use active::{Checker, ProbeOutcome, Turn};
-pub use check::{CALM, CheckKind, HealthCheck};
+pub use active::{Checker, ProbeOutcome};
+pub use check::{CheckKind, DAMPING_DECAY_PASSES, HealthCheck};
 pub(crate) use judge::{Reports, by_failure, by_success, may_eject};
 pub use judge::{SuccessRates, success_rate_threshold};
-pub use outlier::{Flavour, Outcome, Outliers, Rate};
+pub use outlier::{
+    CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,
+};
 pub use status::Status;

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
 use crate::effect::Mode;
 use crate::endpoint::Endpoint;
-use crate::health::Outcome;
+use crate::health::CallOutcome;
 use crate::health::Status;
-use crate::pick::{Golden, Picker, Request};
+use crate::pick::{LowDiscrepancy, Picker, Request};
 use crate::time::Timestamp;
 use core::time::Duration;
 
@@ -21,15 +21,17 @@ pub struct Member {
     pub priority: u32,
     /// Weight when warm, in the units of `weight`.
     pub base: u32,
-    /// Weight now: warm-up and a centre's drain taken off. With 0 it is neither used nor counted.
+    /// Weight now: warm-up and a region's drain taken off. With 0 it is neither used nor counted.
     pub weight: u32,
-    /// How it fares.
-    pub fare: Fare,
+    /// Its health.
+    pub health: EndpointHealth,
 }
 
-/// How an endpoint fares, in Envoy's terms.
+/// An endpoint's health as a balancer counts it, in Envoy's terms.
+#[doc(alias = "HealthStatus")]
+#[doc(alias = "HealthFlag")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Fare {
+pub enum EndpointHealth {
     /// Neither used nor counted: draining, not ready, not yet checked.
     #[default]
     Excluded,
@@ -49,14 +51,14 @@ impl Member {
     pub fn of(endpoint: &Endpoint<'_>, priority: u32) -> Self {
         let c = endpoint.conditions;
         let leaving = endpoint.draining || c.terminating || !c.ready;
-        let fare = match endpoint.status {
-            _ if leaving && endpoint.weight > 0 => Fare::Healthy,
-            _ if leaving => Fare::Excluded,
-            Status::Unknown => Fare::Excluded,
-            _ if endpoint.ejected => Fare::Failing,
-            Status::Failing => Fare::Failing,
-            Status::Degraded => Fare::Degraded,
-            Status::Passing => Fare::Healthy,
+        let health = match endpoint.status {
+            _ if leaving && endpoint.weight > 0 => EndpointHealth::Healthy,
+            _ if leaving => EndpointHealth::Excluded,
+            Status::Unknown => EndpointHealth::Excluded,
+            _ if endpoint.ejected => EndpointHealth::Failing,
+            Status::Failing => EndpointHealth::Failing,
+            Status::Degraded => EndpointHealth::Degraded,
+            Status::Passing => EndpointHealth::Healthy,
         };
         let base = endpoint.base_weight.saturating_mul(1000);
         // Not what is in use: in panic, or degraded, it is this balancer that divides.
@@ -65,7 +67,7 @@ impl Member {
             priority,
             base,
             weight,
-            fare,
+            health,
         }
     }
 }
@@ -86,7 +88,7 @@ struct Level<P> {
 /// one by the picker.
 ///
 /// Health counts hosts, so warm-up and drains neither start a panic nor bring in failing ones. They move load among
-/// what is healthy: a priority that recovered, or a centre that is drained, carries as much as 1.4 times
+/// what is healthy: a priority that recovered, or a region that is drained, carries as much as 1.4 times
 /// ([`PriorityRules::overprovisioning_percent`]) the part of its weight that it has, against the priority that has
 /// most, and the rest stays with the others meanwhile. So load returns, and leaves, without a step.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ pub struct Balancer<P, F = fn(u64) -> P> {
     /// By slot, requests under way by the kind of picker that gave them to it.
     under_way: Vec<[u32; 3]>,
     /// Which level and kind comes next: two shares a level.
-    shares: Golden,
+    shares: LowDiscrepancy,
 }
 
 impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
@@ -111,7 +113,7 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
     #[must_use]
     pub fn new(rules: PriorityRules, seed: u64, make: F) -> Self {
         let loads = priority_loads(&[], &rules);
-        let shares = Golden::new(&[], seed);
+        let shares = LowDiscrepancy::new(&[], seed);
         let (members, levels) = (Vec::new(), Vec::new());
         Self {
             rules,
@@ -179,11 +181,13 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
         let when = |used: bool| if used { m.weight } else { 0 };
         level
             .healthy
-            .set_weight(slot, when(m.fare == Fare::Healthy));
+            .set_weight(slot, when(m.health == EndpointHealth::Healthy));
         level
             .degraded
-            .set_weight(slot, when(m.fare == Fare::Degraded));
-        level.all.set_weight(slot, when(m.fare != Fare::Excluded));
+            .set_weight(slot, when(m.health == EndpointHealth::Degraded));
+        level
+            .all
+            .set_weight(slot, when(m.health != EndpointHealth::Excluded));
     }
 
     fn count(&mut self, m: &Member, add: bool) {
@@ -207,14 +211,14 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             change(now, u64::from(m.weight));
             change(whole, u64::from(m.base.max(m.weight)));
         };
-        match m.fare {
-            Fare::Excluded => return change(&mut level.health.excluded, 1),
-            Fare::Failing => {}
-            Fare::Degraded => {
+        match m.health {
+            EndpointHealth::Excluded => return change(&mut level.health.excluded, 1),
+            EndpointHealth::Failing => {}
+            EndpointHealth::Degraded => {
                 change(&mut level.health.degraded, 1);
                 warm(degraded);
             }
-            Fare::Healthy => {
+            EndpointHealth::Healthy => {
                 change(&mut level.health.healthy, 1);
                 warm(healthy);
             }
@@ -339,11 +343,11 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
 
     /// A request that was given to a slot is over, and well.
     pub fn done(&mut self, slot: usize, now: Timestamp, latency: Duration) {
-        self.ended(slot, now, latency, Outcome::Ok);
+        self.ended(slot, now, latency, CallOutcome::Ok);
     }
 
     /// A request that was given to a slot is over, in whatever way; see [`Picker::ended`].
-    pub fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+    pub fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: CallOutcome) {
         self.now = self.now.max(now);
         let (Some(member), Some(counts)) = (self.members.get(slot), self.under_way.get_mut(slot))
         else {
@@ -351,9 +355,9 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
         };
         // When the kind of use has changed since, the former kind's requests end first.
         let panic = self.loads.panic.get(member.priority as usize) == Some(&true);
-        let present = match member.fare {
+        let present = match member.health {
             _ if panic => ALL,
-            Fare::Degraded => 1,
+            EndpointHealth::Degraded => 1,
             _ => 0,
         };
         let former = [0, 1, ALL].into_iter().filter(|&kind| kind != present);

@@ -4,6 +4,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::builder::builder;
+
 /// The health of one priority: counts of hosts, or sums of their weights (Envoy's `weighted_priority_health`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -21,6 +23,7 @@ pub struct PriorityHealth {
 /// Envoy's knobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct PriorityRules {
     /// A healthy share of 100 / this many percent carries the whole (Envoy: 140).
     pub overprovisioning_percent: u32,
@@ -28,6 +31,11 @@ pub struct PriorityRules {
     /// (Envoy: 50); 0 turns panic off.
     pub panic_percent: u32,
 }
+
+builder!(PriorityRules {
+    with_overprovisioning_percent: overprovisioning_percent: u32,
+    with_panic_percent: panic_percent: u32,
+});
 
 impl Default for PriorityRules {
     fn default() -> Self {

@@ -4,10 +4,12 @@ use alloc::vec::Vec;
 
 use crate::endpoint::Conditions;
 
-/// Whose endpoints may be used.
+/// Whose endpoints may be used: a Kubernetes service's traffic policy.
+#[doc(alias = "internalTrafficPolicy")]
+#[doc(alias = "externalTrafficPolicy")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Policy {
+pub enum TrafficPolicy {
     /// All of the cluster's.
     #[default]
     Cluster,
@@ -17,7 +19,7 @@ pub enum Policy {
 
 /// An endpoint as it is seen from one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen<'a> {
+pub struct Candidate<'a> {
     /// Its conditions.
     pub conditions: Conditions,
     /// It runs on this node.
@@ -29,10 +31,15 @@ pub struct Seen<'a> {
 /// The places in `endpoints` of those that traffic from a node in `zone` may use (kube-proxy's
 /// `CategorizeEndpoints`): the ready ones, or, when there are none, those that serve although they terminate.
 /// Hints narrow the ready ones down to the zone if all of them have hints and one of them names the zone.
+#[doc(alias = "CategorizeEndpoints")]
 #[must_use]
-pub fn usable(endpoints: &[Seen<'_>], policy: Policy, zone: Option<&str>) -> Vec<usize> {
-    let mine = |e: &Seen<'_>| policy == Policy::Cluster || e.local;
-    let pick = |wanted: &dyn Fn(&Seen<'_>) -> bool| -> Vec<usize> {
+pub fn usable(
+    endpoints: &[Candidate<'_>],
+    policy: TrafficPolicy,
+    zone: Option<&str>,
+) -> Vec<usize> {
+    let mine = |e: &Candidate<'_>| policy == TrafficPolicy::Cluster || e.local;
+    let pick = |wanted: &dyn Fn(&Candidate<'_>) -> bool| -> Vec<usize> {
         let all = endpoints.iter().enumerate();
         all.filter(|(_, e)| mine(e) && wanted(e))
             .map(|(i, _)| i)
@@ -42,7 +49,7 @@ pub fn usable(endpoints: &[Seen<'_>], policy: Policy, zone: Option<&str>) -> Vec
     if ready.is_empty() {
         return pick(&|e| e.conditions.serving && e.conditions.terminating);
     }
-    let Some(zone) = zone.filter(|_| policy == Policy::Cluster) else {
+    let Some(zone) = zone.filter(|_| policy == TrafficPolicy::Cluster) else {
         return ready;
     };
     let hinted = endpoints

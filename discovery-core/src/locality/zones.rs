@@ -3,13 +3,20 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::builder::builder;
+
 /// Envoy's knobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct ZoneRules {
     /// With fewer healthy endpoints than this zones are ignored (Envoy: 6).
     pub min_endpoints: u64,
 }
+
+builder!(ZoneRules {
+    with_min_endpoints: min_endpoints: u64,
+});
 
 impl Default for ZoneRules {
     fn default() -> Self {

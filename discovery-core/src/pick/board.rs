@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use super::{Picker, Request};
-use crate::health::Outcome;
+use crate::health::CallOutcome;
 use crate::time::Timestamp;
 
 /// Changes that are kept for readers; who falls further behind reads all weights.
@@ -207,7 +207,7 @@ impl<P: Picker> Picker for Follower<P> {
         self.picker.done(slot, now, latency);
     }
 
-    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: CallOutcome) {
         self.picker.ended(slot, now, latency, outcome);
     }
 
@@ -218,7 +218,7 @@ impl<P: Picker> Picker for Follower<P> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Golden;
+    use super::super::LowDiscrepancy;
     use super::*;
     use crate::rng::Rng;
 
@@ -226,7 +226,7 @@ mod tests {
     fn followers_take_in_what_changed_few_or_many() {
         let mut board = Board::new(500);
         assert!(!board.set_weight(500, 1));
-        let mut followers = [1, 2].map(|seed| board.follow(|w| Golden::new(w, seed)));
+        let mut followers = [1, 2].map(|seed| board.follow(|w| LowDiscrepancy::new(w, seed)));
         assert_eq!(followers[0].pick(&Request::default()), None);
         let mut rng = Rng::new(1, "board");
         for round in [1u64, 10, 5_000, 3] {

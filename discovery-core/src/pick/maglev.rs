@@ -22,6 +22,8 @@ const LOOKS: usize = 16;
 /// place after about as many picks as it has places; until then old weights decide, save that keys of a slot whose
 /// weight became 0 go on to the next place's. Changes that add up to all the weight that there was, or that is left, rebuild the
 /// table at once, in [`Picker::set_weight`]: O(table log slots). A pick never does.
+#[doc(alias = "consistent hashing")]
+#[doc(alias = "ring hash")]
 #[derive(Clone, Debug)]
 pub struct Maglev {
     /// What a slot is known by, whatever its number (a hash of its endpoint's name), and its weight.

@@ -1,41 +1,56 @@
 //! Who gets the next request. One trait, several ways.
 
-mod alias;
 #[cfg(target_has_atomic = "64")]
 mod board;
-mod choices;
 mod edf;
-mod golden;
+mod low_discrepancy;
 mod maglev;
 mod orphans;
+mod p2c;
 mod pointer;
 mod smooth;
 mod stride;
 mod table;
+mod weighted_random;
 
-pub use alias::Alias;
 #[cfg(target_has_atomic = "64")]
 pub use board::{Board, Follower};
-pub use choices::{Choices, PeakEwma};
 pub use edf::Edf;
-pub use golden::Golden;
+pub use low_discrepancy::LowDiscrepancy;
 pub use maglev::Maglev;
-pub use smooth::Smooth;
-pub use stride::Stride;
+pub use p2c::{P2c, PeakEwma};
+pub use smooth::SmoothRoundRobin;
+pub use stride::StaticStride;
+pub use weighted_random::WeightedRandom;
 
 use core::time::Duration;
 
-use crate::health::Outcome;
+use crate::health::CallOutcome;
 use crate::rng::high;
 use crate::time::Timestamp;
 
 /// What a picker may want to know of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// A hash of whatever requests that belong together share; read by consistent hashing.
     pub key: u64,
-    /// Now; read by pickers that weigh how long ago something was ([`Choices`]).
+    /// Now; read by pickers that weigh how long ago something was ([`P2c`]).
     pub now: Timestamp,
+}
+
+impl Request {
+    /// A request at `now`, of key 0.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self { key: 0, now }
+    }
+
+    /// With a key for consistent hashing: requests of one key go to the same slot.
+    #[must_use]
+    pub const fn with_key(self, key: u64) -> Self {
+        Self { key, ..self }
+    }
 }
 
 /// Chooses slots in proportion to weights. Picks allocate nothing; a slot of weight 0 is never picked.
@@ -45,16 +60,16 @@ pub struct Request {
 ///
 /// ```
 /// use core::time::Duration;
-/// use discovery_core::{Picker, Timestamp, health::Outcome, pick::{Choices, PeakEwma, Request}};
+/// use discovery_core::{Picker, Timestamp, health::CallOutcome, pick::{P2c, PeakEwma, Request}};
 ///
-/// let mut picker: Box<dyn Picker> = Box::new(Choices::new(&[100, 100, 100], PeakEwma::default(), 7));
+/// let mut picker: Box<dyn Picker> = Box::new(P2c::new(&[100, 100, 100], PeakEwma::default(), 7));
 /// let (now, took) = (Timestamp::from_secs(1), Duration::from_millis(1));
-/// let request = Request { key: 0, now };
+/// let request = Request::new(now);
 /// let first = picker.pick(&request).unwrap();
-/// picker.ended(first, now.after(took), took, Outcome::Error);
+/// picker.ended(first, now.after(took), took, CallOutcome::Error);
 /// let retry = picker.pick_except(&request, &[first]).unwrap();
 /// assert_ne!(retry, first);
-/// picker.ended(retry, now.after(took), took, Outcome::Ok);
+/// picker.ended(retry, now.after(took), took, CallOutcome::Ok);
 /// // The endpoint is gone: the slot's next one inherits nothing.
 /// picker.free(first, now.after(took));
 /// assert_eq!(picker.weight(first), 0);
@@ -72,7 +87,7 @@ pub trait Picker {
         picks.find(|slot| !tried.contains(slot))
     }
 
-    /// Gives a slot another weight, from the next pick on (a weight of 0 always; [`Alias`], [`Choices`] and
+    /// Gives a slot another weight, from the next pick on (a weight of 0 always; [`WeightedRandom`], [`P2c`] and
     /// [`Maglev`] gather other changes for as long as a rebuild is worth); slots beyond the last are added.
     /// Allocates only when slots are added, for all up to the one given: slots are dense, as the engine's are.
     fn set_weight(&mut self, slot: usize, weight: u32);
@@ -90,8 +105,8 @@ pub trait Picker {
     }
 
     /// A request that was given to a slot is over, in whatever way: to be told in place of [`Picker::done`] by who
-    /// knows the outcome. What failed fast is not fast: pickers that go by latency ([`Choices`]) take it for slow.
-    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+    /// knows the outcome. What failed fast is not fast: pickers that go by latency ([`P2c`]) take it for slow.
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: CallOutcome) {
         let _ = outcome;
         self.done(slot, now, latency);
     }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{Picker, Request};
-use crate::health::Outcome;
+use crate::health::CallOutcome;
 use crate::time::Timestamp;
 
 /// Hands every method on.
@@ -35,7 +35,13 @@ macro_rules! forward {
                 (**self).done(slot, now, latency);
             }
 
-            fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+            fn ended(
+                &mut self,
+                slot: usize,
+                now: Timestamp,
+                latency: Duration,
+                outcome: CallOutcome,
+            ) {
                 (**self).ended(slot, now, latency, outcome);
             }
 

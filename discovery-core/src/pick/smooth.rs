@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::golden::STEP;
+use super::low_discrepancy::STEP;
 use super::{Picker, Request, among};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,20 +13,23 @@ struct Peer {
     current: i64,
 }
 
-/// `current += effective` for all, the largest current is picked (the first on a tie) and loses the sum.
+/// nginx's smooth weighted round robin: `current += effective` for all, the largest current is picked (the first on a tie) and loses the sum.
 /// A pick is O(slots), a change of weight O(1) and keeps the state.
 ///
 /// Nobody is ahead of its share by a pick, or behind by more than 1/2 + 1/3 + ... + 1/slots: let b be the most that the k
 /// furthest behind lack on average. What they lack after a pick that is not theirs, the one picked, who was further
 /// behind, lacked as well, so k + 1 lacked it before; hence b(k) <= b(k + 1) + 1 / (k + 1), and b(slots) is 0.
+#[doc(alias = "nginx")]
+#[doc(alias = "smooth weighted round robin")]
+#[doc(alias = "swrr")]
 #[derive(Clone, Debug, Default)]
-pub struct Smooth {
+pub struct SmoothRoundRobin {
     peers: Vec<Peer>,
     /// The phase of retries, which go by a sequence of their own.
     retries: u64,
 }
 
-impl Smooth {
+impl SmoothRoundRobin {
     /// Slots of these weights.
     #[must_use]
     pub fn new(weights: &[u32]) -> Self {
@@ -51,7 +54,7 @@ impl Smooth {
     }
 }
 
-impl Picker for Smooth {
+impl Picker for SmoothRoundRobin {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         let (mut total, mut best): (i64, Option<(usize, i64)>) = (0, None);
         for (slot, peer) in self

@@ -13,8 +13,10 @@ const MOST_RATIO: f64 = 10.0;
 /// gRPC's static stride, which keeps weights within a tenth and ten times of their mean: slot `i` of generation `g` is picked unless
 /// `(w * g + 32767 * i) mod 65535 < 65535 - w`. Pick O(1) on average (bounded by two generations), change of
 /// weight O(slots): every scaled weight depends on the mean.
+#[doc(alias = "stride scheduler")]
+#[doc(alias = "A58")]
 #[derive(Clone, Debug)]
-pub struct Stride {
+pub struct StaticStride {
     /// As given.
     given: Vec<f64>,
     scaled: Vec<u64>,
@@ -22,7 +24,7 @@ pub struct Stride {
     open: usize,
 }
 
-impl Stride {
+impl StaticStride {
     /// Slots of these weights, from a place in the sequence. A weight of 0 takes no part. One that is negative or no
     /// number is unknown and counts as the mean, as in gRPC (where 0 is unknown, too: say so with -1).
     #[must_use]
@@ -75,7 +77,7 @@ impl Stride {
     }
 }
 
-impl Stride {
+impl StaticStride {
     /// The next slot of the sequence that may be picked, among `steps` of them.
     fn next(&mut self, steps: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
         let n = self.scaled.len() as u64;
@@ -93,7 +95,7 @@ impl Stride {
     }
 }
 
-impl Picker for Stride {
+impl Picker for StaticStride {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         if self.open == 0 {
             return None;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use core::net::SocketAddr;
 
 use super::diff::Op;
-use super::registration::{Registration, Standing};
+use super::registration::{Registration, RegistrationStatus};
 
 /// One entry of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +19,16 @@ pub struct Entry {
     pub node: String,
     /// Zone's name.
     pub zone: String,
-    /// Centre's name.
-    pub centre: String,
+    /// Region's name.
+    #[cfg_attr(feature = "serde", serde(alias = "centre"))]
+    pub region: String,
     /// Where it listens.
     pub address: SocketAddr,
     /// Thousandths of a unit of base weight.
     pub weight: u32,
     /// Its condition.
-    pub standing: Standing,
+    #[cfg_attr(feature = "serde", serde(alias = "standing"))]
+    pub status: RegistrationStatus,
 }
 
 impl Entry {
@@ -38,10 +40,10 @@ impl Entry {
             revision,
             node: wanted.node.to_string(),
             zone: wanted.zone.to_string(),
-            centre: wanted.centre.to_string(),
+            region: wanted.region.to_string(),
             address: wanted.address,
             weight: wanted.weight,
-            standing: wanted.standing,
+            status: wanted.status,
         }
     }
 
@@ -52,22 +54,23 @@ impl Entry {
         self.weight > 0
     }
 
-    /// Whether it says what is wanted. A standing that is not known yet is no reason to rewrite it, nor is
+    /// Whether it says what is wanted. A status that is not known yet is no reason to rewrite it, nor is
     /// the weight of 0 that goes with it.
     #[must_use]
     pub fn says(&self, wanted: &Registration<'_>) -> bool {
-        let unknown = wanted.standing == Standing::Unknown;
-        let condition = (self.standing, self.weight) == (wanted.standing, wanted.weight);
+        let unknown = wanted.status == RegistrationStatus::Unknown;
+        let condition = (self.status, self.weight) == (wanted.status, wanted.weight);
         (unknown || condition)
             && self.address == wanted.address
             && self.node == wanted.node
             && self.zone == wanted.zone
-            && self.centre == wanted.centre
+            && self.region == wanted.region
     }
 }
 
 /// Why a registry refused an operation; it is then unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ApplyError {
     /// The entry is another's.
     #[error("{service}/{name} belongs to {owner}")]
@@ -124,7 +127,7 @@ impl Registry {
     }
 
     /// The names of services that have entries, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> + '_ {
+    pub fn service_names(&self) -> impl Iterator<Item = &str> + '_ {
         self.services.keys().map(String::as_str)
     }
 

@@ -5,21 +5,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::contents::{Entry, Registry};
-use super::registration::{Registration, Standing};
+use super::registration::{Registration, RegistrationStatus};
 
 /// The most operations in one transaction (Consul's limit; measured: 413 beyond it).
 pub const MAX_TXN: usize = 64;
 
-/// Why an operation is needed.
+/// OpReason an operation is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Why {
+pub enum OpReason {
     /// The registry lacks it.
     Missing,
-    /// Address, node, zone or centre differ.
+    /// Address, node, zone or region differ.
     Moved,
-    /// Its standing differs.
-    Standing,
+    /// Its status differs.
+    RegistrationStatus,
     /// Only its weight differs.
     Weight,
     /// The registry has it, the engine has not.
@@ -29,6 +29,7 @@ pub enum Why {
 /// One operation on a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Op {
     /// Write an entry that is not there.
     Register {
@@ -38,8 +39,8 @@ pub enum Op {
         name: String,
         /// What to write; its revision is 0.
         entry: Entry,
-        /// Why.
-        why: Why,
+        /// OpReason.
+        reason: OpReason,
     },
     /// Write an entry over the one of that revision.
     Update {
@@ -49,8 +50,8 @@ pub enum Op {
         name: String,
         /// What to write; its revision is the one to be replaced.
         entry: Entry,
-        /// Why.
-        why: Why,
+        /// OpReason.
+        reason: OpReason,
     },
     /// Take an entry of that revision away.
     Deregister {
@@ -62,8 +63,8 @@ pub enum Op {
         owner: String,
         /// The revision that was seen.
         revision: u64,
-        /// Why.
-        why: Why,
+        /// OpReason.
+        reason: OpReason,
     },
 }
 
@@ -74,6 +75,35 @@ impl Op {
         match self {
             Self::Register { entry, .. } | Self::Update { entry, .. } => u8::from(!entry.open()),
             Self::Deregister { .. } => 2,
+        }
+    }
+
+    /// The name of the entry it is about.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Register { name, .. }
+            | Self::Update { name, .. }
+            | Self::Deregister { name, .. } => name,
+        }
+    }
+
+    /// The entry to be written; `None` for one that is taken away.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Register { entry, .. } | Self::Update { entry, .. } => Some(entry),
+            Self::Deregister { .. } => None,
+        }
+    }
+
+    /// Why it is needed.
+    #[must_use]
+    pub fn reason(&self) -> OpReason {
+        match self {
+            Self::Register { reason, .. }
+            | Self::Update { reason, .. }
+            | Self::Deregister { reason, .. } => *reason,
         }
     }
 
@@ -126,7 +156,7 @@ fn missing(want: &Registration<'_>, owner: &str) -> Op {
         service: want.service.to_owned(),
         name: want.name.to_owned(),
         entry: Entry::new(want, owner, 0),
-        why: Why::Missing,
+        reason: OpReason::Missing,
     }
 }
 
@@ -136,26 +166,26 @@ fn changed(want: &Registration<'_>, entry: &Entry, owner: &str) -> Option<Op> {
     }
     let placed = Registration {
         weight: entry.weight,
-        standing: entry.standing,
+        status: entry.status,
         ..*want
     };
-    let why = if !entry.says(&placed) {
-        Why::Moved
-    } else if entry.standing != want.standing {
-        Why::Standing
+    let reason = if !entry.says(&placed) {
+        OpReason::Moved
+    } else if entry.status != want.status {
+        OpReason::RegistrationStatus
     } else {
-        Why::Weight
+        OpReason::Weight
     };
     let mut written = Entry::new(want, owner, entry.revision);
-    if want.standing == Standing::Unknown {
-        (written.standing, written.weight) = (entry.standing, entry.weight);
+    if want.status == RegistrationStatus::Unknown {
+        (written.status, written.weight) = (entry.status, entry.weight);
     }
     let (service, name) = (want.service.to_owned(), want.name.to_owned());
     Some(Op::Update {
         service,
         name,
         entry: written,
-        why,
+        reason,
     })
 }
 
@@ -168,7 +198,7 @@ fn surplus(service: &str, name: &str, entry: &Entry, owner: &str) -> Option<Op> 
         name: name.to_owned(),
         owner: owner.to_owned(),
         revision: entry.revision,
-        why: Why::Surplus,
+        reason: OpReason::Surplus,
     })
 }
 

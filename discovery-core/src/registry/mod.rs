@@ -7,5 +7,5 @@ mod registration;
 
 pub use antientropy::{AntiEntropy, scale_factor};
 pub use contents::{ApplyError, Entry, Registry};
-pub use diff::{MAX_TXN, Op, Why, diff, transactions};
-pub use registration::{Registration, Standing};
+pub use diff::{MAX_TXN, Op, OpReason, diff, transactions};
+pub use registration::{Registration, RegistrationStatus};

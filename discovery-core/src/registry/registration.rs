@@ -1,4 +1,4 @@
-//! One endpoint as a registry holds it.
+//! One endpoint as a registry holds it, and its status there.
 
 use core::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
-pub enum Standing {
+pub enum RegistrationStatus {
     /// Not yet checked by an engine that was just made: a registry that has it from a predecessor keeps what
     /// it says, so that a restart without a snapshot takes nobody out. Later newcomers are failing until they
     /// pass.
@@ -22,7 +22,7 @@ pub enum Standing {
     Draining,
 }
 
-impl Standing {
+impl RegistrationStatus {
     /// Whether traffic goes there in an ordinary way; see [`super::Entry::open`] for whether it goes there
     /// now.
     #[must_use]
@@ -43,12 +43,12 @@ pub struct Registration<'a> {
     pub node: &'a str,
     /// Its zone's name.
     pub zone: &'a str,
-    /// Its centre's name.
-    pub centre: &'a str,
+    /// Its region's name.
+    pub region: &'a str,
     /// Where it listens.
     pub address: SocketAddr,
     /// Weight in use, in thousandths of a unit of base weight.
     pub weight: u32,
     /// Its condition.
-    pub standing: Standing,
+    pub status: RegistrationStatus,
 }

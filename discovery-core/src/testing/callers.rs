@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::ops::Bytes;
-use crate::health::Outcome;
-use crate::pick::{Alias, Choices, Edf, Golden, Maglev, PeakEwma, Request, Smooth, Stride};
+use crate::health::CallOutcome;
+use crate::pick::{
+    Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
+    WeightedRandom,
+};
 use crate::{Picker, Timestamp};
 
 const WEIGHTS: [u32; 8] = [0, 1, 7, 100, 1_000, 1_000_000, 1_000_000_000, u32::MAX];
@@ -15,14 +18,11 @@ fn pickers() -> [(&'static str, Box<dyn Picker>); 9] {
     [
         ("edf", Box::new(Edf::new(&[]))),
         ("edf seeded", Box::new(Edf::seeded(&[], 1))),
-        ("golden", Box::new(Golden::new(&[], 1))),
-        ("smooth", Box::new(Smooth::new(&[]))),
-        ("stride", Box::new(Stride::new(&[], u32::MAX - 9))),
-        ("alias", Box::new(Alias::new(&[], 1))),
-        (
-            "choices",
-            Box::new(Choices::new(&[], PeakEwma::default(), 1)),
-        ),
+        ("golden", Box::new(LowDiscrepancy::new(&[], 1))),
+        ("smooth", Box::new(SmoothRoundRobin::new(&[]))),
+        ("stride", Box::new(StaticStride::new(&[], u32::MAX - 9))),
+        ("alias", Box::new(WeightedRandom::new(&[], 1))),
+        ("choices", Box::new(P2c::new(&[], PeakEwma::default(), 1))),
         ("maglev", Box::new(Maglev::new(&[]))),
         ("bounded", Box::new(Maglev::new(&[]).bounded(125))),
     ]
@@ -51,7 +51,7 @@ pub fn fuzz_callers(data: &[u8]) {
             Step::Pick(key) => {
                 let open = weights.iter().any(|&w| w > 0);
                 for (name, picker) in &mut all {
-                    let picked = picker.pick(&Request { key, now });
+                    let picked = picker.pick(&Request::new(now).with_key(key));
                     assert_eq!(picked.is_some(), open, "{name} of {weights:?}");
                     let weight = picked.and_then(|slot| weights.get(slot));
                     assert!(!open || weight.is_some_and(|&w| w > 0), "{name} {picked:?}");
@@ -61,7 +61,7 @@ pub fn fuzz_callers(data: &[u8]) {
                 let left = |(slot, w): (usize, &u32)| *w > 0 && !tried.contains(&slot);
                 let open = weights.iter().enumerate().any(left);
                 for (name, picker) in &mut all {
-                    let picked = picker.pick_except(&Request { key, now }, &tried);
+                    let picked = picker.pick_except(&Request::new(now).with_key(key), &tried);
                     assert_eq!(
                         picked.is_some(),
                         open,
@@ -96,7 +96,7 @@ enum Step {
     Pick(u64),
     Retry(u64, [usize; 2]),
     Free(usize),
-    Done(usize, u64, Outcome),
+    Done(usize, u64, CallOutcome),
     Clock(Timestamp),
 }
 
@@ -106,7 +106,7 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
         2..=5 => Step::Pick(u64::from(bytes.below(255)?) << 56),
         6 => {
             let (slot, ms) = (bytes.below(70)? as usize, 1 << bytes.below(40)?);
-            let outcomes = [Outcome::Ok, Outcome::Error, Outcome::Local];
+            let outcomes = [CallOutcome::Ok, CallOutcome::Error, CallOutcome::Local];
             Step::Done(slot, ms, outcomes[bytes.below(3)? as usize])
         }
         7 => {
@@ -121,16 +121,12 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
 /// However the clock jumps, no more are under way than may be, and a burst is not exceeded at one moment.
 #[cfg(target_has_atomic = "64")]
 fn admit(data: &[u8]) {
-    use crate::warm_up::{Admission, AdmissionRules, Answer, Curve};
+    use crate::warm_up::{Admission, AdmissionRules, Curve, Decision};
     let (most, burst) = (8, 5);
-    let rules = AdmissionRules {
-        concurrency: Some(most),
-        rate: Some(1_000),
-        burst,
-        window: Duration::from_secs(10),
-        curve: Curve::Linear { cold_percent: 25 },
-        queue: Duration::ZERO,
-    };
+    let rules = AdmissionRules::new(Duration::from_secs(10), Curve::Linear { cold_percent: 25 })
+        .with_concurrency(Some(most))
+        .with_rate(Some(1_000))
+        .with_burst(burst);
     let Ok(admission) = Admission::new(rules, Timestamp::from_secs(1)) else {
         panic!("rules in range were refused");
     };
@@ -141,7 +137,7 @@ fn admit(data: &[u8]) {
             65 => admission.warm(),
             _ => {
                 let now = Timestamp::from_nanos(1 << shift);
-                let asked = (0..20).filter(|_| admission.ask(now) != Answer::Reject);
+                let asked = (0..20).filter(|_| admission.ask(now) != Decision::Reject);
                 let let_in = asked.count() as u32;
                 assert!(let_in <= burst, "{let_in} at once");
                 under_way += let_in;

@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use super::model::{DAY, Known, NAMES, Naive, answers};
 use super::ops::Op;
-use crate::endpoint::{CentreId, NodeId, ServiceId, Warmth, ZoneId};
-use crate::engine::Target;
+use crate::endpoint::{NodeId, RegionId, ServiceId, ZoneId};
+use crate::engine::DrainTarget;
 use crate::health::ProbeOutcome;
 use crate::{Effect, EndpointSpec, Engine, Input, InputError, Timestamp};
 
@@ -22,22 +22,21 @@ impl Naive {
                 name,
                 service,
                 node,
-                centre,
+                region,
                 weight,
                 conditions,
                 started,
             } => {
-                let spec = EndpointSpec {
-                    service: ServiceId(service.into()),
-                    node: NodeId(node.into()),
-                    zone: ZoneId(0),
-                    centre: CentreId(centre.into()),
-                    address: ([10, 0, 0, name], 80).into(),
-                    weight,
-                    conditions,
-                    started_at: Timestamp::from_secs(started.into()),
-                    warmth: Warmth::Cold,
-                };
+                let spec = EndpointSpec::new(
+                    ServiceId(service.into()),
+                    NodeId(node.into()),
+                    ZoneId(0),
+                    RegionId(region.into()),
+                    ([10, 0, 0, name], 80).into(),
+                )
+                .with_base_weight(weight)
+                .with_conditions(conditions)
+                .with_started_at(Timestamp::from_secs(started.into()));
                 let name = NAMES[name as usize % 10];
                 let held = self.held(name);
                 let told = self
@@ -76,7 +75,7 @@ impl Naive {
             } => match self.engine.find(NAMES[name as usize % 10]) {
                 None => Ok(()),
                 Some(endpoint) => {
-                    let input = Input::Called {
+                    let input = Input::CallsEnded {
                         endpoint,
                         outcome,
                         count: count.into(),
@@ -141,7 +140,7 @@ impl Naive {
             .known
             .get(name)
             .is_some_and(|k| k.spec.service != spec.service);
-        let bad = spec.weight > crate::endpoint::MAX_WEIGHT || (other && !held);
+        let bad = spec.base_weight > crate::endpoint::MAX_WEIGHT || (other && !held);
         if bad != told.is_err() {
             return Err(format!("{name}: {told:?}"));
         }
@@ -190,10 +189,7 @@ impl Naive {
                 continue;
             };
             let mine = known.spec.service == service;
-            let spec = EndpointSpec {
-                service,
-                ..known.spec
-            };
+            let spec = known.spec.with_service(service);
             if !mine && bit % 2 == 0 {
                 continue;
             }
@@ -206,7 +202,7 @@ impl Naive {
         }
         if let Some(&(_, spec)) = view.first().filter(|_| names & 1 == 1) {
             let weight = crate::endpoint::MAX_WEIGHT + 1;
-            view.insert(0, ("heavy", EndpointSpec { weight, ..spec }));
+            view.insert(0, ("heavy", spec.with_base_weight(weight)));
             bad.insert("heavy");
         }
         let mut out = Vec::new();
@@ -301,15 +297,15 @@ impl Naive {
                     return self.engine.handle(self.now, input, out);
                 };
                 self.note_drain(name, on);
-                Target::Endpoint(id)
+                DrainTarget::Endpoint(id)
             }
             1 => {
                 self.nodes_drained[which as usize % 3] = on;
-                Target::Node(NodeId(u32::from(which) % 3))
+                DrainTarget::Node(NodeId(u32::from(which) % 3))
             }
             _ => {
-                self.centres_drained[which as usize % 2] = on;
-                Target::Centre(CentreId(u32::from(which) % 2))
+                self.regions_drained[which as usize % 2] = on;
+                DrainTarget::Region(RegionId(u32::from(which) % 2))
             }
         };
         let input = Input::Drain {

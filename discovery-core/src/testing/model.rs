@@ -10,7 +10,7 @@ use super::division::{Seen, shares};
 use super::ops::Op;
 use super::status::{FALL, RISE, status};
 use crate::endpoint::ServiceId;
-use crate::health::{CheckKind, HealthCheck, Outliers, ProbeOutcome};
+use crate::health::{CheckKind, HealthCheck, OutlierDetection, ProbeOutcome};
 use crate::warm_up::WarmUp;
 use crate::{Effect, EndpointSpec, Engine, ServiceConfig, Timestamp};
 
@@ -55,7 +55,7 @@ pub struct Naive {
     /// Names that the operator drained.
     pub(super) drained: BTreeSet<&'static str>,
     pub(super) nodes_drained: [bool; 3],
-    pub(super) centres_drained: [bool; 2],
+    pub(super) regions_drained: [bool; 2],
     pub(super) probes: BTreeMap<&'static str, (crate::EndpointId, u32)>,
 }
 
@@ -70,39 +70,27 @@ impl Naive {
     #[must_use]
     pub fn new() -> Self {
         let mut engine = Engine::new(1);
-        let check = HealthCheck {
-            rise: RISE as u8,
-            fall: FALL as u8,
-            timeout: Duration::from_secs(3600),
-            ..HealthCheck::new(CheckKind::Tcp)
-        };
-        let plain = ServiceConfig {
-            hold_percent: 100,
-            panic_percent: 40,
-            ..ServiceConfig::default()
-        };
-        let checked = ServiceConfig {
-            health: Some(check.clone()),
-            ..plain.clone()
-        };
-        let all = ServiceConfig {
-            health: Some(HealthCheck {
-                damping: 3,
-                jitter_percent: 20,
-                timeout: Duration::from_secs(1),
-                ..check
-            }),
-            outliers: Some(Outliers {
-                max_ejection_percent: 50,
-                ..Outliers::default()
-            }),
-            warm_up: WarmUp::Envoy {
+        let check = HealthCheck::new(CheckKind::Tcp)
+            .with_rise(RISE as u8)
+            .with_fall(FALL as u8)
+            .with_timeout(Duration::from_secs(3600));
+        let plain = ServiceConfig::default()
+            .with_hold_percent(100)
+            .with_panic_percent(40);
+        let checked = plain.clone().with_health(check.clone());
+        let all = ServiceConfig::default()
+            .with_health(
+                check
+                    .with_flap_damping(3)
+                    .with_jitter_percent(20)
+                    .with_timeout(Duration::from_secs(1)),
+            )
+            .with_outlier_detection(OutlierDetection::default().with_max_ejection_percent(50))
+            .with_warm_up(WarmUp::Envoy {
                 window: Duration::from_secs(60),
                 aggression: 1.5,
                 least_percent: 5,
-            },
-            ..ServiceConfig::default()
-        };
+            });
         for (name, config) in [("plain", plain), ("checked", checked), ("all", all)] {
             let _ = engine.service(name, config);
         }
@@ -110,7 +98,7 @@ impl Naive {
             let _ = engine.node(name);
         }
         for name in ["c0", "c1"] {
-            let _ = engine.centre(name);
+            let _ = engine.region(name);
         }
         let _ = engine.zone("z");
         Self {
@@ -119,7 +107,7 @@ impl Naive {
             known: BTreeMap::new(),
             drained: BTreeSet::new(),
             nodes_drained: [false; 3],
-            centres_drained: [false; 2],
+            regions_drained: [false; 2],
             probes: BTreeMap::new(),
         }
     }
@@ -200,7 +188,7 @@ impl Naive {
     fn leaving(&self, k: &Known) -> bool {
         k.spec.conditions.terminating
             || self.nodes_drained[k.spec.node.index()]
-            || self.centres_drained[k.spec.centre.index()]
+            || self.regions_drained[k.spec.region.index()]
     }
 
     /// Statuses of service 1, and modes and shares of services 0 and 1, against the model's.
@@ -236,8 +224,8 @@ impl Naive {
             let endpoint = self.engine.endpoint(id).ok_or(format!("{name} is gone"))?;
             let c = known.spec.conditions;
             seen.push(Seen {
-                region: known.spec.centre.index(),
-                weight: f64::from(known.spec.weight),
+                region: known.spec.region.index(),
+                weight: f64::from(known.spec.base_weight),
                 ready: c.ready,
                 leaving: self.leaving(known),
                 serving: c.serving,

@@ -1,7 +1,7 @@
 //! Operations, decoded from bytes: every byte string is a list of operations.
 
 use crate::endpoint::Conditions;
-use crate::health::{Outcome, ProbeOutcome};
+use crate::health::{CallOutcome, ProbeOutcome};
 
 /// Bytes, taken from the front.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// One operation on an engine of three services, ten names, three nodes and two centres.
+/// One operation on an engine of three services, ten names, three nodes and two regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Add or change an endpoint.
@@ -33,8 +33,8 @@ pub enum Op {
         service: u8,
         /// Where.
         node: u8,
-        /// Which centre.
-        centre: u8,
+        /// Which region.
+        region: u8,
         /// Base weight.
         weight: u32,
         /// Conditions.
@@ -73,11 +73,11 @@ pub enum Op {
         /// Which name.
         name: u8,
         /// How they ended.
-        outcome: Outcome,
+        outcome: CallOutcome,
         /// How many.
         count: u8,
     },
-    /// Drain an endpoint (0), a node (1) or a centre (2).
+    /// Drain an endpoint (0), a node (1) or a region (2).
     Drain {
         /// What kind.
         kind: u8,
@@ -110,7 +110,7 @@ impl Op {
                 name: bytes.below(10)?,
                 service: bytes.below(3)?,
                 node: bytes.below(3)?,
-                centre: bytes.below(2)?,
+                region: bytes.below(2)?,
                 weight: [0, 1, 7, 100, 1_000_000, 1_000_001][bytes.below(6)? as usize],
                 conditions: conditions(bytes.below(8)?),
                 started: bytes.below(2)?,
@@ -138,10 +138,10 @@ impl Op {
             10 => Self::Call {
                 name: bytes.below(10)?,
                 outcome: [
-                    Outcome::Ok,
-                    Outcome::Error,
-                    Outcome::Gateway,
-                    Outcome::Local,
+                    CallOutcome::Ok,
+                    CallOutcome::Error,
+                    CallOutcome::Gateway,
+                    CallOutcome::Local,
                 ][bytes.below(4)? as usize],
                 count: bytes.below(8)?,
             },

@@ -6,19 +6,19 @@ use alloc::vec::Vec;
 
 use super::ops::Bytes;
 use crate::Registry;
-use crate::registry::{Entry, Op, Registration, Standing, diff, transactions};
+use crate::registry::{Entry, Op, Registration, RegistrationStatus, diff, transactions};
 
 const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
-const STANDINGS: [Standing; 5] = [
-    Standing::Unknown,
-    Standing::Passing,
-    Standing::Degraded,
-    Standing::Failing,
-    Standing::Draining,
+const STANDINGS: [RegistrationStatus; 5] = [
+    RegistrationStatus::Unknown,
+    RegistrationStatus::Passing,
+    RegistrationStatus::Degraded,
+    RegistrationStatus::Failing,
+    RegistrationStatus::Draining,
 ];
 
 fn registration(bytes: &mut Bytes<'_>, name: &'static str) -> Option<Registration<'static>> {
-    let standing = STANDINGS[bytes.below(5)? as usize];
+    let status = STANDINGS[bytes.below(5)? as usize];
     // What was never checked is given no weight.
     let weight = [0, 1, 500, u32::MAX][bytes.below(4)? as usize];
     Some(Registration {
@@ -26,14 +26,14 @@ fn registration(bytes: &mut Bytes<'_>, name: &'static str) -> Option<Registratio
         name,
         node: ["n1", "n2"][bytes.below(2)? as usize],
         zone: "z",
-        centre: ["north", "south"][bytes.below(2)? as usize],
+        region: ["north", "south"][bytes.below(2)? as usize],
         address: ([10, 0, 0, bytes.below(2)?], 80).into(),
-        weight: if standing == Standing::Unknown {
+        weight: if status == RegistrationStatus::Unknown {
             0
         } else {
             weight
         },
-        standing,
+        status,
     })
 }
 

@@ -3,7 +3,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::sentinel::Answer;
+use super::sentinel::Decision;
+use crate::builder::builder;
 use crate::error::ConfigError;
 use crate::limits::{span, within};
 use crate::rng::high;
@@ -12,6 +13,7 @@ use crate::time::{Timestamp, nanos};
 /// How limits rise with the time since the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Curve {
     /// From `cold_percent` of the limit in a straight line (`HAProxy` ramps a server's `maxconn` so).
     Linear {
@@ -29,6 +31,7 @@ pub enum Curve {
 /// What is admitted when warm, and how it gets there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct AdmissionRules {
     /// Requests under way at once when warm, 1 to 262,143; `None` does not limit them.
     pub concurrency: Option<u32>,
@@ -45,6 +48,31 @@ pub struct AdmissionRules {
     /// rejected always: when a place will be free is not known.
     pub queue: Duration,
 }
+
+impl AdmissionRules {
+    /// A ramp over `window` that limits nothing yet: set a concurrency, a rate or both.
+    #[must_use]
+    pub const fn new(window: Duration, curve: Curve) -> Self {
+        Self {
+            concurrency: None,
+            rate: None,
+            burst: 1,
+            window,
+            curve,
+            queue: Duration::ZERO,
+        }
+    }
+}
+
+builder!(AdmissionRules {
+    with_burst: burst: u32,
+    with_window: window: Duration,
+    with_curve: curve: Curve,
+    with_queue: queue: Duration,
+} or {
+    with_concurrency: concurrency: u32,
+    with_rate: rate: u32,
+});
 
 /// The low bits of the state: requests under way.
 const COUNT: u64 = (1 << 18) - 1;
@@ -235,10 +263,10 @@ impl Admission {
         Limits::new(step, most, libm::round(self.interval / level) as u64)
     }
 
-    /// Asks for one request. [`Answer::Go`] and [`Answer::Wait`] take a place, which [`Admission::done`]
-    /// gives back; [`Answer::Reject`] takes nothing.
+    /// Asks for one request. [`Decision::Admit`] and [`Decision::Wait`] take a place, which [`Admission::done`]
+    /// gives back; [`Decision::Reject`] takes nothing.
     #[must_use]
-    pub fn ask(&self, now: Timestamp) -> Answer {
+    pub fn ask(&self, now: Timestamp) -> Decision {
         let now = self.caught_up(now);
         let limits = self.limits(now);
         let (most, each) = (limits.most(), limits.each());
@@ -248,7 +276,7 @@ impl Admission {
         loop {
             let under_way = state & COUNT;
             if self.count > 0 && under_way >= most {
-                return Answer::Reject;
+                return Decision::Reject;
             }
             // How far what was let in reaches beyond now. More than could ever have been let in means a
             // moment long past: times wrap.
@@ -260,7 +288,7 @@ impl Admission {
             };
             let wait = beyond.saturating_sub(ahead);
             if wait > self.queue {
-                return Answer::Reject;
+                return Decision::Reject;
             }
             let due = now.wrapping_add(beyond).wrapping_add(each) & WRAP;
             let next = due << COUNT.count_ones() | (under_way + self.count);
@@ -270,8 +298,8 @@ impl Admission {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) if wait == 0 => return Answer::Go,
-                Ok(_) => return Answer::Wait(Duration::from_nanos(wait)),
+                Ok(_) if wait == 0 => return Decision::Admit,
+                Ok(_) => return Decision::Wait(Duration::from_nanos(wait)),
                 Err(moved) => state = moved,
             }
         }

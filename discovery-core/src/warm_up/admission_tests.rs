@@ -1,14 +1,7 @@
 use super::*;
 
 fn rules() -> AdmissionRules {
-    AdmissionRules {
-        concurrency: None,
-        rate: None,
-        burst: 1,
-        window: Duration::from_secs(100),
-        curve: Curve::Linear { cold_percent: 10 },
-        queue: Duration::ZERO,
-    }
+    AdmissionRules::new(Duration::from_secs(100), Curve::Linear { cold_percent: 10 })
 }
 
 fn at(ms: u64) -> Timestamp {
@@ -17,17 +10,10 @@ fn at(ms: u64) -> Timestamp {
 
 #[test]
 fn concurrency_rises_in_a_line() {
-    let a = Admission::new(
-        AdmissionRules {
-            concurrency: Some(100),
-            ..rules()
-        },
-        at(0),
-    )
-    .unwrap();
+    let a = Admission::new(rules().with_concurrency(Some(100)), at(0)).unwrap();
     let let_in = |ms| {
         let n = (0..1000)
-            .take_while(|_| a.ask(at(ms)) == Answer::Go)
+            .take_while(|_| a.ask(at(ms)) == Decision::Admit)
             .count();
         assert_eq!(a.under_way() as usize, n);
         (0..n).for_each(|_| a.done());
@@ -45,18 +31,10 @@ fn concurrency_rises_in_a_line() {
 #[test]
 fn rate_follows_the_cold_factor_and_the_ramp_takes_its_window() {
     let curve = Curve::ColdFactor { factor: 3 };
-    let a = Admission::new(
-        AdmissionRules {
-            rate: Some(1000),
-            curve,
-            ..rules()
-        },
-        at(0),
-    )
-    .unwrap();
+    let a = Admission::new(rules().with_rate(Some(1000)).with_curve(curve), at(0)).unwrap();
     let in_second = |s: u64| {
         let asks = (0..200_000).map(|i| at(s * 1000).after(Duration::from_nanos(i * 5_000)));
-        asks.filter(|&now| a.ask(now) == Answer::Go).count() as f64
+        asks.filter(|&now| a.ask(now) == Decision::Admit).count() as f64
     };
     assert!((in_second(0) - 333.0).abs() <= 5.0);
     let half = 1000.0 / libm::sqrt(9.0 - 8.0 * 0.505);
@@ -68,23 +46,19 @@ fn rate_follows_the_cold_factor_and_the_ramp_takes_its_window() {
 #[test]
 fn the_queue_is_bounded_and_in_order() {
     let queue = Duration::from_millis(25);
-    let rules = AdmissionRules {
-        rate: Some(100),
-        queue,
-        ..rules()
-    };
+    let rules = rules().with_rate(Some(100)).with_queue(queue);
     let a = Admission::new(rules, at(0)).unwrap();
     a.warm();
-    let answers: [Answer; 5] = core::array::from_fn(|_| a.ask(at(0)));
-    let wait = |ms| Answer::Wait(Duration::from_millis(ms));
+    let answers: [Decision; 5] = core::array::from_fn(|_| a.ask(at(0)));
+    let wait = |ms| Decision::Wait(Duration::from_millis(ms));
     assert_eq!(
         answers,
         [
-            Answer::Go,
+            Decision::Admit,
             wait(10),
             wait(20),
-            Answer::Reject,
-            Answer::Reject
+            Decision::Reject,
+            Decision::Reject
         ]
     );
     assert_eq!(a.ask(at(10)), wait(20));
@@ -92,91 +66,67 @@ fn the_queue_is_bounded_and_in_order() {
 
 #[test]
 fn a_burst_goes_at_once() {
-    let a = Admission::new(
-        AdmissionRules {
-            rate: Some(100),
-            burst: 5,
-            ..rules()
-        },
-        at(0),
-    )
-    .unwrap();
+    let a = Admission::new(rules().with_rate(Some(100)).with_burst(5), at(0)).unwrap();
     a.warm();
-    let n = (0..20).filter(|_| a.ask(at(0)) == Answer::Go).count();
+    let n = (0..20).filter(|_| a.ask(at(0)) == Decision::Admit).count();
     assert_eq!(n, 5);
 }
 
 #[test]
 fn a_rejection_by_rate_gives_its_place_back() {
-    let rules = AdmissionRules {
-        rate: Some(1),
-        concurrency: Some(50),
-        ..rules()
-    };
+    let rules = rules().with_rate(Some(1)).with_concurrency(Some(50));
     let a = Admission::new(rules, at(0)).unwrap();
     assert_eq!(
         (a.ask(at(0)), a.ask(at(0)), a.under_way()),
-        (Answer::Go, Answer::Reject, 1)
+        (Decision::Admit, Decision::Reject, 1)
     );
 }
 
 #[test]
 fn odd_rules_are_refused() {
     let err = |r| Admission::new(r, at(0)).map(|_| ()).unwrap_err();
-    assert_eq!(
-        err(AdmissionRules {
-            burst: 0,
-            ..rules()
-        })
-        .field,
-        "admission.burst"
-    );
-    assert_eq!(
-        err(AdmissionRules {
-            rate: Some(0),
-            ..rules()
-        })
-        .field,
-        "admission.rate"
-    );
+    assert_eq!(err(rules().with_burst(0)).field, "admission.burst");
+    assert_eq!(err(rules().with_rate(Some(0))).field, "admission.rate");
     let curve = Curve::ColdFactor { factor: 1 };
-    assert_eq!(err(AdmissionRules { curve, ..rules() }).least, 2);
+    assert_eq!(err(rules().with_curve(curve)).least, 2);
 }
 
 #[test]
 fn threads_share_one_limit() {
     #[cfg(test)]
     extern crate std;
-    let rules = AdmissionRules {
-        concurrency: Some(64),
-        rate: Some(1_000),
-        burst: 100,
-        ..rules()
-    };
+    let rules = rules()
+        .with_concurrency(Some(64))
+        .with_rate(Some(1_000))
+        .with_burst(100);
     let a = Admission::new(rules, at(0)).unwrap();
     a.warm();
     let let_in: usize = std::thread::scope(|scope| {
-        let ask = || (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+        let ask = || {
+            (0..1_000)
+                .filter(|_| a.ask(at(0)) == Decision::Admit)
+                .count()
+        };
         let threads: [_; 4] = core::array::from_fn(|_| scope.spawn(ask));
         threads.into_iter().map(|t| t.join().unwrap()).sum()
     });
     assert_eq!((let_in, a.under_way()), (64, 64), "four threads, one limit");
     (0..64).for_each(|_| a.done());
-    let rest = (0..1_000).filter(|_| a.ask(at(0)) == Answer::Go).count();
+    let rest = (0..1_000)
+        .filter(|_| a.ask(at(0)) == Decision::Admit)
+        .count();
     assert_eq!(rest, 36, "the burst's other part");
 }
 
 #[test]
 fn a_long_pause_and_a_clock_that_jumps_lock_nobody_out() {
-    let rules = AdmissionRules {
-        rate: Some(1_000),
-        burst: 10,
-        queue: Duration::from_millis(5),
-        ..rules()
-    };
+    let rules = rules()
+        .with_rate(Some(1_000))
+        .with_burst(10)
+        .with_queue(Duration::from_millis(5));
     let full = |a: &Admission, now: Timestamp| {
         let answers = (0..100).map(|_| a.ask(now));
-        answers.filter(|&answer| answer != Answer::Reject).count()
+        answers.filter(|&answer| answer != Decision::Reject).count()
     };
     for hours in 1..200u64 {
         for minutes in [0, 17, 32, 51] {
@@ -190,7 +140,7 @@ fn a_long_pause_and_a_clock_that_jumps_lock_nobody_out() {
             assert_eq!(full(&a, then), 0, "and no more");
             // A clock set back by more than a second is followed, one behind by less is waited for.
             assert_eq!(full(&a, at(0)), first, "back by {hours} h {minutes} min");
-            assert_eq!(a.ask(Timestamp::from_millis(999_500)), Answer::Reject);
+            assert_eq!(a.ask(Timestamp::from_millis(999_500)), Decision::Reject);
         }
     }
 }
@@ -198,14 +148,11 @@ fn a_long_pause_and_a_clock_that_jumps_lock_nobody_out() {
 #[test]
 fn high_rates_are_met() {
     for rate in [999_999, 3_000_000, 7_000_001, 9_999_999, 10_000_000] {
-        let rules = AdmissionRules {
-            rate: Some(rate),
-            ..rules()
-        };
+        let rules = rules().with_rate(Some(rate));
         let a = Admission::new(rules, at(0)).unwrap();
         a.warm();
         let asks = (0..2_000_000u64).map(|i| at(0).after(Duration::from_nanos(i * 50)));
-        let let_in = asks.filter(|&now| a.ask(now) == Answer::Go).count() as f64;
+        let let_in = asks.filter(|&now| a.ask(now) == Decision::Admit).count() as f64;
         let fair = f64::from(rate) / 10.0;
         // Asked each 50 ns, a request is let in up to so much late.
         let least = 1.0 / (1.0 / fair + 50e-9 * 10.0);
@@ -218,14 +165,14 @@ fn high_rates_are_met() {
 
 #[test]
 fn limits_follow_the_ramp_step_by_step_and_a_restart_at_once() {
-    let rules = AdmissionRules {
-        concurrency: Some(1_000),
-        curve: Curve::Linear { cold_percent: 1 },
-        ..rules()
-    };
+    let rules = rules()
+        .with_concurrency(Some(1_000))
+        .with_curve(Curve::Linear { cold_percent: 1 });
     let a = Admission::new(rules, at(0)).unwrap();
     let let_in = |now| {
-        let n = (0..2_000).take_while(|_| a.ask(now) == Answer::Go).count();
+        let n = (0..2_000)
+            .take_while(|_| a.ask(now) == Decision::Admit)
+            .count();
         (0..n).for_each(|_| a.done());
         n
     };
@@ -247,11 +194,7 @@ fn limits_follow_the_ramp_step_by_step_and_a_restart_at_once() {
 
 #[test]
 fn a_burst_must_come_back_in_time() {
-    let rules = AdmissionRules {
-        rate: Some(1),
-        burst: 1_000,
-        ..rules()
-    };
+    let rules = rules().with_rate(Some(1)).with_burst(1_000);
     let refused = Admission::new(rules, at(0)).map(|_| ()).unwrap_err();
     // Cold, one request takes 10 s.
     assert_eq!((refused.field, refused.most), ("admission.burst", 720));
@@ -259,10 +202,7 @@ fn a_burst_must_come_back_in_time() {
 
 #[test]
 fn any_epoch_will_do() {
-    let rules = AdmissionRules {
-        concurrency: Some(100),
-        ..rules()
-    };
+    let rules = rules().with_concurrency(Some(100));
     for start in [Timestamp::ZERO, at(0), Timestamp::from_nanos(u64::MAX >> 1)] {
         let a = Admission::new(rules, start).unwrap();
         let later = |seconds| start.after(Duration::from_secs(seconds));
@@ -270,7 +210,7 @@ fn any_epoch_will_do() {
         assert!((levels[1] - 0.55).abs() < 1e-9);
         assert_eq!([levels[0], levels[2]], [0.1, 1.0]);
         let let_in = (0..1_000)
-            .take_while(|_| a.ask(start) == Answer::Go)
+            .take_while(|_| a.ask(start) == Decision::Admit)
             .count();
         assert_eq!(let_in, 10, "cold, whatever the clock says");
     }
@@ -283,38 +223,31 @@ fn a_late_request_is_served_as_if_now() {
         Timestamp::from_nanos(5_000_000_001),
         Timestamp::from_nanos(5_000_000_000),
     );
-    let unlimited = AdmissionRules {
-        concurrency: Some(50),
-        rate: None,
-        ..rules()
-    };
+    let unlimited = rules().with_concurrency(Some(50)).with_rate(None);
     for behind in [late, Timestamp::from_millis(4_500), Timestamp::ZERO] {
         let a = Admission::new(unlimited, Timestamp::ZERO).unwrap();
         a.warm();
         assert_eq!(
             [soon, behind].map(|t| a.ask(t)),
-            [Answer::Go; 2],
+            [Decision::Admit; 2],
             "{behind:?}"
         );
     }
     // A rate with a burst of two, all of it free: both are let in whoever asks first, a third is not.
-    let rated = AdmissionRules {
-        rate: Some(1_000),
-        burst: 2,
-        queue: Duration::ZERO,
-        ..rules()
-    };
+    let rated = rules()
+        .with_rate(Some(1_000))
+        .with_burst(2)
+        .with_queue(Duration::ZERO);
     let a = Admission::new(rated, Timestamp::ZERO).unwrap();
     a.warm();
     let answers = [soon, late, late].map(|t| a.ask(t));
-    assert_eq!(answers, [Answer::Go, Answer::Go, Answer::Reject]);
+    assert_eq!(
+        answers,
+        [Decision::Admit, Decision::Admit, Decision::Reject]
+    );
     // The wait is counted from now, not from the late request's own clock.
     let a = Admission::new(
-        AdmissionRules {
-            burst: 1,
-            queue: Duration::from_millis(1),
-            ..rated
-        },
+        rated.with_burst(1).with_queue(Duration::from_millis(1)),
         Timestamp::ZERO,
     )
     .unwrap();
@@ -322,28 +255,26 @@ fn a_late_request_is_served_as_if_now() {
     let answers = [soon, late].map(|t| a.ask(t));
     assert_eq!(
         answers,
-        [Answer::Go, Answer::Wait(Duration::from_millis(1))]
+        [Decision::Admit, Decision::Wait(Duration::from_millis(1))]
     );
 }
 
 /// A late request is held to the limits of now, not to those of an earlier step of the ramp.
 #[test]
 fn a_late_request_has_the_concurrency_of_now() {
-    let rules = AdmissionRules {
-        concurrency: Some(100_000),
-        rate: None,
-        curve: Curve::Linear { cold_percent: 1 },
-        ..rules()
-    };
+    let rules = rules()
+        .with_concurrency(Some(100_000))
+        .with_rate(None)
+        .with_curve(Curve::Linear { cold_percent: 1 });
     let a = Admission::new(rules, at(0)).unwrap();
     let now = at(0).after(Duration::from_secs(50));
     let let_in = (0..200_000)
-        .take_while(|_| a.ask(now) == Answer::Go)
+        .take_while(|_| a.ask(now) == Decision::Admit)
         .count();
     (0..let_in).for_each(|_| a.done());
     let late = Timestamp::from_nanos(now.nanos() - 900_000_000);
     let again = (0..200_000)
-        .take_while(|_| a.ask(late) == Answer::Go)
+        .take_while(|_| a.ask(late) == Decision::Admit)
         .count();
     assert_eq!(let_in, again);
 }
@@ -351,15 +282,11 @@ fn a_late_request_has_the_concurrency_of_now() {
 /// A clock set back locks nobody out, however little the time it takes to regain a burst exceeds the step back.
 #[test]
 fn a_clock_set_back_begins_afresh() {
-    let rules = AdmissionRules {
-        rate: Some(100),
-        burst: 1_000,
-        ..rules()
-    };
+    let rules = rules().with_rate(Some(100)).with_burst(1_000);
     for back in [2u64, 5, 9, 11, 3_600] {
         let a = Admission::new(rules, Timestamp::ZERO).unwrap();
         a.warm();
-        let let_in = |now| (0..2_000).filter(|_| a.ask(now) == Answer::Go).count();
+        let let_in = |now| (0..2_000).filter(|_| a.ask(now) == Decision::Admit).count();
         assert_eq!(let_in(at(10_000_000)), 1_000);
         let then = Timestamp::from_nanos(at(10_000_000).nanos() - back * 1_000_000_000);
         assert_eq!(let_in(then), 1_000, "back by {back} s");
@@ -372,17 +299,15 @@ fn a_clock_set_back_begins_afresh() {
 fn threads_without_a_rate_are_never_rejected() {
     #[cfg(test)]
     extern crate std;
-    let rules = AdmissionRules {
-        rate: None,
-        concurrency: None,
-        ..rules()
-    };
+    let rules = rules().with_rate(None).with_concurrency(None);
     let a = Admission::new(rules, at(0)).unwrap();
     let clock = AtomicU64::new(at(0).nanos());
     let rejected: usize = std::thread::scope(|scope| {
         let ask = || {
             let now = || Timestamp::from_nanos(clock.fetch_add(1, Ordering::Relaxed));
-            (0..100_000).filter(|_| a.ask(now()) != Answer::Go).count()
+            (0..100_000)
+                .filter(|_| a.ask(now()) != Decision::Admit)
+                .count()
         };
         let threads: [_; 4] = core::array::from_fn(|_| scope.spawn(ask));
         threads.into_iter().map(|t| t.join().unwrap()).sum()

@@ -7,5 +7,5 @@ mod shape;
 
 #[cfg(target_has_atomic = "64")]
 pub use admission::{Admission, AdmissionRules, Curve};
-pub use sentinel::{Answer, SentinelWarmUp};
+pub use sentinel::{Decision, SentinelWarmUp};
 pub use shape::WarmUp;

@@ -26,12 +26,12 @@ pub struct SentinelWarmUp {
     passed_ms: Option<u64>,
 }
 
-/// What a cold callee says to a request.
+/// Whether a request is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Answer {
+pub enum Decision {
     /// Go ahead.
-    Go,
+    Admit,
     /// Go ahead after this long; the place in the queue is taken.
     Wait(Duration),
     /// Too much for now.
@@ -77,14 +77,20 @@ impl SentinelWarmUp {
 
     /// Whether `acquire` more may pass, when `passed` have in this second and `passed_before` in the last.
     /// The first request finds the bucket full: cold.
-    pub fn ask(&mut self, now: Timestamp, passed: u64, passed_before: u64, acquire: u32) -> Answer {
+    pub fn ask(
+        &mut self,
+        now: Timestamp,
+        passed: u64,
+        passed_before: u64,
+        acquire: u32,
+    ) -> Decision {
         let now_ms = now.nanos() / 1_000_000;
         self.follow(now_ms);
         self.sync(now_ms, passed_before);
         let rate = self.rate();
         match self.queue {
-            None if passed as f64 + f64::from(acquire) <= rate => Answer::Go,
-            None => Answer::Reject,
+            None if passed as f64 + f64::from(acquire) <= rate => Decision::Admit,
+            None => Decision::Reject,
             Some(queue) => self.pace(now_ms, f64::from(acquire) / rate, queue),
         }
     }
@@ -134,19 +140,19 @@ impl SentinelWarmUp {
         self.filled_ms = Some(second);
     }
 
-    fn pace(&mut self, now_ms: u64, seconds: f64, queue: Duration) -> Answer {
+    fn pace(&mut self, now_ms: u64, seconds: f64, queue: Duration) -> Decision {
         let cost = libm::round(seconds * 1000.0) as u64;
         let due = self.passed_ms.map_or(0, |at| at.saturating_add(cost));
         if due <= now_ms {
             self.passed_ms = Some(now_ms);
-            return Answer::Go;
+            return Decision::Admit;
         }
         let wait = Duration::from_millis(due - now_ms);
         if wait > queue {
-            return Answer::Reject;
+            return Decision::Reject;
         }
         self.passed_ms = Some(due);
-        Answer::Wait(wait)
+        Decision::Wait(wait)
     }
 }
 
@@ -163,7 +169,7 @@ mod tests {
             s.ask(Timestamp::from_millis(day), 0, 50, 1);
             let now = |ms: u64| Timestamp::from_millis(2_000 + ms);
             let later = (0..40).map(|i| s.ask(now(1_300 + i * 100), 0, 50, 1));
-            let rejected = later.filter(|a| *a == Answer::Reject).count();
+            let rejected = later.filter(|a| *a == Decision::Reject).count();
             // One that looked while the clock was wrong still counts.
             assert!(rejected <= 10, "{rejected} with {queue:?}");
             let before = s.rate();
@@ -181,7 +187,7 @@ mod tests {
             let mut s = SentinelWarmUp::new(90, warm_up, 3, None).unwrap();
             let at = |ms: u64| Timestamp::from_millis(start + ms);
             let passes = |s: &mut SentinelWarmUp, ms, before| {
-                let passed = |n: &u64| s.ask(at(ms), *n, before, 1) == Answer::Go;
+                let passed = |n: &u64| s.ask(at(ms), *n, before, 1) == Decision::Admit;
                 (0..200).take_while(passed).count()
             };
             assert_eq!(passes(&mut s, 0, 0), 30, "a third");

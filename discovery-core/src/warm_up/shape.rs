@@ -9,6 +9,7 @@ use crate::time::nanos;
 /// How the weight of a cold endpoint rises with its age (the time since it was ready and passing).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[doc(alias = "slow start")]
 pub enum WarmUp {
     /// Full weight at once.
     #[default]

@@ -7,11 +7,11 @@ mod weightless;
 
 use core::time::Duration;
 
-use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::endpoint::{ServiceId, Warmth};
 use discovery_core::engine::Mode;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
-use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
-use discovery_core::pick::{Golden, Request};
+use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
+use discovery_core::pick::{LowDiscrepancy, Request};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
@@ -30,11 +30,9 @@ const DEGRADED: ProbeOutcome = ProbeOutcome::Degraded;
 impl Service {
     fn new(hosts: &[Host<'_>]) -> Self {
         let mut engine = Engine::new(1);
-        let config = ServiceConfig {
-            health: Some(HealthCheck::new(CheckKind::Tcp)),
-            warm_up: WarmUp::envoy(Duration::from_secs(60)),
-            ..ServiceConfig::default()
-        };
+        let config = ServiceConfig::default()
+            .with_health(HealthCheck::new(CheckKind::Tcp))
+            .with_warm_up(WarmUp::envoy(Duration::from_secs(60)));
         let id = engine.service("web", config).unwrap();
         let mut service = Self { engine, id };
         hosts.iter().for_each(|host| service.add(host));
@@ -42,17 +40,15 @@ impl Service {
     }
 
     fn add(&mut self, &(name, region, weight, outcome, warmth): &Host<'_>) {
-        let spec = EndpointSpec {
-            service: self.id,
-            node: self.engine.node("n").unwrap(),
-            zone: self.engine.zone("z").unwrap(),
-            centre: self.engine.centre(region).unwrap(),
-            address: "10.0.0.1:80".parse().unwrap(),
-            weight,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth,
-        };
+        let spec = EndpointSpec::new(
+            self.id,
+            self.engine.node("n").unwrap(),
+            self.engine.zone("z").unwrap(),
+            self.engine.region(region).unwrap(),
+            "10.0.0.1:80".parse().unwrap(),
+        )
+        .with_base_weight(weight)
+        .with_warmth(warmth);
         let mut out = Vec::new();
         let now = Timestamp::from_secs(1);
         self.engine
@@ -90,15 +86,15 @@ impl Service {
     }
 
     /// A balancer fed by this engine, for a caller who prefers regions in order of their names.
-    fn balancer(&self) -> Balancer<Golden> {
+    fn balancer(&self) -> Balancer<LowDiscrepancy> {
         let mut b = Balancer::new(
             PriorityRules::default(),
             1,
-            (|seed| Golden::new(&[], seed)) as fn(u64) -> Golden,
+            (|seed| LowDiscrepancy::new(&[], seed)) as fn(u64) -> LowDiscrepancy,
         );
         for (id, _) in self.engine.endpoints(self.id) {
             let endpoint = self.engine.endpoint(id).unwrap();
-            let north = self.engine.centre_name(endpoint.centre) == Some("north");
+            let north = self.engine.region_name(endpoint.region) == Some("north");
             b.set(
                 endpoint.slot,
                 Some(Member::of(&endpoint, u32::from(!north))),
@@ -111,7 +107,7 @@ impl Service {
     fn picked(&self, wanted: impl Fn(&str) -> bool) -> f64 {
         let mut b = self.balancer();
         let name = |slot| {
-            let id = self.engine.at(self.id, slot).unwrap();
+            let id = self.engine.endpoint_at(self.id, slot).unwrap();
             self.engine.endpoint(id).unwrap().name
         };
         let picks = (0..10_000).filter(|_| {

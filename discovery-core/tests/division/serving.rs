@@ -3,18 +3,20 @@
 use super::*;
 use discovery_core::Picker;
 use discovery_core::locality::MAX_PRIORITIES;
-use discovery_core::pick::{Alias, Choices, Edf, Maglev, PeakEwma, Smooth, Stride};
+use discovery_core::pick::{
+    Edf, Maglev, P2c, PeakEwma, SmoothRoundRobin, StaticStride, WeightedRandom,
+};
 use proptest::prelude::*;
 
 type Make = fn(u64) -> Box<dyn Picker>;
 
 const PICKERS: [Make; 7] = [
-    |seed| Box::new(Golden::new(&[], seed)),
+    |seed| Box::new(LowDiscrepancy::new(&[], seed)),
     |_| Box::new(Edf::new(&[])),
-    |_| Box::new(Smooth::new(&[])),
-    |_| Box::new(Stride::new(&[], 0)),
-    |seed| Box::new(Alias::new(&[], seed)),
-    |seed| Box::new(Choices::new(&[], PeakEwma::default(), seed)),
+    |_| Box::new(SmoothRoundRobin::new(&[])),
+    |_| Box::new(StaticStride::new(&[], 0)),
+    |seed| Box::new(WeightedRandom::new(&[], seed)),
+    |seed| Box::new(P2c::new(&[], PeakEwma::default(), seed)),
     |_| Box::new(Maglev::new(&[])),
 ];
 
@@ -26,20 +28,20 @@ fn member() -> impl Strategy<Value = Option<Member>> {
         0..=1_000_000_000_u32,
         Just(u32::MAX)
     ];
-    let fare = prop_oneof![
-        1 => Just(Fare::Excluded),
-        3 => Just(Fare::Failing),
-        1 => Just(Fare::Degraded),
-        1 => Just(Fare::Healthy)
+    let health = prop_oneof![
+        1 => Just(EndpointHealth::Excluded),
+        3 => Just(EndpointHealth::Failing),
+        1 => Just(EndpointHealth::Degraded),
+        1 => Just(EndpointHealth::Healthy)
     ];
     let priority = prop_oneof![0..4_u32, Just(MAX_PRIORITIES as u32 - 1)];
     let member =
-        (priority, weight.clone(), weight, fare).prop_map(|(priority, base, weight, fare)| {
+        (priority, weight.clone(), weight, health).prop_map(|(priority, base, weight, health)| {
             Member {
                 priority,
                 base,
                 weight,
-                fare,
+                health,
             }
         });
     proptest::option::weighted(0.9, member)
@@ -47,20 +49,21 @@ fn member() -> impl Strategy<Value = Option<Member>> {
 
 fn rules() -> impl Strategy<Value = PriorityRules> {
     let percent = || prop_oneof![Just(0), Just(1), 0..200_u32, Just(u32::MAX)];
-    (percent(), percent()).prop_map(|(overprovisioning_percent, panic_percent)| PriorityRules {
-        overprovisioning_percent,
-        panic_percent,
+    (percent(), percent()).prop_map(|(overprovisioning_percent, panic_percent)| {
+        PriorityRules::default()
+            .with_overprovisioning_percent(overprovisioning_percent)
+            .with_panic_percent(panic_percent)
     })
 }
 
 /// Who may serve, and whether failing ones may.
 fn expected(members: &[Option<Member>], rules: &PriorityRules) -> (bool, bool) {
-    let any = |wanted: &[Fare]| {
+    let any = |wanted: &[EndpointHealth]| {
         let mut known = members.iter().flatten();
-        known.any(|m| m.weight > 0 && wanted.contains(&m.fare))
+        known.any(|m| m.weight > 0 && wanted.contains(&m.health))
     };
-    let available = any(&[Fare::Healthy, Fare::Degraded]);
-    let panic = rules.panic_percent > 0 && any(&[Fare::Failing]);
+    let available = any(&[EndpointHealth::Healthy, EndpointHealth::Degraded]);
+    let panic = rules.panic_percent > 0 && any(&[EndpointHealth::Failing]);
     (available || panic, rules.panic_percent > 0)
 }
 
@@ -75,7 +78,7 @@ proptest! {
     ) {
         let mut b = Balancer::new(rules, 1, PICKERS[which]);
         // Many failing ones: what few healthy ones carry is no whole percent.
-        let failing = Member { priority: 0, base: 1_000, weight: 1_000, fare: Fare::Failing };
+        let failing = Member { priority: 0, base: 1_000, weight: 1_000, health: EndpointHealth::Failing };
         let mut members = vec![None; 12];
         members.resize(12 + crowd, Some(failing));
         (12..members.len()).for_each(|slot| b.set(slot, members[slot]));
@@ -85,13 +88,13 @@ proptest! {
             let (serves, panic) = expected(&members, &rules);
             prop_assert_eq!(b.mode() != Mode::Empty, serves, "{:?} {:?}", b.mode(), b.loads());
             for key in 0..8 {
-                let request = Request { key, ..Request::default() };
+                let request = Request::default().with_key(key);
                 let picked = b.pick(&request);
                 prop_assert_eq!(picked.is_some(), serves, "{:?}", b.loads());
                 let Some(slot) = picked else { continue };
                 let m = members[slot].unwrap();
-                prop_assert!(m.weight > 0 && m.fare != Fare::Excluded);
-                prop_assert!(m.fare != Fare::Failing || (panic && b.mode() == Mode::Panic));
+                prop_assert!(m.weight > 0 && m.health != EndpointHealth::Excluded);
+                prop_assert!(m.health != EndpointHealth::Failing || (panic && b.mode() == Mode::Panic));
             }
         }
     }
@@ -100,22 +103,21 @@ proptest! {
 #[test]
 fn one_healthy_host_of_two_hundred_serves_though_panic_is_off() {
     for (overprovisioning_percent, priority) in [(140, 0), (140, 1), (1, 1)] {
-        let rules = PriorityRules {
-            overprovisioning_percent,
-            panic_percent: 0,
-        };
-        let mut b = Balancer::new(rules, 1, |seed| Golden::new(&[], seed));
+        let rules = PriorityRules::default()
+            .with_overprovisioning_percent(overprovisioning_percent)
+            .with_panic_percent(0);
+        let mut b = Balancer::new(rules, 1, |seed| LowDiscrepancy::new(&[], seed));
         for slot in 0..200 {
-            let fare = if slot == 150 {
-                Fare::Healthy
+            let health = if slot == 150 {
+                EndpointHealth::Healthy
             } else {
-                Fare::Failing
+                EndpointHealth::Failing
             };
             let member = Member {
                 priority: if slot == 0 { 0 } else { priority },
                 base: 1_000,
                 weight: 1_000,
-                fare,
+                health,
             };
             b.set(slot, Some(member));
         }

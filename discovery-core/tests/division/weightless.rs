@@ -51,34 +51,35 @@ fn a_weight_set_to_0_leaves_the_count() {
 /// Nobody of a priority may be used: its load goes where somebody is, not to nobody.
 #[test]
 fn a_balancer_sends_no_load_where_nobody_may_be_used() {
-    let mut b: Balancer<Golden> =
-        Balancer::new(PriorityRules::default(), 1, |seed| Golden::new(&[], seed));
-    let member = |priority, weight, fare| {
+    let mut b: Balancer<LowDiscrepancy> = Balancer::new(PriorityRules::default(), 1, |seed| {
+        LowDiscrepancy::new(&[], seed)
+    });
+    let member = |priority, weight, health| {
         Some(Member {
             priority,
             base: 100,
             weight,
-            fare,
+            health,
         })
     };
     for slot in 0..4 {
-        b.set(slot, member(0, 100, Fare::Excluded));
+        b.set(slot, member(0, 100, EndpointHealth::Excluded));
         b.set(
             4 + slot,
             member(
                 1,
                 100,
                 if slot == 0 {
-                    Fare::Healthy
+                    EndpointHealth::Healthy
                 } else {
-                    Fare::Failing
+                    EndpointHealth::Failing
                 },
             ),
         );
     }
     assert!((0..1_000).all(|_| b.pick(&Request::default()).is_some_and(|slot| slot >= 4)));
     for slot in 0..4 {
-        b.set(slot, member(0, 0, Fare::Healthy));
+        b.set(slot, member(0, 0, EndpointHealth::Healthy));
     }
     assert!((0..1_000).all(|_| b.pick(&Request::default()).is_some_and(|slot| slot >= 4)));
 }

@@ -1,18 +1,18 @@
 //! What failed fast is not fast.
 
-use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
 
 use super::*;
 
 /// An endpoint that refuses within 1 ms, among others that take 20: what it gets of 20,000 requests.
-fn to_the_failing(picker: &mut dyn Picker, outcome: Outcome) -> usize {
+fn to_the_failing(picker: &mut dyn Picker, outcome: CallOutcome) -> usize {
     let mut under_way = std::collections::VecDeque::new();
     let mut hits = 0;
     for i in 0..20_000u64 {
         let request = at(i);
         while under_way.front().is_some_and(|&(end, _, _)| end <= i) {
             let (_, slot, took) = under_way.pop_front().unwrap();
-            let how = if slot == 0 { outcome } else { Outcome::Ok };
+            let how = if slot == 0 { outcome } else { CallOutcome::Ok };
             picker.ended(slot, request.now, Duration::from_millis(took), how);
         }
         let slot = picker.pick(&request).unwrap();
@@ -28,29 +28,29 @@ fn to_the_failing(picker: &mut dyn Picker, outcome: Outcome) -> usize {
 fn a_fast_failure_does_not_attract_traffic() {
     for n in [2, 3, 10, 100] {
         let fair = 20_000 / n;
-        let fresh = || Choices::new(&vec![100; n], PeakEwma::default(), 5);
-        for outcome in [Outcome::Error, Outcome::Gateway, Outcome::Local] {
+        let fresh = || P2c::new(&vec![100; n], PeakEwma::default(), 5);
+        for outcome in [CallOutcome::Error, CallOutcome::Gateway, CallOutcome::Local] {
             let got = to_the_failing(&mut fresh(), outcome);
             assert!(got * 4 < fair, "{n} slots: {got}, fair are {fair}");
         }
-        let got = to_the_failing(&mut fresh(), Outcome::Ok);
+        let got = to_the_failing(&mut fresh(), CallOutcome::Ok);
         assert!(
             got > fair,
             "{n} slots: fast and well it has {got} of {fair}"
         );
         // Through a balancer and through a board, too.
         let mut b = Balancer::new(PriorityRules::default(), 1, |seed| {
-            Choices::new(&[], PeakEwma::default(), seed)
+            P2c::new(&[], PeakEwma::default(), seed)
         });
         let healthy = Member {
             priority: 0,
             base: 100,
             weight: 100,
-            fare: Fare::Healthy,
+            health: EndpointHealth::Healthy,
         };
         (0..n).for_each(|slot| b.set(slot, Some(healthy)));
         struct Fed<B>(B);
-        impl<F: Fn(u64) -> Choices> Picker for Fed<Balancer<Choices, F>> {
+        impl<F: Fn(u64) -> P2c> Picker for Fed<Balancer<P2c, F>> {
             fn pick(&mut self, request: &Request) -> Option<usize> {
                 self.0.pick(request)
             }
@@ -61,16 +61,22 @@ fn a_fast_failure_does_not_attract_traffic() {
             fn slots(&self) -> usize {
                 0
             }
-            fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+            fn ended(
+                &mut self,
+                slot: usize,
+                now: Timestamp,
+                latency: Duration,
+                outcome: CallOutcome,
+            ) {
                 self.0.ended(slot, now, latency, outcome);
             }
         }
-        let got = to_the_failing(&mut Fed(b), Outcome::Error);
+        let got = to_the_failing(&mut Fed(b), CallOutcome::Error);
         assert!(got * 4 < fair, "{n} slots: {got}, fair are {fair}");
         let mut board = Board::new(n);
         (0..n).for_each(|slot| assert!(board.set_weight(slot, 100)));
-        let mut follower = board.follow(|w| Choices::new(w, PeakEwma::default(), 5));
-        let got = to_the_failing(&mut follower, Outcome::Error);
+        let mut follower = board.follow(|w| P2c::new(w, PeakEwma::default(), 5));
+        let got = to_the_failing(&mut follower, CallOutcome::Error);
         assert!(got * 4 < fair, "{n} slots: {got}, fair are {fair}");
     }
 }
@@ -78,15 +84,15 @@ fn a_fast_failure_does_not_attract_traffic() {
 /// A call that fails now and then is no reason to leave an endpoint alone.
 #[test]
 fn a_rare_failure_costs_little() {
-    let mut choices = Choices::new(&[100; 10], PeakEwma::default(), 5);
+    let mut choices = P2c::new(&[100; 10], PeakEwma::default(), 5);
     let mut hits = 0;
     for i in 0..100_000u64 {
         let slot = choices.pick(&at(i)).unwrap();
         hits += u64::from(slot == 0);
         let how = if slot == 0 && hits % 100 == 0 {
-            Outcome::Error
+            CallOutcome::Error
         } else {
-            Outcome::Ok
+            CallOutcome::Ok
         };
         choices.ended(slot, at(i).now, Duration::from_millis(20), how);
     }

@@ -6,9 +6,10 @@ mod reuse;
 
 use core::time::Duration;
 
-use discovery_core::health::Outcome;
+use discovery_core::health::CallOutcome;
 use discovery_core::pick::{
-    Alias, Board, Choices, Edf, Follower, Golden, Maglev, PeakEwma, Request, Smooth, Stride,
+    Board, Edf, Follower, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin,
+    StaticStride, WeightedRandom,
 };
 use discovery_core::{Picker, Rng, Timestamp};
 
@@ -27,17 +28,17 @@ pub(crate) fn all(weights: &[u32]) -> Vec<(&'static str, Boxed)> {
     for (slot, &w) in weights.iter().enumerate() {
         board.set_weight(slot, w);
     }
-    let follower: Follower<Boxed> = board.follow(|w| Box::new(Golden::new(w, 4)) as Boxed);
+    let follower: Follower<Boxed> = board.follow(|w| Box::new(LowDiscrepancy::new(w, 4)) as Boxed);
     vec![
         ("edf", Box::new(Edf::new(&real))),
         ("edf seeded", Box::new(Edf::seeded(&real, 4))),
-        ("golden", Box::new(Golden::new(weights, 4))),
-        ("smooth", Box::new(Smooth::new(weights))),
-        ("stride", Box::new(Stride::new(&real, 3))),
-        ("alias", Box::new(Alias::new(weights, 4))),
+        ("golden", Box::new(LowDiscrepancy::new(weights, 4))),
+        ("smooth", Box::new(SmoothRoundRobin::new(weights))),
+        ("stride", Box::new(StaticStride::new(&real, 3))),
+        ("alias", Box::new(WeightedRandom::new(weights, 4))),
         (
             "choices",
-            Box::new(Choices::new(weights, PeakEwma::default(), 4)),
+            Box::new(P2c::new(weights, PeakEwma::default(), 4)),
         ),
         ("maglev", Box::new(Maglev::new(&named(weights)))),
         (
@@ -49,10 +50,8 @@ pub(crate) fn all(weights: &[u32]) -> Vec<(&'static str, Boxed)> {
 }
 
 pub(crate) fn at(ms: u64) -> Request {
-    Request {
-        key: ms.wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        now: Timestamp::from_millis(1_000 + ms),
-    }
+    Request::new(Timestamp::from_millis(1_000 + ms))
+        .with_key(ms.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 pub(crate) const MS: Duration = Duration::from_millis(1);

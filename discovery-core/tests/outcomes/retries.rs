@@ -25,7 +25,7 @@ fn a_retry_never_meets_what_was_tried_and_finds_what_is_left() {
                     "{name}: {slot} after {tried:?}"
                 );
                 tried.push(slot);
-                picker.ended(slot, at(i).now, MS, Outcome::Local);
+                picker.ended(slot, at(i).now, MS, CallOutcome::Local);
             }
             assert_eq!(
                 picker.pick(&at(99)).is_some(),
@@ -44,10 +44,10 @@ fn retries_share_by_weight_among_the_others() {
         for i in 0..20_000 {
             let slot = picker.pick_except(&at(i), &[0]).unwrap();
             counts[slot] += 1;
-            picker.ended(slot, at(i).now, MS, Outcome::Ok);
+            picker.ended(slot, at(i).now, MS, CallOutcome::Ok);
         }
         assert_eq!(counts[0], 0, "{name}");
-        // Stride lifts light weights to a tenth of the mean, and a hash table of 1,021 places has none to spare for them.
+        // StaticStride lifts light weights to a tenth of the mean, and a hash table of 1,021 places has none to spare for them.
         if !["stride", "maglev", "bounded"].contains(&name) {
             for (slot, count) in counts.iter().enumerate().skip(1) {
                 let fair = 20_000 * weights[slot] / 100;
@@ -65,8 +65,8 @@ fn retries_share_by_weight_among_the_others() {
             [first, retry]
                 .iter()
                 .for_each(|&slot| with_retries[slot] += 1);
-            picker.ended(first, at(i).now, MS, Outcome::Ok);
-            picker.ended(retry, at(i).now, MS, Outcome::Ok);
+            picker.ended(first, at(i).now, MS, CallOutcome::Ok);
+            picker.ended(retry, at(i).now, MS, CallOutcome::Ok);
         }
         for (slot, (count, both)) in counts.iter().zip(with_retries).enumerate() {
             let fair = (slot as i64 + 1) * 1_000;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use discovery_core::endpoint::{Conditions, Warmth};
-use discovery_core::locality::{Balancer, Fare, Member, PriorityRules};
+use discovery_core::endpoint::Warmth;
+use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
 
 use super::*;
@@ -27,7 +27,7 @@ fn hand_over(
 fn a_slot_used_again_inherits_no_requests_under_way() {
     let weights = [100, 100, 100];
     let late = Duration::from_secs(1);
-    let mut choices = Choices::new(&weights, PeakEwma::default(), 5);
+    let mut choices = P2c::new(&weights, PeakEwma::default(), 5);
     hand_over(&mut choices, &weights, |p, now| {
         p.free(1, now);
         p.set_weight(1, 100);
@@ -36,7 +36,7 @@ fn a_slot_used_again_inherits_no_requests_under_way() {
     assert_eq!(choices.pick_except(&at(20), &[0, 2]), Some(1));
     assert_eq!(choices.pick_except(&at(20), &[0, 2]), Some(1));
     // The former endpoint's calls end: none of them is the new one's.
-    (0..9).for_each(|_| choices.ended(1, at(30).now, late, Outcome::Error));
+    (0..9).for_each(|_| choices.ended(1, at(30).now, late, CallOutcome::Error));
     assert_eq!(choices.under_way(1), 2);
     choices.done(1, at(30).now, 10 * MS);
     choices.done(1, at(31).now, late);
@@ -81,7 +81,7 @@ fn a_slot_used_again_inherits_no_requests_under_way() {
 fn a_slot_used_again_inherits_no_latency() {
     let mut board = Board::new(2);
     (0..2).for_each(|slot| assert!(board.set_weight(slot, 100)));
-    let mut follower = board.follow(|w| Choices::new(w, PeakEwma::default(), 5));
+    let mut follower = board.follow(|w| P2c::new(w, PeakEwma::default(), 5));
     for i in 0..100 {
         let slot = follower.pick(&at(i)).unwrap();
         let took = if slot == 1 {
@@ -89,9 +89,9 @@ fn a_slot_used_again_inherits_no_latency() {
         } else {
             300 * MS
         };
-        follower.ended(slot, at(i).now, took, Outcome::Ok);
+        follower.ended(slot, at(i).now, took, CallOutcome::Ok);
     }
-    let share = |follower: &mut Follower<Choices>, from: u64| {
+    let share = |follower: &mut Follower<P2c>, from: u64| {
         let picks = (from..from + 400).map(|i| {
             let slot = follower.pick(&at(i)).unwrap();
             follower.done(slot, at(i).now, 300 * MS);
@@ -114,7 +114,7 @@ fn a_balancers_slot_used_again_inherits_nothing() {
         priority,
         base: 100,
         weight: 100,
-        fare: Fare::Healthy,
+        health: EndpointHealth::Healthy,
     };
     for leave in [None, Some(member(1))] {
         let make = |_| Maglev::new(&[]).bounded(125);
@@ -139,28 +139,28 @@ fn a_balancers_slot_used_again_inherits_nothing() {
 /// Requests given out before a panic end in the picker that counted them.
 #[test]
 fn panic_leaves_counts_right() {
-    let member = |fare| {
+    let member = |health| {
         Some(Member {
             priority: 0,
             base: 100,
             weight: 100,
-            fare,
+            health,
         })
     };
     let mut b = Balancer::new(PriorityRules::default(), 1, |_| {
         Maglev::new(&[]).bounded(125)
     });
-    (0..4).for_each(|slot| b.set(slot, member(Fare::Healthy)));
+    (0..4).for_each(|slot| b.set(slot, member(EndpointHealth::Healthy)));
     for round in 0..20u64 {
         let from = round * 1_000;
         let mut picked: Vec<usize> = (0..40).map(|i| b.pick(&at(from + i)).unwrap()).collect();
-        (1..4).for_each(|slot| b.set(slot, member(Fare::Failing)));
+        (1..4).for_each(|slot| b.set(slot, member(EndpointHealth::Failing)));
         assert!(b.loads().panic[0]);
         picked.extend((0..40).map(|i| b.pick(&at(from + 100 + i)).unwrap()));
         picked
             .iter()
             .for_each(|&slot| b.done(slot, at(from + 200).now, MS));
-        (1..4).for_each(|slot| b.set(slot, member(Fare::Healthy)));
+        (1..4).for_each(|slot| b.set(slot, member(EndpointHealth::Healthy)));
     }
     // Idle again: the bound is what it was at first.
     let counts = (0..40).fold([0; 4], |mut counts, i| {
@@ -173,23 +173,18 @@ fn panic_leaves_counts_right() {
 #[test]
 fn effects_carry_the_slot_and_deregistering_frees_it() {
     let mut engine = Engine::new(1);
-    let config = ServiceConfig {
-        hold_percent: 100,
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default().with_hold_percent(100);
     let service = engine.service("web", config).unwrap();
-    let spec = EndpointSpec {
+    let spec = EndpointSpec::new(
         service,
-        node: engine.node("n").unwrap(),
-        zone: engine.zone("z").unwrap(),
-        centre: engine.centre("north").unwrap(),
-        address: "10.0.0.1:80".parse().unwrap(),
-        weight: 10,
-        conditions: Conditions::READY,
-        started_at: Timestamp::ZERO,
-        warmth: Warmth::Warm,
-    };
-    let mut choices = Choices::new(&[], PeakEwma::default(), 1);
+        engine.node("n").unwrap(),
+        engine.zone("z").unwrap(),
+        engine.region("north").unwrap(),
+        "10.0.0.1:80".parse().unwrap(),
+    )
+    .with_base_weight(10)
+    .with_warmth(Warmth::Warm);
+    let mut choices = P2c::new(&[], PeakEwma::default(), 1);
     let mut slots = std::collections::BTreeMap::new();
     let mut rng = Rng::new(3, "slots");
     for step in 0..2_000u64 {
@@ -199,10 +194,7 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
             0 => Input::Remove { name: &name },
             1 => Input::Upsert {
                 name: &name,
-                spec: EndpointSpec {
-                    weight: rng.below(3) as u32,
-                    ..spec
-                },
+                spec: spec.with_base_weight(rng.below(3) as u32),
             },
             _ => Input::Upsert { name: &name, spec },
         };
@@ -232,11 +224,13 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
             }
         }
         for slot in 0..engine.slots(service) {
-            let weight = engine.at(service, slot).map_or(0, |id| engine.weight(id));
+            let weight = engine
+                .endpoint_at(service, slot)
+                .map_or(0, |id| engine.weight(id));
             assert_eq!(choices.weight(slot), weight);
         }
         if let Some(slot) = choices.pick(&at(step)) {
-            assert!(engine.at(service, slot).is_some());
+            assert!(engine.endpoint_at(service, slot).is_some());
         }
     }
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use discovery_core::Input;
 use discovery_core::endpoint::Conditions;
-use discovery_core::engine::Target;
+use discovery_core::engine::DrainTarget;
 use discovery_core::registry::Entry;
 
 use super::events::Event;
@@ -53,7 +53,7 @@ impl World {
             9 => pod.drained = !pod.drained,
             10 => {
                 self.nodes_drained.insert(pod.spec.node);
-                let undrain = Event::Undrain(Target::Node(pod.spec.node));
+                let undrain = Event::Undrain(DrainTarget::Node(pod.spec.node));
                 self.again(down, undrain);
             }
             11 => {
@@ -69,9 +69,9 @@ impl World {
                 self.again(down, Event::SourceBack);
             }
             15 => {
-                let centre = pod.spec.centre;
-                self.centre_drained = Some(centre);
-                self.again(down, Event::Undrain(Target::Centre(centre)));
+                let region = pod.spec.region;
+                self.region_drained = Some(region);
+                self.again(down, Event::Undrain(DrainTarget::Region(region)));
             }
             13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
             18 | 19 => {
@@ -106,7 +106,7 @@ impl World {
         self.again(0, Event::SourceBack);
         self.again(0, Event::CallersBack);
         self.nodes_drained.clear();
-        self.centre_drained = None;
+        self.region_drained = None;
         if self.pods.is_empty() {
             self.add(3);
         }
@@ -134,21 +134,21 @@ impl World {
                 continue;
             };
             let pod = self.pods.get(endpoint.name);
-            drains.push((Target::Endpoint(id), pod.is_some_and(|p| p.drained)));
+            drains.push((DrainTarget::Endpoint(id), pod.is_some_and(|p| p.drained)));
             real |= endpoint.held && pod.is_none();
         }
         let nodes = self
             .ids
             .nodes
-            .map(|n| (Target::Node(n), self.nodes_drained.contains(&n)));
+            .map(|n| (DrainTarget::Node(n), self.nodes_drained.contains(&n)));
         drains.extend(nodes);
-        let centres = self
+        let regions = self
             .ids
-            .centres
-            .map(|c| (Target::Centre(c), self.centre_drained == Some(c)));
-        drains.extend(centres);
+            .regions
+            .map(|c| (DrainTarget::Region(c), self.region_drained == Some(c)));
+        drains.extend(regions);
         for (target, on) in drains {
-            // Only a centre takes its time.
+            // Only a region takes its time.
             let over = Duration::from_secs(3);
             self.tell(Input::Drain { target, on, over })?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use discovery_core::endpoint::{CentreId, ServiceId};
+use discovery_core::endpoint::{RegionId, ServiceId};
 use discovery_core::registry::diff;
 use discovery_core::{EndpointId, Engine, Registry};
 
@@ -13,11 +13,11 @@ pub(crate) fn serving(registry: &Registry) -> usize {
     registry.service("web").filter(|(_, e)| e.open()).count()
 }
 
-/// Who is ejected, and ejected ones and hosts by centre as the cap counts them.
+/// Who is ejected, and ejected ones and hosts by region as the cap counts them.
 #[derive(Default)]
 pub(crate) struct Ejections {
     who: BTreeSet<EndpointId>,
-    centres: BTreeMap<CentreId, (u32, u32)>,
+    regions: BTreeMap<RegionId, (u32, u32)>,
 }
 
 pub(crate) fn ejected(engine: &Engine, service: ServiceId) -> Ejections {
@@ -31,7 +31,7 @@ pub(crate) fn ejected(engine: &Engine, service: ServiceId) -> Ejections {
         }
         let c = endpoint.conditions;
         if c.ready && !c.terminating && !endpoint.draining {
-            let entry = found.centres.entry(endpoint.centre).or_default();
+            let entry = found.regions.entry(endpoint.region).or_default();
             entry.0 += u32::from(endpoint.ejected);
             entry.1 += 1;
         }
@@ -39,19 +39,19 @@ pub(crate) fn ejected(engine: &Engine, service: ServiceId) -> Ejections {
     found
 }
 
-/// Whoever was ejected just now was within the cap of its centre. (Whoever was ejected before may leave a drain, or
-/// move to another centre.)
+/// Whoever was ejected just now was within the cap of its region. (Whoever was ejected before may leave a drain, or
+/// move to another region.)
 pub(crate) fn cap(engine: &Engine, service: ServiceId, before: &Ejections) -> Result<(), String> {
     let after = ejected(engine, service);
     for id in after.who.difference(&before.who) {
-        let Some(centre) = engine.endpoint(*id).map(|e| e.centre) else {
+        let Some(region) = engine.endpoint(*id).map(|e| e.region) else {
             continue;
         };
-        let (now, hosts) = after.centres.get(&centre).copied().unwrap_or_default();
-        let (was, hosts_then) = before.centres.get(&centre).copied().unwrap_or_default();
+        let (now, hosts) = after.regions.get(&region).copied().unwrap_or_default();
+        let (was, hosts_then) = before.regions.get(&region).copied().unwrap_or_default();
         if hosts == hosts_then && now * 100 > 40 * hosts {
             return Err(format!(
-                "{now} of {hosts} ejected in one centre, {was} before"
+                "{now} of {hosts} ejected in one region, {was} before"
             ));
         }
     }
@@ -109,7 +109,7 @@ impl World {
             if any
                 && used
                 && pod.well
-                && endpoint.weight != pod.spec.weight * 1000
+                && endpoint.weight != pod.spec.base_weight * 1000
                 && !endpoint.ejected
             {
                 return Err(format!(

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use discovery_core::health::ProbeOutcome;
-use discovery_core::registry::Standing;
+use discovery_core::registry::RegistrationStatus;
 use discovery_core::{Effect, Engine, Input, Timestamp};
 
 use super::events::Event;
@@ -87,7 +87,7 @@ impl World {
         let blind = self.withheld || !engine.settled(self.service);
         let mut open: BTreeSet<&str> = BTreeSet::new();
         for r in engine.registrations(self.service) {
-            if r.weight > 0 || r.standing == Standing::Unknown {
+            if r.weight > 0 || r.status == RegistrationStatus::Unknown {
                 open.insert(r.name);
             }
         }

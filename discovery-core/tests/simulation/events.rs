@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use discovery_core::engine::Target;
-use discovery_core::health::{Outcome, ProbeOutcome};
+use discovery_core::engine::DrainTarget;
+use discovery_core::health::{CallOutcome, ProbeOutcome};
 use discovery_core::registry::Op;
 use discovery_core::{EndpointId, EndpointSpec};
 
@@ -22,7 +22,7 @@ pub(crate) enum Event {
     /// A pod that is on its way out is gone.
     Gone(String, u64),
     Probed(EndpointId, u32, ProbeOutcome),
-    Called(String, Outcome),
+    Called(String, CallOutcome),
     /// The syncer compares and begins to write.
     Sync,
     /// A transaction reaches the registry: of which sync, and its place in it.
@@ -46,7 +46,7 @@ pub(crate) enum Event {
     CallersBack,
     /// The operator looks at what is held and what should be drained.
     Operator,
-    Undrain(Target),
+    Undrain(DrainTarget),
 }
 
 /// Events by time, then by order of mention.

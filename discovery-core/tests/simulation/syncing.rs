@@ -1,6 +1,6 @@
 //! The syncer, the registry and the proxies.
 
-use discovery_core::pick::Golden;
+use discovery_core::pick::LowDiscrepancy;
 use discovery_core::registry::{Op, transactions};
 
 use super::events::Event;
@@ -94,7 +94,7 @@ impl World {
             open.map(|(n, e)| (n.to_owned(), e.weight)).unzip();
         let proxy = &mut self.proxies[i];
         if (&names, &weights) != (&proxy.names, &proxy.weights) {
-            proxy.picker = Golden::new(&weights, i as u64);
+            proxy.picker = LowDiscrepancy::new(&weights, i as u64);
             (proxy.names, proxy.weights) = (names, weights);
         }
         // A sync that is being written has changed what an earlier one left.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use discovery_core::endpoint::{CentreId, Conditions, NodeId, ServiceId, Warmth};
-use discovery_core::engine::{Snapshot, Target};
-use discovery_core::health::Outcome;
-use discovery_core::pick::{Golden, Request};
-use discovery_core::registry::{Entry, Op, Registration, Standing};
+use discovery_core::endpoint::{NodeId, RegionId, ServiceId};
+use discovery_core::engine::{DrainTarget, Snapshot};
+use discovery_core::health::CallOutcome;
+use discovery_core::pick::{LowDiscrepancy, Request};
+use discovery_core::registry::{Entry, Op, Registration, RegistrationStatus};
 use discovery_core::{EndpointId, EndpointSpec, Engine, Input, Picker, Registry, Rng, Timestamp};
 
 use super::events::{Agenda, Event};
@@ -31,7 +31,7 @@ pub(crate) struct Pod {
 pub(crate) struct Proxy {
     pub(crate) names: Vec<String>,
     pub(crate) weights: Vec<u32>,
-    pub(crate) picker: Golden,
+    pub(crate) picker: LowDiscrepancy,
     /// The start of the last whole sync whose result the table holds.
     pub(crate) seen_sync: Option<u64>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct World {
     pub(crate) registry_up: bool,
     pub(crate) source_up: bool,
     pub(crate) callers_up: bool,
-    pub(crate) centre_drained: Option<CentreId>,
+    pub(crate) region_drained: Option<RegionId>,
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) writing: Option<Writing>,
     pub(crate) syncs: u64,
@@ -94,7 +94,7 @@ impl World {
         let empty = || Proxy {
             names: Vec::new(),
             weights: Vec::new(),
-            picker: Golden::new(&[], 0),
+            picker: LowDiscrepancy::new(&[], 0),
             seen_sync: None,
         };
         let mut world = Self {
@@ -111,7 +111,7 @@ impl World {
             registry_up: true,
             source_up: true,
             callers_up: true,
-            centre_drained: None,
+            region_drained: None,
             proxies: vec![empty(), empty()],
             writing: None,
             syncs: 0,
@@ -152,26 +152,24 @@ impl World {
             name: "p1",
             node: "theirs",
             zone: "",
-            centre: "",
+            region: "",
             address: ([192, 0, 2, 1], 80).into(),
             weight: 0,
-            standing: Standing::Failing,
+            status: RegistrationStatus::Failing,
         };
         Entry::new(&wanted, "them", 0)
     }
 
     pub(crate) fn add(&mut self, i: u64) {
-        let spec = EndpointSpec {
-            service: self.service,
-            node: self.ids.nodes[self.rng.below(4) as usize],
-            zone: self.ids.zone,
-            centre: self.ids.centres[self.rng.below(2) as usize],
-            address: ([10, 0, 0, i as u8], 80).into(),
-            weight: [1, 50, 100][self.rng.below(3) as usize],
-            conditions: Conditions::READY,
-            started_at: time(self.now),
-            warmth: Warmth::Cold,
-        };
+        let spec = EndpointSpec::new(
+            self.service,
+            self.ids.nodes[self.rng.below(4) as usize],
+            self.ids.zone,
+            self.ids.regions[self.rng.below(2) as usize],
+            ([10, 0, 0, i as u8], 80).into(),
+        )
+        .with_base_weight([1, 50, 100][self.rng.below(3) as usize])
+        .with_started_at(time(self.now));
         let pod = Pod {
             spec,
             well: !self.rng.chance(1, 8),
@@ -286,7 +284,7 @@ impl World {
             Event::Called(name, outcome) => {
                 let id = self.engine.as_ref().and_then(|e| e.find(&name));
                 if let Some(endpoint) = id {
-                    return self.tell(Input::Called {
+                    return self.tell(Input::CallsEnded {
                         endpoint,
                         outcome,
                         count: 1,
@@ -317,14 +315,14 @@ impl World {
             Event::ProxyCrash(i) => {
                 self.proxies[i].names.clear();
                 self.proxies[i].weights.clear();
-                self.proxies[i].picker = Golden::new(&[], 0);
+                self.proxies[i].picker = LowDiscrepancy::new(&[], 0);
             }
             Event::Operator => return self.operate(),
-            Event::Undrain(Target::Node(node)) => {
+            Event::Undrain(DrainTarget::Node(node)) => {
                 self.nodes_drained.remove(&node);
             }
-            Event::Undrain(Target::Centre(_)) => self.centre_drained = None,
-            Event::Undrain(Target::Endpoint(_)) => {}
+            Event::Undrain(DrainTarget::Region(_)) => self.region_drained = None,
+            Event::Undrain(DrainTarget::Endpoint(_)) => {}
         }
         Ok(())
     }
@@ -343,7 +341,11 @@ impl World {
         let well = self.pods.get(&name).is_some_and(|p| p.well);
         self.send(Event::Called(
             name,
-            if well { Outcome::Ok } else { Outcome::Error },
+            if well {
+                CallOutcome::Ok
+            } else {
+                CallOutcome::Error
+            },
         ));
         Ok(())
     }

@@ -3,8 +3,11 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use discovery_core::endpoint::{Conditions, Warmth};
-use discovery_core::health::{Flavour, Outcome, Outliers, Rate, success_rate_threshold};
+use discovery_core::endpoint::Warmth;
+use discovery_core::health::{
+    CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,
+    success_rate_threshold,
+};
 use discovery_core::{EndpointId, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 use test_support::{Value, field, only, text};
 
@@ -16,24 +19,19 @@ struct Hosts {
 }
 
 impl Hosts {
-    fn new(n: usize, outliers: Outliers) -> Self {
+    fn new(n: usize, outliers: OutlierDetection) -> Self {
         let mut engine = Engine::new(1);
-        let config = ServiceConfig {
-            outliers: Some(outliers),
-            ..ServiceConfig::default()
-        };
+        let config = ServiceConfig::default().with_outlier_detection(outliers);
         let service = engine.service("s", config).unwrap();
-        let spec = EndpointSpec {
+        let spec = EndpointSpec::new(
             service,
-            node: engine.node("n").unwrap(),
-            zone: engine.zone("z").unwrap(),
-            centre: engine.centre("c").unwrap(),
-            address: "10.0.0.1:80".parse().unwrap(),
-            weight: 1,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth: Warmth::Warm,
-        };
+            engine.node("n").unwrap(),
+            engine.zone("z").unwrap(),
+            engine.region("c").unwrap(),
+            "10.0.0.1:80".parse().unwrap(),
+        )
+        .with_base_weight(1)
+        .with_warmth(Warmth::Warm);
         let mut hosts = Self {
             engine,
             ids: Vec::new(),
@@ -50,11 +48,11 @@ impl Hosts {
         self.engine.handle(now, input, &mut Vec::new()).unwrap();
     }
 
-    fn call(&mut self, now: Timestamp, host: usize, outcome: Outcome, count: u32) {
+    fn call(&mut self, now: Timestamp, host: usize, outcome: CallOutcome, count: u32) {
         let endpoint = self.ids[host];
         self.tell(
             now,
-            Input::Called {
+            Input::CallsEnded {
                 endpoint,
                 outcome,
                 count,
@@ -73,14 +71,12 @@ impl Hosts {
 }
 
 /// Only rates are judged.
-fn rates_only() -> Outliers {
-    Outliers {
-        consecutive_errors: None,
-        consecutive_gateway: None,
-        consecutive_local: None,
-        success_rate: None,
-        ..Outliers::default()
-    }
+fn rates_only() -> OutlierDetection {
+    OutlierDetection::default()
+        .with_consecutive_errors(None)
+        .with_consecutive_gateway(None)
+        .with_consecutive_local(None)
+        .with_success_rate(None)
 }
 
 pub(crate) fn envoy_outlier_success_rate() {
@@ -109,22 +105,17 @@ pub(crate) fn envoy_outlier_success_rate() {
             }
         }
         // The same through an engine: a million calls a host, rates to a ten-thousandth of a percent.
-        let rate = Rate {
-            limit: factor,
-            minimum_hosts: 1,
-            request_volume: 100,
-            enforcement_percent: 100,
-        };
-        let outliers = Outliers {
-            success_rate: Some(rate),
-            max_ejection_percent: 100,
-            ..rates_only()
-        };
+        let rate = SuccessRateEjection::default()
+            .with_stdev_factor_permille(factor)
+            .with_minimum_hosts(1);
+        let outliers = rates_only()
+            .with_success_rate(rate)
+            .with_max_ejection_percent(100);
         let mut hosts = Hosts::new(rates.len(), outliers);
         for (host, rate) in rates.iter().enumerate() {
             let well = (rate * 10_000.0).round() as u32;
-            hosts.call(Timestamp::ZERO, host, Outcome::Ok, well);
-            hosts.call(Timestamp::ZERO, host, Outcome::Error, 1_000_000 - well);
+            hosts.call(Timestamp::ZERO, host, CallOutcome::Ok, well);
+            hosts.call(Timestamp::ZERO, host, CallOutcome::Error, 1_000_000 - well);
         }
         hosts.tell(Timestamp::from_secs(10), Input::Time);
         expect("ejected", case, &hosts.ejected())?;
@@ -157,7 +148,7 @@ fn expect(key: &str, case: &Value, got: &[u64]) -> Result<(), String> {
 }
 
 /// A span of time in words: `interval`, `base_ejection_time` or `max_ejection_time`, and maybe `+1ns`.
-fn advance(text: &str, outliers: &Outliers) -> Result<Duration, String> {
+fn advance(text: &str, outliers: &OutlierDetection) -> Result<Duration, String> {
     let (name, more) = text.split_once('+').unwrap_or((text, "0ns"));
     let span = match name.trim() {
         "interval" => outliers.interval,
@@ -197,16 +188,14 @@ pub(crate) fn grpc_outlier_detection() {
         }
         let given = |key: &str| integer(case, key).or_else(|_| integer(&defaults, key));
         let seconds = |key: &str| given(key).map(Duration::from_secs);
-        let outliers = Outliers {
-            flavour: Flavour::Grpc,
-            interval: seconds("interval_s")?,
-            base_ejection: seconds("base_ejection_time_s")?,
-            max_ejection: seconds("max_ejection_time_s")?,
-            max_ejection_percent: given("max_ejection_percent")? as u8,
-            success_rate: rate(case, "success_rate", "stdev_factor")?,
-            failure_percentage: rate(case, "failure_percentage", "threshold")?,
-            ..rates_only()
-        };
+        let outliers = rates_only()
+            .with_flavour(Flavour::Grpc)
+            .with_interval(seconds("interval_s")?)
+            .with_base_ejection(seconds("base_ejection_time_s")?)
+            .with_max_ejection(seconds("max_ejection_time_s")?)
+            .with_max_ejection_percent(given("max_ejection_percent")? as u8)
+            .with_success_rate(success_rate(case)?)
+            .with_failure_percentage(failure_percentage(case)?);
         let n = integer(case, "hosts")? as usize;
         let mut hosts = Hosts::new(n, outliers);
         let failing = integers(case, "failing_hosts");
@@ -228,7 +217,11 @@ pub(crate) fn grpc_outlier_detection() {
             }
             calls[host] += 1;
             let fails = failing.contains(&(host as u64));
-            let outcome = if fails { Outcome::Error } else { Outcome::Ok };
+            let outcome = if fails {
+                CallOutcome::Error
+            } else {
+                CallOutcome::Ok
+            };
             hosts.call(Timestamp::ZERO, host, outcome, 1);
         }
         let mut now = Timestamp::ZERO.after(outliers.interval);
@@ -239,7 +232,7 @@ pub(crate) fn grpc_outlier_detection() {
         };
         only(then, &["advance", "all_ok", "ejected"])?;
         let outcome = match field(then, "all_ok")?.as_bool() {
-            Some(true) => Outcome::Ok,
+            Some(true) => CallOutcome::Ok,
             _ => return Err(format!("what is called then is not told: {then}")),
         };
         now = now.after(advance(text(then, "advance")?, &outliers)?);
@@ -253,7 +246,8 @@ pub(crate) fn grpc_outlier_detection() {
     });
 }
 
-fn rate(case: &Value, key: &str, limit: &str) -> Result<Option<Rate>, String> {
+/// The numbers of a rate's rule: its limit, and those that both kinds have.
+fn rate(case: &Value, key: &str, limit: &str) -> Result<Option<[u32; 4]>, String> {
     let r = match case.get(key) {
         None | Some(Value::Null) => return Ok(None),
         Some(r) => r,
@@ -265,10 +259,31 @@ fn rate(case: &Value, key: &str, limit: &str) -> Result<Option<Rate>, String> {
         "enforcement_percentage",
     ];
     only(r, &known)?;
-    Ok(Some(Rate {
-        limit: integer(r, limit)? as u32,
-        minimum_hosts: integer(r, "minimum_hosts")? as u32,
-        request_volume: integer(r, "request_volume")? as u32,
-        enforcement_percent: integer(r, "enforcement_percentage")? as u8,
+    let mut numbers = [0; 4];
+    for (number, key) in numbers.iter_mut().zip(known) {
+        *number = integer(r, key)? as u32;
+    }
+    Ok(Some(numbers))
+}
+
+fn success_rate(case: &Value) -> Result<Option<SuccessRateEjection>, String> {
+    let rate = rate(case, "success_rate", "stdev_factor")?;
+    Ok(rate.map(|[factor, hosts, volume, enforced]| {
+        SuccessRateEjection::default()
+            .with_stdev_factor_permille(factor)
+            .with_minimum_hosts(hosts)
+            .with_request_volume(volume)
+            .with_enforcement_percent(enforced as u8)
+    }))
+}
+
+fn failure_percentage(case: &Value) -> Result<Option<FailurePercentageEjection>, String> {
+    let rate = rate(case, "failure_percentage", "threshold")?;
+    Ok(rate.map(|[threshold, hosts, volume, enforced]| {
+        FailurePercentageEjection::default()
+            .with_threshold_percent(threshold)
+            .with_minimum_hosts(hosts)
+            .with_request_volume(volume)
+            .with_enforcement_percent(enforced as u8)
     }))
 }

@@ -2,7 +2,7 @@
 
 use discovery_core::Picker;
 use discovery_core::locality::locality_weight;
-use discovery_core::pick::{Edf, Request, Smooth, Stride};
+use discovery_core::pick::{Edf, Request, SmoothRoundRobin, StaticStride};
 use test_support::{Value, text};
 
 use super::{
@@ -211,7 +211,7 @@ pub(crate) fn nginx_smooth_wrr() {
         same(
             "picks",
             &want,
-            &picks(&mut Smooth::new(&weights), want.len()),
+            &picks(&mut SmoothRoundRobin::new(&weights), want.len()),
         )
     });
 }
@@ -230,7 +230,7 @@ pub(crate) fn grpc_static_stride() {
         // A weight of 0 is one not known yet there, and nobody's here.
         let known = |w: f64| if w == 0.0 { -1.0 } else { w };
         let weights: Vec<f64> = numbers(case, "weights").into_iter().map(known).collect();
-        let mut stride = Stride::new(&weights, start(case)?);
+        let mut stride = StaticStride::new(&weights, start(case)?);
         let want = integers(case, "picks");
         if !want.is_empty() {
             let mut after = Vec::new();

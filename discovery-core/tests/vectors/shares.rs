@@ -2,7 +2,7 @@
 
 use discovery_core::endpoint::Conditions;
 use discovery_core::locality::{
-    Failover, Locality, Policy, PriorityHealth, PriorityRules, Seen, locality_priority,
+    Candidate, Failover, Locality, PriorityHealth, PriorityRules, TrafficPolicy, locality_priority,
     priority_loads, usable,
 };
 use discovery_core::registry::scale_factor;
@@ -12,10 +12,9 @@ use super::{asserts_nothing, each, integer, integers, items, list, or, same, who
 
 fn rules(case: &Value) -> Result<PriorityRules, String> {
     let percent = |key, default| or(case, key, default, |p| u32::try_from(whole(p)?).ok());
-    Ok(PriorityRules {
-        overprovisioning_percent: percent("overprovisioning_factor", 140)?,
-        panic_percent: percent("panic_threshold_percent", 50)?,
-    })
+    Ok(PriorityRules::default()
+        .with_overprovisioning_percent(percent("overprovisioning_factor", 140)?)
+        .with_panic_percent(percent("panic_threshold_percent", 50)?))
 }
 
 /// The fields of a case of priorities.
@@ -134,7 +133,7 @@ pub(crate) fn k8s_categorize_endpoints_rules() {
             .iter()
             .map(|e| items(e, "hints", Value::as_str))
             .collect();
-        let seen = |(e, hints): (&Value, &'static [&'static str])| Seen {
+        let seen = |(e, hints): (&Value, &'static [&'static str])| Candidate {
             conditions: Conditions {
                 ready: flag(e, "ready"),
                 serving: flag(e, "serving"),
@@ -143,7 +142,7 @@ pub(crate) fn k8s_categorize_endpoints_rules() {
             local: flag(e, "local"),
             hints,
         };
-        let mut endpoints: Vec<Seen<'_>> = list(case, "endpoints")
+        let mut endpoints: Vec<Candidate<'_>> = list(case, "endpoints")
             .iter()
             .map(|e| seen((e, &[])))
             .collect();
@@ -152,8 +151,8 @@ pub(crate) fn k8s_categorize_endpoints_rules() {
         }
         let named = |v: &Value| v.as_str().map(str::to_ascii_lowercase);
         let policy = match or(case, "policy", "cluster".to_owned(), named)?.as_str() {
-            "local" => Policy::Local,
-            "cluster" => Policy::Cluster,
+            "local" => TrafficPolicy::Local,
+            "cluster" => TrafficPolicy::Cluster,
             other => return Err(format!("unknown policy {other:?}")),
         };
         let zone = match case.get("zone") {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use discovery_core::Timestamp;
-use discovery_core::warm_up::{Answer, SentinelWarmUp, WarmUp};
+use discovery_core::warm_up::{Decision, SentinelWarmUp, WarmUp};
 use test_support::{Value, only};
 
 use super::{asserts_nothing, each, integer, list, near, number, or, same, whole};
@@ -95,7 +95,7 @@ pub(crate) fn sentinel_warmup() {
                 );
                 let acquire = or(step, "acquire", 1, whole)? as u32;
                 let answer = s.ask(now, passed, before, acquire);
-                if let Answer::Wait(wait) = answer {
+                if let Decision::Wait(wait) = answer {
                     // The caller sleeps; the next step finds the clock moved on.
                     now_ms += wait.as_millis() as u64;
                 }
@@ -103,7 +103,7 @@ pub(crate) fn sentinel_warmup() {
                     let want = want
                         .as_bool()
                         .ok_or("an answer that is neither yes nor no")?;
-                    same(&format!("step {i}"), &want, &(answer != Answer::Reject))?;
+                    same(&format!("step {i}"), &want, &(answer != Decision::Reject))?;
                     asserted += 1;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::endpoint::ServiceId;
 use discovery_core::engine::Mode;
 use discovery_core::health::ProbeOutcome;
 use discovery_core::{Effect, EndpointId, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
@@ -24,17 +24,13 @@ impl Bench {
     pub(crate) fn new(config: ServiceConfig) -> Self {
         let mut engine = Engine::new(1);
         let service = engine.service("web", config).unwrap();
-        let spec = EndpointSpec {
+        let spec = EndpointSpec::new(
             service,
-            node: engine.node("n1").unwrap(),
-            zone: engine.zone("a").unwrap(),
-            centre: engine.centre("north").unwrap(),
-            address: "10.0.0.1:80".parse().unwrap(),
-            weight: 100,
-            conditions: Conditions::READY,
-            started_at: Timestamp::ZERO,
-            warmth: Warmth::Cold,
-        };
+            engine.node("n1").unwrap(),
+            engine.zone("a").unwrap(),
+            engine.region("north").unwrap(),
+            "10.0.0.1:80".parse().unwrap(),
+        );
         let (now, said, failing) = (Timestamp::ZERO, Vec::new(), BTreeSet::new());
         Self {
             engine,

@@ -5,8 +5,8 @@ use core::time::Duration;
 use crate::bench::{Bench, secs};
 use crate::paths::checked;
 use discovery_core::endpoint::Warmth;
-use discovery_core::engine::Target;
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers};
+use discovery_core::engine::DrainTarget;
+use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection};
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
 
 const DAY: u64 = 86_400;
@@ -109,14 +109,11 @@ fn the_end_of_time_is_no_end_of_checks() {
 
 #[test]
 fn ejections_drains_and_ages_told_end_in_their_time_after_a_leap() {
-    let config = ServiceConfig {
-        outliers: Some(Outliers {
-            max_ejection_percent: 50,
-            pass_returns: false,
-            ..Outliers::default()
-        }),
-        ..checked()
-    };
+    let config = checked().with_outlier_detection(
+        OutlierDetection::default()
+            .with_max_ejection_percent(50)
+            .with_pass_returns(false),
+    );
     let mut b = Bench::new(config);
     for name in ["a", "b", "c"] {
         b.put(name, |_| {});
@@ -125,14 +122,14 @@ fn ejections_drains_and_ages_told_end_in_their_time_after_a_leap() {
     b.now = secs(DAY + 100);
     b.tell(Input::Time);
     let endpoint = b.id("a");
-    b.tell(Input::Called {
+    b.tell(Input::CallsEnded {
         endpoint,
-        outcome: Outcome::Error,
+        outcome: CallOutcome::Error,
         count: 5,
     });
-    let (centre, over) = (b.spec().centre, Duration::from_secs(100));
+    let (region, over) = (b.spec().region, Duration::from_secs(100));
     b.tell(Input::Drain {
-        target: Target::Centre(centre),
+        target: DrainTarget::Region(region),
         on: true,
         over,
     });
@@ -169,10 +166,7 @@ fn a_refused_input_does_not_set_the_clock_back() {
     assert!(refused.is_err());
     assert_eq!(format!("{:?}", b.engine), before);
     let name = "x";
-    let spec = EndpointSpec {
-        warmth: Warmth::Since(secs(15)),
-        ..spec
-    };
+    let spec = spec.with_warmth(Warmth::Since(secs(15)));
     b.engine
         .handle(secs(45), Input::Upsert { name, spec }, &mut out)
         .unwrap();
@@ -201,16 +195,11 @@ fn a_snapshot_of_a_leapt_clock_is_restored_to_the_right_one() {
 
 /// When each endpoint is first probed after the clock was set back, told of time only when the engine asks for it.
 fn first_probes(interval: Duration, endpoints: usize, back: Duration) -> Vec<Duration> {
-    let check = HealthCheck {
-        interval,
-        timeout: interval / 2,
-        jitter_percent: 10,
-        ..HealthCheck::new(CheckKind::Tcp)
-    };
-    let mut b = Bench::new(ServiceConfig {
-        health: Some(check),
-        ..ServiceConfig::default()
-    });
+    let check = HealthCheck::new(CheckKind::Tcp)
+        .with_interval(interval)
+        .with_timeout(interval / 2)
+        .with_jitter_percent(10);
+    let mut b = Bench::new(ServiceConfig::default().with_health(check));
     b.now = secs(2 * DAY);
     for i in 0..endpoints {
         b.put(&format!("e{i}"), |_| {});

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, ProbeOutcome};
+use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection, ProbeOutcome};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
@@ -14,10 +14,7 @@ fn warming(aggression: f64) -> ServiceConfig {
         aggression,
         least_percent: 10,
     };
-    ServiceConfig {
-        warm_up,
-        ..ServiceConfig::default()
-    }
+    ServiceConfig::default().with_warm_up(warm_up)
 }
 
 #[test]
@@ -68,14 +65,8 @@ fn only_finite_aggressions_in_range_are_taken() {
 }
 
 fn every(seconds: u64) -> ServiceConfig {
-    let health = HealthCheck {
-        interval: Duration::from_secs(seconds),
-        ..HealthCheck::new(CheckKind::Tcp)
-    };
-    ServiceConfig {
-        health: Some(health),
-        ..ServiceConfig::default()
-    }
+    let health = HealthCheck::new(CheckKind::Tcp).with_interval(Duration::from_secs(seconds));
+    ServiceConfig::default().with_health(health)
 }
 
 #[test]
@@ -102,39 +93,34 @@ fn a_shorter_interval_is_followed_at_once() {
 #[test]
 fn a_repeated_configuration_puts_nothing_off() {
     let ttl = Duration::from_secs(5);
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Ttl { ttl })),
-        outliers: Some(Outliers {
-            max_ejection_percent: 100,
-            pass_returns: false,
-            ..Outliers::default()
-        }),
-        panic_percent: 0,
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Ttl { ttl }))
+        .with_outlier_detection(
+            OutlierDetection::default()
+                .with_max_ejection_percent(100)
+                .with_pass_returns(false),
+        )
+        .with_panic_percent(0);
     let mut b = Bench::new(config.clone());
     b.put("a", |_| {});
     b.put("b", |_| {});
     let beat = |b: &mut Bench, name: &str| {
-        let (endpoint, well) = (b.id(name), true);
-        b.tell(Input::Beat { endpoint, well });
+        let (endpoint, passing) = (b.id(name), true);
+        b.tell(Input::Heartbeat { endpoint, passing });
     };
     let endpoint = b.id("a");
     beat(&mut b, "a");
     beat(&mut b, "b");
-    b.tell(Input::Called {
+    b.tell(Input::CallsEnded {
         endpoint,
-        outcome: Outcome::Error,
+        outcome: CallOutcome::Error,
         count: 5,
     });
     assert!(b.engine.endpoint(endpoint).unwrap().ejected);
     for second in 1..60 {
         b.run_until(secs(second));
         beat(&mut b, "a");
-        let other = ServiceConfig {
-            hold_percent: 40 + (second % 2) as u8,
-            ..config.clone()
-        };
+        let other = config.clone().with_hold_percent(40 + (second % 2) as u8);
         let service = b.service;
         b.tell(Input::Configure {
             service,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::engine::Target;
+use discovery_core::engine::DrainTarget;
 use discovery_core::{Engine, Input, InputError, ServiceConfig};
 
 #[test]
@@ -12,10 +12,7 @@ fn a_second_configuration_is_taken_only_if_it_is_the_same() {
     let first = ServiceConfig::default();
     let web = engine.service("web", first.clone()).unwrap();
     assert_eq!(engine.service("web", first.clone()), Ok(web));
-    let second = ServiceConfig {
-        panic_percent: 10,
-        ..first.clone()
-    };
+    let second = first.clone().with_panic_percent(10);
     let refused = engine.service("web", second.clone());
     assert_eq!(refused, Err(InputError::OtherConfig { service: web }));
     assert_eq!(engine.config(web), Some(&first));
@@ -43,19 +40,19 @@ fn what_is_forgotten_gives_its_number_to_the_next() {
             endpoints: 1,
         })
     };
-    assert_eq!(b.engine.forget_service(b.service), in_use("service"));
-    assert_eq!(b.engine.forget_node(spec.node), in_use("node"));
-    assert_eq!(b.engine.forget_zone(spec.zone), in_use("zone"));
-    assert_eq!(b.engine.forget_centre(spec.centre), in_use("centre"));
+    assert_eq!(b.engine.remove_service(b.service), in_use("service"));
+    assert_eq!(b.engine.remove_node(spec.node), in_use("node"));
+    assert_eq!(b.engine.remove_zone(spec.zone), in_use("zone"));
+    assert_eq!(b.engine.remove_region(spec.region), in_use("region"));
     b.tell(Input::Snapshot {
         service: b.service,
         endpoints: &[],
     });
     b.tell(Input::Confirm { service: b.service });
-    b.engine.forget_service(b.service).unwrap();
-    b.engine.forget_node(spec.node).unwrap();
-    b.engine.forget_zone(spec.zone).unwrap();
-    b.engine.forget_centre(spec.centre).unwrap();
+    b.engine.remove_service(b.service).unwrap();
+    b.engine.remove_node(spec.node).unwrap();
+    b.engine.remove_zone(spec.zone).unwrap();
+    b.engine.remove_region(spec.region).unwrap();
     assert_eq!(b.engine.services().count(), 0);
     assert_eq!(
         (b.engine.node_name(spec.node), b.engine.config(b.service)),
@@ -71,11 +68,11 @@ fn what_is_forgotten_gives_its_number_to_the_next() {
         "{late:?}"
     );
     assert!(
-        b.engine.forget_node(spec.node).is_err(),
+        b.engine.remove_node(spec.node).is_err(),
         "it is forgotten already"
     );
     let drain = Input::Drain {
-        target: Target::Node(spec.node),
+        target: DrainTarget::Node(spec.node),
         on: true,
         over: Duration::ZERO,
     };
@@ -88,7 +85,7 @@ fn what_is_forgotten_gives_its_number_to_the_next() {
     );
     assert_eq!(b.engine.node("n2"), Ok(spec.node));
     assert_eq!(b.engine.zone("b"), Ok(spec.zone));
-    assert_eq!(b.engine.centre("south"), Ok(spec.centre));
+    assert_eq!(b.engine.region("south"), Ok(spec.region));
     assert_eq!(b.engine.node_name(spec.node), Some("n2"));
 }
 
@@ -98,27 +95,30 @@ fn ten_thousand_nodes_that_come_and_go_take_one_number() {
     for i in 0..10_000 {
         let node = engine.node(&format!("node-{i}")).unwrap();
         assert_eq!(node.index(), 0);
-        engine.forget_node(node).unwrap();
+        engine.remove_node(node).unwrap();
     }
 }
 
 #[test]
 fn a_drained_place_is_not_forgotten() {
     let mut b = Bench::new(ServiceConfig::default());
-    let (node, centre) = (b.spec().node, b.spec().centre);
-    for (target, on) in [(Target::Node(node), true), (Target::Centre(centre), true)] {
+    let (node, region) = (b.spec().node, b.spec().region);
+    for (target, on) in [
+        (DrainTarget::Node(node), true),
+        (DrainTarget::Region(region), true),
+    ] {
         let over = Duration::ZERO;
         b.tell(Input::Drain { target, on, over });
     }
     assert!(matches!(
-        b.engine.forget_node(node),
+        b.engine.remove_node(node),
         Err(InputError::Drained { .. })
     ));
     assert!(matches!(
-        b.engine.forget_centre(centre),
+        b.engine.remove_region(region),
         Err(InputError::Drained { .. })
     ));
-    for target in [Target::Node(node), Target::Centre(centre)] {
+    for target in [DrainTarget::Node(node), DrainTarget::Region(region)] {
         let over = Duration::ZERO;
         b.tell(Input::Drain {
             target,
@@ -126,6 +126,6 @@ fn a_drained_place_is_not_forgotten() {
             over,
         });
     }
-    b.engine.forget_node(node).unwrap();
-    b.engine.forget_centre(centre).unwrap();
+    b.engine.remove_node(node).unwrap();
+    b.engine.remove_region(region).unwrap();
 }

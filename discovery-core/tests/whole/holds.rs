@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use discovery_core::endpoint::MAX_DRAINS;
-use discovery_core::engine::{Reason, Snapshot, Target};
+use discovery_core::engine::{DrainTarget, Reason, Snapshot};
 use discovery_core::health::{CheckKind, HealthCheck};
 use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
 fn drain(b: &mut Bench, name: &str, on: bool) {
-    let (target, over) = (Target::Endpoint(b.id(name)), Duration::ZERO);
+    let (target, over) = (DrainTarget::Endpoint(b.id(name)), Duration::ZERO);
     b.tell(Input::Drain { target, on, over });
 }
 
@@ -74,7 +74,7 @@ fn more_drains_than_are_remembered_are_refused() {
         let name = &format!("gone-{i}");
         b.tell(Input::DrainName { name, on: true });
     }
-    let target = Target::Endpoint(b.id("a"));
+    let target = DrainTarget::Endpoint(b.id("a"));
     let (on, over, mut out) = (true, Duration::ZERO, Vec::new());
     let refused = b
         .engine
@@ -90,10 +90,7 @@ fn more_drains_than_are_remembered_are_refused() {
 }
 
 fn held() -> Bench {
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default().with_health(HealthCheck::new(CheckKind::Tcp));
     let mut b = Bench::new(config);
     for name in ["a", "b", "c", "d"] {
         b.put(name, |_| {});

@@ -3,24 +3,24 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers, Rate};
+use discovery_core::health::{
+    CallOutcome, CheckKind, FailurePercentageEjection, HealthCheck, OutlierDetection,
+    SuccessRateEjection,
+};
 use discovery_core::{Input, ServiceConfig};
 
-fn engine(outliers: Outliers) -> Bench {
+fn engine(outliers: OutlierDetection) -> Bench {
     let outliers = Some(outliers);
-    let mut b = Bench::new(ServiceConfig {
-        outliers,
-        ..ServiceConfig::default()
-    });
+    let mut b = Bench::new(ServiceConfig::default().with_outlier_detection(outliers));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         b.put(name, |_| {});
     }
     b
 }
 
-fn call(b: &mut Bench, name: &str, outcome: Outcome, count: u32) {
+fn call(b: &mut Bench, name: &str, outcome: CallOutcome, count: u32) {
     let endpoint = b.id(name);
-    b.tell(Input::Called {
+    b.tell(Input::CallsEnded {
         endpoint,
         outcome,
         count,
@@ -37,16 +37,13 @@ fn ejected(b: &Bench) -> String {
 
 #[test]
 fn runs_of_errors_eject_and_a_success_ends_a_run() {
-    let mut b = engine(Outliers {
-        max_ejection_percent: 30,
-        ..Outliers::default()
-    });
-    call(&mut b, "a", Outcome::Error, 4);
-    call(&mut b, "a", Outcome::Ok, 1);
-    call(&mut b, "a", Outcome::Gateway, 4);
+    let mut b = engine(OutlierDetection::default().with_max_ejection_percent(30));
+    call(&mut b, "a", CallOutcome::Error, 4);
+    call(&mut b, "a", CallOutcome::Ok, 1);
+    call(&mut b, "a", CallOutcome::Gateway, 4);
     assert_eq!(ejected(&b), "");
-    call(&mut b, "a", Outcome::Error, 1);
-    call(&mut b, "b", Outcome::Local, 5);
+    call(&mut b, "a", CallOutcome::Error, 1);
+    call(&mut b, "b", CallOutcome::Local, 5);
     assert_eq!(
         (ejected(&b).as_str(), b.weight("a"), b.weight("c")),
         ("ab", 0, 100_000)
@@ -55,10 +52,10 @@ fn runs_of_errors_eject_and_a_success_ends_a_run() {
 
 #[test]
 fn ejections_grow_and_shrink() {
-    let mut b = engine(Outliers::default());
+    let mut b = engine(OutlierDetection::default());
     let mut lengths = Vec::new();
     for _ in 0..3 {
-        call(&mut b, "a", Outcome::Error, 5);
+        call(&mut b, "a", CallOutcome::Error, 5);
         let from = b.now;
         while !ejected(&b).is_empty() {
             b.now = b.now.after(Duration::from_secs(1));
@@ -69,7 +66,7 @@ fn ejections_grow_and_shrink() {
     // 30, 60 and 90 s, each ended by the next interval of 10 s.
     assert_eq!(lengths, [30, 60, 90]);
     b.run_until(b.now.after(Duration::from_secs(100)));
-    call(&mut b, "a", Outcome::Error, 5);
+    call(&mut b, "a", CallOutcome::Error, 5);
     let from = b.now;
     b.run_until(from.after(Duration::from_secs(30)));
     assert_eq!(
@@ -80,62 +77,54 @@ fn ejections_grow_and_shrink() {
 }
 
 #[test]
-fn the_cap_is_each_centres_own() {
-    let mut b = engine(Outliers {
-        max_ejection_percent: 20,
-        ..Outliers::default()
-    });
-    let south = b.engine.centre("south").unwrap();
+fn ejection_cap_counts_each_region_apart() {
+    let mut b = engine(OutlierDetection::default().with_max_ejection_percent(20));
+    let south = b.engine.region("south").unwrap();
     for name in ["f", "g", "h", "i", "j"] {
-        b.put(name, |s| s.centre = south);
+        b.put(name, |s| s.region = south);
     }
     for name in ["a", "b", "f", "g"] {
-        call(&mut b, name, Outcome::Error, 5);
+        call(&mut b, name, CallOutcome::Error, 5);
     }
     assert_eq!(ejected(&b), "af", "one of five in each");
 }
 
 #[test]
 fn a_cap_below_one_endpoint_ejects_nobody_unless_told() {
-    let mut b = engine(Outliers {
-        max_ejection_percent: 5,
-        ..Outliers::default()
-    });
-    call(&mut b, "a", Outcome::Error, 5);
+    let mut b = engine(OutlierDetection::default().with_max_ejection_percent(5));
+    call(&mut b, "a", CallOutcome::Error, 5);
     assert_eq!(ejected(&b), "");
-    let always = Outliers {
-        max_ejection_percent: 5,
-        always_one: true,
-        ..Outliers::default()
-    };
+    let always = OutlierDetection::default()
+        .with_max_ejection_percent(5)
+        .with_always_one(true);
     let mut b = engine(always);
-    call(&mut b, "a", Outcome::Error, 5);
-    call(&mut b, "b", Outcome::Error, 5);
+    call(&mut b, "a", CallOutcome::Error, 5);
+    call(&mut b, "b", CallOutcome::Error, 5);
     assert_eq!(ejected(&b), "a");
 }
 
 #[test]
 fn rates_are_judged_each_interval() {
-    let rate = Rate {
-        limit: 1900,
-        minimum_hosts: 5,
-        request_volume: 100,
-        enforcement_percent: 100,
-    };
-    let mut b = engine(Outliers {
-        max_ejection_percent: 100,
-        consecutive_errors: None,
-        success_rate: Some(rate),
-        ..Outliers::default()
-    });
+    let rate = SuccessRateEjection::default();
+    let mut b = engine(
+        OutlierDetection::default()
+            .with_max_ejection_percent(100)
+            .with_consecutive_errors(None)
+            .with_success_rate(rate),
+    );
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         call(
             &mut b,
             name,
-            Outcome::Error,
+            CallOutcome::Error,
             if name == "j" { 50 } else { 2 },
         );
-        call(&mut b, name, Outcome::Ok, if name == "j" { 50 } else { 98 });
+        call(
+            &mut b,
+            name,
+            CallOutcome::Ok,
+            if name == "j" { 50 } else { 98 },
+        );
     }
     b.run_until(secs(9));
     assert_eq!(ejected(&b), "");
@@ -145,7 +134,7 @@ fn rates_are_judged_each_interval() {
 
 #[test]
 fn a_pass_of_the_active_check_ends_an_ejection() {
-    let mut b = engine(Outliers::default());
+    let mut b = engine(OutlierDetection::default());
     let mut config = b.engine.config(b.service).unwrap().clone();
     config.health = Some(HealthCheck::new(CheckKind::Tcp));
     let service = b.service;
@@ -154,7 +143,7 @@ fn a_pass_of_the_active_check_ends_an_ejection() {
         config: &config,
     });
     b.run_until(secs(2));
-    call(&mut b, "a", Outcome::Error, 5);
+    call(&mut b, "a", CallOutcome::Error, 5);
     assert_eq!(ejected(&b), "a");
     b.run_until(secs(10));
     assert_eq!(ejected(&b), "");
@@ -162,29 +151,27 @@ fn a_pass_of_the_active_check_ends_an_ejection() {
 
 #[test]
 fn a_newcomer_in_an_old_slot_has_no_past() {
-    let mut b = engine(Outliers::default());
-    call(&mut b, "a", Outcome::Error, 4);
+    let mut b = engine(OutlierDetection::default());
+    call(&mut b, "a", CallOutcome::Error, 4);
     b.tell(Input::Remove { name: "a" });
     b.put("a", |_| {});
-    call(&mut b, "a", Outcome::Error, 4);
+    call(&mut b, "a", CallOutcome::Error, 4);
     assert_eq!(ejected(&b), "");
 }
 
-fn rates() -> Outliers {
-    Outliers {
-        consecutive_errors: None,
-        consecutive_local: None,
-        max_ejection_percent: 100,
-        ..Outliers::default()
-    }
+fn rates() -> OutlierDetection {
+    OutlierDetection::default()
+        .with_consecutive_errors(None)
+        .with_consecutive_local(None)
+        .with_max_ejection_percent(100)
 }
 
 /// One interval in which `bad` fails half of its calls and the others none.
 fn interval(b: &mut Bench, bad: &str) {
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         let errors = if name == bad { 100 } else { 0 };
-        call(b, name, Outcome::Error, errors);
-        call(b, name, Outcome::Ok, 200 - errors);
+        call(b, name, CallOutcome::Error, errors);
+        call(b, name, CallOutcome::Ok, 200 - errors);
     }
     b.run_until(b.now.after(Duration::from_secs(10)));
 }
@@ -211,19 +198,16 @@ fn an_interval_that_ends_in_an_ejection_is_no_step_back() {
 
 #[test]
 fn ejections_stop_growing_one_beyond_the_longest() {
-    let mut b = engine(Outliers {
-        max_ejection: Duration::from_secs(60),
-        ..Outliers::default()
-    });
+    let mut b = engine(OutlierDetection::default().with_max_ejection(Duration::from_secs(60)));
     for _ in 0..9 {
-        call(&mut b, "a", Outcome::Error, 5);
+        call(&mut b, "a", CallOutcome::Error, 5);
         while !ejected(&b).is_empty() {
             b.run_until(b.now.after(Duration::from_secs(1)));
         }
     }
     // Envoy counts to (60 + 30) / 30; each interval well takes one back, so that two leave one.
     b.run_until(b.now.after(Duration::from_secs(20)));
-    call(&mut b, "a", Outcome::Error, 5);
+    call(&mut b, "a", CallOutcome::Error, 5);
     b.run_until(b.now.after(Duration::from_secs(59)));
     assert_eq!(ejected(&b), "a");
     b.run_until(b.now.after(Duration::from_secs(1)));
@@ -232,16 +216,13 @@ fn ejections_stop_growing_one_beyond_the_longest() {
 
 #[test]
 fn a_run_that_was_refused_leaves_the_others_going() {
-    let mut b = engine(Outliers {
-        consecutive_gateway: Some(3),
-        ..Outliers::default()
-    });
-    call(&mut b, "b", Outcome::Error, 5);
+    let mut b = engine(OutlierDetection::default().with_consecutive_gateway(Some(3)));
+    call(&mut b, "b", CallOutcome::Error, 5);
     // The cap of one in ten refuses this one, by its gateway errors.
-    call(&mut b, "a", Outcome::Gateway, 3);
+    call(&mut b, "a", CallOutcome::Gateway, 3);
     b.run_until(secs(30));
     assert_eq!(ejected(&b), "");
-    call(&mut b, "a", Outcome::Error, 2);
+    call(&mut b, "a", CallOutcome::Error, 2);
     assert_eq!(
         ejected(&b),
         "a",
@@ -251,20 +232,16 @@ fn a_run_that_was_refused_leaves_the_others_going() {
 
 #[test]
 fn two_kinds_of_outlier_are_drawn_for_apart() {
-    let half = |limit| {
-        Some(Rate {
-            limit,
-            minimum_hosts: 5,
-            request_volume: 100,
-            enforcement_percent: 50,
-        })
-    };
-    let mut b = engine(Outliers {
-        base_ejection: Duration::from_secs(1),
-        success_rate: half(1900),
-        failure_percentage: half(40),
-        ..rates()
-    });
+    let failures = FailurePercentageEjection::default()
+        .with_threshold_percent(40)
+        .with_request_volume(100)
+        .with_enforcement_percent(50);
+    let mut b = engine(
+        rates()
+            .with_base_ejection(Duration::from_secs(1))
+            .with_success_rate(SuccessRateEjection::default().with_enforcement_percent(50))
+            .with_failure_percentage(failures),
+    );
     let mut hits = 0;
     for _ in 0..400 {
         interval(&mut b, "a");

@@ -4,17 +4,15 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use discovery_core::endpoint::{Conditions, Warmth};
-use discovery_core::engine::{Mode, Reason, Target};
+use discovery_core::engine::{DrainTarget, Mode, Reason};
 use discovery_core::health::{CheckKind, HealthCheck};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, Input, InputError, ServiceConfig, Timestamp};
 
 pub(crate) fn checked() -> ServiceConfig {
-    ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    }
+    ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp))
+        .with_warm_up(WarmUp::envoy(Duration::from_secs(60)))
 }
 
 #[test]
@@ -56,10 +54,7 @@ fn a_warm_one_starts_full() {
 
 #[test]
 fn rise_and_fall_and_a_flap_that_does_not_restart() {
-    let mut b = Bench::new(ServiceConfig {
-        panic_percent: 0,
-        ..checked()
-    });
+    let mut b = Bench::new(checked().with_panic_percent(0));
     b.put("a", |_| {});
     b.put("b", |_| {});
     b.run_until(secs(100));
@@ -77,10 +72,7 @@ fn rise_and_fall_and_a_flap_that_does_not_restart() {
     );
     let mut quick = checked();
     quick.flap_grace = Duration::from_secs(60);
-    let mut b = Bench::new(ServiceConfig {
-        panic_percent: 0,
-        ..quick
-    });
+    let mut b = Bench::new(quick.with_panic_percent(0));
     b.put("a", |_| {});
     b.run_until(secs(100));
     b.failing.insert("a");
@@ -113,19 +105,19 @@ fn a_drained_endpoint_gets_nothing_and_a_drained_node_is_the_last_resort() {
     b.put("a", |_| {});
     let id = b.id("a");
     b.tell(Input::Drain {
-        target: Target::Endpoint(id),
+        target: DrainTarget::Endpoint(id),
         on: true,
         over: Duration::ZERO,
     });
     assert_eq!((b.weight("a"), b.mode()), (0, Mode::Empty));
     b.tell(Input::Drain {
-        target: Target::Endpoint(id),
+        target: DrainTarget::Endpoint(id),
         on: false,
         over: Duration::ZERO,
     });
     let node = b.engine.node("n1").unwrap();
     b.tell(Input::Drain {
-        target: Target::Node(node),
+        target: DrainTarget::Node(node),
         on: true,
         over: Duration::ZERO,
     });
@@ -139,14 +131,14 @@ fn a_drained_endpoint_gets_nothing_and_a_drained_node_is_the_last_resort() {
 }
 
 #[test]
-fn a_centre_drains_over_time_and_comes_back() {
+fn a_region_drains_over_time_and_comes_back() {
     let mut b = Bench::new(ServiceConfig::default());
-    let south = b.engine.centre("south").unwrap();
+    let south = b.engine.region("south").unwrap();
     b.put("a", |_| {});
-    b.put("b", |s| s.centre = south);
+    b.put("b", |s| s.region = south);
     let over = Duration::from_secs(100);
     b.tell(Input::Drain {
-        target: Target::Centre(south),
+        target: DrainTarget::Region(south),
         on: true,
         over,
     });
@@ -155,7 +147,7 @@ fn a_centre_drains_over_time_and_comes_back() {
     b.run_until(secs(100));
     assert_eq!((b.weight("a"), b.weight("b")), (100_000, 0));
     b.tell(Input::Drain {
-        target: Target::Centre(south),
+        target: DrainTarget::Region(south),
         on: false,
         over,
     });
@@ -246,14 +238,8 @@ fn refused_inputs_leave_everything_as_it_was() {
     let spec = b.spec();
     let mut out = Vec::new();
     let long = "x".repeat(600);
-    let heavy = discovery_core::EndpointSpec {
-        weight: 2_000_000,
-        ..spec
-    };
-    let bad = ServiceConfig {
-        weight_step_permille: 0,
-        ..checked()
-    };
+    let heavy = spec.with_base_weight(2_000_000);
+    let bad = checked().with_weight_step_permille(0);
     let service = b.service;
     let inputs = [
         (

@@ -11,40 +11,38 @@ use discovery_core::{Effect, Input, ServiceConfig};
 #[test]
 fn a_ttl_waits_for_beats() {
     let ttl = Duration::from_secs(5);
-    let config = ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Ttl { ttl })),
-        panic_percent: 0,
-        ..ServiceConfig::default()
-    };
+    let config = ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Ttl { ttl }))
+        .with_panic_percent(0);
     let mut b = Bench::new(config);
     b.put("a", |_| {});
     b.run_until(secs(3));
     assert_eq!(b.weight("a"), 0, "nothing heard yet");
     let endpoint = b.id("a");
-    b.tell(Input::Beat {
+    b.tell(Input::Heartbeat {
         endpoint,
-        well: true,
+        passing: true,
     });
     assert_eq!(b.weight("a"), 100_000);
     b.run_until(secs(7));
-    b.tell(Input::Beat {
+    b.tell(Input::Heartbeat {
         endpoint,
-        well: true,
+        passing: true,
     });
     b.run_until(secs(11));
     assert_eq!(b.weight("a"), 100_000);
     b.run_until(secs(12));
     assert_eq!(b.weight("a"), 0, "the beat lapsed");
     for _ in 0..2 {
-        b.tell(Input::Beat {
+        b.tell(Input::Heartbeat {
             endpoint,
-            well: true,
+            passing: true,
         });
     }
     assert_eq!(b.weight("a"), 100_000, "back after two, as the rise says");
-    b.tell(Input::Beat {
+    b.tell(Input::Heartbeat {
         endpoint,
-        well: false,
+        passing: false,
     });
     assert_eq!(b.weight("a"), 0, "it said so itself");
 }
@@ -58,10 +56,7 @@ fn another_kind_of_check_takes_nobody_out() {
     let kinds = [CheckKind::Tcp, CheckKind::Ttl { ttl }, CheckKind::Tcp];
     let service = b.service;
     for kind in kinds {
-        let config = ServiceConfig {
-            health: Some(HealthCheck::new(kind)),
-            ..ServiceConfig::default()
-        };
+        let config = ServiceConfig::default().with_health(HealthCheck::new(kind));
         b.tell(Input::Configure {
             service,
             config: &config,
@@ -124,13 +119,12 @@ fn a_probe_without_an_answer_has_failed() {
 
 #[test]
 fn a_shorter_timeout_ends_the_wait_for_a_probe_under_way() {
-    let timed = |timeout, interval| ServiceConfig {
-        health: Some(HealthCheck {
-            timeout: Duration::from_secs(timeout),
-            interval: Duration::from_secs(interval),
-            ..HealthCheck::new(CheckKind::Tcp)
-        }),
-        ..ServiceConfig::default()
+    let timed = |timeout, interval| {
+        ServiceConfig::default().with_health(
+            HealthCheck::new(CheckKind::Tcp)
+                .with_timeout(Duration::from_secs(timeout))
+                .with_interval(Duration::from_secs(interval)),
+        )
     };
     // What is configured 10 s after the probe left, and when its answer is given up.
     let cases = [

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::bench::{Bench, secs};
 use discovery_core::endpoint::Conditions;
 use discovery_core::health::{CheckKind, HealthCheck};
-use discovery_core::registry::{Entry, Op, Standing};
+use discovery_core::registry::{Entry, Op, RegistrationStatus};
 use discovery_core::{Engine, Input, Registry, ServiceConfig};
 
 const OURS: &str = "us";
@@ -104,10 +104,7 @@ fn what_the_engine_let_go_itself_goes() {
 #[test]
 fn who_left_and_came_again_is_no_stranger() {
     let health = Some(HealthCheck::new(CheckKind::Tcp));
-    let mut b = Bench::new(ServiceConfig {
-        health,
-        ..ServiceConfig::default()
-    });
+    let mut b = Bench::new(ServiceConfig::default().with_health(health));
     b.failing.insert("a");
     b.put("a", |_| {});
     b.tell(Input::Remove { name: "a" });
@@ -115,21 +112,25 @@ fn who_left_and_came_again_is_no_stranger() {
     let spec = b.spec();
     let input = Input::Upsert { name: "a", spec };
     b.engine.handle(b.now, input, &mut Vec::new()).unwrap();
-    let standing = |b: &Bench| b.engine.registration(b.id("a")).unwrap().standing;
-    assert_eq!(standing(&b), Standing::Failing);
+    let status = |b: &Bench| b.engine.registration(b.id("a")).unwrap().status;
+    assert_eq!(status(&b), RegistrationStatus::Failing);
     let input = Input::Upsert { name: "b", spec };
     b.engine.handle(b.now, input, &mut Vec::new()).unwrap();
-    let standing = b.engine.registration(b.id("b")).unwrap().standing;
-    assert_eq!(standing, Standing::Unknown, "a newcomer may be an old one");
+    let status = b.engine.registration(b.id("b")).unwrap().status;
+    assert_eq!(
+        status,
+        RegistrationStatus::Unknown,
+        "a newcomer may be an old one"
+    );
 }
 
 #[test]
 fn self_preservation_turned_off_holds_nothing() {
-    let mut b = Bench::new(ServiceConfig {
-        hold_percent: 100,
-        hold_window: Duration::ZERO,
-        ..ServiceConfig::default()
-    });
+    let mut b = Bench::new(
+        ServiceConfig::default()
+            .with_hold_percent(100)
+            .with_hold_window(Duration::ZERO),
+    );
     assert_eq!(
         goes(&b, &registry(&["a"])),
         (vec![], 1),

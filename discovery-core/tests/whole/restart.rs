@@ -3,49 +3,47 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::engine::{Mode, RestoreError, Snapshot, Target};
-use discovery_core::health::{CheckKind, HealthCheck, Outcome, Outliers};
+use discovery_core::engine::{DrainTarget, Mode, RestoreError, Snapshot};
+use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{Effect, Engine, Input, InputError, ServiceConfig, Timestamp};
 
 fn config() -> ServiceConfig {
-    ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        outliers: Some(Outliers {
-            max_ejection_percent: 50,
-            pass_returns: false,
-            ..Outliers::default()
-        }),
-        warm_up: WarmUp::envoy(Duration::from_secs(60)),
-        ..ServiceConfig::default()
-    }
+    ServiceConfig::default()
+        .with_health(HealthCheck::new(CheckKind::Tcp))
+        .with_outlier_detection(
+            OutlierDetection::default()
+                .with_max_ejection_percent(50)
+                .with_pass_returns(false),
+        )
+        .with_warm_up(WarmUp::envoy(Duration::from_secs(60)))
 }
 
-/// Four endpoints: one warming, one drained, one failing, one ejected; and half a centre.
+/// Four endpoints: one warming, one drained, one failing, one ejected; and half a region.
 fn lived() -> Bench {
     let mut b = Bench::new(config());
-    let south = b.engine.centre("south").unwrap();
+    let south = b.engine.region("south").unwrap();
     for name in ["a", "b", "c", "d", "e"] {
         b.put(name, |s| {
-            s.centre = if name == "e" { south } else { s.centre }
+            s.region = if name == "e" { south } else { s.region }
         });
     }
     b.failing.insert("c");
     b.run_until(secs(70));
     let (drained, ejected) = (b.id("b"), b.id("d"));
     b.tell(Input::Drain {
-        target: Target::Endpoint(drained),
+        target: DrainTarget::Endpoint(drained),
         on: true,
         over: Duration::ZERO,
     });
-    b.tell(Input::Called {
+    b.tell(Input::CallsEnded {
         endpoint: ejected,
-        outcome: Outcome::Error,
+        outcome: CallOutcome::Error,
         count: 5,
     });
     let over = Duration::from_secs(100);
     b.tell(Input::Drain {
-        target: Target::Centre(south),
+        target: DrainTarget::Region(south),
         on: true,
         over,
     });
@@ -179,7 +177,7 @@ fn one_more_endpoint_moves_nobody_elses_jitter() {
         b.service = b.engine.service("web", jittered).unwrap();
         b.engine.node("n1").unwrap();
         b.engine.zone("a").unwrap();
-        b.engine.centre("north").unwrap();
+        b.engine.region("north").unwrap();
         names.iter().for_each(|n| b.put(n, |_| {}));
         let mut at = Vec::new();
         while b.now < secs(100) {
@@ -219,9 +217,9 @@ fn times_that_cannot_be_are_brought_to_what_can() {
     }
     b.run_until(secs(100));
     let endpoint = b.id("a");
-    b.tell(Input::Called {
+    b.tell(Input::CallsEnded {
         endpoint,
-        outcome: Outcome::Local,
+        outcome: CallOutcome::Local,
         count: 5,
     });
     assert!(b.engine.endpoint(endpoint).unwrap().ejected);

@@ -4,16 +4,13 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use discovery_core::endpoint::NodeId;
-use discovery_core::engine::{Mode, Target};
+use discovery_core::engine::{DrainTarget, Mode};
 use discovery_core::health::{CheckKind, HealthCheck};
 use discovery_core::warm_up::WarmUp;
-use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
+use discovery_core::{Effect, Engine, Input, ServiceConfig};
 
 fn checked() -> ServiceConfig {
-    ServiceConfig {
-        health: Some(HealthCheck::new(CheckKind::Tcp)),
-        ..ServiceConfig::default()
-    }
+    ServiceConfig::default().with_health(HealthCheck::new(CheckKind::Tcp))
 }
 
 fn rejected(said: &[Effect]) -> Vec<(u32, String, String)> {
@@ -36,21 +33,15 @@ fn bad_records_are_reported_and_good_ones_taken() {
     let other = b.engine.service("other", ServiceConfig::default()).unwrap();
     b.put("stays", |_| {});
     b.put("theirs", |s| s.service = other);
-    let heavy = EndpointSpec {
-        weight: 2_000_000,
-        ..spec
-    };
-    let moved = EndpointSpec { weight: 7, ..spec };
+    let heavy = spec.with_base_weight(2_000_000);
+    let moved = spec.with_base_weight(7);
     let mut elsewhere = Engine::new(1);
     let lost: NodeId = (0..9)
         .map(|i| elsewhere.node(&format!("n{i}")).unwrap())
         .last()
         .unwrap();
-    let nowhere = EndpointSpec { node: lost, ..spec };
-    let strange = EndpointSpec {
-        service: other,
-        ..spec
-    };
+    let nowhere = spec.with_node(lost);
+    let strange = spec.with_service(other);
     let long = "\u{e9}".repeat(300);
     let view = [
         ("", spec),
@@ -108,10 +99,7 @@ fn what_is_held_for_one_service_moves_to_the_one_it_turns_up_in() {
             endpoints: &[],
         });
         assert_eq!(b.engine.held(old), 2);
-        let moved = EndpointSpec {
-            service: new,
-            ..spec
-        };
+        let moved = spec.with_service(new);
         if by_snapshot {
             let endpoints = &[("x", moved), ("z", moved)];
             b.tell(Input::Snapshot {
@@ -162,7 +150,7 @@ fn two_nodes() -> (Bench, NodeId) {
 fn a_node_that_drains_passes_through_no_panic() {
     let (mut b, node) = two_nodes();
     for on in [true, false] {
-        let (target, over) = (Target::Node(node), Duration::ZERO);
+        let (target, over) = (DrainTarget::Node(node), Duration::ZERO);
         b.tell(Input::Drain { target, on, over });
         assert_eq!(modes(&b.said), [], "drain {on}");
         assert_eq!(b.weight("x"), 100_000);
@@ -172,17 +160,17 @@ fn a_node_that_drains_passes_through_no_panic() {
 }
 
 #[test]
-fn a_centre_that_drains_passes_through_no_panic() {
+fn a_region_that_drains_passes_through_no_panic() {
     let mut b = Bench::new(checked());
-    let leaving = b.engine.centre("leaving").unwrap();
+    let leaving = b.engine.region("leaving").unwrap();
     b.failing.extend(["f", "g"]);
     for name in ["a", "b", "c", "f", "g"] {
-        b.put(name, |s| s.centre = leaving);
+        b.put(name, |s| s.region = leaving);
     }
     b.put("x", |_| {});
     b.run_until(secs(40));
     b.said.clear();
-    let (target, over) = (Target::Centre(leaving), Duration::ZERO);
+    let (target, over) = (DrainTarget::Region(leaving), Duration::ZERO);
     b.tell(Input::Drain {
         target,
         on: true,
@@ -200,10 +188,7 @@ fn a_view_in_which_some_leave_and_others_come_passes_through_no_panic() {
     }
     b.said.clear();
     let (service, spec) = (b.service, b.spec());
-    let off = EndpointSpec {
-        conditions: discovery_core::endpoint::Conditions::STARTING,
-        ..spec
-    };
+    let off = spec.with_conditions(discovery_core::endpoint::Conditions::STARTING);
     let view = [("a", off), ("b", off), ("c", off), ("d", spec), ("e", spec)];
     b.tell(Input::Snapshot {
         service,
@@ -223,10 +208,7 @@ fn a_view_in_which_some_leave_and_others_come_passes_through_no_panic() {
 
 #[test]
 fn a_warm_up_goes_on_inside_panic() {
-    let config = ServiceConfig {
-        warm_up: WarmUp::envoy(Duration::from_secs(600)),
-        ..checked()
-    };
+    let config = checked().with_warm_up(WarmUp::envoy(Duration::from_secs(600)));
     let mut b = Bench::new(config);
     for name in ["a", "b", "c"] {
         b.put(name, |_| {});

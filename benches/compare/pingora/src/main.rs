@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use discovery_core::{Picker, Rng};
-use discovery_core::pick::{Golden, Request};
+use discovery_core::pick::{LowDiscrepancy, Request};
 use pingora_load_balancing::selection::weighted::Weighted;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer, discovery::Static};
@@ -111,7 +111,7 @@ fn picks_per_change(n: usize) -> u32 {
 }
 
 fn ours(weights: &[u32], churn: bool) -> Result<f64, Failure> {
-    let mut picker = Golden::new(weights, 1);
+    let mut picker = LowDiscrepancy::new(weights, 1);
     let request = Request::default();
     if !churn {
         return ns_per_call(|| picker.pick(&request));
@@ -189,7 +189,7 @@ fn select(backends: &BTreeSet<Backend>) -> Result<f64, Failure> {
 }
 
 fn ours_deviation(weights: &[u32]) -> Result<f64, Failure> {
-    let mut picker = Golden::new(weights, 1);
+    let mut picker = LowDiscrepancy::new(weights, 1);
     let request = Request::default();
     deviation(weights, || {
         picker.pick(&request).ok_or_else(|| "no pick".into())

@@ -15,7 +15,6 @@ impl Traffic {
         };
         let service = |id: &ServiceId| self.engine.service_name(*id).unwrap_or_default().to_owned();
         let (what, subject, reason, data) = match effect {
-            Effect::Probe { .. } => return,
             Effect::Register {
                 endpoint, reason, ..
             } => ("register", name(endpoint), reason.to_string(), Value::Null),
@@ -60,6 +59,8 @@ impl Traffic {
                 },
                 Value::Null,
             ),
+            // Probes are too many to be told, and kinds that come later are not known here.
+            _ => return,
         };
         events.say(second, "discovery-core", what, &subject, &reason, data);
     }

@@ -22,10 +22,7 @@ impl Traffic {
         last: bool,
         figures: &mut Figures,
     ) -> Result<(), Error> {
-        let request = Request {
-            key: 0,
-            now: at(second),
-        };
+        let request = Request::new(at(second));
         let close = last || (second + 1).is_multiple_of(SHARE_WINDOW);
         for service in self.services.iter_mut().filter(|s| s.total > 0) {
             let slots = service.picker.slots();

@@ -5,10 +5,10 @@ use super::broken;
 use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
-use discovery_core::endpoint::{CentreId, Conditions, NodeId, ServiceId, Warmth, ZoneId};
-use discovery_core::engine::Target;
+use discovery_core::endpoint::{NodeId, RegionId, ServiceId, Warmth, ZoneId};
+use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
-use discovery_core::pick::Golden;
+use discovery_core::pick::LowDiscrepancy;
 use discovery_core::registry::{Op, diff, transactions};
 use discovery_core::warm_up::WarmUp;
 use discovery_core::{
@@ -32,7 +32,7 @@ const OWNER: &str = "berth-replay";
 pub(super) struct Service {
     id: ServiceId,
     pub(super) name: String,
-    pub(super) picker: Golden,
+    pub(super) picker: LowDiscrepancy,
     dirty: bool,
     pub(super) total: u64,
     pub(super) picked: Vec<u64>,
@@ -53,7 +53,7 @@ pub(super) struct Traffic {
     pub(super) services: Vec<Service>,
     nodes: Vec<NodeId>,
     zones: Vec<ZoneId>,
-    centres: Vec<CentreId>,
+    centres: Vec<RegionId>,
     known: BTreeMap<String, Known>,
     effects: Vec<Effect>,
     probes: Vec<(EndpointId, u32)>,
@@ -89,13 +89,11 @@ impl Traffic {
             } else {
                 WarmUp::Off
             };
-            let config = ServiceConfig {
-                health: Some(check),
-                warm_up,
-                ..ServiceConfig::default()
-            };
+            let config = ServiceConfig::default()
+                .with_health(check)
+                .with_warm_up(warm_up);
             let id = engine.service(name, config).map_err(|e| fault(&e))?;
-            let picker = Golden::new(&[], seed ^ id.index() as u64);
+            let picker = LowDiscrepancy::new(&[], seed ^ id.index() as u64);
             let (name, dirty, total) = (name.clone(), false, 0);
             out.push(Service {
                 id,
@@ -113,7 +111,7 @@ impl Traffic {
             nodes.push(engine.node(host).map_err(|e| fault(&e))?);
             let name = format!("centre-{centre}");
             zones.push(engine.zone(&name).map_err(|e| fault(&e))?);
-            centres.push(engine.centre(&name).map_err(|e| fault(&e))?);
+            centres.push(engine.region(&name).map_err(|e| fault(&e))?);
         }
         let (known, effects, probes) = (BTreeMap::new(), Vec::new(), Vec::new());
         let registry = Registry::new();
@@ -154,17 +152,16 @@ impl Traffic {
         address: IpAddr,
         warm: bool,
     ) -> Result<(), Error> {
-        let spec = EndpointSpec {
-            service: self.services[service].id,
-            node: self.nodes[host],
-            zone: self.zones[host],
-            centre: self.centres[host],
-            address: SocketAddr::new(address, 8080),
-            weight: WEIGHT,
-            conditions: Conditions::READY,
-            started_at: at(second),
-            warmth: if warm { Warmth::Warm } else { Warmth::Cold },
-        };
+        let spec = EndpointSpec::new(
+            self.services[service].id,
+            self.nodes[host],
+            self.zones[host],
+            self.centres[host],
+            SocketAddr::new(address, 8080),
+        )
+        .with_base_weight(WEIGHT)
+        .with_started_at(at(second))
+        .with_warmth(if warm { Warmth::Warm } else { Warmth::Cold });
         self.told(second, Input::Upsert { name, spec })?;
         let endpoint = self.engine.find(name);
         let slot = endpoint
@@ -193,7 +190,7 @@ impl Traffic {
         let Some(known) = self.known.get(name) else {
             return Ok(());
         };
-        let target = Target::Endpoint(known.endpoint);
+        let target = DrainTarget::Endpoint(known.endpoint);
         self.told(
             second,
             Input::Drain {
@@ -308,6 +305,7 @@ impl Traffic {
                 | Effect::Mode { service, .. }
                 | Effect::Hold { service, .. }
                 | Effect::Rejected { service, .. } => Some(*service),
+                _ => None,
             };
             if let Some(service) = service.and_then(|id| self.services.get_mut(id.index())) {
                 service.dirty = true;
@@ -341,12 +339,7 @@ impl Traffic {
                     .apply(op)
                     .map_err(|e| broken(second, "discovery-core", &e))?;
                 figures.registry_updates += 1;
-                let (name, weight) = match op {
-                    Op::Register { name, entry, .. } | Op::Update { name, entry, .. } => {
-                        (name, entry.weight)
-                    }
-                    Op::Deregister { name, .. } => (name, 0),
-                };
+                let (name, weight) = (op.name(), op.entry().map_or(0, |entry| entry.weight));
                 let Some(known) = self.known.get(name) else {
                     continue;
                 };

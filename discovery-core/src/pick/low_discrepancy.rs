@@ -1,4 +1,4 @@
-//! Smooth weighted picking at O(1): a golden-ratio sequence over blocks of slots, an exact round robin within.
+//! Low-discrepancy weighted round robin at O(1): a golden-ratio sequence over blocks of slots, an exact round robin within.
 //!
 //! The fractional parts of `k * phi` are spread over the unit interval more evenly than any other multiples
 //! (Steinhaus' three-gap theorem), so a block, an interval as wide as its share, is met at an almost constant
@@ -114,15 +114,19 @@ impl Block {
     }
 }
 
-/// Smooth weighted picking: under 2 picks from the exact shares with weights of 1 to 100, whatever the number of slots.
+/// Low-discrepancy weighted round robin: under 2 picks from the exact shares with weights of 1 to 100, whatever the number of slots.
 /// A slot that outweighs its neighbours strays as the sequence does, by some tenths of the logarithm of the picks: the
 /// worst found in 10^6 picks is 5.4. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
 ///
 /// Shares are exact while weights sum to at most 2^30 (and those of 16 slots to 2^24); beyond that weights are
 /// divided by the power of two that makes them fit, and rounded up: a weight's share is then off by up to that
 /// power's part of the weight. 10,000 endpoints of a base weight of 100 in thousandths just fit.
+#[doc(alias = "golden")]
+#[doc(alias = "golden ratio")]
+#[doc(alias = "weighted round robin")]
+#[doc(alias = "wrr")]
 #[derive(Clone, Debug)]
-pub struct Golden {
+pub struct LowDiscrepancy {
     phase: u64,
     /// The phase of retries.
     retries: u64,
@@ -142,7 +146,7 @@ pub struct Golden {
     stale: usize,
 }
 
-impl Golden {
+impl LowDiscrepancy {
     /// A picker of these weights, by slot, that starts where the seed says: pickers of different seeds do
     /// not begin with the same slots.
     #[must_use]
@@ -249,7 +253,7 @@ impl Golden {
     }
 }
 
-impl Picker for Golden {
+impl Picker for LowDiscrepancy {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         if self.sum == 0 {
             return None;

@@ -1,31 +1,39 @@
-//! Two choices by weight: requests under way over weight, and a peak-sensitive average of latency.
+//! Power of two choices by weight: requests under way over weight, and a peak-sensitive average of latency.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::alias::Alias;
 use super::orphans::Orphans;
+use super::weighted_random::WeightedRandom;
 use super::{Picker, Request};
-use crate::health::Outcome;
+use crate::builder::builder;
+use crate::health::CallOutcome;
 use crate::rng::Rng;
 use crate::time::{Timestamp, nanos};
 
 /// How latency is averaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct PeakEwma {
     /// A sample's weight falls to 1/e in this time (linkerd2-proxy: 10 s), and so does an average that no sample
     /// renews: who was slow once is tried again. The latter fades in 12 ms at the least.
     pub decay: Duration,
     /// The latency of a slot that was never sampled (linkerd2-proxy: 300 ms).
-    pub unknown: Duration,
+    #[cfg_attr(feature = "serde", serde(alias = "unknown"))]
+    pub default_latency: Duration,
 }
+
+builder!(PeakEwma {
+    with_decay: decay: Duration,
+    with_default_latency: default_latency: Duration,
+});
 
 impl Default for PeakEwma {
     fn default() -> Self {
         Self {
             decay: Duration::from_secs(10),
-            unknown: Duration::from_millis(300),
+            default_latency: Duration::from_millis(300),
         }
     }
 }
@@ -70,7 +78,7 @@ fn passed(since: u32, tick: u32) -> u32 {
     (tick.wrapping_sub(since) as i32).max(0) as u32
 }
 
-/// Draws two slots at random by weight and takes the better one, by what this handle has under way: handles
+/// Power of two choices (p2c): draws two slots at random by weight and takes the better one, by what this handle has under way: handles
 /// of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
 ///
 /// A coin decides between the two. Its odds are their latencies', and lean to the one with less under way for
@@ -79,9 +87,12 @@ fn passed(since: u32, tick: u32) -> u32 {
 /// is a tenth of a request at a time always looks either idle or overloaded, and would be chosen nearly
 /// always or never. The lean is such that a difference of three standard deviations of a Poisson count decides
 /// outright. O(1).
+#[doc(alias = "power of two choices")]
+#[doc(alias = "choices")]
+#[doc(alias = "least request")]
 #[derive(Clone, Debug)]
-pub struct Choices {
-    alias: Alias,
+pub struct P2c {
+    alias: WeightedRandom,
     coin: Rng,
     loads: Vec<Load>,
     /// 1 / decay, per tick; and what a tick takes from a float's bits, in units of 2^-16.
@@ -98,7 +109,7 @@ pub struct Choices {
     orphans: Orphans,
 }
 
-impl Choices {
+impl P2c {
     /// A handle with nothing under way.
     #[must_use]
     pub fn new(weights: &[u32], ewma: PeakEwma, seed: u64) -> Self {
@@ -106,13 +117,13 @@ impl Choices {
         // One power of e, in a float's bits.
         const PER_E: f32 = (1u64 << 23) as f32 * core::f32::consts::LOG2_E;
         let mut choices = Self {
-            alias: Alias::new(weights, seed),
+            alias: WeightedRandom::new(weights, seed),
             coin: Rng::new(seed, "choices coin"),
             loads: Vec::new(),
             rate,
             // 2^31 ticks times this must fit 64 bits.
             fade: ((rate * PER_E * 65_536.0) as u64).min(1 << 32),
-            unknown: nanos(ewma.unknown).max(1) as f32,
+            unknown: nanos(ewma.default_latency).max(1) as f32,
             level: 0.0,
             inverse: 0.0,
             countdown: 0,
@@ -199,7 +210,7 @@ fn inverse_root(x: f32) -> f32 {
     f32::from_bits(0x5F37_59DF_u32.wrapping_sub(x.to_bits() >> 1))
 }
 
-impl Choices {
+impl P2c {
     fn choose(&mut self, one: usize, two: usize, request: &Request) -> usize {
         self.count_down();
         let taken = if one == two {
@@ -214,7 +225,7 @@ impl Choices {
     }
 
     /// The same slot was drawn twice. If its calls fail it must not win for want of another.
-    fn other(&mut self, one: usize, draw: impl Fn(&mut Alias) -> Option<usize>) -> usize {
+    fn other(&mut self, one: usize, draw: impl Fn(&mut WeightedRandom) -> Option<usize>) -> usize {
         let failed = self.loads.get(one).is_some_and(|l| l.since & 1 == 1);
         let draws = if failed { 4 } else { 0 };
         let mut others = (0..draws).filter_map(|_| draw(&mut self.alias));
@@ -275,7 +286,7 @@ impl Choices {
     }
 }
 
-impl Picker for Choices {
+impl Picker for P2c {
     fn pick(&mut self, request: &Request) -> Option<usize> {
         let (one, mut two) = self.alias.pair()?;
         if one == two {
@@ -327,9 +338,9 @@ impl Picker for Choices {
 
     /// A failure counts as at least twice what calls usually take, each further one in a row as twice the one
     /// before, up to 256 times.
-    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: Outcome) {
+    fn ended(&mut self, slot: usize, now: Timestamp, latency: Duration, outcome: CallOutcome) {
         if self.end(slot, now, latency) {
-            self.sample(slot, now, latency, outcome != Outcome::Ok);
+            self.sample(slot, now, latency, outcome != CallOutcome::Ok);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-/// Where something is: region (centre), zone, subzone. Names, empty where there is none.
+/// Where something is: region, zone, subzone. Names, empty where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Locality<'a> {
     /// Region.
@@ -36,7 +36,7 @@ pub struct Failover<'a> {
     pub to: &'a str,
 }
 
-/// The priority of an endpoint at `there` for a caller at `here`, before [`compact`]: Istio's 0 same
+/// The priority of an endpoint at `there` for a caller at `here`, before [`compact_priorities`]: Istio's 0 same
 /// subzone, 1 same zone, 2 same region, 3 another region, 4 another region although the failover names a
 /// different one.
 #[must_use]
@@ -62,7 +62,7 @@ pub fn locality_priority(
 /// Priorities without gaps: the smallest becomes 0, the next 1, and so on, order kept. With priorities of
 /// their own, endpoints have `own * 5 + locality_priority` before.
 #[must_use]
-pub fn compact(priorities: &[u32]) -> Vec<u32> {
+pub fn compact_priorities(priorities: &[u32]) -> Vec<u32> {
     let mut known: Vec<u32> = priorities.to_vec();
     known.sort_unstable();
     known.dedup();

@@ -15,8 +15,10 @@ struct Column {
 /// Weighted random picks. Changes of weight are gathered: the table is rebuilt, O(slots), at the first pick
 /// after as many picks as there are slots, so that a pick costs O(1) on average whatever changes. Until then
 /// old weights decide, save that a slot of weight 0 is never picked.
+#[doc(alias = "alias method")]
+#[doc(alias = "Vose")]
 #[derive(Clone, Debug)]
-pub struct Alias {
+pub struct WeightedRandom {
     rng: Rng,
     columns: Vec<Column>,
     weights: Vec<u32>,
@@ -30,7 +32,7 @@ pub struct Alias {
     large: Vec<u32>,
 }
 
-impl Alias {
+impl WeightedRandom {
     /// Slots of these weights.
     #[must_use]
     pub fn new(weights: &[u32], seed: u64) -> Self {
@@ -170,7 +172,7 @@ impl Alias {
     }
 }
 
-impl Picker for Alias {
+impl Picker for WeightedRandom {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         if self.sum == 0 {
             return None;
