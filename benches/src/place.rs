@@ -269,7 +269,7 @@ fn cluster(tasks: usize, nodes: usize, far: bool) -> Result<(Model, Vec<NodeId>)
     }
     if far {
         let costs = (0..nodes * nodes).map(|i| i as u32 % 7).collect();
-        b.travel(costs).map_err(|e| e.to_string())?;
+        b.node_move_costs(costs).map_err(|e| e.to_string())?;
     }
     let mut at = Vec::with_capacity(tasks);
     for t in 0..tasks {

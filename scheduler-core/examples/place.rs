@@ -1,7 +1,7 @@
 //! Replicas are placed, one host gets hot, and a safe move is planned:
 //! `cargo run -p scheduler-core --example place`.
 
-use scheduler_core::live::{ProtectConfig, Sample};
+use scheduler_core::live::{ProtectorConfig, Sample};
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::search::{ByCount, Placer as _};
 use scheduler_core::{Cluster, ModelBuilder, Protector, Timestamp};
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Samples come each second. Whatever runs on node 0 takes far more than the rest.
     let cluster = Cluster::new(model, &first)?;
-    let mut protector = Protector::new(cluster, 0, ProtectConfig::default())?;
+    let mut protector = Protector::new(cluster, 0, ProtectorConfig::default())?;
     let mut events = Vec::new();
     for second in 1..120 {
         let now = Timestamp::from_secs(second);

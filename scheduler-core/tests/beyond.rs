@@ -115,7 +115,7 @@ fn an_earlier_objective_outweighs_all_of_the_later_ones() {
             weight: 5,
         })
         .unwrap();
-        b.in_order(order).unwrap();
+        b.order_objectives(order).unwrap();
         let model = b.build().unwrap();
         let at = [NodeId(0), NodeId(0), NodeId(1)];
         let p = Placement::moved(&model, &at, &[NodeId(0), NodeId(to), NodeId(1)]).unwrap();
@@ -145,7 +145,7 @@ fn order_of_objectives_is_the_order_of_costs_for_any_two_assignments() {
         };
         let facts = draw(&mut rng, how);
         let all = [Objective::Load, Objective::Moves, Objective::Balance];
-        let model = facts.model_with(|b| b.in_order(&all).unwrap());
+        let model = facts.model_with(|b| b.order_objectives(&all).unwrap());
         let any =
             |rng: &mut Xoshiro256PlusPlus| -> Vec<usize> { (0..5).map(|_| rng.below(3)).collect() };
         let (x, y) = (any(&mut rng), any(&mut rng));
@@ -169,7 +169,7 @@ fn order_of_objectives_is_the_order_of_costs_for_any_two_assignments() {
 #[test]
 fn objectives_that_do_not_fit_or_are_named_twice_are_refused_and_change_nothing() {
     let mut b = builder();
-    let refused = b.in_order(&[Objective::Load, Objective::Load]);
+    let refused = b.order_objectives(&[Objective::Load, Objective::Load]);
     assert!(
         refused
             .unwrap_err()
@@ -182,7 +182,7 @@ fn objectives_that_do_not_fit_or_are_named_twice_are_refused_and_change_nothing(
         node_move: 0,
     })
     .unwrap();
-    let refused = b.in_order(&[Objective::Load, Objective::Moves]);
+    let refused = b.order_objectives(&[Objective::Load, Objective::Moves]);
     assert!(matches!(refused, Err(ModelError::TooCostly { .. })));
     let at = [NodeId(0); 3];
     let model = b.build().unwrap();

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{NODE, TASK, at, feed, model, protector};
-use scheduler_core::live::{ChangeError, Ending};
+use scheduler_core::live::{ChangeError, MoveOutcome};
 use scheduler_core::model::{ModelError, Node, Resource, Service, Task};
 use scheduler_core::{ModelBuilder, NodeId, Protector, ServiceId, TaskId};
 
@@ -86,7 +86,7 @@ fn a_node_that_dies_ends_the_moves_that_concern_it() {
     edit.remove_node(NodeId(1)).unwrap();
     let changed = p.change(at(2), edit, &[]).unwrap();
     let ended: Vec<_> = changed.ended.iter().map(|(m, e)| (m.task.0, *e)).collect();
-    assert_eq!(ended, [(0, Ending::Aborted)]);
+    assert_eq!(ended, [(0, MoveOutcome::Aborted)]);
     assert_eq!(p.cluster().node_of(TaskId(0)), Some(NodeId(0)));
     assert_eq!(
         p.cluster().moving_to(TaskId(1)),
@@ -100,8 +100,8 @@ fn a_node_that_dies_ends_the_moves_that_concern_it() {
     }
     let changed = p.change(at(3), edit, &[(TaskId(3), NodeId(2))]).unwrap();
     let ended: Vec<_> = changed.ended.iter().map(|(m, e)| (m.task.0, *e)).collect();
-    assert_eq!(ended, [(1, Ending::Finished)]);
-    assert_eq!(p.cluster().under_way(), []);
+    assert_eq!(ended, [(1, MoveOutcome::Finished)]);
+    assert_eq!(p.cluster().in_flight(), []);
     assert_eq!(p.cluster().node_of(TaskId(0)), Some(NodeId(0)));
     assert_eq!(p.cluster().node_of(TaskId(1)), Some(NodeId(1)));
     p.cluster().check_invariants().unwrap();
@@ -186,7 +186,7 @@ fn labels_dependencies_and_costs_survive_an_edit() {
         };
         b.task(task).unwrap();
     }
-    b.travel((0..9).collect()).unwrap();
+    b.node_move_costs((0..9).collect()).unwrap();
     let set = b.node_set(&[NodeId(1), NodeId(2)]).unwrap();
     b.only_on(TaskId(1), set).unwrap();
     b.forbid(TaskId(2), NodeId(0)).unwrap();
@@ -215,7 +215,7 @@ fn labels_dependencies_and_costs_survive_an_edit() {
         safety: &[8],
     };
     let added = edit.node(facts).unwrap();
-    edit.travel(vec![0; 9]).unwrap();
+    edit.node_move_costs(vec![0; 9]).unwrap();
     let labelled = {
         let mut edit = edit.clone();
         edit.set_nodes(set, &[added]).unwrap();

@@ -1,7 +1,7 @@
 //! The same calls give the same answers: two protectors fed alike plan alike, move for move and word for word.
 
 use rand::Rng as _;
-use scheduler_core::live::{ProtectConfig, Sample};
+use scheduler_core::live::{ProtectorConfig, Sample};
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::rng::stream;
 use scheduler_core::search::{ByCount, Placer};
@@ -51,7 +51,7 @@ fn protector() -> Protector {
     let model = builder.build().expect("a model");
     let first = ByCount.place(&model).expect("a placement");
     let cluster = Cluster::new(model, &first).expect("feasible");
-    Protector::new(cluster, 0, ProtectConfig::default()).expect("a configuration")
+    Protector::new(cluster, 0, ProtectorConfig::default()).expect("a configuration")
 }
 
 /// Ten minutes of load from a seed; everything that was told and planned, in words.

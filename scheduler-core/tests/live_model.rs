@@ -72,11 +72,11 @@ fn random_operations_do_begin_and_end_moves() {
         while !bytes.is_empty() {
             let before = world
                 .protector()
-                .map_or(0, |p| p.cluster().under_way().len());
+                .map_or(0, |p| p.cluster().in_flight().len());
             world.apply(&LiveOp::decode(&mut bytes));
             let after = world
                 .protector()
-                .map_or(0, |p| p.cluster().under_way().len());
+                .map_or(0, |p| p.cluster().in_flight().len());
             begun += after.saturating_sub(before);
         }
     }

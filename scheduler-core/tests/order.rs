@@ -31,14 +31,14 @@ fn simulate(
         let mut waiting: Vec<_> = wave.iter().collect();
         let mut home = at.clone();
         while !waiting.is_empty() || home != at {
-            let under_way: Vec<usize> = (0..at.len()).filter(|t| home[*t] != at[*t]).collect();
-            if !waiting.is_empty() && (under_way.is_empty() || rng.below(2) == 0) {
+            let in_flight: Vec<usize> = (0..at.len()).filter(|t| home[*t] != at[*t]).collect();
+            if !waiting.is_empty() && (in_flight.is_empty() || rng.below(2) == 0) {
                 let step = waiting.swap_remove(rng.below(waiting.len()));
                 let t = step.task.index();
                 assert_eq!(at[t], step.from.index());
                 at[t] = step.to.index();
             } else {
-                let t = under_way[rng.below(under_way.len())];
+                let t = in_flight[rng.below(in_flight.len())];
                 home[t] = at[t];
             }
             assert_eq!(facts.broken(&home, &at), [0; 5], "{wave:?}");
@@ -110,9 +110,7 @@ fn no_more_is_given_up_than_must_be_where_everything_can_be_gone_through() {
             },
             60,
         );
-        let limits = OrderLimits {
-            per_node: 1 + rng.below(4),
-        };
+        let limits = OrderLimits::default().with_per_node(1 + rng.below(4));
         let order = ordered(&facts, &target, limits);
         simulate(&facts, &target, &order, limits, &mut rng);
         let least = least_given_up(&facts, &target, true);
@@ -175,7 +173,7 @@ fn many_tight_moves_are_ordered_safely_and_nearly_all_of_them() {
         let facts = draw(&mut rng, how);
         let target = wander(&mut rng, &facts, 1500);
         for per_node in [1, 3, usize::MAX] {
-            let limits = OrderLimits { per_node };
+            let limits = OrderLimits::default().with_per_node(per_node);
             let order = ordered(&facts, &target, limits);
             simulate(&facts, &target, &order, limits, &mut rng);
             moves += order.moves();
@@ -226,11 +224,11 @@ fn a_chain_goes_from_its_end_and_a_circle_takes_one_move_more() {
             (order.moves(), order.waves.len(), order.given_up.len()),
             (6, 6, 0)
         );
-        // Six in a circle and one empty node: one waits there.
-        let circle = line(7, &[10; 6], &[0, 1, 2, 3, 4, 5], transient);
+        // Six in a cycle and one empty node: one waits there.
+        let cycle = line(7, &[10; 6], &[0, 1, 2, 3, 4, 5], transient);
         let target = [1, 2, 3, 4, 5, 0];
-        let order = ordered(&circle, &target, OrderLimits::default());
-        simulate(&circle, &target, &order, OrderLimits::default(), &mut rng);
+        let order = ordered(&cycle, &target, OrderLimits::default());
+        simulate(&cycle, &target, &order, OrderLimits::default(), &mut rng);
         assert_eq!(
             (order.moves(), order.staging_moves(), order.given_up.len()),
             (7, 1, 0)
@@ -259,7 +257,7 @@ fn two_circles_share_waves_and_independent_moves_need_only_one() {
     let target = [1, 2, 3, 1, 2, 3, 1, 2, 3];
     let order = ordered(&small, &target, OrderLimits::default());
     assert_eq!(order.waves.len(), 1);
-    let limits = OrderLimits { per_node: 2 };
+    let limits = OrderLimits::default().with_per_node(2);
     let order = ordered(&small, &target, limits);
     simulate(&small, &target, &order, limits, &mut rng);
     assert_eq!(order.waves.len(), 5);

@@ -1,7 +1,7 @@
 //! A recorded day: hosts that are protected must be overloaded for much less time, with few moves and never
 //! a broken constraint. Five-minute samples are joined by straight lines, with seeded noise each second.
 
-use scheduler_core::live::{Event, ProtectConfig, Sample};
+use scheduler_core::live::{Event, ProtectorConfig, Sample};
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::rng::stream;
 use scheduler_core::search::{ByCount, Placer as _};
@@ -101,7 +101,7 @@ struct Outcome {
     most_moves: u32,
 }
 
-fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: u64) -> Outcome {
+fn run(trace: &Trace, protect: bool, config: ProtectorConfig, seconds: u64, seed: u64) -> Outcome {
     let tasks = trace.load.len();
     let mean = |v: &Vec<f32>| f64::from(v.iter().sum::<f32>()) / v.len() as f64;
     let total: f64 = trace.load.iter().map(mean).sum::<f64>() * 10.0;
@@ -117,7 +117,7 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
         most_moves: 0,
     };
     let mut moved = vec![0_u32; tasks];
-    let (mut events, mut under_way) = (Vec::<Event>::new(), Vec::<(u64, TaskId)>::new());
+    let (mut events, mut in_flight) = (Vec::<Event>::new(), Vec::<(u64, TaskId)>::new());
     let (mut use_of, mut on_host) = (vec![0 as Sample; tasks], vec![0 as Sample; hosts]);
     let mut at: Vec<usize> = first.iter().map(|n| n.index()).collect();
     for second in 0..seconds {
@@ -134,7 +134,7 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
             use_of[task] = value;
             on_host[at[task]] += value;
         }
-        for (started, task) in &under_way {
+        for (started, task) in &in_flight {
             // A new copy takes over by and by, and works at up to three times the cost.
             let share = (second - started) as f32 / MOVE_SECONDS as f32;
             let extra = use_of[task.index()] as f32 * share * 2.0 * (1.0 - share);
@@ -152,18 +152,18 @@ fn run(trace: &Trace, protect: bool, config: ProtectConfig, seconds: u64, seed: 
         if !protect {
             continue;
         }
-        while under_way
+        while in_flight
             .first()
             .is_some_and(|(started, _)| second - started >= MOVE_SECONDS)
         {
-            let (_, task) = under_way.remove(0);
+            let (_, task) = in_flight.remove(0);
             at[task.index()] = p.finish_move(now, task).unwrap().to.index();
         }
         let plan = p.plan(now);
         for m in &plan.moves {
             p.begin_move(now, m.task, m.to).unwrap();
             assert!(p.cluster().violations().is_empty());
-            under_way.push((second, m.task));
+            in_flight.push((second, m.task));
             moved[m.task.index()] += 1;
             out.moves += 1;
         }
@@ -181,8 +181,8 @@ fn a_protected_day_is_overloaded_for_less_than_half_the_time() {
     } else {
         86_400
     };
-    let without = run(&trace, false, ProtectConfig::default(), seconds, 1);
-    let with = run(&trace, true, ProtectConfig::default(), seconds, 1);
+    let without = run(&trace, false, ProtectorConfig::default(), seconds, 1);
+    let with = run(&trace, true, ProtectorConfig::default(), seconds, 1);
     println!("without {without:?}\nwith {with:?}");
     assert!(
         with.overloaded * 2 < without.overloaded,

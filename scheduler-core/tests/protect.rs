@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{at, feed, protector};
-use scheduler_core::live::{MovePlan, Obstacle, ProtectConfig, Sample, UNKNOWN};
+use scheduler_core::live::{MovePlan, Obstacle, ProtectorConfig, Sample, UNKNOWN};
 use scheduler_core::{NodeId, Protector, TaskId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,11 +36,11 @@ fn a_node_that_nobody_has_heard_of_is_no_destination() {
     feed_as(&mut p, 1..21, &[1100, 800, UNKNOWN], &[600, 500, 800]);
     let plan = p.plan(at(20));
     assert_eq!(plan.moves, []);
-    let obstacles = &plan.stuck[0].obstacles;
+    let obstacles = &plan.unrelieved[0].obstacles;
     assert!(
         obstacles
             .iter()
-            .any(|(o, _)| *o == Obstacle::DestinationsSilent),
+            .any(|(o, _)| *o == Obstacle::DestinationsStale),
         "{obstacles:?}"
     );
 }
@@ -54,17 +54,14 @@ fn a_node_not_heard_of_for_too_long_is_no_destination_until_it_is_heard_again() 
     feed_as(&mut p, 3_621..3_631, &[1100, 300, 0], &[600, 500, 300]);
     let plan = p.plan(at(3_630));
     assert_eq!(destinations(&plan), [2]);
-    assert!(!plan.explain().contains("heard"), "{}", plan.explain());
+    assert!(!plan.explain().contains("last_seen"), "{}", plan.explain());
 }
 
 #[test]
 fn the_age_that_counts_is_configured() {
     for (stale_after, silence, counts) in [(20, 20, true), (20, 21, false), (90, 60, true)] {
         let mut p = protector(2, &[0, 0, 1]);
-        let config = ProtectConfig {
-            stale_after: Duration::from_secs(stale_after),
-            ..ProtectConfig::default()
-        };
+        let config = ProtectorConfig::default().with_stale_after(Duration::from_secs(stale_after));
         p = Protector::new(p.cluster().clone(), 0, config).unwrap();
         feed(&mut p, 1..31, &[600, 500, 100]);
         let plan = p.plan(at(30 + silence));
@@ -84,8 +81,8 @@ fn an_overloaded_node_that_falls_silent_loses_nothing_and_is_reported() {
     feed_as(&mut p, 31..100, &[UNKNOWN, 100], &[600, 500, 100]);
     let plan = p.plan(at(99));
     assert_eq!(plan.moves, []);
-    assert_eq!(plan.stuck[0].node, NodeId(0));
-    assert_eq!(plan.stuck[0].obstacles, [(Obstacle::NodeSilent, 2)]);
+    assert_eq!(plan.unrelieved[0].node, NodeId(0));
+    assert_eq!(plan.unrelieved[0].obstacles, [(Obstacle::NodeStale, 2)]);
     let said = plan.explain();
     assert!(
         said.contains("node 0 was last heard of 69s ago, and samples count for 30s"),
@@ -103,7 +100,7 @@ fn a_task_that_falls_silent_does_not_move() {
     feed_as(&mut p, 100..180, &[1100, 100], &[UNKNOWN, UNKNOWN, 100]);
     let plan = p.plan(at(179));
     assert_eq!(plan.moves, []);
-    assert_eq!(plan.stuck[0].obstacles, [(Obstacle::TaskSilent, 2)]);
+    assert_eq!(plan.unrelieved[0].obstacles, [(Obstacle::TaskStale, 2)]);
 }
 
 #[test]
@@ -168,13 +165,10 @@ fn what_the_node_shows_beyond_its_tasks_is_asked_to_last_as_well() {
 /// `lag`; each move takes so many seconds. How often something moved within 40 minutes.
 fn lagging(span: usize, lag: u64, takes: u64, (tasks, beyond): (&[Sample], Sample)) -> usize {
     let on = vec![0; tasks.len()];
-    let config = ProtectConfig {
-        node_lag: Duration::from_secs(lag),
-        ..ProtectConfig::default()
-    };
+    let config = ProtectorConfig::default().with_node_lag(Duration::from_secs(lag));
     let mut p = Protector::new(protector(6, &on).cluster().clone(), 0, config).unwrap();
     let mut past = vec![VecDeque::<Sample>::new(); 6];
-    let (mut under_way, mut moves) = (Vec::new(), 0);
+    let (mut in_flight, mut moves) = (Vec::new(), 0);
     for second in 1..2_400 {
         let mut now = [0; 6];
         now[0] += beyond;
@@ -192,7 +186,7 @@ fn lagging(span: usize, lag: u64, takes: u64, (tasks, beyond): (&[Sample], Sampl
         let means: Vec<Sample> = means.collect();
         p.observe(at(second), &means, tasks, &mut Vec::new())
             .unwrap();
-        under_way.retain(|(until, task)| {
+        in_flight.retain(|(until, task)| {
             if *until <= second {
                 p.finish_move(at(second), *task).unwrap();
             }
@@ -200,7 +194,7 @@ fn lagging(span: usize, lag: u64, takes: u64, (tasks, beyond): (&[Sample], Sampl
         });
         for m in p.plan(at(second)).moves {
             p.begin_move(at(second), m.task, m.to).unwrap();
-            under_way.push((second + takes, m.task));
+            in_flight.push((second + takes, m.task));
             moves += 1;
         }
     }

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{NODE, TASK, at, feed, model, protector};
-use scheduler_core::live::{MovePlan, Obstacle, ProtectConfig, Reason, Sample, UNKNOWN};
+use scheduler_core::live::{MovePlan, Obstacle, ProtectorConfig, Reason, Sample, UNKNOWN};
 use scheduler_core::model::{Node, Service, Task};
 use scheduler_core::placement::{Constraint, Violations};
 use scheduler_core::{Cluster, NodeId, Protector, ServiceId, TaskId};
@@ -48,7 +48,7 @@ fn broken(on: &[u32], edit: impl FnOnce(&mut scheduler_core::ModelBuilder)) -> P
     let on: Vec<NodeId> = on.iter().map(|n| NodeId(*n)).collect();
     let cluster = Cluster::new(edited.build().unwrap(), &on).unwrap();
     assert!(!cluster.violations().is_empty());
-    Protector::new(cluster, 0, ProtectConfig::default()).unwrap()
+    Protector::new(cluster, 0, ProtectorConfig::default()).unwrap()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_drained_node_is_emptied_though_it_is_silent_and_its_tasks_have_just_moved()
         edit.forbid(TaskId(task), NodeId(0)).unwrap();
     }
     p.change(at(32), edit, &[]).unwrap();
-    let (mut moved, mut under_way) = (0, Vec::new());
+    let (mut moved, mut in_flight) = (0, Vec::new());
     for second in 33..200 {
         // Nobody hears of node 0 and its tasks any more.
         let mut tasks = [UNKNOWN; 5];
@@ -111,10 +111,10 @@ fn a_drained_node_is_emptied_though_it_is_silent_and_its_tasks_have_just_moved()
             .unwrap();
         for m in p.plan(at(second)).moves {
             p.begin_move(at(second), m.task, m.to).unwrap();
-            under_way.push((second + 5, m.task));
+            in_flight.push((second + 5, m.task));
             moved += 1;
         }
-        for (_, task) in under_way.iter().filter(|(end, _)| *end == second) {
+        for (_, task) in in_flight.iter().filter(|(end, _)| *end == second) {
             p.finish_move(at(second), *task).unwrap();
         }
     }
@@ -160,7 +160,7 @@ fn spread_and_dependency_are_mended() {
     });
     let before = p.cluster().violations();
     assert_eq!((before.spread, before.dependency), (1, 1));
-    // One task to the other location mends both.
+    // One task to the other location repairs both.
     let made = run(&mut p, 1..120, &[100; 5]);
     assert_eq!(made.len(), 1, "{made:?}");
     assert!(p.cluster().violations().is_empty());
@@ -183,8 +183,8 @@ fn what_cannot_be_mended_is_told_with_what_keeps_it() {
     let mut p = broken(&[0, 1, 2], |edit| forbid(edit, true));
     let plan = plan_of(&mut p, &[100, 100, 100]);
     assert_eq!((plan.moves.len(), plan.broken.not_allowed), (0, 1));
-    assert_eq!(plan.unmended[0].broken, Constraint::NotAllowed);
-    assert_eq!(plan.unmended[0].obstacle, Obstacle::Pinned);
+    assert_eq!(plan.unrepaired[0].broken, Constraint::NotAllowed);
+    assert_eq!(plan.unrepaired[0].obstacle, Obstacle::Pinned);
     assert!(
         !plan.is_empty() && plan.explain().contains("task 0 stays on node 0"),
         "{}",
@@ -193,16 +193,16 @@ fn what_cannot_be_mended_is_told_with_what_keeps_it() {
     // It would overload every other node.
     let mut p = broken(&[0, 1, 2], |edit| forbid(edit, false));
     let plan = plan_of(&mut p, &[300, 800, 900]);
-    assert_eq!((plan.moves.len(), plan.unmended.len()), (0, 1));
-    assert_eq!(plan.unmended[0].obstacle, Obstacle::NoHeadroom);
+    assert_eq!((plan.moves.len(), plan.unrepaired.len()), (0, 1));
+    assert_eq!(plan.unrepaired[0].obstacle, Obstacle::NoHeadroom);
     // Nobody has heard of any node.
     let mut p = broken(&[0, 1, 2], |edit| forbid(edit, false));
     let plan = p.plan(at(1));
-    assert_eq!(plan.unmended[0].obstacle, Obstacle::DestinationsSilent);
+    assert_eq!(plan.unrepaired[0].obstacle, Obstacle::DestinationsStale);
     // With room it moves, and the plan says why.
     let mut p = broken(&[0, 1, 2], |edit| forbid(edit, false));
     let plan = plan_of(&mut p, &[100, 800, 100]);
-    assert_eq!((plan.moves[0].to, plan.unmended.len()), (NodeId(2), 0));
+    assert_eq!((plan.moves[0].to, plan.unrepaired.len()), (NodeId(2), 0));
     assert_eq!(plan.moves[0].reason, Reason::Broken(Constraint::NotAllowed));
     assert!(
         plan.explain().contains("labels or taints forbid the node"),
@@ -215,7 +215,7 @@ fn what_cannot_be_mended_is_told_with_what_keeps_it() {
 fn a_whole_cluster_plans_nothing_and_tells_nothing() {
     let mut p = protector(3, &[0, 1, 2]);
     let plan = plan_of(&mut p, &[100, 100, 100]);
-    assert!(plan.is_empty() && plan.broken.is_empty() && plan.unmended.is_empty());
+    assert!(plan.is_empty() && plan.broken.is_empty() && plan.unrepaired.is_empty());
 }
 
 /// Needs 600 of the measured resource, whatever it takes.
@@ -232,7 +232,7 @@ fn a_silent_task_counts_with_what_it_asks_for() {
     edit.forbid(TaskId(2), NodeId(0)).unwrap();
     let on = [NodeId(1), NodeId(2), NodeId(0)];
     let cluster = Cluster::new(edit.build().unwrap(), &on).unwrap();
-    let mut p = Protector::new(cluster, 0, ProtectConfig::default()).unwrap();
+    let mut p = Protector::new(cluster, 0, ProtectorConfig::default()).unwrap();
     // Both others could take it if it were nothing; 600 is too much for the first, which is fuller.
     feed(&mut p, 1..60, &[450, 300, UNKNOWN]);
     let plan = p.plan(at(60));
@@ -243,7 +243,7 @@ fn a_silent_task_counts_with_what_it_asks_for() {
     edit.task(LARGE).unwrap();
     edit.forbid(TaskId(2), NodeId(0)).unwrap();
     let cluster = Cluster::new(edit.build().unwrap(), &on).unwrap();
-    let mut p = Protector::new(cluster, 0, ProtectConfig::default()).unwrap();
+    let mut p = Protector::new(cluster, 0, ProtectorConfig::default()).unwrap();
     feed(&mut p, 1..60, &[450, 450, UNKNOWN]);
     assert_eq!(p.plan(at(60)).moves, []);
 }

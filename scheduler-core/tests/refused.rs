@@ -1,6 +1,6 @@
 //! Configurations that could not work are refused when made, by the name of the field.
 
-use scheduler_core::live::{Detector, DetectorConfig, ProtectConfig, ProtectError};
+use scheduler_core::live::{Detector, DetectorConfig, ProtectorConfig, ProtectorError};
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::{Cluster, ModelBuilder, NodeId, Protector};
 use std::time::Duration;
@@ -33,26 +33,26 @@ fn cluster(safety: u64) -> Cluster {
 #[test]
 fn a_resource_that_the_model_lacks_is_refused() {
     for given in [1, 2, usize::MAX] {
-        let made = Protector::new(cluster(1000), given, ProtectConfig::default());
+        let made = Protector::new(cluster(1000), given, ProtectorConfig::default());
         let resources = 1;
         assert_eq!(
             made.unwrap_err(),
-            ProtectError::Resource { given, resources }
+            ProtectorError::Resource { given, resources }
         );
     }
 }
 
 #[test]
 fn a_threshold_that_no_sample_can_reach_is_refused() {
-    let made = |safety| Protector::new(cluster(safety), 0, ProtectConfig::default()).map(drop);
+    let made = |safety| Protector::new(cluster(safety), 0, ProtectorConfig::default()).map(drop);
     assert_eq!(made((1 << 31) - 1), Ok(()));
     let error = made(1 << 31).unwrap_err();
-    assert!(matches!(error, ProtectError::Threshold { .. }), "{error}");
+    assert!(matches!(error, ProtectorError::Threshold { .. }), "{error}");
     assert!(error.to_string().contains("node 0"), "{error}");
 }
 
 /// One change of a configuration.
-type Spoil = fn(&mut ProtectConfig);
+type Spoil = fn(&mut ProtectorConfig);
 
 #[test]
 fn each_field_that_could_not_work_is_named() {
@@ -62,23 +62,23 @@ fn each_field_that_could_not_work_is_named() {
         }),
         ("detector.window", |c| c.detector.window = 0),
         ("detector.window", |c| c.detector.window = usize::MAX),
-        ("detector.least_known", |c| c.detector.least_known = 0),
-        ("detector.least_known", |c| c.detector.least_known = 11),
+        ("detector.min_known", |c| c.detector.min_known = 0),
+        ("detector.min_known", |c| c.detector.min_known = 11),
         ("detector.leave_permille", |c| {
             c.detector.leave_permille = 1001;
         }),
         ("fast_samples", |c| c.fast_samples = 0),
         ("slow_samples", |c| c.slow_samples = 29),
-        ("near_permille", |c| c.near_permille = 1001),
-        ("goal_permille", |c| c.goal_permille = 901),
-        ("fill_permille", |c| c.fill_permille = 901),
-        ("near_permille", |c| c.near_permille = 0),
-        ("goal_permille", |c| c.goal_permille = 0),
-        ("fill_permille", |c| c.fill_permille = 0),
+        ("early_permille", |c| c.early_permille = 1001),
+        ("target_permille", |c| c.target_permille = 901),
+        ("max_fill_permille", |c| c.max_fill_permille = 901),
+        ("early_permille", |c| c.early_permille = 0),
+        ("target_permille", |c| c.target_permille = 0),
+        ("max_fill_permille", |c| c.max_fill_permille = 0),
         ("moves_per_task", |c| c.moves_per_task = 0),
         ("moves_per_node", |c| c.moves_per_node = 0),
         ("moves_at_once", |c| c.moves_at_once = 0),
-        ("least_permille", |c| c.least_permille = 1001),
+        ("min_task_permille", |c| c.min_task_permille = 1001),
         ("stale_after", |c| {
             c.stale_after = Duration::from_millis(999);
         }),
@@ -87,7 +87,7 @@ fn each_field_that_could_not_work_is_named() {
         }),
     ];
     for (field, spoil) in wrong {
-        let mut config = ProtectConfig::default();
+        let mut config = ProtectorConfig::default();
         spoil(&mut config);
         let error = Protector::new(cluster(1000), 0, config).unwrap_err();
         let message = error.to_string();
@@ -97,11 +97,9 @@ fn each_field_that_could_not_work_is_named() {
             assert!(Detector::new(config.detector, vec![1000]).is_err());
         }
     }
-    let slow = DetectorConfig {
-        interval: Duration::from_secs(3600),
-        window: 2,
-        least_known: 2,
-        ..DetectorConfig::default()
-    };
+    let slow = DetectorConfig::default()
+        .with_interval(Duration::from_secs(3600))
+        .with_window(2)
+        .with_min_known(2);
     assert!(Detector::new(slow, vec![1000]).is_ok());
 }

@@ -28,7 +28,7 @@ pub(super) fn run(args: &OrderArgs) -> Result<Answer, Failure> {
     let (model, initial) = args.instance.read()?;
     let target = assignment(&model, &args.solution)?;
     let per_node = args.per_node.map_or(usize::MAX, |n| n as usize);
-    let limits = OrderLimits { per_node };
+    let limits = OrderLimits::default().with_per_node(per_node);
     let order = order_moves(&model, &initial, &target, limits).map_err(|e| refused(&e))?;
     let mut text = format!(
         "{} moves in {} waves, {} of them to wait, {} given up\n",

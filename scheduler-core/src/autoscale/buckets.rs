@@ -2,6 +2,7 @@
 
 /// Why an axis cannot be cut that way.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BucketError {
     /// A size or maximum that is not a positive finite number, or a ratio that is not above 1.
     #[error("{what} is {given}; it must be finite and above {floor}")]

@@ -10,6 +10,7 @@ const CHECKPOINT_MOST: f64 = 10_000.0;
 
 /// Why a sample or a checkpoint was refused; the histogram is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HistogramError {
     /// A value that is not a number.
     #[error("a sample's value must be a number")]

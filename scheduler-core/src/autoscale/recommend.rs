@@ -30,6 +30,7 @@ impl History {
 
 /// Percentiles, margin and floor.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RecommenderConfig {
     /// Percentile of the lower bound.
     pub lower: f64,
@@ -59,6 +60,7 @@ impl RecommenderConfig {
 
 /// What is wrong with a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecommenderError {
     /// Percentiles out of order or out of 0 to 1.
     #[error("percentiles must rise from 0 to 1: lower {lower}, target {target}, upper {upper}")]
@@ -83,6 +85,7 @@ pub enum RecommenderError {
 /// What a container should request, in the histogram's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Recommendation {
     /// Below this it is certainly too little.
     pub lower: f64,

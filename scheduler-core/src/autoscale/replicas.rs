@@ -7,6 +7,7 @@ use core::time::Duration;
 
 /// Why no number could be computed. The workload stays as it is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplicaError {
     /// A negative, infinite or not-a-number tolerance.
     #[error("the tolerance is {given}; it must be a finite number that is not negative")]
@@ -56,6 +57,7 @@ pub enum ReplicaError {
 /// A wanted number of replicas and what it was computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Wanted {
     /// Replicas.
     pub replicas: u32,
@@ -93,6 +95,7 @@ pub fn largest(
 /// The rules of the horizontal autoscaler: a tolerance within which nothing changes, and when a pod's CPU
 /// begins to count.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ReplicaCalculator {
     tolerance: f64,
     initialization: Duration,

@@ -106,6 +106,7 @@ impl ScalerConfig {
 
 /// What is wrong with a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScalerError {
     /// More at least than at most.
     #[error("at least {min} replicas, but at most {max}")]
@@ -143,6 +144,7 @@ pub enum ScalerError {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Scaled {
     /// Replicas to have now.
     pub replicas: u32,

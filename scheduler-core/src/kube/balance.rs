@@ -57,6 +57,7 @@ pub enum Goal<'a> {
 
 /// Why nothing can be decided.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvictorError {
     /// Measured use is wanted, and a node has none of a resource.
     #[error("no measured use of {resource} on node {node}")]

@@ -222,8 +222,8 @@ fn missing_measurements_are_an_error() {
 #[test]
 fn nothing_at_all_is_fine() {
     assert_eq!(spread().evictions(&[], &[]), Ok(vec![]));
-    let homeless = [pod("a", usize::MAX, u64::MAX)];
-    assert_eq!(spread().evictions(&[node("n", 0)], &homeless), Ok(vec![]));
+    let unassigned = [pod("a", usize::MAX, u64::MAX)];
+    assert_eq!(spread().evictions(&[node("n", 0)], &unassigned), Ok(vec![]));
     let huge = [pod("a", 0, u64::MAX), pod("b", 0, u64::MAX)];
     let nodes = [node("n", u64::MAX), node("m", u64::MAX)];
     assert!(spread().evictions(&nodes, &huge).is_ok());

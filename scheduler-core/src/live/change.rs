@@ -1,6 +1,6 @@
 //! A cluster that changes while it is protected: nodes and tasks come, go and change.
 
-use super::{Cluster, InFlight, ProtectError};
+use super::{Cluster, InFlight, ProtectorError};
 use crate::model::{ModelBuilder, ModelError, NodeId, Renumbered, TaskId};
 use crate::placement::{Placement, PlacementError};
 use alloc::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub enum ChangeError {
     },
     /// A threshold that no sample can reach.
     #[error(transparent)]
-    Protect(#[from] ProtectError),
+    Protect(#[from] ProtectorError),
     /// The assignment does not fit the model.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -69,7 +69,8 @@ pub enum ChangeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-pub enum Ending {
+#[non_exhaustive]
+pub enum MoveOutcome {
     /// The task runs at the destination: the source is gone, or the change says so.
     Finished,
     /// The task runs at the source: the destination is gone, or the change says so.
@@ -80,11 +81,12 @@ pub enum Ending {
 
 /// What a change did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changed {
     /// What became of the edit's ids.
     pub ids: Renumbered,
     /// Moves that the change has ended, in the order in which they began, with the edit's ids.
-    pub ended: Vec<(InFlight, Ending)>,
+    pub ended: Vec<(InFlight, MoveOutcome)>,
 }
 
 /// Where a task of the edit runs and where it is moving to, if it stays.
@@ -133,15 +135,15 @@ impl Cluster {
             ids,
             ended: Vec::new(),
         };
-        let mut under_way = Vec::new();
-        for m in &self.under_way {
+        let mut in_flight = Vec::new();
+        for m in &self.in_flight {
             match carried(m, &changed.ids, placed.get(&m.task).copied()) {
-                Ok(goes_on) => under_way.push(goes_on),
+                Ok(goes_on) => in_flight.push(goes_on),
                 Err(ending) => changed.ended.push((*m, ending)),
             }
         }
         let placement = Placement::moved(&model, &homes, &at)?;
-        Ok((Self::from_parts(model, placement, under_way), changed))
+        Ok((Self::from_parts(model, placement, in_flight), changed))
     }
 
     /// Where a task that stays runs and stands after the change, in new ids.
@@ -188,19 +190,23 @@ fn places(
 }
 
 /// A move under way in new ids, or how it ended.
-fn carried(m: &InFlight, ids: &Renumbered, placed: Option<NodeId>) -> Result<InFlight, Ending> {
-    let task = ids.task(m.task).ok_or(Ending::Gone)?;
+fn carried(
+    m: &InFlight,
+    ids: &Renumbered,
+    placed: Option<NodeId>,
+) -> Result<InFlight, MoveOutcome> {
+    let task = ids.task(m.task).ok_or(MoveOutcome::Gone)?;
     if let Some(node) = placed {
         return Err(match node {
-            node if node == m.to => Ending::Finished,
-            node if node == m.from => Ending::Aborted,
-            _ => Ending::Gone,
+            node if node == m.to => MoveOutcome::Finished,
+            node if node == m.from => MoveOutcome::Aborted,
+            _ => MoveOutcome::Gone,
         });
     }
     match (ids.node(m.from), ids.node(m.to)) {
         (Some(from), Some(to)) => Ok(InFlight { task, from, to }),
-        (None, Some(_)) => Err(Ending::Finished),
+        (None, Some(_)) => Err(MoveOutcome::Finished),
         // Without both, the task would have been refused as stranded.
-        (_, None) => Err(Ending::Aborted),
+        (_, None) => Err(MoveOutcome::Aborted),
     }
 }

@@ -20,6 +20,7 @@ pub struct InFlight {
 
 /// Why a move was not begun, finished or aborted; nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum MoveError {
     /// The task is moving already.
     #[error("task {task} is moving already")]
@@ -64,18 +65,19 @@ pub enum MoveError {
 
 /// A placement that no move breaks: with those under way finished or aborted, in any combination, no hard constraint is
 /// broken that was not broken before they began. One that breaks rules to begin with is taken as it is:
-/// [`Cluster::violations`] tells of it, and moves may mend it.
+/// [`Cluster::violations`] tells of it, and moves may repair it.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub(super) model: Model,
     pub(super) placement: Placement,
-    pub(super) under_way: Vec<InFlight>,
+    pub(super) in_flight: Vec<InFlight>,
     /// What may be broken at most: what was when the cluster was made or changed, until all is whole.
     tolerated: Violations,
 }
 
 /// An assignment that does not fit the model.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// It does not fit the model.
     #[error(transparent)]
@@ -94,27 +96,27 @@ impl Cluster {
     }
 
     /// A cluster with these moves under way.
-    pub(super) fn from_parts(model: Model, placement: Placement, under_way: Vec<InFlight>) -> Self {
+    pub(super) fn from_parts(model: Model, placement: Placement, in_flight: Vec<InFlight>) -> Self {
         let mut tolerated = placement.violations_of_tasks(&model);
-        if !under_way.is_empty() {
+        if !in_flight.is_empty() {
             tolerated = tolerated.or(&placement.homes(&model).violations_of_tasks(&model));
         }
         Self {
             model,
             placement,
-            under_way,
+            in_flight,
             tolerated,
         }
     }
 
-    /// Whether something may be broken: what was when the cluster was made or changed has not been seen mended yet.
+    /// Whether something may be broken: what was when the cluster was made or changed has not been seen repaired yet.
     pub(crate) fn may_be_broken(&self) -> bool {
         !self.tolerated.is_empty()
     }
 
-    /// Looks whether what was broken is mended now that a move has ended.
+    /// Looks whether what was broken is repaired now that a move has ended.
     fn look_again(&mut self) {
-        if self.may_be_broken() && self.under_way.is_empty() {
+        if self.may_be_broken() && self.in_flight.is_empty() {
             self.tolerated = self.violations();
         }
     }
@@ -146,8 +148,8 @@ impl Cluster {
 
     /// The moves that are under way, in the order in which they began.
     #[must_use]
-    pub fn under_way(&self) -> &[InFlight] {
-        &self.under_way
+    pub fn in_flight(&self) -> &[InFlight] {
+        &self.in_flight
     }
 
     /// Why the move may not begin now, or nothing.
@@ -187,7 +189,7 @@ impl Cluster {
     /// Room on `to` if every move that left it came back.
     fn returning_leaves_too_little(&self, task: TaskId, to: NodeId) -> Option<usize> {
         let model = &self.model;
-        let left = || self.under_way.iter().filter(|m| m.from == to);
+        let left = || self.in_flight.iter().filter(|m| m.from == to);
         left().next()?;
         let width = model.resources;
         (0..width).find(|r| {
@@ -213,7 +215,7 @@ impl Cluster {
                 || model.dependents.of(i).contains(&other)
         };
         let place = |n: NodeId| (model.location[n.index()], model.neighbourhood[n.index()]);
-        for m in self.under_way.iter().filter(near) {
+        for m in self.in_flight.iter().filter(near) {
             let service = ServiceId(model.service_of[m.task.index()]);
             let stays = place(m.from) == place(m.to) || place(from) == place(to);
             let free = !self.placement.tables.locations.has(s.index())
@@ -233,7 +235,7 @@ impl Cluster {
         let (s, n) = (service.index(), node.index());
         let leaving =
             |m: &&InFlight| m.from == node && model.service_of[m.task.index()] == service.0;
-        let copies = self.under_way.iter().filter(leaving).count() as u32;
+        let copies = self.in_flight.iter().filter(leaving).count() as u32;
         placement.tables.nodes.has(s)
             && placement.tables.on_node(model, &placement.at, s, n) + copies >= model.per_node[s]
     }
@@ -249,7 +251,7 @@ impl Cluster {
         let from = self.placement.home_of(task).unwrap_or(to);
         self.placement.shift(&self.model, task.index(), to.index());
         let begun = InFlight { task, from, to };
-        self.under_way.push(begun);
+        self.in_flight.push(begun);
         Ok(begun)
     }
 
@@ -276,9 +278,9 @@ impl Cluster {
     }
 
     fn take(&mut self, task: TaskId) -> Result<InFlight, MoveError> {
-        let place = self.under_way.iter().position(|m| m.task == task);
+        let place = self.in_flight.iter().position(|m| m.task == task);
         place
-            .map(|i| self.under_way.remove(i))
+            .map(|i| self.in_flight.remove(i))
             .ok_or(MoveError::NotMoving { task })
     }
 
@@ -296,8 +298,8 @@ impl Cluster {
     pub fn check_invariants(&self) -> Result<(), alloc::string::String> {
         self.placement.check_invariants(&self.model)?;
         let moving = self.placement.moves();
-        if moving != self.under_way.len() {
-            let n = self.under_way.len();
+        if moving != self.in_flight.len() {
+            let n = self.in_flight.len();
             return Err(alloc::format!(
                 "{moving} tasks are away from home, {n} moves are under way"
             ));

@@ -13,7 +13,7 @@ const THRESHOLD_LIMIT: i64 = 1 << 31;
 /// What is wrong with a configuration, by the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ProtectError {
+pub enum ProtectorError {
     /// The measured resource is none of the model's.
     #[error("resource {given} is to be measured, but the model has only {resources}")]
     Resource {
@@ -58,7 +58,8 @@ pub enum ProtectError {
 
 /// How a [`crate::live::Protector`] decides. Shares are thousandths of a node's threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProtectConfig {
+#[non_exhaustive]
+pub struct ProtectorConfig {
     /// How overload is told.
     pub detector: DetectorConfig,
     /// Samples of a task's short average.
@@ -66,21 +67,21 @@ pub struct ProtectConfig {
     /// Samples of a task's long average: long enough that what moves is what lasts.
     pub slow_samples: u32,
     /// Above this share a node is relieved before it is overloaded.
-    pub near_permille: u32,
+    pub early_permille: u32,
     /// A relieved node is brought down to this share.
-    pub goal_permille: u32,
+    pub target_permille: u32,
     /// No destination is filled above this share.
-    pub fill_permille: u32,
+    pub max_fill_permille: u32,
     /// A task below this share is not worth a move.
-    pub least_permille: u32,
-    /// Moves of one task within [`ProtectConfig::budget_window`], at least 1.
+    pub min_task_permille: u32,
+    /// Moves of one task within [`ProtectorConfig::budget_window`], at least 1.
     pub moves_per_task: usize,
     /// The time over which a task's moves are counted.
     pub budget_window: Duration,
     /// A task rests so long after a move.
-    pub task_rest: Duration,
+    pub task_cooldown: Duration,
     /// A node rests so long after it has lost or gained a task.
-    pub node_rest: Duration,
+    pub node_cooldown: Duration,
     /// Moves under way at once that leave or enter one node, at least 1.
     pub moves_per_node: usize,
     /// Moves under way at once in the whole cluster, at least 1.
@@ -96,7 +97,7 @@ pub struct ProtectConfig {
     pub retry: Duration,
 }
 
-impl Default for ProtectConfig {
+impl Default for ProtectorConfig {
     /// A node is relieved from 90 % of its threshold down to 86 %, no destination is filled above 84 %, at
     /// most two moves of a task in a day; what was not heard of for 30 s is unknown. The three shares decide between few moves and little overload.
     fn default() -> Self {
@@ -104,14 +105,14 @@ impl Default for ProtectConfig {
             detector: DetectorConfig::default(),
             fast_samples: 30,
             slow_samples: 300,
-            near_permille: 900,
-            goal_permille: 860,
-            fill_permille: 840,
-            least_permille: 8,
+            early_permille: 900,
+            target_permille: 860,
+            max_fill_permille: 840,
+            min_task_permille: 8,
             moves_per_task: 2,
             budget_window: Duration::from_secs(86_400),
-            task_rest: Duration::from_secs(1800),
-            node_rest: Duration::from_secs(5),
+            task_cooldown: Duration::from_secs(1800),
+            node_cooldown: Duration::from_secs(5),
             moves_per_node: 2,
             moves_at_once: 64,
             stale_after: Duration::from_secs(30),
@@ -121,16 +122,20 @@ impl Default for ProtectConfig {
     }
 }
 
-impl ProtectConfig {
+impl ProtectorConfig {
     /// Refuses what could not work.
-    pub(super) fn check(&self) -> Result<(), ProtectError> {
+    pub(super) fn check(&self) -> Result<(), ProtectorError> {
         self.detector.check()?;
         let number = |fits: bool, field, given: u32, want| {
             let given = u64::from(given);
             fits.then_some(())
-                .ok_or(ProtectError::Number { field, given, want })
+                .ok_or(ProtectorError::Number { field, given, want })
         };
-        let (near, goal, fill) = (self.near_permille, self.goal_permille, self.fill_permille);
+        let (near, goal, fill) = (
+            self.early_permille,
+            self.target_permille,
+            self.max_fill_permille,
+        );
         number(
             self.fast_samples > 0,
             "fast_samples",
@@ -146,26 +151,26 @@ impl ProtectConfig {
         )?;
         number(
             (1..=1000).contains(&near),
-            "near_permille",
+            "early_permille",
             near,
             "1 to 1000",
         )?;
         let upto_near = 1..=near;
         number(
             upto_near.contains(&goal),
-            "goal_permille",
+            "target_permille",
             goal,
-            "1 to near_permille",
+            "1 to early_permille",
         )?;
         // A destination filled further would have to be relieved at once.
         number(
             upto_near.contains(&fill),
-            "fill_permille",
+            "max_fill_permille",
             fill,
-            "1 to near_permille",
+            "1 to early_permille",
         )?;
-        let least = self.least_permille;
-        number(least <= 1000, "least_permille", least, "at most 1000")?;
+        let least = self.min_task_permille;
+        number(least <= 1000, "min_task_permille", least, "at most 1000")?;
         for (field, limit) in [
             ("moves_per_task", self.moves_per_task),
             ("moves_per_node", self.moves_per_node),
@@ -177,7 +182,7 @@ impl ProtectConfig {
         }
         if self.stale_after < self.detector.interval {
             // Between two samples everything would be unknown.
-            return Err(ProtectError::Span {
+            return Err(ProtectorError::Span {
                 field: "stale_after",
                 given: self.stale_after,
                 want: "at least detector.interval",
@@ -189,25 +194,25 @@ impl ProtectConfig {
 
 impl DetectorConfig {
     /// Refuses what could never tell an overload.
-    pub(super) fn check(&self) -> Result<(), ProtectError> {
+    pub(super) fn check(&self) -> Result<(), ProtectorError> {
         let number = |fits: bool, field, given: usize, want| {
             let given = given as u64;
             fits.then_some(())
-                .ok_or(ProtectError::Number { field, given, want })
+                .ok_or(ProtectorError::Number { field, given, want })
         };
         if self.interval.is_zero() {
-            return Err(ProtectError::Span {
+            return Err(ProtectorError::Span {
                 field: "detector.interval",
                 given: self.interval,
                 want: "the time between two samples, above zero",
             });
         }
-        let (window, least, leave) = (self.window, self.least_known, self.leave_permille as usize);
+        let (window, least, leave) = (self.window, self.min_known, self.leave_permille as usize);
         let fits = (1..=MOST_WINDOW).contains(&window);
         number(fits, "detector.window", window, "1 to 4096 samples")?;
         let fits = (1..=window).contains(&least);
         let want = "at least 1 and at most detector.window, which else is never full enough";
-        number(fits, "detector.least_known", least, want)?;
+        number(fits, "detector.min_known", least, want)?;
         number(
             leave <= 1000,
             "detector.leave_permille",
@@ -221,24 +226,24 @@ impl DetectorConfig {
 pub(super) fn thresholds(
     model: &Model,
     resource: usize,
-) -> Result<alloc::vec::Vec<super::Sample>, ProtectError> {
+) -> Result<alloc::vec::Vec<super::Sample>, ProtectorError> {
     let resources = model.resources();
     let given = resource;
     let threshold = |node| {
         let safety = model.safety(node).get(resource);
-        let safety = *safety.ok_or(ProtectError::Resource { given, resources })?;
+        let safety = *safety.ok_or(ProtectorError::Resource { given, resources })?;
         let limit = THRESHOLD_LIMIT;
         let fits = super::Sample::try_from(safety)
             .ok()
             .filter(|_| safety < limit);
-        fits.ok_or(ProtectError::Threshold {
+        fits.ok_or(ProtectorError::Threshold {
             node,
             given: safety,
             limit,
         })
     };
     if resource >= resources {
-        return Err(ProtectError::Resource { given, resources });
+        return Err(ProtectorError::Resource { given, resources });
     }
     (0..model.nodes() as u32)
         .map(|n| threshold(NodeId(n)))

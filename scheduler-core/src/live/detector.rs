@@ -1,7 +1,7 @@
 //! Overload with hysteresis: entered when the mean over a window is above a threshold and a window's worth of the
 //! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
-use super::ProtectError;
+use super::ProtectorError;
 use super::pace::Pace;
 use crate::model::NodeId;
 use crate::time::Timestamp;
@@ -21,6 +21,7 @@ pub(super) const FIRST_UNKNOWN: Sample = 1 << 31;
 
 /// How overload is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DetectorConfig {
     /// Time between two samples.
     pub interval: Duration,
@@ -29,7 +30,7 @@ pub struct DetectorConfig {
     /// Left when the mean is below so many thousandths of the threshold.
     pub leave_permille: u32,
     /// Least known samples in the window; with fewer the state stays as it is.
-    pub least_known: usize,
+    pub min_known: usize,
 }
 
 impl Default for DetectorConfig {
@@ -40,13 +41,14 @@ impl Default for DetectorConfig {
             interval,
             window: 10,
             leave_permille: 950,
-            least_known: 5,
+            min_known: 5,
         }
     }
 }
 
 /// Samples that were refused; nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SampleError {
     /// Not one sample for each node or task.
     #[error("{given} samples, want one for each of the {want} {what}")]
@@ -108,7 +110,7 @@ struct State {
     above: u32,
     above_close: u32,
     hot: bool,
-    heard: Option<Timestamp>,
+    last_seen: Option<Timestamp>,
 }
 
 /// A ring window per node and the state that follows from it.
@@ -131,9 +133,9 @@ impl Detector {
     /// A detector for one node for each threshold.
     ///
     /// # Errors
-    /// [`ProtectError`]: an interval of nothing, a window of nothing or too long, one that can never be full enough,
+    /// [`ProtectorError`]: an interval of nothing, a window of nothing or too long, one that can never be full enough,
     /// an overload that is left above the threshold.
-    pub fn new(config: DetectorConfig, thresholds: Vec<Sample>) -> Result<Self, ProtectError> {
+    pub fn new(config: DetectorConfig, thresholds: Vec<Sample>) -> Result<Self, ProtectorError> {
         config.check()?;
         Ok(Self::with_close(config, 1000, thresholds))
     }
@@ -228,7 +230,7 @@ impl Detector {
         self.last = Some(now);
         for (state, sample) in self.state.iter_mut().zip(samples) {
             if *sample < FIRST_UNKNOWN {
-                state.heard = Some(now);
+                state.last_seen = Some(now);
             }
         }
         if rows == 0 {
@@ -273,7 +275,7 @@ impl Detector {
         for state in &mut self.state {
             (state.sum, state.known) = (0, 0);
             (state.above, state.above_close) = (0, 0);
-            state.heard = None;
+            state.last_seen = None;
         }
     }
 
@@ -302,7 +304,7 @@ impl Detector {
     }
 
     fn judge(&mut self, at: Timestamp, node: usize) -> Option<Event> {
-        let (window, least) = (self.config.window, self.config.least_known);
+        let (window, least) = (self.config.window, self.config.min_known);
         let state = self.state.get_mut(node)?;
         let threshold = state.threshold;
         let mean = state.mean(least)?;
@@ -340,13 +342,13 @@ impl Detector {
     /// Mean over the window; nothing while too few samples are known.
     #[must_use]
     pub fn mean(&self, node: NodeId) -> Option<Sample> {
-        self.state.get(node.index())?.mean(self.config.least_known)
+        self.state.get(node.index())?.mean(self.config.min_known)
     }
 
     /// When the node's last known sample was taken; nothing if there was none.
     #[must_use]
-    pub fn heard(&self, node: NodeId) -> Option<Timestamp> {
-        self.state.get(node.index())?.heard
+    pub fn last_seen(&self, node: NodeId) -> Option<Timestamp> {
+        self.state.get(node.index())?.last_seen
     }
 
     /// How many samples of the node's window are known.
@@ -356,7 +358,7 @@ impl Detector {
 
     /// Whether the node is close to its threshold, or above it, and was for as long as an overload must last.
     pub(super) fn is_close(&self, node: NodeId) -> bool {
-        let (window, least) = (self.config.window, self.config.least_known);
+        let (window, least) = (self.config.window, self.config.min_known);
         let state = self.state.get(node.index());
         state.is_some_and(|s| {
             let mean = s.mean(least);
@@ -384,8 +386,8 @@ impl State {
     }
 
     /// A window that is not yet full enough tells nothing: a spike at the start is still a spike.
-    fn mean(&self, least_known: usize) -> Option<Sample> {
-        let enough = self.known as usize >= least_known;
+    fn mean(&self, min_known: usize) -> Option<Sample> {
+        let enough = self.known as usize >= min_known;
         enough.then(|| (self.sum / u64::from(self.known.max(1))) as Sample)
     }
 }

@@ -148,6 +148,6 @@ fn samples_between_two_rows_show_that_the_node_is_there() {
     feed(&mut d, 0, &[900]);
     let later = Timestamp::from_nanos(300_000_000);
     d.push(later, &[2000], &mut Vec::new()).unwrap();
-    assert_eq!(d.heard(NodeId(0)), Some(later));
+    assert_eq!(d.last_seen(NodeId(0)), Some(later));
     assert_eq!(d.known(NodeId(0)), 1);
 }

@@ -1,6 +1,6 @@
 //! What is known of each node at the time of a plan, and what its samples do not show yet.
 
-use super::{Changed, Cluster, Protector, SilentNode};
+use super::{Changed, Cluster, Protector, StaleNode};
 use crate::model::{NodeId, TaskId};
 use crate::time::Timestamp;
 use alloc::vec;
@@ -92,28 +92,28 @@ impl Protector {
 
     /// Whether a node's samples are recent and many enough to decide on: without, nothing is known of its headroom.
     fn is_known(&self, node: NodeId, now: Timestamp) -> bool {
-        let heard = self.detector.heard(node);
-        heard.is_some_and(|at| self.counts(at, now)) && self.detector.mean(node).is_some()
+        let last_seen = self.detector.last_seen(node);
+        last_seen.is_some_and(|at| self.counts(at, now)) && self.detector.mean(node).is_some()
     }
 
     /// The nodes of which too little is known at `now`, ascending: their last sample is older than
-    /// [`super::ProtectConfig::stale_after`], or their window holds too few. No task leaves them and none goes there.
-    pub fn silent(&self, now: Timestamp) -> impl Iterator<Item = SilentNode> + '_ {
+    /// [`super::ProtectorConfig::stale_after`], or their window holds too few. No task leaves them and none goes there.
+    pub fn silent(&self, now: Timestamp) -> impl Iterator<Item = StaleNode> + '_ {
         let nodes = (0..self.cluster.model().nodes() as u32).map(NodeId);
         let unknown = nodes.filter(move |node| !self.is_known(*node, now));
-        unknown.map(move |node| SilentNode {
+        unknown.map(move |node| StaleNode {
             node,
-            age: self.detector.heard(node).map(|at| now.since(at)),
+            age: self.detector.last_seen(node).map(|at| now.since(at)),
             limit: self.config.stale_after,
             known: self.detector.known(node),
-            least_known: self.config.detector.least_known,
+            min_known: self.config.detector.min_known,
         })
     }
 
     /// Whether the task's last sample is recent enough to decide on.
     pub(super) fn is_fresh(&self, task: usize, now: Timestamp) -> bool {
-        let heard = self.signals.heard(task);
-        heard.is_some_and(|at| self.counts(at, now))
+        let last_seen = self.signals.last_seen(task);
+        last_seen.is_some_and(|at| self.counts(at, now))
     }
 
     /// Whether a sample counts at `now`. One that is as far ahead as would be too old is of a clock that was ahead.

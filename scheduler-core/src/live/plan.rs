@@ -14,18 +14,20 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Reason {
     /// Its node is overloaded.
     Overloaded,
     /// Its node is close to the threshold.
     NearThreshold,
-    /// Where it stands it breaks a hard constraint, or its coming mends one.
+    /// Where it stands it breaks a hard constraint, or its coming repairs one.
     Broken(Constraint),
 }
 
 /// What a move was decided on, in the samples' unit. Levels count moves under way as finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Figures {
     /// What the task takes lastingly.
     pub task: Sample,
@@ -99,6 +101,7 @@ impl fmt::Display for Move {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Obstacle {
     /// Every destination would be filled too far.
     NoHeadroom,
@@ -109,7 +112,7 @@ pub enum Obstacle {
     /// The task has used up its moves.
     Budget,
     /// The task has moved a short time ago.
-    TaskRests,
+    TaskCooldown,
     /// The task is moving already.
     Moving,
     /// The task is pinned.
@@ -119,15 +122,15 @@ pub enum Obstacle {
     /// The task takes too little to matter.
     TooSmall,
     /// The node has not been heard of for too long, or too little: what was known of it no longer counts.
-    NodeSilent,
+    NodeStale,
     /// The task has not been heard of for too long.
-    TaskSilent,
+    TaskStale,
     /// Only destinations that have not been heard of would have room.
-    DestinationsSilent,
+    DestinationsStale,
     /// The node, or every destination, has enough moves under way or has just had one.
     NodeBusy,
-    /// Nowhere would it mend what is broken.
-    MendsNothing,
+    /// Nowhere would it repair what is broken.
+    RepairsNothing,
 }
 
 impl fmt::Display for Obstacle {
@@ -137,18 +140,18 @@ impl fmt::Display for Obstacle {
             Self::Constraint(c) => write!(f, "{c}"),
             Self::Wait => f.write_str("another move must end first"),
             Self::Budget => f.write_str("the task has used up its moves"),
-            Self::TaskRests => f.write_str("the task has just moved"),
+            Self::TaskCooldown => f.write_str("the task has just moved"),
             Self::Moving => f.write_str("the task is moving already"),
             Self::Pinned => f.write_str("the task is pinned"),
             Self::TooNew => f.write_str("too few samples of the task are known"),
             Self::TooSmall => f.write_str("the task takes too little to matter"),
-            Self::NodeSilent => f.write_str("the node is not heard of"),
-            Self::TaskSilent => f.write_str("the task is not heard of"),
-            Self::DestinationsSilent => {
+            Self::NodeStale => f.write_str("the node is not heard of"),
+            Self::TaskStale => f.write_str("the task is not heard of"),
+            Self::DestinationsStale => {
                 f.write_str("the only destinations with room are not heard of")
             }
             Self::NodeBusy => f.write_str("enough moves are under way"),
-            Self::MendsNothing => f.write_str("it would mend nothing anywhere"),
+            Self::RepairsNothing => f.write_str("it would repair nothing anywhere"),
         }
     }
 }
@@ -156,7 +159,8 @@ impl fmt::Display for Obstacle {
 /// A node that should be relieved and could not be, or not enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Stuck {
+#[non_exhaustive]
+pub struct Unrelieved {
     /// The node.
     pub node: NodeId,
     /// How much is left above the goal, in the samples' unit.
@@ -165,7 +169,7 @@ pub struct Stuck {
     pub obstacles: Vec<(Obstacle, u32)>,
 }
 
-impl Stuck {
+impl Unrelieved {
     pub(super) fn new(node: NodeId, excess: Sample, counts: &BTreeMap<Obstacle, u32>) -> Self {
         let mut obstacles: Vec<_> = counts.iter().map(|(o, n)| (*o, *n)).collect();
         obstacles.sort_by_key(|(_, n)| core::cmp::Reverse(*n));
@@ -180,7 +184,8 @@ impl Stuck {
 /// A node of which too little is known: no task leaves it and none goes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct SilentNode {
+#[non_exhaustive]
+pub struct StaleNode {
     /// The node.
     pub node: NodeId,
     /// The age of its last known sample; nothing if there was none.
@@ -190,10 +195,10 @@ pub struct SilentNode {
     /// Known samples in its window.
     pub known: usize,
     /// How many are needed.
-    pub least_known: usize,
+    pub min_known: usize,
 }
 
-impl fmt::Display for SilentNode {
+impl fmt::Display for StaleNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, limit, .. } = self;
         match self.age {
@@ -205,17 +210,18 @@ impl fmt::Display for SilentNode {
             Some(_) => write!(
                 f,
                 "node {node} has {} known samples in its window, and needs {}",
-                self.known, self.least_known
+                self.known, self.min_known
             )?,
         }
         f.write_str(": its headroom is unknown, no task leaves it and none goes there")
     }
 }
 
-/// A task that could mend something and stays, for the time being or for good.
+/// A task that could repair something and stays, for the time being or for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Unmended {
+#[non_exhaustive]
+pub struct Unrepaired {
     /// The task.
     pub task: TaskId,
     /// Where it stands.
@@ -226,7 +232,7 @@ pub struct Unmended {
     pub obstacle: Obstacle,
 }
 
-impl fmt::Display for Unmended {
+impl fmt::Display for Unrepaired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (task, node, broken) = (self.task, self.node, self.broken);
         let obstacle = self.obstacle;
@@ -241,27 +247,28 @@ impl fmt::Display for Unmended {
 /// or finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct MovePlan {
     /// When it was made.
     pub at: Timestamp,
     /// The moves.
     pub moves: Vec<Move>,
     /// Nodes for which more was wanted than could be done.
-    pub stuck: Vec<Stuck>,
+    pub unrelieved: Vec<Unrelieved>,
     /// Hard constraints that were broken when the plan was made, moves under way counted as finished.
     pub broken: Violations,
-    /// Tasks that could mend what is still broken with the plan's moves made, 64 at most, and what keeps them. Looked
-    /// for again after [`super::ProtectConfig::retry`] where nothing could be done.
-    pub unmended: Vec<Unmended>,
+    /// Tasks that could repair what is still broken with the plan's moves made, 64 at most, and what keeps them. Looked
+    /// for again after [`super::ProtectorConfig::retry`] where nothing could be done.
+    pub unrepaired: Vec<Unrepaired>,
     /// Nodes of which too little is known, whether or not that stood in the way.
-    pub silent: Vec<SilentNode>,
+    pub silent: Vec<StaleNode>,
 }
 
 impl MovePlan {
     /// Whether there is nothing to do and nothing that kept from it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.moves.is_empty() && self.stuck.is_empty() && self.unmended.is_empty()
+        self.moves.is_empty() && self.unrelieved.is_empty() && self.unrepaired.is_empty()
     }
 
     /// The plan in words, a line for each move, for each node that stays too full, and for each that is not heard of.
@@ -272,10 +279,10 @@ impl MovePlan {
         for m in &self.moves {
             let _ = writeln!(out, "{m}");
         }
-        for unmended in &self.unmended {
-            let _ = writeln!(out, "{unmended}");
+        for unrepaired in &self.unrepaired {
+            let _ = writeln!(out, "{unrepaired}");
         }
-        for s in &self.stuck {
+        for s in &self.unrelieved {
             let _ = write!(out, "node {} stays {} above its goal:", s.node, s.excess);
             for (i, (obstacle, tasks)) in s.obstacles.iter().enumerate() {
                 let _ = write!(out, "{} {obstacle} ({tasks})", if i > 0 { ";" } else { "" });

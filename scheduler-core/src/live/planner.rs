@@ -2,7 +2,7 @@
 
 use super::levels::Levels;
 use super::{
-    Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Stuck,
+    Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Unrelieved,
 };
 use crate::model::{NodeId, TaskId};
 use crate::placement::Constraint;
@@ -60,17 +60,17 @@ impl<'p> Planner<'p> {
             silent: self.protector.silent(self.now).collect(),
             ..MovePlan::default()
         };
-        self.mend(&mut plan);
+        self.repair(&mut plan);
         self.report_silent(&mut plan);
         for node in self.crowded() {
             let mut obstacles = BTreeMap::new();
             let before = plan.moves.len();
             self.relieve(node, &mut plan.moves, &mut obstacles);
             let excess = self.level[node] - self.goal(node);
-            if excess > 0.0 && self.level[node] > self.share(node, self.config().near_permille) {
+            if excess > 0.0 && self.level[node] > self.share(node, self.config().early_permille) {
                 let id = NodeId(node as u32);
-                plan.stuck
-                    .push(Stuck::new(id, excess as Sample, &obstacles));
+                plan.unrelieved
+                    .push(Unrelieved::new(id, excess as Sample, &obstacles));
                 if plan.moves.len() == before {
                     let retry = self.protector.config.retry;
                     self.protector.not_before[node] = self.now.after(retry);
@@ -86,7 +86,7 @@ impl<'p> Planner<'p> {
 
     /// Nodes to relieve: overloaded ones first, then by how full they are.
     fn crowded(&self) -> Vec<usize> {
-        let near = self.config().near_permille;
+        let near = self.config().early_permille;
         let detector = &self.protector.detector;
         // While samples may still show what has left, the overload that they tell may be past.
         let hot = |n: usize| detector.is_hot(NodeId(n as u32)) && !self.lagging[n];
@@ -106,7 +106,7 @@ impl<'p> Planner<'p> {
         nodes
     }
 
-    /// Overloaded nodes of which nothing is heard any more: nothing is moved on what was once known.
+    /// Overloaded nodes of which nothing is last_seen any more: nothing is moved on what was once known.
     fn report_silent(&mut self, plan: &mut MovePlan) {
         for silent in &plan.silent {
             let node = silent.node.index();
@@ -115,9 +115,10 @@ impl<'p> Planner<'p> {
                 continue;
             }
             let tasks = self.protector.cluster.placement().list(node).len() as u32;
-            let obstacles = BTreeMap::from([(Obstacle::NodeSilent, tasks)]);
+            let obstacles = BTreeMap::from([(Obstacle::NodeStale, tasks)]);
             let excess = (self.level[node] - self.goal(node)).max(0.0) as Sample;
-            plan.stuck.push(Stuck::new(silent.node, excess, &obstacles));
+            plan.unrelieved
+                .push(Unrelieved::new(silent.node, excess, &obstacles));
             let retry = self.protector.config.retry;
             self.protector.not_before[node] = self.now.after(retry);
         }
@@ -146,7 +147,7 @@ impl<'p> Planner<'p> {
     }
 
     fn candidates(&self, node: usize, obstacles: &mut BTreeMap<Obstacle, u32>) -> Vec<Candidate> {
-        let least = self.share(node, self.config().least_permille);
+        let least = self.share(node, self.config().min_task_permille);
         let mut candidates = Vec::new();
         for task in self.protector.cluster.placement().list(node) {
             match self.candidate(*task as usize, least) {
@@ -167,7 +168,7 @@ impl<'p> Planner<'p> {
             return Err(Obstacle::TooNew);
         }
         if !self.protector.is_fresh(task, self.now) {
-            return Err(Obstacle::TaskSilent);
+            return Err(Obstacle::TaskStale);
         }
         if fast.min(slow) < least {
             return Err(Obstacle::TooSmall);
@@ -193,9 +194,9 @@ impl<'p> Planner<'p> {
         }
         if times
             .last()
-            .is_some_and(|t| self.now.since(*t) < config.task_rest)
+            .is_some_and(|t| self.now.since(*t) < config.task_cooldown)
         {
-            return Err(Obstacle::TaskRests);
+            return Err(Obstacle::TaskCooldown);
         }
         Ok(Candidate {
             task,
@@ -234,7 +235,7 @@ impl<'p> Planner<'p> {
 
     /// The least filled node that can take the task and stays below the fill limit.
     fn destination(&self, from: usize, candidate: &Candidate) -> Result<usize, Obstacle> {
-        let fill = self.config().fill_permille;
+        let fill = self.config().max_fill_permille;
         let after = |n: usize| (self.level[n] + candidate.burden) / self.threshold[n].max(1.0);
         let room =
             |n: &usize| *n != from && self.level[*n] + candidate.burden <= self.share(*n, fill);
@@ -245,7 +246,7 @@ impl<'p> Planner<'p> {
         // Of a node that is not heard of nobody knows what room it has.
         nodes.retain(|n| self.known[*n]);
         if nodes.is_empty() {
-            return Err(Obstacle::DestinationsSilent);
+            return Err(Obstacle::DestinationsStale);
         }
         nodes.retain(|n| !self.is_busy(*n) && !self.protector.detector.is_hot(NodeId(*n as u32)));
         nodes.sort_by(|a, b| after(*a).total_cmp(&after(*b)).then(a.cmp(b)));
@@ -307,12 +308,12 @@ impl<'p> Planner<'p> {
     pub(super) fn is_busy(&self, node: usize) -> bool {
         let p = &*self.protector;
         let moves = (p.busy[node] + self.planned[node]) as usize;
-        let rests = p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_rest);
-        let all = p.cluster.under_way().len() >= p.config.moves_at_once;
+        let rests = p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_cooldown);
+        let all = p.cluster.in_flight().len() >= p.config.moves_at_once;
         moves >= p.config.moves_per_node || rests || all
     }
 
-    pub(super) fn config(&self) -> &super::ProtectConfig {
+    pub(super) fn config(&self) -> &super::ProtectorConfig {
         &self.protector.config
     }
 
@@ -321,7 +322,7 @@ impl<'p> Planner<'p> {
     }
 
     fn goal(&self, node: usize) -> f64 {
-        self.share(node, self.config().goal_permille)
+        self.share(node, self.config().target_permille)
     }
 }
 

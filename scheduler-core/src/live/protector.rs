@@ -5,8 +5,8 @@ use super::levels::{Before, Departed};
 use super::planner::Planner;
 use super::signals::Signals;
 use super::{
-    ChangeError, Changed, Cluster, Detector, Ending, Event, InFlight, MoveError, MovePlan,
-    ProtectConfig, ProtectError, Sample, SampleError,
+    ChangeError, Changed, Cluster, Detector, Event, InFlight, MoveError, MoveOutcome, MovePlan,
+    ProtectorConfig, ProtectorError, Sample, SampleError,
 };
 use crate::model::{ModelBuilder, NodeId, TaskId};
 use crate::time::Timestamp;
@@ -20,7 +20,7 @@ pub struct Protector {
     pub(super) cluster: Cluster,
     pub(super) detector: Detector,
     pub(super) signals: Signals,
-    pub(super) config: ProtectConfig,
+    pub(super) config: ProtectorConfig,
     /// The measured resource.
     pub(super) resource: usize,
     /// Times of each task's latest moves, oldest first, at most as many as the budget allows.
@@ -36,7 +36,7 @@ pub struct Protector {
     /// A node for which nothing could be done is not looked at before this.
     pub(super) not_before: Vec<Timestamp>,
     /// What is broken is not looked at before this, when nothing could be done about it.
-    pub(super) mend_not_before: Timestamp,
+    pub(super) repair_not_before: Timestamp,
 }
 
 impl Protector {
@@ -44,19 +44,19 @@ impl Protector {
     /// model as threshold. Samples are in that resource's unit.
     ///
     /// # Errors
-    /// [`ProtectError`]: a resource that the model does not have, a threshold that samples cannot reach, a field of
+    /// [`ProtectorError`]: a resource that the model does not have, a threshold that samples cannot reach, a field of
     /// `config` that could not work.
     pub fn new(
         cluster: Cluster,
         resource: usize,
-        config: ProtectConfig,
-    ) -> Result<Self, ProtectError> {
+        config: ProtectorConfig,
+    ) -> Result<Self, ProtectorError> {
         config.check()?;
         let model = cluster.model();
         let nodes = model.nodes();
         let thresholds = thresholds(model, resource)?;
         Ok(Self {
-            detector: Detector::with_close(config.detector, config.near_permille, thresholds),
+            detector: Detector::with_close(config.detector, config.early_permille, thresholds),
             signals: Signals::new(model.tasks(), config.fast_samples, config.slow_samples),
             begun: vec![Vec::new(); model.tasks()],
             touched: vec![None; nodes],
@@ -64,7 +64,7 @@ impl Protector {
             departed: vec![Departed::default(); nodes],
             before: vec![Before::default(); nodes],
             not_before: vec![Timestamp::ZERO; nodes],
-            mend_not_before: Timestamp::ZERO,
+            repair_not_before: Timestamp::ZERO,
             config,
             cluster,
             resource,
@@ -77,7 +77,7 @@ impl Protector {
     /// ends when its task, or a node that it concerns, is gone. O(model + nodes x window).
     ///
     /// ```
-    /// use scheduler_core::live::ProtectConfig;
+    /// use scheduler_core::live::ProtectorConfig;
     /// use scheduler_core::model::{Node, Resource, Service, Task};
     /// use scheduler_core::{Cluster, ModelBuilder, NodeId, Protector, TaskId, Timestamp};
     ///
@@ -91,7 +91,7 @@ impl Protector {
     /// #     b.task(Task { service, need: &need, move_cost: 1 })?;
     /// # }
     /// # let cluster = Cluster::new(b.build()?, &[NodeId(0); 2])?;
-    /// # let mut protector = Protector::new(cluster, 0, ProtectConfig::default())?;
+    /// # let mut protector = Protector::new(cluster, 0, ProtectorConfig::default())?;
     /// # let now = Timestamp::from_secs(60);
     /// // One pod has gone, another has been started on a node that has just joined.
     /// let mut edit = protector.cluster().model().edit();
@@ -116,7 +116,7 @@ impl Protector {
         let (cluster, changed) = self.cluster.changed(edit, placed)?;
         let thresholds = thresholds(cluster.model(), self.resource)?;
         for (m, ending) in &changed.ended {
-            let left = if *ending == Ending::Aborted {
+            let left = if *ending == MoveOutcome::Aborted {
                 m.to
             } else {
                 m.from
@@ -139,7 +139,7 @@ impl Protector {
         self.departed = carried(&self.departed, &was_node);
         self.before = carried(&self.before, &was_node);
         self.not_before = carried(&self.not_before, &was_node);
-        self.mend_not_before = Timestamp::ZERO;
+        self.repair_not_before = Timestamp::ZERO;
         self.cluster = cluster;
         Ok(changed)
     }
@@ -185,13 +185,13 @@ impl Protector {
             .chain(ended)
             .chain(departed)
             .chain(&mut self.not_before)
-            .chain([&mut self.mend_not_before])
+            .chain([&mut self.repair_not_before])
         {
             *at = (*at).min(now);
         }
     }
 
-    /// What to do now: first what mends broken hard constraints (one task more or less at a time on a node, as the limits
+    /// What to do now: first what repairs broken hard constraints (one task more or less at a time on a node, as the limits
     /// allow), then what relieves nodes. Nothing is begun: call [`Protector::begin_move`] for each move in order. With no
     /// node near its threshold the answer is empty and costs O(tasks + nodes).
     #[must_use]

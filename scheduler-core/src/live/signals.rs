@@ -18,7 +18,7 @@ pub(super) struct Signals {
     fast_share: f32,
     slow_share: f32,
     /// When each task's last known sample was taken.
-    heard: Vec<Timestamp>,
+    last_seen: Vec<Timestamp>,
     /// Steps seen by each task, as a float: the averages start as plain means.
     seen: Vec<f32>,
 }
@@ -30,7 +30,7 @@ impl Signals {
         Self {
             fast: vec![0.0; tasks],
             slow: vec![0.0; tasks],
-            heard: vec![Timestamp::ZERO; tasks],
+            last_seen: vec![Timestamp::ZERO; tasks],
             seen: vec![0.0; tasks],
             fast_share: share(fast),
             slow_share: share(slow),
@@ -42,7 +42,7 @@ impl Signals {
         Self {
             fast: carried(&self.fast, was),
             slow: carried(&self.slow, was),
-            heard: carried(&self.heard, was),
+            last_seen: carried(&self.last_seen, was),
             seen: carried(&self.seen, was),
             ..*self
         }
@@ -52,14 +52,18 @@ impl Signals {
     /// interval did) only show that the task is there. Branches are written as selections so that the loop runs in vector lanes.
     pub(super) fn push(&mut self, now: Timestamp, samples: &[Sample], count: bool) {
         if !count {
-            for (heard, sample) in self.heard.iter_mut().zip(samples) {
-                *heard = if *sample < FIRST_UNKNOWN { now } else { *heard };
+            for (last_seen, sample) in self.last_seen.iter_mut().zip(samples) {
+                *last_seen = if *sample < FIRST_UNKNOWN {
+                    now
+                } else {
+                    *last_seen
+                };
             }
             return;
         }
         let averages = self.fast.iter_mut().zip(&mut self.slow).zip(&mut self.seen);
-        let tasks = averages.zip(&mut self.heard);
-        for (sample, (((fast, slow), seen), heard)) in samples.iter().zip(tasks) {
+        let tasks = averages.zip(&mut self.last_seen);
+        for (sample, (((fast, slow), seen), last_seen)) in samples.iter().zip(tasks) {
             let known = *sample < FIRST_UNKNOWN;
             let value = (*sample & (FIRST_UNKNOWN - 1)) as i32 as f32;
             let steps = *seen + 1.0;
@@ -70,7 +74,7 @@ impl Signals {
             *fast = if known { f } else { *fast };
             *slow = if known { s } else { *slow };
             *seen = if known { steps.min(1e6) } else { *seen };
-            *heard = if known { now } else { *heard };
+            *last_seen = if known { now } else { *last_seen };
         }
     }
 
@@ -86,14 +90,14 @@ impl Signals {
 
     /// Nothing was heard after `now`.
     pub(super) fn set_back(&mut self, now: Timestamp) {
-        for heard in &mut self.heard {
-            *heard = (*heard).min(now);
+        for last_seen in &mut self.last_seen {
+            *last_seen = (*last_seen).min(now);
         }
     }
 
     /// When the task's last known sample was taken; nothing if there was none.
-    pub(super) fn heard(&self, task: usize) -> Option<Timestamp> {
-        (self.seen(task) > 0).then(|| self.heard.get(task).copied())?
+    pub(super) fn last_seen(&self, task: usize) -> Option<Timestamp> {
+        (self.seen(task) > 0).then(|| self.last_seen.get(task).copied())?
     }
 
     /// Samples of the task so far.

@@ -195,7 +195,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// Not one cost for each pair of the nodes added so far.
-    pub fn travel(&mut self, costs: Vec<u32>) -> Result<(), ModelError> {
+    pub fn node_move_costs(&mut self, costs: Vec<u32>) -> Result<(), ModelError> {
         let want = self.model.nodes.saturating_mul(self.model.nodes);
         if costs.len() != want {
             let (what, given) = ("travel", costs.len());
@@ -214,7 +214,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// Dependencies that name no service; a cost that could pass a fourth of `i64`; nodes added after
-    /// [`ModelBuilder::travel`]; what was removed and is still named.
+    /// [`ModelBuilder::node_move_costs`]; what was removed and is still named.
     pub fn build(self) -> Result<Model, ModelError> {
         Ok(self.build_renumbered()?.0)
     }

@@ -204,7 +204,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// An unknown task.
-    pub fn anywhere(&mut self, task: TaskId) -> Result<(), ModelError> {
+    pub fn allow_anywhere(&mut self, task: TaskId) -> Result<(), ModelError> {
         known("change", 0, "task", task.index(), self.model.tasks())?;
         self.model.allowed.tasks.remove(&task.0);
         Ok(())
@@ -221,7 +221,7 @@ impl ModelBuilder {
     }
 
     /// Ends a dependency: the opposite of [`ModelBuilder::depends`].
-    pub fn independent(&mut self, service: ServiceId, on: ServiceId) {
+    pub fn remove_dependency(&mut self, service: ServiceId, on: ServiceId) {
         self.pairs.retain(|pair| *pair != (service.0, on.0));
     }
 

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// What is wrong with a model, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// A row has the wrong number of amounts.
     #[error("{what} {index} has {given} amounts, want one for each of the {want} resources")]

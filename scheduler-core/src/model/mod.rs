@@ -7,7 +7,7 @@ mod edit;
 mod error;
 mod ids;
 mod mark;
-mod ranks;
+mod objectives;
 mod sets;
 mod spec;
 
@@ -16,7 +16,7 @@ pub use build::ModelBuilder;
 pub use edit::Renumbered;
 pub use error::ModelError;
 pub use ids::{NodeId, ServiceId, TaskId};
-pub use ranks::Objective;
+pub use objectives::Objective;
 pub(crate) use sets::{Lists, NodeSet};
 pub use spec::{Balance, Node, Resource, Service, Task, Weights};
 

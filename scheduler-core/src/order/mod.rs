@@ -40,6 +40,7 @@ pub struct Step {
 /// and while any of them are under way, no hard constraint is broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Order {
     /// The waves, one after another.
     pub waves: Vec<Vec<Step>>,
@@ -63,9 +64,19 @@ impl Order {
 
 /// Limits of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OrderLimits {
     /// Moves of one wave that leave or enter one node at most.
     pub per_node: usize,
+}
+
+impl OrderLimits {
+    /// At most so many moves of one wave leave or enter one node; 0 counts as 1.
+    #[must_use]
+    pub const fn with_per_node(mut self, per_node: usize) -> Self {
+        self.per_node = per_node;
+        self
+    }
 }
 
 impl Default for OrderLimits {
@@ -81,7 +92,7 @@ impl Default for OrderLimits {
 /// the others leave the source as they reach the target. Both assignments should be feasible; what cannot
 /// be reached is given up.
 ///
-/// The moves are put in a sequence from both ends, circles broken up by waiting; of several sequences the one
+/// The moves are put in a sequence from both ends, cycles broken up by waiting; of several sequences the one
 /// that gives up fewest moves, and then waits least, is packed into waves. Cost: O((passes + waves) x moves x
 /// (resources + what the constraints touch)), and for each time that nothing could move O(tasks on a node +
 /// nodes) for each of some moves that were left.

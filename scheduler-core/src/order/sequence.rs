@@ -1,6 +1,6 @@
 //! Moves one after another, found from both ends: what can go to its target goes there; where nothing can any
 //! more, the same is done backwards from the target, for an order read backwards is safe as well. What neither
-//! end can move waits in circles, which are broken up by letting a task wait on another node.
+//! end can move waits in cycles, which are broken up by letting a task wait on another node.
 
 use super::OrderLimits;
 use super::wave::Wave;

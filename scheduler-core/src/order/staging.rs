@@ -1,5 +1,5 @@
 //! What to do when no move can be made: some task is let in by sending others from its node to wait elsewhere.
-//! Tasks whose nodes wait for each other in a circle come first, since all others wait for these.
+//! Tasks whose nodes wait for each other in a cycle come first, since all others wait for these.
 
 use super::sequence::{End, Sequencer, ends, share};
 use crate::model::Model;
@@ -19,11 +19,11 @@ const CROWDED: i64 = 20_000;
 const MOST_OUT: usize = 24;
 /// Tasks for which a way in is looked for, of which the one worth most is taken.
 const ASKED: usize = 48;
-/// How many of a circle of services that depend on each other are asked to leave a neighbourhood in turn.
+/// How many of a cycle of services that depend on each other are asked to leave a neighbourhood in turn.
 const DEPTH: usize = 4;
 /// Nodes looked at after which the first way in is taken, and after which no more are looked for.
-const HURRIED: u64 = 100_000_000;
-const TIRED: u64 = 4 * HURRIED;
+const SOFT_LIMIT: u64 = 100_000_000;
+const HARD_LIMIT: u64 = 4 * SOFT_LIMIT;
 
 /// How one task is let in at one end: the hops there, the last one its own.
 struct Way {
@@ -41,8 +41,8 @@ impl Sequencer<'_> {
         let mut best: Option<Way> = None;
         let (mut asked, mut found) = (0, 0);
         let looked = self.looked.get();
-        let most = if looked < HURRIED { ASKED } else { 0 };
-        if looked > TIRED {
+        let most = if looked < SOFT_LIMIT { ASKED } else { 0 };
+        if looked > HARD_LIMIT {
             return false;
         }
         for task in self.in_circles_first() {
@@ -78,7 +78,7 @@ impl Sequencer<'_> {
         true
     }
 
-    /// The tasks that are left; first those between nodes that wait for each other in a circle.
+    /// The tasks that are left; first those between nodes that wait for each other in a cycle.
     fn in_circles_first(&self) -> Vec<u32> {
         let [ahead, back] = &self.ends;
         let mut graph: DiGraph<(), ()> = DiGraph::new();
@@ -87,15 +87,15 @@ impl Sequencer<'_> {
             let (from, to) = (ahead.now.at[*task as usize], back.now.at[*task as usize]);
             graph.add_edge(nodes[from as usize], nodes[to as usize], ());
         }
-        let mut circle = vec![0_u32; self.model.nodes];
+        let mut cycle = vec![0_u32; self.model.nodes];
         for (component, number) in tarjan_scc(&graph).iter().zip(0_u32..) {
             for index in component {
-                circle[index.index()] = number;
+                cycle[index.index()] = number;
             }
         }
         let in_circle = |task: &u32| {
             let (from, to) = (ahead.now.at[*task as usize], back.now.at[*task as usize]);
-            circle[from as usize] == circle[to as usize]
+            cycle[from as usize] == cycle[to as usize]
         };
         let (mut first, rest): (Vec<u32>, Vec<u32>) =
             self.left.iter().copied().partition(in_circle);

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 /// How often each hard constraint is broken; what is counted follows the challenge's checker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Violations {
     /// (node, resource) pairs used above capacity.
     pub capacity: u64,
@@ -48,6 +49,7 @@ impl Violations {
 /// The cost by part, weights included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Cost {
     /// Use above safety capacity.
     pub load: i64,
@@ -109,7 +111,7 @@ impl Placement {
         v
     }
 
-    /// [`Placement::violations`] without services that have no tasks at all, which no move can mend: in a live
+    /// [`Placement::violations`] without services that have no tasks at all, which no move can repair: in a live
     /// cluster a service that is scaled to nothing is no fault.
     pub(crate) fn violations_of_tasks(&self, model: &Model) -> Violations {
         let vacant = |s: &usize| model.spread[*s] > 0 && model.members.of(*s).is_empty();

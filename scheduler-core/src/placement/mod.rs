@@ -17,6 +17,7 @@ use thiserror::Error;
 
 /// An assignment that does not fit its model.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PlacementError {
     /// Not one node for each task.
     #[error("the assignment names {given} nodes, want one for each of the {want} tasks")]

@@ -1,4 +1,4 @@
-//! How much an assignment breaks, as one number that falls with every step that mends something.
+//! How much an assignment breaks, as one number that falls with every step that repairs something.
 //!
 //! [`crate::placement::Violations`] counts what is broken, not how far it is from whole: a node twice too full is one violation
 //! until the last task that is too much has left. Here each task above a limit, each missing location, each task
@@ -28,7 +28,7 @@ impl Placement {
         room + RULE * (astray + services)
     }
 
-    /// What of the damage no move can mend: what is above capacity of transient resources with every task at home
+    /// What of the damage no move can repair: what is above capacity of transient resources with every task at home
     /// stays held there.
     pub(crate) fn held_damage(&self, model: &Model) -> i128 {
         let width = model.resources;
@@ -69,7 +69,7 @@ impl Placement {
         broken
     }
 
-    /// The rule that a task breaks where it stands; of one that stands well what its coming elsewhere would mend.
+    /// The rule that a task breaks where it stands; of one that stands well what its coming elsewhere would repair.
     pub(crate) fn broken_by(&self, model: &Model, task: usize) -> Constraint {
         let (node, s) = (self.at[task] as usize, model.service_of[task] as usize);
         let service = ServiceId(s as u32);
@@ -138,7 +138,7 @@ impl Placement {
             }
     }
 
-    /// By how much [`Placement::damage`] changes if a task moves; negative where that mends.
+    /// By how much [`Placement::damage`] changes if a task moves; negative where that repairs.
     /// O(resources + what the service's constraints touch).
     pub(crate) fn damage_change(&self, model: &Model, task: usize, to: usize) -> i128 {
         let from = self.at[task] as usize;
@@ -226,8 +226,8 @@ impl Placement {
         change
     }
 
-    /// Whether moving the task could mend something: quickly, and true too often rather than too seldom.
-    pub(crate) fn may_mend(&self, model: &Model, task: usize) -> bool {
+    /// Whether moving the task could repair something: quickly, and true too often rather than too seldom.
+    pub(crate) fn may_repair(&self, model: &Model, task: usize) -> bool {
         let (node, s) = (self.at[task] as usize, model.service_of[task] as usize);
         let crowded = || {
             self.tables.nodes.has(s)

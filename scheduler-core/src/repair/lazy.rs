@@ -1,4 +1,4 @@
-//! The best of many moves, each looked at anew only when it comes up: what a move mends hardly ever grows by others being
+//! The best of many moves, each looked at anew only when it comes up: what a move repairs hardly ever grows by others being
 //! made, so one that is still the best when it is looked at again is the best of all (lazy greedy, Minoux 1978).
 
 use alloc::collections::BinaryHeap;

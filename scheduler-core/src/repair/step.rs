@@ -1,7 +1,7 @@
-//! One move after another, each the one that mends most.
+//! One move after another, each the one that repairs most.
 
 use super::{Lazy, suspects};
-use super::{Urgent, UrgentMove};
+use super::{UrgentMove, UrgentMoves};
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::{Constraint, Placement};
 use alloc::collections::BTreeMap;
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 /// Places looked at for making room before it is given up.
 const LOOKS: usize = 1 << 21;
 
-/// A move that mends.
+/// A move that repairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Step {
     /// What all that is broken counts less afterwards, negative; then what the move costs.
@@ -21,14 +21,14 @@ pub(crate) struct Step {
 }
 
 /// Moves that lead from an assignment that breaks hard constraints to one that breaks none, each permitted with those
-/// before it made: none breaks anything that is not broken already. At most `most`; each time the one that mends
-/// most, of equals the one that costs least; where none mends anything alone, a task of the node where another should
+/// before it made: none breaks anything that is not broken already. At most `most`; each time the one that repairs
+/// most, of equals the one that costs least; where none repairs anything alone, a task of the node where another should
 /// go makes room first. The placement is left as it is.
 ///
-/// `forbidden` tells what kept the rest from being mended. A transient resource stays held on the node that a task
-/// leaves until its move is over, so what is above capacity there mends then.
+/// `forbidden` tells what kept the rest from being repaired. A transient resource stays held on the node that a task
+/// leaves until its move is over, so what is above capacity there repairs then.
 ///
-/// Cost: O(tasks + (tasks that could mend something + moves) x nodes x (resources + what constraints touch)), again for
+/// Cost: O(tasks + (tasks that could repair something + moves) x nodes x (resources + what constraints touch)), again for
 /// each time that room has to be made.
 ///
 /// ```
@@ -55,8 +55,8 @@ pub(crate) struct Step {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn repair(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
-    let mut urgent = Urgent::default();
+pub fn repair(model: &Model, placement: &mut Placement, most: usize) -> UrgentMoves {
+    let mut urgent = UrgentMoves::default();
     if placement.is_foreign(model) {
         return urgent;
     }
@@ -74,8 +74,8 @@ pub fn repair(model: &Model, placement: &mut Placement, most: usize) -> Urgent {
         };
         let Some(both) = room else {
             let mut forbidden = BTreeMap::new();
-            let may_mend = |t: &u32| placement.may_mend(model, *t as usize);
-            let tasks: Vec<u32> = (0..model.tasks() as u32).filter(may_mend).collect();
+            let may_repair = |t: &u32| placement.may_repair(model, *t as usize);
+            let tasks: Vec<u32> = (0..model.tasks() as u32).filter(may_repair).collect();
             tell_forbidden(model, placement, &tasks, |_, _| true, &mut forbidden);
             urgent.set_forbidden(forbidden);
             break;
@@ -102,7 +102,7 @@ impl Step {
             to: NodeId(self.to),
             gain: -self.cost,
             left: placement.node_cost[from as usize],
-            mends: self.damage < 0,
+            repairs: self.damage < 0,
         }
     }
 
@@ -134,7 +134,7 @@ pub(crate) fn tell_forbidden(
     }
 }
 
-/// Moves that mend, the best one first.
+/// Moves that repair, the best one first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Steps {
     lazy: Option<Lazy<(i128, i64)>>,
@@ -143,7 +143,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// The permitted move that mends most, of equals the one that costs least, to be made at once; none if there is
+    /// The permitted move that repairs most, of equals the one that costs least, to be made at once; none if there is
     /// none, or no room for the evaluations that looking for it takes (`spend` is told of them before).
     pub(crate) fn next(
         &mut self,
@@ -175,7 +175,7 @@ impl Steps {
     }
 }
 
-/// The permitted move of a task that mends most, of equals the one that costs least.
+/// The permitted move of a task that repairs most, of equals the one that costs least.
 fn best_of(model: &Model, placement: &Placement, task: u32) -> Option<Step> {
     let mut best: Option<Step> = None;
     for to in 0..model.nodes as u32 {
@@ -191,13 +191,13 @@ fn best_of(model: &Model, placement: &Placement, task: u32) -> Option<Step> {
     best
 }
 
-/// The permitted move of these tasks that mends most, of equals the one that costs least.
+/// The permitted move of these tasks that repairs most, of equals the one that costs least.
 pub(crate) fn best_step(model: &Model, placement: &Placement, tasks: &[u32]) -> Option<Step> {
     let each = tasks.iter().filter_map(|t| best_of(model, placement, *t));
     each.min()
 }
 
-/// Two moves that mend something: a task goes where it harms nothing, another takes its place. The cheapest way for the
+/// Two moves that repair something: a task goes where it harms nothing, another takes its place. The cheapest way for the
 /// first pair of task and node that has one.
 fn making_room(model: &Model, placement: &mut Placement, tasks: &[u32]) -> Option<[Step; 2]> {
     let mut looks = 0;
@@ -223,7 +223,7 @@ fn making_room(model: &Model, placement: &mut Placement, tasks: &[u32]) -> Optio
     None
 }
 
-/// The cheapest move of a resident after which the task may come, both together mending something.
+/// The cheapest move of a resident after which the task may come, both together repairing something.
 fn way_out(
     model: &Model,
     placement: &mut Placement,

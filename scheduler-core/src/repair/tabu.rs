@@ -1,4 +1,4 @@
-//! Where no single permitted move mends anything more: moves that break something for a while, the best of those
+//! Where no single permitted move repairs anything more: moves that break something for a while, the best of those
 //! that are not forbidden for having been made lately (tabu search, Glover 1989).
 
 use super::suspects;

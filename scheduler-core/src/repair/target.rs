@@ -6,7 +6,7 @@ use crate::placement::{Placement, Violations};
 
 /// A placement that breaks as little as could be found and nothing more than `start`, few tasks away from their homes.
 /// `spend` is told of evaluations before they are made and says whether there is room for them.
-pub(crate) fn mended(
+pub(crate) fn repaired(
     model: &Model,
     start: &Placement,
     seed: u64,

@@ -10,6 +10,7 @@ use core::fmt::{self, Write as _};
 /// One move of an urgent answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct UrgentMove {
     /// The task.
     pub task: TaskId,
@@ -17,26 +18,27 @@ pub struct UrgentMove {
     pub from: NodeId,
     /// Where it goes.
     pub to: NodeId,
-    /// By how much the total cost falls; negative where mending costs something.
+    /// By how much the total cost falls; negative where repairing costs something.
     pub gain: i64,
     /// The node's own cost after the move.
     pub left: i64,
-    /// Whether it mends a hard constraint that was broken.
-    pub mends: bool,
+    /// Whether it repairs a hard constraint that was broken.
+    pub repairs: bool,
 }
 
 /// Moves that relieve a node, each feasible with those before it made, and why there are no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Urgent {
-    /// The moves in the order in which they are permitted: those that mend first, then the one that gains most.
+#[non_exhaustive]
+pub struct UrgentMoves {
+    /// The moves in the order in which they are permitted: those that repair first, then the one that gains most.
     pub moves: Vec<UrgentMove>,
-    /// Places that would have mended or gained something but were forbidden, by the constraint, when no more was
+    /// Places that would have repaired or gained something but were forbidden, by the constraint, when no more was
     /// found; the most frequent first. Empty when the moves asked for were found.
     pub forbidden: Vec<(Constraint, u32)>,
 }
 
-impl Urgent {
+impl UrgentMoves {
     /// The answer in words, a line each.
     #[must_use]
     pub fn explain(&self) -> String {
@@ -66,8 +68,8 @@ impl fmt::Display for UrgentMove {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (task, from, to) = (self.task, self.from, self.to);
         write!(f, "move task {task} from node {from} to node {to}: ")?;
-        if self.mends {
-            f.write_str("mends a broken constraint, ")?;
+        if self.repairs {
+            f.write_str("repairs a broken constraint, ")?;
         }
         let (amount, way) = (
             self.gain.unsigned_abs(),

@@ -111,7 +111,7 @@ fn nodes(t: &mut Tokens<'_>, b: &mut ModelBuilder, width: usize) -> Result<(), R
             travel.push(cost as u32);
         }
     }
-    refused(t, b.travel(travel))
+    refused(t, b.node_move_costs(travel))
 }
 
 fn services(t: &mut Tokens<'_>, b: &mut ModelBuilder) -> Result<usize, ReadError> {

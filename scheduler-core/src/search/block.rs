@@ -5,7 +5,7 @@
 //! Each place may be said to cost a random amount more than it does. With exponential amounts of mean T the
 //! cheapest arrangement is nearly a draw at temperature T: a step of annealing over all lifted tasks at once.
 
-use super::soft::Soft;
+use super::penalised::Penalised;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -58,67 +58,72 @@ pub(super) struct Block {
 impl Block {
     /// Solves the sub-problem; if an arrangement is found that costs less than the present one, noise
     /// included, it is carried out. Returns whether something has changed.
-    pub(super) fn solve(&mut self, soft: &mut Soft<'_>, weights: &[f64], by: Branching) -> bool {
+    pub(super) fn solve(
+        &mut self,
+        state: &mut Penalised<'_>,
+        weights: &[f64],
+        by: Branching,
+    ) -> bool {
         self.tasks.truncate(LIFT);
         if self.tasks.is_empty() {
             return false;
         }
-        self.best = self.lift(soft, weights);
+        self.best = self.lift(state, weights);
         self.failures = (self.tasks.len() as u32 * PATIENCE).max(4);
         self.found = false;
         let open = (1_u64 << self.tasks.len()) - 1;
         let base = self.cost.iter().sum();
-        self.descend(soft, by, open, base);
-        self.found && self.carry_out(soft)
+        self.descend(state, by, open, base);
+        self.found && self.carry_out(state)
     }
 
     /// Takes the tasks off the nodes' rows; returns what all costs at present.
-    fn lift(&mut self, soft: &Soft<'_>, weights: &[f64]) -> f64 {
-        let (count, width) = (self.nodes.len(), 2 * soft.width);
+    fn lift(&mut self, state: &Penalised<'_>, weights: &[f64]) -> f64 {
+        let (count, width) = (self.nodes.len(), 2 * state.width);
         let mut present = 0.0;
         self.rows.clear();
         for node in &self.nodes {
             self.rows
-                .extend_from_slice(&soft.rows[*node as usize * width..][..width]);
-            present += soft.node_cost(*node as usize);
+                .extend_from_slice(&state.rows[*node as usize * width..][..width]);
+            present += state.node_cost(*node as usize);
         }
         self.chosen.clear();
         self.weight.clear();
         self.standing.clear();
         self.standing.resize(count * LIFT, 0.0);
         for (t, task) in self.tasks.iter().enumerate() {
-            let (task, at) = (*task as usize, soft.at[*task as usize]);
+            let (task, at) = (*task as usize, state.at[*task as usize]);
             let place = self.nodes.iter().position(|n| *n == at).unwrap_or(0);
             self.chosen.push(place as u8);
             self.weight.push(weights[task]);
             for (j, node) in self.nodes.iter().enumerate() {
                 let i = j * LIFT + t;
-                self.standing[i] = soft.standing(task, *node as usize) + self.noise[i];
+                self.standing[i] = state.standing(task, *node as usize) + self.noise[i];
             }
             present += self.standing[place * LIFT + t];
             let row = &mut self.rows[place * width..][..width];
-            soft.carry(row, task, at as usize, -1.0);
+            state.carry(row, task, at as usize, -1.0);
         }
         self.best_choice.clone_from(&self.chosen);
         self.cost.clear();
         for (node, row) in self.nodes.iter().zip(self.rows.chunks_exact(width)) {
-            self.cost.push(soft.row_cost(*node as usize, row));
+            self.cost.push(state.row_cost(*node as usize, row));
         }
-        self.services(soft);
+        self.services(state);
         self.adds.clear();
         self.adds.resize(count * LIFT, NEVER);
         self.saved.resize(LIFT * LIFT, 0.0);
         for j in 0..count {
             for t in 0..self.tasks.len() {
-                self.adds[j * LIFT + t] = self.first_add(soft, t, j);
+                self.adds[j * LIFT + t] = self.first_add(state, t, j);
             }
         }
         self.evaluations += (count * self.tasks.len()) as u64;
         present
     }
 
-    fn services(&mut self, soft: &Soft<'_>) {
-        let model = soft.model;
+    fn services(&mut self, state: &Penalised<'_>) {
+        let model = state.model;
         self.same.clear();
         self.spare.clear();
         for (t, task) in self.tasks.iter().enumerate() {
@@ -134,8 +139,8 @@ impl Block {
             self.same.push(same);
             for (j, node) in self.nodes.iter().enumerate() {
                 let mut spare = 255;
-                if soft.tables.nodes.has(s) {
-                    let on = soft.tables.on_node(model, &soft.at, s, *node as usize);
+                if state.tables.nodes.has(s) {
+                    let on = state.tables.on_node(model, &state.at, s, *node as usize);
                     let mut lifted = u32::from(usize::from(self.chosen[t]) == j);
                     for u in bits(same) {
                         lifted += u32::from(usize::from(self.chosen[u]) == j);
@@ -148,30 +153,33 @@ impl Block {
     }
 
     /// What a task adds on a node, its own and its service's constraints asked as if it alone moved.
-    fn first_add(&self, soft: &Soft<'_>, t: usize, j: usize) -> f64 {
+    fn first_add(&self, state: &Penalised<'_>, t: usize, j: usize) -> f64 {
         let (task, node) = (self.tasks[t] as usize, self.nodes[j] as usize);
         if self.spare[t * self.nodes.len() + j] == 0 {
             return NEVER;
         }
-        let model = soft.model;
-        if soft.at[task] as usize != node
-            && (!soft.reaches(task, node)
-                || soft.tables.scattered(model, &soft.at, task, node).is_some())
+        let model = state.model;
+        if state.at[task] as usize != node
+            && (!state.reaches(task, node)
+                || state
+                    .tables
+                    .scattered(model, &state.at, task, node)
+                    .is_some())
         {
             return NEVER;
         }
-        self.add(soft, t, j)
+        self.add(state, t, j)
     }
 
     #[inline]
-    fn add(&self, soft: &Soft<'_>, t: usize, j: usize) -> f64 {
-        let width = 2 * soft.width;
+    fn add(&self, state: &Penalised<'_>, t: usize, j: usize) -> f64 {
+        let width = 2 * state.width;
         let row = &self.rows[j * width..][..width];
-        let with = soft.row_cost_with(self.nodes[j] as usize, row, self.tasks[t] as usize);
+        let with = state.row_cost_with(self.nodes[j] as usize, row, self.tasks[t] as usize);
         with - self.cost[j] + self.standing[j * LIFT + t]
     }
 
-    fn descend(&mut self, soft: &Soft<'_>, by: Branching, open: u64, so_far: f64) {
+    fn descend(&mut self, state: &Penalised<'_>, by: Branching, open: u64, so_far: f64) {
         if open == 0 {
             if so_far < self.best {
                 self.best = so_far;
@@ -210,12 +218,18 @@ impl Block {
             self.failures = self.failures.saturating_sub(1);
             return;
         }
-        self.branch(soft, by, (pick, open & !(1 << pick)), so_far);
+        self.branch(state, by, (pick, open & !(1 << pick)), so_far);
     }
 
     /// Puts the picked task at its places, the cheapest first, and goes on with the rest.
-    fn branch(&mut self, soft: &Soft<'_>, by: Branching, (t, rest): (usize, u64), so_far: f64) {
-        let (count, width) = (self.nodes.len(), 2 * soft.width);
+    fn branch(
+        &mut self,
+        state: &Penalised<'_>,
+        by: Branching,
+        (t, rest): (usize, u64),
+        so_far: f64,
+    ) {
+        let (count, width) = (self.nodes.len(), 2 * state.width);
         let (mut tried, mut first) = (0_u64, true);
         loop {
             let left = (0..count).filter(|j| tried >> j & 1 == 0);
@@ -233,14 +247,14 @@ impl Block {
             let column = j * LIFT..(j + 1) * LIFT;
             self.saved[level * LIFT..][..LIFT].copy_from_slice(&self.adds[column.clone()]);
             let before = self.cost[j];
-            soft.carry(&mut self.rows[j * width..][..width], task, node, 1.0);
+            state.carry(&mut self.rows[j * width..][..width], task, node, 1.0);
             self.chosen[t] = j as u8;
             if rest != 0 {
-                self.cost[j] = soft.row_cost(node, &self.rows[j * width..][..width]);
-                self.follow(soft, (t, rest), j);
+                self.cost[j] = state.row_cost(node, &self.rows[j * width..][..width]);
+                self.follow(state, (t, rest), j);
             }
-            self.descend(soft, by, rest, so_far + add);
-            soft.carry(&mut self.rows[j * width..][..width], task, node, -1.0);
+            self.descend(state, by, rest, so_far + add);
+            state.carry(&mut self.rows[j * width..][..width], task, node, -1.0);
             self.cost[j] = before;
             self.adds[column].copy_from_slice(&self.saved[level * LIFT..][..LIFT]);
             if rest != 0 {
@@ -253,7 +267,7 @@ impl Block {
     }
 
     /// Updates what the tasks still open would add on the node that has just changed.
-    fn follow(&mut self, soft: &Soft<'_>, (t, rest): (usize, u64), j: usize) {
+    fn follow(&mut self, state: &Penalised<'_>, (t, rest): (usize, u64), j: usize) {
         let count = self.nodes.len();
         for u in bits(self.same[t]) {
             // 255 stands for any number; a count that has come back to it stays so.
@@ -264,36 +278,36 @@ impl Block {
                 continue;
             }
             let full = self.spare[u * count + j] == 0;
-            self.adds[j * LIFT + u] = if full { NEVER } else { self.add(soft, u, j) };
+            self.adds[j * LIFT + u] = if full { NEVER } else { self.add(state, u, j) };
         }
         self.evaluations += u64::from(rest.count_ones()) + 1;
     }
 
     /// Shifts the tasks to the best places found; back again if services' constraints that were asked one
     /// by one do not hold together.
-    fn carry_out(&mut self, soft: &mut Soft<'_>) -> bool {
+    fn carry_out(&mut self, state: &mut Penalised<'_>) -> bool {
         self.before.clear();
         for (t, task) in self.tasks.iter().enumerate() {
-            self.before.push(soft.at[*task as usize]);
+            self.before.push(state.at[*task as usize]);
             let to = self.nodes[usize::from(self.best_choice[t])];
-            if soft.at[*task as usize] != to {
-                soft.shift(*task as usize, to as usize);
+            if state.at[*task as usize] != to {
+                state.shift(*task as usize, to as usize);
             }
         }
         let mut checked = vec![];
         for (task, before) in self.tasks.iter().zip(&self.before) {
-            let s = soft.model.service_of[*task as usize] as usize;
-            if soft.at[*task as usize] != *before && !checked.contains(&s) {
+            let s = state.model.service_of[*task as usize] as usize;
+            if state.at[*task as usize] != *before && !checked.contains(&s) {
                 checked.push(s);
             }
         }
-        let holds = |s: &usize| soft.tables.service_holds(soft.model, &soft.at, *s);
+        let holds = |s: &usize| state.tables.service_holds(state.model, &state.at, *s);
         if checked.iter().all(holds) {
             return true;
         }
         for (task, node) in self.tasks.iter().zip(&self.before) {
-            if soft.at[*task as usize] != *node {
-                soft.shift(*task as usize, *node as usize);
+            if state.at[*task as usize] != *node {
+                state.shift(*task as usize, *node as usize);
             }
         }
         false

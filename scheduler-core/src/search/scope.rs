@@ -1,6 +1,6 @@
 //! Which nodes and tasks the steps are drawn from: all, or a sample; far and near.
 
-use super::soft::Soft;
+use super::penalised::Penalised;
 use crate::model::Model;
 use crate::uniform::Uniform as _;
 use alloc::vec;
@@ -24,16 +24,16 @@ pub(super) struct Scope {
 
 impl Scope {
     /// All nodes.
-    pub(super) fn whole(soft: &Soft<'_>) -> Self {
-        let nodes = (0..soft.model.nodes as u32).collect();
-        Self::of(soft, nodes, soft.reach.movable.clone(), true)
+    pub(super) fn whole(state: &Penalised<'_>) -> Self {
+        let nodes = (0..state.model.nodes as u32).collect();
+        Self::of(state, nodes, state.reach.movable.clone(), true)
     }
 
     /// So many nodes, location by location in random order: what is near to what stays as it is.
-    pub(super) fn sample(soft: &Soft<'_>, count: usize, rng: &mut impl Rng) -> Self {
-        let (model, all) = (soft.model, soft.model.nodes);
+    pub(super) fn sample(state: &Penalised<'_>, count: usize, rng: &mut impl Rng) -> Self {
+        let (model, all) = (state.model, state.model.nodes);
         if count >= all {
-            return Self::whole(soft);
+            return Self::whole(state);
         }
         let ranks = shuffled(model.locations, rng);
         let mut nodes = shuffled(all, rng);
@@ -43,14 +43,14 @@ impl Scope {
         for node in &nodes {
             inside[*node as usize] = true;
         }
-        let at_home_inside = |t: &u32| inside[soft.home[*t as usize] as usize];
-        let movable = soft.reach.movable.iter().copied();
+        let at_home_inside = |t: &u32| inside[state.home[*t as usize] as usize];
+        let movable = state.reach.movable.iter().copied();
         let movable = movable.filter(at_home_inside).collect();
-        Self::of(soft, nodes, movable, false)
+        Self::of(state, nodes, movable, false)
     }
 
-    fn of(soft: &Soft<'_>, nodes: Vec<u32>, movable: Vec<u32>, whole: bool) -> Self {
-        let model = soft.model;
+    fn of(state: &Penalised<'_>, nodes: Vec<u32>, movable: Vec<u32>, whole: bool) -> Self {
+        let model = state.model;
         Self {
             locations: grouped(&nodes, &model.location, model.locations),
             neighbourhoods: grouped(&nodes, &model.neighbourhood, model.neighbourhoods),
@@ -77,9 +77,9 @@ impl Scope {
     /// A task: with this probability one of those that are away from home, if there are any.
     /// The scope must not be stuck.
     #[inline]
-    pub(super) fn task(&self, soft: &Soft<'_>, away: f64, rng: &mut impl Rng) -> usize {
-        let from = if away > 0.0 && !soft.away.is_empty() && rng.unit() < away {
-            &soft.away
+    pub(super) fn task(&self, state: &Penalised<'_>, away: f64, rng: &mut impl Rng) -> usize {
+        let from = if away > 0.0 && !state.away.is_empty() && rng.unit() < away {
+            &state.away
         } else {
             &self.movable
         };
@@ -90,21 +90,21 @@ impl Scope {
     #[inline]
     pub(super) fn target(
         &self,
-        soft: &Soft<'_>,
+        state: &Penalised<'_>,
         task: usize,
         near: f64,
         rng: &mut impl Rng,
     ) -> Option<usize> {
-        let home = soft.home[task];
-        let mut among = self.near(soft.model, home as usize, near, rng);
+        let home = state.home[task];
+        let mut among = self.near(state.model, home as usize, near, rng);
         if among.is_empty() {
             if self.whole {
-                return Some(soft.draw(task, rng));
+                return Some(state.draw(task, rng));
             }
             among = &self.nodes;
         }
         let node = among[rng.below(among.len())] as usize;
-        soft.reaches(task, node).then_some(node)
+        state.reaches(task, node).then_some(node)
     }
 
     /// With this probability the nodes near one: those at its location or, sometimes and if it is alone there, of its

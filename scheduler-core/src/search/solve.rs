@@ -2,16 +2,17 @@
 
 use super::anneal::Search;
 use super::budget::{self, Budget};
-use super::keeper::Keeper;
-use super::portfolio;
-use super::soft::Soft;
+use super::incumbent::Incumbent;
+use super::penalised::Penalised;
+use super::race;
 use crate::model::{Model, NodeId};
 use crate::placement::{Placement, PlacementError, Violations};
-use crate::repair::mended;
+use crate::repair::repaired;
 use alloc::vec::Vec;
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The best assignment: feasible if the initial one was, and otherwise as near to that as was found; nothing is
     /// broken more often than before.
@@ -30,6 +31,28 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The answer of a search that took so many evaluations to go from `initial` to `assignment`, with everything else
+    /// computed from scratch. O(nodes x resources + tasks).
+    ///
+    /// # Errors
+    /// An assignment that does not fit the model.
+    pub fn new(
+        model: &Model,
+        initial: &[NodeId],
+        assignment: Vec<NodeId>,
+        evaluations: u64,
+    ) -> Result<Self, PlacementError> {
+        let end = Placement::moved(model, initial, &assignment)?;
+        Ok(Self {
+            cost: end.cost(model),
+            initial: Placement::new(model, initial)?.cost(model),
+            lower_bound: lower_bound(model),
+            evaluations,
+            violations: end.violations(model),
+            assignment,
+        })
+    }
+
     /// The share of its cost that the answer may be above the cheapest one, 0 to 1: what lies between cost and
     /// [`Answer::lower_bound`]. A [`crate::search::relaxed_bound`] may show it to be less.
     #[must_use]
@@ -112,42 +135,35 @@ impl Solver {
             return Err(PlacementError::Budget);
         }
         let start = Placement::new(model, initial)?;
-        let mut keeper = Keeper::new(model, start.clone());
+        let mut incumbent = Incumbent::new(model, start.clone());
         let (mut begin, mut evaluations) = (start.clone(), 0);
-        if keeper.damage() > 0 {
+        if incumbent.damage() > 0 {
             (begin, evaluations) = whole(model, &start, self.seed, budget);
-            if keeper.offer(&begin.at) {
-                improved(evaluations, keeper.best().1);
+            if incumbent.offer(&begin.at) {
+                improved(evaluations, incumbent.best().1);
             }
         }
         let lower_bound = lower_bound(model);
-        let mut soft = Soft::new(model, &begin);
+        let mut state = Penalised::new(model, &begin);
         let highest = start.cost(model).max(begin.cost(model));
         let scale = (highest - lower_bound) as f64 / model.tasks().max(1) as f64;
-        let mut search = Search::new(&soft, keeper, scale, self.seed, budget, improved);
+        let mut search = Search::new(&state, incumbent, scale, self.seed, budget, improved);
         search.evaluations = evaluations;
-        portfolio::run(&mut search, &mut soft, exchange);
-        let (assignment, cost) = search.keeper.best();
-        Ok(Answer {
-            assignment: assignment.to_vec(),
-            cost,
-            initial: start.cost(model),
-            lower_bound,
-            evaluations: search.evaluations,
-            violations: Placement::moved(model, initial, assignment)?.violations(model),
-        })
+        race::run(&mut search, &mut state, exchange);
+        let assignment = search.incumbent.best().0.to_vec();
+        Answer::new(model, initial, assignment, search.evaluations)
     }
 }
 
-/// Share of the budget that may go to mending.
-const MENDING: f64 = 0.5;
+/// Share of the budget that may go to repairing.
+const REPAIR_SHARE: f64 = 0.5;
 
 /// What a search begins with where the initial assignment breaks something: one that breaks less; and what that has cost
 /// in evaluations.
 fn whole(model: &Model, start: &Placement, seed: u64, budget: &mut dyn Budget) -> (Placement, u64) {
     let mut made = 0;
-    let begin = mended(model, start, seed, &mut |more| {
-        let room = budget::spent(budget, made + more) <= MENDING;
+    let begin = repaired(model, start, seed, &mut |more| {
+        let room = budget::spent(budget, made + more) <= REPAIR_SHARE;
         made += if room { more } else { 0 };
         room
     });

@@ -1,8 +1,8 @@
 //! Tasks of services that depend on each other, moved to another neighbourhood together: one by one none of them
 //! may go, since what it depends on would be missing where it comes, or it where it leaves.
 
+use super::penalised::Penalised;
 use super::scope::Scope;
-use super::soft::Soft;
 use crate::uniform::Uniform as _;
 use alloc::vec::Vec;
 use rand::Rng;
@@ -44,13 +44,13 @@ pub(super) struct Together {
 }
 
 impl Together {
-    pub(super) fn new(soft: &Soft<'_>) -> Self {
-        let model = soft.model;
+    pub(super) fn new(state: &Penalised<'_>) -> Self {
+        let model = state.model;
         let linked = |t: &u32| {
             let s = model.service_of[*t as usize] as usize;
-            soft.tables.neighbourhoods.has(s)
+            state.tables.neighbourhoods.has(s)
         };
-        let movable = soft.reach.movable.iter().copied();
+        let movable = state.reach.movable.iter().copied();
         let linked = if model.neighbourhoods > 1 {
             movable.filter(linked).collect()
         } else {
@@ -81,9 +81,9 @@ impl Together {
     }
 
     /// A task to begin with: of a few drawn, the one on the costliest node. Not to be asked when idle.
-    pub(super) fn draw(&self, soft: &Soft<'_>, rng: &mut impl Rng) -> usize {
+    pub(super) fn draw(&self, state: &Penalised<'_>, rng: &mut impl Rng) -> usize {
         let mut one = || self.linked[rng.below(self.linked.len())] as usize;
-        let cost = |t: usize| soft.node_cost(soft.at[t] as usize);
+        let cost = |t: usize| state.node_cost(state.at[t] as usize);
         let mut best = one();
         for _ in 1..DRAWN {
             let other = one();
@@ -99,27 +99,27 @@ impl Together {
     /// number of tasks that were looked at.
     pub(super) fn send(
         &mut self,
-        soft: &mut Soft<'_>,
+        state: &mut Penalised<'_>,
         scope: &Scope,
         (task, to): (usize, usize),
         limit: f64,
         rng: &mut impl Rng,
     ) -> u64 {
         self.sent += 1;
-        let model = soft.model;
-        let (left, entered) = (soft.at[task] as usize, to);
-        if model.neighbourhood[left] == model.neighbourhood[entered] || !soft.reaches(task, to) {
+        let model = state.model;
+        let (left, entered) = (state.at[task] as usize, to);
+        if model.neighbourhood[left] == model.neighbourhood[entered] || !state.reaches(task, to) {
             return 1;
         }
         self.group.clear();
-        self.arriving = soft.change(to, soft.with(to, task)) + soft.standing(task, to);
+        self.arriving = state.change(to, state.with(to, task)) + state.standing(task, to);
         self.group.push((task as u32, to as u32));
-        let swapped = rng.unit() < SWAPS && self.add_resident(soft, to, left, rng);
-        if self.gather(soft, scope, rng)
+        let swapped = rng.unit() < SWAPS && self.add_resident(state, to, left, rng);
+        if self.gather(state, scope, rng)
             && self.group.len() > 1
-            && (swapped || self.may_pay(soft, limit))
+            && (swapped || self.may_pay(state, limit))
         {
-            self.carry_out(soft, limit);
+            self.carry_out(state, limit);
         }
         self.group.len() as u64
     }
@@ -127,16 +127,16 @@ impl Together {
     /// Adds a task of the node where the group goes, to go where it comes from.
     fn add_resident(
         &mut self,
-        soft: &Soft<'_>,
+        state: &Penalised<'_>,
         to: usize,
         left: usize,
         rng: &mut impl Rng,
     ) -> bool {
-        let there = &soft.on[to];
+        let there = &state.on[to];
         let Some(other) = there.get(rng.below(there.len())).copied() else {
             return false;
         };
-        let may = soft.reaches(other as usize, left);
+        let may = state.reaches(other as usize, left);
         if may {
             self.group.push((other, left as u32));
         }
@@ -144,40 +144,40 @@ impl Together {
     }
 
     /// Adds to the group what must come along; false when that cannot be or is too much.
-    fn gather(&mut self, soft: &Soft<'_>, scope: &Scope, rng: &mut impl Rng) -> bool {
-        let model = soft.model;
+    fn gather(&mut self, state: &Penalised<'_>, scope: &Scope, rng: &mut impl Rng) -> bool {
+        let model = state.model;
         let mut next = 0;
         while let Some((task, to)) = self.group.get(next).copied() {
             next += 1;
             let s = model.service_of[task as usize];
-            let left = model.neighbourhood[soft.at[task as usize] as usize];
+            let left = model.neighbourhood[state.at[task as usize] as usize];
             let entered = model.neighbourhood[to as usize];
             if left == entered {
                 continue;
             }
             for on in model.depends.of(s as usize) {
-                if *on == s || self.will_be(soft, *on, entered) {
+                if *on == s || self.will_be(state, *on, entered) {
                     continue;
                 }
-                let Some(other) = self.partner(soft, *on, left, rng) else {
+                let Some(other) = self.partner(state, *on, left, rng) else {
                     return false;
                 };
-                if !self.join(soft, scope, (other, entered, to), rng) {
+                if !self.join(state, scope, (other, entered, to), rng) {
                     return false;
                 }
             }
-            if self.will_be(soft, s, left) {
+            if self.will_be(state, s, left) {
                 continue;
             }
             for who in model.dependents.of(s as usize).iter().filter(|w| **w != s) {
                 // Nobody of it is there: the usual case, known without a look at its tasks.
-                if !self.will_be(soft, *who, left) {
+                if !self.will_be(state, *who, left) {
                     continue;
                 }
                 for other in model.members.of(*who as usize) {
-                    let there = model.neighbourhood[soft.at[*other as usize] as usize] == left;
+                    let there = model.neighbourhood[state.at[*other as usize] as usize] == left;
                     let stays = !self.group.iter().any(|(t, _)| t == other);
-                    if there && stays && !self.join(soft, scope, (*other, entered, to), rng) {
+                    if there && stays && !self.join(state, scope, (*other, entered, to), rng) {
                         return false;
                     }
                 }
@@ -187,13 +187,13 @@ impl Together {
     }
 
     /// Whether the service has tasks in a neighbourhood once the group has moved.
-    fn will_be(&self, soft: &Soft<'_>, service: u32, neighbourhood: u32) -> bool {
-        let model = soft.model;
+    fn will_be(&self, state: &Penalised<'_>, service: u32, neighbourhood: u32) -> bool {
+        let model = state.model;
         let (s, b) = (service as usize, neighbourhood as usize);
-        let mut there = i64::from(soft.tables.in_neighbourhood(model, &soft.at, s, b));
+        let mut there = i64::from(state.tables.in_neighbourhood(model, &state.at, s, b));
         for (task, to) in &self.group {
             if model.service_of[*task as usize] == service {
-                let from = soft.at[*task as usize] as usize;
+                let from = state.at[*task as usize] as usize;
                 there -= i64::from(model.neighbourhood[from] == neighbourhood);
                 there += i64::from(model.neighbourhood[*to as usize] == neighbourhood);
             }
@@ -202,11 +202,17 @@ impl Together {
     }
 
     /// A task of a service that is to come along: one that is where the others leave rather than any.
-    fn partner(&self, soft: &Soft<'_>, service: u32, left: u32, rng: &mut impl Rng) -> Option<u32> {
-        let model = soft.model;
+    fn partner(
+        &self,
+        state: &Penalised<'_>,
+        service: u32,
+        left: u32,
+        rng: &mut impl Rng,
+    ) -> Option<u32> {
+        let model = state.model;
         let members = model.members.of(service as usize);
         let free = |t: &u32| !self.group.iter().any(|(other, _)| other == t);
-        let here = |t: &u32| model.neighbourhood[soft.at[*t as usize] as usize] == left;
+        let here = |t: &u32| model.neighbourhood[state.at[*t as usize] as usize] == left;
         let mut any = None;
         for _ in 0..LOOKS.min(members.len()) {
             let drawn = members[rng.below(members.len())];
@@ -223,7 +229,7 @@ impl Together {
     /// Adds a task to the group, on the cheapest of some nodes of the neighbourhood.
     fn join(
         &mut self,
-        soft: &Soft<'_>,
+        state: &Penalised<'_>,
         scope: &Scope,
         (task, entered, beside): (u32, u32, u32),
         rng: &mut impl Rng,
@@ -241,10 +247,10 @@ impl Together {
                 _ => among[rng.below(among.len())],
             };
             let n = node as usize;
-            if !soft.reaches(t, n) || self.is_full(soft, t, n) {
+            if !state.reaches(t, n) || self.is_full(state, t, n) {
                 continue;
             }
-            let cost = soft.change(n, soft.with(n, t)) + soft.standing(t, n);
+            let cost = state.change(n, state.with(n, t)) + state.standing(t, n);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, node));
             }
@@ -258,38 +264,38 @@ impl Together {
     }
 
     /// Whether the node holds as many of the task's service as are allowed, the group's counted.
-    fn is_full(&self, soft: &Soft<'_>, task: usize, node: usize) -> bool {
-        let model = soft.model;
+    fn is_full(&self, state: &Penalised<'_>, task: usize, node: usize) -> bool {
+        let model = state.model;
         let service = model.service_of[task];
         let s = service as usize;
-        if !soft.tables.nodes.has(s) {
+        if !state.tables.nodes.has(s) {
             return false;
         }
         let comes = |(t, to): &&(u32, u32)| {
             *to as usize == node && model.service_of[*t as usize] == service
         };
         let coming = self.group.iter().filter(comes).count() as u32;
-        soft.tables.on_node(model, &soft.at, s, node) + coming >= model.per_node[s]
+        state.tables.on_node(model, &state.at, s, node) + coming >= model.per_node[s]
     }
 
     /// Whether the move can cost as little as `limit` more: what leaves gains no more than its nodes cost.
-    fn may_pay(&mut self, soft: &Soft<'_>, limit: f64) -> bool {
+    fn may_pay(&mut self, state: &Penalised<'_>, limit: f64) -> bool {
         self.nodes.clear();
         let mut most = 0.0;
         for (task, _) in &self.group {
-            let (task, from) = (*task as usize, soft.at[*task as usize]);
-            most += soft.standing(task, from as usize);
+            let (task, from) = (*task as usize, state.at[*task as usize]);
+            most += state.standing(task, from as usize);
             if !self.nodes.contains(&from) {
                 self.nodes.push(from);
-                most += soft.node_cost(from as usize);
+                most += state.node_cost(from as usize);
             }
         }
         self.arriving - most <= limit
     }
 
     /// Moves the group; back again if that costs too much or breaks a constraint.
-    fn carry_out(&mut self, soft: &mut Soft<'_>, limit: f64) -> bool {
-        let model = soft.model;
+    fn carry_out(&mut self, state: &mut Penalised<'_>, limit: f64) -> bool {
+        let model = state.model;
         let Self {
             group,
             before,
@@ -301,7 +307,7 @@ impl Together {
         nodes.clear();
         services.clear();
         for (task, to) in &*group {
-            let from = soft.at[*task as usize];
+            let from = state.at[*task as usize];
             before.push(from);
             nodes.extend([from, *to]);
             services.push(model.service_of[*task as usize]);
@@ -310,27 +316,27 @@ impl Together {
             list.sort_unstable();
             list.dedup();
         }
-        let cost = |soft: &Soft<'_>| -> f64 {
-            let nodes = nodes.iter().map(|n| soft.node_cost(*n as usize));
+        let cost = |state: &Penalised<'_>| -> f64 {
+            let nodes = nodes.iter().map(|n| state.node_cost(*n as usize));
             let tasks = group.iter().map(|(t, _)| *t as usize);
-            let standing = tasks.map(|t| soft.standing(t, soft.at[t] as usize));
+            let standing = tasks.map(|t| state.standing(t, state.at[t] as usize));
             nodes.sum::<f64>() + standing.sum::<f64>()
         };
-        let present = cost(soft);
+        let present = cost(state);
         for (task, to) in &*group {
-            soft.shift(*task as usize, *to as usize);
+            state.shift(*task as usize, *to as usize);
         }
         let fits = |(task, to): &(u32, u32)| {
             let s = model.service_of[*task as usize] as usize;
-            let here = soft.tables.nodes.has(s);
-            !here || soft.tables.on_node(model, &soft.at, s, *to as usize) <= model.per_node[s]
+            let here = state.tables.nodes.has(s);
+            !here || state.tables.on_node(model, &state.at, s, *to as usize) <= model.per_node[s]
         };
-        let holds = |s: &u32| soft.tables.service_holds(model, &soft.at, *s as usize);
-        if cost(soft) - present <= limit && group.iter().all(fits) && services.iter().all(holds) {
+        let holds = |s: &u32| state.tables.service_holds(model, &state.at, *s as usize);
+        if cost(state) - present <= limit && group.iter().all(fits) && services.iter().all(holds) {
             return true;
         }
         for ((task, _), from) in group.iter().zip(&*before) {
-            soft.shift(*task as usize, *from as usize);
+            state.shift(*task as usize, *from as usize);
         }
         false
     }

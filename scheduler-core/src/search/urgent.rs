@@ -2,16 +2,16 @@
 
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::{Constraint, Placement};
-use crate::repair::{Step, Urgent, best_step, tell_forbidden};
+use crate::repair::{Step, UrgentMoves, best_step, tell_forbidden};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Moves, at most `most`, that take tasks off `node`, one after another: first those that mend what is broken there (the
-/// one that mends most, of equals the cheapest), then those that lower the total cost most. None breaks anything that is
+/// Moves, at most `most`, that take tasks off `node`, one after another: first those that repair what is broken there (the
+/// one that repairs most, of equals the cheapest), then those that lower the total cost most. None breaks anything that is
 /// not broken already. The placement is left as it is. Cost: O(most x tasks on the node x nodes x resources).
 #[must_use]
-pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usize) -> Urgent {
-    let mut urgent = Urgent::default();
+pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usize) -> UrgentMoves {
+    let mut urgent = UrgentMoves::default();
     if node.index() >= model.nodes() || placement.is_foreign(model) {
         return urgent;
     }
@@ -35,11 +35,11 @@ pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usi
     urgent
 }
 
-/// Tasks on the node whose moving could mend something, ascending.
+/// Tasks on the node whose moving could repair something, ascending.
 fn suspects(model: &Model, placement: &Placement, node: NodeId) -> Vec<u32> {
     let there = placement.list(node.index()).iter().copied();
-    let may_mend = |t: &u32| placement.may_mend(model, *t as usize);
-    let mut tasks: Vec<u32> = there.filter(may_mend).collect();
+    let may_repair = |t: &u32| placement.may_repair(model, *t as usize);
+    let mut tasks: Vec<u32> = there.filter(may_repair).collect();
     tasks.sort_unstable();
     tasks
 }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 const WINDOW: usize = 10;
 const LEAST_KNOWN: usize = 5;
 const STALE: u64 = 30_000_000_000;
-const TASK_REST: u64 = 1_800_000_000_000;
+const TASK_COOLDOWN: u64 = 1_800_000_000_000;
 const MOVES_A_DAY: usize = 2;
 
 /// A name's past.
@@ -20,7 +20,7 @@ struct Past {
     /// Samples by interval, unknown where there were none.
     samples: Vec<Sample>,
     /// When the last known one was taken.
-    heard: Option<Timestamp>,
+    last_seen: Option<Timestamp>,
     /// When moves began.
     begun: Vec<Timestamp>,
     overloaded: bool,
@@ -61,10 +61,10 @@ impl Known {
             for past in self.past.values_mut() {
                 past.samples.clear();
                 past.begun.iter_mut().for_each(|at| *at = (*at).min(now));
-                past.heard = past.heard.map(|at| at.min(now));
+                past.last_seen = past.last_seen.map(|at| at.min(now));
             }
             for name in &self.nodes {
-                self.past.entry(*name).or_default().heard = None;
+                self.past.entry(*name).or_default().last_seen = None;
             }
             self.last = None;
         }
@@ -82,7 +82,7 @@ impl Known {
                 past.samples.push(*sample);
             }
             if *sample != UNKNOWN {
-                past.heard = Some(now);
+                past.last_seen = Some(now);
             }
         }
     }
@@ -152,7 +152,7 @@ impl Known {
             let enough = known.len() >= LEAST_KNOWN;
             let mean = enough.then(|| (known.iter().sum::<u64>() / known.len() as u64) as Sample);
             assert_eq!(p.detector().mean(id), mean, "window of node {id}");
-            assert_eq!(p.detector().heard(id), past.heard, "node {id}");
+            assert_eq!(p.detector().last_seen(id), past.last_seen, "node {id}");
             assert_eq!(p.detector().is_hot(id), past.overloaded, "node {id}");
         }
     }
@@ -169,11 +169,11 @@ impl Known {
             past(self.nodes[m.to.index()]),
         );
         let task = past(self.tasks[m.task.index()]);
-        // What mends asks nothing of where it leaves: a node that is broken may well be silent.
-        let mends = matches!(m.reason, Reason::Broken(_));
-        let heard = [to.heard, from.heard, task.heard].into_iter();
-        for heard in heard.take(if mends { 1 } else { 3 }) {
-            let age = heard.map(|at| now.as_nanos().abs_diff(at.as_nanos()));
+        // What repairs asks nothing of where it leaves: a node that is broken may well be silent.
+        let repairs = matches!(m.reason, Reason::Broken(_));
+        let last_seen = [to.last_seen, from.last_seen, task.last_seen].into_iter();
+        for last_seen in last_seen.take(if repairs { 1 } else { 3 }) {
+            let age = last_seen.map(|at| now.as_nanos().abs_diff(at.as_nanos()));
             assert!(age.is_some_and(|age| age <= STALE), "{m} on silence");
         }
         let known = last(&to, WINDOW).filter(|s| *s != UNKNOWN).count();
@@ -181,7 +181,7 @@ impl Known {
             known >= LEAST_KNOWN,
             "{m}: {known} samples of the destination"
         );
-        if mends {
+        if repairs {
             return;
         }
         let threshold = p.detector().threshold(m.from).map_or(0, u64::from);
@@ -195,7 +195,7 @@ impl Known {
         assert!(times.len() < MOVES_A_DAY, "{m} is the third in {times:?}");
         let rested = times
             .last()
-            .is_none_or(|at| now.as_nanos().saturating_sub(at.as_nanos()) >= TASK_REST);
+            .is_none_or(|at| now.as_nanos().saturating_sub(at.as_nanos()) >= TASK_COOLDOWN);
         assert!(rested, "{m} at {now:?} after {times:?}");
     }
 }

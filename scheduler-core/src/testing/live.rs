@@ -2,7 +2,7 @@
 
 use super::Bytes;
 use super::known::Known;
-use crate::live::{Cluster, ProtectConfig, Protector, Sample, UNKNOWN};
+use crate::live::{Cluster, Protector, ProtectorConfig, Sample, UNKNOWN};
 use crate::model::{Model, ModelBuilder, Node, NodeId, Resource, Service, ServiceId, Task, TaskId};
 use crate::placement::Placement;
 use crate::search::{ByCount, Placer as _};
@@ -80,7 +80,7 @@ impl LiveWorld {
                 at[task] = NodeId(bytes.below(nodes));
             }
             let cluster = Cluster::new(model, &at).ok()?;
-            Protector::new(cluster, 0, ProtectConfig::default()).ok()
+            Protector::new(cluster, 0, ProtectorConfig::default()).ok()
         });
         let sizes = protector.as_ref().map(Protector::cluster);
         let sizes = sizes.map_or((0, 0), |c| (c.model().nodes(), c.model().tasks()));
@@ -166,7 +166,7 @@ fn faults(cluster: &Cluster) -> u64 {
 
 /// Whether no more is broken than if all moves were aborted, whichever of those under way are finished or aborted.
 fn every_ending_is_feasible(cluster: &Cluster) -> bool {
-    let moves = cluster.under_way();
+    let moves = cluster.in_flight();
     let homes: Vec<NodeId> = (0..cluster.model().tasks() as u32)
         .filter_map(|t| cluster.node_of(TaskId(t)))
         .collect();

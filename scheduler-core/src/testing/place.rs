@@ -35,7 +35,7 @@ pub(super) fn ask_everything(bytes: &mut Bytes<'_>) {
     let order = order_moves(&model, &at, &target, limits).unwrap_or_default();
     carry_out(&model, &at, &target, &order);
     search(&model, &at, u64::from(bytes.below(4)), feasible);
-    mending(&model, start.clone());
+    repairing(&model, start.clone());
     urgent(&model, start, NodeId(bytes.below(8)));
 }
 
@@ -118,14 +118,14 @@ fn no_more(after: &Violations, before: &Violations) -> bool {
     pairs.into_iter().all(|(after, before)| after <= before)
 }
 
-/// Moves that mend, one after another: each is permitted and breaks nothing more, and where the last one leaves off no
-/// permitted move of one task mends anything.
-fn mending(model: &Model, mut p: Placement) {
+/// Moves that repair, one after another: each is permitted and breaks nothing more, and where the last one leaves off no
+/// permitted move of one task repairs anything.
+fn repairing(model: &Model, mut p: Placement) {
     let at = p.assignment();
-    let mended = repair(model, &mut p, 40);
+    let repaired = repair(model, &mut p, 40);
     assert_eq!(p.assignment(), at);
     let mut before = p.violations(model);
-    for m in &mended.moves {
+    for m in &repaired.moves {
         assert_eq!(p.try_shift(model, m.task, m.to), Ok(-m.gain));
         let after = p.violations(model);
         assert!(no_more(&after, &before), "{before:?} then {after:?}: {m}");
@@ -133,7 +133,7 @@ fn mending(model: &Model, mut p: Placement) {
     }
     let checked = p.check_invariants(model);
     assert!(checked.is_ok(), "{checked:?}");
-    if mended.moves.len() >= 39 {
+    if repaired.moves.len() >= 39 {
         return;
     }
     let before = faults(model, &p.assignment());
@@ -142,7 +142,7 @@ fn mending(model: &Model, mut p: Placement) {
             let from = p.node_of(task);
             if p.try_shift(model, task, to).is_ok() {
                 let after = faults(model, &p.assignment());
-                assert!(after >= before, "task {task} to {to} mends");
+                assert!(after >= before, "task {task} to {to} repairs");
                 p.shift(model, task.index(), from.unwrap_or(to).index());
             }
         }
@@ -240,7 +240,7 @@ fn decode(bytes: &mut Bytes<'_>) -> Option<(Model, Vec<NodeId>)> {
         .ok()?;
     }
     if bytes.below(2) == 1 {
-        b.travel((0..nodes * nodes).map(|_| bytes.below(5)).collect())
+        b.node_move_costs((0..nodes * nodes).map(|_| bytes.below(5)).collect())
             .ok()?;
     }
     b.weights(Weights {

@@ -75,7 +75,7 @@ impl Facts {
             })
             .unwrap();
         }
-        b.travel(self.travel.clone()).unwrap();
+        b.node_move_costs(self.travel.clone()).unwrap();
         for (spread, _) in &self.services {
             b.service(Service {
                 spread: *spread,

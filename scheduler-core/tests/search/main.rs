@@ -96,7 +96,7 @@ fn instance(rng: &mut Xoshiro256PlusPlus, tasks: usize, nodes: usize) -> (Model,
         })
         .unwrap();
     }
-    b.travel((0..nodes * nodes).map(|_| rng.below(4) as u32).collect())
+    b.node_move_costs((0..nodes * nodes).map(|_| rng.below(4) as u32).collect())
         .unwrap();
     b.weights(Weights {
         task_move: 1,

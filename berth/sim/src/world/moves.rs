@@ -45,7 +45,7 @@ impl World<'_> {
             return Ok(());
         }
         if events.wants("scheduler-core") {
-            let data = json!({"moves": plan.moves.len(), "stuck": plan.stuck.len()});
+            let data = json!({"moves": plan.moves.len(), "stuck": plan.unrelieved.len()});
             events.say(
                 second,
                 "scheduler-core",

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::trace::Trace;
 use crate::{HOST_CORES, SAFETY};
-use scheduler_core::live::ProtectConfig;
+use scheduler_core::live::ProtectorConfig;
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::search::{ByCount, Placer};
 use scheduler_core::{Cluster, ModelBuilder, Protector};
@@ -84,5 +84,5 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
         Error::infeasible(what, "--hosts")
     })?;
     let cluster = Cluster::new(model, &assignment).map_err(|e| internal(&e))?;
-    Protector::new(cluster, CPU, ProtectConfig::default()).map_err(|e| internal(&e))
+    Protector::new(cluster, CPU, ProtectorConfig::default()).map_err(|e| internal(&e))
 }

@@ -1,17 +1,17 @@
 //! How cheap a feasible assignment can be at all.
 //!
 //! The capacities and the thresholds of load and balance are taken out of the problem and priced instead
-//! (Lagrangian relaxation): then every task can choose its cheapest node by itself, and whatever the prices
-//! are, no feasible assignment costs less than the sum comes to. Prices are raised where the choices exceed
+//! (Lagrangian relaxation): then every task can choose its cheapest node by itself, and whatever the multipliers
+//! are, no feasible assignment costs less than the sum comes to. Multipliers are raised where the choices exceed
 //! what there is (a subgradient method, steps after Polyak). They start where the elementary bound is, so the
-//! outcome is never below that. Prices are found in floats; what they prove is summed up in integers.
+//! outcome is never below that. Multipliers are found in floats; what they prove is summed up in integers.
 
-mod prices;
+mod multipliers;
 mod relaxed;
 
 use crate::model::{Model, NodeId};
 use crate::placement::{Placement, PlacementError};
-use prices::Prices;
+use multipliers::Multipliers;
 use relaxed::Relaxed;
 
 /// Steps without a better bound after which steps become shorter.
@@ -42,30 +42,36 @@ pub fn relaxed_bound(
     if rounds == 0 || known <= elementary {
         return Ok(elementary);
     }
-    let prices = ascend(&relaxed, known as f64, rounds.min(100_000) as u32);
-    let proven = relaxed.proves(&prices);
+    let multipliers = ascend(&relaxed, known as f64, rounds.min(100_000) as u32);
+    let proven = relaxed.proves(&multipliers);
     Ok(i64::try_from(proven).unwrap_or(elementary).max(elementary))
 }
 
-/// The best prices found in so many rounds: for half of them with long steps, as good where the bound can rise
+/// The best multipliers found in so many rounds: for half of them with long steps, as good where the bound can rise
 /// far; then from the best ones with steps that become shorter, as good where it is close already.
-fn ascend(relaxed: &Relaxed<'_>, known: f64, rounds: u32) -> Prices {
-    let mut best = (f64::NEG_INFINITY, Prices::elementary(relaxed.model));
+fn ascend(relaxed: &Relaxed<'_>, known: f64, rounds: u32) -> Multipliers {
+    let mut best = (f64::NEG_INFINITY, Multipliers::elementary(relaxed.model));
     for (rounds, returns) in [(rounds.div_ceil(2), false), (rounds / 2, true)] {
         climb(relaxed, known, rounds, returns, &mut best);
     }
     best.1
 }
 
-/// Goes on from the best prices; `returns` says whether to go back to them when steps become shorter.
-fn climb(relaxed: &Relaxed<'_>, known: f64, rounds: u32, returns: bool, best: &mut (f64, Prices)) {
-    let mut prices = best.1.clone();
-    let mut direction = Prices::zero(relaxed.model);
+/// Goes on from the best multipliers; `returns` says whether to go back to them when steps become shorter.
+fn climb(
+    relaxed: &Relaxed<'_>,
+    known: f64,
+    rounds: u32,
+    returns: bool,
+    best: &mut (f64, Multipliers),
+) {
+    let mut multipliers = best.1.clone();
+    let mut direction = Multipliers::zero(relaxed.model);
     let (mut scale, mut waited) = (1.0, 0);
     for _ in 0..rounds {
-        let (value, excess) = relaxed.evaluate(&prices);
+        let (value, excess) = relaxed.evaluate(&multipliers);
         if value > best.0 {
-            *best = (value, prices.clone());
+            *best = (value, multipliers.clone());
             waited = 0;
         } else {
             waited += 1;
@@ -73,7 +79,7 @@ fn climb(relaxed: &Relaxed<'_>, known: f64, rounds: u32, returns: bool, best: &m
         if waited > PATIENCE {
             (waited, scale) = (0, scale / 2.0);
             if returns {
-                prices.clone_from(&best.1);
+                multipliers.clone_from(&best.1);
             }
         }
         direction.blend(KEPT, &excess);
@@ -81,6 +87,6 @@ fn climb(relaxed: &Relaxed<'_>, known: f64, rounds: u32, returns: bool, best: &m
         if length < 1e-12 || known <= value {
             break;
         }
-        prices.step(relaxed, &direction, scale * (known - value) / length);
+        multipliers.step(relaxed, &direction, scale * (known - value) / length);
     }
 }

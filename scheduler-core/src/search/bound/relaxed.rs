@@ -1,6 +1,6 @@
-//! The problem once capacities and thresholds have prices: every task chooses by itself.
+//! The problem once capacities and thresholds have multipliers: every task chooses by itself.
 
-use super::prices::Prices;
+use super::multipliers::Multipliers;
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::Placement;
 use alloc::vec;
@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 
 /// Pairs of task and node above which the relaxation is not made.
 const PAIRS: usize = 1 << 24;
-/// Prices have so many binary places where they are summed up in integers.
+/// Multipliers have so many binary places where they are summed up in integers.
 const PLACES: u32 = 16;
 
-/// What does not change with the prices.
+/// What does not change with the multipliers.
 pub(super) struct Relaxed<'m> {
     pub(super) model: &'m Model,
     home: Vec<u32>,
@@ -62,14 +62,14 @@ impl<'m> Relaxed<'m> {
         ((self.nodes.len() + self.home.len()) * (self.model.resources + 2)) as u64
     }
 
-    /// What the prices come to, and by how much each thing with a price is exceeded.
-    pub(super) fn evaluate(&self, prices: &Prices) -> (f64, Prices) {
+    /// What the multipliers come to, and by how much each thing with a multiplier is exceeded.
+    pub(super) fn evaluate(&self, multipliers: &Multipliers) -> (f64, Multipliers) {
         let (model, width) = (self.model, self.model.resources);
-        let paid = self.paid(prices);
-        let mut excess = Prices::zero(model);
+        let paid = self.paid(multipliers);
+        let mut excess = Multipliers::zero(model);
         let mut value = 0.0;
         for task in 0..self.home.len() {
-            let (cost, node) = self.choice(prices, &paid, task);
+            let (cost, node) = self.choice(multipliers, &paid, task);
             value += cost;
             let need = &model.need[task * width..][..width];
             let home = self.home[task] as usize;
@@ -82,8 +82,8 @@ impl<'m> Relaxed<'m> {
         }
         for i in 0..model.capacity.len() {
             excess.room[i] += excess.load[i] - model.capacity[i] as f64;
-            value -= prices.load[i] * model.safety[i] as f64;
-            value -= prices.room[i] * model.capacity[i] as f64;
+            value -= multipliers.load[i] * model.safety[i] as f64;
+            value -= multipliers.room[i] * model.capacity[i] as f64;
         }
         for (b, objective) in model.balances.iter().enumerate() {
             for node in 0..model.nodes {
@@ -94,7 +94,7 @@ impl<'m> Relaxed<'m> {
                 );
                 let (all, used) = (&model.capacity, &excess.load);
                 let target = objective.target as f64;
-                value += prices.balance[i] * (target * all[first] as f64 - all[second] as f64);
+                value += multipliers.balance[i] * (target * all[first] as f64 - all[second] as f64);
                 let free = |i: usize| all[i] as f64 - used[i];
                 excess.balance[i] = target * free(first) - free(second);
             }
@@ -106,22 +106,27 @@ impl<'m> Relaxed<'m> {
     }
 
     /// What a unit of each resource costs on each node.
-    fn paid(&self, prices: &Prices) -> Vec<f64> {
+    fn paid(&self, multipliers: &Multipliers) -> Vec<f64> {
         let (model, width) = (self.model, self.model.resources);
         let sum = |(load, room): (&f64, &f64)| load + room;
-        let mut paid: Vec<f64> = prices.load.iter().zip(&prices.room).map(sum).collect();
+        let mut paid: Vec<f64> = multipliers
+            .load
+            .iter()
+            .zip(&multipliers.room)
+            .map(sum)
+            .collect();
         for (b, objective) in model.balances.iter().enumerate() {
             for node in 0..model.nodes {
-                let price = prices.balance[b * model.nodes + node];
-                paid[node * width + objective.first] -= price * objective.target as f64;
-                paid[node * width + objective.second] += price;
+                let multiplier = multipliers.balance[b * model.nodes + node];
+                paid[node * width + objective.first] -= multiplier * objective.target as f64;
+                paid[node * width + objective.second] += multiplier;
             }
         }
         paid
     }
 
     /// The node that costs the task least, and what that is.
-    fn choice(&self, prices: &Prices, paid: &[f64], task: usize) -> (f64, usize) {
+    fn choice(&self, multipliers: &Multipliers, paid: &[f64], task: usize) -> (f64, usize) {
         let (model, width) = (self.model, self.model.resources);
         let need = &model.need[task * width..][..width];
         let home = self.home[task] as usize;
@@ -129,7 +134,7 @@ impl<'m> Relaxed<'m> {
             let row = &paid[node * width..][..width];
             row.iter().zip(need).map(|(p, q)| p * *q as f64).sum()
         };
-        let room = &prices.room[home * width..][..width];
+        let room = &multipliers.room[home * width..][..width];
         let left_behind: f64 = (0..width)
             .filter(|r| model.transient[*r])
             .map(|r| room[r] * need[r] as f64)
@@ -152,29 +157,32 @@ impl<'m> Relaxed<'m> {
         &self.nodes[self.start[task] as usize..self.start[task + 1] as usize]
     }
 
-    /// What the prices prove, summed up in integers: rounded prices are prices as well, and a cost that is a
+    /// What the multipliers prove, summed up in integers: rounded multipliers are multipliers as well, and a cost that is a
     /// whole number is at least the bound rounded up.
-    pub(super) fn proves(&self, prices: &Prices) -> i128 {
+    pub(super) fn proves(&self, multipliers: &Multipliers) -> i128 {
         let (model, width) = (self.model, self.model.resources);
         let fixed = |v: &f64| (v * f64::from(1_u32 << PLACES)) as i128;
         let within = |v: &f64, most: i64| fixed(v).clamp(0, i128::from(most) << PLACES);
         let load = |(i, v): (usize, &f64)| within(v, model.load_weight[i % width]);
-        let load: Vec<i128> = prices.load.iter().enumerate().map(load).collect();
-        let room: Vec<i128> = prices.room.iter().map(|v| fixed(v).max(0)).collect();
+        let load: Vec<i128> = multipliers.load.iter().enumerate().map(load).collect();
+        let room: Vec<i128> = multipliers.room.iter().map(|v| fixed(v).max(0)).collect();
         let mut paid: Vec<i128> = load.iter().zip(&room).map(|(l, r)| l + r).collect();
         let mut total: i128 = 0;
         for (b, objective) in model.balances.iter().enumerate() {
             for node in 0..model.nodes {
-                let price = within(&prices.balance[b * model.nodes + node], objective.weight);
+                let multiplier = within(
+                    &multipliers.balance[b * model.nodes + node],
+                    objective.weight,
+                );
                 let (first, second) = (
                     node * width + objective.first,
                     node * width + objective.second,
                 );
                 let target = i128::from(objective.target);
                 let all = |i: usize| i128::from(model.capacity[i]);
-                total += price * (target * all(first) - all(second));
-                paid[first] -= price * target;
-                paid[second] += price;
+                total += multiplier * (target * all(first) - all(second));
+                paid[first] -= multiplier * target;
+                paid[second] += multiplier;
             }
         }
         for i in 0..model.capacity.len() {

@@ -1,6 +1,6 @@
 //! The node with the fewest tasks first.
 
-use super::repair::repaired;
+use super::feasible::made_feasible;
 use super::{Placer, Unplaced};
 use crate::model::{Model, NodeId, TaskId};
 use alloc::vec;
@@ -39,7 +39,7 @@ impl Placer for ByCount {
             }
         }
         let at = partial.at.iter().map(|n| NodeId(n.unwrap_or(0))).collect();
-        repaired(model, at)
+        made_feasible(model, at)
     }
 }
 
@@ -60,7 +60,7 @@ fn depended_first(model: &Model) -> Vec<u32> {
             }
         }
     }
-    // What is left depends on itself in a circle.
+    // What is left depends on itself in a cycle.
     order.extend((0..model.services() as u32).filter(|s| waits[*s as usize] > 0));
     order
 }
@@ -122,7 +122,7 @@ impl Partial<'_> {
         })
     }
 
-    /// Whether every service depended on is in the node's neighbourhood already; in a circle of
+    /// Whether every service depended on is in the node's neighbourhood already; in a cycle of
     /// dependencies one that has no task placed yet is believed to come.
     fn served(&self, service: usize, node: usize) -> bool {
         let model = self.model;

@@ -1,11 +1,11 @@
 //! Initial placement, and how much of a better one is worth its moves.
 
 mod by_count;
-mod kept;
-mod repair;
+mod feasible;
+mod move_budget;
 
 pub use by_count::ByCount;
-pub use kept::keep_best_moves;
+pub use move_budget::keep_best_moves;
 
 use crate::model::{Model, NodeId, TaskId};
 use alloc::vec::Vec;

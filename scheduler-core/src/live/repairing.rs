@@ -1,7 +1,7 @@
-//! Moves that mend what is broken: before any that relieve, since no measurement has to speak for them.
+//! Moves that repair what is broken: before any that relieve, since no measurement has to speak for them.
 
 use super::planner::Planner;
-use super::{MoveError, MovePlan, Obstacle, Reason, Unmended};
+use super::{MoveError, MovePlan, Obstacle, Reason, Unrepaired};
 use crate::model::{NodeId, TaskId};
 use crate::repair::{Lazy, suspects};
 use alloc::collections::BTreeMap;
@@ -10,20 +10,20 @@ use alloc::vec::Vec;
 /// Tasks of which a plan says what keeps them.
 const TOLD: usize = 64;
 
-/// What makes one mending move better than another: what it mends; then whether it leaves the destination below the fill
+/// What makes one repairing move better than another: what it repairs; then whether it leaves the destination below the fill
 /// limit; the task's priority, and its moves so far; how full the destination will be, in thousandths.
 type Rank = (i128, bool, u8, usize, u64);
 
 impl Planner<'_> {
-    /// Plans moves that lead a broken cluster to a whole one, each the one that mends most. A destination must be
-    /// known and not be overloaded with the task; rests and budgets of tasks do not hold up what mends, limits on moves
+    /// Plans moves that lead a broken cluster to a whole one, each the one that repairs most. A destination must be
+    /// known and not be overloaded with the task; rests and budgets of tasks do not hold up what repairs, limits on moves
     /// at once and rests of nodes do.
-    pub(super) fn mend(&mut self, plan: &mut MovePlan) {
+    pub(super) fn repair(&mut self, plan: &mut MovePlan) {
         if !self.protector.cluster.may_be_broken() {
             return;
         }
         plan.broken = self.protector.cluster.violations();
-        if self.protector.mend_not_before > self.now {
+        if self.protector.repair_not_before > self.now {
             return;
         }
         let mut lazy = Lazy::new(&self.suspects(), |task| self.best_of(task));
@@ -35,13 +35,13 @@ impl Planner<'_> {
             let begun = self.start(from, to, task, Reason::Broken(broken));
             plan.moves.push(begun);
         }
-        self.tell_unmended(plan);
+        self.report_unrepaired(plan);
         if plan.moves.is_empty() {
-            self.protector.mend_not_before = self.now.after(self.protector.config.retry);
+            self.protector.repair_not_before = self.now.after(self.protector.config.retry);
         }
     }
 
-    /// The tasks whose moving could mend something and that are not moving.
+    /// The tasks whose moving could repair something and that are not moving.
     fn suspects(&self) -> Vec<u32> {
         let cluster = &self.protector.cluster;
         let mut tasks = suspects(cluster.model(), cluster.placement());
@@ -49,7 +49,7 @@ impl Planner<'_> {
         tasks
     }
 
-    /// The best mending move of a task.
+    /// The best repairing move of a task.
     fn best_of(&self, task: u32) -> Option<(Rank, u32)> {
         let (cluster, t) = (&self.protector.cluster, task as usize);
         if self.is_busy(cluster.placement().at[t] as usize) {
@@ -71,7 +71,7 @@ impl Planner<'_> {
         best
     }
 
-    /// How good a mending move is, or what forbids it.
+    /// How good a repairing move is, or what forbids it.
     fn rank(&self, damage: i128, task: usize, to: usize) -> Result<Rank, Obstacle> {
         let p = &*self.protector;
         let burden = self.burden(task);
@@ -80,7 +80,7 @@ impl Planner<'_> {
             return Err(Obstacle::NodeBusy);
         }
         if !self.known[to] {
-            return Err(Obstacle::DestinationsSilent);
+            return Err(Obstacle::DestinationsStale);
         }
         if after > self.threshold[to] || p.detector.is_hot(NodeId(to as u32)) {
             return Err(Obstacle::NoHeadroom);
@@ -93,7 +93,7 @@ impl Planner<'_> {
             Some(_) => return Err(Obstacle::Wait),
             None => {}
         }
-        let over = after > self.share(to, self.config().fill_permille);
+        let over = after > self.share(to, self.config().max_fill_permille);
         let priority = p.cluster.model().priority[task];
         let full = (after / self.threshold[to].max(1.0) * 1000.0) as u64;
         Ok((damage, over, priority, p.begun[task].len(), full))
@@ -111,17 +111,17 @@ impl Planner<'_> {
         used.max(need.get(p.resource).map_or(0.0, |need| *need as f64))
     }
 
-    /// Says of what is still broken which tasks could mend it, and what keeps them.
-    fn tell_unmended(&self, plan: &mut MovePlan) {
+    /// Says of what is still broken which tasks could repair it, and what keeps them.
+    fn report_unrepaired(&self, plan: &mut MovePlan) {
         let cluster = &self.protector.cluster;
         let (model, placement) = (cluster.model(), cluster.placement());
-        let broken = (0..model.tasks()).filter(|t| placement.may_mend(model, *t));
+        let broken = (0..model.tasks()).filter(|t| placement.may_repair(model, *t));
         for task in broken.take(TOLD) {
             let id = TaskId(task as u32);
             if cluster.moving_to(id).is_some() {
                 continue;
             }
-            plan.unmended.push(Unmended {
+            plan.unrepaired.push(Unrepaired {
                 task: id,
                 node: NodeId(placement.at[task]),
                 broken: placement.broken_by(model, task),
@@ -130,7 +130,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What keeps a task from most of the nodes where it would mend something; from all, if it would nowhere.
+    /// What keeps a task from most of the nodes where it would repair something; from all, if it would nowhere.
     fn obstacle(&self, task: usize) -> Obstacle {
         let cluster = &self.protector.cluster;
         let (model, placement) = (cluster.model(), cluster.placement());
@@ -159,6 +159,6 @@ impl Planner<'_> {
             return Obstacle::NodeBusy;
         }
         let kept = most(counts).or_else(|| most(anywhere));
-        kept.unwrap_or(Obstacle::MendsNothing)
+        kept.unwrap_or(Obstacle::RepairsNothing)
     }
 }

@@ -5,6 +5,7 @@ use super::{Model, ModelBuilder, ModelError};
 
 /// A part of the cost that can stand before others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Objective {
     /// Use above safety capacity.
     Load,
@@ -22,7 +23,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// A model whose costs would no longer fit; an objective named twice. Nothing has changed then.
-    pub fn in_order(&mut self, first_to_last: &[Objective]) -> Result<(), ModelError> {
+    pub fn order_objectives(&mut self, first_to_last: &[Objective]) -> Result<(), ModelError> {
         let mut changed = self.model().clone();
         for (i, objective) in first_to_last.iter().enumerate() {
             if first_to_last.iter().take(i).any(|o| o == objective) {

@@ -9,7 +9,7 @@ use scheduler_core::order::{OrderLimits, order_moves};
 use scheduler_core::placement::Violations;
 use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
 use scheduler_core::search::{
-    Evaluations, Improver as _, Urgent, keep_best_moves, relieve, repair,
+    Evaluations, Improver as _, UrgentMoves, keep_best_moves, relieve, repair,
 };
 use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
@@ -121,7 +121,7 @@ fn within(a: &Violations, b: &Violations) -> bool {
 }
 
 /// Makes the moves, each over before the next one begins; nothing is ever broken more often.
-fn carried_out(model: &Model, at: &[NodeId], urgent: &Urgent) -> Vec<NodeId> {
+fn carried_out(model: &Model, at: &[NodeId], urgent: &UrgentMoves) -> Vec<NodeId> {
     let mut now = at.to_vec();
     let mut broken = Placement::new(model, at).unwrap().violations(model);
     for m in &urgent.moves {
@@ -156,26 +156,29 @@ fn mending_and_relief_never_break_more_and_lead_to_whole_where_moves_do() {
         let (model, at, _) = broken(&mut rng, tasks, nodes);
         let mut p = Placement::new(&model, &at).unwrap();
         let before = p.violations(&model);
-        let mended = repair(&model, &mut p, 100);
+        let repaired = repair(&model, &mut p, 100);
         assert_eq!(p.assignment(), at, "the placement is left alone");
         p.check_invariants(&model).unwrap();
-        let after = carried_out(&model, &at, &mended);
+        let after = carried_out(&model, &at, &repaired);
         started += usize::from(!before.is_empty());
         let left = Placement::new(&model, &after).unwrap().violations(&model);
         whole += usize::from(!before.is_empty() && left.is_empty());
         assert!(
-            before.is_empty() <= mended.moves.is_empty(),
+            before.is_empty() <= repaired.moves.is_empty(),
             "round {round}"
         );
-        assert!(left.is_empty() || !mended.explain().is_empty());
+        assert!(left.is_empty() || !repaired.explain().is_empty());
         let node = NodeId(rng.below(nodes) as u32);
         let urgent = relieve(&model, &mut p, node, 50);
         carried_out(&model, &at, &urgent);
-        relieved += urgent.moves.iter().filter(|m| m.mends).count();
-        assert!(urgent.moves.iter().all(|m| m.mends || m.gain > 0));
+        relieved += urgent.moves.iter().filter(|m| m.repairs).count();
+        assert!(urgent.moves.iter().all(|m| m.repairs || m.gain > 0));
     }
     assert!(started > 150, "{started} began broken");
-    assert!(whole * 10 > started * 8, "{whole} of {started} were mended");
+    assert!(
+        whole * 10 > started * 8,
+        "{whole} of {started} were repaired"
+    );
     assert!(relieved > 60, "{relieved}");
 }
 
@@ -278,7 +281,7 @@ fn a_budget_of_moves_goes_to_mending_first() {
             better += usize::from(after != before);
         }
     }
-    assert!(better > 100, "{better} of 400 mend something");
+    assert!(better > 100, "{better} of 400 repair something");
 }
 
 #[test]

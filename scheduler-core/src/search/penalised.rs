@@ -1,9 +1,9 @@
-//! A placement whose capacities are soft: what a node holds above capacity costs, at a rate of the node's own,
+//! A placement whose capacities are state: what a node holds above capacity costs, at a rate of the node's own,
 //! instead of being forbidden. A search that may pass through overfull nodes finds rearrangements that no
 //! feasible step leads to. Services' constraints, pins and labels stay hard.
 //!
 //! Amounts are `f64`: exact below 2^53, and two of them fit a vector register of any machine. Where a model's
-//! sums are larger they are rounded; [`super::keeper::Keeper`] measures what is found in integers.
+//! sums are larger they are rounded; [`super::incumbent::Incumbent`] measures what is found in integers.
 
 use super::lanes;
 use super::prune::Reach;
@@ -20,7 +20,7 @@ pub(super) type Priced = (f64, f64);
 /// amount by which free resources are out of proportion, which changes linearly with what is on a node), and
 /// one more if their number is odd.
 #[derive(Clone, Debug)]
-pub(super) struct Soft<'m> {
+pub(super) struct Penalised<'m> {
     pub(super) model: &'m Model,
     pub(super) reach: Reach,
     pub(super) at: Vec<u32>,
@@ -56,13 +56,13 @@ pub(super) struct Soft<'m> {
     pub(super) total_excess: f64,
 }
 
-impl<'m> Soft<'m> {
+impl<'m> Penalised<'m> {
     pub(super) fn new(model: &'m Model, start: &Placement) -> Self {
         let (tasks, nodes) = (model.tasks(), model.nodes);
         let entries = model.resources + model.balances.len();
         // Never empty, so that rows can be told apart.
         let width = (entries + entries % 2).max(2);
-        let mut soft = Self {
+        let mut state = Self {
             model,
             reach: Reach::new(model, start),
             at: start.at.clone(),
@@ -88,22 +88,22 @@ impl<'m> Soft<'m> {
             cost: start.cost(model) as f64,
             total_excess: 0.0,
         };
-        soft.fill_weights();
-        soft.fill_needs();
-        soft.fill_rows(start);
+        state.fill_weights();
+        state.fill_needs();
+        state.fill_rows(start);
         for (task, node) in start.at.iter().enumerate() {
-            let list = &mut soft.on[*node as usize];
-            soft.slot[task] = list.len() as u32;
+            let list = &mut state.on[*node as usize];
+            state.slot[task] = list.len() as u32;
             list.push(task as u32);
             if *node != start.home[task] {
-                soft.leave(task);
+                state.leave(task);
             }
         }
         for node in 0..nodes {
-            (soft.load[node], soft.excess[node]) = soft.priced(node);
+            (state.load[node], state.excess[node]) = state.priced(node);
         }
-        soft.total_excess = soft.excess.iter().sum();
-        soft
+        state.total_excess = state.excess.iter().sum();
+        state
     }
 
     fn fill_weights(&mut self) {

@@ -1,6 +1,6 @@
 //! The best assignment found so far, measured in integers.
 
-use super::soft::Soft;
+use super::penalised::Penalised;
 use crate::model::{Model, NodeId};
 use crate::placement::{Placement, Violations};
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 /// above capacity (nothing of both, if the initial one was feasible), then its cost. Where nothing is broken any more,
 /// services' constraints are the caller's concern.
 #[derive(Clone, Debug)]
-pub(super) struct Keeper<'m> {
+pub(super) struct Incumbent<'m> {
     model: &'m Model,
     /// What was offered last.
     now: Placement,
@@ -21,7 +21,7 @@ pub(super) struct Keeper<'m> {
     cost: i64,
 }
 
-impl<'m> Keeper<'m> {
+impl<'m> Incumbent<'m> {
     pub(super) fn new(model: &'m Model, start: Placement) -> Self {
         let damage = start.damage(model);
         Self {
@@ -93,12 +93,12 @@ impl<'m> Keeper<'m> {
         found <= known && self.offer(&at)
     }
 
-    /// Whether a soft state is worth an offer: as far as it can tell, it holds no more above capacity than the
+    /// Whether a penalised placement is worth an offer: as far as it can tell, it holds no more above capacity than the
     /// best and costs less.
     #[inline]
-    pub(super) fn wants(&self, soft: &Soft<'_>) -> bool {
-        let feasible = self.excess > 0 || soft.total_excess < 0.5;
-        feasible && (self.excess > 0 || soft.cost < self.cost as f64 - 0.5)
+    pub(super) fn wants(&self, state: &Penalised<'_>) -> bool {
+        let feasible = self.excess > 0 || state.total_excess < 0.5;
+        feasible && (self.excess > 0 || state.cost < self.cost as f64 - 0.5)
     }
 }
 

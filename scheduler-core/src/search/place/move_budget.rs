@@ -4,7 +4,7 @@ use crate::model::{Model, NodeId, TaskId};
 use crate::placement::{Placement, PlacementError};
 use alloc::vec::Vec;
 
-/// At most `most` of the moves from `initial` to `target`, chosen to mend most of what `initial` breaks, if it breaks
+/// At most `most` of the moves from `initial` to `target`, chosen to repair most of what `initial` breaks, if it breaks
 /// anything, and then to lower the cost most: moves are taken back one after another, each time the one that is missed
 /// least, as long as that breaks no hard constraint; where all of them hold each other in place, moves are chosen from
 /// the start instead, the best first. The better of both ways comes back, never worse than `initial`: nothing is broken
@@ -84,7 +84,7 @@ fn chosen(
     now
 }
 
-/// The task whose permitted move to its node in `to` mends most or breaks least, and then changes the cost least; the
+/// The task whose permitted move to its node in `to` repairs most or breaks least, and then changes the cost least; the
 /// lowest among equals.
 fn cheapest(model: &Model, now: &Placement, left: &[TaskId], to: &[NodeId]) -> Option<TaskId> {
     let may = |t: &&TaskId| now.blocked(model, **t, to[t.index()]).is_none();

@@ -1,4 +1,4 @@
-//! Small clusters of which it is known what mends them.
+//! Small clusters of which it is known what repairs them.
 
 use super::*;
 
@@ -40,18 +40,18 @@ pub(super) fn tasks(b: &mut ModelBuilder, spread: u32, per_node: u32, need: &[u6
     need.iter().map(one).collect()
 }
 
-/// Solver, relief of node 0 and mending each lead to whole in exactly so many moves.
+/// Solver, relief of node 0 and repairing each lead to whole in exactly so many moves.
 fn all_mend_in(b: ModelBuilder, at: &[u32], moves: usize, by_relief: bool) {
     let model = b.build().unwrap();
     let at: Vec<NodeId> = at.iter().map(|n| NodeId(*n)).collect();
     let mut p = Placement::new(&model, &at).unwrap();
     assert!(!p.violations(&model).is_empty());
     for (name, urgent) in [
-        ("mend", repair(&model, &mut p, 100)),
+        ("repair", repair(&model, &mut p, 100)),
         ("relieve", relieve(&model, &mut p, NodeId(0), 100)),
     ] {
         let after = carried_out(&model, &at, &urgent);
-        if name == "mend" || by_relief {
+        if name == "repair" || by_relief {
             let left = Placement::new(&model, &after).unwrap().violations(&model);
             assert!(left.is_empty(), "{name}: {left:?}");
             assert_eq!(urgent.moves.len(), moves, "{name}");
@@ -159,8 +159,8 @@ fn services_that_need_each_other_leave_a_drained_node_together() {
     let at = [NodeId(0); 2];
     // No single move may begin, and that is said.
     let mut p = Placement::new(&model, &at).unwrap();
-    let mended = repair(&model, &mut p, 10);
-    assert!(mended.moves.is_empty() && !mended.forbidden.is_empty());
+    let repaired = repair(&model, &mut p, 10);
+    assert!(repaired.moves.is_empty() && !repaired.forbidden.is_empty());
     let found = Solver { seed: 1 }
         .improve(&model, &at, &mut Evaluations(10_000), &mut |_, _| {})
         .unwrap();

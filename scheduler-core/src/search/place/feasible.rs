@@ -1,9 +1,9 @@
-//! What a greedy placement has left broken, mended; or the task that shows that it could not be.
+//! What a greedy placement has left broken, repaired; or the task that shows that it could not be.
 
 use super::Unplaced;
 use crate::model::{Model, NodeId, TaskId};
 use crate::placement::{Constraint, Placement};
-use crate::repair::mended;
+use crate::repair::repaired;
 use alloc::vec::Vec;
 
 /// Places looked at before the repair is given up: some seconds at most.
@@ -11,7 +11,7 @@ const LOOKS: u64 = 1 << 26;
 
 /// The placement if it breaks nothing, else one near it that breaks nothing. Nothing runs yet, so a task that goes
 /// elsewhere holds nothing where it was.
-pub(super) fn repaired(model: &Model, at: Vec<NodeId>) -> Result<Vec<NodeId>, Unplaced> {
+pub(super) fn made_feasible(model: &Model, at: Vec<NodeId>) -> Result<Vec<NodeId>, Unplaced> {
     let Ok(start) = Placement::new(model, &at) else {
         // One known node for each task: whoever placed them has seen to that.
         return Ok(at);
@@ -22,7 +22,7 @@ pub(super) fn repaired(model: &Model, at: Vec<NodeId>) -> Result<Vec<NodeId>, Un
     let mut free = model.clone();
     free.transient.fill(false);
     let mut looks = 0;
-    let found = mended(&free, &start, 1, &mut |more| {
+    let found = repaired(&free, &start, 1, &mut |more| {
         looks += more;
         looks <= LOOKS
     });

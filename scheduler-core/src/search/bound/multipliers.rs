@@ -1,14 +1,14 @@
-//! Prices of what is scarce.
+//! Multipliers of what is scarce.
 
 use super::relaxed::Relaxed;
 use crate::model::Model;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// A price for each node and resource, and each node and balance objective. The same shape holds what the
-/// tasks' choices take beyond what there is (the direction in which prices go).
+/// A multiplier for each node and resource, and each node and balance objective. The same shape holds what the
+/// tasks' choices take beyond what there is (the direction in which multipliers go).
 #[derive(Clone, Debug)]
-pub(super) struct Prices {
+pub(super) struct Multipliers {
     /// Of use above safety capacity: from 0 to the weight of load.
     pub(super) load: Vec<f64>,
     /// Of use of capacity, what tasks that left hold of transient resources included: 0 or more.
@@ -17,7 +17,7 @@ pub(super) struct Prices {
     pub(super) balance: Vec<f64>,
 }
 
-impl Prices {
+impl Multipliers {
     pub(super) fn zero(model: &Model) -> Self {
         Self {
             load: vec![0.0; model.capacity.len()],
@@ -26,9 +26,9 @@ impl Prices {
         }
     }
 
-    /// The same price on every node where the elementary bound is above zero: it then comes to just that.
+    /// The same multiplier on every node where the elementary bound is above zero: it then comes to just that.
     pub(super) fn elementary(model: &Model) -> Self {
-        let mut prices = Self::zero(model);
+        let mut multipliers = Self::zero(model);
         let width = model.resources;
         let sum = |flat: &[i64], r: usize| -> i128 {
             let column = flat.iter().skip(r).step_by(width.max(1));
@@ -36,7 +36,7 @@ impl Prices {
         };
         for r in 0..width {
             if sum(&model.need, r) > sum(&model.safety, r) {
-                let column = prices.load.iter_mut().skip(r).step_by(width);
+                let column = multipliers.load.iter_mut().skip(r).step_by(width);
                 column.for_each(|p| *p = model.load_weight[r] as f64);
             }
         }
@@ -44,10 +44,10 @@ impl Prices {
             let free = |r: usize| sum(&model.capacity, r) - sum(&model.need, r);
             let missing = i128::from(objective.target) * free(objective.first);
             if missing > free(objective.second) {
-                prices.balance[b * model.nodes..][..model.nodes].fill(objective.weight as f64);
+                multipliers.balance[b * model.nodes..][..model.nodes].fill(objective.weight as f64);
             }
         }
-        prices
+        multipliers
     }
 
     /// Keeps a part of itself and takes the rest from another.
@@ -82,7 +82,7 @@ impl Prices {
         part(&self.load) + part(&self.room) + balance.sum::<f64>()
     }
 
-    /// Goes so far in a direction, within what prices may be.
+    /// Goes so far in a direction, within what multipliers may be.
     pub(super) fn step(&mut self, relaxed: &Relaxed<'_>, direction: &Self, by: f64) {
         let model = relaxed.model;
         let width = model.resources.max(1);
@@ -97,8 +97,8 @@ impl Prices {
         for i in 0..self.balance.len() {
             let unit = relaxed.balance_unit[i / nodes];
             let most = model.balances[i / nodes].weight as f64;
-            let price = self.balance[i] + by * direction.balance[i] / (unit * unit);
-            self.balance[i] = price.clamp(0.0, most);
+            let multiplier = self.balance[i] + by * direction.balance[i] / (unit * unit);
+            self.balance[i] = multiplier.clamp(0.0, most);
         }
     }
 }
