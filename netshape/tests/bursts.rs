@@ -17,11 +17,9 @@ const ERAS: [TickRounding; 2] = [TickRounding::Truncating, TickRounding::Ceil];
 
 /// A host of one container on an uplink.
 fn host(shape: Shape, capacity: Rate, era: TickRounding, fq_codel: bool) -> Host {
-    let caps = Capabilities {
-        tick_rounding: era,
-        fq_codel,
-        ..Capabilities::default()
-    };
+    let caps = Capabilities::default()
+        .with_tick_rounding(era)
+        .with_fq_codel(fq_codel);
     let uplink = Uplink::new("up0", capacity, Rate::ZERO).unwrap();
     let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
     let container = Container::new("web", "v1").unwrap().with_tier("gold");

@@ -10,10 +10,7 @@ use netshape::{Capabilities, Container, DevName, Device, Direction, Host, Rate, 
 
 /// A host without uplink, with one container by the ifb method or in its own namespace.
 fn host(takeover: bool, by_ifb: bool, ways: &[Direction]) -> Host {
-    let caps = Capabilities {
-        takeover,
-        ..Capabilities::default()
-    };
+    let caps = Capabilities::default().with_takeover(takeover);
     let mut host = Host::new(None, Vec::new(), caps).unwrap();
     let mut c = Container::new("web", "v1").unwrap();
     if by_ifb {
@@ -147,7 +144,7 @@ fn order(kernel: &KernelModel) -> Vec<(u16, u16, u32, String)> {
     let nodes = v1.filters().iter().filter(|f| f.handle & 0xfff != 0);
     let said = |f: &Filter| match &f.kind {
         FilterKind::U32(u) => format!("{:?} {:?}", u.sel(), u.actions()),
-        FilterKind::Other(kind) => kind.clone(),
+        other => other.name().to_owned(),
     };
     nodes
         .map(|f| (f.prio, f.protocol, f.handle & 0xfff, said(f)))

@@ -167,13 +167,11 @@ fn end_in_the_captured_dumps(samples: &[Sample]) {
         for dev in devices(sample) {
             let ifb = dev.starts_with("ifb");
             let tx_queue_len = if ifb { 32 } else { 1000 };
-            let facts = DeviceProperties {
-                tx_queue_len,
-                tx_queues: queues,
-                fq_codel: false,
-                u32_mark: false,
-                ..DeviceProperties::default()
-            };
+            let facts = DeviceProperties::default()
+                .with_tx_queue_len(tx_queue_len)
+                .with_tx_queues(queues)
+                .with_fq_codel(false)
+                .with_u32_mark(false);
             kernel.put_device(DevName::host(&dev), Device::new());
             kernel.set_properties(DevName::host(&dev), facts);
         }

@@ -198,10 +198,7 @@ fn a_section_that_does_not_say_which_device_it_means_lets_nothing_be_removed() {
         let kernel = carried_out(&before);
         // Even what is no longer in the policy stays, and what is foreign under takeover.
         let file = policy(&json!([b]));
-        let caps = Capabilities {
-            takeover: true,
-            ..Capabilities::default()
-        };
+        let caps = Capabilities::default().with_takeover(true);
         let (host, refused) = file
             .host_on(kernel.state(), caps, &BTreeMap::new())
             .unwrap();

@@ -158,10 +158,7 @@ impl Talk {
 fn host(takeover: bool) -> Host {
     let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100)).unwrap();
     let tiers = vec![Tier::new("gold", 4).unwrap()];
-    let caps = Capabilities {
-        takeover,
-        ..Capabilities::default()
-    };
+    let caps = Capabilities::default().with_takeover(takeover);
     Host::new(Some(uplink), tiers, caps).unwrap()
 }
 

@@ -92,12 +92,10 @@ fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
 pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let policy = policy::read_policy(&args.desired)?;
     let kernel = observed(args)?;
-    let caps = Capabilities {
-        tick_rounding: args.era.into(),
-        fq_codel: args.fq_codel,
-        takeover: args.takeover,
-        ..Capabilities::default()
-    };
+    let caps = Capabilities::default()
+        .with_tick_rounding(args.era.into())
+        .with_fq_codel(args.fq_codel)
+        .with_takeover(args.takeover);
     let place = args.desired.display().to_string();
     // Without a sound host nothing can be planned at all.
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));

@@ -11,8 +11,9 @@ use crate::unit::Rate;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How eagerly it divides.
+/// How readily allocations change, and how much credit can be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ElasticConfig {
     /// An allocation stays as it is while the new one differs by less than a 2^-`deadband_shift` part of it.
     pub deadband_shift: u32,
@@ -29,8 +30,25 @@ impl Default for ElasticConfig {
     }
 }
 
+impl ElasticConfig {
+    /// Sets the deadband: a 2^-`deadband_shift` part of an allocation.
+    #[must_use]
+    pub const fn with_deadband_shift(mut self, deadband_shift: u32) -> Self {
+        self.deadband_shift = deadband_shift;
+        self
+    }
+
+    /// Sets how many seconds of its guarantee a class can save up; 0 turns credits off.
+    #[must_use]
+    pub const fn with_credit_seconds(mut self, credit_seconds: u32) -> Self {
+        self.credit_seconds = credit_seconds;
+        self
+    }
+}
+
 /// One allocation that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AllocationChange {
     /// Whose.
     pub slot: Slot,

@@ -19,6 +19,32 @@ pub struct Usage {
     pub overlimits: u32,
 }
 
+impl Usage {
+    /// A class that sent at this rate, without a queue.
+    #[must_use]
+    pub const fn sent(rate: Rate) -> Self {
+        Self {
+            sent: rate,
+            backlog: 0,
+            overlimits: 0,
+        }
+    }
+
+    /// Sets the bytes that wait in its leaf now.
+    #[must_use]
+    pub const fn with_backlog(mut self, bytes: u32) -> Self {
+        self.backlog = bytes;
+        self
+    }
+
+    /// Sets how often it had to wait for its limit.
+    #[must_use]
+    pub const fn with_overlimits(mut self, overlimits: u32) -> Self {
+        self.overlimits = overlimits;
+        self
+    }
+}
+
 /// One class's state; an absent one wants nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Class {

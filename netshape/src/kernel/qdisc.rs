@@ -195,7 +195,9 @@ fn made(kind: QdiscKind, m: &TcMessage, facts: DeviceProperties) -> Result<Qdisc
         QdiscKind::Tbf(tbf) => QdiscKind::Tbf(alloc::boxed::Box::new(dumped(&tbf)?)),
         QdiscKind::Bfifo(limit) => {
             let packets = facts.tx_queue_len.max(1);
-            QdiscKind::Bfifo(Some(limit.unwrap_or(packets.saturating_mul(facts.frame))))
+            QdiscKind::Bfifo(Some(
+                limit.unwrap_or(packets.saturating_mul(facts.max_frame)),
+            ))
         }
         QdiscKind::Pfifo(limit) => {
             QdiscKind::Pfifo(Some(limit.unwrap_or(facts.tx_queue_len.max(1))))

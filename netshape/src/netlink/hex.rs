@@ -18,6 +18,7 @@ pub enum HexLine<'a> {
 /// A line that is none of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
+#[non_exhaustive]
 pub struct HexError {
     /// Counted from 1.
     pub line: usize,

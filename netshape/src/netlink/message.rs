@@ -32,6 +32,7 @@ pub enum Options {
 
 /// One message about a qdisc, a class or a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TcMessage {
     /// What it is about.
     pub object: ObjectKind,

@@ -6,6 +6,7 @@ use super::error::DecodeError;
 /// Counters of a qdisc or class: `TCA_STATS2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Stats {
     /// Bytes sent.
     pub sent_bytes: u64,
@@ -32,6 +33,7 @@ pub struct Stats {
 /// `tc_htb_xstats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct HtbStats {
     /// Packets sent by its own right.
     pub lends: u32,

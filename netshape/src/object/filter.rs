@@ -7,6 +7,7 @@ use alloc::string::String;
 
 /// What kind of filter, with its options.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FilterKind {
     /// Matches 32-bit words of the packet.
     U32(Box<U32>),

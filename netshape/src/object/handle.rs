@@ -1,5 +1,7 @@
 //! Handles of qdiscs and classes: 16 bits of major and 16 bits of minor number, written in hexadecimal.
 
+use crate::text::printable;
+use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
@@ -85,11 +87,24 @@ impl fmt::Display for Handle {
 }
 
 /// A text that names no handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a handle: write root, ingress, `1:` or `1:10`, in hexadecimal, each half at most ffff"
+    "`{}` is not a handle: write root, ingress, `1:` or `1:10`, in hexadecimal, each half at most ffff",
+    printable(given)
 )]
-pub struct HandleError;
+#[non_exhaustive]
+pub struct HandleError {
+    /// What was given, cut at 40 characters.
+    pub given: String,
+}
+
+impl HandleError {
+    fn new(given: &str) -> Self {
+        Self {
+            given: given.chars().take(40).collect(),
+        }
+    }
+}
 
 impl FromStr for Handle {
     type Err = HandleError;
@@ -101,7 +116,8 @@ impl FromStr for Handle {
             "ingress" | "clsact" => return Ok(Self::INGRESS),
             _ => {}
         }
-        let (major, minor) = text.split_once(':').ok_or(HandleError)?;
+        let error = || HandleError::new(text);
+        let (major, minor) = text.split_once(':').ok_or_else(error)?;
         let half = |digits: &str| {
             if digits.is_empty() {
                 return Ok(0);
@@ -110,7 +126,7 @@ impl FromStr for Handle {
             u16::from_str_radix(digits, 16)
                 .ok()
                 .filter(|_| hex)
-                .ok_or(HandleError)
+                .ok_or_else(error)
         };
         Ok(Self::new(half(major)?, half(minor)?))
     }

@@ -114,6 +114,7 @@ impl FqCodel {
 
 /// What kind of qdisc, with its options.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum QdiscKind {
     /// Hierarchical token buckets.
     Htb(Htb),

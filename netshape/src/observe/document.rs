@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 /// The document; fields that a plan has no use for are passed over.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ObservedDocument {
     /// The devices.
     #[serde(default)]
@@ -24,6 +25,7 @@ pub struct ObservedDocument {
 
 /// One device.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ObservedDevice {
     /// Name of its network namespace; it is in the host's own where this and `pid` are `null`.
     pub netns: Option<String>,
@@ -122,6 +124,7 @@ struct ObservedAction {
 /// A field of the document that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: `{}` is {wanted}", printable(given))]
+#[non_exhaustive]
 pub struct DocumentError {
     /// Such as `devices[0].classes[2].classid`.
     pub field: String,

@@ -19,6 +19,7 @@ pub enum ParsedObject {
 
 /// An object that can't be had back from what is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnparsedObject {
     /// Such as `class 1:10`.
     pub object: String,
@@ -28,6 +29,7 @@ pub struct UnparsedObject {
 
 /// What was read, and what was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParsedOutput {
     /// Exact.
     pub objects: Vec<ParsedObject>,

@@ -7,6 +7,7 @@
     derive(serde::Serialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Disruption {
     /// No packet is lost and no bucket refilled.
     Free,
@@ -37,6 +38,7 @@ impl Disruption {
 /// Steps by loss class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Disruptions {
     /// Steps that cost nothing.
     pub free: u64,

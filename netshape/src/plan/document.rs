@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 /// One step.
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct OpDocument {
     /// `qdisc`, `class` or `filter`.
     pub object: &'static str,
@@ -39,6 +40,7 @@ pub struct OpDocument {
 
 /// Something refused.
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct RefusedDocument {
     /// The field.
     pub field: String,
@@ -49,6 +51,7 @@ pub struct RefusedDocument {
 
 /// Something left as it is.
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct LeftAloneDocument {
     /// `qdisc`, `class` or `filter`.
     pub object: &'static str,
@@ -67,6 +70,7 @@ pub struct LeftAloneDocument {
 
 /// The whole plan.
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct PlanDocument {
     /// The steps.
     pub ops: Vec<OpDocument>,

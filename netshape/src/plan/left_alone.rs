@@ -6,6 +6,7 @@ use alloc::string::String;
 
 /// Something on a device of ours that is not ours and was not touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeftAlone {
     /// `qdisc`, `class` or `filter`.
     pub object: ObjectKind,

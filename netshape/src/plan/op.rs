@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 
 /// A qdisc, a class or a redirecting filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Object {
     /// A qdisc.
     Qdisc(Qdisc),
@@ -42,6 +43,7 @@ impl Object {
 
 /// What was there before a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Before {
     /// Nothing.
     #[default]
@@ -54,6 +56,7 @@ pub enum Before {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Op {
     pub(crate) device: u32,
     /// What is done.

@@ -7,6 +7,7 @@
     derive(serde::Serialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Action {
     /// Made; an error if it is there.
     Add,
@@ -30,6 +31,7 @@ impl Action {
 
 /// Why a step is taken; [`Plan::reason`](crate::plan::Plan::reason) says it with the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// It is wanted and not there.
     Missing,

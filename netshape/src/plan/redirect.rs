@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 /// A filter that sends everything to another device's egress.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Redirect {
     /// The hook: `ffff:`, or clsact's `ffff:fff2`.
     pub parent: Handle,

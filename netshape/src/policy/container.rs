@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 /// Where a container's egress is shaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EgressPoint {
     /// On its own device in this named network namespace.
     Netns(Arc<str>),

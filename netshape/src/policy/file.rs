@@ -22,6 +22,7 @@ const MOST: usize = 65_536;
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PolicyFile {
     /// What the host has.
     #[serde(default)]
@@ -37,6 +38,7 @@ pub struct PolicyFile {
 /// `[host]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HostSection {
     /// The device that all share.
     pub uplink: Option<UplinkSection>,
@@ -45,6 +47,7 @@ pub struct HostSection {
 /// `uplink = { dev = "eth0", capacity = "10gbit", reserve = "200mbit" }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct UplinkSection {
     /// Device.
     pub dev: String,
@@ -59,6 +62,7 @@ pub struct UplinkSection {
 /// `[[tier]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TierSection {
     /// Name.
     pub name: String,
@@ -69,6 +73,7 @@ pub struct TierSection {
 /// `[[container]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ContainerSection {
     /// Id.
     pub id: String,
@@ -93,6 +98,7 @@ pub struct ContainerSection {
 /// `{ guarantee = "50mbit", ceiling = "200mbit", burst = "256kB", priority = 0 }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ShapeSection {
     /// What it has by right.
     #[serde(default, deserialize_with = "maybe_text")]

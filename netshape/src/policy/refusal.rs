@@ -11,6 +11,7 @@ use alloc::string::String;
 /// A part of a policy that is refused; the rest is planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {kind}")]
+#[non_exhaustive]
 pub struct Refusal {
     /// The field it is about, such as `container[3].egress.guarantee`.
     pub field: String,

@@ -8,6 +8,7 @@ use alloc::string::String;
 /// A number with a unit that can't be taken as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not {wanted}", printable(given))]
+#[non_exhaustive]
 pub struct UnitError {
     /// What was written, cut at 40 characters.
     pub given: String,

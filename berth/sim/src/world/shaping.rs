@@ -47,12 +47,8 @@ pub(super) struct Shaping {
     used: bool,
 }
 
-fn terms() -> Entitlement {
-    Entitlement {
-        guarantee: GUARANTEE,
-        ceiling: CEILING,
-        weight: 1,
-    }
+const fn entitlement() -> Entitlement {
+    Entitlement::new(GUARANTEE, CEILING)
 }
 
 /// The container's name may be longer than a device's may be: its number names the veth.
@@ -73,10 +69,7 @@ impl Shaping {
             kernel,
             elastic: Elastic::new(
                 capacity,
-                ElasticConfig {
-                    deadband_shift: DEADBAND,
-                    ..ElasticConfig::default()
-                },
+                ElasticConfig::default().with_deadband_shift(DEADBAND),
             ),
             wants: Vec::new(),
             usage: Vec::new(),
@@ -116,7 +109,7 @@ impl Shaping {
                 self.kernel.put_device(device, Device::new());
             }
         }
-        self.elastic.set(slot, Some(terms()));
+        self.elastic.set(slot, Some(entitlement()));
         if self.slots.len() <= container {
             self.slots.resize(container + 1, None);
         }

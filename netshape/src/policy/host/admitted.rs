@@ -280,6 +280,11 @@ impl Host {
         }
     }
 
+    /// The next plan of what changed begins here, since all was compared.
+    pub(crate) fn forget_touched(&mut self) {
+        self.touched.clear();
+    }
+
     /// How many devices are shaped.
     pub(crate) fn device_count(&self) -> usize {
         self.devices.len()
