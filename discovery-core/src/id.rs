@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use hashbrown::HashTable;
 
-use crate::rng::hash;
+use crate::hash::hash;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -10,16 +10,18 @@ pub mod health;
 pub mod locality;
 pub mod pick;
 pub mod registry;
+pub mod rng;
 pub mod warm_up;
 
 mod builder;
 mod config;
+mod duration;
 mod effect;
 mod error;
+mod hash;
 mod id;
 mod input;
 mod limits;
-mod rng;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
@@ -30,5 +32,4 @@ pub use endpoint::{EndpointId, EndpointSpec};
 pub use engine::{Effect, Engine, Input, InputError, ServiceConfig};
 pub use pick::Picker;
 pub use registry::Registry;
-pub use rng::Rng;
 pub use time::Timestamp;

@@ -1,18 +1,24 @@
-//! Time as an argument: nanoseconds since an epoch that the caller chooses.
+//! Points in time as the caller hands them in.
 
+use core::fmt;
 use core::time::Duration;
 
-/// A point in time: nanoseconds since the caller's epoch. All arithmetic saturates, so that
-/// [`Timestamp::MAX`] reads as "never".
+/// Nanoseconds since an epoch that the caller chooses; arithmetic saturates.
+///
+/// State that outlives a process (stores, leases) uses the Unix epoch. Alike in every core of the family, and convertible
+/// from and to a [`Duration`] since the epoch, so that a caller of several cores needs one clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(transparent))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The epoch.
+    /// The epoch itself.
     pub const ZERO: Self = Self(0);
-    /// The end of time; stands for "never".
+    /// The last point in time, 584 years after the epoch; as a deadline it means "never".
     pub const MAX: Self = Self(u64::MAX);
 
     /// From nanoseconds since the epoch.
@@ -27,7 +33,7 @@ impl Timestamp {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// From seconds since the epoch.
+    /// From whole seconds since the epoch.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000_000))
@@ -35,48 +41,38 @@ impl Timestamp {
 
     /// Nanoseconds since the epoch.
     #[must_use]
-    pub const fn nanos(self) -> u64 {
+    pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The time from `earlier` to here; zero when `earlier` is later.
+    /// This point plus a duration, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(Self::from(wait).0))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
 
-    /// This time and `by` more.
-    #[must_use]
-    pub fn after(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(by)))
+impl From<Duration> for Timestamp {
+    fn from(since_epoch: Duration) -> Self {
+        Self(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
-/// A duration in whole nanoseconds, saturating at some 584 years.
-#[must_use]
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    let whole = duration.as_secs().saturating_mul(1_000_000_000);
-    whole.saturating_add(u64::from(duration.subsec_nanos()))
+impl From<Timestamp> for Duration {
+    fn from(time: Timestamp) -> Self {
+        Self::from_nanos(time.0)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arithmetic_saturates() {
-        assert_eq!(Timestamp::MAX.after(Duration::from_secs(1)), Timestamp::MAX);
-        assert_eq!(Timestamp::ZERO.after(Duration::MAX), Timestamp::MAX);
-        assert_eq!(
-            Timestamp::from_secs(1).since(Timestamp::from_secs(2)),
-            Duration::ZERO
-        );
-        assert_eq!(Timestamp::from_secs(u64::MAX), Timestamp::MAX);
-        assert_eq!(
-            Timestamp::from_millis(1500)
-                .since(Timestamp::from_secs(1))
-                .as_millis(),
-            500
-        );
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        write!(f, "{secs}.{nanos:09} s")
     }
 }

@@ -9,14 +9,18 @@ use discovery_core::pick::{
     Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
     WeightedRandom,
 };
+use discovery_core::rng;
 use discovery_core::warm_up::{Admission, AdmissionRules, Curve};
-use discovery_core::{Picker, Rng, Timestamp};
+use discovery_core::{Picker, Timestamp};
+use rand::RngExt as _;
 
 const SLOTS: usize = 300;
 
 fn weights() -> Vec<u32> {
-    let mut rng = Rng::new(1, "weights");
-    (0..SLOTS).map(|_| 1 + rng.below(100) as u32).collect()
+    let mut rng = rng::stream(1, "weights");
+    (0..SLOTS)
+        .map(|_| 1 + rng.random_range(0..100) as u32)
+        .collect()
 }
 
 fn request(i: u64) -> Request {
@@ -25,11 +29,14 @@ fn request(i: u64) -> Request {
 
 /// Allocations of 150,000 requests, every tenth of them with a retry, and 1,500 changes of weight between them.
 fn allocations(picker: &mut dyn Picker) -> u64 {
-    let mut rng = Rng::new(2, "changes");
+    let mut rng = rng::stream(2, "changes");
     let counted = measure(|| {
         for i in 0..150_000 {
             if i % 100 == 0 {
-                picker.set_weight(rng.below(SLOTS as u64) as usize, rng.below(50) as u32);
+                picker.set_weight(
+                    rng.random_range(0..SLOTS as u64) as usize,
+                    rng.random_range(0..50) as u32,
+                );
             }
             let request = request(i);
             if let Some(slot) = picker.pick(&request) {

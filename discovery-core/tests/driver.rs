@@ -99,7 +99,9 @@ impl Prober for Probes {
     ) {
         let mut shared = self.0.lock().unwrap();
         let now = shared.now;
-        shared.late.push(now + 1_000 - deadline.nanos() / 1_000_000);
+        shared
+            .late
+            .push(now + 1_000 - deadline.as_nanos() / 1_000_000);
         shared.probes.push_back((now + 100, endpoint, attempt));
     }
 }
@@ -190,7 +192,7 @@ fn run(driver: &mut Driver<'_>, engine: &mut Engine, world: &World, until: u64) 
         let now = world.lock().unwrap().now;
         refused.append(&mut driver.turn(engine, ms(now)));
         let due = engine.next_deadline().unwrap_or(Timestamp::MAX);
-        let due = due.nanos().div_ceil(1_000_000);
+        let due = due.as_nanos().div_ceil(1_000_000);
         loop {
             // Each look drops the future and takes it up again: nothing may be lost by that.
             let done = pin!(driver.wait(at(world, due))).poll(&mut context);

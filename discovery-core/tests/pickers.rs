@@ -6,7 +6,8 @@ use discovery_core::pick::{
     Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
     WeightedRandom,
 };
-use discovery_core::{Picker, Rng, Timestamp};
+use discovery_core::rng;
+use discovery_core::{Picker, Timestamp};
 use proptest::prelude::*;
 
 fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
@@ -329,9 +330,12 @@ fn threads_follow_one_board() {
                 })
             })
             .collect();
-        let mut rng = Rng::new(1, "writer");
+        let mut rng = rng::stream(1, "writer");
         for _ in 0..20_000 {
-            board.set_weight(rng.below(64) as usize, 1 + rng.below(9) as u32);
+            board.set_weight(
+                rng.random_range(0..64) as usize,
+                1 + rng.random_range(0..9) as u32,
+            );
         }
         (0..64)
             .filter(|s| *s != 5)

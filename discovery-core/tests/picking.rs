@@ -1,7 +1,9 @@
 //! How far pickers stray from exact shares, seen from outside.
 
+use discovery_core::Picker;
 use discovery_core::pick::{Edf, LowDiscrepancy, Request, SmoothRoundRobin, StaticStride};
-use discovery_core::{Picker, Rng};
+use discovery_core::rng::{self, Xoshiro256PlusPlus};
+use rand::RngExt as _;
 
 /// The largest |count - expected| over the run, looked at after every `stride` picks.
 fn deviation(picker: &mut dyn Picker, weights: &[u32], picks: u64, stride: u64) -> f64 {
@@ -44,23 +46,24 @@ fn within(
 }
 
 /// Weights that are hard to divide evenly.
-fn hostile(rng: &mut Rng) -> Vec<u32> {
-    let n = 2 + rng.below(60);
-    let kind = rng.below(6);
-    let weight = |i: u64, rng: &mut Rng| match kind {
-        0 => 1 + rng.below(10),
+fn hostile(rng: &mut Xoshiro256PlusPlus) -> Vec<u32> {
+    let n = 2 + rng.random_range(0..60);
+    let kind = rng.random_range(0..6);
+    let weight = |i: u64, rng: &mut Xoshiro256PlusPlus| match kind {
+        0 => 1 + rng.random_range(0..10),
         1 => [1, n][usize::from(i == 0)],
-        2 => 1 << rng.below(12),
-        3 => [1, 1_000][rng.below(2) as usize],
-        4 => [1, 3, 10][rng.below(3) as usize],
-        _ => [1 + rng.below(3), 1 + rng.below(1_000)][usize::from(rng.chance(1, 4))],
+        2 => 1 << rng.random_range(0..12),
+        3 => [1, 1_000][rng.random_range(0..2) as usize],
+        4 => [1, 3, 10][rng.random_range(0..3) as usize],
+        _ => [1 + rng.random_range(0..3), 1 + rng.random_range(0..1_000)]
+            [usize::from(rng.random_ratio(1, 4))],
     };
     (0..n).map(|i| weight(i, rng) as u32).collect()
 }
 
 #[test]
 fn stated_bounds_hold_for_weights_that_are_hard_to_divide() {
-    let mut rng = Rng::new(7, "hostile");
+    let mut rng = rng::stream(7, "hostile");
     let mut cases = vec![vec![1, 1, 1, 3, 3, 3, 10]];
     cases.extend((0..150).map(|_| hostile(&mut rng)));
     for (seed, weights) in (0..).zip(&cases) {
@@ -99,10 +102,10 @@ fn stated_bounds_hold_for_weights_that_are_hard_to_divide() {
     }
 }
 
-/// The worst that was found for it.
+/// The worst that 400 seeds each gave (2026-11-29: 5.67, 5.28 and 5.39).
 #[test]
-fn golden_strays_most_with_one_slot_that_outweighs_its_block() {
-    for (heavy, slots, seed) in [(505, 40, 0), (990, 40, 0), (311, 256, 0)] {
+fn low_discrepancy_deviates_most_when_one_slot_outweighs_its_block() {
+    for (heavy, slots, seed) in [(505, 40, 389), (990, 40, 110), (311, 256, 60)] {
         let mut weights = vec![1u32; slots];
         weights[3] = heavy;
         let share = f64::from(heavy) / (f64::from(heavy) + slots as f64 - 1.0);
@@ -111,17 +114,19 @@ fn golden_strays_most_with_one_slot_that_outweighs_its_block() {
             count += u64::from(picker.pick(&Request::default()) == Some(3));
             worst = worst.max((count as f64 - n as f64 * share).abs());
         }
-        assert!((4.0..5.5).contains(&worst), "{heavy} of {slots}: {worst}");
+        assert!((5.0..5.7).contains(&worst), "{heavy} of {slots}: {worst}");
     }
 }
 
 fn weights(n: usize, seed: u64) -> Vec<u32> {
-    let mut rng = Rng::new(seed, "weights");
-    (0..n).map(|_| 1 + rng.below(100) as u32).collect()
+    let mut rng = rng::stream(seed, "weights");
+    (0..n)
+        .map(|_| 1 + rng.random_range(0..100) as u32)
+        .collect()
 }
 
 #[test]
-fn golden_stays_within_five_picks() {
+fn low_discrepancy_stays_within_five_picks() {
     for (n, stride) in [(10, 1), (1000, 97)] {
         let weights = weights(n, 3);
         for seed in 0..4 {
@@ -151,15 +156,15 @@ fn seeded_edf_stays_within_two_picks_and_closer_with_many_slots() {
 
 #[test]
 fn golden_follows_weights_as_a_fresh_one_would() {
-    let mut rng = Rng::new(5, "ops");
+    let mut rng = rng::stream(5, "ops");
     let mut now = vec![0u32; 0];
     let mut changed = LowDiscrepancy::new(&[], 9);
     for step in 0..3_000u32 {
-        let slot = rng.below(600) as usize;
-        let weight = match rng.below(4) {
+        let slot = rng.random_range(0..600) as usize;
+        let weight = match rng.random_range(0..4) {
             0 => 0,
-            1 => u32::MAX - rng.below(9) as u32,
-            _ => 1 + rng.below(100_000) as u32,
+            1 => u32::MAX - rng.random_range(0..9) as u32,
+            _ => 1 + rng.random_range(0..100_000) as u32,
         };
         changed.set_weight(slot, weight);
         if slot >= now.len() && weight > 0 {

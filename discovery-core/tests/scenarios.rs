@@ -133,7 +133,7 @@ impl Stage {
         let by = Duration::from_secs(seconds.unsigned_abs());
         self.now = match seconds {
             0.. => self.now.after(by),
-            _ => Timestamp::from_nanos(self.now.nanos() - by.as_nanos() as u64),
+            _ => Timestamp::from_nanos(self.now.as_nanos() - by.as_nanos() as u64),
         };
         self.tell(Input::Time);
     }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use discovery_core::endpoint::Conditions;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
+use discovery_core::rng;
 use discovery_core::warm_up::WarmUp;
-use discovery_core::{Effect, EndpointSpec, Engine, Input, Rng, ServiceConfig, Timestamp};
+use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
+use rand::RngExt as _;
 
 use crate::measure::ns_per_call;
 use crate::{Figure, Judge, Limit, Measured};
@@ -71,9 +73,9 @@ fn fill(engine: &mut Engine, endpoints: &[(String, EndpointSpec)]) -> Result<(),
 fn updates() -> Result<Measured, String> {
     let (mut engine, mut endpoints) = told()?;
     fill(&mut engine, &endpoints)?;
-    let mut rng = Rng::new(3, "updates");
+    let mut rng = rng::stream(3, "updates");
     let order: Vec<usize> = (0..ENDPOINTS)
-        .map(|_| rng.below(ENDPOINTS as u64) as usize)
+        .map(|_| rng.random_range(0..ENDPOINTS as u64) as usize)
         .collect();
     let (mut out, now) = (Vec::new(), Timestamp::from_secs(1));
     let mut failed = None;

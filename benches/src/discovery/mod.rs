@@ -9,9 +9,9 @@ mod pingora;
 mod threads;
 mod tower;
 
-use discovery_core::Rng;
-
 use crate::Figure;
+use discovery_core::rng;
+use rand::RngExt as _;
 
 /// Every row of this area.
 #[must_use]
@@ -29,6 +29,8 @@ pub fn figures() -> Vec<Figure> {
 
 /// `n` weights from 1 to 100, the same for everybody.
 fn weights(n: usize) -> Vec<u32> {
-    let mut rng = Rng::new(11, "bench weights");
-    (0..n).map(|_| 1 + rng.below(100) as u32).collect()
+    let mut rng = rng::stream(11, "bench weights");
+    (0..n)
+        .map(|_| 1 + rng.random_range(0..100) as u32)
+        .collect()
 }

@@ -4,8 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use discovery_core::Picker;
 use discovery_core::pick::{LowDiscrepancy, Request};
-use discovery_core::{Picker, Rng};
+use discovery_core::rng;
+use rand::RngExt as _;
 
 use super::weights;
 use crate::measure::ns_per_call;
@@ -19,14 +21,17 @@ fn picks_per_change(n: usize) -> usize {
 /// Thread CPU time a pick, the changes included.
 fn churned(picker: &mut dyn Picker, n: usize) -> Result<f64, String> {
     let every = picks_per_change(n);
-    let mut rng = Rng::new(5, "churn");
+    let mut rng = rng::stream(5, "churn");
     let request = Request::default();
     let mut until = every;
     ns_per_call(25, 1_200_000, |_| {
         until -= 1;
         if until == 0 {
             until = every;
-            picker.set_weight(rng.below(n as u64) as usize, 1 + rng.below(100) as u32);
+            picker.set_weight(
+                rng.random_range(0..n as u64) as usize,
+                1 + rng.random_range(0..100) as u32,
+            );
         }
         picker.pick(&request)
     })
@@ -102,9 +107,14 @@ fn one_change() -> Result<Measured, String> {
     let n = 10_000;
     let weights = weights(n);
     let mut golden = LowDiscrepancy::new(&weights, 1);
-    let mut rng = Rng::new(6, "changes");
+    let mut rng = rng::stream(6, "changes");
     let moves: Vec<(usize, u32)> = (0..n)
-        .map(|_| (rng.below(n as u64) as usize, 1 + rng.below(100) as u32))
+        .map(|_| {
+            (
+                rng.random_range(0..n as u64) as usize,
+                1 + rng.random_range(0..100) as u32,
+            )
+        })
         .collect();
     let ns = ns_per_call(5, n * 100, |i| {
         let (slot, weight) = moves[i % n];

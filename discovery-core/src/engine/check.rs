@@ -10,8 +10,8 @@ use super::record::Class;
 use super::weigh::{classify, full, registration_status};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
+use crate::hash::mix;
 use crate::health::Reports;
-use crate::rng::mix;
 use crate::time::Timestamp;
 
 impl Engine {

@@ -5,8 +5,9 @@ use core::time::Duration;
 use super::Engine;
 use super::timers::{Owner, Timers};
 use crate::config::ServiceConfig;
+use crate::duration::nanos;
 use crate::health::CheckKind;
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 /// Tellings that are late by up to this are messages out of order, not a clock that was set back; by less, half of the
 /// shortest interval, in an engine that checks more often. Chosen well above what threads lose between reading a clock
@@ -117,7 +118,7 @@ impl Moved {
 }
 
 fn earlier(t: Timestamp, by: u64) -> Timestamp {
-    Timestamp::from_nanos(t.nanos().saturating_sub(by))
+    Timestamp::from_nanos(t.as_nanos().saturating_sub(by))
 }
 
 impl Engine {

@@ -5,13 +5,14 @@ use core::time::Duration;
 
 use super::{Engine, Service};
 use crate::config::ServiceConfig;
+use crate::duration::nanos;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
+use crate::hash::{hash, high, mix};
 use crate::health::Status;
 use crate::health::{CheckKind, Checker, HealthCheck};
 use crate::id::ServiceId;
-use crate::rng::{hash, high, mix};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 /// So many endpoints of a service are checked at once when they come together, the others spread over the interval: few
 /// enough for a small machine to answer, enough for a small service to be up at once.

@@ -8,11 +8,12 @@ use core::time::Duration;
 use super::names::known;
 use super::timers::Owner;
 use super::{Engine, named};
+use crate::duration::nanos;
 use crate::effect::{Effect, Reason};
 use crate::endpoint::MAX_DRAINS;
 use crate::error::InputError;
 use crate::id::{EndpointId, Names, NodeId, RegionId};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 /// Steps of a region's share, in thousandths.
 const STEP: u16 = 20;

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Engine;
+use crate::duration::nanos;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
+use crate::hash::{high, mix};
 use crate::health::Status;
 use crate::health::{CheckKind, ProbeOutcome};
 use crate::id::EndpointId;
-use crate::rng::{high, mix};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 impl Engine {
     pub(super) fn probed(
@@ -129,7 +130,7 @@ impl Engine {
             _ => {
                 let wait = nanos(record.checker.wait(check, !service.busy));
                 // Drawn from the endpoint's own name and attempt: nobody else's probes move it.
-                let own = crate::rng::hash(record.name.as_bytes()) ^ u64::from(record.attempt);
+                let own = crate::hash::hash(record.name.as_bytes()) ^ u64::from(record.attempt);
                 let most = wait / 100 * u64::from(check.jitter_percent);
                 let jitter = match most {
                     0 => 0,

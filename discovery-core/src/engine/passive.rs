@@ -6,14 +6,15 @@ use alloc::vec::Vec;
 use super::Engine;
 use super::record::Class;
 use super::timers::Owner;
+use crate::duration::nanos;
 use crate::effect::{Effect, Reason};
 use crate::error::InputError;
+use crate::hash::{hash, high, mix};
 use crate::health::{
     CallOutcome, Flavour, OutlierDetection, Reports, by_failure, by_success, may_eject,
 };
 use crate::id::EndpointId;
-use crate::rng::{hash, high, mix};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 impl Engine {
     pub(super) fn calls_ended(
@@ -273,7 +274,7 @@ impl Engine {
             return false;
         };
         let own = mix(self.seed ^ hash(record.name.as_bytes()) ^ kind << 63);
-        high(mix(own ^ now.nanos()), 100) < u64::from(percent)
+        high(mix(own ^ now.as_nanos()), 100) < u64::from(percent)
     }
 }
 

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::members::Service;
+use crate::hash::hash;
 use crate::id::ServiceId;
 use crate::registry::{Op, Registry, diff};
-use crate::rng::hash;
 use crate::time::Timestamp;
 
 /// The most departures that a service remembers while it settles; with more it has settled.

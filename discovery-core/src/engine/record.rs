@@ -8,11 +8,11 @@ use hashbrown::HashTable;
 
 use super::division::Counted;
 use crate::endpoint::Conditions;
+use crate::hash::hash;
 use crate::health::Checker;
 use crate::health::Status;
 use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
 use crate::registry::RegistrationStatus;
-use crate::rng::hash;
 use crate::time::Timestamp;
 
 /// How an endpoint counts in its service.

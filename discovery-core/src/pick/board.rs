@@ -220,7 +220,8 @@ impl<P: Picker> Picker for Follower<P> {
 mod tests {
     use super::super::LowDiscrepancy;
     use super::*;
-    use crate::rng::Rng;
+    use crate::rng;
+    use rand::RngExt as _;
 
     #[test]
     fn followers_take_in_what_changed_few_or_many() {
@@ -228,12 +229,12 @@ mod tests {
         assert!(!board.set_weight(500, 1));
         let mut followers = [1, 2].map(|seed| board.follow(|w| LowDiscrepancy::new(w, seed)));
         assert_eq!(followers[0].pick(&Request::default()), None);
-        let mut rng = Rng::new(1, "board");
+        let mut rng = rng::stream(1, "board");
         for round in [1u64, 10, 5_000, 3] {
             for _ in 0..round {
-                let slot = rng.below(500) as usize;
-                board.set_weight(slot, rng.below(9) as u32);
-                if rng.chance(1, 9) {
+                let slot = rng.random_range(0..500) as usize;
+                board.set_weight(slot, rng.random_range(0..9) as u32);
+                if rng.random_ratio(1, 9) {
                     board.free(slot);
                 }
             }

@@ -8,7 +8,8 @@
 use alloc::vec::Vec;
 
 use super::{Picker, Request};
-use crate::rng::Rng;
+use crate::rng;
+use rand::RngExt as _;
 
 /// Children of a heap node: four keep the heap shallow and share cache lines.
 const FAN: usize = 4;
@@ -101,7 +102,7 @@ impl Edf {
         let mut edf = Self::new(weights);
         edf.exact = true;
         let sum: f64 = edf.paces.iter().map(|p| p.weight).sum();
-        let picks = Rng::new(seed, "edf start").below(sum.min(1e15) as u64);
+        let picks = rng::stream(seed, "edf start").random_range(0..(sum.min(1e15) as u64).max(1));
         edf.skip(picks, sum);
         edf
     }

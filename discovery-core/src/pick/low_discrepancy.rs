@@ -11,7 +11,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Picker, Request, among};
-use crate::rng::{Rng, high};
+use crate::hash::high;
+use crate::rng;
+use rand::Rng as _;
 
 /// Slots of a block: their weights, and their credits, fill a cache line each.
 const FAN: usize = 16;
@@ -116,7 +118,7 @@ impl Block {
 
 /// Low-discrepancy weighted round robin: under 2 picks from the exact shares with weights of 1 to 100, whatever the number of slots.
 /// A slot that outweighs its neighbours strays as the sequence does, by some tenths of the logarithm of the picks: the
-/// worst found in 10^6 picks is 5.4. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
+/// worst found in 10^6 picks is 5.7. A pick is O(1); a change of weight adds to one running sum for each 16 slots.
 ///
 /// Shares are exact while weights sum to at most 2^30 (and those of 16 slots to 2^24); beyond that weights are
 /// divided by the power of two that makes them fit, and rounded up: a weight's share is then off by up to that
@@ -152,8 +154,8 @@ impl LowDiscrepancy {
     #[must_use]
     pub fn new(weights: &[u32], seed: u64) -> Self {
         let mut picker = Self {
-            phase: Rng::new(seed, "golden start").next_u64(),
-            retries: Rng::new(seed, "golden retries").next_u64(),
+            phase: rng::stream(seed, "golden start").next_u64(),
+            retries: rng::stream(seed, "golden retries").next_u64(),
             seed,
             weights: weights.to_vec(),
             shift: 0,
@@ -185,7 +187,7 @@ impl LowDiscrepancy {
         {
             self.shift += 1;
         }
-        let mut rng = Rng::new(self.seed, "golden blocks");
+        let mut rng = rng::stream(self.seed, "golden blocks");
         let mut blocks = Vec::with_capacity(self.weights.len().div_ceil(FAN));
         let mut ends = Vec::with_capacity(blocks.capacity());
         let mut end = 0u64;

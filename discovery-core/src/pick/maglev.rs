@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::orphans::Orphans;
 use super::table::{Build, Slot};
 use super::{Picker, Request};
-use crate::rng::{high, mix};
+use crate::hash::{high, mix};
 use crate::time::Timestamp;
 use core::time::Duration;
 

@@ -25,8 +25,8 @@ pub use weighted_random::WeightedRandom;
 
 use core::time::Duration;
 
+use crate::hash::high;
 use crate::health::CallOutcome;
-use crate::rng::high;
 use crate::time::Timestamp;
 
 /// What a picker may want to know of a request.

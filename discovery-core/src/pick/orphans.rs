@@ -33,8 +33,10 @@ impl Orphans {
         let Some((left, since)) = self.0.get_mut(&slot) else {
             return false;
         };
-        let began = now.nanos().saturating_sub(crate::time::nanos(latency));
-        if began > since.nanos() {
+        let began = now
+            .as_nanos()
+            .saturating_sub(crate::duration::nanos(latency));
+        if began > since.as_nanos() {
             return false;
         }
         *left = left.saturating_sub(1);

@@ -7,9 +7,11 @@ use super::orphans::Orphans;
 use super::weighted_random::WeightedRandom;
 use super::{Picker, Request};
 use crate::builder::builder;
+use crate::duration::nanos;
 use crate::health::CallOutcome;
-use crate::rng::Rng;
-use crate::time::{Timestamp, nanos};
+use crate::rng::{self, Xoshiro256PlusPlus};
+use crate::time::Timestamp;
+use rand::Rng;
 
 /// How latency is averaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl Load {
 const TICK: u32 = 16;
 
 fn tick(now: Timestamp) -> u32 {
-    ((now.nanos() >> TICK) as u32 & !1).max(2)
+    ((now.as_nanos() >> TICK) as u32 & !1).max(2)
 }
 
 /// A failed call counts as one that took so many times as long as calls usually take, so many times that of the one
@@ -78,8 +80,8 @@ fn passed(since: u32, tick: u32) -> u32 {
     (tick.wrapping_sub(since) as i32).max(0) as u32
 }
 
-/// Power of two choices (p2c): draws two slots at random by weight and takes the better one, by what this handle has under way: handles
-/// of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
+/// Power of two choices (p2c): draws two slots at random by weight and takes the better one, by what this handle has under
+/// way. Handles of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
 ///
 /// A coin decides between the two. Its odds are their latencies', and lean to the one with less under way for
 /// its weight, in proportion to the difference. A difference is 0 on average between equal endpoints,
@@ -91,9 +93,8 @@ fn passed(since: u32, tick: u32) -> u32 {
 #[doc(alias = "choices")]
 #[doc(alias = "least request")]
 #[derive(Clone, Debug)]
-pub struct P2c {
-    alias: WeightedRandom,
-    coin: Rng,
+pub struct P2c<R = Xoshiro256PlusPlus> {
+    table: WeightedRandom<R>,
     loads: Vec<Load>,
     /// 1 / decay, per tick; and what a tick takes from a float's bits, in units of 2^-16.
     rate: f32,
@@ -110,15 +111,23 @@ pub struct P2c {
 }
 
 impl P2c {
-    /// A handle with nothing under way.
+    /// A handle with nothing under way, which draws from the seed's stream `p2c`. Give each handle a seed of its own, or all
+    /// of them choose alike.
     #[must_use]
     pub fn new(weights: &[u32], ewma: PeakEwma, seed: u64) -> Self {
+        Self::with_rng(weights, ewma, rng::stream(seed, "p2c"))
+    }
+}
+
+impl<R: Rng> P2c<R> {
+    /// A handle with nothing under way, which draws from the caller's generator.
+    #[must_use]
+    pub fn with_rng(weights: &[u32], ewma: PeakEwma, rng: R) -> Self {
         let rate = 1.0 / (nanos(ewma.decay) >> TICK).max(1) as f32;
         // One power of e, in a float's bits.
         const PER_E: f32 = (1u64 << 23) as f32 * core::f32::consts::LOG2_E;
-        let mut choices = Self {
-            alias: WeightedRandom::new(weights, seed),
-            coin: Rng::new(seed, "choices coin"),
+        let mut p2c = Self {
+            table: WeightedRandom::with_rng(weights, rng),
             loads: Vec::new(),
             rate,
             // 2^31 ticks times this must fit 64 bits.
@@ -130,8 +139,8 @@ impl P2c {
             usual: 0.0,
             orphans: Orphans::default(),
         };
-        choices.loads = weights.iter().map(|&w| choices.load(w)).collect();
-        choices
+        p2c.loads = weights.iter().map(|&w| p2c.load(w)).collect();
+        p2c
     }
 
     fn load(&self, weight: u32) -> Load {
@@ -166,7 +175,7 @@ impl P2c {
             self.level += (la + lb - 2.0 * self.level) * (1.0 / 256.0);
         }
         // 24 bits are all that an f32 holds.
-        let draw = (self.coin.next_u64() >> 40) as u32 as f32 * (1.0 / 16_777_216.0);
+        let draw = (self.table.bits() >> 40) as u32 as f32 * (1.0 / 16_777_216.0);
         // The lighter one's mean count is `level * weight`; per weight, a count shows a deviation of the
         // mean's root, or of the mean itself where that is less.
         let root = inverse_root(a.share.max(b.share));
@@ -210,7 +219,7 @@ fn inverse_root(x: f32) -> f32 {
     f32::from_bits(0x5F37_59DF_u32.wrapping_sub(x.to_bits() >> 1))
 }
 
-impl P2c {
+impl<R: Rng> P2c<R> {
     fn choose(&mut self, one: usize, two: usize, request: &Request) -> usize {
         self.count_down();
         let taken = if one == two {
@@ -225,10 +234,14 @@ impl P2c {
     }
 
     /// The same slot was drawn twice. If its calls fail it must not win for want of another.
-    fn other(&mut self, one: usize, draw: impl Fn(&mut WeightedRandom) -> Option<usize>) -> usize {
+    fn other(
+        &mut self,
+        one: usize,
+        draw: impl Fn(&mut WeightedRandom<R>) -> Option<usize>,
+    ) -> usize {
         let failed = self.loads.get(one).is_some_and(|l| l.since & 1 == 1);
         let draws = if failed { 4 } else { 0 };
-        let mut others = (0..draws).filter_map(|_| draw(&mut self.alias));
+        let mut others = (0..draws).filter_map(|_| draw(&mut self.table));
         others.find(|&two| two != one).unwrap_or(one)
     }
 
@@ -286,29 +299,29 @@ impl P2c {
     }
 }
 
-impl Picker for P2c {
+impl<R: Rng> Picker for P2c<R> {
     fn pick(&mut self, request: &Request) -> Option<usize> {
-        let (one, mut two) = self.alias.pair()?;
+        let (one, mut two) = self.table.pair()?;
         if one == two {
-            two = self.other(one, |alias| alias.pick(&Request::default()));
+            two = self.other(one, |table| table.pick(&Request::default()));
         }
         Some(self.choose(one, two, request))
     }
 
     fn pick_except(&mut self, request: &Request, tried: &[usize]) -> Option<usize> {
-        let one = self.alias.pick_except(request, tried)?;
-        let mut two = self.alias.draw_except(tried)?;
+        let one = self.table.pick_except(request, tried)?;
+        let mut two = self.table.draw_except(tried)?;
         if one == two {
-            two = self.other(one, |alias| alias.draw_except(tried));
+            two = self.other(one, |table| table.draw_except(tried));
         }
         Some(self.choose(one, two, request))
     }
 
     /// A slot that had no weight forgets its latency: what it was is long ago. Its requests under way stay counted.
     fn set_weight(&mut self, slot: usize, weight: u32) {
-        let before = self.alias.weight(slot);
-        self.alias.set_weight(slot, weight);
-        while self.loads.len() < self.alias.slots() {
+        let before = self.table.weight(slot);
+        self.table.set_weight(slot, weight);
+        while self.loads.len() < self.table.slots() {
             self.loads.push(self.load(0));
         }
         let new = self.load(weight);
@@ -321,11 +334,11 @@ impl Picker for P2c {
     }
 
     fn weight(&self, slot: usize) -> u32 {
-        self.alias.weight(slot)
+        self.table.weight(slot)
     }
 
     fn slots(&self) -> usize {
-        self.alias.slots()
+        self.table.slots()
     }
 
     /// Peak-EWMA: a latency above the average replaces it at once, one below draws it down with a weight

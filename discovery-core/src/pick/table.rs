@@ -4,7 +4,7 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use crate::rng::{high, mix};
+use crate::hash::{high, mix};
 
 /// Table sizes: primes near powers of two.
 const SIZES: [u32; 6] = [251, 1_021, 4_093, 16_381, 65_537, 655_373];
@@ -224,8 +224,9 @@ impl Claimant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use crate::rng::{self, Xoshiro256PlusPlus};
     use alloc::vec;
+    use rand::{Rng as _, RngExt as _};
 
     /// Envoy's loop, round by round: O(rounds x slots).
     fn naive(slots: &[Slot]) -> Vec<u32> {
@@ -263,15 +264,15 @@ mod tests {
 
     #[test]
     fn tables_are_envoys_however_small_the_steps() {
-        let mut rng = Rng::new(1, "tables");
+        let mut rng = rng::stream(1, "tables");
         let mut build = Build::new();
         for round in 0..60 {
-            let n = rng.below(12);
-            let weight = |rng: &mut Rng| match rng.below(5) {
+            let n = rng.random_range(0..12);
+            let weight = |rng: &mut Xoshiro256PlusPlus| match rng.random_range(0..5) {
                 0 => 0,
                 1 => 1,
-                2 => 1 + rng.below(u64::from(u32::MAX) - 1) as u32,
-                _ => 1 + rng.below(100) as u32,
+                2 => 1 + rng.random_range(0..(u64::from(u32::MAX) - 1)) as u32,
+                _ => 1 + rng.random_range(0..100) as u32,
             };
             let slots: Vec<Slot> = (0..n)
                 .map(|_| Slot {

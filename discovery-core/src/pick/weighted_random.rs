@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::{Picker, Request, among};
-use crate::rng::Rng;
+use crate::rng::{self, Xoshiro256PlusPlus};
+use rand::Rng;
 
 /// One column: its own slot up to `limit` of 2^32, another's above.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,8 +19,8 @@ struct Column {
 #[doc(alias = "alias method")]
 #[doc(alias = "Vose")]
 #[derive(Clone, Debug)]
-pub struct WeightedRandom {
-    rng: Rng,
+pub struct WeightedRandom<R = Xoshiro256PlusPlus> {
+    rng: R,
     columns: Vec<Column>,
     weights: Vec<u32>,
     sum: u64,
@@ -33,11 +34,19 @@ pub struct WeightedRandom {
 }
 
 impl WeightedRandom {
-    /// Slots of these weights.
+    /// Slots of these weights; draws come from the seed's stream `weighted random`.
     #[must_use]
     pub fn new(weights: &[u32], seed: u64) -> Self {
-        let mut alias = Self {
-            rng: Rng::new(seed, "alias"),
+        Self::with_rng(weights, rng::stream(seed, "weighted random"))
+    }
+}
+
+impl<R: Rng> WeightedRandom<R> {
+    /// Slots of these weights; draws come from the caller's generator.
+    #[must_use]
+    pub fn with_rng(weights: &[u32], rng: R) -> Self {
+        let mut table = Self {
+            rng,
             columns: Vec::new(),
             weights: weights.to_vec(),
             sum: weights.iter().map(|&w| u64::from(w)).sum(),
@@ -47,8 +56,8 @@ impl WeightedRandom {
             small: Vec::new(),
             large: Vec::new(),
         };
-        alias.settle();
-        alias
+        table.settle();
+        table
     }
 
     /// Rebuilds the table now. O(slots); allocates only when slots were added.
@@ -119,12 +128,17 @@ impl WeightedRandom {
         open.then_some(slot)
     }
 
+    /// 64 random bits.
+    pub(super) fn bits(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
     /// Two independent draws from one random word.
     pub(super) fn pair(&mut self) -> Option<(usize, usize)> {
         if self.sum == 0 {
             return None;
         }
-        self.turn();
+        self.count_pick();
         let bits = self.rng.next_u64();
         match (self.draw((bits >> 32) as u32), self.draw(bits as u32)) {
             (Some(one), Some(two)) => Some((one, two)),
@@ -163,8 +177,8 @@ impl WeightedRandom {
         among(self.rng.next_u64(), self.weights.iter().copied(), tried)
     }
 
-    /// Rebuilds when a batch is full.
-    fn turn(&mut self) {
+    /// Counts a pick; rebuilds when a batch is full.
+    fn count_pick(&mut self) {
         self.picks += 1;
         if self.dirty && self.picks >= self.weights.len() {
             self.settle();
@@ -172,18 +186,18 @@ impl WeightedRandom {
     }
 }
 
-impl Picker for WeightedRandom {
+impl<R: Rng> Picker for WeightedRandom<R> {
     fn pick(&mut self, _request: &Request) -> Option<usize> {
         if self.sum == 0 {
             return None;
         }
-        self.turn();
+        self.count_pick();
         let bits = (self.rng.next_u64() >> 32) as u32;
         self.draw(bits).or_else(|| self.again())
     }
 
     fn pick_except(&mut self, _request: &Request, tried: &[usize]) -> Option<usize> {
-        self.turn();
+        self.count_pick();
         self.draw_except(tried)
     }
 

@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
-use crate::rng::Rng;
-use crate::time::{Timestamp, nanos};
+use crate::duration::nanos;
+use crate::rng::{self, Xoshiro256PlusPlus};
+use crate::time::Timestamp;
+use rand::{Rng, RngExt as _};
 
 /// Nodes up to which the interval is not stretched (Consul's `scaleThreshold`).
 const THRESHOLD: u32 = 128;
@@ -23,26 +25,34 @@ pub fn scale_factor(nodes: u32) -> u32 {
 /// intervals, so that a large cluster does not descend on its registry at once. Sooner after a failure, and when a
 /// registry server was found anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AntiEntropy {
+pub struct AntiEntropy<R = Xoshiro256PlusPlus> {
     /// The interval (Consul: 1 min).
     pub interval: Duration,
     /// After a failure (Consul: 15 s).
     pub retry: Duration,
     /// After a registry server was found (Consul: 3 s).
     pub server_up: Duration,
-    rng: Rng,
+    rng: R,
 }
 
 impl AntiEntropy {
-    /// With Consul's intervals.
+    /// With Consul's intervals, spread by the seed's stream `anti-entropy`: give each node a seed of its own.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_rng(rng::stream(seed, "anti-entropy"))
+    }
+}
+
+impl<R: Rng> AntiEntropy<R> {
+    /// With Consul's intervals, spread by the caller's generator.
+    #[must_use]
+    pub fn with_rng(rng: R) -> Self {
         let seconds = Duration::from_secs;
         Self {
             interval: seconds(60),
             retry: seconds(15),
             server_up: seconds(3),
-            rng: Rng::new(seed, "anti-entropy"),
+            rng,
         }
     }
 
@@ -66,7 +76,7 @@ impl AntiEntropy {
     /// A random part of the scaled duration.
     fn spread(&mut self, over: Duration, nodes: u32) -> Duration {
         let most = nanos(over).saturating_mul(u64::from(scale_factor(nodes)));
-        Duration::from_nanos(self.rng.below(most))
+        Duration::from_nanos(self.rng.random_range(0..most.max(1)))
     }
 }
 

@@ -46,7 +46,7 @@ pub fn fuzz_snapshot(data: &[u8]) {
     if let Ok(mut engine) = Engine::restore(&snapshot, now) {
         let mut out: Vec<Effect> = Vec::new();
         for second in 0..5 {
-            let now = Timestamp::from_nanos(now.nanos().saturating_add(second * 1_000_000_000));
+            let now = Timestamp::from_nanos(now.as_nanos().saturating_add(second * 1_000_000_000));
             let _ = engine.handle(now, crate::Input::Time, &mut out);
         }
         let again = engine.snapshot();

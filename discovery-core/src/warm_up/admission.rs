@@ -5,10 +5,11 @@ use core::time::Duration;
 
 use super::sentinel::Decision;
 use crate::builder::builder;
+use crate::duration::nanos;
 use crate::error::ConfigError;
+use crate::hash::high;
 use crate::limits::{span, within};
-use crate::rng::high;
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 /// How limits rise with the time since the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -195,16 +196,16 @@ impl Admission {
             count: u64::from(rules.concurrency.is_some()),
             reach: queue + coldest * u64::from(rules.burst) + SKEW,
             rules,
-            start: AtomicU64::new(now.nanos()),
-            latest: AtomicU64::new(now.nanos()),
+            start: AtomicU64::new(now.as_nanos()),
+            latest: AtomicU64::new(now.as_nanos()),
             limits: AtomicU64::new(0),
-            state: AtomicU64::new((now.nanos() & WRAP) << COUNT.count_ones()),
+            state: AtomicU64::new((now.as_nanos() & WRAP) << COUNT.count_ones()),
         })
     }
 
     /// Cold again from `now` on.
     pub fn restart(&self, now: Timestamp) {
-        self.start.store(now.nanos(), Ordering::Relaxed);
+        self.start.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// Warm from now on: for a callee that was warm all along, or one of a service that is cold as a whole
@@ -222,7 +223,7 @@ impl Admission {
     /// Nanoseconds since the start; `None` when warm.
     fn age(&self, now: Timestamp) -> Option<u64> {
         let start = self.start.load(Ordering::Relaxed);
-        let age = now.nanos().saturating_sub(start);
+        let age = now.as_nanos().saturating_sub(start);
         (age < self.window && start != WARM).then_some(age)
     }
 
@@ -271,7 +272,7 @@ impl Admission {
         let limits = self.limits(now);
         let (most, each) = (limits.most(), limits.each());
         let ahead = each * u64::from(self.rules.burst - 1);
-        let now = now.nanos() & WRAP;
+        let now = now.as_nanos() & WRAP;
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let under_way = state & COUNT;
@@ -307,7 +308,7 @@ impl Admission {
 
     /// The time as which a request counts: the latest asked for, unless the clock was set back.
     fn caught_up(&self, now: Timestamp) -> Timestamp {
-        let (nanos, latest) = (now.nanos(), self.latest.load(Ordering::Relaxed));
+        let (nanos, latest) = (now.as_nanos(), self.latest.load(Ordering::Relaxed));
         if nanos > latest {
             self.latest.store(nanos, Ordering::Relaxed);
         } else if latest - nanos > SKEW {
@@ -321,8 +322,8 @@ impl Admission {
     /// The clock was set back: nothing is known of the time before it.
     #[cold]
     fn set_back(&self, now: Timestamp) {
-        self.latest.store(now.nanos(), Ordering::Relaxed);
-        let due = (now.nanos() & WRAP) << COUNT.count_ones();
+        self.latest.store(now.as_nanos(), Ordering::Relaxed);
+        let due = (now.as_nanos() & WRAP) << COUNT.count_ones();
         let afresh = |state: u64| Some(due | (state & COUNT));
         let _ = self
             .state

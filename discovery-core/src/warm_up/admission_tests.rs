@@ -272,7 +272,7 @@ fn a_late_request_has_the_concurrency_of_now() {
         .take_while(|_| a.ask(now) == Decision::Admit)
         .count();
     (0..let_in).for_each(|_| a.done());
-    let late = Timestamp::from_nanos(now.nanos() - 900_000_000);
+    let late = Timestamp::from_nanos(now.as_nanos() - 900_000_000);
     let again = (0..200_000)
         .take_while(|_| a.ask(late) == Decision::Admit)
         .count();
@@ -288,7 +288,7 @@ fn a_clock_set_back_begins_afresh() {
         a.warm();
         let let_in = |now| (0..2_000).filter(|_| a.ask(now) == Decision::Admit).count();
         assert_eq!(let_in(at(10_000_000)), 1_000);
-        let then = Timestamp::from_nanos(at(10_000_000).nanos() - back * 1_000_000_000);
+        let then = Timestamp::from_nanos(at(10_000_000).as_nanos() - back * 1_000_000_000);
         assert_eq!(let_in(then), 1_000, "back by {back} s");
         let later = then.after(Duration::from_secs(1));
         assert_eq!(let_in(later), 100, "back by {back} s");
@@ -301,7 +301,7 @@ fn threads_without_a_rate_are_never_rejected() {
     extern crate std;
     let rules = rules().with_rate(None).with_concurrency(None);
     let a = Admission::new(rules, at(0)).unwrap();
-    let clock = AtomicU64::new(at(0).nanos());
+    let clock = AtomicU64::new(at(0).as_nanos());
     let rejected: usize = std::thread::scope(|scope| {
         let ask = || {
             let now = || Timestamp::from_nanos(clock.fetch_add(1, Ordering::Relaxed));

@@ -84,7 +84,7 @@ impl SentinelWarmUp {
         passed_before: u64,
         acquire: u32,
     ) -> Decision {
-        let now_ms = now.nanos() / 1_000_000;
+        let now_ms = now.as_nanos() / 1_000_000;
         self.follow(now_ms);
         self.sync(now_ms, passed_before);
         let rate = self.rate();

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
+use crate::duration::nanos;
 use crate::error::InputError;
 use crate::limits::{fraction, span, within};
-use crate::time::nanos;
 
 /// How the weight of a cold endpoint rises with its age (the time since it was ready and passing).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -11,7 +11,7 @@ use discovery_core::pick::{
     Board, Edf, Follower, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin,
     StaticStride, WeightedRandom,
 };
-use discovery_core::{Picker, Rng, Timestamp};
+use discovery_core::{Picker, Timestamp};
 
 pub(crate) type Boxed = Box<dyn Picker>;
 

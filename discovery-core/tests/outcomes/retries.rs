@@ -1,13 +1,17 @@
 //! Retries leave out what was tried.
 
 use super::*;
+use discovery_core::rng::{self, Xoshiro256PlusPlus};
+use rand::RngExt as _;
 
 #[test]
 fn a_retry_never_meets_what_was_tried_and_finds_what_is_left() {
-    let mut rng = Rng::new(1, "retries");
+    let mut rng = rng::stream(1, "retries");
     for round in 0..60 {
-        let n = 1 + rng.below(40) as usize;
-        let weight = |rng: &mut Rng| [0, 1, 7, 1_000_000_000][rng.below(4) as usize];
+        let n = 1 + rng.random_range(0..40) as usize;
+        let weight = |rng: &mut Xoshiro256PlusPlus| {
+            [0, 1, 7, 1_000_000_000][rng.random_range(0..4) as usize]
+        };
         let weights: Vec<u32> = (0..n).map(|_| weight(&mut rng)).collect();
         for (name, mut picker) in all(&weights) {
             let mut tried = Vec::new();

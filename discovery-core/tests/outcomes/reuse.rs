@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use discovery_core::endpoint::Warmth;
 use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
+use discovery_core::rng;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
+use rand::RngExt as _;
 
 use super::*;
 
@@ -186,15 +188,15 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
     .with_warmth(Warmth::Warm);
     let mut choices = P2c::new(&[], PeakEwma::default(), 1);
     let mut slots = std::collections::BTreeMap::new();
-    let mut rng = Rng::new(3, "slots");
+    let mut rng = rng::stream(3, "slots");
     for step in 0..2_000u64 {
         let (now, mut out) = (at(step).now, Vec::new());
-        let name = format!("e{}", rng.below(12));
-        let input = match rng.below(3) {
+        let name = format!("e{}", rng.random_range(0..12));
+        let input = match rng.random_range(0..3) {
             0 => Input::Remove { name: &name },
             1 => Input::Upsert {
                 name: &name,
-                spec: spec.with_base_weight(rng.below(3) as u32),
+                spec: spec.with_base_weight(rng.random_range(0..3) as u32),
             },
             _ => Input::Upsert { name: &name, spec },
         };

@@ -6,13 +6,14 @@ use discovery_core::Input;
 use discovery_core::endpoint::Conditions;
 use discovery_core::engine::DrainTarget;
 use discovery_core::registry::Entry;
+use rand::RngExt as _;
 
 use super::events::Event;
 use super::world::{DAY, OWNER, PODS, World, time};
 
 impl World {
     pub(crate) fn some_pod(&mut self) -> Option<String> {
-        let n = self.rng.below(self.pods.len() as u64) as usize;
+        let n = self.rng.random_range(0..(self.pods.len() as u64).max(1)) as usize;
         self.pods.keys().nth(n).cloned()
     }
 
@@ -20,9 +21,9 @@ impl World {
         let Some(name) = self.some_pod() else {
             return self.add(5);
         };
-        let (down, now) = (500 + self.rng.below(6_000), self.now);
-        let kind = self.rng.below(20);
-        let fresh = self.rng.below(PODS);
+        let (down, now) = (500 + self.rng.random_range(0..6_000), self.now);
+        let kind = self.rng.random_range(0..20);
+        let fresh = self.rng.random_range(0..PODS);
         let free = !self.pods.contains_key(&format!("p{fresh}"));
         let Some(pod) = self.pods.get_mut(&name) else {
             return;
@@ -32,7 +33,7 @@ impl World {
             0..=2 if free => self.add(fresh),
             3 | 4 => {
                 pod.spec.conditions = Conditions::TERMINATING;
-                let gone = Event::Gone(name.clone(), pod.spec.started_at.nanos());
+                let gone = Event::Gone(name.clone(), pod.spec.started_at.as_nanos());
                 self.say(&name);
                 self.again(down, gone);
             }
@@ -75,7 +76,7 @@ impl World {
             }
             13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
             18 | 19 => {
-                let by = [300, 3_000, 60_000, DAY][self.rng.below(4) as usize];
+                let by = [300, 3_000, 60_000, DAY][self.rng.random_range(0..4) as usize];
                 self.again(0, Event::Jump(if kind == 18 { by } else { -by }));
             }
             17 => {
@@ -153,7 +154,7 @@ impl World {
             self.tell(Input::Drain { target, on, over })?;
         }
         // One that is held in error comes back with the next list before it is confirmed, or after.
-        let patient = !self.chaotic() || self.rng.chance(1, 4);
+        let patient = !self.chaotic() || self.rng.random_ratio(1, 4);
         if real && patient {
             self.tell(Input::Confirm {
                 service: self.service,

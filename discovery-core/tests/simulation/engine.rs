@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use discovery_core::health::ProbeOutcome;
 use discovery_core::registry::RegistrationStatus;
 use discovery_core::{Effect, Engine, Input, Timestamp};
+use rand::RngExt as _;
 
 use super::events::Event;
 use super::setup::fresh;
@@ -103,7 +104,7 @@ impl World {
     }
 
     pub(crate) fn restart(&mut self) -> Result<(), String> {
-        let engine = if self.chaotic() && self.rng.chance(1, 4) {
+        let engine = if self.chaotic() && self.rng.random_ratio(1, 4) {
             // Its state is lost as well.
             self.log.push(format!("{} state lost", self.now));
             fresh(self.syncs).0

@@ -7,7 +7,9 @@ use discovery_core::engine::{DrainTarget, Snapshot};
 use discovery_core::health::CallOutcome;
 use discovery_core::pick::{LowDiscrepancy, Request};
 use discovery_core::registry::{Entry, Op, Registration, RegistrationStatus};
-use discovery_core::{EndpointId, EndpointSpec, Engine, Input, Picker, Registry, Rng, Timestamp};
+use discovery_core::rng::{self, Xoshiro256PlusPlus};
+use discovery_core::{EndpointId, EndpointSpec, Engine, Input, Picker, Registry, Timestamp};
+use rand::RngExt as _;
 
 use super::events::{Agenda, Event};
 use super::setup::{Ids, fresh};
@@ -46,7 +48,7 @@ pub(crate) struct Writing {
 }
 
 pub(crate) struct World {
-    pub(crate) rng: Rng,
+    pub(crate) rng: Xoshiro256PlusPlus,
     pub(crate) now: u64,
     pub(crate) agenda: Agenda,
     pub(crate) engine: Option<Engine>,
@@ -98,7 +100,7 @@ impl World {
             seen_sync: None,
         };
         let mut world = Self {
-            rng: Rng::new(seed, "world"),
+            rng: rng::stream(seed, "world"),
             now: 0,
             agenda: Agenda::default(),
             saved: engine.snapshot(),
@@ -125,7 +127,7 @@ impl World {
             log: Vec::new(),
         };
         world.registry.insert("web", "p1", world.foreign());
-        let first = 2 + world.rng.below(6);
+        let first = 2 + world.rng.random_range(0..6);
         (0..first).for_each(|i| world.add(i + 2));
         for (i, event) in [
             Event::List,
@@ -163,16 +165,16 @@ impl World {
     pub(crate) fn add(&mut self, i: u64) {
         let spec = EndpointSpec::new(
             self.service,
-            self.ids.nodes[self.rng.below(4) as usize],
+            self.ids.nodes[self.rng.random_range(0..4) as usize],
             self.ids.zone,
-            self.ids.regions[self.rng.below(2) as usize],
+            self.ids.regions[self.rng.random_range(0..2) as usize],
             ([10, 0, 0, i as u8], 80).into(),
         )
-        .with_base_weight([1, 50, 100][self.rng.below(3) as usize])
+        .with_base_weight([1, 50, 100][self.rng.random_range(0..3) as usize])
         .with_started_at(time(self.now));
         let pod = Pod {
             spec,
-            well: !self.rng.chance(1, 8),
+            well: !self.rng.random_ratio(1, 8),
             drained: false,
         };
         let name = format!("p{i}");
@@ -213,14 +215,19 @@ impl World {
 
     /// A message: usually once and soon, in chaos now and then late, twice or never.
     pub(crate) fn send(&mut self, event: Event) {
-        let delay = 1 + self.rng.below(30);
+        let delay = 1 + self.rng.random_range(0..30);
         if self.chaotic() {
-            match self.rng.below(20) {
+            match self.rng.random_range(0..20) {
                 0 => return,
-                1 => self
-                    .agenda
-                    .push(self.now + delay + self.rng.below(500), event.clone()),
-                2 => return self.agenda.push(self.now + self.rng.below(4_000), event),
+                1 => self.agenda.push(
+                    self.now + delay + self.rng.random_range(0..500),
+                    event.clone(),
+                ),
+                2 => {
+                    return self
+                        .agenda
+                        .push(self.now + self.rng.random_range(0..4_000), event);
+                }
                 _ => {}
             }
         }
@@ -247,7 +254,7 @@ impl World {
         match event {
             Event::Chaos if self.chaotic() => {
                 self.chaos();
-                let wait = 200 + self.rng.below(1_500);
+                let wait = 200 + self.rng.random_range(0..1_500);
                 self.again(wait, Event::Chaos);
             }
             Event::Chaos => self.calm(),
@@ -268,7 +275,7 @@ impl World {
                 });
             }
             Event::Gone(name, started) => {
-                let same = |p: &Pod| p.spec.started_at.nanos() == started;
+                let same = |p: &Pod| p.spec.started_at.as_nanos() == started;
                 if self.pods.get(&name).is_some_and(same) {
                     self.pods.remove(&name);
                     self.say(&name);
@@ -332,7 +339,7 @@ impl World {
         if !self.callers_up {
             return Ok(());
         }
-        let i = self.rng.below(2) as usize;
+        let i = self.rng.random_range(0..2) as usize;
         let Some(slot) = self.proxies[i].picker.pick(&Request::default()) else {
             return Ok(());
         };

@@ -16,11 +16,13 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use discovery_core::{Picker, Rng};
+use discovery_core::Picker;
 use discovery_core::pick::{LowDiscrepancy, Request};
+use discovery_core::rng;
 use pingora_load_balancing::selection::weighted::Weighted;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer, discovery::Static};
+use rand::RngExt as _;
 use serde_json::json;
 
 type Failure = Box<dyn std::error::Error>;
@@ -52,8 +54,10 @@ fn main() -> Result<(), Failure> {
 
 /// `n` weights from 1 to 100: the scorecard's own.
 fn weights(n: usize) -> Vec<u32> {
-    let mut rng = Rng::new(11, "bench weights");
-    (0..n).map(|_| 1 + rng.below(100) as u32).collect()
+    let mut rng = rng::stream(11, "bench weights");
+    (0..n)
+        .map(|_| 1 + rng.random_range(0..100) as u32)
+        .collect()
 }
 
 /// A slot's address tells its number.
@@ -117,13 +121,13 @@ fn ours(weights: &[u32], churn: bool) -> Result<f64, Failure> {
         return ns_per_call(|| picker.pick(&request));
     }
     let every = picks_per_change(weights.len());
-    let (mut until, mut rng) = (every, Rng::new(5, "churn"));
+    let (mut until, mut rng) = (every, rng::stream(5, "churn"));
     ns_per_call(|| {
         until -= 1;
         if until == 0 {
             until = every;
-            let slot = rng.below(weights.len() as u64) as usize;
-            picker.set_weight(slot, 1 + rng.below(100) as u32);
+            let slot = rng.random_range(0..weights.len() as u64) as usize;
+            picker.set_weight(slot, 1 + rng.random_range(0..100) as u32);
         }
         picker.pick(&request)
     })
@@ -142,14 +146,14 @@ fn peer_churn(weights: &[u32]) -> Result<f64, Failure> {
     let mut backends = backends(&weights)?;
     let mut selection: PingoraRoundRobin = Arc::new(Weighted::build(&backends));
     let every = picks_per_change(weights.len());
-    let (mut until, mut rng) = (every, Rng::new(5, "churn"));
+    let (mut until, mut rng) = (every, rng::stream(5, "churn"));
     let mut failed = None;
     let ns = ns_per_call(|| {
         until -= 1;
         if until == 0 {
             until = every;
-            let at = rng.below(weights.len() as u64) as usize;
-            let new = 1 + rng.below(100) as u32;
+            let at = rng.random_range(0..weights.len() as u64) as usize;
+            let new = 1 + rng.random_range(0..100) as u32;
             match (backend(at, weights[at]), backend(at, new)) {
                 (Ok(old), Ok(fresh)) => {
                     backends.remove(&old);
