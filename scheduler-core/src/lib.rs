@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod autoscale;
+pub mod driver;
 pub mod kube;
 pub mod live;
 pub mod model;

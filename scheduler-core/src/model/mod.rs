@@ -5,6 +5,7 @@ mod build;
 mod checks;
 mod edit;
 mod error;
+mod getters;
 mod ids;
 mod mark;
 mod objectives;

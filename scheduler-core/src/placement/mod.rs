@@ -3,11 +3,13 @@
 mod audit;
 mod delta;
 mod explain;
+mod partial;
 mod scatter;
 mod tables;
 
 pub use audit::{Cost, Violations};
 pub use explain::Constraint;
+pub use partial::PartialPlacement;
 pub(crate) use tables::Tables;
 
 use crate::model::{Model, NodeId, TaskId};
@@ -36,6 +38,12 @@ pub enum PlacementError {
         given: u32,
         /// Nodes in the model.
         nodes: usize,
+    },
+    /// A task without a node, where every task must have one.
+    #[error("task {task} has no node, want one for every task")]
+    Unassigned {
+        /// The first such task.
+        task: TaskId,
     },
     /// A search's budget that is no number.
     #[error("the budget says that NaN of it is spent, want a share: 0 or more, ended at 1")]

@@ -3,6 +3,7 @@
 use super::feasible::made_feasible;
 use super::{Placer, Unplaced};
 use crate::model::{Model, NodeId, TaskId};
+use crate::placement::PartialPlacement;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,30 +17,67 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByCount;
 
-/// What has been placed so far.
-struct Partial<'m> {
-    model: &'m Model,
-    at: Vec<Option<u32>>,
-    used: Vec<i64>,
-    tasks: Vec<u32>,
-}
-
 impl Placer for ByCount {
     fn place(&mut self, model: &Model) -> Result<Vec<NodeId>, Unplaced> {
-        let mut partial = Partial {
-            model,
-            at: vec![None; model.tasks()],
-            used: vec![0; model.capacity.len()],
-            tasks: vec![0; model.nodes],
-        };
+        let mut partial = PartialPlacement::new(model);
         for service in depended_first(model) {
             let members = model.members.of(service as usize);
             for (place, task) in members.iter().enumerate() {
-                partial.place(*task as usize, members, members.len() - place)?;
+                let node = chosen(model, &partial, *task as usize, members.len() - place)?;
+                partial.put(model, *task as usize, node);
             }
         }
         let at = partial.at.iter().map(|n| NodeId(n.unwrap_or(0))).collect();
         made_feasible(model, at)
+    }
+}
+
+impl ByCount {
+    /// Assigns the tasks that have no node yet (pending ones of a running cluster), as far as they fit; those that are
+    /// assigned stay where they are. Comes back with the tasks that fit nowhere, and why. Nothing is repaired.
+    ///
+    /// Cost: O(unassigned tasks x (nodes + resources)).
+    ///
+    /// ```
+    /// use scheduler_core::model::{Node, Resource, Service, Task};
+    /// use scheduler_core::placement::PartialPlacement;
+    /// use scheduler_core::search::ByCount;
+    /// use scheduler_core::{ModelBuilder, NodeId, TaskId};
+    ///
+    /// let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+    /// for _ in 0..2 {
+    ///     b.node(Node { location: 0, neighbourhood: 0, capacity: &[8], safety: &[6] })?;
+    /// }
+    /// let service = b.service(Service { spread: 0, per_node: 1 })?;
+    /// for _ in 0..3 {
+    ///     b.task(Task { service, need: &[4], move_cost: 1 })?;
+    /// }
+    /// let model = b.build()?;
+    /// // Task 0 runs on node 1; tasks 1 and 2 are new, and there is room for one of them.
+    /// let running = [Some(NodeId(1)), None, None];
+    /// let mut partial = PartialPlacement::from_assignment(&model, &running)?;
+    /// let left = ByCount.place_rest(&model, &mut partial);
+    /// assert_eq!(partial.node_of(TaskId(1)), Some(NodeId(0)));
+    /// assert_eq!((left.len(), left[0].task, left[0].conflict), (1, TaskId(2), 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn place_rest(&self, model: &Model, partial: &mut PartialPlacement) -> Vec<Unplaced> {
+        let mut refused = Vec::new();
+        if partial.is_foreign(model) {
+            return refused;
+        }
+        for service in depended_first(model) {
+            let members = model.members.of(service as usize);
+            let unassigned = |t: &&u32| partial.at[**t as usize].is_none();
+            let pending: Vec<u32> = members.iter().filter(unassigned).copied().collect();
+            for (place, task) in pending.iter().enumerate() {
+                match chosen(model, partial, *task as usize, pending.len() - place) {
+                    Ok(node) => partial.put(model, *task as usize, node),
+                    Err(why) => refused.push(why),
+                }
+            }
+        }
+        refused
     }
 }
 
@@ -65,76 +103,41 @@ fn depended_first(model: &Model) -> Vec<u32> {
     order
 }
 
-impl Partial<'_> {
-    fn place(&mut self, task: usize, members: &[u32], left: usize) -> Result<(), Unplaced> {
-        let model = self.model;
-        let service = model.service_of[task] as usize;
-        let mut seen = vec![false; model.locations];
-        let mut here = vec![0_u32; model.nodes];
-        for node in members.iter().filter_map(|t| self.at[*t as usize]) {
-            seen[model.location[node as usize] as usize] = true;
-            here[node as usize] += 1;
-        }
-        let found = seen.iter().filter(|s| **s).count();
-        let fresh_only = (model.spread[service] as usize).saturating_sub(found) >= left;
-        let task_id = TaskId(task as u32);
-        let nodes = model.nodes;
-        let mut why = Unplaced {
-            task: task_id,
-            nodes,
-            room: 0,
-            conflict: 0,
-            allowed: 0,
-            location: 0,
-            dependency: 0,
-        };
-        let mut best: Option<(u32, u32, usize)> = None;
-        for node in 0..nodes {
-            if !model.allows(task_id, NodeId(node as u32)) {
-                why.allowed += 1;
-            } else if !self.fits(task, node) {
-                why.room += 1;
-            } else if here[node] >= model.per_node[service] {
-                why.conflict += 1;
-            } else if fresh_only && seen[model.location[node] as usize] {
-                why.location += 1;
-            } else if !self.served(service, node) {
-                why.dependency += 1;
-            } else {
-                let key = (self.tasks[node], here[node], node);
-                best = Some(best.map_or(key, |b| b.min(key)));
-            }
-        }
-        let (_, _, node) = best.ok_or(why)?;
-        self.at[task] = Some(node as u32);
-        self.tasks[node] += 1;
-        for r in 0..model.resources {
-            self.used[node * model.resources + r] += model.need[task * model.resources + r];
-        }
-        Ok(())
+/// The node with the fewest tasks among those where the task may run; `left` of its service are unassigned, it among them.
+fn chosen(
+    model: &Model,
+    partial: &PartialPlacement,
+    task: usize,
+    left: usize,
+) -> Result<usize, Unplaced> {
+    let service = model.service_of[task] as usize;
+    let mut seen = vec![false; model.locations];
+    let mut here = vec![0_u32; model.nodes];
+    let members = model.members.of(service).iter();
+    for node in members.filter_map(|t| partial.at[*t as usize]) {
+        seen[model.location[node as usize] as usize] = true;
+        here[node as usize] += 1;
     }
-
-    fn fits(&self, task: usize, node: usize) -> bool {
-        let width = self.model.resources;
-        (0..width).all(|r| {
-            let used = self.used[node * width + r] + self.model.need[task * width + r];
-            used <= self.model.capacity[node * width + r]
-        })
+    let found = seen.iter().filter(|s| **s).count();
+    let fresh_only = (model.spread[service] as usize).saturating_sub(found) >= left;
+    let mut why = Unplaced::new(TaskId(task as u32), model.nodes);
+    let mut best: Option<(usize, u32, usize)> = None;
+    for node in 0..model.nodes {
+        let id = NodeId(node as u32);
+        if !model.allows(why.task, id) {
+            why.allowed += 1;
+        } else if partial.short_of(model, task, node).is_some() {
+            why.room += 1;
+        } else if here[node] >= model.per_node[service] {
+            why.conflict += 1;
+        } else if fresh_only && seen[model.location[node] as usize] {
+            why.location += 1;
+        } else if partial.missing(model, service, node).is_some() {
+            why.dependency += 1;
+        } else {
+            let key = (partial.tasks_on(id), here[node], node);
+            best = Some(best.map_or(key, |b| b.min(key)));
+        }
     }
-
-    /// Whether every service depended on is in the node's neighbourhood already; in a cycle of
-    /// dependencies one that has no task placed yet is believed to come.
-    fn served(&self, service: usize, node: usize) -> bool {
-        let model = self.model;
-        model.depends.of(service).iter().all(|on| {
-            let mut placed = model
-                .members
-                .of(*on as usize)
-                .iter()
-                .filter_map(|t| self.at[*t as usize])
-                .peekable();
-            let none = placed.peek().is_none();
-            none || placed.any(|n| model.neighbourhood[n as usize] == model.neighbourhood[node])
-        })
-    }
+    best.map(|(_, _, node)| node).ok_or(why)
 }

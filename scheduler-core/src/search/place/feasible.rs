@@ -39,15 +39,7 @@ fn shown(model: &Model, placement: &Placement) -> Unplaced {
     let members = broken.map(|s| model.members.of(s));
     let last = members.filter_map(|m| m.last().copied()).next();
     let task = TaskId(last.unwrap_or(0));
-    let mut why = Unplaced {
-        task,
-        nodes: model.nodes,
-        room: 0,
-        conflict: 0,
-        allowed: 0,
-        location: 0,
-        dependency: 0,
-    };
+    let mut why = Unplaced::new(task, model.nodes);
     let lonely = placement.is_lonely(model, task.index());
     for node in (0..model.nodes as u32).map(NodeId) {
         *match placement.blocked(model, task, node) {
