@@ -19,6 +19,12 @@ const fn acts(c: char) -> bool {
 pub struct Printable<'a>(&'a str);
 
 /// The text with each character that acts on a terminal, or hides, written as `\u{1b}`.
+///
+/// ```
+/// use netshape::text::printable;
+///
+/// assert_eq!(printable("veth\u{1b}[2J").to_string(), r"veth\u{1b}[2J");
+/// ```
 #[must_use]
 pub const fn printable(text: &str) -> Printable<'_> {
     Printable(text)
@@ -43,6 +49,13 @@ impl fmt::Display for Printable<'_> {
 /// One word for a POSIX shell, quoted where it needs that. What holds a character that acts on a terminal goes through
 /// `printf` by its bytes (`"$(printf 'v\033x')"`), so that the text itself has none; the shell drops line ends from the
 /// end of such a word, which no name of a device or namespace has.
+///
+/// ```
+/// use netshape::text::shell_word;
+///
+/// assert_eq!(shell_word("eth0"), "eth0");
+/// assert_eq!(shell_word("a;reboot"), "'a;reboot'");
+/// ```
 #[must_use]
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.,:/@=+".contains(&b);
@@ -72,6 +85,13 @@ pub fn shell_line<W: AsRef<str>>(words: &[W]) -> String {
 
 /// One word of a line for `tc -batch`; `None` where no such line can carry it: tc cuts a line at `#` wherever that stands,
 /// knows quotes only around a whole word, and no escapes.
+///
+/// ```
+/// use netshape::text::batch_word;
+///
+/// assert_eq!(batch_word("eth0").as_deref(), Some("eth0"));
+/// assert_eq!(batch_word("a#b"), None); // tc would cut the line there
+/// ```
 #[must_use]
 pub fn batch_word(word: &str) -> Option<Cow<'_, str>> {
     if word.contains('#') || word.contains(acts) {

@@ -18,6 +18,15 @@ pub(crate) fn most_bytes(rate: u64) -> u64 {
 }
 
 /// How `tc` rounds a burst to ticks.
+///
+/// ```
+/// use netshape::tc::TickRounding;
+///
+/// let rate = 6_250_000; // byte/s
+/// assert_eq!(TickRounding::Truncating.ticks(rate, 1_600), Some(4_000));
+/// assert_eq!(TickRounding::Truncating.ticks(rate, 1_601), Some(4_000));
+/// assert_eq!(TickRounding::Ceil.ticks(rate, 1_601), Some(4_003));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TickRounding {
     /// iproute2 up to 6.14: whole microseconds first, then whole ticks, both rounded down, in 32 bits that wrap.
@@ -28,7 +37,7 @@ pub enum TickRounding {
 }
 
 impl TickRounding {
-    /// Ticks that `bytes` take at `rate` byte/s, as tc of this gengenerationtion computes them (in doubles, as tc does, since the
+    /// Ticks that `bytes` take at `rate` byte/s, as tc of this generation computes them (in doubles, as tc does, since the
     /// bytes on the wire must be the same; IEEE arithmetic gives the same result on every machine). `None` where tc
     /// 7.1 says "burst out of range", or where the rate is zero.
     #[must_use]
@@ -56,7 +65,7 @@ impl TickRounding {
         }
     }
 
-    /// Bytes that tc of this gengenerationtion must be told so that `ticks` come out at `rate` byte/s: the roundest such number, or the
+    /// Bytes that tc of this generation must be told so that `ticks` come out at `rate` byte/s: the roundest such number, or the
     /// nearest below where no number of bytes gives exactly these ticks (the flag is then false).
     #[must_use]
     pub fn bytes(self, rate: u64, ticks: u32) -> (u64, bool) {

@@ -319,7 +319,7 @@ fn what_the_kernel_fills_in_by_itself_is_not_planned_again() {
 
 #[test]
 fn rates_are_one_where_the_kernel_counts_them_alike() {
-    let same = |a, b| RateSpec::plain(a).same(&RateSpec::plain(b));
+    let same = |a, b| RateSpec::plain(a).is_equivalent(&RateSpec::plain(b));
     // 32 bits of the time of a byte: exact below 2^31 byte/s or so, ever coarser above 2^33.
     for rate in [1, 1_000, 4_166_625, 12_500_000, 1 << 31] {
         assert!(

@@ -24,7 +24,7 @@ fn class(id: u16, parent: u16, rate: u64) -> Class {
 
 fn tree(default: u16, classes: &[Class]) -> Device {
     let mut device = Device::new();
-    let root = QdiscKind::Htb(Htb::to_default(default));
+    let root = QdiscKind::Htb(Htb::with_default_class(default));
     device.put_qdisc(Qdisc::new(Handle::qdisc(1), Handle::ROOT, root));
     for class in classes {
         device.put_class(*class);

@@ -41,8 +41,8 @@ fn agrees(shown: &ParsedObject, device: &Device) -> bool {
         ParsedObject::Class(c) => device.class(c.id).is_some_and(|d| {
             // A class with children prints neither turns.
             d.parent == c.parent
-                && d.htb.same(&c.htb, 0)
-                && (c.htb.level > 0 || d.htb.same_turns(&c.htb))
+                && d.htb.same_rates(&c.htb, 0)
+                && (c.htb.level > 0 || d.htb.same_quantum_and_prio(&c.htb))
         }),
         ParsedObject::Filter(f) => device.filters().iter().any(|d| {
             let (FilterKind::U32(a), FilterKind::U32(b)) = (&d.kind, &f.kind) else {

@@ -57,6 +57,19 @@ impl Level {
 /// its cap, to within 1 bit/s. Single bits that do not divide go to the first claims by `key`, which must tell them
 /// apart for the result not to depend on their order. Floors that don't fit in are all that is given, cut in the order
 /// of `key`. Expected O(n).
+///
+/// ```
+/// use netshape::elastic::{Claim, Scratch, divide};
+///
+/// let claims = [
+///     Claim { floor: 0, cap: 100, weight: 1 },
+///     Claim { floor: 50, cap: 100, weight: 1 }, // has 50 whatever happens
+///     Claim { floor: 0, cap: 10, weight: 8 },   // wants 10 and no more
+/// ];
+/// let (mut scratch, mut shares) = (Scratch::new(), Vec::new());
+/// divide(100, &claims, |i| i as u64, &mut scratch, &mut shares);
+/// assert_eq!(shares, [40, 50, 10]);
+/// ```
 pub fn divide(
     capacity: u64,
     claims: &[Claim],

@@ -60,6 +60,32 @@ pub struct AllocationChange {
 
 /// Divides one capacity among classes. Everything is kept in buffers that are used again: a step allocates nothing once
 /// they have grown.
+///
+/// ```
+/// use core::time::Duration;
+/// use netshape::elastic::{Elastic, ElasticConfig, Entitlement, Usage};
+/// use netshape::{Capabilities, Container, Direction, Host, Rate, Shape};
+///
+/// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+/// # let shape = Shape::new(Rate::mbit(20), Rate::mbit(100))?;
+/// # let [a, b] = ["a", "b"].map(|id| {
+/// #     host.insert(Container::new(id, id).unwrap().with_shape(Direction::Egress, shape)).unwrap()
+/// # });
+/// let mut elastic = Elastic::new(Rate::mbit(100), ElasticConfig::default());
+/// for slot in [a, b] {
+///     elastic.set(slot, host.entitlement(slot, Direction::Egress)); // 20 to 100 Mbit/s
+/// }
+/// // `a` uses all that it is given, `b` nothing: what is spare goes to `a`.
+/// let mut used = [Usage::default(); 2];
+/// for _ in 0..8 {
+///     used[a.index()] = Usage::sent(elastic.allocation(a).unwrap()).with_backlog(9_000);
+///     elastic.step(Duration::from_secs(1), &used);
+/// }
+/// assert!(elastic.allocation(a) > Some(Rate::mbit(90)));
+/// assert!(elastic.allocated() <= elastic.capacity());
+/// elastic.apply_to(&mut host, Direction::Egress); // the next plan changes the classes in place
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Elastic {
     config: ElasticConfig,

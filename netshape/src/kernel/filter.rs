@@ -2,7 +2,7 @@
 //! each of its hash tables, one for each filter; so has the model.
 
 use super::error::KernelError;
-use super::facts::DeviceProperties;
+use super::properties::DeviceProperties;
 use crate::netlink::{CREATE, EXCL, TcMessage, Verb, filter_of};
 use crate::object::{Device, Filter, FilterKind, Handle, QdiscKind, U32, U32Mark, U32Part};
 use alloc::boxed::Box;

@@ -10,14 +10,14 @@
 mod class;
 mod driver;
 mod error;
-mod facts;
 mod filter;
 mod model;
+mod properties;
 mod qdisc;
 mod seam;
 
 pub use driver::{Driver, Outcome};
 pub use error::KernelError;
-pub use facts::DeviceProperties;
 pub use model::KernelModel;
+pub use properties::DeviceProperties;
 pub use seam::{Applied, Kernel, Request};

@@ -1,7 +1,7 @@
 //! The model: a state, and what requests make of it.
 
 use super::error::KernelError;
-use super::facts::DeviceProperties;
+use super::properties::DeviceProperties;
 use super::{class, filter, qdisc};
 use crate::netlink::{ObjectKind, TcMessage};
 use crate::object::{DevName, Device};
@@ -10,6 +10,24 @@ use crate::plan::{Op, Plan};
 use alloc::collections::BTreeMap;
 
 /// A state that answers requests as a kernel would.
+///
+/// ```
+/// use netshape::kernel::{KernelError, KernelModel};
+/// use netshape::tc::{IfIndexes, TickRounding, parse_line};
+/// use netshape::{DevName, Device};
+///
+/// let eth0 = DevName::host("eth0");
+/// let mut kernel = KernelModel::new();
+/// kernel.put_device(eth0.clone(), Device::new());
+///
+/// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
+/// let line = "qdisc add dev eth0 root handle 1: htb default 10";
+/// let message = parse_line(line, TickRounding::Ceil, &devices)?.unwrap();
+/// kernel.request(&eth0, &message)?;
+/// assert_eq!(kernel.device(&eth0).unwrap().root().unwrap().kind.name(), "htb");
+/// assert_eq!(kernel.request(&eth0, &message), Err(KernelError::QdiscExists));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelModel {
     state: ObservedState,

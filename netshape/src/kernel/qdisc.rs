@@ -1,7 +1,7 @@
 //! Requests about qdiscs, after `net/sched/sch_api.c`.
 
 use super::error::KernelError;
-use super::facts::DeviceProperties;
+use super::properties::DeviceProperties;
 use crate::netlink::{CREATE, EXCL, REPLACE, TcMessage, Verb, qdisc_of};
 use crate::object::{Device, Handle, Qdisc, QdiscKind, RateSpec, Tbf};
 

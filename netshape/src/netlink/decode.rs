@@ -25,6 +25,21 @@ pub struct Messages<'a> {
 }
 
 /// The messages in `bytes`.
+///
+/// ```
+/// use netshape::netlink::{Message, decode};
+/// use netshape::tc::{IfIndexes, TickRounding, parse_line};
+///
+/// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
+/// let line = "qdisc add dev eth0 root handle 1: htb default 10";
+/// let sent = parse_line(line, TickRounding::Ceil, &devices)?.unwrap();
+/// for message in decode(&sent.to_bytes()) {
+///     let Message::Tc(message) = message? else { continue };
+///     assert_eq!((message.ifindex, message.kind.as_deref()), (2, Some("htb")));
+/// }
+/// assert!(decode(&[1, 2, 3]).next().unwrap().is_err());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[must_use]
 pub const fn decode(bytes: &[u8]) -> Messages<'_> {
     Messages { bytes, at: 0 }

@@ -27,6 +27,14 @@ pub struct HexError {
 }
 
 /// The lines of a text; empty ones are left out. A line of hexadecimal digits alone counts as received.
+///
+/// ```
+/// use netshape::netlink::{HexLine, hex_lines};
+///
+/// let lines: Result<Vec<_>, _> = hex_lines("# tc qdisc show\n> 2a00\n").collect();
+/// assert_eq!(lines?, [HexLine::Command("tc qdisc show"), HexLine::Sent(vec![0x2a, 0])]);
+/// # Ok::<(), netshape::netlink::HexError>(())
+/// ```
 pub fn hex_lines(text: &str) -> impl Iterator<Item = Result<HexLine<'_>, HexError>> {
     let lines = text
         .lines()

@@ -18,6 +18,24 @@ const NEW_CLASS: u16 = 40;
 /// Reads dumps of qdiscs, classes and filters into devices by interface index, on top of what is there. O(n log n), and O(n) for
 /// a dump in order of handles.
 ///
+/// ```
+/// use netshape::netlink::load;
+/// use netshape::object::Handle;
+/// use netshape::tc::{IfIndexes, TickRounding, parse_line};
+/// use std::collections::BTreeMap;
+///
+/// // A dump has the same messages as requests do.
+/// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
+/// let mut dump = Vec::new();
+/// for line in ["qdisc add dev eth0 root handle 1: htb", "class add dev eth0 parent 1: classid 1:10 htb rate 1mbit"] {
+///     parse_line(line, TickRounding::Ceil, &devices)?.unwrap().encode(&mut dump)?;
+/// }
+/// let mut found = BTreeMap::new();
+/// load(&dump, &mut found)?;
+/// assert!(found[&2].class(Handle::new(1, 0x10)).is_some());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Bytes that are no messages; the devices then hold what came before.
 pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), DecodeError> {

@@ -14,7 +14,7 @@ pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
             direct_packets: 0,
             ..*htb
         }),
-        ("htb", None) => QdiscKind::Htb(Htb::to_default(0)),
+        ("htb", None) => QdiscKind::Htb(Htb::with_default_class(0)),
         ("tbf", Some(Options::Tbf(tbf))) => QdiscKind::Tbf(tbf.clone()),
         ("bfifo", Some(Options::Fifo(limit))) => QdiscKind::Bfifo(Some(*limit)),
         ("bfifo", None) => QdiscKind::Bfifo(None),

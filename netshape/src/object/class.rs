@@ -26,16 +26,16 @@ pub struct HtbClass {
 impl HtbClass {
     /// Whether both have the same rates and buckets: ticks differ by `tolerance` at the most.
     #[must_use]
-    pub fn same(&self, other: &Self, tolerance: u32) -> bool {
-        self.rate.same(&other.rate)
-            && self.ceil.same(&other.ceil)
+    pub fn same_rates(&self, other: &Self, tolerance: u32) -> bool {
+        self.rate.is_equivalent(&other.rate)
+            && self.ceil.is_equivalent(&other.ceil)
             && self.buffer.abs_diff(other.buffer) <= tolerance
             && self.cbuffer.abs_diff(other.cbuffer) <= tolerance
     }
 
     /// Whether both take the same turns. Of a class with children the kernel heeds neither and keeps what it had.
     #[must_use]
-    pub const fn same_turns(&self, other: &Self) -> bool {
+    pub const fn same_quantum_and_prio(&self, other: &Self) -> bool {
         self.quantum == other.quantum && self.prio == other.prio
     }
 }

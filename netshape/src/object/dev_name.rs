@@ -6,6 +6,14 @@ use alloc::sync::Arc;
 use core::fmt;
 
 /// A device by name, in the host's network namespace or a container's.
+///
+/// ```
+/// use netshape::DevName;
+///
+/// assert_eq!(DevName::host("eth0").to_string(), "eth0");
+/// assert_eq!(DevName::in_netns("web-1", "eth0").to_string(), "web-1/eth0");
+/// assert_eq!(DevName::of_pid(4242, "eth0").to_string(), "pid:4242/eth0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DevName {
     /// The network namespace.

@@ -7,6 +7,18 @@ use crate::object::Class;
 use alloc::vec::Vec;
 
 /// Qdiscs and classes of one device, sorted, so that lookups are binary searches and a comparison is one merge.
+///
+/// ```
+/// use netshape::Device;
+/// use netshape::object::{Handle, Htb, Qdisc, QdiscKind};
+///
+/// let mut device = Device::new();
+/// let htb = QdiscKind::Htb(Htb::with_default_class(0x10));
+/// device.put_qdisc(Qdisc::new(Handle::qdisc(1), Handle::ROOT, htb));
+/// assert_eq!(device.root().unwrap().handle.to_string(), "1:");
+/// // Unclassified traffic would go to a class that is not there: the kernel takes that, and does not shape.
+/// assert!(device.check().is_err());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Device {
     qdiscs: Vec<Qdisc>,

@@ -6,6 +6,16 @@ use core::fmt;
 use core::str::FromStr;
 
 /// A qdisc's (`1:`) or class's (`1:10`) handle, or one of the kernel's named parents.
+///
+/// ```
+/// use netshape::object::Handle;
+///
+/// let handle: Handle = "1:a0".parse()?;
+/// assert_eq!(handle, Handle::new(1, 0xa0));
+/// assert_eq!(handle.of_qdisc().to_string(), "1:");
+/// assert_eq!("root".parse(), Ok(Handle::ROOT));
+/// # Ok::<(), netshape::object::HandleError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(u32);
 

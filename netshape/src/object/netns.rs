@@ -9,6 +9,15 @@ use core::fmt;
 use core::str::FromStr;
 
 /// The network namespace that a device is in.
+///
+/// ```
+/// use netshape::Netns;
+///
+/// let netns: Netns = "pid:4242".parse()?;
+/// assert_eq!(netns.enter(), ["nsenter", "--net=/proc/4242/ns/net"]);
+/// assert_eq!("web-1".parse::<Netns>()?.enter(), ["ip", "netns", "exec", "web-1"]);
+/// # Ok::<(), netshape::Refusal>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Netns {
     /// The one that the plan is carried out from.

@@ -27,7 +27,7 @@ pub struct Htb {
 impl Htb {
     /// A qdisc whose unclassified traffic goes to the class with this minor number.
     #[must_use]
-    pub const fn to_default(default: u16) -> Self {
+    pub const fn with_default_class(default: u16) -> Self {
         Self {
             debug: 0,
             rate2quantum: 10,
@@ -90,7 +90,7 @@ pub struct FqCodel {
 impl FqCodel {
     /// Whether what is wanted is so already; what it leaves to the kernel may be anything.
     #[must_use]
-    pub fn has(&self, wanted: &Self) -> bool {
+    pub fn satisfies(&self, wanted: &Self) -> bool {
         let narrow = |x: Option<u8>| x.map(u32::from);
         let fields = |f: &Self| {
             [

@@ -47,7 +47,7 @@ impl RateSpec {
     /// Whether the kernel does the same with both: it counts with 32 bits of the time that a byte takes, and of the link layers
     /// only ATM is more than a name to it.
     #[must_use]
-    pub const fn same(&self, other: &Self) -> bool {
+    pub const fn is_equivalent(&self, other: &Self) -> bool {
         const ATM: u8 = 2;
         self.overhead == other.overhead
             && self.mpu == other.mpu

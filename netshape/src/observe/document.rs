@@ -15,6 +15,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// The document; fields that a plan has no use for are passed over.
+///
+/// ```
+/// use netshape::DevName;
+/// use netshape::observe::ObservedDocument;
+///
+/// let document: ObservedDocument = serde_json::from_str(
+///     r#"{"devices": [{"dev": "eth0", "ifindex": 2, "qdiscs": [{"kind": "htb", "handle": "1:", "parent": "root"}]}]}"#,
+/// )?;
+/// let state = document.state()?;
+/// assert!(state.device(&DevName::host("eth0")).unwrap().root().is_some());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ObservedDocument {
@@ -243,7 +255,7 @@ impl ObservedQdisc {
                 rate2quantum: self.r2q.unwrap_or(10),
                 default: self.default.unwrap_or(0),
                 direct_qlen: self.direct_qlen,
-                ..Htb::to_default(0)
+                ..Htb::with_default_class(0)
             }),
             "bfifo" => QdiscKind::Bfifo(self.limit_bytes),
             "pfifo" => QdiscKind::Pfifo(self.limit_packets),

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "serde")]
 mod document;
+#[cfg(feature = "serde")]
+mod entry;
 mod parsed;
 pub(crate) mod state;
 #[cfg(feature = "serde")]

@@ -4,6 +4,15 @@ use crate::object::{DevName, Device};
 use alloc::collections::BTreeMap;
 
 /// The shaping objects of a machine's devices, as they were observed.
+///
+/// ```
+/// use netshape::{DevName, Device, ObservedState};
+///
+/// let mut device = Device::new();
+/// device.ifindex = Some(2);
+/// let state = ObservedState::from_iter([(DevName::host("eth0"), device)]);
+/// assert_eq!(state.device(&DevName::host("eth0")).unwrap().ifindex, Some(2));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedState {
     devices: BTreeMap<DevName, Device>,

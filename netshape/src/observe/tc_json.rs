@@ -1,6 +1,7 @@
 //! `tc -j [-s] -d qdisc|class|filter show`. A u32 filter repeats the key `match`, which a map of values would lose: it is
 //! read entry by entry.
 
+use super::entry::{Entry, get, hex, number, small, text};
 use super::parsed::{ParsedObject, ParsedOutput, TBF};
 use crate::object::{
     Class, Filter, FilterKind, Handle, Htb, HtbClass, Mirred, Other, Qdisc, QdiscKind, RateSpec,
@@ -13,9 +14,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
-use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
 /// A text that is not tc's JSON.
@@ -30,81 +28,19 @@ pub enum TcJsonError {
     Json(String),
 }
 
-/// One object with its repeated keys kept.
-#[derive(Debug, Default)]
-struct Entry {
-    fields: Vec<(String, Value)>,
-    options: Vec<(String, Value)>,
-}
-
-/// A map as its entries.
-struct Entries(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Map;
-        impl<'de> Visitor<'de> for Map {
-            type Value = Entries;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        from.deserialize_map(Map)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Map;
-        impl<'de> Visitor<'de> for Map {
-            type Value = Entry;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of tc")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-                let mut entry = Entry::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "options" {
-                        entry.options = map.next_value::<Entries>()?.0;
-                    } else {
-                        entry.fields.push((key, map.next_value()?));
-                    }
-                }
-                Ok(entry)
-            }
-        }
-        from.deserialize_map(Map)
-    }
-}
-
-fn get<'a>(entries: &'a [(String, Value)], key: &str) -> Option<&'a Value> {
-    entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
-}
-
-fn text<'a>(entries: &'a [(String, Value)], key: &str) -> Option<&'a str> {
-    get(entries, key).and_then(Value::as_str)
-}
-
-fn number(entries: &[(String, Value)], key: &str) -> Option<u64> {
-    get(entries, key).and_then(Value::as_u64)
-}
-
-fn small(entries: &[(String, Value)], key: &str) -> Option<u32> {
-    number(entries, key).and_then(|n| u32::try_from(n).ok())
-}
-
-fn hex(text: &str) -> Option<u32> {
-    u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
-}
-
 /// Reads object tc of this gengenerationtion printed. `devices` gives the numbers of the devices that actions name.
+///
+/// ```
+/// use netshape::observe::read_tc_json;
+/// use netshape::tc::{IfIndexes, TickRounding};
+///
+/// let json = r#"[{"kind":"htb","handle":"1:","root":true,"options":{"r2q":10,"default":"0x10"}},
+///                {"kind":"tbf","handle":"2:","parent":"1:10","options":{"rate":1000}}]"#;
+/// let read = read_tc_json(json, TickRounding::Ceil, &IfIndexes::new())?;
+/// assert_eq!(read.objects.len(), 1);
+/// assert_eq!(read.unparsed[0].object, "qdisc tbf 2:"); // with the reason beside it
+/// # Ok::<(), netshape::observe::TcJsonError>(())
+/// ```
 ///
 /// # Errors
 /// A text that is not tc's JSON.
@@ -162,7 +98,7 @@ fn qdisc(entry: &Entry, reading: &mut ParsedOutput) {
             direct_packets: 0,
             direct_qlen: small(o, "direct_qlen"),
             offload: get(o, "offload").is_some(),
-            ..Htb::to_default(0)
+            ..Htb::with_default_class(0)
         }),
         "pfifo" => QdiscKind::Pfifo(small(o, "limit")),
         "bfifo" => QdiscKind::Bfifo(small(o, "limit")),

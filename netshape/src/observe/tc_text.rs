@@ -7,6 +7,13 @@ use alloc::format;
 
 /// Reads the lines that begin with `qdisc`, `class` or `filter`; counters are passed over. Classes, filters and token
 /// buckets are always refused: the text says their rates, keys and limits only roughly.
+///
+/// ```
+/// use netshape::observe::read_tc_text;
+///
+/// let read = read_tc_text("qdisc htb 1: root refcnt 2 r2q 10 default 0x10\nclass htb 1:10 root rate 1Mbit\n");
+/// assert_eq!((read.objects.len(), read.unparsed.len()), (1, 1));
+/// ```
 #[must_use]
 pub fn read_tc_text(text: &str) -> ParsedOutput {
     let mut reading = ParsedOutput::default();
@@ -61,7 +68,7 @@ fn qdisc(line: &str, reading: &mut ParsedOutput) {
                 direct_packets: 0,
                 direct_qlen: number("direct_qlen"),
                 offload: line.contains(" offload"),
-                ..Htb::to_default(0)
+                ..Htb::with_default_class(0)
             };
             QdiscKind::Htb(htb)
         }

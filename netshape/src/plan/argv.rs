@@ -3,7 +3,7 @@
 use super::filter_words::made_as;
 use super::filter_words::number;
 use super::op::{Object, Op};
-use super::ours::REDIRECT_PRIO;
+use super::ownership::REDIRECT_PRIO;
 use super::readd;
 use super::reason::Action;
 use super::redirect::Redirect;

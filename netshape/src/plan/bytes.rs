@@ -11,6 +11,17 @@ use alloc::string::String;
 
 impl Plan {
     /// The netlink message of a step, on the device with this number. Rate tables are left out.
+    ///
+    /// ```
+    /// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
+    /// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    /// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+    /// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+    /// # let plan = netshape::plan::diff(&ObservedState::new(), &host);
+    /// let message = plan.message(&plan.ops()[0], 7); // on the device with number 7
+    /// assert_eq!((message.ifindex, message.kind.as_deref()), (7, Some("htb")));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage {
         message(op, ifindex)

@@ -4,29 +4,41 @@
 //! ones come, parents first, each with its leaf. So the sum below a class is never over it on the way, and an inner
 //! class exists before a leaf carries traffic.
 
-use super::disruption::Disruption;
-use super::left_alone::KEPT;
-use super::left_alone::LeftAlone;
-use super::leftover::{dropped, leftovers, unhooked, whole};
-use super::op::{Before, Object, Op};
-use super::reason::{Action, Reason};
+use super::leftover::{dropped, leftovers, unhooked};
 use super::steps::Plan;
+use super::tree_diff::{device, same_root, uplink_name};
 use super::work::Work;
-use super::{front, hook, leaf, ours};
-use crate::netlink::ObjectKind;
-use crate::object::{DevName, Device, Handle, Htb, Qdisc, QdiscKind};
+use super::{front, hook, leaf, ownership};
+use crate::object::{DevName, Device, Handle};
 use crate::observe::state::ObservedState;
 use crate::policy::host::layout::{ONLY, OWN};
 use crate::policy::host::member::Touch;
 use crate::policy::host::tree::root;
 use crate::policy::host::weight::{On, gso};
 use crate::policy::{Direction, EgressPoint, Host, Refusal, RefusalKind, Slot};
-use crate::text::printable;
 use alloc::format;
 use alloc::vec::Vec;
 
 /// The plan from what was observed to all that the host wants, and away from all that is ours and that it does not want. O(n log n)
 /// in devices, O(n) in classes, observed and wanted.
+///
+/// ```
+/// use netshape::kernel::KernelModel;
+/// use netshape::plan::diff;
+/// use netshape::{Capabilities, DevName, Device, Host};
+///
+/// # use netshape::{Container, Direction, Rate, Shape};
+/// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+/// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+/// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+/// let mut kernel = KernelModel::new();
+/// kernel.put_device(DevName::host("veth1"), Device::new());
+/// let plan = diff(kernel.state(), &host); // a root qdisc, its class, the class's queue
+/// assert_eq!(plan.len(), 3);
+/// kernel.apply_all(&plan).map_err(|(_, e)| e)?;
+/// assert!(diff(kernel.state(), &host).is_empty());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[must_use]
 pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.tick_rounding);
@@ -47,7 +59,8 @@ pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
                 found += usize::from(seen.is_some());
                 let by_ifb =
                     direction == Direction::Ingress && container.inside != EgressPoint::Ifb;
-                hooked |= by_ifb && seen.is_some_and(|d| d.filters().iter().any(ours::on_hook));
+                hooked |=
+                    by_ifb && seen.is_some_and(|d| d.filters().iter().any(ownership::on_hook));
                 one_way(
                     observed,
                     host,
@@ -87,6 +100,28 @@ pub fn diff_device(observed: &ObservedState, host: &Host, name: &DevName) -> Pla
 
 /// The plan for what changed in the host since the last call, and nothing else. O(changes · log n); O(n) where the smallest weight
 /// changed, since all quanta follow from it.
+///
+/// ```
+/// use netshape::kernel::KernelModel;
+/// use netshape::plan::{Action, diff_touched};
+/// use netshape::{Capabilities, DevName, Device, Host};
+///
+/// # use netshape::{Container, Direction, Rate, Shape};
+/// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+/// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+/// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+/// let mut kernel = KernelModel::new();
+/// kernel.put_device(DevName::host("veth1"), Device::new());
+/// let first = diff_touched(kernel.state(), &mut host);
+/// kernel.apply_all(&first).map_err(|(_, e)| e)?;
+///
+/// let web = host.slot("web-1").unwrap();
+/// host.allocate(web, Direction::Ingress, Some(Rate::mbit(80)));
+/// let plan = diff_touched(kernel.state(), &mut host);
+/// assert_eq!(plan.ops()[0].action, Action::Change); // in place
+/// assert_eq!((plan.len(), plan.disruptions().free), (1, 1));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[must_use]
 pub fn diff_touched(observed: &ObservedState, host: &mut Host) -> Plan {
     let mut plan = Plan::new(host.caps.tick_rounding);
@@ -120,11 +155,6 @@ pub fn diff_touched(observed: &ObservedState, host: &mut Host) -> Plan {
         }
     }
     plan
-}
-
-fn uplink_name(host: &Host) -> Option<DevName> {
-    let uplink = host.uplink.as_ref()?;
-    Some(DevName::on_host(uplink.dev.clone()))
 }
 
 /// One direction of a container: its own device, and the redirect to that where it is an ifb.
@@ -170,7 +200,7 @@ fn refuse(host: &Host, whose: Option<(Slot, Direction)>, kind: RefusalKind, plan
 fn on(observed: &ObservedState, seen: Option<&Device>, default: u16, host: &Host) -> On {
     let largest = observed.gso_max_size().unwrap_or(0);
     let gso = gso(largest.max(host.caps.gso_max_size));
-    let major = ours::major(seen, default);
+    let major = ownership::major(seen, default);
     let only = seen.and_then(|d| d.class(Handle::new(major, ONLY)));
     let alone = only.map_or(gso, |c| c.htb.quantum.max(1));
     On { major, gso, alone }
@@ -220,158 +250,5 @@ fn uplink_classes(
             leaf::leaf(&mut work, seen, seen.qdisc_at(id), leaf.as_ref());
         }
     }
-    work.finish(seen, &wanted, plan);
-}
-
-/// Whether a root qdisc is the one that is wanted, save what the kernel counts and fills in.
-fn same_root(seen: &Qdisc, wanted: &Qdisc) -> bool {
-    let (QdiscKind::Htb(s), QdiscKind::Htb(w)) = (&seen.kind, &wanted.kind) else {
-        return false;
-    };
-    let plain = Htb {
-        direct_packets: 0,
-        direct_qlen: None,
-        ..*s
-    };
-    seen.handle == wanted.handle && plain == *w
-}
-
-/// One whole device. Says whether it is or will be shaped as wanted.
-fn device(
-    seen: Option<&Device>,
-    wanted: &Device,
-    name: &DevName,
-    (observed, host): (&ObservedState, &Host),
-    plan: &mut Plan,
-) -> Result<bool, RefusalKind> {
-    let nothing = Device::new();
-    let Some(root) = wanted.root() else {
-        return Ok(false);
-    };
-    let seen = seen.unwrap_or(&nothing);
-    front::hook(seen, name)?;
-    let before = seen.root();
-    if before.is_some_and(|r| same_root(r, root)) {
-        let may = host.caps.takeover && !host.held.everything();
-        front::root(seen, (root.handle.major(), may), name, observed, plan)?;
-        below(seen, wanted, name, (observed, host), plan);
-        return Ok(true);
-    }
-    let default = before.is_none_or(|r| r.handle.is_none());
-    let told = host.caps.takeover || before.is_some_and(ours::reserved);
-    let major = before.map_or(0, |r| r.handle.major());
-    let there = |minor| seen.class(Handle::new(major, minor)).is_some();
-    let held = host.held.minors().any(|(minor, _)| there(minor))
-        && uplink_name(host).as_ref() == Some(name);
-    if !default && (host.held.everything() || held || !told) {
-        let kind = before.map_or("", |r| r.kind.name());
-        let why = match (told, held) {
-            (false, _) => format!(
-                "not ours: a root of kind {}; its device stays as it is unless told to take over",
-                printable(kind)
-            ),
-            (true, true) => {
-                "can't be replaced: below it is the class of a container whose section is refused"
-                    .into()
-            }
-            (true, false) => format!("can't be replaced: {KEPT}"),
-        };
-        plan.left_alone.push(LeftAlone {
-            object: ObjectKind::Qdisc,
-            device: name.clone(),
-            handle: before.map_or(Handle::NONE, |r| r.handle),
-            reason: why,
-        });
-        return Ok(false);
-    }
-    let number = plan.device_number(name);
-    if let Some(found) = before.filter(|_| !default) {
-        plan.ops.push(whole(number, found, seen, Reason::InTheWay));
-    }
-    // A veth has no queue by default; on other devices what waits in the default queue is lost.
-    let queueless = before.is_none_or(|r| r.kind.name() == "noqueue");
-    let disruption = if queueless || !default {
-        Disruption::Free
-    } else {
-        Disruption::LosesAll
-    };
-    let (object, before) = (Object::Qdisc(root.clone()), Before::Nothing);
-    plan.ops.push(Op {
-        device: number,
-        action: Action::Add,
-        disruption,
-        reason: Reason::Missing,
-        object,
-        before,
-    });
-    fresh(number, wanted, plan);
-    Ok(true)
-}
-
-/// Everything below a root that is new: each class, and its leaf behind it.
-fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
-    let mut leaves = wanted
-        .qdiscs()
-        .iter()
-        .filter(|q| q.parent != Handle::ROOT)
-        .peekable();
-    let mut add = |object| {
-        plan.ops.push(Op {
-            device: number,
-            action: Action::Add,
-            disruption: Disruption::Free,
-            reason: Reason::Missing,
-            object,
-            before: Before::Nothing,
-        });
-    };
-    // Our own numbering puts parents first.
-    for class in wanted.classes() {
-        add(Object::Class(*class));
-        while let Some(leaf) = leaves.next_if(|q| q.parent <= class.id) {
-            add(Object::Qdisc(leaf.clone()));
-        }
-    }
-}
-
-/// What is below a root that is ours: one merge of the two sorted lists.
-fn below(
-    seen: &Device,
-    wanted: &Device,
-    name: &DevName,
-    (observed, host): (&ObservedState, &Host),
-    plan: &mut Plan,
-) {
-    let major = wanted.root().map_or(0, |r| r.handle.major());
-    let number = plan.device_number(name);
-    let mut work = Work::new(number, name, (observed, host));
-    let mut old = seen
-        .classes()
-        .iter()
-        .filter(|c| c.id.major() == major)
-        .peekable();
-    for class in wanted.classes() {
-        while let Some(stale) = old.next_if(|o| o.id < class.id) {
-            work.class(seen, Some(stale), None, || false);
-        }
-        let same = old.next_if(|o| o.id == class.id);
-        let leaf = || wanted.qdisc_at(class.id).is_some();
-        work.class(seen, same, Some(class), leaf);
-    }
-    for stale in old {
-        work.class(seen, Some(stale), None, || false);
-    }
-    let mut old = seen
-        .qdiscs()
-        .iter()
-        .filter(|q| q.parent.major() == major)
-        .peekable();
-    for qdisc in wanted.qdiscs().iter().filter(|q| q.parent.major() == major) {
-        // A leaf below a class that is not wanted goes with that class.
-        while old.next_if(|o| o.parent < qdisc.parent).is_some() {}
-        let same = old.next_if(|o| o.parent == qdisc.parent);
-        leaf::leaf(&mut work, seen, same, Some(qdisc));
-    }
-    let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);
 }

@@ -30,6 +30,18 @@ impl Plan {
     /// The whole plan in words: what is left alone, which devices are needed first, every step with its reason, its cost, the
     /// formula of each number and where in the policy that comes from, and the sums of the costs.
     /// O(steps + containers · log n).
+    ///
+    /// ```
+    /// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
+    /// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    /// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+    /// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+    /// # let plan = netshape::plan::diff(&ObservedState::new(), &host);
+    /// let text = plan.explain(&host);
+    /// assert!(text.contains("why: class be:10 is missing"));
+    /// assert!(text.contains("ceil 25000000 B/s = 200 Mbit/s / 8"));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn explain(&self, host: &Host) -> String {
         explain(self, host)

@@ -6,7 +6,7 @@ use super::op::{Before, Object, Op};
 use super::readd::Targets;
 use super::reason::{Action, Reason};
 use super::steps::Plan;
-use super::{ours, readd};
+use super::{ownership, readd};
 use crate::object::{DevName, Device, Filter, FilterKind, Handle};
 use crate::observe::state::ObservedState;
 use crate::policy::RefusalKind;
@@ -25,7 +25,9 @@ pub(super) fn hook(seen: &Device, name: &DevName) -> Result<(), RefusalKind> {
     let first = filters.partition_point(|f| f.parent < Handle::HOOK_EGRESS);
     let mut there = filters.get(first..).unwrap_or(&[]).iter();
     let takes = |f: &&Filter| {
-        f.parent == Handle::HOOK_EGRESS && ours::is_node(f) && ours::redirects_to(f).is_some()
+        f.parent == Handle::HOOK_EGRESS
+            && ownership::is_node(f)
+            && ownership::redirects_to(f).is_some()
     };
     there
         .find(takes)
@@ -57,7 +59,9 @@ pub(super) fn root(
             return false;
         };
         let direct = u32.classid().is_some_and(|c| c == root);
-        f.parent == root && ours::is_node(f) && (direct || ours::redirects_to(f).is_some())
+        f.parent == root
+            && ownership::is_node(f)
+            && (direct || ownership::redirects_to(f).is_some())
     };
     let mut targets = Targets::new();
     let mut off: Vec<Filter> = Vec::new();

@@ -9,12 +9,12 @@ use super::filter_words::made_as;
 use super::filter_words::said;
 use super::left_alone::LeftAlone;
 use super::op::{Before, Object, Op};
-use super::ours::{REDIRECT_NODE, REDIRECT_PRIO};
+use super::ownership::{REDIRECT_NODE, REDIRECT_PRIO};
 use super::readd::Targets;
 use super::reason::{Action, Reason};
 use super::redirect::Redirect;
 use super::steps::Plan;
-use super::{ours, readd};
+use super::{ownership, readd};
 use crate::netlink::ObjectKind;
 use crate::object::{DevName, Device, Filter, FilterKind, Handle, Qdisc, QdiscKind};
 use crate::observe::state::ObservedState;
@@ -51,7 +51,7 @@ fn hook(device: &Device) -> Option<Handle> {
 /// The filters on a device's ingress hook.
 fn nodes(seen: &Device) -> impl Iterator<Item = &Filter> {
     let filters = seen.filters().iter();
-    filters.filter(|f| ours::on_hook(f) && ours::is_node(f))
+    filters.filter(|f| ownership::on_hook(f) && ownership::is_node(f))
 }
 
 /// Whether a filter of the first chain is asked before `mine`; before there is one, whatever has its priority is.
@@ -122,7 +122,7 @@ pub(super) fn steps(
     let known = observed.device(ifb).and_then(|d| d.ifindex);
     let ifindex = known.and_then(|i| u32::try_from(i).ok()).unwrap_or(0);
     let (mine, others): (Vec<&Filter>, Vec<&Filter>) =
-        nodes(seen).partition(|f| ours::redirect(f, veth, observed));
+        nodes(seen).partition(|f| ownership::redirect(f, veth, observed));
     let right = |f: &&&Filter| ifindex != 0 && matches_all(f) && redirects(f, ifindex);
     let good = mine.iter().find(right).copied();
     let mut steps = Steps {
@@ -203,16 +203,16 @@ pub(super) fn steps(
 
 /// The row of our priority where others have it and left nothing in it: the kernel lets no other protocol in.
 fn empty(seen: &Device) -> Option<&Filter> {
-    let ours = |f: &&Filter| ours::on_hook(f) && f.chain == 0 && f.prio == REDIRECT_PRIO;
+    let ours = |f: &&Filter| ownership::on_hook(f) && f.chain == 0 && f.prio == REDIRECT_PRIO;
     let mut rows = seen.filters().iter().filter(ours);
     let head = rows.clone().find(|f| f.handle == 0)?;
     let alike = head.protocol == ALL && matches!(head.kind, FilterKind::U32(_));
-    (!alike && rows.all(|f| !ours::is_node(f))).then_some(head)
+    (!alike && rows.all(|f| !ownership::is_node(f))).then_some(head)
 }
 
 /// A redirect as it was observed, for taking it off; it may lead to another device than the one it is meant for.
 fn redirect_of(filter: &Filter, veth: &DevName, ifb: &DevName, observed: &ObservedState) -> Object {
-    let to = ours::redirects_to(filter);
+    let to = ownership::redirects_to(filter);
     let to = to.and_then(|n| readd::name_of(n, veth, observed));
     Object::Redirect(Box::new(Redirect::of(
         filter,
@@ -247,7 +247,7 @@ struct Places {
 impl Places {
     fn new(seen: &Device, good: Option<&Filter>, front: &[&Filter]) -> Self {
         let stays = |f: &&Filter| !front.contains(f);
-        let u32s = |f: &&Filter| matches!(f.kind, FilterKind::U32(_)) && ours::on_hook(f);
+        let u32s = |f: &&Filter| matches!(f.kind, FilterKind::U32(_)) && ownership::on_hook(f);
         let mut others = seen.filters().iter().filter(u32s);
         // A priority's table has the first number where no other u32 priority is left; else the kernel picks one.
         let alone = others.all(|f| f.prio == REDIRECT_PRIO);
@@ -302,7 +302,7 @@ fn matches_all(filter: &Filter) -> bool {
 }
 
 fn redirects(filter: &Filter, ifindex: u32) -> bool {
-    ours::redirects_to(filter) == Some(ifindex)
+    ownership::redirects_to(filter) == Some(ifindex)
 }
 
 /// Takes our redirect off a veth that is not to have one, and the hook if nothing else is on it.
@@ -311,7 +311,7 @@ pub(super) fn release(observed: &ObservedState, veth: &DevName, plan: &mut Plan)
         return;
     };
     let (mine, others): (Vec<&Filter>, Vec<&Filter>) =
-        nodes(seen).partition(|f| ours::redirect(f, veth, observed));
+        nodes(seen).partition(|f| ownership::redirect(f, veth, observed));
     if mine.is_empty() {
         return;
     }

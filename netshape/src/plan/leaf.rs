@@ -90,7 +90,7 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
 fn has(seen: &Qdisc, wanted: &Qdisc) -> bool {
     seen.handle == wanted.handle
         && match (&seen.kind, &wanted.kind) {
-            (QdiscKind::FqCodel(seen), QdiscKind::FqCodel(wanted)) => seen.has(wanted),
+            (QdiscKind::FqCodel(seen), QdiscKind::FqCodel(wanted)) => seen.satisfies(wanted),
             (seen, wanted) => seen == wanted,
         }
 }

@@ -7,7 +7,7 @@ use super::left_alone::LeftAlone;
 use super::op::{Before, Object, Op};
 use super::reason::{Action, Reason};
 use super::steps::Plan;
-use super::{hook, ours};
+use super::{hook, ownership};
 use crate::netlink::ObjectKind;
 use crate::object::{DevName, Device, Handle, Netns, Qdisc};
 use crate::observe::state::ObservedState;
@@ -47,19 +47,19 @@ pub(super) fn leftovers(observed: &ObservedState, host: &Host, plan: &mut Plan) 
             () if unseen.may_be(name) => Some(UNSEEN),
             () => None,
         };
-        if let Some(why) = kept.filter(|_| ours::reserved(root)) {
+        if let Some(why) = kept.filter(|_| ownership::reserved(root)) {
             plan.left_alone.push(LeftAlone {
                 object: ObjectKind::Qdisc,
                 device: name.clone(),
                 handle: root.handle,
                 reason: why.into(),
             });
-        } else if ours::reserved(root)
-            || (kept.is_none() && named.contains(name) && ours::earlier_tree(seen))
+        } else if ownership::reserved(root)
+            || (kept.is_none() && named.contains(name) && ownership::earlier_tree(seen))
         {
             let number = plan.device_number(name);
             plan.ops.push(whole(number, root, seen, Reason::Stale));
-        } else if ours::earlier(root, u32::from(ONLY)) {
+        } else if ownership::earlier(root, u32::from(ONLY)) {
             plan.left_alone.push(orphan(name, root));
         }
     }
@@ -122,7 +122,7 @@ fn remove_root(name: &DevName) -> alloc::string::String {
 /// Where nothing may be removed: what would have gone is said.
 fn report_kept(observed: &ObservedState, host: &Host, plan: &mut Plan) {
     for (name, seen) in observed.devices() {
-        let root = seen.root().filter(|r| ours::reserved(r));
+        let root = seen.root().filter(|r| ownership::reserved(r));
         let Some(root) = root.filter(|_| !host.devices.contains(name)) else {
             continue;
         };
@@ -165,7 +165,7 @@ pub(super) fn dropped(observed: &ObservedState, host: &Host, name: &DevName, pla
     if host.devices.contains(name) || host.held.everything() {
         return;
     }
-    let ours = |r: &&Qdisc| ours::reserved(r) || ours::earlier_tree(seen);
+    let ours = |r: &&Qdisc| ownership::reserved(r) || ownership::earlier_tree(seen);
     let Some(root) = seen.root().filter(ours) else {
         return;
     };

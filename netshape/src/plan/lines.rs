@@ -178,6 +178,19 @@ impl Plan {
     /// Text for `tc -batch`, run in the network namespace that its first line names in a comment. Devices that are needed first
     /// are said in comments too.
     ///
+    /// ```
+    /// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
+    /// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    /// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+    /// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+    /// # let plan = netshape::plan::diff(&ObservedState::new(), &host);
+    /// for netns in plan.namespaces() {
+    ///     let batch = plan.in_netns(&netns).batch()?; // for `ip netns exec NAME tc -batch FILE`
+    ///     assert!(batch.contains("class add dev veth1 parent be: classid be:10 htb rate 200mbit"));
+    /// }
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BatchError::Namespaces`] where steps are for more than one namespace ([`Plan::in_netns`] picks one),
     /// [`BatchError::Name`] where a device has a name that no line can carry.

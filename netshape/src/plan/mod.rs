@@ -20,12 +20,13 @@ mod leftover;
 mod lines;
 mod op;
 mod origin;
-pub(crate) mod ours;
+pub(crate) mod ownership;
 mod pins;
 mod readd;
 mod reason;
 mod redirect;
 mod steps;
+mod tree_diff;
 mod work;
 
 pub use diff::{diff, diff_device, diff_touched};
@@ -35,7 +36,7 @@ pub use document::{LeftAloneDocument, OpDocument, PlanDocument, RefusedDocument}
 pub use left_alone::LeftAlone;
 pub use lines::BatchError;
 pub use op::{Before, Object, Op};
-pub use ours::{REDIRECT_NODES, REDIRECT_PRIO, RESERVED_MAJORS};
+pub use ownership::{REDIRECT_NODES, REDIRECT_PRIO, RESERVED_MAJORS};
 pub use reason::{Action, Reason};
 pub use redirect::Redirect;
 pub use steps::Plan;

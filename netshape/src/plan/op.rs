@@ -73,6 +73,19 @@ pub struct Op {
 
 impl Op {
     /// The steps that take this one back, in order: one, save where a whole tree was deleted.
+    ///
+    /// ```
+    /// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
+    /// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    /// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+    /// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+    /// # let plan = netshape::plan::diff(&ObservedState::new(), &host);
+    /// use netshape::plan::Action;
+    ///
+    /// assert_eq!(plan.ops()[0].action, Action::Add);
+    /// assert_eq!(plan.ops()[0].inverse()[0].action, Action::Delete);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inverse(&self) -> Vec<Self> {
         let step = |action, object: &Object, before| Self {

@@ -1,7 +1,7 @@
 //! Where a container's namespace may not be entered, what it sends is redirected from the host's end of the veth to an
 //! ifb, whose tree shapes it.
 
-use super::ours::REDIRECT_PRIO;
+use super::ownership::REDIRECT_PRIO;
 use crate::object::{Filter, FilterKind, Handle, Mirred, TcAction, U32, U32Key, U32Part, U32Sel};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -27,7 +27,7 @@ impl Redirect {
             parent: filter.parent,
             handle: filter.handle,
             to,
-            ifindex: super::ours::redirects_to(filter).unwrap_or(0),
+            ifindex: super::ownership::redirects_to(filter).unwrap_or(0),
         }
     }
 

@@ -12,6 +12,24 @@ use alloc::vec::Vec;
 
 /// Ordered steps from what was observed to what is wanted. Carried out up to any step and planned again, it ends in the
 /// same tree; carried out whole and planned again, it is empty.
+///
+/// ```
+/// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
+/// # let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+/// # let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+/// # host.insert(Container::new("web-1", "veth1")?.with_shape(Direction::Ingress, shape))?;
+/// # let plan = netshape::plan::diff(&ObservedState::new(), &host);
+/// assert_eq!(
+///     plan.lines().lines().next(),
+///     Some("tc qdisc add dev veth1 root handle be: htb default 10")
+/// );
+/// assert!(plan.batch()?.starts_with("# netns host\nqdisc add dev veth1"));
+/// for op in plan.ops() {
+///     let undo = op.inverse(); // what takes the step back
+///     assert_eq!(plan.argv(&undo[0])[1], "delete");
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) devices: Vec<DevName>,

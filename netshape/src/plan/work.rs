@@ -146,7 +146,8 @@ impl<'a> Work<'a> {
                     .push(op(Action::Add, Disruption::Free, Reason::Missing, n, None));
             }
             (Some(o), Some(n))
-                if !o.htb.same(&n.htb, self.tolerance) || (!o.htb.same_turns(&n.htb) && leaf()) =>
+                if !o.htb.same_rates(&n.htb, self.tolerance)
+                    || (!o.htb.same_quantum_and_prio(&n.htb) && leaf()) =>
             {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
                 let step = op(

@@ -1,5 +1,5 @@
 //! What is declared: rates per container and direction, tiers, the uplink. A value that exists is valid by itself;
-//! whether a host can carry it is [`crate::policy::host::admitted::Host`]'s to say.
+//! whether a host can carry it is [`crate::policy::host::wanted::Host`]'s to say.
 
 use super::direction::Direction;
 use super::ifb::ifb_name;
@@ -34,6 +34,21 @@ impl EgressPoint {
 }
 
 /// One container's attachment.
+///
+/// ```
+/// use netshape::policy::EgressPoint;
+/// use netshape::{Container, DevName, Direction, Rate, Shape};
+///
+/// let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+/// let web = Container::new("web-1", "veth1a2b")?
+///     .with_egress_point(EgressPoint::Pid(4242), "eth0")?
+///     .with_tier("gold")
+///     .with_shape(Direction::Ingress, shape)
+///     .with_shape(Direction::Egress, shape);
+/// assert_eq!(web.device(Direction::Ingress), Some(DevName::host("veth1a2b")));
+/// assert_eq!(web.device(Direction::Egress), Some(DevName::of_pid(4242, "eth0")));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     pub(crate) id: Arc<str>,

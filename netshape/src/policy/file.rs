@@ -2,13 +2,14 @@
 
 use super::container::{Container, EgressPoint};
 use super::direction::Direction;
+use super::quantity::{maybe_text, text};
 use super::refusal::{Refusal, RefusalKind};
 use super::shape::Shape;
 use super::uplink::{Tier, Uplink};
 use crate::object::{DevName, Netns};
 use crate::observe::state::ObservedState;
-use crate::policy::host::admitted::Host;
 use crate::policy::host::capabilities::Capabilities;
+use crate::policy::host::wanted::Host;
 use crate::unit::{Bytes, Rate};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -20,6 +21,23 @@ use core::str::FromStr;
 const MOST: usize = 65_536;
 
 /// The whole file.
+///
+/// ```
+/// use netshape::policy::PolicyFile;
+/// use netshape::{Capabilities, ObservedState};
+///
+/// let policy: PolicyFile = serde_json::from_str(
+///     r#"{"host": {"uplink": {"dev": "eth0", "capacity": "1gbit", "reserve": "100mbit"}},
+///         "container": [
+///           {"id": "web", "veth": "v1", "egress": {"guarantee": "50mbit", "ceiling": "200mbit"}},
+///           {"id": "job", "veth": "v2", "egress": {"guarantee": "50"}}]}"#,
+/// )?;
+/// let observed = ObservedState::new();
+/// let (host, refused) = policy.host_on(&observed, Capabilities::default(), &Default::default())?;
+/// assert!(host.slot("web").is_some());
+/// assert_eq!(refused[0].field, "container[1].egress.guarantee"); // the unit is missing
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -111,43 +129,6 @@ pub struct ShapeSection {
     pub burst: Option<String>,
     /// 0 to 7.
     pub priority: Option<u64>,
-}
-
-/// A number with its unit, as text. A bare number is kept as it stands, so that it is refused with its field's name like any
-/// other without a unit.
-struct Quantity(String);
-
-impl<'de> serde::Deserialize<'de> for Quantity {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl serde::de::Visitor<'_> for Any {
-            type Value = Quantity;
-            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str("a number with its unit, such as \"50mbit\"")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Quantity, E> {
-                Ok(Quantity(text.to_string()))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Quantity, E> {
-                Ok(Quantity(number.to_string()))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Quantity, E> {
-                Ok(Quantity(number.to_string()))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Quantity, E> {
-                Ok(Quantity(number.to_string()))
-            }
-        }
-        from.deserialize_any(Any)
-    }
-}
-
-fn text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    <Quantity as serde::Deserialize>::deserialize(from).map(|q| q.0)
-}
-
-fn maybe_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    <Option<Quantity> as serde::Deserialize>::deserialize(from).map(|q| q.map(|q| q.0))
 }
 
 fn parse<T: FromStr<Err = crate::unit::UnitError>>(text: &str, field: &str) -> Result<T, Refusal> {

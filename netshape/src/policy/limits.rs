@@ -20,6 +20,14 @@ pub const MAX_CEILING: Rate = Rate::from_bits(34_000_000_000_000_000);
 /// The burst of a rate for which none was declared: 10 ms of it and 128 KiB at the least (20 ms above 2 Gbit/s), since
 /// timers are late and GSO packets are 64 KiB; no more than the kernel's field holds (2^32 ticks of 64 ns, 274.9 s of the rate)
 /// and tc reads (2^32 bytes).
+///
+/// ```
+/// use netshape::policy::default_burst;
+/// use netshape::{Bytes, Rate};
+///
+/// assert_eq!(default_burst(Rate::mbit(200)), Bytes(250_000));
+/// assert_eq!(default_burst(Rate::mbit(1)), Bytes(128 << 10));
+/// ```
 #[must_use]
 pub fn default_burst(rate: Rate) -> Bytes {
     let ms = if rate > Rate::gbit(2) { 20 } else { 10 };
@@ -29,6 +37,14 @@ pub fn default_burst(rate: Rate) -> Bytes {
 
 /// The limit in bytes of a leaf's queue: 25 ms of the ceiling, and room for one whole GSO packet and 5 % at the least,
 /// since a queue that can't hold one drops them all.
+///
+/// ```
+/// use netshape::Rate;
+/// use netshape::policy::leaf_limit;
+///
+/// assert_eq!(leaf_limit(Rate::gbit(1), 65_536), 3_125_000);
+/// assert_eq!(leaf_limit(Rate::mbit(1), 65_536), 68_813); // one GSO packet and 5 %
+/// ```
 #[must_use]
 pub fn leaf_limit(ceiling: Rate, gso_max_size: u32) -> u32 {
     let gso = u64::from(gso_max_size);

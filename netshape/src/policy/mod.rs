@@ -10,6 +10,8 @@ mod file;
 pub(crate) mod host;
 pub(crate) mod ifb;
 pub(crate) mod limits;
+#[cfg(feature = "serde")]
+mod quantity;
 pub(crate) mod refusal;
 pub(crate) mod shape;
 pub(crate) mod uplink;
@@ -20,9 +22,9 @@ pub use direction::Direction;
 pub use file::{
     ContainerSection, HostSection, PolicyFile, ShapeSection, TierSection, UplinkSection,
 };
-pub use host::admitted::Host;
 pub use host::capabilities::Capabilities;
 pub use host::slot::Slot;
+pub use host::wanted::Host;
 pub use limits::{MAX_CEILING, MIN_BURST, MIN_CEILING, default_burst, leaf_limit};
 pub use refusal::{Refusal, RefusalKind};
 pub use shape::Shape;

@@ -9,6 +9,16 @@ use alloc::format;
 use alloc::string::String;
 
 /// A part of a policy that is refused; the rest is planned.
+///
+/// ```
+/// use netshape::policy::RefusalKind;
+/// use netshape::{Rate, Uplink};
+///
+/// let refusal = Uplink::new("eth0", Rate::mbit(10), Rate::gbit(1)).unwrap_err();
+/// assert_eq!(refusal.field, "reserve");
+/// assert!(matches!(refusal.kind, RefusalKind::CeilingBelowGuarantee { .. }));
+/// assert_eq!(refusal.to_string(), "reserve: ceiling 10 Mbit/s below guarantee 1 Gbit/s");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {kind}")]
 #[non_exhaustive]

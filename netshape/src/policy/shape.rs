@@ -6,6 +6,17 @@ use crate::ticks::most_bytes;
 use crate::unit::{Bytes, Rate};
 
 /// One direction's figures: `guarantee` ≤ `ceiling`, and a burst that the kernel can hold.
+///
+/// ```
+/// use netshape::{Rate, Shape};
+///
+/// let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?
+///     .with_burst("256kB".parse().unwrap())?
+///     .with_priority(1)?;
+/// assert_eq!(shape.guarantee(), Rate::mbit(50));
+/// assert!(Shape::new(Rate::mbit(200), Rate::mbit(50)).is_err()); // ceiling below guarantee
+/// # Ok::<(), netshape::policy::RefusalKind>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     guarantee: Rate,

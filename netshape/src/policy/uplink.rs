@@ -7,6 +7,13 @@ use crate::unit::Rate;
 use alloc::sync::Arc;
 
 /// A class of containers: its weight decides how spare bandwidth is divided.
+///
+/// ```
+/// use netshape::Tier;
+///
+/// assert!(Tier::new("gold", 4).is_ok());
+/// assert_eq!(Tier::new("gold", 0).unwrap_err().to_string(), "weight: weight 0 is not 1 to 1000");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
     pub(crate) name: Arc<str>,
@@ -33,6 +40,14 @@ impl Tier {
 }
 
 /// The device that all containers of a host share.
+///
+/// ```
+/// use netshape::{Rate, Uplink};
+///
+/// let uplink = Uplink::new("eth0", Rate::gbit(10), Rate::mbit(200))?;
+/// assert_eq!(uplink.for_containers(), Rate::mbit(9_800));
+/// # Ok::<(), netshape::Refusal>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uplink {
     pub(crate) dev: Arc<str>,

@@ -7,6 +7,14 @@ use core::iter;
 /// The commands of a `tc -batch` text, each with the number of its first line, counted from 1. What follows a `#` is cut off
 /// wherever it stands; a line that ends in a backslash (not in a comment) goes on in the next one. Lines without a command are
 /// left out. No copy is made of a command that stands on one line.
+///
+/// ```
+/// use netshape::tc::batch_commands;
+///
+/// let text = "# two lines\nqdisc add dev eth0 \\\n  root htb # the root\n";
+/// let commands: Vec<_> = batch_commands(text).collect();
+/// assert_eq!(commands, [(2, "qdisc add dev eth0   root htb".into())]);
+/// ```
 pub fn batch_commands(text: &str) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
     let mut lines = text.lines().enumerate();
     let commands = iter::from_fn(move || {

@@ -70,7 +70,7 @@ pub(super) fn value<T>(
 }
 
 fn htb(words: &mut Words<'_>) -> Result<Htb, TcError> {
-    let mut htb = Htb::to_default(0);
+    let mut htb = Htb::with_default_class(0);
     while let Some(word) = words.next() {
         match word {
             w if begins(w, "r2q") => {

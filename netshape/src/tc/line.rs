@@ -13,6 +13,19 @@ use alloc::format;
 /// One line of a batch, with or without `tc` in front, as the message that tc of this gengenerationtion sends for it; `None` for an
 /// empty line or a comment. Sequence numbers are the caller's to set.
 ///
+/// ```
+/// use netshape::netlink::ObjectKind;
+/// use netshape::tc::{IfIndexes, TickRounding, parse_line};
+///
+/// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
+/// let parse = |line| parse_line(line, TickRounding::Ceil, &devices);
+/// let class = parse("tc class add dev eth0 parent 1: classid 1:10 htb rate 50mbit")?.unwrap();
+/// assert_eq!(class.object, ObjectKind::Class);
+/// assert_eq!(parse("# a comment"), Ok(None));
+/// assert_eq!(parse("qdisc add dev eth9 root htb").unwrap_err().to_string(), "Cannot find device \"eth9\"");
+/// # Ok::<(), netshape::tc::TcError>(())
+/// ```
+///
 /// # Errors
 /// What tc refuses itself, and what it only shows or lists: such a line sends nothing.
 pub fn parse_line(
@@ -26,6 +39,17 @@ pub fn parse_line(
 
 /// [`parse_line`] where a rate may be said in percent of its device's speed: `speeds` has those of devices, in Mbit/s, as
 /// `/sys/class/net/DEV/speed` gives them (10,000 for a veth).
+///
+/// ```
+/// use netshape::tc::{IfIndexes, TickRounding, parse_line, parse_line_with_speeds};
+///
+/// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
+/// let speeds = IfIndexes::from([("eth0".to_owned(), 1_000)]); // Mbit/s
+/// let line = "class add dev eth0 parent 1: classid 1:10 htb rate 5%";
+/// let percent = parse_line_with_speeds(line, TickRounding::Ceil, &devices, &speeds)?;
+/// assert_eq!(percent, parse_line(&line.replace("5%", "50mbit"), TickRounding::Ceil, &devices)?);
+/// # Ok::<(), netshape::tc::TcError>(())
+/// ```
 ///
 /// # Errors
 /// As [`parse_line`]; and a percentage of a device without a speed.

@@ -286,8 +286,8 @@ impl World {
         let classes: Vec<&Class> = classes.collect();
         assert_eq!(wanted.classes().len(), classes.len(), "{name}");
         for (w, s) in wanted.classes().iter().zip(classes) {
-            let turns = wanted.qdisc_at(w.id).is_none() || w.htb.same_turns(&s.htb);
-            let same = w.id == s.id && w.htb.same(&s.htb, 0) && turns;
+            let turns = wanted.qdisc_at(w.id).is_none() || w.htb.same_quantum_and_prio(&s.htb);
+            let same = w.id == s.id && w.htb.same_rates(&s.htb, 0) && turns;
             let told = |l: &crate::plan::LeftAlone| {
                 l.object == crate::netlink::ObjectKind::Class
                     && l.device == *name

@@ -7,6 +7,18 @@ use core::fmt;
 use core::str::FromStr;
 
 /// A rate in bit/s. The kernel counts whole bytes per second: [`Rate::bytes_per_second`] rounds down.
+///
+/// ```
+/// use netshape::Rate;
+///
+/// let rate: Rate = "1.5gbit".parse()?;
+/// assert_eq!(rate, Rate::mbit(1_500));
+/// assert_eq!(rate.to_string(), "1.5 Gbit/s");
+/// assert_eq!(rate.tc().to_string(), "1500mbit");
+/// let ambiguous = "50m".parse::<Rate>().unwrap_err(); // bits or bytes?
+/// assert!(ambiguous.to_string().contains("write 50mbit or 50MB/s"));
+/// # Ok::<(), netshape::unit::UnitError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -155,6 +167,14 @@ impl FromStr for Rate {
 }
 
 /// A number of bytes: bursts and limits.
+///
+/// ```
+/// use netshape::Bytes;
+///
+/// assert_eq!("256kB".parse(), Ok(Bytes(256_000)));
+/// assert_eq!(Bytes(256 << 10).to_string(), "256 KiB");
+/// assert!("256k".parse::<Bytes>().is_err()); // 1000 or 1024?
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",

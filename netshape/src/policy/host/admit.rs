@@ -1,9 +1,9 @@
 //! Admission: promises are summed in integers and never exceed what there is, since HTB would let them.
 
-use super::admitted::Host;
 use super::layout::WHOLE;
 use super::member::{Member, TierClass, Touch};
 use super::numbers::{FIRST, Numbers, TIER_FIRST};
+use super::wanted::Host;
 use super::weight::WEIGHT_MOST;
 use crate::object::DevName;
 use crate::policy::container::Container;

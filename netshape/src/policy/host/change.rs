@@ -1,8 +1,8 @@
 //! A container that is here and wanted otherwise, and where it stands in the policy.
 
-use super::admitted::Host;
 use super::member::Member;
 use super::slot::Slot;
+use super::wanted::Host;
 use crate::policy::container::Container;
 use crate::policy::direction::Direction;
 use crate::policy::refusal::Refusal;

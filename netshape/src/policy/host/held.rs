@@ -1,12 +1,12 @@
 //! Containers whose section of the policy is refused: what they have in the kernel stays as it is.
 
-use super::admitted::Host;
 use super::layout::OWN;
 use super::member::TierClass;
 use super::member::Touch;
+use super::wanted::Host;
 use crate::object::{Class, DevName, Device, Handle, QdiscKind};
 use crate::observe::state::ObservedState;
-use crate::plan::ours::major;
+use crate::plan::ownership::major;
 use crate::policy::container::Container;
 use crate::policy::limits::MIN_CLASS_RATE;
 use crate::unit::Rate;

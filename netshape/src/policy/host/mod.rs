@@ -1,7 +1,6 @@
 //! What one host should look like: its containers admitted against the uplink, each with a class of its own that stays.
 
 mod admit;
-pub(crate) mod admitted;
 pub(crate) mod capabilities;
 mod change;
 pub(crate) mod held;
@@ -10,7 +9,8 @@ pub(crate) mod member;
 pub(crate) mod minors;
 pub(crate) mod numbers;
 mod promised;
+mod quanta;
 pub(crate) mod slot;
 pub(crate) mod tree;
-mod turns;
+pub(crate) mod wanted;
 pub(crate) mod weight;

@@ -4,13 +4,13 @@
 //! The uplink's: `be:` HTB, default `be:2`; `be:1` the capacity; below it `be:2` for the host itself, one class per tier,
 //! and below its tier (or `be:1`) one class per container with its guarantee or floor, its ceiling, and a leaf.
 
-use super::admitted::Host;
 use super::layout::MAJOR;
 use super::layout::ONLY;
 use super::layout::OWN;
 use super::layout::WHOLE;
 use super::member::{Member, TierClass};
 use super::slot::Slot;
+use super::wanted::Host;
 use super::weight::{On, gso};
 use crate::object::{
     Class, DevName, Device, FqCodel, Handle, Htb, HtbClass, Netns, Qdisc, QdiscKind, RateSpec,
@@ -268,7 +268,7 @@ impl Host {
 
 /// The root of a tree whose unclassified traffic goes to one of its classes.
 pub(crate) fn root(on: On, default: u16) -> Qdisc {
-    let kind = QdiscKind::Htb(Htb::to_default(default));
+    let kind = QdiscKind::Htb(Htb::with_default_class(default));
     Qdisc::new(Handle::qdisc(on.major), Handle::ROOT, kind)
 }
 

@@ -41,7 +41,7 @@ impl World {
                 let own = Handle::qdisc(0x6000 | id);
                 let htb = QdiscKind::Htb(Htb {
                     direct_qlen: Some(1_000),
-                    ..Htb::to_default(1)
+                    ..Htb::with_default_class(1)
                 });
                 take(&mut device, class);
                 device.put_qdisc(Qdisc::new(own, class, htb));
@@ -63,7 +63,7 @@ impl World {
             1 => drop(device.put_qdisc(Qdisc::new(
                 Handle::qdisc(MAJOR),
                 Handle::ROOT,
-                QdiscKind::Htb(Htb::to_default(id)),
+                QdiscKind::Htb(Htb::with_default_class(id)),
             ))),
             2 if !device.has_children(class) => {
                 take(&mut device, class);
@@ -152,8 +152,14 @@ impl World {
             0 => root(Handle::NONE, other("noqueue")),
             1 => root(Handle::NONE, other("pfifo_fast")),
             2 => root(Handle::qdisc(0x8001), QdiscKind::Bfifo(Some(9))),
-            3 => root(Handle::qdisc(5), QdiscKind::Htb(Htb::to_default(0x10))),
-            4 => root(Handle::qdisc(MAJOR), QdiscKind::Htb(Htb::to_default(7))),
+            3 => root(
+                Handle::qdisc(5),
+                QdiscKind::Htb(Htb::with_default_class(0x10)),
+            ),
+            4 => root(
+                Handle::qdisc(MAJOR),
+                QdiscKind::Htb(Htb::with_default_class(7)),
+            ),
             5 => root(Handle::qdisc(1), other("pfifo_fast")),
             6 => {
                 let kind = if which.is_multiple_of(2) {

@@ -3,7 +3,7 @@
 //! A class sends at least one whole packet in its turn, and a GSO packet has up to 64 KiB: quanta below that give equal shares
 //! whatever the weights are. So the smallest weight has one GSO packet, and the others as many times that as they weigh more.
 
-use super::admitted::Host;
+use super::wanted::Host;
 
 impl Host {
     /// Bytes of a turn for a weight: `weight / least weight` GSO packets, rounded up to a byte.

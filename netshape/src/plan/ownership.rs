@@ -42,7 +42,7 @@ pub(crate) fn earlier(root: &Qdisc, default: u32) -> bool {
     };
     let wanted = Htb {
         default,
-        ..Htb::to_default(0)
+        ..Htb::with_default_class(0)
     };
     root.handle == Handle::qdisc(EARLIER_MAJOR) && plain == wanted
 }
@@ -63,7 +63,7 @@ pub(crate) fn earlier_tree(seen: &Device) -> bool {
     };
     let id = Handle::new(EARLIER_MAJOR, ONLY);
     let class = match seen.classes() {
-        [class] => class.id == id && class.htb.rate.same(&class.htb.ceil),
+        [class] => class.id == id && class.htb.rate.is_equivalent(&class.htb.ceil),
         _ => false,
     };
     let leaf = seen.qdiscs().iter().all(|q| {

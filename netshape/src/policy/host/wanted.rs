@@ -25,6 +25,23 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
+///
+/// ```
+/// use netshape::{Capabilities, Container, Direction, Host, Rate, Shape, Uplink};
+///
+/// let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100))?;
+/// let mut host = Host::new(Some(uplink), Vec::new(), Capabilities::default())?;
+/// let shape = Shape::new(Rate::mbit(600), Rate::gbit(1))?;
+/// let slot = host.insert(Container::new("a", "veth0")?.with_shape(Direction::Egress, shape))?;
+/// assert_eq!(host.promised(Direction::Egress), Rate::mbit(600));
+/// assert_eq!(host.container(slot).map(Container::id), Some("a"));
+///
+/// // 600 + 600 Mbit/s do not fit into 900: refused with the figures, and the host is as it was.
+/// let refused = host.insert(Container::new("b", "veth1")?.with_shape(Direction::Egress, shape));
+/// assert!(refused.unwrap_err().to_string().contains("over uplink less reserve 900 Mbit/s"));
+/// assert!(host.slot("b").is_none());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Host {
     pub(crate) uplink: Option<Uplink>,
@@ -252,6 +269,17 @@ impl Host {
 
     /// Sets what elastic division gives a container in one direction (`None`: its ceiling again). Says whether anything
     /// changed; if so the next plan holds one `class change`. The guarantee stands whatever is given, and the ceiling too.
+    ///
+    /// ```
+    /// use netshape::{Capabilities, Container, Direction, Host, Rate, Shape};
+    ///
+    /// let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    /// let shape = Shape::new(Rate::mbit(50), Rate::mbit(200))?;
+    /// let slot = host.insert(Container::new("a", "veth0")?.with_shape(Direction::Egress, shape))?;
+    /// assert!(host.allocate(slot, Direction::Egress, Some(Rate::mbit(120))));
+    /// assert!(!host.allocate(slot, Direction::Egress, Some(Rate::mbit(120)))); // nothing changed
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn allocate(&mut self, slot: Slot, direction: Direction, rate: Option<Rate>) -> bool {
         let on_uplink = direction == Direction::Egress && self.uplink.is_some();
         let Some(member) = self.members.get_mut(slot.index()).and_then(Option::as_mut) else {

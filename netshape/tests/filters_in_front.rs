@@ -375,34 +375,10 @@ fn a_root_with_our_number_is_put_right_without_being_told() {
     let mut kernel = kernel();
     let v1 = DevName::host("v1");
     let mut device = kernel.remove_device(&v1).unwrap();
-    let kind = QdiscKind::Htb(Htb::to_default(0x99));
+    let kind = QdiscKind::Htb(Htb::with_default_class(0x99));
     device.put_qdisc(Qdisc::new(Handle::qdisc(0xbe), Handle::ROOT, kind));
     kernel.put_device(v1, device);
     let host = host(false, false, &[Direction::Ingress]);
     kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
     assert!(diff(kernel.state(), &host).is_empty());
-}
-
-#[test]
-fn the_observed_document_says_what_a_filter_matches_or_that_it_matches_everything() {
-    let document = r#"{"devices": [
-      {"netns": null, "dev": "v1", "ifindex": 2, "qdiscs": [{"kind": "clsact", "handle": "ffff:", "parent": "ingress"}],
-       "filters": [
-        {"kind": "u32", "parent": "ffff:fff2", "handle": "800::800", "prio": 1, "protocol": "all", "flowid": null,
-         "matches": [{"value": 167772167, "mask": 4294967295, "offset_bytes": 16}],
-         "actions": [{"kind": "mirred", "action": "egress_redirect", "to_ifindex": 3}]},
-        {"kind": "u32", "parent": "ffff:fff2", "handle": "800::801", "prio": 1, "protocol": "all", "flowid": null,
-         "actions": [{"kind": "mirred", "action": "egress_redirect", "to_ifindex": 3}]}]},
-      {"netns": null, "dev": "x9", "ifindex": 3}]}"#;
-    let seen: netshape::observe::ObservedDocument = serde_json::from_str(document).unwrap();
-    let lines = diff(&seen.state().unwrap(), &host(true, true, OUT)).lines();
-    assert!(
-        lines
-            .contains("match u32 0x0a000007 0xffffffff at 16 action mirred egress redirect dev x9"),
-        "{lines}"
-    );
-    assert!(
-        lines.contains("match u32 0x00000000 0x00000000 at 0 action mirred egress redirect dev x9"),
-        "{lines}"
-    );
 }

@@ -1,0 +1,175 @@
+//! One device's tree, observed against wanted.
+
+use super::disruption::Disruption;
+use super::left_alone::KEPT;
+use super::left_alone::LeftAlone;
+use super::leftover::whole;
+use super::op::{Before, Object, Op};
+use super::reason::{Action, Reason};
+use super::steps::Plan;
+use super::work::Work;
+use super::{front, leaf, ownership};
+use crate::netlink::ObjectKind;
+use crate::object::{DevName, Device, Handle, Htb, Qdisc, QdiscKind};
+use crate::observe::state::ObservedState;
+use crate::policy::{Host, RefusalKind};
+use crate::text::printable;
+use alloc::format;
+
+/// Whether a root qdisc is the one that is wanted, save what the kernel counts and fills in.
+pub(super) fn same_root(seen: &Qdisc, wanted: &Qdisc) -> bool {
+    let (QdiscKind::Htb(s), QdiscKind::Htb(w)) = (&seen.kind, &wanted.kind) else {
+        return false;
+    };
+    let plain = Htb {
+        direct_packets: 0,
+        direct_qlen: None,
+        ..*s
+    };
+    seen.handle == wanted.handle && plain == *w
+}
+
+/// One whole device. Says whether it is or will be shaped as wanted.
+pub(super) fn device(
+    seen: Option<&Device>,
+    wanted: &Device,
+    name: &DevName,
+    (observed, host): (&ObservedState, &Host),
+    plan: &mut Plan,
+) -> Result<bool, RefusalKind> {
+    let nothing = Device::new();
+    let Some(root) = wanted.root() else {
+        return Ok(false);
+    };
+    let seen = seen.unwrap_or(&nothing);
+    front::hook(seen, name)?;
+    let before = seen.root();
+    if before.is_some_and(|r| same_root(r, root)) {
+        let may = host.caps.takeover && !host.held.everything();
+        front::root(seen, (root.handle.major(), may), name, observed, plan)?;
+        below(seen, wanted, name, (observed, host), plan);
+        return Ok(true);
+    }
+    let default = before.is_none_or(|r| r.handle.is_none());
+    let told = host.caps.takeover || before.is_some_and(ownership::reserved);
+    let major = before.map_or(0, |r| r.handle.major());
+    let there = |minor| seen.class(Handle::new(major, minor)).is_some();
+    let held = host.held.minors().any(|(minor, _)| there(minor))
+        && uplink_name(host).as_ref() == Some(name);
+    if !default && (host.held.everything() || held || !told) {
+        let kind = before.map_or("", |r| r.kind.name());
+        let why = match (told, held) {
+            (false, _) => format!(
+                "not ours: a root of kind {}; its device stays as it is unless told to take over",
+                printable(kind)
+            ),
+            (true, true) => {
+                "can't be replaced: below it is the class of a container whose section is refused"
+                    .into()
+            }
+            (true, false) => format!("can't be replaced: {KEPT}"),
+        };
+        plan.left_alone.push(LeftAlone {
+            object: ObjectKind::Qdisc,
+            device: name.clone(),
+            handle: before.map_or(Handle::NONE, |r| r.handle),
+            reason: why,
+        });
+        return Ok(false);
+    }
+    let number = plan.device_number(name);
+    if let Some(found) = before.filter(|_| !default) {
+        plan.ops.push(whole(number, found, seen, Reason::InTheWay));
+    }
+    // A veth has no queue by default; on other devices what waits in the default queue is lost.
+    let queueless = before.is_none_or(|r| r.kind.name() == "noqueue");
+    let disruption = if queueless || !default {
+        Disruption::Free
+    } else {
+        Disruption::LosesAll
+    };
+    let (object, before) = (Object::Qdisc(root.clone()), Before::Nothing);
+    plan.ops.push(Op {
+        device: number,
+        action: Action::Add,
+        disruption,
+        reason: Reason::Missing,
+        object,
+        before,
+    });
+    fresh(number, wanted, plan);
+    Ok(true)
+}
+
+/// Everything below a root that is new: each class, and its leaf behind it.
+fn fresh(number: u32, wanted: &Device, plan: &mut Plan) {
+    let mut leaves = wanted
+        .qdiscs()
+        .iter()
+        .filter(|q| q.parent != Handle::ROOT)
+        .peekable();
+    let mut add = |object| {
+        plan.ops.push(Op {
+            device: number,
+            action: Action::Add,
+            disruption: Disruption::Free,
+            reason: Reason::Missing,
+            object,
+            before: Before::Nothing,
+        });
+    };
+    // Our own numbering puts parents first.
+    for class in wanted.classes() {
+        add(Object::Class(*class));
+        while let Some(leaf) = leaves.next_if(|q| q.parent <= class.id) {
+            add(Object::Qdisc(leaf.clone()));
+        }
+    }
+}
+
+/// What is below a root that is ours: one merge of the two sorted lists.
+pub(super) fn below(
+    seen: &Device,
+    wanted: &Device,
+    name: &DevName,
+    (observed, host): (&ObservedState, &Host),
+    plan: &mut Plan,
+) {
+    let major = wanted.root().map_or(0, |r| r.handle.major());
+    let number = plan.device_number(name);
+    let mut work = Work::new(number, name, (observed, host));
+    let mut old = seen
+        .classes()
+        .iter()
+        .filter(|c| c.id.major() == major)
+        .peekable();
+    for class in wanted.classes() {
+        while let Some(stale) = old.next_if(|o| o.id < class.id) {
+            work.class(seen, Some(stale), None, || false);
+        }
+        let same = old.next_if(|o| o.id == class.id);
+        let leaf = || wanted.qdisc_at(class.id).is_some();
+        work.class(seen, same, Some(class), leaf);
+    }
+    for stale in old {
+        work.class(seen, Some(stale), None, || false);
+    }
+    let mut old = seen
+        .qdiscs()
+        .iter()
+        .filter(|q| q.parent.major() == major)
+        .peekable();
+    for qdisc in wanted.qdiscs().iter().filter(|q| q.parent.major() == major) {
+        // A leaf below a class that is not wanted goes with that class.
+        while old.next_if(|o| o.parent < qdisc.parent).is_some() {}
+        let same = old.next_if(|o| o.parent == qdisc.parent);
+        leaf::leaf(&mut work, seen, same, Some(qdisc));
+    }
+    let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
+    work.finish(seen, &wanted, plan);
+}
+
+pub(super) fn uplink_name(host: &Host) -> Option<DevName> {
+    let uplink = host.uplink.as_ref()?;
+    Some(DevName::on_host(uplink.dev.clone()))
+}
