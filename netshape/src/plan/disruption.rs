@@ -1,6 +1,15 @@
 //! What a step may cost in packets.
 
-/// What a step may cost, measured on Linux 6.18 (each class holds the ones before it).
+/// What a step may cost in packets, measured on Linux 6.18. Ordered: each costs at least what the ones before it do. [`diff`](crate::plan::diff)
+/// returns the least disruptive plan that leads to the wanted tree.
+///
+/// | class | steps |
+/// | --- | --- |
+/// | `Free` | `class change`, a queue's limit, new classes and queues that no traffic reaches yet, filters |
+/// | `Refills` | a token bucket changed in place (never planned; counted for those who plan it themselves) |
+/// | `LosesLeaf` | a queue of another kind, a class that is deleted, the first child of a class with a queue |
+/// | `LosesAll` | the first root qdisc on a device with a queue of its own |
+/// | `Unshaped` | a root qdisc deleted |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -9,15 +18,15 @@
 )]
 #[non_exhaustive]
 pub enum Disruption {
-    /// No packet is lost and no bucket refilled.
+    /// No packet is lost and no bucket is refilled.
     Free,
     /// No packet is lost; the bucket is filled anew, so one burst more passes.
     Refills,
-    /// What waits in one leaf is lost.
+    /// Packets queued in one leaf are lost.
     LosesLeaf,
-    /// What waits on the device is lost.
+    /// Packets queued on the device are lost.
     LosesAll,
-    /// What waits on the device is lost, and until later steps are done traffic passes unshaped.
+    /// Packets queued on the device are lost, and traffic passes unshaped until later steps are done.
     Unshaped,
 }
 
@@ -35,7 +44,7 @@ impl Disruption {
     }
 }
 
-/// Steps by loss class.
+/// How many steps a plan has of each [`Disruption`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

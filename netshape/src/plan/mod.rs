@@ -1,8 +1,40 @@
-//! Plans: what to do, in which order, what each step may cost, and how to take it back.
+//! Plans: which steps lead from the observed state to what is wanted, what each may cost, and how to undo it.
 //!
-//! [`diff`] compares the observed state with what a [`Host`](crate::policy::Host) wants; the [`Plan`] that comes out can be
-//! printed for a shell ([`Plan::lines`]), for `tc -batch` ([`Plan::batch`]), as netlink messages ([`Plan::message`]), as JSON
-//! (`Plan::document`) and explained ([`Plan::explain`]).
+//! [`diff`] compares the [observed state](crate::observe::ObservedState) with a [`Host`](crate::policy::Host); [`diff_touched`]
+//! compares only what changed since the last plan. A [`Plan`] can be printed for a shell ([`Plan::lines`]), for `tc -batch`
+//! ([`Plan::batch`]), as netlink messages ([`Plan::message`]), as JSON (`Plan::document`) and explained ([`Plan::explain`]).
+//!
+//! A live qdisc is never replaced to change a number; steps come in an order in which no class is ever promised more than its
+//! parent has; a plan that was carried out and is made again is empty. What each step may cost is its [`Disruption`].
+//!
+//! # Ownership
+//!
+//! What this crate made is recognised from the kernel alone, by any process and version, by reserved numbers:
+//!
+//! - a root qdisc with a major number in [`RESERVED_MAJORS`] (`be:` is in use), with everything below it;
+//! - a u32 filter of priority [`REDIRECT_PRIO`] on an ingress hook with a node number in [`REDIRECT_NODES`] (such as `800::be`).
+//!
+//! What carries these numbers and is not wanted is removed. What does not carry them is reported ([`Plan::left_alone`]) and not touched,
+//! unless [`Capabilities::takeover`](crate::policy::Capabilities::takeover) is set. An ifb that is not needed any more stays as a device:
+//! `tc` can't remove it. While some namespaces were not observed, what may belong to them stays.
+//!
+//! # Foreign filters
+//!
+//! A foreign filter that sees packets before our redirect, or sends them past our classes, would make the shaping void. That
+//! direction is then refused with the filter's name ([`Plan::refused`]), the rest is planned. With takeover the filter is moved
+//! behind ours, if all of it can be said again from what the kernel shows. A class that a foreign filter points at can't be deleted
+//! in HTB: it stays and is reported, or with takeover loses the filter first.
+//!
+//! # Namespaces
+//!
+//! A step is for one device in one network namespace. [`Plan::namespaces`] lists them in the order in which their parts should be
+//! carried out; [`Plan::in_netns`] picks one. A batch holds one namespace, says which in its first line, and is refused for more
+//! ([`BatchError`]). A line of [`Plan::lines`] begins with how the namespace is entered.
+//!
+//! # Equal to the kernel
+//!
+//! Objects are compared by what the kernel makes of them: it keeps 32 bits of the time that a byte takes at a rate; buckets within
+//! 17 ticks (1.1 µs) count as equal, since two generations of tc round one burst that far apart; of `fq_codel` only the wanted options count.
 
 mod argv;
 mod bytes;
