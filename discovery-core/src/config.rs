@@ -9,6 +9,20 @@ use crate::limits::{YEAR_MS, span, within};
 use crate::warm_up::WarmUp;
 
 /// Configuration of one service; checked as a whole when it is given to the engine.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::ServiceConfig;
+/// use discovery_core::health::{CheckKind, HealthCheck, OutlierDetection};
+/// use discovery_core::warm_up::WarmUp;
+///
+/// let config = ServiceConfig::default()
+///     .with_health(HealthCheck::new(CheckKind::Tcp).with_interval(Duration::from_secs(2)))
+///     .with_outlier_detection(OutlierDetection::default())
+///     .with_warm_up(WarmUp::envoy(Duration::from_secs(60)))
+///     .with_panic_percent(30);
+/// assert_eq!(config.panic_percent, 30);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]

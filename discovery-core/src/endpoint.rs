@@ -1,4 +1,4 @@
-//! What a source says of an endpoint, and what the engine makes of it.
+//! Endpoints: what a source says of them, what the engine knows of them, and the ids of their places.
 
 use core::net::SocketAddr;
 
@@ -69,6 +69,21 @@ pub enum Warmth {
 }
 
 /// What a source says of one endpoint.
+///
+/// ```
+/// use discovery_core::endpoint::{Conditions, Warmth};
+/// use discovery_core::{EndpointSpec, Engine, ServiceConfig};
+///
+/// let mut engine = Engine::new(7);
+/// let service = engine.service("web", ServiceConfig::default())?;
+/// let (node, zone, region) = (engine.node("n1")?, engine.zone("a")?, engine.region("north")?);
+/// let spec = EndpointSpec::new(service, node, zone, region, ([10, 0, 0, 1], 80).into())
+///     .with_base_weight(50)
+///     .with_conditions(Conditions::STARTING)
+///     .with_warmth(Warmth::Warm);
+/// assert_eq!(spec.base_weight, 50);
+/// # Ok::<(), discovery_core::InputError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

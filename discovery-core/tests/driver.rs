@@ -190,7 +190,7 @@ fn run(driver: &mut Driver<'_>, engine: &mut Engine, world: &World, until: u64) 
     let mut context = Context::from_waker(Waker::noop());
     loop {
         let now = world.lock().unwrap().now;
-        refused.append(&mut driver.turn(engine, ms(now)));
+        refused.append(&mut driver.run_once(engine, ms(now)));
         let due = engine.next_deadline().unwrap_or(Timestamp::MAX);
         let due = due.as_nanos().div_ceil(1_000_000);
         loop {

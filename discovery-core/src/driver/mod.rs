@@ -1,4 +1,7 @@
-//! The loop that everybody who runs an engine would write.
+//! The loop around an engine, and the traits of what is outside: [`Source`], [`Prober`], [`Sink`].
+//!
+//! The traits belong to no runtime. The [`Driver`] borrows the engine in [`Driver::run_once`] only, which never waits: a slow
+//! registry, or a source that has nothing to say, holds up nobody else.
 
 mod seam;
 
@@ -19,7 +22,7 @@ use crate::time::Timestamp;
 /// The most effects that wait for a busy sink; beyond, the oldest are left out and counted.
 const BACKLOG: usize = 65_536;
 
-/// Runs an engine between its seams, in any runtime or none. The engine is borrowed for [`Driver::turn`] only, which does
+/// Runs an engine between its seams, in any runtime or none. The engine is borrowed for [`Driver::run_once`] only, which does
 /// not wait; in [`Driver::wait`] everybody waits at once, and whoever is ready first ends it. So a source may wait for
 /// ever and a sink may be slow: probes leave in time, and outcomes, calls and an operator's wishes are told as they come.
 ///
@@ -52,7 +55,7 @@ const BACKLOG: usize = 65_536;
 /// let mut engine = Engine::new(7);
 /// let mut driver = Driver::new(prober, sink).source(outcomes).source(pods).source(operator);
 /// loop {
-///     for refused in driver.turn(&mut engine, now()) {
+///     for refused in driver.run_once(&mut engine, now()) {
 ///         eprintln!("{refused}");
 ///     }
 ///     driver.wait(sleep_until(engine.next_deadline())).await;
@@ -126,7 +129,7 @@ impl<'s> Driver<'s> {
 
     /// Hears whoever is ready, fires what is due at `now`, begins probes, and hands effects to the sink if it is not
     /// busy. Gives back what the engine refused; all else has been done. Does not wait.
-    pub fn turn(&mut self, engine: &mut Engine, now: Timestamp) -> Vec<InputError> {
+    pub fn run_once(&mut self, engine: &mut Engine, now: Timestamp) -> Vec<InputError> {
         let (mut out, mut refused) = (Vec::new(), Vec::new());
         for seat in &mut self.sources {
             if let Seat::Here(source) = seat {
@@ -174,7 +177,7 @@ impl<'s> Driver<'s> {
         });
     }
 
-    /// Waits until [`Driver::turn`] has something to do, or until `until` ends, whichever is first. Nobody's waiting or
+    /// Waits until [`Driver::run_once`] has something to do, or until `until` ends, whichever is first. Nobody's waiting or
     /// work is broken off, not even when this future is dropped.
     pub async fn wait(&mut self, until: impl Future<Output = ()>) {
         let mut until = pin!(until);

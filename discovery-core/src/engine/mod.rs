@@ -1,4 +1,38 @@
-//! The state machine: what is told in, what is to be done out.
+//! The engine: inputs go in with the time, effects come out.
+//!
+//! **Using it.** Names are looked up once: [`Engine::service`], [`Engine::node`], [`Engine::zone`] and [`Engine::region`] give
+//! dense ids; an [`Input::Upsert`] names its endpoint, everything else goes by ids. Call [`Engine::handle`] with each
+//! input, carry the [`Effect`]s out, and call it with [`Input::Time`] at [`Engine::next_deadline`]. Weights change only with an
+//! [`Effect::SetWeight`]: keep pickers up to date by `picker.set_weight(slot, weight)` on each of these, and by
+//! `picker.free(slot, now)` on an [`Effect::Deregister`].
+//!
+//! **Who takes traffic.** An endpoint that is ready, not terminating, not drained, not ejected and passes its checks. A new one
+//! is checked at once and its first result decides; until then it neither counts nor takes traffic. When more than 16 of a
+//! service come within an interval, the others' first checks are spread over it. One of base weight 0 never takes any.
+//!
+//! **Drains.** A drained endpoint gets nothing at once, even if its service is left empty. The drain belongs to its name: it
+//! outlasts restarts, removal and return until it is ended. Endpoints of a drained node or region, and terminating ones that
+//! still serve, are the last resort of a service that has nothing else. A region drains, and returns, over a chosen time.
+//!
+//! **Too few healthy ones.** One rule, Envoy's, for the engine and for a [`Balancer`](crate::locality::Balancer), and it counts
+//! hosts: warm-up and drains never look like ill health. A region can carry 1.4 times its healthy share. Degraded hosts get
+//! what the healthy ones of all regions cannot carry. If both do not suffice, regions with less than
+//! [`ServiceConfig::panic_percent`] of their hosts available panic: what they carry is spread over all of their hosts. With
+//! panic off one healthy host serves alone, and without any nobody does ([`Mode::Empty`]).
+//!
+//! **The source.** Each record of an [`Input::Snapshot`] is taken by itself; bad ones are reported ([`Effect::Rejected`]) and
+//! leave what is known of their endpoint as it is. Changes that come together count as one: no mode in between is announced.
+//! Self-preservation: when more than [`ServiceConfig::hold_percent`] of a service vanish at once, unannounced, they are
+//! held ([`Effect::Hold`]) until they are seen again, until [`Input::Confirm`], until their own check fails, or for
+//! [`ServiceConfig::hold_limit`].
+//!
+//! **Time.** A time before the latest counts as the latest. A clock that was set back is followed once it has been seen to run
+//! on: all times move with it, and no check is later than one interval. Sleep until a deadline by a monotonic clock: a sleep
+//! until a time of day may last as long as the clock was set back by.
+//!
+//! **Restart.** [`Engine::snapshot`] and [`Engine::restore`]: nothing that did not change is announced again; warm-ups, ejections,
+//! drains and holds go on, slots stay. An engine made anew without a snapshot leaves a registry's entry of an endpoint as it
+//! is until it has checked it, and [`Engine::reconcile`] removes none that it never heard of.
 
 mod bulk;
 #[cfg(feature = "testing")]
@@ -45,6 +79,20 @@ pub use snapshot::Snapshot;
 use timers::Timers;
 
 /// The engine of one set of services. See the crate page for the model and the costs.
+///
+/// ```
+/// use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
+///
+/// let (mut engine, mut effects, now) = (Engine::new(7), Vec::new(), Timestamp::ZERO);
+/// let service = engine.service("web", ServiceConfig::default())?;
+/// let (node, zone, region) = (engine.node("n1")?, engine.zone("a")?, engine.region("north")?);
+/// let spec = EndpointSpec::new(service, node, zone, region, ([10, 0, 0, 1], 80).into());
+/// engine.handle(now, Input::Upsert { name: "web-1", spec }, &mut effects)?;
+/// assert!(matches!(effects.first(), Some(Effect::Register { .. })));
+/// let endpoint = engine.find("web-1").expect("just added");
+/// assert_eq!(engine.weight(endpoint), 100_000);
+/// # Ok::<(), discovery_core::InputError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
     seed: u64,

@@ -38,6 +38,16 @@ impl Engine {
     ///
     /// With a snapshot to restore an engine knows what it registered, and this is [`crate::registry::diff`]; without one, an
     /// empty or half-filled first view of the source deregisters nobody.
+    ///
+    /// ```
+    /// use discovery_core::{Engine, Registry, ServiceConfig};
+    ///
+    /// let mut engine = Engine::new(7);
+    /// let web = engine.service("web", ServiceConfig::default())?;
+    /// let found = engine.reconcile(web, &Registry::new(), "berth");
+    /// assert!(found.ops.is_empty() && found.withheld == 0);
+    /// # Ok::<(), discovery_core::InputError>(())
+    /// ```
     #[must_use]
     pub fn reconcile(&self, service: ServiceId, registry: &Registry, owner: &str) -> Reconciled {
         let (Some(name), Some(s)) = (

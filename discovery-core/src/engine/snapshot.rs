@@ -17,6 +17,17 @@ use crate::time::Timestamp;
 /// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,
 /// CBOR); what is read back is checked as a whole before an engine is made of it. Numbers whose names were forgotten
 /// have empty names.
+///
+/// ```
+/// use discovery_core::{Engine, ServiceConfig, Timestamp};
+///
+/// let mut engine = Engine::new(7);
+/// engine.service("web", ServiceConfig::default())?;
+/// let snapshot = engine.snapshot(); // to be written somewhere, with serde
+/// let restored = Engine::restore(&snapshot, Timestamp::from_secs(5))?;
+/// assert!(restored.find_service("web").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {

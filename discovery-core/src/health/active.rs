@@ -22,6 +22,16 @@ pub enum ProbeOutcome {
 }
 
 /// One endpoint's check: its status and the run of results against it.
+///
+/// ```
+/// use discovery_core::health::{CheckKind, Checker, HealthCheck, ProbeOutcome, Status};
+///
+/// let check = HealthCheck::new(CheckKind::Tcp).with_fall(2);
+/// let mut checker = Checker::default();
+/// assert_eq!(checker.result(&check, ProbeOutcome::Pass), Some(Status::Passing));
+/// assert_eq!(checker.result(&check, ProbeOutcome::Fail), None);
+/// assert_eq!(checker.result(&check, ProbeOutcome::Fail), Some(Status::Failing));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Checker {

@@ -37,6 +37,17 @@ pub enum CheckKind {
 pub const DAMPING_DECAY_PASSES: u8 = 20;
 
 /// Active checks of one service. Durations are 1 ms to a year. Intervals that are `None` are `interval`.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::health::{CheckKind, HealthCheck};
+///
+/// let check = HealthCheck::new(CheckKind::Http { path: "/healthz".into() })
+///     .with_interval(Duration::from_secs(5))
+///     .with_fast_interval(Duration::from_secs(1))
+///     .with_flap_damping(3);
+/// assert_eq!((check.rise, check.fall), (2, 3));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -111,6 +111,14 @@ pub(crate) fn may_eject(config: &OutlierDetection, ejected: usize, hosts: usize)
 
 /// The success rate (percent) below which an endpoint is an outlier: mean less `factor_permille` thousandths
 /// of the population's standard deviation, as Envoy and gRPC A50 have it. `None` of no rates.
+///
+/// ```
+/// use discovery_core::health::success_rate_threshold;
+///
+/// let rates = success_rate_threshold(&[100.0, 100.0, 100.0, 100.0, 50.0], 1_900).expect("five rates");
+/// assert_eq!((rates.mean, rates.stdev), (90.0, 20.0));
+/// assert_eq!(rates.threshold, 52.0); // the fifth is an outlier
+/// ```
 #[must_use]
 pub fn success_rate_threshold(rates: &[f64], factor_permille: u32) -> Option<SuccessRates> {
     if rates.is_empty() {

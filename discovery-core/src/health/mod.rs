@@ -1,4 +1,12 @@
-//! Who is well: active checks and what callers see.
+//! Health: active checks, outlier detection, flap damping.
+//!
+//! **Active** ([`HealthCheck`]): HTTP, TCP, gRPC, or heartbeats (TTL); rise and fall, separate intervals after a change, while
+//! in doubt, while failing and before the first call; jitter; flap damping: each fall doubles the rise that is needed next,
+//! and [`DAMPING_DECAY_PASSES`] consecutive passes take one doubling back.
+//!
+//! **Passive** ([`OutlierDetection`]): consecutive errors, success rates and failure percentages of calls, judged within each
+//! region apart. Ejections grow with each in a row and shrink by one step for each interval without, under a cap on the share
+//! ejected that is read as Envoy or as gRPC A50 does ([`Flavour`]).
 
 mod active;
 mod check;

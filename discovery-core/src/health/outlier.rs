@@ -108,6 +108,17 @@ impl Default for FailurePercentageEjection {
 }
 
 /// Outlier detection (passive health checks) of one service, judged within each of its regions apart.
+///
+/// ```
+/// use discovery_core::health::{OutlierDetection, SuccessRateEjection};
+///
+/// let rate = SuccessRateEjection::default().with_minimum_hosts(3);
+/// let rules = OutlierDetection::default()
+///     .with_consecutive_errors(Some(10))
+///     .with_success_rate(rate)
+///     .with_max_ejection_percent(20);
+/// assert_eq!(rules.consecutive_errors, Some(10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -91,6 +91,19 @@ struct Level<P> {
 /// what is healthy: a priority that recovered, or a region that is drained, carries as much as 1.4 times
 /// ([`PriorityRules::overprovisioning_percent`]) the part of its weight that it has, against the priority that has
 /// most, and the rest stays with the others meanwhile. So load returns, and leaves, without a step.
+///
+/// ```
+/// use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
+/// use discovery_core::pick::{LowDiscrepancy, Request};
+///
+/// let mut balancer = Balancer::new(PriorityRules::default(), 7, |seed| LowDiscrepancy::new(&[], seed));
+/// let member = |priority, health| Member { priority, base: 100, weight: 100, health };
+/// balancer.set(0, Some(member(0, EndpointHealth::Healthy)));
+/// balancer.set(1, Some(member(1, EndpointHealth::Healthy)));
+/// assert_eq!(balancer.pick(&Request::default()), Some(0)); // near before far
+/// balancer.set(0, Some(member(0, EndpointHealth::Failing)));
+/// assert_eq!(balancer.pick(&Request::default()), Some(1)); // failed over
+/// ```
 #[derive(Clone, Debug)]
 pub struct Balancer<P, F = fn(u64) -> P> {
     rules: PriorityRules,

@@ -101,6 +101,15 @@ impl Capacity {
 
 /// Divides load over priorities, best first (Envoy's `LoadBalancerBase::recalculatePerPriorityState` and
 /// `recalculateLoadInTotalPanic`). Integers throughout. O(priorities).
+///
+/// ```
+/// use discovery_core::locality::{PriorityHealth, PriorityRules, priority_loads};
+///
+/// let priority = |healthy| PriorityHealth { hosts: 10, healthy, ..PriorityHealth::default() };
+/// // Half of the near hosts carry 1.4 x 50 % of the load, the rest fails over.
+/// let loads = priority_loads(&[priority(5), priority(10)], &PriorityRules::default());
+/// assert_eq!(loads.healthy, [70, 30]);
+/// ```
 #[must_use]
 pub fn priority_loads(priorities: &[PriorityHealth], rules: &PriorityRules) -> Loads {
     let n = priorities.len();

@@ -1,4 +1,13 @@
-//! Which region, zone or priority carries how much: pure functions of counts, and the balancer over them.
+//! Localities: how much each priority, region and zone carries, and a balancer over them.
+//!
+//! - [`priority_loads`]: Envoy's priorities with overprovisioning, degraded hosts and panic.
+//! - [`locality_priority`], [`compact_priorities`]: Istio's failover order as priorities; [`locality_weight`]: Envoy's.
+//! - [`zone_shares`], [`zone_weights`]: Envoy's zone-aware routing, as weights for any picker.
+//! - [`usable`]: Kubernetes' `EndpointSlice` rules with hints.
+//! - [`Balancer`]: pickers over priorities for one caller. Its verdicts count hosts; warm-up and drains move load between
+//!   healthy hosts only, so that it leaves and returns without a step.
+//!
+//! Shares by zone do not touch the engine's weights: what a caller may use depends on where it stands.
 
 mod balancer;
 mod load;

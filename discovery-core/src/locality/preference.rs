@@ -39,6 +39,14 @@ pub struct Failover<'a> {
 /// The priority of an endpoint at `there` for a caller at `here`, before [`compact_priorities`]: Istio's 0 same
 /// subzone, 1 same zone, 2 same region, 3 another region, 4 another region although the failover names a
 /// different one.
+///
+/// ```
+/// use discovery_core::locality::{Locality, locality_priority};
+///
+/// let here = Locality::parse("north/a/rack-1");
+/// assert_eq!(locality_priority(here, Locality::parse("north/a/rack-2"), &[]), 1);
+/// assert_eq!(locality_priority(here, Locality::parse("south/a/rack-1"), &[]), 3);
+/// ```
 #[must_use]
 pub fn locality_priority(
     here: Locality<'_>,
@@ -61,6 +69,12 @@ pub fn locality_priority(
 
 /// Priorities without gaps: the smallest becomes 0, the next 1, and so on, order kept. With priorities of
 /// their own, endpoints have `own * 5 + locality_priority` before.
+///
+/// ```
+/// use discovery_core::locality::compact_priorities;
+///
+/// assert_eq!(compact_priorities(&[3, 0, 3, 2]), [2, 0, 2, 1]);
+/// ```
 #[must_use]
 pub fn compact_priorities(priorities: &[u32]) -> Vec<u32> {
     let mut known: Vec<u32> = priorities.to_vec();

@@ -31,6 +31,16 @@ pub struct Candidate<'a> {
 /// The places in `endpoints` of those that traffic from a node in `zone` may use (kube-proxy's
 /// `CategorizeEndpoints`): the ready ones, or, when there are none, those that serve although they terminate.
 /// Hints narrow the ready ones down to the zone if all of them have hints and one of them names the zone.
+///
+/// ```
+/// use discovery_core::endpoint::Conditions;
+/// use discovery_core::locality::{Candidate, TrafficPolicy, usable};
+///
+/// let at = |hints| Candidate { conditions: Conditions::READY, local: false, hints };
+/// let endpoints = [at(&["a"]), at(&["b"])];
+/// assert_eq!(usable(&endpoints, TrafficPolicy::Cluster, Some("b")), [1]);
+/// assert_eq!(usable(&endpoints, TrafficPolicy::Cluster, Some("c")), [0, 1]); // no hint names c
+/// ```
 #[doc(alias = "CategorizeEndpoints")]
 #[must_use]
 pub fn usable(

@@ -30,6 +30,14 @@ impl Default for ZoneRules {
 ///
 /// Envoy's rule: where the zone's share of endpoints is at least its share of callers, all stays; else the
 /// share that fits stays, and the rest goes where there is room, in proportion to it. Sums to 10,000.
+///
+/// ```
+/// use discovery_core::locality::{ZoneRules, zone_shares};
+///
+/// // Half of the callers are here, but a quarter of the endpoints: half of the requests can stay.
+/// let shares = zone_shares(&[2, 1, 1], &[2, 3, 3], 0, &ZoneRules::default());
+/// assert_eq!(shares, Some(vec![5_000, 2_500, 2_500]));
+/// ```
 #[must_use]
 pub fn zone_shares(
     callers: &[u64],

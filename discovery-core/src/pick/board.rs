@@ -24,6 +24,18 @@ struct Shared {
 }
 
 /// The weights of one service's slots, written by one owner. Threads pick through [`Follower`]s of it.
+///
+/// ```
+/// use discovery_core::pick::{Board, LowDiscrepancy, Request};
+///
+/// let mut board = Board::new(2);
+/// board.set_weight(0, 100);
+/// let mut follower = board.follow(|weights| LowDiscrepancy::new(weights, 1)); // one for each thread
+/// assert_eq!(follower.pick(&Request::default()), Some(0));
+/// board.set_weight(0, 0);
+/// board.set_weight(1, 100);
+/// assert_eq!(follower.pick(&Request::default()), Some(1));
+/// ```
 #[derive(Debug)]
 pub struct Board {
     shared: Arc<Shared>,

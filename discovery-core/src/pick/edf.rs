@@ -59,6 +59,15 @@ fn offset(slot: u32) -> f64 {
 /// 1.5 as measured (`scorecard edf-deviation`).
 ///
 /// Pick and change of weight O(log4 n), no allocation; once in 2^24 picks O(n).
+///
+/// ```
+/// use discovery_core::Picker;
+/// use discovery_core::pick::{Edf, Request};
+///
+/// let mut picker = Edf::new(&[2.0, 1.0]);
+/// let picks: Vec<_> = (0..6).filter_map(|_| picker.pick(&Request::default())).collect();
+/// assert_eq!(picks.iter().filter(|&&slot| slot == 0).count(), 4);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Edf {
     heap: Vec<Due>,

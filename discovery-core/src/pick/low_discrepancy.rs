@@ -123,6 +123,15 @@ impl Block {
 /// Shares are exact while weights sum to at most 2^30 (and those of 16 slots to 2^24); beyond that weights are
 /// divided by the power of two that makes them fit, and rounded up: a weight's share is then off by up to that
 /// power's part of the weight. 10,000 endpoints of a base weight of 100 in thousandths just fit.
+///
+/// ```
+/// use discovery_core::Picker;
+/// use discovery_core::pick::{LowDiscrepancy, Request};
+///
+/// let mut picker = LowDiscrepancy::new(&[3, 1], 7);
+/// let picks = (0..400).filter_map(|_| picker.pick(&Request::default()));
+/// assert_eq!(picks.filter(|&slot| slot == 0).count(), 300);
+/// ```
 #[doc(alias = "golden")]
 #[doc(alias = "golden ratio")]
 #[doc(alias = "weighted round robin")]

@@ -22,6 +22,18 @@ const LOOKS: usize = 16;
 /// place after about as many picks as it has places; until then old weights decide, save that keys of a slot whose
 /// weight became 0 go on to the next place's. Changes that add up to all the weight that there was, or that is left, rebuild the
 /// table at once, in [`Picker::set_weight`]: O(table log slots). A pick never does.
+///
+/// ```
+/// use discovery_core::pick::{Maglev, Request};
+/// use discovery_core::{Picker, Timestamp};
+///
+/// // Slots by a hash of their names, with weights.
+/// let mut picker = Maglev::new(&[(0xA1, 100), (0xB2, 100), (0xC3, 100)]);
+/// let request = Request::new(Timestamp::ZERO).with_key(42);
+/// let slot = picker.pick(&request);
+/// assert!(slot.is_some());
+/// assert_eq!(picker.pick(&request), slot); // one key, one slot
+/// ```
 #[doc(alias = "consistent hashing")]
 #[doc(alias = "ring hash")]
 #[derive(Clone, Debug)]

@@ -89,6 +89,20 @@ fn passed(since: u32, tick: u32) -> u32 {
 /// is a tenth of a request at a time always looks either idle or overloaded, and would be chosen nearly
 /// always or never. The lean is such that a difference of three standard deviations of a Poisson count decides
 /// outright. O(1).
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::health::CallOutcome;
+/// use discovery_core::pick::{P2c, PeakEwma, Request};
+/// use discovery_core::{Picker, Timestamp};
+///
+/// let mut picker = P2c::new(&[100, 100], PeakEwma::default(), 7);
+/// let (now, took) = (Timestamp::from_secs(1), Duration::from_millis(3));
+/// let slot = picker.pick(&Request::new(now)).expect("somebody has weight");
+/// assert_eq!(picker.under_way(slot), 1);
+/// picker.ended(slot, now.after(took), took, CallOutcome::Ok);
+/// assert_eq!(picker.under_way(slot), 0);
+/// ```
 #[doc(alias = "power of two choices")]
 #[doc(alias = "choices")]
 #[doc(alias = "least request")]

@@ -19,6 +19,15 @@ struct Peer {
 /// Nobody is ahead of its share by a pick, or behind by more than 1/2 + 1/3 + ... + 1/slots: let b be the most that the k
 /// furthest behind lack on average. What they lack after a pick that is not theirs, the one picked, who was further
 /// behind, lacked as well, so k + 1 lacked it before; hence b(k) <= b(k + 1) + 1 / (k + 1), and b(slots) is 0.
+///
+/// ```
+/// use discovery_core::Picker;
+/// use discovery_core::pick::{Request, SmoothRoundRobin};
+///
+/// let mut picker = SmoothRoundRobin::new(&[5, 1, 1]);
+/// let picks: Vec<_> = (0..7).filter_map(|_| picker.pick(&Request::default())).collect();
+/// assert_eq!(picks, [0, 0, 1, 0, 2, 0, 0]);
+/// ```
 #[doc(alias = "nginx")]
 #[doc(alias = "smooth weighted round robin")]
 #[doc(alias = "swrr")]

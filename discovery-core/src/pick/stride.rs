@@ -13,6 +13,16 @@ const MOST_RATIO: f64 = 10.0;
 /// gRPC's static stride, which keeps weights within a tenth and ten times of their mean: slot `i` of generation `g` is picked unless
 /// `(w * g + 32767 * i) mod 65535 < 65535 - w`. Pick O(1) on average (bounded by two generations), change of
 /// weight O(slots): every scaled weight depends on the mean.
+///
+/// ```
+/// use discovery_core::Picker;
+/// use discovery_core::pick::{Request, StaticStride};
+///
+/// let mut picker = StaticStride::new(&[2.0, 1.0], 0);
+/// let picks = (0..300).filter_map(|_| picker.pick(&Request::default()));
+/// let first = picks.filter(|&slot| slot == 0).count();
+/// assert!((199..=201).contains(&first), "{first}");
+/// ```
 #[doc(alias = "stride scheduler")]
 #[doc(alias = "A58")]
 #[derive(Clone, Debug)]

@@ -16,6 +16,17 @@ struct Column {
 /// Weighted random picks. Changes of weight are gathered: the table is rebuilt, O(slots), at the first pick
 /// after as many picks as there are slots, so that a pick costs O(1) on average whatever changes. Until then
 /// old weights decide, save that a slot of weight 0 is never picked.
+///
+/// ```
+/// use discovery_core::pick::{Request, WeightedRandom};
+/// use discovery_core::{Picker, rng};
+///
+/// let mut seeded = WeightedRandom::new(&[1, 0, 1], 7);
+/// assert_ne!(seeded.pick(&Request::default()), Some(1)); // no weight, no traffic
+/// // With a generator of one's own, any `rand::Rng`.
+/// let mut own = WeightedRandom::with_rng(&[1, 0, 1], rng::stream(7, "my pool"));
+/// assert!(own.pick(&Request::default()).is_some());
+/// ```
 #[doc(alias = "alias method")]
 #[doc(alias = "Vose")]
 #[derive(Clone, Debug)]

@@ -12,6 +12,12 @@ const THRESHOLD: u32 = 128;
 
 /// How much the spread of full comparisons grows with the cluster: Consul's
 /// `ceil(log2(nodes) - log2(128)) + 1` above 128 nodes, 1 up to there.
+///
+/// ```
+/// use discovery_core::registry::scale_factor;
+///
+/// assert_eq!((scale_factor(128), scale_factor(129), scale_factor(8_192)), (1, 2, 7));
+/// ```
 #[must_use]
 pub fn scale_factor(nodes: u32) -> u32 {
     if nodes <= THRESHOLD {
@@ -24,6 +30,17 @@ pub fn scale_factor(nodes: u32) -> u32 {
 /// When each node compares everything next: after the interval, and a random part of `scale_factor`
 /// intervals, so that a large cluster does not descend on its registry at once. Sooner after a failure, and when a
 /// registry server was found anew.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::Timestamp;
+/// use discovery_core::registry::AntiEntropy;
+///
+/// let mut anti_entropy = AntiEntropy::new(7);
+/// let now = Timestamp::from_secs(1_000);
+/// let wait = anti_entropy.next(now, 100).since(now);
+/// assert!((Duration::from_secs(60)..Duration::from_secs(120)).contains(&wait));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AntiEntropy<R = Xoshiro256PlusPlus> {
     /// The interval (Consul: 1 min).

@@ -97,6 +97,14 @@ pub enum ApplyError {
 }
 
 /// A registry's contents: services, and their entries by name.
+///
+/// ```
+/// use discovery_core::Registry;
+///
+/// let registry = Registry::new();
+/// assert!(registry.is_empty());
+/// assert_eq!(registry.get("web", "web-1"), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Registry {

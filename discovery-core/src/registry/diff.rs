@@ -124,6 +124,30 @@ impl Op {
 ///
 /// A name that another owner holds in the registry is left to them. What `desired` lacks goes: an engine that may
 /// not have heard of everybody yet asks [`crate::Engine::reconcile`]. O(n log n) in the larger of both.
+///
+/// ```
+/// use discovery_core::registry::{OpReason, Registration, RegistrationStatus, diff};
+/// use discovery_core::Registry;
+///
+/// let web = Registration {
+///     service: "web",
+///     name: "web-1",
+///     node: "n1",
+///     zone: "a",
+///     region: "north",
+///     address: ([10, 0, 0, 1], 80).into(),
+///     weight: 100_000,
+///     status: RegistrationStatus::Passing,
+/// };
+/// let mut registry = Registry::new();
+/// let ops = diff("web", [web].into_iter(), &registry, "berth");
+/// assert_eq!(ops.first().map(|op| op.reason()), Some(OpReason::Missing));
+/// for op in &ops {
+///     registry.apply(op)?;
+/// }
+/// assert!(diff("web", [web].into_iter(), &registry, "berth").is_empty());
+/// # Ok::<(), discovery_core::registry::ApplyError>(())
+/// ```
 #[must_use]
 pub fn diff<'a>(
     service: &str,

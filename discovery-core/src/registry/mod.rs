@@ -1,4 +1,11 @@
-//! What must change in a registry so that it says what the engine knows.
+//! Bringing a registry in line with what the engine knows.
+//!
+//! [`diff`] touches only what its owner wrote, guards each operation by the revision it saw, and orders them so that no
+//! prefix leaves a service empty on the way to one that has somebody; [`transactions`] cuts at [`MAX_TXN`].
+//! [`AntiEntropy`] says when to compare everything, scaled with the cluster as Consul's agents do.
+//!
+//! A write that a crashed predecessor still had under way may reach a registry after the successor's first comparison; the
+//! next one mends it.
 
 mod antientropy;
 mod contents;

@@ -99,6 +99,21 @@ const STEPS: u64 = 1 << 12;
 ///
 /// A request that is late by up to a second (threads read their clocks and then ask in another order) is served as
 /// if at the latest time asked for. Further back, the clock was set back: admission begins afresh, as after a pause.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::Timestamp;
+/// use discovery_core::warm_up::{Admission, AdmissionRules, Curve, Decision};
+///
+/// let rules = AdmissionRules::new(Duration::from_secs(60), Curve::Linear { cold_percent: 25 })
+///     .with_concurrency(8);
+/// let admission = Admission::new(rules, Timestamp::ZERO)?;
+/// let admitted = (0..8).filter(|_| admission.ask(Timestamp::ZERO) == Decision::Admit).count();
+/// assert_eq!(admitted, 2); // a quarter of 8 while cold
+/// admission.done(); // one of them has ended
+/// assert_eq!(admission.ask(Timestamp::from_secs(60)), Decision::Admit);
+/// # Ok::<(), discovery_core::engine::ConfigError>(())
+/// ```
 #[derive(Debug)]
 pub struct Admission {
     rules: AdmissionRules,

@@ -9,6 +9,18 @@ use crate::time::Timestamp;
 
 /// Sentinel's `WarmUpController`, and with a queue its `WarmUpRateLimiterController`: decision for decision.
 /// The caller counts requests by second; a single owner asks.
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::Timestamp;
+/// use discovery_core::warm_up::{Decision, SentinelWarmUp};
+///
+/// let mut warm_up = SentinelWarmUp::new(90, Duration::from_secs(10), 3, None)?;
+/// let now = Timestamp::from_secs(1);
+/// assert_eq!(warm_up.ask(now, 29, 0, 1), Decision::Admit);
+/// assert_eq!(warm_up.ask(now, 30, 0, 1), Decision::Reject); // cold: a third of 90
+/// # Ok::<(), discovery_core::engine::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SentinelWarmUp {

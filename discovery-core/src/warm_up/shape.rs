@@ -7,6 +7,16 @@ use crate::error::InputError;
 use crate::limits::{fraction, span, within};
 
 /// How the weight of a cold endpoint rises with its age (the time since it was ready and passing).
+///
+/// ```
+/// use core::time::Duration;
+/// use discovery_core::warm_up::WarmUp;
+///
+/// let slow_start = WarmUp::envoy(Duration::from_secs(60));
+/// assert_eq!(slow_start.factor(Duration::ZERO, 100), 0.1);
+/// assert_eq!(slow_start.factor(Duration::from_secs(30), 100), 0.5);
+/// assert_eq!(slow_start.factor(Duration::from_secs(60), 100), 1.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[doc(alias = "slow start")]
