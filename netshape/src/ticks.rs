@@ -28,6 +28,8 @@ pub(crate) fn most_bytes(rate: u64) -> u64 {
 /// assert_eq!(TickRounding::Ceil.ticks(rate, 1_601), Some(4_003));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "era")]
+#[doc(alias = "psched")]
 pub enum TickRounding {
     /// iproute2 up to 6.14: whole microseconds first, then whole ticks, both rounded down, in 32 bits that wrap.
     #[default]
@@ -118,7 +120,7 @@ fn roundest(low: u64, high: u64) -> u64 {
     units.iter().find_map(within).unwrap_or(low)
 }
 
-/// Bytes that `ticks` stand for at `rate` byte/s, rounded down: for people only.
+/// Bytes that `ticks` stand for at `rate` byte/s, rounded down. For display; [`TickRounding::bytes`] is exact.
 #[must_use]
 pub fn bytes_of_ticks(rate: u64, ticks: u32) -> u64 {
     let bytes = (u128::from(ticks) * 64 * u128::from(rate)) / 1_000_000_000;

@@ -8,25 +8,25 @@
 
 use alloc::vec::Vec;
 
-/// One claim on the capacity, in bit/s: `floor` ≤ `cap`, `weight` at least 1 (taken so where they are not).
+/// One claim on the capacity, in bit/s. A `cap` below the `floor` counts as the floor, a `weight` of 0 as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Has this much whatever happens.
+    /// Gets at least this much.
     pub floor: u64,
-    /// Takes no more than this.
+    /// Gets at most this much.
     pub cap: u64,
     /// Share in what is divided.
     pub weight: u32,
 }
 
-/// Memory that divisions use again.
+/// Buffers that [`divide`] reuses from call to call.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     open: Vec<u32>,
 }
 
 impl Scratch {
-    /// No memory yet.
+    /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
         Self { open: Vec::new() }
@@ -70,6 +70,8 @@ impl Level {
 /// divide(100, &claims, |i| i as u64, &mut scratch, &mut shares);
 /// assert_eq!(shares, [40, 50, 10]);
 /// ```
+#[doc(alias = "max-min")]
+#[doc(alias = "water-filling")]
 pub fn divide(
     capacity: u64,
     claims: &[Claim],

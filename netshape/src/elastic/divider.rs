@@ -14,6 +14,7 @@ use core::time::Duration;
 /// How readily allocations change, and how much credit can be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "hysteresis")]
 pub struct ElasticConfig {
     /// An allocation stays as it is while the new one differs by less than a 2^-`deadband_shift` part of it.
     pub deadband_shift: u32,
@@ -50,7 +51,7 @@ impl ElasticConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocationChange {
-    /// Whose.
+    /// The container whose allocation it is.
     pub slot: Slot,
     /// What it could reach ([`Elastic::allocation`]).
     pub from: Rate,
@@ -129,13 +130,13 @@ impl Elastic {
         self.capacity = capacity.bits();
     }
 
-    /// What is divided.
+    /// The capacity that is divided.
     #[must_use]
     pub const fn capacity(&self) -> Rate {
         Rate::from_bits(self.capacity)
     }
 
-    /// Sets a class's terms, or takes it away. A new class has no allocation before the next step.
+    /// Sets what a class is entitled to, or removes the class. A new class has no allocation before the next step.
     pub fn set(&mut self, slot: Slot, terms: Option<Entitlement>) {
         while self.classes.len() <= slot.index() && terms.is_some() {
             self.classes.push(Class::default());
@@ -165,7 +166,7 @@ impl Elastic {
         class.map(|c| Rate::from_bits(c.reach()))
     }
 
-    /// The demand that is assumed of a class.
+    /// The demand that is estimated for a class.
     #[must_use]
     pub fn estimate(&self, slot: Slot) -> Option<Rate> {
         self.classes
@@ -219,8 +220,8 @@ impl Elastic {
         &self.changes
     }
 
-    /// Writes every allocation into a host, so that its next plan carries them out: those of steps that were not carried, too,
-    /// and of a host that never saw one. Says how many classes that touches. O(n); what a host has already touches nothing.
+    /// Writes every current allocation into a host ([`Host::allocate`](crate::Host::allocate)), so that its next plan carries them
+    /// out. Returns how many classes changed. O(n).
     pub fn apply_to(&self, host: &mut crate::policy::Host, direction: Direction) -> usize {
         let classes = (0_u32..).map(Slot).zip(&self.classes);
         let divided = classes.filter(|(_, c)| c.present && c.settled);

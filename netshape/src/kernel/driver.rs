@@ -71,6 +71,7 @@ pub enum Outcome<E> {
 /// # block_on(run)?;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
+#[doc(alias = "reconciler")]
 pub struct Driver<'k, K: Kernel> {
     seat: Seat<'k, K>,
     /// An attempt is wanted that has not begun.
@@ -117,7 +118,7 @@ impl<'k, K: Kernel + 'k> Driver<'k, K> {
         self.wanted = true;
     }
 
-    /// Goes one step on: begins to observe if that was asked for, plans once the kernel has been read, and says what came of
+    /// Advances the attempt by one step: begins to observe if that was asked for, plans once the kernel has been read, and says what came of
     /// an attempt when it ends. Does not wait. O(1) but for the step that plans, which costs as much as
     /// [`diff`](crate::plan::diff).
     pub fn run_once(&mut self, host: &mut Host) -> Option<Outcome<K::Error>> {

@@ -1,6 +1,6 @@
 //! What the kernel answers when it does not do as told.
 
-/// Its own texts, where it has one.
+/// What a kernel answers to a request that it refuses, in its own words (extended acknowledgements) where it has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each is its text")]

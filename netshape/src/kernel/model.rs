@@ -9,7 +9,7 @@ use crate::observe::ObservedState;
 use crate::plan::{Op, Plan};
 use alloc::collections::BTreeMap;
 
-/// A state that answers requests as a kernel would.
+/// A simulated kernel: an [`ObservedState`] that answers requests as Linux 6.18 would.
 ///
 /// ```
 /// use netshape::kernel::{KernelError, KernelModel};
@@ -29,6 +29,7 @@ use alloc::collections::BTreeMap;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "simulator")]
 pub struct KernelModel {
     state: ObservedState,
     facts: BTreeMap<DevName, DeviceProperties>,

@@ -32,7 +32,7 @@ impl Request {
     }
 }
 
-/// What a kernel said to a list of requests.
+/// How far a list of requests was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied<E> {
@@ -43,13 +43,13 @@ pub struct Applied<E> {
 }
 
 impl<E> Applied<E> {
-    /// All of them.
+    /// All `done` requests were carried out.
     #[must_use]
     pub const fn all(done: usize) -> Self {
         Self { done, error: None }
     }
 
-    /// The first `done`; the one after them failed.
+    /// The first `done` requests were carried out; the one after them failed.
     #[must_use]
     pub const fn failed(done: usize, error: E) -> Self {
         Self {

@@ -24,7 +24,8 @@ pub struct Messages<'a> {
     at: usize,
 }
 
-/// The messages in `bytes`.
+/// Iterates over the messages in `bytes`, which are borrowed: only names, tables and options of unknown kinds are copied. Of a
+/// [`bytes::Buf`] in one piece, take its `chunk()`.
 ///
 /// ```
 /// use netshape::netlink::{Message, decode};
@@ -41,6 +42,7 @@ pub struct Messages<'a> {
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[must_use]
+#[doc(alias = "parse")]
 pub const fn decode(bytes: &[u8]) -> Messages<'_> {
     Messages { bytes, at: 0 }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-/// One line.
+/// One line of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HexLine<'a> {
     /// `# command`: what the following bytes are of.
@@ -15,7 +15,7 @@ pub enum HexLine<'a> {
     Received(Vec<u8>),
 }
 
-/// A line that is none of these.
+/// A line that is not part of a capture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 #[non_exhaustive]

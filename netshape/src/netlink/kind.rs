@@ -18,7 +18,7 @@ pub enum ObjectKind {
     Filter,
 }
 
-/// What is done with it.
+/// Whether the object is made, deleted or asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",

@@ -37,7 +37,8 @@ const NEW_CLASS: u16 = 40;
 /// ```
 ///
 /// # Errors
-/// Bytes that are no messages; the devices then hold what came before.
+/// [`DecodeError`] says where the bytes are not a message; the devices then hold what came before.
+#[doc(alias = "dump")]
 pub fn load(bytes: &[u8], into: &mut BTreeMap<i32, Device>) -> Result<(), DecodeError> {
     let mut gathered = Gathered::default();
     let outcome = gathered.read(bytes);

@@ -33,6 +33,8 @@ pub enum Options {
 /// One message about a qdisc, a class or a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "tcmsg")]
+#[doc(alias = "RTM_NEWQDISC")]
 pub struct TcMessage {
     /// What it is about.
     pub object: ObjectKind,

@@ -6,16 +6,17 @@ use super::rate_spec::RateSpec;
 /// The options of an HTB class (`tc_htb_opt` and its companions).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[doc(alias = "tc_htb_opt")]
 pub struct HtbClass {
-    /// What it has by right.
+    /// Guaranteed rate.
     pub rate: RateSpec,
-    /// What it may reach by borrowing.
+    /// Ceiling, which it may reach by borrowing.
     pub ceil: RateSpec,
     /// Bucket of the rate, in ticks.
     pub buffer: u32,
     /// Bucket of the ceiling, in ticks.
     pub cbuffer: u32,
-    /// Bytes it sends before its neighbour's turn; 0 leaves it to the kernel.
+    /// Bytes that it sends per round of the deficit round robin; 0 leaves the number to the kernel.
     pub quantum: u32,
     /// 0 is served first, 7 last.
     pub prio: u32,
@@ -33,7 +34,7 @@ impl HtbClass {
             && self.cbuffer.abs_diff(other.cbuffer) <= tolerance
     }
 
-    /// Whether both take the same turns. Of a class with children the kernel heeds neither and keeps what it had.
+    /// Whether both have the same quantum and priority. The kernel ignores changes of either on a class with children.
     #[must_use]
     pub const fn same_quantum_and_prio(&self, other: &Self) -> bool {
         self.quantum == other.quantum && self.prio == other.prio

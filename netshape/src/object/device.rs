@@ -6,7 +6,7 @@ use super::qdisc::Qdisc;
 use crate::object::Class;
 use alloc::vec::Vec;
 
-/// Qdiscs and classes of one device, sorted, so that lookups are binary searches and a comparison is one merge.
+/// Qdiscs, classes and filters of one device, sorted, so that lookups are binary searches and a comparison is one merge.
 ///
 /// ```
 /// use netshape::Device;
@@ -24,7 +24,7 @@ pub struct Device {
     qdiscs: Vec<Qdisc>,
     classes: Vec<Class>,
     filters: Vec<Filter>,
-    /// Its number, where that is known.
+    /// Interface index, where it is known.
     pub ifindex: Option<i32>,
     /// Largest GSO packet in bytes, where that is known.
     pub gso_max_size: Option<u32>,
@@ -95,7 +95,7 @@ impl Device {
         self.classes.iter().any(|c| c.parent == id)
     }
 
-    /// Puts a qdisc in its place, in exchange for the one attached there. O(log n) and a move of what follows.
+    /// Inserts a qdisc, or replaces the one attached to the same parent, which is returned. O(log n), and a move of what follows.
     pub fn put_qdisc(&mut self, qdisc: Qdisc) -> Option<Qdisc> {
         match self.qdisc_index(qdisc.parent) {
             Ok(i) => self
@@ -109,7 +109,7 @@ impl Device {
         }
     }
 
-    /// Puts a class in its place, in exchange for the one with its id. O(log n) and a move of what follows.
+    /// Inserts a class, or replaces the one with the same id, which is returned. O(log n), and a move of what follows.
     pub fn put_class(&mut self, class: Class) -> Option<Class> {
         match self.class_index(class.id) {
             Ok(i) => self
@@ -123,17 +123,17 @@ impl Device {
         }
     }
 
-    /// Takes the qdisc off `parent`.
+    /// Removes the qdisc that is attached to `parent`.
     pub fn take_qdisc(&mut self, parent: Handle) -> Option<Qdisc> {
         self.qdisc_index(parent).ok().map(|i| self.qdiscs.remove(i))
     }
 
-    /// Takes a class away.
+    /// Removes a class.
     pub fn take_class(&mut self, id: Handle) -> Option<Class> {
         self.class_index(id).ok().map(|i| self.classes.remove(i))
     }
 
-    /// Takes everything away and keeps the memory.
+    /// Removes everything and keeps the memory.
     pub fn clear(&mut self) {
         self.qdiscs.clear();
         self.classes.clear();
@@ -146,7 +146,7 @@ impl Device {
         &self.filters
     }
 
-    /// Puts a filter in its place, in exchange for the one that is there. O(log n) and a move of what follows.
+    /// Inserts a filter, or replaces the one with the same place and handle, which is returned. O(log n), and a move of what follows.
     pub fn put_filter(&mut self, filter: Filter) -> Option<Filter> {
         match self
             .filters

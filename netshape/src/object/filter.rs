@@ -31,9 +31,9 @@ impl FilterKind {
 pub struct Filter {
     /// The qdisc, class or hook that it is on.
     pub parent: Handle,
-    /// Chain, 0 mostly.
+    /// Chain; 0 unless given.
     pub chain: u32,
-    /// Lower ones are asked first.
+    /// Priority (`pref`): filters with lower numbers are asked first.
     pub prio: u16,
     /// Ethertype; 3 is all.
     pub protocol: u16,

@@ -17,6 +17,8 @@ use core::str::FromStr;
 /// # Ok::<(), netshape::object::HandleError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "classid")]
+#[doc(alias = "flowid")]
 pub struct Handle(u32);
 
 impl Handle {

@@ -19,6 +19,8 @@ use core::str::FromStr;
 /// # Ok::<(), netshape::Refusal>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "namespace")]
+#[doc(alias = "nsenter")]
 pub enum Netns {
     /// The one that the plan is carried out from.
     #[default]
@@ -30,7 +32,7 @@ pub enum Netns {
 }
 
 impl Netns {
-    /// The words that go before a command for it to be run in this namespace; none for the host's.
+    /// The words to put before a command to run it in this namespace; none for the host's own.
     #[must_use]
     pub fn enter(&self) -> alloc::vec::Vec<String> {
         match self {

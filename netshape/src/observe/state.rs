@@ -14,6 +14,7 @@ use alloc::collections::BTreeMap;
 /// assert_eq!(state.device(&DevName::host("eth0")).unwrap().ifindex, Some(2));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "snapshot")]
 pub struct ObservedState {
     devices: BTreeMap<DevName, Device>,
     /// How many devices take GSO packets of each size.

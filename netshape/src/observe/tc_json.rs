@@ -28,7 +28,7 @@ pub enum TcJsonError {
     Json(String),
 }
 
-/// Reads object tc of this gengenerationtion printed. `devices` gives the numbers of the devices that actions name.
+/// Reads object tc of this generation printed. `devices` gives the numbers of the devices that actions name.
 ///
 /// ```
 /// use netshape::observe::read_tc_json;

@@ -40,6 +40,7 @@ use alloc::vec::Vec;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[must_use]
+#[doc(alias = "reconcile")]
 pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
     let mut plan = Plan::new(host.caps.tick_rounding);
     plan.ops.reserve(host.device_count() * 4);

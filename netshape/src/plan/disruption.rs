@@ -17,6 +17,7 @@
     serde(rename_all = "snake_case")
 )]
 #[non_exhaustive]
+#[doc(alias = "loss")]
 pub enum Disruption {
     /// No packet is lost and no bucket is refilled.
     Free,

@@ -138,7 +138,7 @@ impl Plan {
         shell_line(&self.command(op))
     }
 
-    /// The form `argv`: every step as a line for a POSIX shell ([`Plan::shell`]), in order, after a comment for each device
+    /// Every step as a line for a POSIX shell ([`Plan::shell`]), in order, after a comment for each device
     /// that is needed first.
     #[must_use]
     pub fn lines(&self) -> String {

@@ -54,18 +54,18 @@ pub enum Before {
     Tree(Box<Device>),
 }
 
-/// One step.
+/// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Op {
     pub(crate) device: u32,
     /// What is done.
     pub action: Action,
-    /// What it costs.
+    /// What it may cost in packets.
     pub disruption: Disruption,
-    /// Why.
+    /// Why it is done; [`Plan::reason`](crate::plan::Plan::reason) says it with the figures.
     pub reason: Reason,
-    /// The object as it shall be; as it was where it is deleted.
+    /// The object as it will be; as it was, where it is deleted.
     pub object: Object,
     /// What was there before.
     pub before: Before,

@@ -13,7 +13,7 @@ use crate::policy::host::layout::{MAJOR, ONLY};
 use crate::policy::ifb::ifb_name;
 use core::ops::RangeInclusive;
 
-/// Major numbers of root qdiscs that are Berth's: `be:` is in use, `bf:` is kept for later versions.
+/// Major numbers of root qdiscs that are ours: `be:` is in use, `bf:` is kept for later versions.
 pub const RESERVED_MAJORS: RangeInclusive<u16> = 0xbe..=0xbf;
 /// Priority of the filter that redirects to an ifb: the first.
 pub const REDIRECT_PRIO: u16 = 1;

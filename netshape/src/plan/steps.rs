@@ -10,7 +10,7 @@ use crate::ticks::TickRounding;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Ordered steps from what was observed to what is wanted. Carried out up to any step and planned again, it ends in the
+/// Ordered steps from the observed state to what is wanted. Carried out up to any step and planned again, it ends in the
 /// same tree; carried out whole and planned again, it is empty.
 ///
 /// ```
@@ -31,6 +31,7 @@ use alloc::vec::Vec;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "changeset")]
 pub struct Plan {
     pub(crate) devices: Vec<DevName>,
     pub(crate) ops: Vec<Op>,
@@ -43,7 +44,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan of nothing, for a tc of this gengenerationtion.
+    /// A plan without steps, for a tc that rounds so.
     #[must_use]
     pub const fn new(rounding: TickRounding) -> Self {
         Self {
@@ -81,14 +82,14 @@ impl Plan {
         &self.left_alone
     }
 
-    /// What of the policy can't be had on this kernel as it is, such as where a foreign filter takes the traffic before our class
-    /// sees it. Nothing is planned for it: it keeps what it has.
+    /// Parts of the policy that can't be carried out on this kernel as it is, such as a direction whose traffic a foreign filter takes
+    /// before our class sees it. Nothing is planned for them: they keep what they have.
     #[must_use]
     pub fn refused(&self) -> &[Refusal] {
         &self.refused
     }
 
-    /// Drops all steps, and keeps what is said of the rest.
+    /// Drops all steps; what was refused and left alone stays in the plan.
     pub fn clear(&mut self) {
         self.ops.clear();
         self.needs.clear();
@@ -100,7 +101,7 @@ impl Plan {
         self.devices.get(op.device as usize)
     }
 
-    /// How many steps there are of each loss class.
+    /// How many steps there are of each [`Disruption`](crate::plan::Disruption).
     #[must_use]
     pub fn disruptions(&self) -> Disruptions {
         self.ops

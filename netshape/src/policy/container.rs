@@ -33,7 +33,7 @@ impl EgressPoint {
     }
 }
 
-/// One container's attachment.
+/// One container's attachment to the network, and how each direction is shaped.
 ///
 /// ```
 /// use netshape::policy::EgressPoint;
@@ -50,6 +50,8 @@ impl EgressPoint {
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "pod")]
+#[doc(alias = "attachment")]
 pub struct Container {
     pub(crate) id: Arc<str>,
     /// The host's end of its veth; a macvlan or ipvlan container has none.
@@ -67,7 +69,7 @@ impl Container {
     /// nothing is shaped yet.
     ///
     /// # Errors
-    /// A name that is no name: [`RefusalKind::BadName`](crate::policy::RefusalKind::BadName).
+    /// An id or a device name that can't be one: [`RefusalKind::BadName`](crate::policy::RefusalKind::BadName).
     pub fn new(id: &str, veth: &str) -> Result<Self, Refusal> {
         let id = name::id("id", id)?;
         Ok(Self {
@@ -113,7 +115,7 @@ impl Container {
         })
     }
 
-    /// Shapes one direction.
+    /// Sets the shape of one direction; a direction without one is not shaped.
     #[must_use]
     pub fn with_shape(mut self, direction: Direction, shape: Shape) -> Self {
         match direction {
@@ -123,7 +125,7 @@ impl Container {
         self
     }
 
-    /// Puts it into a tier of the host.
+    /// Sets its tier; one that the host does not have is refused when the container is admitted.
     #[must_use]
     pub fn with_tier(self, tier: &str) -> Self {
         Self {
@@ -132,7 +134,7 @@ impl Container {
         }
     }
 
-    /// Gives it a weight of its own, 1 to 1,000, instead of its tier's; a greater one is refused when it is admitted.
+    /// Sets a weight of its own, 1 to 1,000, instead of its tier's; a greater one is refused when it is admitted.
     #[must_use]
     pub fn with_weight(self, weight: u32) -> Self {
         Self {

@@ -20,7 +20,7 @@ use core::str::FromStr;
 /// Greatest number of containers or tiers that a policy may hold.
 const MOST: usize = 65_536;
 
-/// The whole file.
+/// The whole policy file, in any format that serde reads.
 ///
 /// ```
 /// use netshape::policy::PolicyFile;
@@ -118,13 +118,13 @@ pub struct ContainerSection {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ShapeSection {
-    /// What it has by right.
+    /// Guaranteed rate.
     #[serde(default, deserialize_with = "maybe_text")]
     pub guarantee: Option<String>,
-    /// What it may reach; the uplink's capacity where not said.
+    /// Ceiling; the uplink's capacity where not given.
     #[serde(default, deserialize_with = "maybe_text")]
     pub ceiling: Option<String>,
-    /// Its bucket.
+    /// Burst (bucket size).
     #[serde(default, deserialize_with = "maybe_text")]
     pub burst: Option<String>,
     /// 0 to 7.

@@ -18,6 +18,8 @@ use crate::unit::{Bytes, Rate};
 /// # Ok::<(), netshape::policy::RefusalKind>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "bandwidth")]
+#[doc(alias = "limit")]
 pub struct Shape {
     guarantee: Rate,
     ceiling: Rate,

@@ -49,6 +49,7 @@ impl Tier {
 /// # Ok::<(), netshape::Refusal>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "nic")]
 pub struct Uplink {
     pub(crate) dev: Arc<str>,
     pub(crate) capacity: Rate,

@@ -6,7 +6,7 @@ use crate::ticks::TickRounding;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
-/// Devices by name.
+/// Interface indices by device name (of [`parse_line_with_speeds`](crate::tc::parse_line_with_speeds) also speeds).
 pub type IfIndexes = BTreeMap<String, u32>;
 
 /// What one line needs to be understood.

@@ -10,7 +10,7 @@ use crate::netlink::{ACK, CREATE, EXCL, ObjectKind, REPLACE, REQUEST, TcMessage,
 use crate::ticks::TickRounding;
 use alloc::format;
 
-/// One line of a batch, with or without `tc` in front, as the message that tc of this gengenerationtion sends for it; `None` for an
+/// One line of a batch, with or without `tc` in front, as the message that tc of this generation sends for it; `None` for an
 /// empty line or a comment. Sequence numbers are the caller's to set.
 ///
 /// ```

@@ -25,6 +25,7 @@ use core::str::FromStr;
     derive(serde::Serialize, serde::Deserialize),
     serde(transparent)
 )]
+#[doc(alias = "bandwidth")]
 pub struct Rate(u64);
 
 impl Rate {

@@ -43,6 +43,7 @@ use hashbrown::{HashMap, HashSet};
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[doc(alias = "node")]
 pub struct Host {
     pub(crate) uplink: Option<Uplink>,
     pub(crate) caps: Capabilities,
