@@ -76,26 +76,9 @@ fn set(
     let FilterKind::U32(given) = wanted.kind.clone() else {
         return Err(KernelError::NotFound);
     };
-    if wanted.prio == 0 {
-        if m.flags & CREATE == 0 {
-            return Err(KernelError::Invalid);
-        }
-        // One below the least of those that were given out, which lie in the upper half.
-        let given_out = rows(device, wanted.parent)
-            .map(|f| f.prio)
-            .filter(|p| *p >= 0x8000);
-        wanted.prio = given_out.min().map_or(FIRST_PRIO, |p| p.saturating_sub(1));
-    }
-    let group = |f: &&Filter| f.chain == wanted.chain && f.prio == wanted.prio;
-    let head = rows(device, wanted.parent).find(group).map(|f| f.protocol);
-    match head {
-        Some(protocol) if protocol != wanted.protocol && wanted.protocol != 0 => {
-            return Err(KernelError::ProtocolMismatch);
-        }
-        Some(protocol) => wanted.protocol = protocol,
-        None if m.flags & CREATE == 0 => return Err(KernelError::NeedsCreateFilter),
-        None => {}
-    }
+    let head = settle_priority(device, m, &mut wanted)?;
+    let (chain, prio) = (wanted.chain, wanted.prio);
+    let group = move |f: &&Filter| f.chain == chain && f.prio == prio;
     let tables = rows(device, wanted.parent)
         .map(|f| f.handle & 0xfff0_0000)
         .filter(|t| *t != 0);
@@ -141,6 +124,35 @@ fn set(
         ..wanted
     });
     Ok(())
+}
+
+/// Gives the filter its priority, where it has none, and the protocol of that. The protocol of the priority, if it is there already.
+fn settle_priority(
+    device: &Device,
+    m: &TcMessage,
+    wanted: &mut Filter,
+) -> Result<Option<u16>, KernelError> {
+    if wanted.prio == 0 {
+        if m.flags & CREATE == 0 {
+            return Err(KernelError::Invalid);
+        }
+        // One below the least of those that were given out, which lie in the upper half.
+        let given_out = rows(device, wanted.parent)
+            .map(|f| f.prio)
+            .filter(|p| *p >= 0x8000);
+        wanted.prio = given_out.min().map_or(FIRST_PRIO, |p| p.saturating_sub(1));
+    }
+    let group = |f: &&Filter| f.chain == wanted.chain && f.prio == wanted.prio;
+    let head = rows(device, wanted.parent).find(group).map(|f| f.protocol);
+    match head {
+        Some(protocol) if protocol != wanted.protocol && wanted.protocol != 0 => {
+            return Err(KernelError::ProtocolMismatch);
+        }
+        Some(protocol) => wanted.protocol = protocol,
+        None if m.flags & CREATE == 0 => return Err(KernelError::NeedsCreateFilter),
+        None => {}
+    }
+    Ok(head)
 }
 
 /// The rows of a new priority and of its first hash table.

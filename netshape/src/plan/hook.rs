@@ -142,46 +142,11 @@ pub(super) fn steps(
         steps.delete(redirect_of(stale, veth, ifb, observed));
     }
     let (front, behind): (Vec<&Filter>, Vec<&Filter>) = others.iter().partition(|f| first(f, good));
-    let moved = front.iter().map(|filter| {
-        let said = format!("{} of {veth}", said(filter));
-        if !takeover {
-            let ifb = ifb.to_string();
-            return Err(RefusalKind::FilterInFront { filter: said, ifb });
-        }
-        readd::again(filter, veth, observed, &mut steps.targets).map_err(|why| {
-            RefusalKind::FilterNotRestorable {
-                filter: said,
-                reason: why,
-            }
-        })
-    });
-    let moved: Vec<Filter> = moved.collect::<Result<_, _>>()?;
-    for (i, filter) in moved.iter().enumerate() {
-        // The last of a priority takes the priority along: emptied one by one it might stay, with its protocol.
-        let rest = moved.get(i + 1..).unwrap_or(&[]).iter();
-        let mut rest = rest.chain(behind.iter().copied()).chain(good);
-        let last = rest.all(|f| f.prio != filter.prio || f.chain != filter.chain);
-        let handle = if last {
-            made_as(filter.handle)
-        } else {
-            filter.handle
-        };
-        let filter = Filter {
-            handle,
-            ..filter.clone()
-        };
-        steps.delete(Object::Filter(Box::new(filter)));
-    }
+    let moved = moved(&front, (veth, ifb), observed, takeover, &mut steps.targets)?;
+    let staying: Vec<&Filter> = behind.iter().copied().chain(good).collect();
+    delete_moved(&moved, &staying, &mut steps);
     if let Some(empty) = empty(seen).filter(|_| good.is_none()) {
-        if !takeover {
-            let filter = format!("{} of {veth}", said(empty));
-            let why = "its priority is kept for another protocol or kind, though nothing is in it: take that off, or take over".into();
-            return Err(RefusalKind::FilterNotRestorable {
-                filter,
-                reason: why,
-            });
-        }
-        steps.delete(Object::Filter(Box::new(empty.clone())));
+        delete_empty(empty, veth, takeover, &mut steps)?;
     }
     let places = Places::new(seen, good, &front);
     if good.is_none() {
@@ -199,6 +164,71 @@ pub(super) fn steps(
         .left
         .extend(behind.iter().map(|f| behind_ours(f, veth)));
     Ok(steps)
+}
+
+/// The filters in front as they are added again.
+///
+/// # Errors
+/// One has to stay where it is.
+fn moved(
+    front: &[&Filter],
+    (veth, ifb): (&DevName, &DevName),
+    observed: &ObservedState,
+    takeover: bool,
+    targets: &mut Targets,
+) -> Result<Vec<Filter>, RefusalKind> {
+    let again = front.iter().map(|filter| {
+        let said = format!("{} of {veth}", said(filter));
+        if !takeover {
+            let ifb = ifb.to_string();
+            return Err(RefusalKind::FilterInFront { filter: said, ifb });
+        }
+        readd::again(filter, veth, observed, targets).map_err(|why| {
+            RefusalKind::FilterNotRestorable {
+                filter: said,
+                reason: why,
+            }
+        })
+    });
+    again.collect()
+}
+
+fn delete_moved(moved: &[Filter], staying: &[&Filter], steps: &mut Steps) {
+    for (i, filter) in moved.iter().enumerate() {
+        // The last of a priority takes the priority along: emptied one by one it might stay, with its protocol.
+        let rest = moved.get(i + 1..).unwrap_or(&[]).iter();
+        let mut rest = rest.chain(staying.iter().copied());
+        let last = rest.all(|f| f.prio != filter.prio || f.chain != filter.chain);
+        let handle = if last {
+            made_as(filter.handle)
+        } else {
+            filter.handle
+        };
+        let filter = Filter {
+            handle,
+            ..filter.clone()
+        };
+        steps.delete(Object::Filter(Box::new(filter)));
+    }
+}
+
+/// A priority with nothing in it that is kept for another protocol or kind.
+fn delete_empty(
+    empty: &Filter,
+    veth: &DevName,
+    takeover: bool,
+    steps: &mut Steps,
+) -> Result<(), RefusalKind> {
+    if !takeover {
+        let filter = format!("{} of {veth}", said(empty));
+        let why = "its priority is kept for another protocol or kind, though nothing is in it: take that off, or take over".into();
+        return Err(RefusalKind::FilterNotRestorable {
+            filter,
+            reason: why,
+        });
+    }
+    steps.delete(Object::Filter(Box::new(empty.clone())));
+    Ok(())
 }
 
 /// The row of our priority where others have it and left nothing in it: the kernel lets no other protocol in.

@@ -21,6 +21,14 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
         object: Object::Qdisc(qdisc.clone()),
         before,
     };
+    let add = |disruption, q: &Qdisc| {
+        let nothing = Before::Nothing;
+        op(Action::Add, disruption, Reason::Missing, q, nothing)
+    };
+    let delete = |reason, q: &Qdisc| {
+        let all = with_all(seen, q);
+        op(Action::Delete, Disruption::LosesLeaf, reason, q, all)
+    };
     let was = |q: &Qdisc| Before::Object(Box::new(Object::Qdisc(q.clone())));
     // Below what stays an inner class there is no room for a leaf.
     let new = new.filter(|n| !work.inner.contains(&n.parent));
@@ -42,20 +50,8 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
         }
         (Some(o), Some(n)) => {
             // Another kind under the same handle is refused, and a handle in use elsewhere would be shared: off first.
-            work.off.push(op(
-                Action::Delete,
-                Disruption::LosesLeaf,
-                Reason::InTheWay,
-                o,
-                with_all(seen, o),
-            ));
-            work.on.push(op(
-                Action::Add,
-                Disruption::Free,
-                Reason::Missing,
-                n,
-                Before::Nothing,
-            ));
+            work.off.push(delete(Reason::InTheWay, o));
+            work.on.push(add(Disruption::Free, n));
         }
         (None, Some(n)) => {
             // A class that stood there with the kernel's own queue loses that; a new one holds nothing yet.
@@ -65,23 +61,9 @@ pub(super) fn leaf(work: &mut Work<'_>, seen: &Device, old: Option<&Qdisc>, new:
             } else {
                 Disruption::LosesLeaf
             };
-            work.on.push(op(
-                Action::Add,
-                disruption,
-                Reason::Missing,
-                n,
-                Before::Nothing,
-            ));
+            work.on.push(add(disruption, n));
         }
-        (Some(o), None) => {
-            work.off.push(op(
-                Action::Delete,
-                Disruption::LosesLeaf,
-                Reason::Stale,
-                o,
-                with_all(seen, o),
-            ));
-        }
+        (Some(o), None) => work.off.push(delete(Reason::Stale, o)),
         (None, None) => {}
     }
 }

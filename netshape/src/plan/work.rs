@@ -78,31 +78,14 @@ impl<'a> Work<'a> {
         new: Option<&Class>,
         leaf: impl FnOnce() -> bool,
     ) {
-        let device = self.device;
-        let op = |action, disruption, reason, class: &Class, before: Option<&Class>| Op {
-            device,
-            action,
-            disruption,
-            reason,
-            object: Object::Class(*class),
-            before: before.map_or(Before::Nothing, |b| {
-                Before::Object(Box::new(Object::Class(*b)))
-            }),
-        };
         let staying;
         let new = match (old, new) {
-            // What a filter holds below another parent stays there.
-            (Some(o), Some(n)) if o.parent != n.parent => {
-                let instead = format!("stays below {}, not {}", o.parent, n.parent);
-                if self.may_go(seen, o, &instead) {
-                    Some(n)
-                } else {
-                    staying = Class {
-                        parent: o.parent,
-                        ..*n
-                    };
-                    Some(&staying)
-                }
+            (Some(o), Some(n)) if o.parent != n.parent && !self.may_move(seen, o, n) => {
+                staying = Class {
+                    parent: o.parent,
+                    ..*n
+                };
+                Some(&staying)
             }
             (Some(o), None) if !self.may_go(seen, o, "no longer wanted, and stays") => return,
             _ => new,
@@ -112,58 +95,70 @@ impl<'a> Work<'a> {
             (Some(o), None) => {
                 // A class with children has no queue of its own.
                 let inner = o.htb.level > 0 || seen.has_children(o.id);
-                let disruption = if inner {
-                    Disruption::Free
-                } else {
-                    Disruption::LosesLeaf
+                let disruption = match inner {
+                    true => Disruption::Free,
+                    false => Disruption::LosesLeaf,
                 };
-                self.gone
-                    .push(op(Action::Delete, disruption, Reason::Stale, o, Some(o)));
+                self.gone.push(self.delete(disruption, Reason::Stale, o));
             }
-            (None, Some(n)) => {
-                // A leaf that becomes an inner class is purged of what waits in it.
-                let purged = seen.qdisc_at(n.parent).filter(|_| {
-                    let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == n.parent);
-                    !self.grow.iter().any(child)
-                });
-                let mut step = op(Action::Add, Disruption::Free, Reason::Missing, n, None);
-                if let Some(leaf) = purged {
-                    step.disruption = Disruption::LosesLeaf;
-                    step.before = Before::Tree(Box::new(seen.below(leaf)));
-                }
-                self.grow.push(step);
-            }
+            (None, Some(n)) => self.comes_new(seen, n),
             (Some(o), Some(n)) if o.parent != n.parent => {
                 // The kernel takes a change of parent, answers 0 and keeps the old one.
-                self.gone.push(op(
-                    Action::Delete,
-                    Disruption::LosesLeaf,
-                    Reason::InTheWay,
-                    o,
-                    Some(o),
-                ));
+                let delete = self.delete(Disruption::LosesLeaf, Reason::InTheWay, o);
+                self.gone.push(delete);
                 self.grow
-                    .push(op(Action::Add, Disruption::Free, Reason::Missing, n, None));
+                    .push(self.step(Action::Add, Reason::Missing, n, Before::Nothing));
             }
             (Some(o), Some(n))
                 if !o.htb.same_rates(&n.htb, self.tolerance)
                     || (!o.htb.same_quantum_and_prio(&n.htb) && leaf()) =>
             {
                 let rate = |c: &Class| c.htb.rate.bytes_per_second;
-                let step = op(
-                    Action::Change,
-                    Disruption::Free,
-                    Reason::Differs,
-                    n,
-                    Some(o),
-                );
-                if rate(n) < rate(o) {
-                    self.shrink.push(step);
-                } else {
-                    self.grow.push(step);
+                let step = self.step(Action::Change, Reason::Differs, n, before(o));
+                match rate(n) < rate(o) {
+                    true => self.shrink.push(step),
+                    false => self.grow.push(step),
                 }
             }
             (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// Whether a class may move below another parent; what a filter holds stays where it is.
+    fn may_move(&mut self, seen: &Device, old: &Class, new: &Class) -> bool {
+        let instead = format!("stays below {}, not {}", old.parent, new.parent);
+        self.may_go(seen, old, &instead)
+    }
+
+    fn comes_new(&mut self, seen: &Device, new: &Class) {
+        // A leaf that becomes an inner class is purged of what waits in it.
+        let purged = seen.qdisc_at(new.parent).filter(|_| {
+            let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == new.parent);
+            !self.grow.iter().any(child)
+        });
+        let mut step = self.step(Action::Add, Reason::Missing, new, Before::Nothing);
+        if let Some(leaf) = purged {
+            step.disruption = Disruption::LosesLeaf;
+            step.before = Before::Tree(Box::new(seen.below(leaf)));
+        }
+        self.grow.push(step);
+    }
+
+    fn step(&self, action: Action, reason: Reason, class: &Class, before: Before) -> Op {
+        Op {
+            device: self.device,
+            action,
+            disruption: Disruption::Free,
+            reason,
+            object: Object::Class(*class),
+            before,
+        }
+    }
+
+    fn delete(&self, disruption: Disruption, reason: Reason, class: &Class) -> Op {
+        Op {
+            disruption,
+            ..self.step(Action::Delete, reason, class, before(class))
         }
     }
 
@@ -214,6 +209,10 @@ impl<'a> Work<'a> {
         }
         plan.ops.extend(on);
     }
+}
+
+fn before(class: &Class) -> Before {
+    Before::Object(Box::new(Object::Class(*class)))
 }
 
 /// How deep a class is; bounded, since what was observed may be anything.

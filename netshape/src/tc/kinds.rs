@@ -213,24 +213,26 @@ fn htb_class(words: &mut Words<'_>, rates: Rates) -> Result<HtbClass, TcError> {
     };
     class.rate = spec(rate64, burst.1);
     class.ceil = spec(ceil64, cburst.1);
-    let ticks = |rate: u64, bytes: u64| {
-        let bytes = if bytes == 0 {
-            rate / HZ + u64::from(mtu)
-        } else {
-            bytes
-        };
-        let bytes = match rounding {
-            TickRounding::Ceil => bytes,
-            TickRounding::Truncating => u64::from(bytes as u32),
-        };
-        rounding.ticks(rate, bytes).unwrap_or(u32::MAX)
-    };
+    let ticks = |rate, bytes| class_ticks(rounding, rate, bytes, mtu);
     (class.buffer, class.cbuffer) = (ticks(rate64, burst.0), ticks(ceil64, cburst.0));
     // What does not fit is all ones, which the later generation's tc minds in the burst alone.
     if rounding == TickRounding::Ceil && class.buffer == u32::MAX {
         return Err(TcError::new("htb: burst out of range"));
     }
     Ok(class)
+}
+
+/// The bucket of a class in ticks; of a burst that was not given, the bytes of one timer tick and a packet.
+fn class_ticks(rounding: TickRounding, rate: u64, bytes: u64, mtu: u32) -> u32 {
+    let bytes = match bytes {
+        0 => rate / HZ + u64::from(mtu),
+        given => given,
+    };
+    let bytes = match rounding {
+        TickRounding::Ceil => bytes,
+        TickRounding::Truncating => u64::from(bytes as u32),
+    };
+    rounding.ticks(rate, bytes).unwrap_or(u32::MAX)
 }
 
 /// A value said once, or `tbf: duplicate "name" specification`.
