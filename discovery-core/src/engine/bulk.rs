@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use crate::effect::{Effect, Reason};
+use crate::id::ServiceId;
 use crate::time::Timestamp;
 
 /// What is to be said when all changes are in.
@@ -14,7 +15,7 @@ pub(super) struct Bulk {
     /// Endpoints that were measured anew, and why.
     pub(super) touched: Vec<(u32, Reason)>,
     /// Services that lost endpoints.
-    pub(super) services: BTreeSet<u32>,
+    pub(super) services: BTreeSet<ServiceId>,
     /// Said last: whoever takes over is said first.
     pub(super) last: Vec<Effect>,
 }
@@ -35,13 +36,13 @@ impl Engine {
         changes(self, out);
         let bulk = self.bulk.take().unwrap_or_default();
         let mut services = bulk.services;
-        let service_of = |i: u32, e: &Self| e.records.get(i).map(|r| r.service.0);
+        let service_of = |i: u32, e: &Self| e.records.get(i).map(|r| r.service);
         services.extend(
             bulk.touched
                 .iter()
                 .filter_map(|(i, _)| service_of(*i, self)),
         );
-        services.retain(|&service| self.turn(now, service, out));
+        services.retain(|&service| self.follow_tally(now, service, out));
         let from = out.len();
         for (index, reason) in bulk.touched {
             // One that went meanwhile is said below; the members of a service that was divided anew were said.

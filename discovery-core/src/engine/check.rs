@@ -21,14 +21,14 @@ impl Engine {
     /// The first one that is broken.
     #[doc(hidden)]
     pub fn check_invariants(&self) -> Result<(), String> {
-        for (id, service) in self.services.iter().enumerate() {
+        for (id, service) in self.services.iter() {
             let (mut tally, mut held, mut sum, mut well) = (Tally::default(), 0, 0u64, 0u32);
             for index in service.members() {
                 let record = self
                     .records
                     .get(index)
                     .ok_or(format!("slot of a dead record {index}"))?;
-                if record.service.index() != id || service.at(record.slot as usize) != Some(index) {
+                if record.service != id || service.at(record.slot as usize) != Some(index) {
                     return Err(format!("{} is not where its service has it", record.name));
                 }
                 self.check_record(index, &service.division)?;
@@ -43,23 +43,23 @@ impl Engine {
             }
             if !tally.same(&service.tally) || held != service.held() {
                 return Err(format!(
-                    "service {id}: {:?} kept, {tally:?} counted",
+                    "service {id:?}: {:?} kept, {tally:?} counted",
                     service.tally
                 ));
             }
             if service.division != tally.divide(service.config.panic_percent) {
                 return Err(format!(
-                    "service {id}: {:?} for {tally:?}",
+                    "service {id:?}: {:?} for {tally:?}",
                     service.division
                 ));
             }
             if (well > 0 && sum == 0) || ((sum == 0) != (service.division.mode == Mode::Empty)) {
                 return Err(format!(
-                    "service {id} is without traffic though {well} are well"
+                    "service {id:?} is without traffic though {well} are well"
                 ));
             }
         }
-        let members: usize = self.services.iter().map(super::Service::len).sum();
+        let members: usize = self.services.iter().map(|(_, s)| s.len()).sum();
         match members == self.records.len() {
             true => Ok(()),
             false => Err(format!("{members} members, {} records", self.records.len())),

@@ -127,7 +127,7 @@ impl Engine {
         let checks = self
             .services
             .iter()
-            .filter_map(|s| s.config.health.as_ref());
+            .filter_map(|(_, s)| s.config.health.as_ref());
         let least = checks
             .map(crate::health::HealthCheck::shortest_interval)
             .min();
@@ -181,7 +181,7 @@ impl Engine {
             ramp.since = moved.past(ramp.since);
             self.timers.push(now, Owner::Region(i));
         }
-        for (i, service) in (0..).zip(&mut self.services) {
+        for (id, service) in self.services.iter_mut() {
             service.settled_at = moved.at(service.settled_at);
             service.loss.since = moved.past(service.loss.since);
             service.fresh.0 = moved.past(service.fresh.0);
@@ -195,9 +195,9 @@ impl Engine {
                     reports.until = moved.at(reports.until).min(now.after(longest));
                 }
                 service.judged_at = moved.wait(service.judged_at, config.interval).max(now);
-                self.timers.push(service.judged_at, Owner::Service(i));
+                self.timers.push(service.judged_at, Owner::Service(id));
             }
-            service.arm_holds(i, &mut self.timers);
+            service.arm_holds(id, &mut self.timers);
         }
         let all: alloc::vec::Vec<u32> = self.records.indices().collect();
         for index in all {
@@ -215,10 +215,7 @@ impl Engine {
         record.down_at = moved.past(record.down_at);
         record.queued = Timestamp::MAX;
         let planned = moved.at(record.check_due);
-        let check = self
-            .services
-            .get(record.service.index())
-            .and_then(|s| s.config.health.as_ref());
+        let check = self.services.of(record.service).config.health.as_ref();
         record.check_due = match check.filter(|_| record.answers()) {
             None => Timestamp::MAX,
             Some(check) => match check.kind {
@@ -248,8 +245,8 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
-        let service = self.services.get(record.service.index());
-        let part = service.and_then(|s| s.division.part(record.class, record.counted_region));
+        let service = self.services.of(record.service);
+        let part = service.division.part(record.class, record.counted_region);
         let weight = part.map_or(0, |part| part.in_use(record.full));
         if moved || weight != record.weight {
             record.warm_due = now;

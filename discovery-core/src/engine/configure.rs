@@ -33,16 +33,13 @@ impl Engine {
         if before == *config {
             return Ok(());
         }
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.config = config.clone();
-            service.settled_at = match service.settled_at {
-                Timestamp::MAX => Timestamp::MAX,
-                at => at.min(now.after(config.hold_window)),
-            };
-            service.arm_holds(id.0, &mut self.timers);
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(id);
+        service.config = config.clone();
+        service.settled_at = match service.settled_at {
+            Timestamp::MAX => Timestamp::MAX,
+            at => at.min(now.after(config.hold_window)),
+        };
+        service.arm_holds(id, &mut self.timers);
         self.together(now, out, |engine, out| {
             for index in members {
                 engine.rearm_check(now, index, before.health.as_ref(), config.health.as_ref());
@@ -55,7 +52,7 @@ impl Engine {
                 engine.queue(index);
             }
         });
-        self.rearm_judging(now, id.0);
+        self.rearm_judging(now, id);
         Ok(())
     }
 
@@ -107,10 +104,7 @@ impl Engine {
             record.check_due = record.check_due.min(now.after(check.timeout));
             return;
         }
-        let idle = self
-            .services
-            .get(record.service.index())
-            .is_some_and(|s| !s.busy);
+        let idle = !self.services.of(record.service).busy;
         let wait = record.checker.wait(check, idle);
         if record.check_due > now.after(wait) {
             let name = hash(record.name.as_bytes());
@@ -119,11 +113,8 @@ impl Engine {
     }
 
     /// Passive checks follow a new configuration from now on.
-    fn rearm_judging(&mut self, now: Timestamp, index: u32) {
-        let Some(service) = self.services.get_mut(index as usize) else {
-            debug_assert!(false, "its caller has found the service");
-            return;
-        };
+    fn rearm_judging(&mut self, now: Timestamp, id: ServiceId) {
+        let service = self.services.of_mut(id);
         let Some(config) = service.config.outlier_detection else {
             service.judged_at = Timestamp::MAX;
             return;
@@ -133,13 +124,10 @@ impl Engine {
             reports.until = reports.until.min(latest);
         }
         let planned = service.judged_at;
-        self.start_judging(now, index);
+        self.start_judging(now, id);
         // An interval that is under way goes on, unless the new one is over sooner.
-        if let Some(service) = self.services.get_mut(index as usize)
-            && planned < service.judged_at
-        {
-            service.judged_at = planned;
-        }
+        let service = self.services.of_mut(id);
+        service.judged_at = service.judged_at.min(planned);
     }
 
     /// An endpoint begins to answer, or no longer does: sets the time of its first check.
@@ -158,13 +146,7 @@ impl Engine {
         let Some(record) = self.records.get(index).filter(|r| r.answers()) else {
             return Timestamp::MAX;
         };
-        let Some(service) = self.services.get_mut(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return Timestamp::MAX;
-        };
+        let service = self.services.of_mut(record.service);
         let Some(check) = &service.config.health else {
             return Timestamp::MAX;
         };

@@ -49,10 +49,7 @@ impl Engine {
             debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
-        let check = self
-            .services
-            .get(record.service.index())
-            .and_then(|s| s.config.health.as_ref());
+        let check = self.services.of(record.service).config.health.as_ref();
         let ttl = check.is_some_and(|c| matches!(c.kind, CheckKind::Ttl { .. }));
         if ttl && record.answers() {
             let outcome = if passing {
@@ -72,13 +69,7 @@ impl Engine {
             debug_assert!(false, "timers of dead endpoints are passed over");
             return;
         };
-        let Some(service) = self.services.get(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of(record.service);
         let Some(check) = &service.config.health else {
             debug_assert!(false, "what is not checked is never due");
             record.check_due = Timestamp::MAX;
@@ -112,13 +103,7 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
-        let Some(service) = self.services.get(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of(record.service);
         let Some(check) = &service.config.health else {
             debug_assert!(false, "only what is checked has results");
             return;

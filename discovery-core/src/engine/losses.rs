@@ -23,11 +23,8 @@ impl Engine {
         let held = |i: &u32| self.records.get(*i).is_some_and(|r| r.held);
         let gone: Vec<u32> = service.members().filter(held).collect();
         self.drop_all(now, gone, Reason::Confirmed, out);
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.dropped = u64::MAX;
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(id);
+        service.dropped = u64::MAX;
         Ok(())
     }
 
@@ -55,13 +52,7 @@ impl Engine {
         else {
             return;
         };
-        let Some(service) = self.services.get_mut(id.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of_mut(id);
         let size = u32::try_from(service.len()).unwrap_or(u32::MAX);
         if service.loss.lost == 0 || now.since(service.loss.since) >= service.config.hold_window {
             service.loss = Loss {
@@ -85,7 +76,7 @@ impl Engine {
         }
         // What is held longer is due earlier.
         if service.hold_due == Timestamp::MAX {
-            service.arm_holds(id.0, &mut self.timers);
+            service.arm_holds(id, &mut self.timers);
         }
         for index in sudden {
             if let Some(record) = self.records.get_mut(index) {
@@ -99,26 +90,17 @@ impl Engine {
 
     /// Says how many are held.
     pub(super) fn say_held(&self, id: ServiceId, out: &mut Vec<Effect>) {
-        if let Some(service) = self.services.get(id.index()) {
-            out.push(Effect::Hold {
-                service: id,
-                held: service.held(),
-                of: u32::try_from(service.len()).unwrap_or(u32::MAX),
-            });
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of(id);
+        out.push(Effect::Hold {
+            service: id,
+            held: service.held(),
+            of: u32::try_from(service.len()).unwrap_or(u32::MAX),
+        });
     }
 
     /// One fewer is held; the last one's end is said.
     pub(super) fn release(&mut self, id: ServiceId, index: u32, out: &mut Vec<Effect>) {
-        let Some(service) = self.services.get_mut(id.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of_mut(id);
         service.holds.remove(&index);
         if service.holds.is_empty() {
             service.hold_due = Timestamp::MAX;
@@ -131,13 +113,10 @@ impl Engine {
         &mut self,
         now: Timestamp,
         at: Timestamp,
-        index: u32,
+        id: ServiceId,
         out: &mut Vec<Effect>,
     ) {
-        let Some(service) = self.services.get_mut(index as usize) else {
-            debug_assert!(false, "timers name services, which are never taken out");
-            return;
-        };
+        let service = self.services.of_mut(id);
         if service.hold_due != at {
             return;
         }
@@ -146,11 +125,8 @@ impl Engine {
         let over = |(_, since): &(&u32, &Timestamp)| since.after(limit) <= now;
         let over: Vec<u32> = service.holds.iter().filter(over).map(|(&i, _)| i).collect();
         self.drop_all(now, over, Reason::HoldExpired, out);
-        if let Some(service) = self.services.get_mut(index as usize) {
-            service.arm_holds(index, &mut self.timers);
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(id);
+        service.arm_holds(id, &mut self.timers);
     }
 
     fn drop_all(&mut self, now: Timestamp, all: Vec<u32>, reason: Reason, out: &mut Vec<Effect>) {
@@ -181,13 +157,10 @@ impl Engine {
             debug_assert!(false, "a living record was just found at this index");
             return;
         };
-        if let Some(service) = self.services.get_mut(id.index()) {
-            service.leave(slot);
-            service.tally.shift(counted, Counted::default());
-            service.part(now, &name);
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(id);
+        service.leave(slot);
+        service.tally.shift(counted, Counted::default());
+        service.part(now, &name);
         let mut said = Vec::new();
         said.push(Effect::Deregister {
             endpoint,
@@ -200,11 +173,11 @@ impl Engine {
             self.release(id, index, &mut said);
         }
         if let Some(bulk) = &mut self.bulk {
-            bulk.services.insert(id.0);
+            bulk.services.insert(id);
             bulk.last.append(&mut said);
         } else {
             // Whoever takes over is said first.
-            self.turn(now, id.0, out);
+            self.follow_tally(now, id, out);
             out.append(&mut said);
         }
     }
@@ -212,7 +185,7 @@ impl Engine {
 
 impl super::Service {
     /// Sees to it that there is a timer for the first hold that ends. O(held).
-    pub(super) fn arm_holds(&mut self, service: u32, timers: &mut Timers) {
+    pub(super) fn arm_holds(&mut self, service: ServiceId, timers: &mut Timers) {
         let first = self.holds.values().min();
         let due = first.map_or(Timestamp::MAX, |since| since.after(self.config.hold_limit));
         if due != self.hold_due {

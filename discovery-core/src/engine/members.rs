@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::division::{Division, Tally};
 use crate::config::ServiceConfig;
 use crate::health::Reports;
+use crate::id::ServiceId;
 use crate::time::Timestamp;
 
 const NOBODY: u32 = u32::MAX;
@@ -49,6 +50,61 @@ pub(crate) struct Loss {
     pub(crate) since: Timestamp,
     pub(crate) of: u32,
     pub(crate) lost: u32,
+}
+
+/// All services by id.
+///
+/// Ids are checked where they come in, and services are emptied but never taken out: what the engine itself holds an id of is
+/// there ([`Services::of`]).
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    all: Vec<Service>,
+    /// Stands in for a service that cannot be missing.
+    absent: Service,
+}
+
+impl Services {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Vec::new(),
+            absent: Service::new(ServiceConfig::default()),
+        }
+    }
+
+    /// A service by an id that may be anybody's.
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&Service> {
+        self.all.get(id.index())
+    }
+
+    /// The service of an id that is known to be one.
+    pub(crate) fn of(&self, id: ServiceId) -> &Service {
+        let found = self.all.get(id.index());
+        debug_assert!(found.is_some(), "services are never taken out");
+        found.unwrap_or(&self.absent)
+    }
+
+    /// The service of an id that is known to be one.
+    pub(crate) fn of_mut(&mut self, id: ServiceId) -> &mut Service {
+        let found = self.all.get_mut(id.index());
+        debug_assert!(found.is_some(), "services are never taken out");
+        found.unwrap_or(&mut self.absent)
+    }
+
+    /// Puts a service in the place of its id: the next one, or that of one that was removed.
+    pub(crate) fn put(&mut self, id: ServiceId, service: Service) {
+        match self.all.get_mut(id.index()) {
+            Some(removed) => *removed = service,
+            None => self.all.push(service),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        (0..).map(ServiceId).zip(&self.all)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ServiceId, &mut Service)> {
+        (0..).map(ServiceId).zip(&mut self.all)
+    }
 }
 
 impl Service {

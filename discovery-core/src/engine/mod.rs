@@ -72,7 +72,7 @@ use crate::time::Timestamp;
 use bulk::Bulk;
 use clock::{Clock, LATEST};
 use drain::Places;
-use members::Service;
+use members::{Service, Services};
 pub use reconcile::Reconciled;
 use record::Records;
 pub use snapshot::Snapshot;
@@ -100,7 +100,7 @@ pub struct Engine {
     now: Timestamp,
     clock: Clock,
     service_names: Names,
-    services: Vec<Service>,
+    services: Services,
     zones: Names,
     places: Places,
     records: Records,
@@ -122,7 +122,7 @@ impl Engine {
             now: Timestamp::ZERO,
             clock: Clock::NEW,
             service_names: Names::default(),
-            services: Vec::new(),
+            services: Services::new(),
             zones: Names::default(),
             places: Places::default(),
             records: Records::default(),
@@ -208,12 +208,9 @@ impl Engine {
     }
 
     fn service_of(&self, id: ServiceId) -> Result<&Service, InputError> {
-        let known = self.services.len();
+        let known = self.services.iter().count();
         let unknown = InputError::UnknownService { given: id, known };
-        let named = self
-            .service_names
-            .name(id.0)
-            .and(self.services.get(id.index()));
+        let named = self.service_names.name(id.0).and(self.services.get(id));
         named.ok_or(unknown)
     }
 

@@ -24,12 +24,8 @@ impl Engine {
         }
         let full = InputError::Full { what: "services" };
         let id = self.service_names.intern(name).ok_or(full)?;
-        let service = Service::new(config);
-        match self.services.get_mut(id as usize) {
-            Some(forgotten) => *forgotten = service,
-            None => self.services.push(service),
-        }
-        self.start_judging(self.now, id);
+        self.services.put(ServiceId(id), Service::new(config));
+        self.start_judging(self.now, ServiceId(id));
         Ok(ServiceId(id))
     }
 
@@ -84,11 +80,8 @@ impl Engine {
         let endpoints = self.service_of(id)?.len();
         unused("service", id.0, endpoints)?;
         self.service_names.forget(id.0);
-        if let Some(service) = self.services.get_mut(id.index()) {
-            *service = Service::new(ServiceConfig::default());
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(id);
+        *service = Service::new(ServiceConfig::default());
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::hash::{hash, high, mix};
 use crate::health::{
     CallOutcome, Flavour, OutlierDetection, Reports, by_failure, by_success, may_eject,
 };
-use crate::id::EndpointId;
+use crate::id::{EndpointId, ServiceId};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -30,13 +30,7 @@ impl Engine {
             debug_assert!(false, "the index of a living endpoint was just found");
             return Ok(());
         };
-        let Some(service) = self.services.get_mut(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return Ok(());
-        };
+        let service = self.services.of_mut(record.service);
         if count == 0 {
             return Ok(());
         }
@@ -63,13 +57,7 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
-        let Some(service) = self.services.get(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of(record.service);
         // Who takes no traffic anyway needs no ejection.
         if record.ejected || !matches!(record.class, Class::Good | Class::Degraded | Class::Failed)
         {
@@ -87,13 +75,7 @@ impl Engine {
         }
         let own = hash(record.name.as_bytes());
         let slot = record.slot;
-        let Some(service) = self.services.get_mut(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let service = self.services.of_mut(record.service);
         let reports = service.reports(slot);
         let length = reports.eject(config);
         let draw = mix(self.seed ^ own ^ nanos(now.since(Timestamp::ZERO)));
@@ -116,25 +98,19 @@ impl Engine {
             return;
         };
         record.ejected = false;
-        if let Some(service) = self.services.get_mut(record.service.index()) {
-            service.reports(record.slot).end(now);
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(record.service);
+        service.reports(record.slot).end(now);
         self.refresh(now, index, Reason::Returned, out);
     }
 
     /// Begins the intervals at which a service's reports are judged, if it has passive checks.
-    pub(super) fn start_judging(&mut self, now: Timestamp, index: u32) {
-        let Some(service) = self.services.get_mut(index as usize) else {
-            debug_assert!(false, "its caller has found the service");
-            return;
-        };
+    pub(super) fn start_judging(&mut self, now: Timestamp, id: ServiceId) {
+        let service = self.services.of_mut(id);
         service.judged_at = match service.config.outlier_detection {
             Some(config) => now.after(config.interval),
             None => Timestamp::MAX,
         };
-        self.timers.push(service.judged_at, Owner::Service(index));
+        self.timers.push(service.judged_at, Owner::Service(id));
     }
 
     /// One interval is over.
@@ -142,13 +118,10 @@ impl Engine {
         &mut self,
         now: Timestamp,
         at: Timestamp,
-        index: u32,
+        id: ServiceId,
         out: &mut Vec<Effect>,
     ) {
-        let Some(service) = self.services.get(index as usize) else {
-            debug_assert!(false, "timers name services, which are never taken out");
-            return;
-        };
+        let service = self.services.of(id);
         let Some(config) = service
             .config
             .outlier_detection
@@ -169,12 +142,9 @@ impl Engine {
                 engine.end_ejections(now, &members, out);
             }
         });
-        if let Some(service) = self.services.get_mut(index as usize) {
-            service.all_reports(|r| (r.calls, r.well) = (0, 0));
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
-        self.start_judging(now, index);
+        let service = self.services.of_mut(id);
+        service.all_reports(|r| (r.calls, r.well) = (0, 0));
+        self.start_judging(now, id);
     }
 
     /// Returns whose time is over.
@@ -187,13 +157,7 @@ impl Engine {
             let Some(record) = self.records.get(index).filter(|r| r.ejected) else {
                 continue;
             };
-            let Some(service) = self.services.get_mut(record.service.index()) else {
-                debug_assert!(
-                    false,
-                    "services are never taken out, and every endpoint is of one"
-                );
-                continue;
-            };
+            let service = self.services.of_mut(record.service);
             if now >= service.reports(record.slot).until {
                 self.return_ejected(now, index, out);
             }
@@ -210,11 +174,8 @@ impl Engine {
             let Some(record) = self.records.get(index).filter(|r| !r.ejected) else {
                 continue;
             };
-            if let Some(service) = self.services.get_mut(record.service.index()) {
-                service.reports(record.slot).decay(config, now);
-            } else {
-                debug_assert!(false, "services are never taken out");
-            }
+            let service = self.services.of_mut(record.service);
+            service.reports(record.slot).decay(config, now);
         }
     }
 
@@ -232,13 +193,7 @@ impl Engine {
                 continue;
             };
             let (ejected, region, slot) = (record.ejected, record.region.0, record.slot);
-            let Some(service) = self.services.get_mut(record.service.index()) else {
-                debug_assert!(
-                    false,
-                    "services are never taken out, and every endpoint is of one"
-                );
-                continue;
-            };
+            let service = self.services.of_mut(record.service);
             let reports = *service.reports(slot);
             if !ejected {
                 let interval = (index as usize, reports.calls, reports.well);

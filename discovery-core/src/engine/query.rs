@@ -80,7 +80,7 @@ impl Engine {
     pub fn endpoints(&self, service: ServiceId) -> impl Iterator<Item = (EndpointId, u32)> + '_ {
         let members = self
             .services
-            .get(service.index())
+            .get(service)
             .into_iter()
             .flat_map(super::members::Service::members);
         members.filter_map(|i| Some((self.records.id(i), self.records.get(i)?.weight)))
@@ -89,32 +89,28 @@ impl Engine {
     /// The endpoint in a slot of a service: what a picker's answer stands for.
     #[must_use]
     pub fn endpoint_at(&self, service: ServiceId, slot: usize) -> Option<EndpointId> {
-        let index = self.services.get(service.index())?.at(slot)?;
+        let index = self.services.get(service)?.at(slot)?;
         Some(self.records.id(index))
     }
 
     /// One more than the highest slot that a service has had in use: what a picker must have room for.
     #[must_use]
     pub fn slots(&self, service: ServiceId) -> usize {
-        self.services
-            .get(service.index())
-            .map_or(0, super::Service::slots)
+        self.services.get(service).map_or(0, super::Service::slots)
     }
 
     /// How a service is used now.
     #[must_use]
     pub fn mode(&self, service: ServiceId) -> Mode {
         self.services
-            .get(service.index())
+            .get(service)
             .map_or(Mode::Empty, |s| s.division.mode)
     }
 
     /// How many endpoints of a service are held by self-preservation.
     #[must_use]
     pub fn held(&self, service: ServiceId) -> u32 {
-        self.services
-            .get(service.index())
-            .map_or(0, super::Service::held)
+        self.services.get(service).map_or(0, super::Service::held)
     }
 
     /// When the first of a service's held endpoints goes even without [`crate::Input::Confirm`]: it has then been held
@@ -122,7 +118,7 @@ impl Engine {
     /// [`ServiceConfig::hold_window`]. `None` when none is held. O(held).
     #[must_use]
     pub fn hold_ends(&self, service: ServiceId) -> Option<Timestamp> {
-        let service = self.services.get(service.index())?;
+        let service = self.services.get(service)?;
         let first = service.holds.values().min()?;
         Some(first.after(service.config.hold_limit))
     }
@@ -189,7 +185,7 @@ impl Engine {
     pub fn registrations(&self, service: ServiceId) -> impl Iterator<Item = Registration<'_>> + '_ {
         let members = self
             .services
-            .get(service.index())
+            .get(service)
             .into_iter()
             .flat_map(super::members::Service::members);
         members.filter_map(|i| self.registration(self.records.id(i)))

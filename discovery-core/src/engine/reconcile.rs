@@ -27,7 +27,7 @@ impl Engine {
     /// a source that only tells of changes, [`crate::ServiceConfig::hold_window`] after the first of them.
     #[must_use]
     pub fn settled(&self, service: ServiceId) -> bool {
-        let service = self.services.get(service.index());
+        let service = self.services.get(service);
         service.is_some_and(|s| s.settled(self.now))
     }
 
@@ -50,10 +50,7 @@ impl Engine {
     /// ```
     #[must_use]
     pub fn reconcile(&self, service: ServiceId, registry: &Registry, owner: &str) -> Reconciled {
-        let (Some(name), Some(s)) = (
-            self.service_name(service),
-            self.services.get(service.index()),
-        ) else {
+        let (Some(name), Some(s)) = (self.service_name(service), self.services.get(service)) else {
             return Reconciled::default();
         };
         let mut ops = diff(name, self.registrations(service), registry, owner);

@@ -52,7 +52,7 @@ impl Engine {
             named(name)?;
             engine.drains.insert(Box::from(name.as_str()));
         }
-        for service in &mut engine.services {
+        for (_, service) in engine.services.iter_mut() {
             service.division = service.tally.divide(service.config.panic_percent);
         }
         let moved = Moved::new(snapshot.now, now, snapshot.leap);
@@ -90,7 +90,7 @@ impl Engine {
 
     fn put_service_back(&mut self, kept: &KeptService) -> Result<(), RestoreError> {
         let config = kept.config.clone().checked()?;
-        put_name(&mut self.service_names, &kept.name, "service")?;
+        let id = put_name(&mut self.service_names, &kept.name, "service")?;
         let mut service = Service::new(config);
         if !kept.name.is_empty() {
             service.busy = kept.busy;
@@ -101,7 +101,7 @@ impl Engine {
             service.fresh = kept.fresh;
             service.judged_at = kept.judged_at;
         }
-        self.services.push(service);
+        self.services.put(ServiceId(id), service);
         Ok(())
     }
 
@@ -122,10 +122,7 @@ impl Engine {
             });
         }
         let mut record = thawed(kept);
-        let Some(s) = self.services.get_mut(service as usize) else {
-            debug_assert!(false, "the service of this number was just found");
-            return Ok(());
-        };
+        let s = self.services.of_mut(ServiceId(service));
         // What a configuration without these checks could never end.
         if s.config.health.is_none() {
             record.checker = Checker {

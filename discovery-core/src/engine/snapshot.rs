@@ -136,14 +136,12 @@ impl Engine {
                 debug_assert!(false, "indices are those of living records");
                 continue;
             };
-            let service = self.services.get(r.service.index());
-            let reports = service
-                .and_then(|s| s.reported.get(r.slot as usize))
-                .copied();
+            let service = self.services.of(r.service);
+            let reports = service.reported.get(r.slot as usize).copied();
             endpoints.push(KeptEndpoint {
                 hints: self.hints.get(&index).cloned().unwrap_or_default(),
                 reports: reports.filter(|r| *r != Reports::default()),
-                held_since: service.and_then(|s| s.holds.get(&index)).copied(),
+                held_since: service.holds.get(&index).copied(),
                 ..kept(r, self.now)
             });
         }
@@ -160,7 +158,7 @@ impl Engine {
             services: self
                 .service_names
                 .iter()
-                .zip(&self.services)
+                .zip(self.services.iter().map(|(_, service)| service))
                 .map(service)
                 .collect(),
             endpoints,

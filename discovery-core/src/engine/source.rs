@@ -74,18 +74,13 @@ impl Engine {
         let mut record = fresh(name, spec, status);
         (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
         record.drained = self.drains.contains(name);
-        if let Some(service) = self.services.get_mut(spec.service.index()) {
-            record.unsettled = service.meet(now, name);
-        } else {
-            debug_assert!(false, "services are never taken out");
-        }
+        let service = self.services.of_mut(spec.service);
+        record.unsettled = service.meet(now, name);
         let index = self
             .records
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
-        let service = self.services.get_mut(spec.service.index());
-        debug_assert!(service.is_some(), "services are never taken out");
-        let slot = service.map_or(0, |service| service.join(index));
+        let slot = self.services.of_mut(spec.service).join(index);
         if let Some(record) = self.records.get_mut(index) {
             record.slot = slot;
         } else {
@@ -141,11 +136,8 @@ impl Engine {
         record.started_at = spec.started_at;
         let returned = core::mem::take(&mut record.held);
         if restarted {
-            if let Some(service) = self.services.get_mut(spec.service.index()) {
-                service.forget(record.slot);
-            } else {
-                debug_assert!(false, "services are never taken out");
-            }
+            let service = self.services.of_mut(spec.service);
+            service.forget(record.slot);
             (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
             record.seen_up = false;
             record.down_at = Timestamp::ZERO;

@@ -5,6 +5,7 @@ use core::cmp::Reverse;
 
 use super::Engine;
 use crate::effect::Effect;
+use crate::id::ServiceId;
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 
@@ -14,9 +15,9 @@ pub(crate) enum Owner {
     /// A region whose drain goes in steps.
     Region(u32),
     /// A service whose callers' reports are judged.
-    Service(u32),
+    Service(ServiceId),
     /// A service some of whose endpoints are held.
-    Hold(u32),
+    Hold(ServiceId),
     /// An endpoint's probe or step of weight.
     Endpoint(u32),
 }
@@ -50,8 +51,8 @@ impl Engine {
         while let Some((at, owner)) = self.timers.pop_due(now) {
             match owner {
                 Owner::Endpoint(index) => self.fire_endpoint(now, at, index, out),
-                Owner::Service(index) => self.judge(now, at, index, out),
-                Owner::Hold(index) => self.end_holds(now, at, index, out),
+                Owner::Service(id) => self.judge(now, at, id, out),
+                Owner::Hold(id) => self.end_holds(now, at, id, out),
                 Owner::Region(index) => self.step_region(now, index, out),
             }
         }

@@ -49,11 +49,8 @@ impl Engine {
                     out.push(rejected(id, entry, name, problem));
                 }
             }
-            if let Some(service) = engine.services.get_mut(id.index()) {
-                service.settled_at = service.settled_at.min(now);
-            } else {
-                debug_assert!(false, "services are never taken out");
-            }
+            let service = engine.services.of_mut(id);
+            service.settled_at = service.settled_at.min(now);
             let from = out.len();
             engine.lose(now, &lost, out);
             let said = |e: &Effect| matches!(e, Effect::Hold { .. });

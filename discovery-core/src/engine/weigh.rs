@@ -9,6 +9,7 @@ use super::record::{Class, Record};
 use crate::config::ServiceConfig;
 use crate::effect::{Effect, Reason};
 use crate::health::Status;
+use crate::id::ServiceId;
 use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
 
@@ -70,22 +71,20 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return;
         };
-        let service = self.services.get(id.index());
-        let may = moved || service.is_some_and(|s| s.division.follows_weights());
-        if !(may && self.turn(now, id.0, out)) {
+        let may = moved || self.services.of(id).division.follows_weights();
+        if !(may && self.follow_tally(now, id, out)) {
             self.say_weight(index, reason, out);
         }
     }
 
     /// Follows a service's tally into another division of its traffic, if it says so; then all members are weighed.
-    pub(super) fn turn(&mut self, now: Timestamp, service: u32, out: &mut Vec<Effect>) -> bool {
-        let Some(s) = self.services.get_mut(service as usize) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return false;
-        };
+    pub(super) fn follow_tally(
+        &mut self,
+        now: Timestamp,
+        service: ServiceId,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let s = self.services.of_mut(service);
         if s.tally.divide(s.config.panic_percent) == s.division {
             return false;
         }
@@ -94,18 +93,12 @@ impl Engine {
         for &index in &members {
             self.measure(now, index);
         }
-        let Some(s) = self.services.get_mut(service as usize) else {
-            debug_assert!(false, "measuring members takes no service out");
-            return false;
-        };
+        let s = self.services.of_mut(service);
         let before = s.division.mode;
         s.division = s.tally.divide(s.config.panic_percent);
         let mode = s.division.mode;
         if mode != before {
-            out.push(Effect::Mode {
-                service: crate::id::ServiceId(service),
-                mode,
-            });
+            out.push(Effect::Mode { service, mode });
         }
         let from = out.len();
         for index in members {
@@ -122,13 +115,7 @@ impl Engine {
             debug_assert!(false, "its caller holds the index of a living endpoint");
             return false;
         };
-        let Some(service) = self.services.get_mut(record.service.index()) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return false;
-        };
+        let service = self.services.of_mut(record.service);
         let before = record.counted();
         age(record, &service.config, now);
         record.warm_due = gauge(record, &service.config, &self.places, now);
@@ -145,13 +132,7 @@ impl Engine {
             return;
         };
         let service = record.service;
-        let Some(division) = self.services.get(service.index()).map(|s| &s.division) else {
-            debug_assert!(
-                false,
-                "services are never taken out, and every endpoint is of one"
-            );
-            return;
-        };
+        let division = &self.services.of(service).division;
         let part = division.part(record.class, record.counted_region);
         let weight = part.map_or(0, |part| part.in_use(record.full));
         if weight != record.weight {
