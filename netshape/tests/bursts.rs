@@ -13,12 +13,12 @@ use netshape::{
 };
 use proptest::prelude::*;
 
-const ERAS: [TickRounding; 2] = [TickRounding::Truncating, TickRounding::Ceil];
+const ROUNDINGS: [TickRounding; 2] = [TickRounding::Truncating, TickRounding::Ceil];
 
 /// A host of one container on an uplink.
-fn host(shape: Shape, capacity: Rate, era: TickRounding, fq_codel: bool) -> Host {
+fn host(shape: Shape, capacity: Rate, rounding: TickRounding, fq_codel: bool) -> Host {
     let caps = Capabilities::default()
-        .with_tick_rounding(era)
+        .with_tick_rounding(rounding)
         .with_fq_codel(fq_codel);
     let uplink = Uplink::new("up0", capacity, Rate::ZERO).unwrap();
     let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
@@ -37,7 +37,7 @@ fn bare(host: &Host) -> KernelModel {
     kernel
 }
 
-/// What a tc of some era sends for the batches of a plan, on the model; it must take every line.
+/// What a tc of some rounding sends for the batches of a plan, on the model; it must take every line.
 fn carried_out_as_text(plan: &Plan, kernel: &mut KernelModel, tc: TickRounding) {
     for netns in plan.namespaces() {
         let batch = plan.in_netns(&netns).batch().unwrap();
@@ -62,8 +62,8 @@ fn carried_out_as_text(plan: &Plan, kernel: &mut KernelModel, tc: TickRounding) 
 
 /// The text and the messages of a plan say the same, and planned again with either rounding after either tc nothing is left.
 fn holds(shape: Shape, capacity: Rate, fq_codel: bool) {
-    for era in ERAS {
-        let wanted = host(shape, capacity, era, fq_codel);
+    for rounding in ROUNDINGS {
+        let wanted = host(shape, capacity, rounding, fq_codel);
         let plan = diff(bare(&wanted).state(), &wanted);
         let devices: IfIndexes = ["up0", "v1", "eth0"].map(|d| (d.to_owned(), 3)).into();
         for netns in plan.namespaces() {
@@ -71,7 +71,7 @@ fn holds(shape: Shape, capacity: Rate, fq_codel: bool) {
             let batch = part.batch().unwrap();
             for ((_, line), op) in batch_commands(&batch).zip(part.ops()) {
                 let read =
-                    parse_line(&line, era, &devices).unwrap_or_else(|e| panic!("{line}: {e}"));
+                    parse_line(&line, rounding, &devices).unwrap_or_else(|e| panic!("{line}: {e}"));
                 let exact = [&shape.ceiling(), &capacity]
                     .iter()
                     .all(|r| r.bits() < 1 << 53);
@@ -83,15 +83,15 @@ fn holds(shape: Shape, capacity: Rate, fq_codel: bool) {
                 }
             }
         }
-        for tc in ERAS {
+        for tc in ROUNDINGS {
             let mut kernel = bare(&wanted);
             carried_out_as_text(&plan, &mut kernel, tc);
-            for again in ERAS {
+            for again in ROUNDINGS {
                 let wanted = host(shape, capacity, again, fq_codel);
                 let rest = diff(kernel.state(), &wanted);
                 assert!(
                     rest.is_empty(),
-                    "{era:?}, {tc:?}, {again:?}: {}",
+                    "{rounding:?}, {tc:?}, {again:?}: {}",
                     rest.lines()
                 );
             }
@@ -172,11 +172,11 @@ fn a_burst_shorter_than_a_microsecond_still_makes_a_bucket() {
         for ceiling in [8 * u64::from(u32::MAX), 100_000_000_000_000] {
             let shape = Shape::new(MIN_CEILING, Rate::from_bits(ceiling)).unwrap();
             let shape = shape.with_burst(Bytes(bytes)).unwrap();
-            for era in ERAS {
+            for rounding in ROUNDINGS {
                 buckets_hold_a_packet(&host(
                     shape,
                     Rate::from_bits(ceiling + 1_000_000),
-                    era,
+                    rounding,
                     false,
                 ));
             }
@@ -244,8 +244,8 @@ proptest! {
             return Ok(());
         }
         holds(shape, Rate::from_bits(capacity), fq_codel);
-        for era in ERAS {
-            buckets_hold_a_packet(&host(shape, Rate::from_bits(capacity), era, fq_codel));
+        for rounding in ROUNDINGS {
+            buckets_hold_a_packet(&host(shape, Rate::from_bits(capacity), rounding, fq_codel));
         }
     }
 }

@@ -155,6 +155,49 @@ fn outcomes(sample: &Sample) -> Vec<(String, String)> {
     out
 }
 
+/// A kernel like the one that a set-up was captured on.
+fn model(sample: &Sample) -> KernelModel {
+    let mut kernel = KernelModel::new();
+    let queues = queues(sample);
+    for dev in devices(sample) {
+        let ifb = dev.starts_with("ifb");
+        let tx_queue_len = if ifb { 32 } else { 1000 };
+        let facts = DeviceProperties::default()
+            .with_tx_queue_len(tx_queue_len)
+            .with_tx_queues(queues)
+            .with_fq_codel(false)
+            .with_u32_mark(false);
+        kernel.put_device(DevName::host(&dev), Device::new());
+        kernel.set_properties(DevName::host(&dev), facts);
+    }
+    kernel
+}
+
+/// What the model has otherwise than the kernel dumped.
+fn differences(sample: &Sample, kernel: &KernelModel, wrong: &mut Vec<String>) {
+    assert!(!devices(sample).is_empty(), "{}", sample.name);
+    for dev in devices(sample) {
+        let Some(theirs) = dumped(sample, &dev) else {
+            panic!("{} {dev}: nothing was asked for", sample.name)
+        };
+        let ours = kernel.device(&DevName::host(&dev)).unwrap();
+        let (ours, theirs) = (plain(ours), plain(&theirs));
+        for (ours, theirs) in [(ours.0, theirs.0), (ours.1, theirs.1), (ours.2, theirs.2)] {
+            let only = |a: &[String], b: &[String]| {
+                let missing: Vec<String> = a.iter().filter(|x| !b.contains(x)).cloned().collect();
+                missing.join("\n    ")
+            };
+            if ours != theirs {
+                let (ours, theirs) = (only(&ours, &theirs), only(&theirs, &ours));
+                wrong.push(format!(
+                    "{} {dev}:\n ours\n    {ours}\n kernel\n    {theirs}",
+                    sample.name
+                ));
+            }
+        }
+    }
+}
+
 fn end_in_the_captured_dumps(samples: &[Sample]) {
     let (mut replayed, mut wrong) = (0, Vec::new());
     for sample in samples {
@@ -162,19 +205,7 @@ fn end_in_the_captured_dumps(samples: &[Sample]) {
             continue;
         };
         let numbers = ifindexes(&requests);
-        let mut kernel = KernelModel::new();
-        let queues = queues(sample);
-        for dev in devices(sample) {
-            let ifb = dev.starts_with("ifb");
-            let tx_queue_len = if ifb { 32 } else { 1000 };
-            let facts = DeviceProperties::default()
-                .with_tx_queue_len(tx_queue_len)
-                .with_tx_queues(queues)
-                .with_fq_codel(false)
-                .with_u32_mark(false);
-            kernel.put_device(DevName::host(&dev), Device::new());
-            kernel.set_properties(DevName::host(&dev), facts);
-        }
+        let mut kernel = model(sample);
         let outcomes = outcomes(sample);
         for (i, (command, sent)) in requests.iter().enumerate() {
             let Some(bytes) = sent.first() else { continue };
@@ -201,28 +232,7 @@ fn end_in_the_captured_dumps(samples: &[Sample]) {
                 ));
             }
         }
-        assert!(!devices(sample).is_empty(), "{}", sample.name);
-        for dev in devices(sample) {
-            let Some(theirs) = dumped(sample, &dev) else {
-                panic!("{} {dev}: nothing was asked for", sample.name)
-            };
-            let ours = kernel.device(&DevName::host(&dev)).unwrap();
-            let (ours, theirs) = (plain(ours), plain(&theirs));
-            for (ours, theirs) in [(ours.0, theirs.0), (ours.1, theirs.1), (ours.2, theirs.2)] {
-                let only = |a: &[String], b: &[String]| {
-                    let missing: Vec<String> =
-                        a.iter().filter(|x| !b.contains(x)).cloned().collect();
-                    missing.join("\n    ")
-                };
-                if ours != theirs {
-                    let (ours, theirs) = (only(&ours, &theirs), only(&theirs, &ours));
-                    wrong.push(format!(
-                        "{} {dev}:\n ours\n    {ours}\n kernel\n    {theirs}",
-                        sample.name
-                    ));
-                }
-            }
-        }
+        differences(sample, &kernel, &mut wrong);
         replayed += 1;
     }
     eprintln!("{replayed} set-ups replayed on the model");

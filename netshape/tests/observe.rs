@@ -97,9 +97,9 @@ fn held_against_dumps(sample: &Sample) -> Seen {
         let reading = if txt {
             read_tc_text(&text)
         } else {
-            match read_tc_json(&text, sample.era, &devices) {
+            match read_tc_json(&text, sample.rounding, &devices) {
                 Ok(reading) => reading,
-                Err(TcJsonError::Text) if sample.era == TickRounding::Truncating => {
+                Err(TcJsonError::Text) if sample.rounding == TickRounding::Truncating => {
                     seen.as_text += 1;
                     continue;
                 }

@@ -85,8 +85,8 @@ proptest! {
         cuts in prop::collection::vec(0..40_u16, 0..4),
         ceil in any::<bool>(),
     ) {
-        let era = if ceil { TickRounding::Ceil } else { TickRounding::Truncating };
-        let mut world = World::new(era, false);
+        let rounding = if ceil { TickRounding::Ceil } else { TickRounding::Truncating };
+        let mut world = World::new(rounding, false);
         let mut bytes = Draws(&life);
         while bytes.more() {
             world.step(&Op::draw(&mut bytes));
@@ -119,15 +119,15 @@ proptest! {
 
     #[test]
     fn ticks_come_back_from_bytes(rate in 1..100_000_000_000_u64, bytes in 1..100_000_000_u64) {
-        for era in [TickRounding::Truncating, TickRounding::Ceil] {
+        for rounding in [TickRounding::Truncating, TickRounding::Ceil] {
             // As long as the ticks do not wrap, some number of bytes gives them again.
             if bytes / rate >= 200 {
                 continue;
             }
-            let ticks = era.ticks(rate, bytes).unwrap();
-            let (again, exact) = era.bytes(rate, ticks);
+            let ticks = rounding.ticks(rate, bytes).unwrap();
+            let (again, exact) = rounding.bytes(rate, ticks);
             prop_assert!(exact, "{ticks}");
-            prop_assert_eq!(era.ticks(rate, again), Some(ticks));
+            prop_assert_eq!(rounding.ticks(rate, again), Some(ticks));
         }
     }
 }

@@ -44,46 +44,68 @@ impl Talk {
         }
     }
 
+    fn container(&mut self, id: &str, veth: &str, rest: &[&str]) {
+        let mut container = Container::new(id, veth).unwrap();
+        for word in rest {
+            container = match word.split_once('=').unwrap_or((word, "")) {
+                ("tier", tier) => container.with_tier(tier),
+                ("ifb", _) => container
+                    .with_egress_point(EgressPoint::Ifb, "eth0")
+                    .unwrap(),
+                (way, rates) => {
+                    let way = if way == "in" {
+                        Direction::Ingress
+                    } else {
+                        Direction::Egress
+                    };
+                    let (g, c) = rates.split_once("..").unwrap();
+                    let guarantee = if g.is_empty() {
+                        Rate::ZERO
+                    } else {
+                        g.parse().unwrap()
+                    };
+                    container.with_shape(way, Shape::new(guarantee, c.parse().unwrap()).unwrap())
+                }
+            };
+        }
+        match self.host.insert(container) {
+            Ok(slot) => {
+                self.comes(netshape::DevName::host(veth), None);
+                for way in [Direction::Ingress, Direction::Egress] {
+                    if let Some(name) = self.host.device(slot, way) {
+                        self.comes(name, Some(9));
+                    }
+                }
+            }
+            Err(refusal) => writeln!(self.out, "refused: {refusal}").unwrap(),
+        }
+    }
+
+    /// Somebody else at work, on a device by name.
+    fn tc(&mut self, line: &str, words: &[&str]) {
+        let devices = [("eth0", 1), ("v1", 2), ("other", 7), ("bsh944a4668", 9)]
+            .map(|(n, i)| (n.to_owned(), i))
+            .into_iter()
+            .collect();
+        let message =
+            netshape::tc::parse_line(line, netshape::tc::TickRounding::Truncating, &devices)
+                .unwrap()
+                .unwrap();
+        let dev = words
+            .iter()
+            .position(|w| *w == "dev")
+            .map(|i| words[i + 1])
+            .unwrap();
+        match self.kernel.request(&netshape::DevName::host(dev), &message) {
+            Ok(()) => {}
+            Err(e) => writeln!(self.out, "kernel: {e}").unwrap(),
+        }
+    }
+
     fn command(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["container", id, veth, rest @ ..] => {
-                let mut container = Container::new(id, veth).unwrap();
-                for word in rest {
-                    container = match word.split_once('=').unwrap_or((word, "")) {
-                        ("tier", tier) => container.with_tier(tier),
-                        ("ifb", _) => container
-                            .with_egress_point(EgressPoint::Ifb, "eth0")
-                            .unwrap(),
-                        (way, rates) => {
-                            let way = if way == "in" {
-                                Direction::Ingress
-                            } else {
-                                Direction::Egress
-                            };
-                            let (g, c) = rates.split_once("..").unwrap();
-                            let guarantee = if g.is_empty() {
-                                Rate::ZERO
-                            } else {
-                                g.parse().unwrap()
-                            };
-                            container
-                                .with_shape(way, Shape::new(guarantee, c.parse().unwrap()).unwrap())
-                        }
-                    };
-                }
-                match self.host.insert(container) {
-                    Ok(slot) => {
-                        self.comes(netshape::DevName::host(veth), None);
-                        for way in [Direction::Ingress, Direction::Egress] {
-                            if let Some(name) = self.host.device(slot, way) {
-                                self.comes(name, Some(9));
-                            }
-                        }
-                    }
-                    Err(refusal) => writeln!(self.out, "refused: {refusal}").unwrap(),
-                }
-            }
+            ["container", id, veth, rest @ ..] => self.container(id, veth, rest),
             ["remove", id] => drop(self.host.remove(id)),
             // Its section is refused.
             ["refused", id, veth] => {
@@ -127,29 +149,7 @@ impl Talk {
                     self.kernel.apply(&plan, op).unwrap();
                 }
             }
-            ["tc", ..] => {
-                // Somebody else at work, on a device by name.
-                let devices = [("eth0", 1), ("v1", 2), ("other", 7), ("bsh944a4668", 9)]
-                    .map(|(n, i)| (n.to_owned(), i))
-                    .into_iter()
-                    .collect();
-                let message = netshape::tc::parse_line(
-                    line,
-                    netshape::tc::TickRounding::Truncating,
-                    &devices,
-                )
-                .unwrap()
-                .unwrap();
-                let dev = words
-                    .iter()
-                    .position(|w| *w == "dev")
-                    .map(|i| words[i + 1])
-                    .unwrap();
-                match self.kernel.request(&netshape::DevName::host(dev), &message) {
-                    Ok(()) => {}
-                    Err(e) => writeln!(self.out, "kernel: {e}").unwrap(),
-                }
-            }
+            ["tc", ..] => self.tc(line, &words),
             _ => panic!("{line}"),
         }
     }

@@ -16,7 +16,7 @@ fn requests_are_equal_to_what_tc_sends(samples: &[Sample]) {
         let devices = ifindexes(&requests);
         set_ups += 1;
         for (command, sent) in &requests {
-            let ours = parse_line(command, sample.era, &devices);
+            let ours = parse_line(command, sample.rounding, &devices);
             match (ours, sent.first()) {
                 (Ok(Some(message)), Some(theirs)) => {
                     let (ours, theirs) = (
@@ -113,7 +113,7 @@ fn generated_commands_are_equal_to_what_tc_sent() {
         .into_iter()
         .map(|(n, i)| (n.to_owned(), i))
         .collect();
-    for (text, era) in captures {
+    for (text, rounding) in captures {
         let mut cases: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
         for line in hex_lines(text) {
             match line.unwrap() {
@@ -124,9 +124,13 @@ fn generated_commands_are_equal_to_what_tc_sent() {
         }
         assert!(cases.iter().filter(|(_, sent)| sent.is_some()).count() > 200);
         for (command, theirs) in cases {
-            let ours = parse_line(command, era, &devices).ok().flatten();
+            let ours = parse_line(command, rounding, &devices).ok().flatten();
             let ours = ours.map(|m| hex_of(&without_unset_words(normal(&m.to_bytes()))));
-            assert_eq!(ours, theirs.as_deref().map(hex_of), "{era:?}: {command}");
+            assert_eq!(
+                ours,
+                theirs.as_deref().map(hex_of),
+                "{rounding:?}: {command}"
+            );
         }
     }
 }

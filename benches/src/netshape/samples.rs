@@ -10,14 +10,14 @@ pub(super) fn sample_bytes() -> Result<Measured, String> {
     let (mut equal, mut all) = (0_u32, 0_u32);
     let sets = std::fs::read_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
     for set in sets.flatten() {
-        for (tc, era) in [
+        for (tc, rounding) in [
             ("tc6.1", netshape::tc::TickRounding::Truncating),
             ("tc7.1", netshape::tc::TickRounding::Ceil),
         ] {
             let Ok(text) = std::fs::read_to_string(set.path().join(tc).join("requests.nl")) else {
                 continue;
             };
-            let (good, total) = requests(&text, era)?;
+            let (good, total) = requests(&text, rounding)?;
             equal += good;
             all += total;
         }
@@ -30,7 +30,7 @@ pub(super) fn sample_bytes() -> Result<Measured, String> {
 
 /// How many commands of a capture give the same decoded message, or are refused alike; decoding drops rate tables and
 /// sequence numbers, and keeps every other field.
-fn requests(text: &str, era: netshape::tc::TickRounding) -> Result<(u32, u32), String> {
+fn requests(text: &str, rounding: netshape::tc::TickRounding) -> Result<(u32, u32), String> {
     use netshape::netlink::{HexLine, Message, decode, hex_lines};
     let mut cases: Vec<(&str, Option<TcMessage>)> = Vec::new();
     for line in hex_lines(text) {
@@ -75,7 +75,7 @@ fn requests(text: &str, era: netshape::tc::TickRounding) -> Result<(u32, u32), S
         }
     }
     let same = |(command, theirs): &&(&str, Option<TcMessage>)| {
-        let ours = parse_line(command, era, &devices).ok().flatten();
+        let ours = parse_line(command, rounding, &devices).ok().flatten();
         ours.as_ref().map(TcMessage::to_bytes) == theirs.as_ref().map(TcMessage::to_bytes)
     };
     let equal = cases.iter().filter(same).count();

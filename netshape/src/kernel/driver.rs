@@ -37,7 +37,8 @@ pub enum Outcome<E> {
 ///
 /// The [`Host`] is borrowed for [`Driver::run_once`] only, which does not wait; in [`Driver::wait`] the kernel works alone. So a
 /// slow kernel holds nobody up: containers are admitted and removed meanwhile, and the plan is made of what the host wants by
-/// the time that the kernel has been read. Dropping the future of `wait` breaks nothing off.
+/// the time that the kernel has been read. Dropping the future of `wait` breaks nothing off. A host with a driver needs no
+/// [`diff_touched`](crate::plan::diff_touched): each attempt compares all of it.
 ///
 /// ```
 /// use netshape::kernel::{Driver, KernelModel, Outcome};

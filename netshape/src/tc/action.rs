@@ -260,8 +260,7 @@ fn mirred(words: &mut Words<'_>, context: &Context<'_>) -> Result<Mirred, TcErro
                 && begins(w, "blockid")
                 && context.rounding == TickRounding::Ceil =>
             {
-                let block = number::u32(words.value()?, 0).filter(|b| *b != 0);
-                m.block = Some(block.ok_or_else(|| TcError::new("invalid block ID"))?);
+                m.block = Some(block_id(words.value()?)?);
                 break;
             }
             // The later generation's tc leaves what it does not know there to whatever comes next.
@@ -283,4 +282,9 @@ fn mirred(words: &mut Words<'_>, context: &Context<'_>) -> Result<Mirred, TcErro
         m.index = index(words)?;
     }
     Ok(m)
+}
+
+fn block_id(text: &str) -> Result<u32, TcError> {
+    let block = number::u32(text, 0).filter(|b| *b != 0);
+    block.ok_or_else(|| TcError::new("invalid block ID"))
 }

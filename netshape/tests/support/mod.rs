@@ -10,7 +10,7 @@ use test_support::Need;
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
-    pub(crate) era: TickRounding,
+    pub(crate) rounding: TickRounding,
 }
 
 /// The shared captures, for tests that need them.
@@ -34,14 +34,18 @@ fn below(root: &Path) -> Vec<Sample> {
         .collect();
     sets.sort();
     for set in sets.iter().filter(|p| p.is_dir()) {
-        for (tc, era) in [
+        for (tc, rounding) in [
             ("tc6.1", TickRounding::Truncating),
             ("tc7.1", TickRounding::Ceil),
         ] {
             let dir = set.join(tc);
             let name = format!("{}/{tc}", set.file_name().unwrap().to_string_lossy());
             if dir.is_dir() {
-                samples.push(Sample { name, dir, era });
+                samples.push(Sample {
+                    name,
+                    dir,
+                    rounding,
+                });
             }
         }
     }

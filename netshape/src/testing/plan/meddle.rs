@@ -37,27 +37,7 @@ impl World {
                 drop(device.put_filter(filter));
             }
             7 if device.class(class).is_some() && !device.has_children(class) => {
-                // A tree of its own below a leaf.
-                let own = Handle::qdisc(0x6000 | id);
-                let htb = QdiscKind::Htb(Htb {
-                    direct_qlen: Some(1_000),
-                    ..Htb::with_default_class(1)
-                });
-                take(&mut device, class);
-                device.put_qdisc(Qdisc::new(own, class, htb));
-                let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                let htb = crate::object::HtbClass {
-                    rate,
-                    ceil: rate,
-                    quantum: 1_514,
-                    ..Default::default()
-                };
-                let id = Handle::new(own.major(), 1);
-                device.put_class(Class {
-                    id,
-                    parent: own,
-                    htb,
-                });
+                own_tree(&mut device, class, how);
             }
             0 => device.clear(),
             1 => drop(device.put_qdisc(Qdisc::new(
@@ -66,42 +46,10 @@ impl World {
                 QdiscKind::Htb(Htb::with_default_class(id)),
             ))),
             2 if !device.has_children(class) => {
-                take(&mut device, class);
-                let above = device.take_class(class).map_or(class, |c| c.parent);
-                // A class without children is a leaf again.
-                if let Some(parent) = device.class(above).copied()
-                    && !device.has_children(above)
-                {
-                    let htb = crate::object::HtbClass {
-                        level: 0,
-                        ..parent.htb
-                    };
-                    device.put_class(Class { htb, ..parent });
-                }
+                take_off(&mut device, class);
             }
             3 if device.root().is_some() => {
-                // A class below some other that is there, as the kernel would have let it be.
-                let parent = Handle::new(MAJOR, parent);
-                let below = device
-                    .class(parent)
-                    .filter(|p| p.id != class && depth(&device, p) < 6);
-                let parent = below.map_or(Handle::qdisc(MAJOR), |p| p.id);
-                if device.class(class).is_none() {
-                    take(&mut device, parent);
-                    raise(&mut device, parent);
-                    let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
-                    let htb = crate::object::HtbClass {
-                        rate,
-                        ceil: rate,
-                        quantum: 1_514,
-                        ..Default::default()
-                    };
-                    device.put_class(Class {
-                        id: class,
-                        parent,
-                        htb,
-                    });
-                }
+                hang_below(&mut device, class, Handle::new(MAJOR, parent), how);
             }
             4 if device.class(class).is_some() && !device.has_children(class) => {
                 take(&mut device, class);
@@ -176,6 +124,70 @@ impl World {
             }
         }
         self.kernel.put_device(name, device);
+    }
+}
+
+/// A class below some other that is there, as the kernel would have let it be.
+fn hang_below(device: &mut Device, class: Handle, parent: Handle, how: u8) {
+    let below = device
+        .class(parent)
+        .filter(|p| p.id != class && depth(device, p) < 6);
+    let parent = below.map_or(Handle::qdisc(MAJOR), |p| p.id);
+    if device.class(class).is_none() {
+        take(device, parent);
+        raise(device, parent);
+        let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
+        let htb = crate::object::HtbClass {
+            rate,
+            ceil: rate,
+            quantum: 1_514,
+            ..Default::default()
+        };
+        device.put_class(Class {
+            id: class,
+            parent,
+            htb,
+        });
+    }
+}
+
+/// A tree of its own below a leaf.
+fn own_tree(device: &mut Device, class: Handle, how: u8) {
+    let own = Handle::qdisc(0x6000 | class.minor());
+    let htb = QdiscKind::Htb(Htb {
+        direct_qlen: Some(1_000),
+        ..Htb::with_default_class(1)
+    });
+    take(device, class);
+    device.put_qdisc(Qdisc::new(own, class, htb));
+    let rate = RateSpec::plain(u64::from(how) * 1_000 + 1).dumped();
+    let htb = crate::object::HtbClass {
+        rate,
+        ceil: rate,
+        quantum: 1_514,
+        ..Default::default()
+    };
+    let id = Handle::new(own.major(), 1);
+    device.put_class(Class {
+        id,
+        parent: own,
+        htb,
+    });
+}
+
+/// A class goes with its leaf.
+fn take_off(device: &mut Device, class: Handle) {
+    take(device, class);
+    let above = device.take_class(class).map_or(class, |c| c.parent);
+    // A class without children is a leaf again.
+    if let Some(parent) = device.class(above).copied()
+        && !device.has_children(above)
+    {
+        let htb = crate::object::HtbClass {
+            level: 0,
+            ..parent.htb
+        };
+        device.put_class(Class { htb, ..parent });
     }
 }
 
