@@ -27,7 +27,7 @@ fn a_node_that_nobody_has_heard_of_is_no_destination() {
     let plan = p.plan(at(20));
     assert_eq!(destinations(&plan), [1], "{}", plan.explain());
     assert!(
-        plan.explain().contains("node 2 has never been heard of"),
+        plan.explain().contains("node 2 has never been sampled"),
         "{}",
         plan.explain()
     );
@@ -67,7 +67,7 @@ fn the_age_that_counts_is_configured() {
         let plan = p.plan(at(30 + silence));
         assert_eq!(!plan.moves.is_empty(), counts, "{}", plan.explain());
         assert_eq!(
-            p.silent(at(30 + silence)).count(),
+            p.stale_nodes(at(30 + silence)).count(),
             if counts { 0 } else { 2 }
         );
     }
@@ -85,7 +85,7 @@ fn an_overloaded_node_that_falls_silent_loses_nothing_and_is_reported() {
     assert_eq!(plan.unrelieved[0].obstacles, [(Obstacle::NodeStale, 2)]);
     let said = plan.explain();
     assert!(
-        said.contains("node 0 was last heard of 69s ago, and samples count for 30s"),
+        said.contains("node 0 was last sampled 69s ago, and samples count for 30s"),
         "{said}"
     );
 }
@@ -265,7 +265,7 @@ fn a_clock_that_was_ahead_and_is_set_back_blinds_for_a_window_and_no_longer() {
     p.abort_move(at(day + 30), m.task).unwrap();
     // Back: what was known tomorrow is nothing to decide on today.
     assert_eq!(p.plan(at(31)).moves, []);
-    assert_eq!(p.silent(at(31)).count(), 2);
+    assert_eq!(p.stale_nodes(at(31)).count(), 2);
     let backwards = p.observe(at(day + 29), &[0; 2], &[0; 3], &mut Vec::new());
     assert!(backwards.is_err(), "a little earlier is refused, as before");
     feed(&mut p, 31..61, &[600, 500, 100]);

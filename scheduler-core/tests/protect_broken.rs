@@ -195,7 +195,7 @@ fn what_cannot_be_mended_is_told_with_what_keeps_it() {
     let plan = plan_of(&mut p, &[300, 800, 900]);
     assert_eq!((plan.moves.len(), plan.unrepaired.len()), (0, 1));
     assert_eq!(plan.unrepaired[0].obstacle, Obstacle::NoHeadroom);
-    // Nobody has heard of any node.
+    // No node has been sampled.
     let mut p = broken(&[0, 1, 2], |edit| forbid(edit, false));
     let plan = p.plan(at(1));
     assert_eq!(plan.unrepaired[0].obstacle, Obstacle::DestinationsStale);

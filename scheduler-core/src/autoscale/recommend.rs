@@ -47,7 +47,7 @@ pub struct RecommenderConfig {
 impl RecommenderConfig {
     /// Upstream's defaults (p50, p90, p95, 15 %) with a floor: 0.025 cores, or 250 MB.
     #[must_use]
-    pub const fn with_floor(floor: f64) -> Self {
+    pub const fn new(floor: f64) -> Self {
         Self {
             lower: 0.5,
             target: 0.9,
@@ -55,6 +55,20 @@ impl RecommenderConfig {
             margin: 0.15,
             floor,
         }
+    }
+
+    /// With these percentiles of the lower bound, the target and the upper bound, each 0 to 1 and rising.
+    #[must_use]
+    pub const fn with_percentiles(mut self, lower: f64, target: f64, upper: f64) -> Self {
+        (self.lower, self.target, self.upper) = (lower, target, upper);
+        self
+    }
+
+    /// With this safety margin, a share of the percentile.
+    #[must_use]
+    pub const fn with_margin(mut self, margin: f64) -> Self {
+        self.margin = margin;
+        self
     }
 }
 
@@ -96,6 +110,25 @@ pub struct Recommendation {
 }
 
 /// Reads requests from histograms.
+///
+/// ```
+/// use scheduler_core::Timestamp;
+/// use scheduler_core::autoscale::{Buckets, DecayingHistogram, History, Recommender, RecommenderConfig};
+/// use std::time::Duration;
+///
+/// let buckets = Buckets::exponential(1000.0, 0.01, 1.05, 0.001)?;
+/// let mut usage = DecayingHistogram::new(buckets, Duration::from_secs(86_400))?;
+/// let minute = |m: u64| Timestamp::from_secs(m * 60);
+/// for m in 0..1440 {
+///     usage.add(minute(m), 0.5, 1.0, minute(m));
+/// }
+/// let history = History { first: minute(0), last: minute(1440), samples: 1440 };
+/// let wanted = Recommender::new(RecommenderConfig::new(0.025))?.recommend(&usage, history);
+/// // Half a core and 15 %, in buckets of 5 %.
+/// let target = wanted.map(|w| w.target);
+/// assert!(target.is_some_and(|t| (0.55..0.65).contains(&t)), "{target:?}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recommender {
     config: RecommenderConfig,

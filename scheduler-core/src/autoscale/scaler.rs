@@ -153,6 +153,22 @@ pub struct Scaled {
 }
 
 /// Remembers wishes and changes of one workload, and limits what is made of a wish.
+///
+/// ```
+/// use scheduler_core::Timestamp;
+/// use scheduler_core::autoscale::{Scaler, ScalerConfig, ScalerError};
+///
+/// let mut scaler = Scaler::new(ScalerConfig::new(1, 20))?;
+/// let at = Timestamp::from_secs;
+/// // Up at once, by 4 pods or as many as there are.
+/// assert_eq!(scaler.decide(at(0), 2, 10).replicas, 6);
+/// scaler.changed(at(0), 2, 6);
+/// // Down only once five minutes have not asked for more.
+/// let later = |second| scaler.decide(at(second), 6, 3).replicas;
+/// let replicas: Vec<u32> = (60..=360).step_by(60).map(later).collect();
+/// assert_eq!(replicas, [6, 6, 6, 6, 3, 3]);
+/// # Ok::<(), ScalerError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scaler {
     config: ScalerConfig,

@@ -265,7 +265,7 @@ fn merged_histograms_hold_both() {
 fn bounds_close_in_with_experience() {
     let axis = Buckets::exponential(1000.0, 0.01, 1.05, 1e-4).unwrap();
     let mut histogram = DecayingHistogram::new(axis, Duration::from_secs(86_400)).unwrap();
-    let recommender = Recommender::new(RecommenderConfig::with_floor(0.025)).unwrap();
+    let recommender = Recommender::new(RecommenderConfig::new(0.025)).unwrap();
     let history = |samples| History {
         first: at(0),
         last: at(60 * samples),
@@ -296,13 +296,13 @@ fn bounds_close_in_with_experience() {
             .is_nan()
     );
     assert_eq!((after_oom(0), after_oom(u64::MAX)), (100 << 20, u64::MAX));
-    let mut wrong = RecommenderConfig::with_floor(0.0);
+    let mut wrong = RecommenderConfig::new(0.0);
     wrong.target = 0.4;
     assert!(matches!(
         Recommender::new(wrong),
         Err(RecommenderError::Percentiles { .. })
     ));
-    assert!(Recommender::new(RecommenderConfig::with_floor(f64::NAN)).is_err());
+    assert!(Recommender::new(RecommenderConfig::new(f64::NAN)).is_err());
 }
 
 /// kubernetes/kubernetes#99394: a metric that can't be had must not let the others scale down.

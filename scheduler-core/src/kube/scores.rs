@@ -40,6 +40,18 @@ pub struct ScoreError {
 }
 
 /// Scores nodes from 0 to 100.
+///
+/// ```
+/// use scheduler_core::kube::{Container, Pod, Quantities, ScoreError, Scorer, Strategy, Weight};
+///
+/// let scorer = Scorer::new(Strategy::LeastAllocated, &[Weight { name: "cpu", weight: 1 }])?;
+/// let requests = Quantities::from([("cpu", 1000)]);
+/// let container = Container { requests, ..Container::default() };
+/// let pod = Pod { name: "web-0", containers: vec![container], ..Pod::default() };
+/// // A quarter of the node's CPU would be requested.
+/// assert_eq!(scorer.score(&Quantities::from([("cpu", 4000)]), &[], &pod), 75);
+/// # Ok::<(), ScoreError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scorer<'a> {
     strategy: Strategy,

@@ -66,6 +66,32 @@ pub enum MoveError {
 /// A placement that no move breaks: with those under way finished or aborted, in any combination, no hard constraint is
 /// broken that was not broken before they began. One that breaks rules to begin with is taken as it is:
 /// [`Cluster::violations`] tells of it, and moves may repair it.
+///
+/// ```
+/// use scheduler_core::live::MoveError;
+/// use scheduler_core::{Cluster, NodeId, TaskId};
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let mut cluster = Cluster::new(model, &[NodeId(0), NodeId(1), NodeId(2)])?;
+/// let begun = cluster.begin_move(TaskId(0), NodeId(1))?;
+/// assert_eq!(begun.to_string(), "task 0 from node 0 to node 1");
+/// // It counts on node 1 from now on, which is full with it.
+/// assert!(matches!(cluster.begin_move(TaskId(2), NodeId(1)), Err(MoveError::Forbidden { .. })));
+/// cluster.abort_move(TaskId(0))?;
+/// cluster.begin_move(TaskId(2), NodeId(1))?;
+/// cluster.finish_move(TaskId(2))?;
+/// assert_eq!(cluster.node_of(TaskId(2)), Some(NodeId(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub(super) model: Model,

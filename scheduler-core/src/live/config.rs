@@ -78,16 +78,16 @@ pub struct ProtectorConfig {
     pub moves_per_task: usize,
     /// The time over which a task's moves are counted.
     pub budget_window: Duration,
-    /// A task rests so long after a move.
+    /// Cool-down of a task: it does not move again so soon after a move.
     pub task_cooldown: Duration,
-    /// A node rests so long after it has lost or gained a task.
+    /// Cool-down of a node after it has lost or gained a task.
     pub node_cooldown: Duration,
-    /// Moves under way at once that leave or enter one node, at least 1.
+    /// Moves in flight at once that leave or enter one node, at least 1.
     pub moves_per_node: usize,
-    /// Moves under way at once in the whole cluster, at least 1.
+    /// Moves in flight at once in the whole cluster, at least 1.
     pub moves_at_once: usize,
     /// A node or task whose last sample is older is unknown: it is neither source nor destination, and does not move,
-    /// until it is heard of again. At least the detector's interval.
+    /// until it is sampled again. At least the detector's interval.
     pub stale_after: Duration,
     /// For how long a node's samples may still show a task that has left: the span over which each of them is a mean
     /// (300 s for a mean over five minutes). Until then, or until they are seen to have fallen, what has left is
@@ -99,7 +99,8 @@ pub struct ProtectorConfig {
 
 impl Default for ProtectorConfig {
     /// A node is relieved from 90 % of its threshold down to 86 %, no destination is filled above 84 %, at
-    /// most two moves of a task in a day; what was not heard of for 30 s is unknown. The three shares decide between few moves and little overload.
+    /// most two moves of a task in a day; samples older than 30 s do not count.
+    /// The three shares decide between few moves and little overload.
     fn default() -> Self {
         Self {
             detector: DetectorConfig::default(),

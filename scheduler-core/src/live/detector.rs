@@ -1,101 +1,13 @@
 //! Overload with hysteresis: entered when the mean over a window is above a threshold and a window's worth of the
 //! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
-use super::ProtectorError;
 use super::pace::Pace;
+use super::samples::FIRST_UNKNOWN;
+use super::{DetectorConfig, Event, EventKind, ProtectorError, Sample, SampleError, UNKNOWN};
 use crate::model::NodeId;
 use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
-use thiserror::Error;
-
-/// One measurement, in a unit that the caller chooses (millicores, say); [`UNKNOWN`] where there is none.
-pub type Sample = u32;
-
-/// A missing sample: unknown, not zero. Samples from 2^31 on count as unknown too.
-pub const UNKNOWN: Sample = Sample::MAX;
-
-/// The first value that is no measurement: below it a sample fits the signed lanes that averages use.
-pub(super) const FIRST_UNKNOWN: Sample = 1 << 31;
-
-/// How overload is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DetectorConfig {
-    /// Time between two samples.
-    pub interval: Duration,
-    /// Samples in the window; a spike of fewer samples triggers nothing.
-    pub window: usize,
-    /// Left when the mean is below so many thousandths of the threshold.
-    pub leave_permille: u32,
-    /// Least known samples in the window; with fewer the state stays as it is.
-    pub min_known: usize,
-}
-
-impl Default for DetectorConfig {
-    /// 1 s, a window of 10 samples of which 5 are known, left below 95 % of the threshold.
-    fn default() -> Self {
-        let interval = Duration::from_secs(1);
-        Self {
-            interval,
-            window: 10,
-            leave_permille: 950,
-            min_known: 5,
-        }
-    }
-}
-
-/// Samples that were refused; nothing has changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SampleError {
-    /// Not one sample for each node or task.
-    #[error("{given} samples, want one for each of the {want} {what}")]
-    Length {
-        /// `nodes` or `tasks`.
-        what: &'static str,
-        /// Samples given.
-        given: usize,
-        /// Samples wanted.
-        want: usize,
-    },
-    /// Not later than the samples before.
-    #[error("samples of {given:?} came after samples of {last:?}")]
-    Backwards {
-        /// Their time.
-        given: Timestamp,
-        /// The time of those before.
-        last: Timestamp,
-    },
-}
-
-/// What happened to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-pub enum EventKind {
-    /// The node has become overloaded.
-    Entered,
-    /// The node is no longer overloaded.
-    Left,
-}
-
-/// A change of a node's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Event {
-    /// When.
-    pub at: Timestamp,
-    /// Which node.
-    pub node: NodeId,
-    /// What happened.
-    pub kind: EventKind,
-    /// The mean over the window that told it.
-    pub mean: Sample,
-    /// The threshold that it was held against.
-    pub threshold: Sample,
-}
 
 /// What is kept of one node besides its samples.
 #[derive(Clone, Debug, Default)]
@@ -114,6 +26,22 @@ struct State {
 }
 
 /// A ring window per node and the state that follows from it.
+///
+/// ```
+/// use scheduler_core::live::{Detector, DetectorConfig, EventKind, UNKNOWN};
+/// use scheduler_core::{NodeId, Timestamp};
+///
+/// // One node, overloaded above 800.
+/// let mut detector = Detector::new(DetectorConfig::default(), vec![800])?;
+/// let mut events = Vec::new();
+/// for second in 1..30 {
+///     let sample = if second % 4 == 0 { UNKNOWN } else { 900 };
+///     detector.observe(Timestamp::from_secs(second), &[sample], &mut events)?;
+/// }
+/// assert_eq!((events.len(), events[0].kind), (1, EventKind::Entered));
+/// assert!(detector.is_hot(NodeId(0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Detector {
     config: DetectorConfig,
@@ -202,7 +130,7 @@ impl Detector {
     /// # Errors
     /// Not one sample for each node; time that has not advanced, unless a clock was set back by more than two windows:
     /// windows begin anew then, and states stay.
-    pub fn push(
+    pub fn observe(
         &mut self,
         now: Timestamp,
         samples: &[Sample],

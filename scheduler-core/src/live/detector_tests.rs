@@ -2,11 +2,12 @@
 
 use super::*;
 use alloc::vec;
+use core::time::Duration;
 
 fn feed(d: &mut Detector, from: u64, samples: &[Sample]) -> Vec<Event> {
     let mut events = Vec::new();
     for (i, s) in samples.iter().enumerate() {
-        d.push(Timestamp::from_secs(from + i as u64), &[*s], &mut events)
+        d.observe(Timestamp::from_secs(from + i as u64), &[*s], &mut events)
             .unwrap();
     }
     events
@@ -73,7 +74,7 @@ fn missing_samples_are_unknown_and_not_zero() {
     assert!(d.is_hot(NodeId(0)));
     assert_eq!(d.mean(NodeId(0)), None);
     let mut events = Vec::new();
-    d.push(Timestamp::from_secs(1000), &[100], &mut events)
+    d.observe(Timestamp::from_secs(1000), &[100], &mut events)
         .unwrap();
     assert_eq!(events, vec![], "one sample after a gap is too few");
 }
@@ -84,11 +85,11 @@ fn time_that_goes_backwards_and_wrong_lengths_are_refused_and_change_nothing() {
     feed(&mut d, 5, &[900; 6]);
     let (before, mut events) = (alloc::format!("{d:?}"), Vec::new());
     assert!(
-        d.push(Timestamp::from_secs(10), &[900], &mut events)
+        d.observe(Timestamp::from_secs(10), &[900], &mut events)
             .is_err()
     );
     assert!(
-        d.push(Timestamp::from_secs(11), &[900, 1], &mut events)
+        d.observe(Timestamp::from_secs(11), &[900, 1], &mut events)
             .is_err()
     );
     assert_eq!(before, alloc::format!("{d:?}"));
@@ -104,7 +105,7 @@ fn every(step: Duration, span: Duration, high: core::ops::Range<u64>) -> Vec<Eve
         } else {
             500
         };
-        d.push(at, &[level], &mut events).unwrap();
+        d.observe(at, &[level], &mut events).unwrap();
     }
     events
 }
@@ -133,7 +134,7 @@ fn a_jittering_sampler_leaves_no_holes() {
         // Up to 0.4 s late, with a clock that runs 1 % fast.
         let jitter = (i * 7919) % 401;
         let at = Timestamp::from_nanos((i * 990 + jitter) * 1_000_000);
-        d.push(at, &[900], &mut events).unwrap();
+        d.observe(at, &[900], &mut events).unwrap();
         assert!(
             i < 10 || d.known(NodeId(0)) >= 9,
             "{i}: {}",
@@ -147,7 +148,7 @@ fn samples_between_two_rows_show_that_the_node_is_there() {
     let mut d = detector();
     feed(&mut d, 0, &[900]);
     let later = Timestamp::from_nanos(300_000_000);
-    d.push(later, &[2000], &mut Vec::new()).unwrap();
+    d.observe(later, &[2000], &mut Vec::new()).unwrap();
     assert_eq!(d.last_seen(NodeId(0)), Some(later));
     assert_eq!(d.known(NodeId(0)), 1);
 }

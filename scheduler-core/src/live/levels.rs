@@ -98,7 +98,7 @@ impl Protector {
 
     /// The nodes of which too little is known at `now`, ascending: their last sample is older than
     /// [`super::ProtectorConfig::stale_after`], or their window holds too few. No task leaves them and none goes there.
-    pub fn silent(&self, now: Timestamp) -> impl Iterator<Item = StaleNode> + '_ {
+    pub fn stale_nodes(&self, now: Timestamp) -> impl Iterator<Item = StaleNode> + '_ {
         let nodes = (0..self.cluster.model().nodes() as u32).map(NodeId);
         let unknown = nodes.filter(move |node| !self.is_known(*node, now));
         unknown.map(move |node| StaleNode {

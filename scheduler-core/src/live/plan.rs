@@ -121,11 +121,11 @@ pub enum Obstacle {
     TooNew,
     /// The task takes too little to matter.
     TooSmall,
-    /// The node has not been heard of for too long, or too little: what was known of it no longer counts.
+    /// The node's last sample is too old, or its window holds too few: what was known of it no longer counts.
     NodeStale,
-    /// The task has not been heard of for too long.
+    /// The task's last sample is too old.
     TaskStale,
-    /// Only destinations that have not been heard of would have room.
+    /// Only destinations whose samples are too old, or too few, would have room.
     DestinationsStale,
     /// The node, or every destination, has enough moves under way or has just had one.
     NodeBusy,
@@ -139,19 +139,19 @@ impl fmt::Display for Obstacle {
             Self::NoHeadroom => f.write_str("every destination would be filled too far"),
             Self::Constraint(c) => write!(f, "{c}"),
             Self::Wait => f.write_str("another move must end first"),
-            Self::Budget => f.write_str("the task has used up its moves"),
-            Self::TaskCooldown => f.write_str("the task has just moved"),
+            Self::Budget => f.write_str("the task has used up its budget of moves"),
+            Self::TaskCooldown => f.write_str("the task is cooling down after a move"),
             Self::Moving => f.write_str("the task is moving already"),
             Self::Pinned => f.write_str("the task is pinned"),
             Self::TooNew => f.write_str("too few samples of the task are known"),
             Self::TooSmall => f.write_str("the task takes too little to matter"),
-            Self::NodeStale => f.write_str("the node is not heard of"),
-            Self::TaskStale => f.write_str("the task is not heard of"),
+            Self::NodeStale => f.write_str("samples of the node are missing or too old"),
+            Self::TaskStale => f.write_str("samples of the task are missing or too old"),
             Self::DestinationsStale => {
-                f.write_str("the only destinations with room are not heard of")
+                f.write_str("samples of the only destinations with room are missing or too old")
             }
             Self::NodeBusy => f.write_str("enough moves are under way"),
-            Self::RepairsNothing => f.write_str("it would repair nothing anywhere"),
+            Self::RepairsNothing => f.write_str("no node would repair anything"),
         }
     }
 }
@@ -202,10 +202,10 @@ impl fmt::Display for StaleNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, limit, .. } = self;
         match self.age {
-            None => write!(f, "node {node} has never been heard of")?,
+            None => write!(f, "node {node} has never been sampled")?,
             Some(age) if age > *limit => write!(
                 f,
-                "node {node} was last heard of {age:?} ago, and samples count for {limit:?}"
+                "node {node} was last sampled {age:?} ago, and samples count for {limit:?}"
             )?,
             Some(_) => write!(
                 f,
@@ -261,7 +261,7 @@ pub struct MovePlan {
     /// for again after [`super::ProtectorConfig::retry`] where nothing could be done.
     pub unrepaired: Vec<Unrepaired>,
     /// Nodes of which too little is known, whether or not that stood in the way.
-    pub silent: Vec<StaleNode>,
+    pub stale: Vec<StaleNode>,
 }
 
 impl MovePlan {
@@ -271,7 +271,7 @@ impl MovePlan {
         self.moves.is_empty() && self.unrelieved.is_empty() && self.unrepaired.is_empty()
     }
 
-    /// The plan in words, a line for each move, for each node that stays too full, and for each that is not heard of.
+    /// The plan in words, a line for each move, for each node that stays too full, and for each whose samples are missing or too old.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut out = String::new();
@@ -292,8 +292,8 @@ impl MovePlan {
         if out.is_empty() {
             out.push_str("nothing to do\n");
         }
-        for silent in &self.silent {
-            let _ = writeln!(out, "{silent}");
+        for stale in &self.stale {
+            let _ = writeln!(out, "{stale}");
         }
         out
     }

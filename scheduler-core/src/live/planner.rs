@@ -57,11 +57,11 @@ impl<'p> Planner<'p> {
     pub(super) fn plan(mut self) -> MovePlan {
         let mut plan = MovePlan {
             at: self.now,
-            silent: self.protector.silent(self.now).collect(),
+            stale: self.protector.stale_nodes(self.now).collect(),
             ..MovePlan::default()
         };
         self.repair(&mut plan);
-        self.report_silent(&mut plan);
+        self.report_stale(&mut plan);
         for node in self.crowded() {
             let mut obstacles = BTreeMap::new();
             let before = plan.moves.len();
@@ -107,18 +107,18 @@ impl<'p> Planner<'p> {
     }
 
     /// Overloaded nodes of which nothing is last_seen any more: nothing is moved on what was once known.
-    fn report_silent(&mut self, plan: &mut MovePlan) {
-        for silent in &plan.silent {
-            let node = silent.node.index();
+    fn report_stale(&mut self, plan: &mut MovePlan) {
+        for stale in &plan.stale {
+            let node = stale.node.index();
             let looked_at = self.protector.not_before[node] > self.now;
-            if looked_at || !self.protector.detector.is_hot(silent.node) {
+            if looked_at || !self.protector.detector.is_hot(stale.node) {
                 continue;
             }
             let tasks = self.protector.cluster.placement().list(node).len() as u32;
             let obstacles = BTreeMap::from([(Obstacle::NodeStale, tasks)]);
             let excess = (self.level[node] - self.goal(node)).max(0.0) as Sample;
             plan.unrelieved
-                .push(Unrelieved::new(silent.node, excess, &obstacles));
+                .push(Unrelieved::new(stale.node, excess, &obstacles));
             let retry = self.protector.config.retry;
             self.protector.not_before[node] = self.now.after(retry);
         }
@@ -243,7 +243,7 @@ impl<'p> Planner<'p> {
         if nodes.is_empty() {
             return Err(Obstacle::NoHeadroom);
         }
-        // Of a node that is not heard of nobody knows what room it has.
+        // The room of a node without recent samples is unknown.
         nodes.retain(|n| self.known[*n]);
         if nodes.is_empty() {
             return Err(Obstacle::DestinationsStale);

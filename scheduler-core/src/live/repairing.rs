@@ -16,8 +16,8 @@ type Rank = (i128, bool, u8, usize, u64);
 
 impl Planner<'_> {
     /// Plans moves that lead a broken cluster to a whole one, each the one that repairs most. A destination must be
-    /// known and not be overloaded with the task; rests and budgets of tasks do not hold up what repairs, limits on moves
-    /// at once and rests of nodes do.
+    /// known and not be overloaded with the task; cool-downs and budgets of tasks do not hold up what repairs, limits
+    /// on moves in flight and cool-downs of nodes do.
     pub(super) fn repair(&mut self, plan: &mut MovePlan) {
         if !self.protector.cluster.may_be_broken() {
             return;

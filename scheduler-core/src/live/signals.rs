@@ -1,7 +1,7 @@
 //! Two averages per task: what it takes just now, and what it has taken for some minutes.
 
-use super::detector::{FIRST_UNKNOWN, Sample};
 use super::protector::carried;
+use super::samples::{FIRST_UNKNOWN, Sample};
 use crate::time::Timestamp;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -14,6 +14,25 @@ pub(super) const COST_LIMIT: i128 = (i64::MAX / 4) as i128;
 pub(super) const COUNT_LIMIT: usize = u32::MAX as usize / 2;
 
 /// Collects a [`Model`]; every call checks what it is given and a refused call changes nothing.
+///
+/// ```
+/// use scheduler_core::ModelBuilder;
+/// use scheduler_core::model::{ModelError, Node, Resource, Service, Task};
+///
+/// let cpu = Resource { transient: false, load_weight: 1 };
+/// let disk = Resource { transient: true, load_weight: 0 };
+/// let mut b = ModelBuilder::new(&[cpu, disk])?;
+/// let node = b.node(Node { location: 0, neighbourhood: 0, capacity: &[8000, 100], safety: &[6400, 90] })?;
+/// let service = b.service(Service { spread: 1, per_node: 1 })?;
+/// let task = b.task(Task { service, need: &[500, 20], move_cost: 1 })?;
+/// // Labels and taints are sets of nodes.
+/// let ssd = b.node_set(&[node])?;
+/// b.only_on(task, ssd)?;
+/// let wrong = b.task(Task { service, need: &[500], move_cost: 1 });
+/// assert_eq!(wrong.unwrap_err().to_string(), "task 1 has 1 amounts, want one for each of the 2 resources");
+/// assert!(b.build()?.allows(task, node));
+/// # Ok::<(), ModelError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ModelBuilder {
     pub(super) model: Model,

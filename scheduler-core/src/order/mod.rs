@@ -1,4 +1,34 @@
 //! From an initial and a target assignment to moves in a safe order.
+//!
+//! Moves come in waves. Those of a wave are safe in any interleaving: what leaves is not counted as gone, what comes is
+//! counted as there. No move breaks more than is broken already. Moves that wait for each other in a cycle are broken up by
+//! letting a task wait on another node (*staging*); what cannot be ordered is given up and named.
+//!
+//! Moves are put in a sequence from both ends: ahead from the initial assignment and, since an order read backwards is safe
+//! as well, back from the target. Staging that turns out not to be needed is taken out, and the sequence is packed into
+//! waves. For up to 12 moves the fewest possible are given up, found by exhaustive search. Some exchanges have no order:
+//! where each of two services needs the other in every neighbourhood, the last task of either can never leave one.
+//!
+//! ```
+//! use scheduler_core::model::{Node, Resource, Service, Task};
+//! use scheduler_core::order::{OrderLimits, order_moves};
+//! use scheduler_core::{ModelBuilder, NodeId};
+//!
+//! // Two full nodes exchange their tasks through a third.
+//! let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+//! for _ in 0..3 {
+//!     b.node(Node { location: 0, neighbourhood: 0, capacity: &[4], safety: &[4] })?;
+//! }
+//! let service = b.service(Service { spread: 0, per_node: 2 })?;
+//! for _ in 0..2 {
+//!     b.task(Task { service, need: &[4], move_cost: 1 })?;
+//! }
+//! let model = b.build()?;
+//! let (from, to) = ([NodeId(0), NodeId(1)], [NodeId(1), NodeId(0)]);
+//! let order = order_moves(&model, &from, &to, OrderLimits::default())?;
+//! assert_eq!((order.moves(), order.staging_moves(), order.given_up.len()), (3, 1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod exhaust;
 mod pack;

@@ -57,6 +57,30 @@ pub enum PlacementError {
 /// stands now. It belongs to the model that it was made for (or an equal one): asked with another, it says so
 /// ([`Constraint::OtherModel`]) and changes nothing. Hard constraints may be broken: [`Placement::blocked`] says beforehand whether a shift would
 /// break one, and [`Placement::violations`] counts all from scratch.
+///
+/// ```
+/// use scheduler_core::placement::Constraint;
+/// use scheduler_core::{NodeId, Placement, TaskId};
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// // Three tasks of 4 on node 0, of which 6 are safe: two units too many... and above its capacity of 10.
+/// let mut placement = Placement::new(&model, &[NodeId(0); 3])?;
+/// assert_eq!(placement.violations(&model).capacity, 1);
+/// let gain = placement.cost_of_shift(&model, TaskId(0), NodeId(1));
+/// assert_eq!(placement.try_shift(&model, TaskId(0), NodeId(1))?, gain);
+/// assert_eq!(placement.blocked(&model, TaskId(1), NodeId(1)), None);
+/// assert_eq!(placement.blocked(&model, TaskId(9), NodeId(1)), Some(Constraint::Unknown));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     pub(crate) at: Vec<u32>,

@@ -20,6 +20,19 @@ const AMOUNT: u64 = 1 << 40;
 /// # Errors
 /// The first number that is missing, malformed or out of range, with its position; anything after the last
 /// one; a model whose costs could overflow.
+///
+/// ```
+/// use scheduler_core::roadef::{read_assignment, read_model};
+/// use scheduler_core::{NodeId, Placement};
+///
+/// // One resource, two machines, two services of one process each.
+/// let model = read_model(b"1\n0 1\n2\n0 0 8 6 0 1\n0 1 8 6 1 0\n2\n0 0\n0 0\n2\n0 4 1\n1 4 1\n0\n1 1 1\n")?;
+/// let at = read_assignment(&model, b"0 1")?;
+/// assert_eq!(Placement::new(&model, &at)?.cost(&model), 0);
+/// let error = read_model(b"1\n0 x").unwrap_err();
+/// assert!(error.to_string().contains("line 2"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_model(text: &[u8]) -> Result<Model, ReadError> {
     let mut t = Tokens::new(text);
     let mut resources = Vec::new();

@@ -1,6 +1,18 @@
 //! How long a search may go on.
 
 /// Says how much of a search's budget is spent. Asked every few thousand evaluations.
+///
+/// Any `FnMut(u64) -> f64` is one:
+///
+/// ```
+/// use scheduler_core::search::{Budget as _, Evaluations};
+///
+/// assert_eq!(Evaluations(200).spent(50), 0.25);
+/// let deadline = std::time::Duration::from_millis(100);
+/// let started = std::time::Instant::now();
+/// let mut time = |_evaluations: u64| started.elapsed().as_secs_f64() / deadline.as_secs_f64();
+/// assert!(time.spent(50) < 1.0);
+/// ```
 pub trait Budget {
     /// The share that is spent after so many evaluations: from 0, rising; at 1 or more, or at NaN, the search ends.
     /// Asked for numbers of evaluations not made yet too, so as not to make more than there are.

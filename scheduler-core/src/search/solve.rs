@@ -65,6 +65,56 @@ impl Answer {
 }
 
 /// Makes an assignment cheaper. An algorithm is one type in one file.
+///
+/// ```
+/// use scheduler_core::placement::PlacementError;
+/// use scheduler_core::search::{Answer, Budget, Improver};
+/// use scheduler_core::{Model, NodeId, Placement};
+///
+/// /// Takes every shift that gains, once.
+/// struct Greedy;
+///
+/// impl Improver for Greedy {
+///     fn improve(
+///         &mut self,
+///         model: &Model,
+///         initial: &[NodeId],
+///         budget: &mut dyn Budget,
+///         improved: &mut dyn FnMut(u64, i64),
+///     ) -> Result<Answer, PlacementError> {
+///         let (mut now, mut made) = (Placement::new(model, initial)?, 0);
+///         for task in model.task_ids() {
+///             for node in model.node_ids() {
+///                 if budget.spent(made + 1) > 1.0 {
+///                     break;
+///                 }
+///                 made += 1;
+///                 let gains = now.cost_of_shift(model, task, node) < 0;
+///                 if gains && now.try_shift(model, task, node).is_ok() {
+///                     improved(made, now.cost(model));
+///                 }
+///             }
+///         }
+///         Answer::new(model, initial, now.assignment(), made)
+///     }
+/// }
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let initial = [NodeId(0), NodeId(0), NodeId(1)];
+/// let mut budget = |evaluations: u64| evaluations as f64 / 100.0;
+/// let found = Greedy.improve(&model, &initial, &mut budget, &mut |_, _| {})?;
+/// assert_eq!((found.cost, found.evaluations), (0, 9));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Improver {
     /// The best feasible assignment found within the budget, never worse than the initial one. From one that breaks
     /// hard constraints it leads to one that breaks fewer, at what that costs; nothing is broken more often.
@@ -82,6 +132,29 @@ pub trait Improver {
 }
 
 /// The built-in search.
+///
+/// ```
+/// use scheduler_core::search::{Evaluations, Improver as _};
+/// use scheduler_core::{NodeId, Solver};
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let initial = [NodeId(0), NodeId(0), NodeId(1)];
+/// let budget = &mut Evaluations(10_000);
+/// let found = Solver { seed: 7 }.improve(&model, &initial, budget, &mut |evaluations, cost| {
+///     println!("cost {cost} after {evaluations} evaluations");
+/// })?;
+/// assert_eq!((found.initial, found.cost, found.gap()), (2, 0, 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Solver {
     /// Seed of every random choice.
@@ -172,6 +245,24 @@ fn whole(model: &Model, start: &Placement, seed: u64, budget: &mut dyn Budget) -
 
 /// The elementary bound: each resource's total above the total safety capacity, and each balance's total
 /// missing amount, can be spread but not removed.
+///
+/// ```
+/// use scheduler_core::search::lower_bound;
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[7], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// // Three tasks of 7 on three nodes of which 6 are safe each.
+/// assert_eq!(lower_bound(&model), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn lower_bound(model: &Model) -> i64 {
     let width = model.resources;

@@ -9,6 +9,28 @@ use alloc::vec::Vec;
 /// Moves, at most `most`, that take tasks off `node`, one after another: first those that repair what is broken there (the
 /// one that repairs most, of equals the cheapest), then those that lower the total cost most. None breaks anything that is
 /// not broken already. The placement is left as it is. Cost: O(most x tasks on the node x nodes x resources).
+///
+/// ```
+/// use scheduler_core::search::relieve;
+/// use scheduler_core::{NodeId, Placement};
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let mut placement = Placement::new(&model, &[NodeId(0), NodeId(0), NodeId(1)])?;
+/// let answer = relieve(&model, &mut placement, NodeId(0), 3);
+/// assert_eq!(answer.moves.len(), 1);
+/// assert_eq!(answer.moves[0].to, NodeId(2));
+/// println!("{}", answer.explain());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usize) -> UrgentMoves {
     let mut urgent = UrgentMoves::default();

@@ -157,7 +157,7 @@ impl Known {
         }
     }
 
-    /// A planned move may be made, whatever else it is good for: both nodes and the task were heard of lately, the
+    /// A planned move may be made, whatever else it is good for: both nodes and the task were sampled lately, the
     /// source was full for long enough, and the task may be disturbed.
     ///
     /// # Panics

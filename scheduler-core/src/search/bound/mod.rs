@@ -27,6 +27,26 @@ const KEPT: f64 = 0.7;
 ///
 /// # Errors
 /// An assignment that does not fit the model.
+///
+/// ```
+/// use scheduler_core::NodeId;
+/// use scheduler_core::search::{lower_bound, relaxed_bound};
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[7], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let initial = [NodeId(0), NodeId(1), NodeId(2)];
+/// let bound = relaxed_bound(&model, &initial, 3, 1_000_000)?;
+/// assert!(bound >= lower_bound(&model) && bound <= 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn relaxed_bound(
     model: &Model,
     initial: &[NodeId],

@@ -14,6 +14,27 @@ use alloc::vec::Vec;
 ///
 /// # Errors
 /// An assignment that does not fit the model.
+///
+/// ```
+/// use scheduler_core::NodeId;
+/// use scheduler_core::search::keep_best_moves;
+/// # use scheduler_core::ModelBuilder;
+/// # use scheduler_core::model::{Node, Resource, Service, Task};
+/// # let mut b = ModelBuilder::new(&[Resource { transient: false, load_weight: 1 }])?;
+/// # for location in 0..3 {
+/// #     b.node(Node { location, neighbourhood: 0, capacity: &[10], safety: &[6] })?;
+/// # }
+/// # let service = b.service(Service { spread: 0, per_node: 2 })?;
+/// # for _ in 0..3 {
+/// #     b.task(Task { service, need: &[4], move_cost: 1 })?;
+/// # }
+/// # let model = b.build()?;
+/// let initial = [NodeId(0), NodeId(0), NodeId(1)];
+/// let target = [NodeId(2), NodeId(0), NodeId(0)];
+/// let kept = keep_best_moves(&model, &initial, &target, 1)?;
+/// assert_eq!(kept, [NodeId(2), NodeId(0), NodeId(1)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn keep_best_moves(
     model: &Model,
     initial: &[NodeId],
