@@ -4,10 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::class::{classify, full, registration_status};
 use super::division::{Counted, Division, Tally};
 use super::members::Loss;
 use super::record::Class;
-use super::weigh::{classify, full, registration_status};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
 use crate::hash::mix;
@@ -92,7 +92,7 @@ impl Engine {
         }
         let check = self.config(r.service).and_then(|c| c.health.as_ref());
         if let Some(check) = check.filter(|c| r.answers() && !c.expects_heartbeats() && !r.probing)
-            && r.check_due > self.now.after(check.longest_wait())
+            && r.check_due > self.clock.now().after(check.longest_wait())
         {
             return Err(format!("{name} is not checked for more than an interval"));
         }

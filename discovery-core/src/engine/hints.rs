@@ -1,48 +1,44 @@
 //! `EndpointSlice` hints: which zones' traffic an endpoint is meant for.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Engine;
-use super::names::known;
 use crate::endpoint::MAX_HINTS;
 use crate::error::InputError;
-use crate::id::{EndpointId, ServiceId, ZoneId};
+use crate::id::ZoneId;
 
-impl Engine {
-    pub(super) fn hint(&mut self, id: EndpointId, zones: &[ZoneId]) -> Result<(), InputError> {
-        let index = self.living(id)?;
+/// Zones by record index; few endpoints have any.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hints(BTreeMap<u32, Vec<ZoneId>>);
+
+impl Hints {
+    /// Gives an endpoint these hints, at most [`MAX_HINTS`]; none takes them back.
+    pub(super) fn set(&mut self, index: u32, zones: &[ZoneId]) -> Result<(), InputError> {
         if zones.len() > MAX_HINTS {
             return Err(InputError::Hints { given: zones.len() });
         }
-        for zone in zones {
-            known("zone", &self.zones, zone.0)?;
-        }
         if zones.is_empty() {
-            self.hints.remove(&index);
+            self.remove(index);
         } else {
-            self.hints.insert(index, zones.to_vec());
+            self.0.insert(index, zones.to_vec());
         }
         Ok(())
     }
 
-    /// The endpoints that a caller in `zone` uses, with their weights in use, in order of slots.
-    ///
-    /// Kubernetes' rule: if all that are in use have hints, and one of them names the zone, those that name
-    /// it; else all that are in use. O(members log endpoints).
-    #[must_use]
-    pub fn usable_from(&self, service: ServiceId, zone: ZoneId) -> Vec<(EndpointId, u32)> {
-        let used: Vec<(EndpointId, u32)> = self
-            .endpoints(service)
-            .filter(|(_, weight)| *weight > 0)
-            .collect();
-        let hints = |id: &EndpointId| self.hints.get(&id.index);
-        let near = |(id, _): &&(EndpointId, u32)| hints(id).is_some_and(|z| z.contains(&zone));
-        let hinted = used.iter().all(|(id, _)| hints(id).is_some());
-        let mine: Vec<(EndpointId, u32)> = used.iter().filter(near).copied().collect();
-        if hinted && !mine.is_empty() {
-            mine
-        } else {
-            used
-        }
+    pub(super) fn remove(&mut self, index: u32) {
+        self.0.remove(&index);
+    }
+
+    /// The zones that an endpoint's hints name.
+    pub(super) fn of(&self, index: u32) -> &[ZoneId] {
+        self.0.get(&index).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many endpoints' hints name a zone.
+    pub(super) fn naming(&self, zone: ZoneId) -> usize {
+        self.0
+            .values()
+            .filter(|zones| zones.contains(&zone))
+            .count()
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
         };
         let (id, slot, held) = (record.service, record.slot, record.held);
         let counted = record.counted();
-        self.hints.remove(&index);
+        self.hints.remove(index);
         let Some(name) = self.records.remove(index) else {
             debug_assert!(false, "a living record was just found at this index");
             return;

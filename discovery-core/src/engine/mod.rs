@@ -37,42 +37,49 @@
 mod bulk;
 #[cfg(feature = "testing")]
 mod check;
+mod class;
 mod clock;
 mod configure;
 mod division;
 mod drain;
+mod fire;
 mod health;
 mod hints;
 mod losses;
 mod members;
 mod names;
 mod passive;
+mod places;
 mod query;
 mod reconcile;
 mod record;
 mod restore;
+mod retime;
 mod snapshot;
 mod source;
 mod timers;
+mod together;
+mod usable;
 mod view;
 mod weigh;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use crate::config::ServiceConfig;
 pub use crate::effect::{Effect, Mode, Reason};
 use crate::endpoint::MAX_NAME;
 pub use crate::error::{ConfigError, InputError, RestoreError};
-use crate::id::{EndpointId, Names, ServiceId, ZoneId};
+use crate::id::{EndpointId, Names, ServiceId};
 pub use crate::input::{DrainTarget, Input};
 use crate::time::Timestamp;
 
 use bulk::Bulk;
 use clock::{Clock, LATEST};
-use drain::Places;
+use hints::Hints;
 use members::{Service, Services};
+use places::Places;
 pub use reconcile::Reconciled;
 use record::Records;
 pub use snapshot::Snapshot;
@@ -96,8 +103,6 @@ use timers::Timers;
 #[derive(Clone, Debug)]
 pub struct Engine {
     seed: u64,
-    /// The latest time told; time that goes backwards counts as this.
-    now: Timestamp,
     clock: Clock,
     service_names: Names,
     services: Services,
@@ -105,8 +110,7 @@ pub struct Engine {
     places: Places,
     records: Records,
     timers: Timers,
-    /// Zones that hints name, by record index; few endpoints have any.
-    hints: BTreeMap<u32, Vec<ZoneId>>,
+    hints: Hints,
     /// Names of endpoints that an operator drained, known now or not.
     drains: BTreeSet<Box<str>>,
     /// While changes that count as one are taken in.
@@ -119,7 +123,6 @@ impl Engine {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            now: Timestamp::ZERO,
             clock: Clock::NEW,
             service_names: Names::default(),
             services: Services::new(),
@@ -127,7 +130,7 @@ impl Engine {
             places: Places::default(),
             records: Records::default(),
             timers: Timers::default(),
-            hints: BTreeMap::new(),
+            hints: Hints::default(),
             drains: BTreeSet::new(),
             bulk: None,
         }
@@ -153,12 +156,16 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
         let told = now.min(LATEST);
-        self.clock.lead = self.set_back_by(told);
-        let taken = self.take_in(told.max(self.now), input, out);
-        let lead = core::mem::take(&mut self.clock.lead);
-        taken?;
-        self.tick(told, lead);
-        self.fire(self.now, out);
+        self.clock.begin(told, || Self::patience(&self.services));
+        if let Err(refused) = self.take_in(told.max(self.clock.now()), input, out) {
+            self.clock.cancel();
+            return Err(refused);
+        }
+        let moved = self.clock.tick(told, || Self::patience(&self.services));
+        if let Some(moved) = moved {
+            self.retime(&moved);
+        }
+        self.fire(self.clock.now(), out);
         Ok(())
     }
 
@@ -203,7 +210,7 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let due = self.timers.next();
-        let doubt = self.doubt_ends();
+        let doubt = self.clock.doubt_ends(|| Self::patience(&self.services));
         due.into_iter().chain(doubt).min()
     }
 

@@ -1,6 +1,6 @@
 //! Names of services and places: given numbers, found again, forgotten.
 
-use super::drain::Ramp;
+use super::places::Ramp;
 use super::record::Record;
 use super::{Engine, Service, named};
 use crate::config::ServiceConfig;
@@ -25,7 +25,7 @@ impl Engine {
         let full = InputError::Full { what: "services" };
         let id = self.service_names.intern(name).ok_or(full)?;
         self.services.put(ServiceId(id), Service::new(config));
-        self.start_judging(self.now, ServiceId(id));
+        self.start_judging(self.clock.now(), ServiceId(id));
         Ok(ServiceId(id))
     }
 
@@ -109,7 +109,7 @@ impl Engine {
     /// An unknown zone; one that is still named.
     pub fn remove_zone(&mut self, id: ZoneId) -> Result<(), InputError> {
         known("zone", &self.zones, id.0)?;
-        let hints = self.hints.values().filter(|z| z.contains(&id)).count();
+        let hints = self.hints.naming(id);
         unused("zone", id.0, self.count(|r| r.zone == id).max(hints))?;
         self.zones.forget(id.0);
         Ok(())

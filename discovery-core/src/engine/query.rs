@@ -12,7 +12,7 @@ impl Engine {
     /// The latest time told.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.clock.now()
     }
 
     /// How many endpoints there are.

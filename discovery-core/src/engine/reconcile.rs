@@ -28,7 +28,7 @@ impl Engine {
     #[must_use]
     pub fn settled(&self, service: ServiceId) -> bool {
         let service = self.services.get(service);
-        service.is_some_and(|s| s.settled(self.now))
+        service.is_some_and(|s| s.settled(self.clock.now()))
     }
 
     /// [`crate::registry::diff`] of a service, save that entries which the engine never knew are not taken away blindly: none
@@ -60,7 +60,7 @@ impl Engine {
         // What the engine itself let go explains as many.
         let strange = surplus.saturating_sub(s.dropped);
         let many = strange * 100 > ours.count() as u64 * u64::from(s.config.hold_percent);
-        let withheld = strange > 0 && (many || !s.settled(self.now));
+        let withheld = strange > 0 && (many || !s.settled(self.clock.now()));
         if withheld {
             ops.retain(|op| !goes(&op));
         }

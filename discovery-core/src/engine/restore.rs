@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec;
 
-use super::clock::{LATEST, Moved};
+use super::class::gauge;
+use super::clock::{Clock, LATEST};
 use super::division::Counted;
-use super::drain::Ramp;
 use super::names::known;
+use super::places::Ramp;
 use super::record::{Class, Record};
 use super::snapshot::{KeptEndpoint, KeptService};
 use super::{Engine, Service, Snapshot, named};
@@ -33,7 +34,7 @@ impl Engine {
     pub fn restore(snapshot: &Snapshot, now: Timestamp) -> Result<Self, RestoreError> {
         let now = now.min(LATEST);
         let mut engine = Self::new(snapshot.seed);
-        engine.now = snapshot.now;
+        engine.clock = Clock::at(snapshot.now);
         engine.put_places_back(snapshot)?;
         for kept in &snapshot.services {
             engine.put_service_back(kept)?;
@@ -55,11 +56,8 @@ impl Engine {
         for (_, service) in engine.services.iter_mut() {
             service.division = service.tally.divide(service.config.panic_percent);
         }
-        let moved = Moved::new(snapshot.now, now, snapshot.leap);
-        engine.now = now;
-        if now >= snapshot.now {
-            engine.clock.leap = snapshot.leap;
-        }
+        let (clock, moved) = Clock::restored(snapshot.now, snapshot.leap, now);
+        engine.clock = clock;
         engine.retime(&moved);
         Ok(engine)
     }
@@ -131,7 +129,7 @@ impl Engine {
             };
         }
         record.ejected &= s.config.outlier_detection.is_some();
-        super::weigh::gauge(&mut record, &s.config, &self.places, self.now);
+        gauge(&mut record, &s.config, &self.places, self.clock.now());
         s.tally.shift(Counted::default(), record.counted());
         let (held, drained) = (record.held, record.drained);
         let index = self
@@ -139,7 +137,8 @@ impl Engine {
             .insert(record)
             .ok_or(InputError::Full { what: "endpoints" })?;
         if held {
-            s.holds.insert(index, kept.held_since.unwrap_or(self.now));
+            s.holds
+                .insert(index, kept.held_since.unwrap_or(self.clock.now()));
         }
         if drained {
             self.drains.insert(Box::from(kept.name.as_str()));

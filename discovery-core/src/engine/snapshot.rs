@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::drain::Ramp;
+use super::places::Ramp;
 use super::record::Record;
 use super::{Engine, Service};
 use crate::config::ServiceConfig;
@@ -139,16 +139,16 @@ impl Engine {
             let service = self.services.of(r.service);
             let reports = service.reported.get(r.slot as usize).copied();
             endpoints.push(KeptEndpoint {
-                hints: self.hints.get(&index).cloned().unwrap_or_default(),
+                hints: self.hints.of(index).to_vec(),
                 reports: reports.filter(|r| *r != Reports::default()),
                 held_since: service.holds.get(&index).copied(),
-                ..kept(r, self.now)
+                ..kept(r, self.clock.now())
             });
         }
         Snapshot {
             seed: self.seed,
-            now: self.now,
-            leap: self.clock.leap,
+            now: self.clock.now(),
+            leap: self.clock.leap(),
             zones: text(&self.zones),
             nodes: text(&self.places.nodes).into_iter().zip(drained).collect(),
             regions: text(&self.places.regions)

@@ -72,7 +72,7 @@ impl Engine {
             Status::Passing
         };
         let mut record = fresh(name, spec, status);
-        (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
+        (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead());
         record.drained = self.drains.contains(name);
         let service = self.services.of_mut(spec.service);
         record.unsettled = service.meet(now, name);
@@ -138,7 +138,7 @@ impl Engine {
         if restarted {
             let service = self.services.of_mut(spec.service);
             service.forget(record.slot);
-            (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead);
+            (record.warm_from, record.warm) = warmth(spec.warmth, now, self.clock.lead());
             record.seen_up = false;
             record.down_at = Timestamp::ZERO;
             record.ejected = false;
