@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use crate::builder::builder;
-use crate::health::Status;
+use crate::health::status::Status;
 pub use crate::id::{EndpointId, NodeId, RegionId, ServiceId, ZoneId};
 use crate::time::Timestamp;
 

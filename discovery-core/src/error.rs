@@ -42,7 +42,7 @@ pub enum InputError {
         most: f64,
     },
     /// No such service in this engine.
-    #[error("service {} is not known; there are {known}", .given.0)]
+    #[error("service {} is not known; Engine::service gave {known} ids", .given.0)]
     UnknownService {
         /// The id given.
         given: ServiceId,
@@ -50,7 +50,7 @@ pub enum InputError {
         known: usize,
     },
     /// A node, zone or region that this engine did not name.
-    #[error("{what} {given} is not known; there are {known}")]
+    #[error("{what} {given} is not known; Engine::{what} gave {known} ids")]
     UnknownPlace {
         /// `node`, `zone` or `region`.
         what: &'static str,
@@ -60,13 +60,16 @@ pub enum InputError {
         known: usize,
     },
     /// An endpoint that is not, or no longer, known.
-    #[error("endpoint {} of generation {} is not known", .given.index, .given.generation)]
+    #[error(
+        "endpoint {} of generation {} is not known; look its name up with Engine::find",
+        .given.index, .given.generation
+    )]
     UnknownEndpoint {
         /// The id given.
         given: EndpointId,
     },
     /// An empty name, or one that is too long.
-    #[error("a name of {given} bytes, must have 1 to {MAX_NAME}")]
+    #[error("a name has {given} bytes, must have 1 to {MAX_NAME}")]
     Name {
         /// Its length in bytes.
         given: usize,
@@ -125,8 +128,8 @@ pub enum InputError {
         /// The id given.
         given: u32,
     },
-    /// More than 2^32 - 1 of something.
-    #[error("no more {what} can be numbered")]
+    /// As many of something as there can be: 2^32 - 1, or [`MAX_DRAINS`](crate::endpoint::MAX_DRAINS) drains.
+    #[error("there are as many {what} as there can be; remove or end some first")]
     Full {
         /// Of what.
         what: &'static str,
@@ -141,7 +144,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// A name stands twice.
-    #[error("{what} {name} stands twice")]
+    #[error("{what} {name} stands twice in the snapshot; names are unique")]
     Twice {
         /// Of what kind.
         what: &'static str,

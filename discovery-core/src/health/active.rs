@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::check::{DAMPING_DECAY_PASSES, HealthCheck};
+use super::status::Status;
 use crate::effect::Reason;
-use crate::health::Status;
 
 /// What a probe gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

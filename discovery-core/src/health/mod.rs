@@ -12,7 +12,7 @@ mod active;
 mod check;
 mod judge;
 mod outlier;
-mod status;
+pub(crate) mod status;
 
 pub use active::{Checker, ProbeOutcome};
 pub use check::{CheckKind, DAMPING_DECAY_PASSES, HealthCheck};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::{Picker, Request};
+use super::picker::{Picker, Request};
 use crate::health::CallOutcome;
 use crate::time::Timestamp;
 

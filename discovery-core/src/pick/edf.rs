@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Picker, Request};
+use super::picker::{Picker, Request};
 use crate::rng;
 use rand::RngExt as _;
 

@@ -10,7 +10,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Picker, Request, among};
+use super::picker::{Picker, Request, among};
 use crate::hash::high;
 use crate::rng;
 use rand::Rng as _;

@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::orphans::Orphans;
+use super::picker::{Picker, Request};
 use super::table::{Build, Slot};
-use super::{Picker, Request};
 use crate::hash::{high, mix};
 use crate::time::Timestamp;
 use core::time::Duration;

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::orphans::Orphans;
+use super::picker::{Picker, Request};
 use super::weighted_random::WeightedRandom;
-use super::{Picker, Request};
 use crate::builder::builder;
 use crate::duration::nanos;
 use crate::health::CallOutcome;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::{Picker, Request};
+use super::picker::{Picker, Request};
 use crate::health::CallOutcome;
 use crate::time::Timestamp;
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::low_discrepancy::STEP;
-use super::{Picker, Request, among};
+use super::picker::{Picker, Request, among};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Picker, Request};
+use super::picker::{Picker, Request};
 
 /// Weights are scaled so that the largest is this.
 const FULL: u64 = 65_535;

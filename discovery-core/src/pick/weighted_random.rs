@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Picker, Request, among};
+use super::picker::{Picker, Request, among};
 use crate::rng::{self, Xoshiro256PlusPlus};
 use rand::Rng;
 

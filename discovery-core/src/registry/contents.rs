@@ -73,7 +73,7 @@ impl Entry {
 #[non_exhaustive]
 pub enum ApplyError {
     /// The entry is another's.
-    #[error("{service}/{name} belongs to {owner}")]
+    #[error("{service}/{name} belongs to {owner}; only its owner may change it")]
     Foreign {
         /// Its service.
         service: String,
@@ -83,7 +83,9 @@ pub enum ApplyError {
         owner: String,
     },
     /// The entry changed since it was read.
-    #[error("{service}/{name} is at revision {found}, the operation was made for {expected}")]
+    #[error(
+        "{service}/{name} is at revision {found}, the operation was made for {expected}; read it again and compare anew"
+    )]
     Stale {
         /// Its service.
         service: String,

@@ -72,11 +72,11 @@ fn bad_records_are_reported_and_good_ones_taken() {
     assert_eq!(
         problems,
         [
-            "a name of 0 bytes, must have 1 to 512",
-            "a name of 600 bytes, must have 1 to 512",
+            "a name has 0 bytes, must have 1 to 512",
+            "a name has 600 bytes, must have 1 to 512",
             "weight 2000000, must be at most 1000000",
             "the endpoint belongs to service 1, not 0",
-            "node 8 is not known; there are 1",
+            "node 8 is not known; Engine::node gave 1 ids",
             "the endpoint belongs to service 0, not 1",
             "entries 7 and 9 of the snapshot have one name and differ; the first was taken",
         ]
