@@ -10,7 +10,7 @@ use core::time::Duration;
 const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
 const LONGEST_PERIOD: Duration = Duration::from_secs(1800);
 
-/// Remembered wishes and changes, each; the oldest goes first. Enough for an hour at one a second.
+/// Remembered recommendations and changes, each; the oldest goes first. Enough for an hour at one a second.
 const MOST_REMEMBERED: usize = 4096;
 
 /// What a policy's value counts.
@@ -51,7 +51,7 @@ pub enum Select {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rules {
-    /// The least change that was wished for within this time is made; at most an hour.
+    /// The least change that was recommended within this time is made; at most an hour.
     pub window: Duration,
     /// Which policy counts.
     pub select: Select,
@@ -109,7 +109,7 @@ impl ScalerConfig {
 #[non_exhaustive]
 pub enum ScalerError {
     /// More at least than at most.
-    #[error("at least {min} replicas, but at most {max}")]
+    #[error("min is {min} replicas and max is {max}, want min at most max")]
     Bounds {
         /// Fewest.
         min: u32,
@@ -117,7 +117,7 @@ pub enum ScalerError {
         max: u32,
     },
     /// A window that is too long.
-    #[error("a stabilisation window of {given:?}; at most {limit:?} is allowed")]
+    #[error("the stabilisation window is {given:?}, want at most {limit:?}")]
     Window {
         /// What was given.
         given: Duration,
@@ -125,11 +125,11 @@ pub enum ScalerError {
         limit: Duration,
     },
     /// A direction that is not disabled has no policy.
-    #[error("a direction needs a policy unless it is disabled")]
+    #[error("a direction that is not disabled has no policy, want at least one")]
     NoPolicy,
     /// A policy of nothing, or over no time or too long.
     #[error(
-        "a policy of {value} in {period:?}; value and period must be above zero, the period at most {limit:?}"
+        "a policy allows {value} in {period:?}, want a value above 0 and a period above 0, at most {limit:?}"
     )]
     Policy {
         /// Its value.
@@ -148,11 +148,11 @@ pub enum ScalerError {
 pub struct Scaled {
     /// Replicas to have now.
     pub replicas: u32,
-    /// What was wished for after stabilisation; where it differs from `replicas`, a policy or a bound held.
+    /// What was recommended after stabilisation; where it differs from `replicas`, a policy or a bound held.
     pub stabilised: u32,
 }
 
-/// Remembers wishes and changes of one workload, and limits what is made of a wish.
+/// Remembers recommendations and changes of one workload, and limits what is made of a recommendation.
 ///
 /// ```
 /// use scheduler_core::Timestamp;
@@ -175,7 +175,7 @@ pub struct Scaler {
     /// The last decision, and how long it came after the one before.
     last: Option<Timestamp>,
     pace: Option<Duration>,
-    wishes: VecDeque<(Timestamp, u32)>,
+    recommendations: VecDeque<(Timestamp, u32)>,
     /// Replicas added (above zero) or removed.
     changes: VecDeque<(Timestamp, i64)>,
 }
@@ -198,43 +198,44 @@ impl Scaler {
             config,
             last: None,
             pace: None,
-            wishes: VecDeque::new(),
+            recommendations: VecDeque::new(),
             changes: VecDeque::new(),
         })
     }
 
-    /// What to make of a wish for `wanted` replicas where there are `current`. The wish is remembered; a change
-    /// counts once [`Self::changed`] says that it was made. O(wishes and changes within the windows).
+    /// What to make of a recommendation for `wanted` replicas where there are `current`. The recommendation is remembered; a change
+    /// counts once [`Self::changed`] says that it was made. O(recommendations and changes within the windows).
     ///
-    /// At the first decision, and after a silence longer than the windows, nothing is known of what was wished for
-    /// lately: that so many run is taken as the wish there was, so that a restart changes nothing at once. A workload
-    /// with no replicas is paused, and stays so, unless [`ScalerConfig::min`] is 0. Wishes and changes that a
+    /// At the first decision, and after a silence longer than the windows, nothing is known of what was recommended
+    /// lately: that so many run is taken as the recommendation there was, so that a restart changes nothing at once. A workload
+    /// with no replicas is paused, and stays so, unless [`ScalerConfig::min`] is 0. Recommendations and changes that a
     /// clock dated ahead of `now` count as made now.
     ///
-    /// Replicas that somebody changed by hand are no wish, as upstream: the next decision goes back to what the windows say,
+    /// Replicas that somebody changed by hand are no recommendation, as upstream: the next decision goes back to what the windows say,
     /// as fast as the policies let it. Whoever wants more of them for a while raises [`ScalerConfig::min`].
     pub fn decide(&mut self, now: Timestamp, current: u32, wanted: u32) -> Scaled {
         if current == 0 && self.config.min > 0 {
             // When it is resumed, the windows begin with what runs then.
             self.last = None;
-            self.wishes.clear();
+            self.recommendations.clear();
             return Scaled {
                 replicas: 0,
                 stabilised: 0,
             };
         }
         let window = self.config.up.window.max(self.config.down.window);
-        not_ahead(&mut self.wishes, now);
+        not_ahead(&mut self.recommendations, now);
         not_ahead(&mut self.changes, now);
         if self.knows_nothing(now, window) {
-            self.wishes.clear();
-            remember(&mut self.wishes, (now, current));
+            self.recommendations.clear();
+            remember(&mut self.recommendations, (now, current));
         }
         self.last = Some(now);
-        self.wishes.retain(|(at, _)| now.since(*at) < window);
+        self.recommendations
+            .retain(|(at, _)| now.since(*at) < window);
         let within = |window: Duration| {
             let recent = self
-                .wishes
+                .recommendations
                 .iter()
                 .filter(move |(at, _)| now.since(*at) < window);
             recent.map(|(_, replicas)| *replicas)
@@ -243,7 +244,7 @@ impl Scaler {
         let down = within(self.config.down.window).fold(wanted, u32::max);
         // Not `clamp`: `up` is at most, `down` at least `wanted`, and both may lie beyond `current`.
         let stabilised = current.max(up).min(down);
-        remember(&mut self.wishes, (now, wanted));
+        remember(&mut self.recommendations, (now, wanted));
         Scaled {
             replicas: self.limited(now, current, stabilised),
             stabilised,

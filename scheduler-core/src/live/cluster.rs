@@ -174,6 +174,7 @@ impl Cluster {
 
     /// The moves that are under way, in the order in which they began.
     #[must_use]
+    #[doc(alias = "under_way")]
     pub fn in_flight(&self) -> &[InFlight] {
         &self.in_flight
     }

@@ -56,7 +56,7 @@ pub enum SampleError {
         want: usize,
     },
     /// Not later than the samples before.
-    #[error("samples of {given:?} came after samples of {last:?}")]
+    #[error("samples of {given} came after those of {last}: want a later time")]
     Backwards {
         /// Their time.
         given: Timestamp,

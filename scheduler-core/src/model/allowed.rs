@@ -36,6 +36,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// An unknown node.
+    #[doc(alias("nodeSelector", "nodeAffinity", "label"))]
     pub fn node_set(&mut self, nodes: &[NodeId]) -> Result<NodeSetId, ModelError> {
         let index = self.allowed().sets.len();
         for node in nodes {
@@ -68,6 +69,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// An unknown task or node.
+    #[doc(alias = "taint")]
     pub fn forbid(&mut self, task: TaskId, node: NodeId) -> Result<(), ModelError> {
         let (tasks, nodes) = (self.model().service_of.len(), self.model().nodes);
         known("forbidden pair", 0, "task", task.index(), tasks)?;

@@ -129,6 +129,7 @@ impl ModelBuilder {
 
     /// Says that wherever (in which neighbourhood) `service` runs, `on` runs too. Both may be added later;
     /// [`ModelBuilder::build`] checks them.
+    #[doc(alias = "podAffinity")]
     pub fn depends(&mut self, service: ServiceId, on: ServiceId) {
         self.pairs.push((service.0, on.0));
     }
@@ -177,6 +178,7 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// An unknown task.
+    #[doc(alias = "safe-to-evict")]
     pub fn pin(&mut self, task: TaskId) -> Result<(), ModelError> {
         known("pin", 0, "task", task.index(), self.model.service_of.len())?;
         self.model.pinned[task.index()] = true;
@@ -214,16 +216,12 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// Not one cost for each pair of the nodes added so far.
+    #[doc(alias("machine move cost", "travel"))]
     pub fn node_move_costs(&mut self, costs: Vec<u32>) -> Result<(), ModelError> {
         let want = self.model.nodes.saturating_mul(self.model.nodes);
         if costs.len() != want {
-            let (what, given) = ("travel", costs.len());
-            return Err(ModelError::Width {
-                what,
-                index: 0,
-                given,
-                want,
-            });
+            let (given, nodes) = (costs.len(), self.model.nodes);
+            return Err(ModelError::NodePairs { given, want, nodes });
         }
         self.model.travel = costs;
         Ok(())
@@ -259,11 +257,11 @@ impl ModelBuilder {
         let pairs = self.model.nodes.saturating_mul(self.model.nodes);
         if !self.model.travel.is_empty() && self.model.travel.len() != pairs {
             let given = self.model.travel.len();
-            return Err(ModelError::Width {
-                what: "travel",
-                index: 0,
+            let nodes = self.model.nodes;
+            return Err(ModelError::NodePairs {
                 given,
                 want: pairs,
+                nodes,
             });
         }
         self.pairs.sort_unstable();

@@ -18,6 +18,16 @@ pub enum ModelError {
         /// Resources in the model.
         want: usize,
     },
+    /// Not one cost for each pair of nodes.
+    #[error("{given} node move costs, want {want}: one for each pair of the {nodes} nodes")]
+    NodePairs {
+        /// Costs given.
+        given: usize,
+        /// Pairs of nodes.
+        want: usize,
+        /// Nodes added so far.
+        nodes: usize,
+    },
     /// An index names nothing.
     #[error("{what} {index} names {target} {given}, but there are only {limit}")]
     Unknown {

@@ -13,8 +13,9 @@ pub struct Resource {
 
 /// One node. Capacities are in each resource's own unit; `location` and `neighbourhood` are any numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias("host", "machine"))]
 pub struct Node<'a> {
-    /// Failure domain (centre, rack), for spread.
+    /// Failure domain (zone, rack), for spread.
     pub location: u64,
     /// Who can reach each other, for dependencies.
     pub neighbourhood: u64,
@@ -26,6 +27,7 @@ pub struct Node<'a> {
 
 /// One service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias("deployment", "anti-affinity", "topologySpreadConstraints"))]
 pub struct Service {
     /// Least number of different locations of its tasks.
     pub spread: u32,
@@ -35,6 +37,7 @@ pub struct Service {
 
 /// One task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias("pod", "container", "process"))]
 pub struct Task<'a> {
     /// The service it belongs to.
     pub service: ServiceId,

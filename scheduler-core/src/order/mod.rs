@@ -129,6 +129,7 @@ impl Default for OrderLimits {
 ///
 /// # Errors
 /// An assignment that does not fit the model.
+#[doc(alias = "migration plan")]
 pub fn order_moves(
     model: &Model,
     initial: &[NodeId],

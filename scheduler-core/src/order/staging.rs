@@ -45,7 +45,7 @@ impl Sequencer<'_> {
         if looked > HARD_LIMIT {
             return false;
         }
-        for task in self.in_circles_first() {
+        for task in self.in_cycles_first() {
             asked += 1;
             if found > 0 && asked > most {
                 break;
@@ -79,7 +79,7 @@ impl Sequencer<'_> {
     }
 
     /// The tasks that are left; first those between nodes that wait for each other in a cycle.
-    fn in_circles_first(&self) -> Vec<u32> {
+    fn in_cycles_first(&self) -> Vec<u32> {
         let [ahead, back] = &self.ends;
         let mut graph: DiGraph<(), ()> = DiGraph::new();
         let nodes: Vec<NodeIndex> = (0..self.model.nodes).map(|_| graph.add_node(())).collect();

@@ -55,6 +55,7 @@ pub(crate) struct Step {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
+#[doc(alias("deschedule", "mend"))]
 pub fn repair(model: &Model, placement: &mut Placement, most: usize) -> UrgentMoves {
     let mut urgent = UrgentMoves::default();
     if placement.is_foreign(model) {

@@ -32,6 +32,7 @@ use alloc::vec::Vec;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
+#[doc(alias("drain", "evict"))]
 pub fn relieve(model: &Model, placement: &mut Placement, node: NodeId, most: usize) -> UrgentMoves {
     let mut urgent = UrgentMoves::default();
     if node.index() >= model.nodes() || placement.is_foreign(model) {

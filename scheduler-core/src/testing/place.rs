@@ -229,6 +229,12 @@ fn decode(bytes: &mut Bytes<'_>) -> Option<(Model, Vec<NodeId>)> {
         }
         at.push(NodeId(bytes.below(nodes)));
     }
+    decode_costs(bytes, &mut b, width, nodes)?;
+    Some((b.build().ok()?, at))
+}
+
+/// Balance, costs between nodes, and weights.
+fn decode_costs(bytes: &mut Bytes<'_>, b: &mut ModelBuilder, width: u32, nodes: u32) -> Option<()> {
     if bytes.below(2) == 1 {
         let (first, second) = (bytes.below(width) as usize, bytes.below(width) as usize);
         b.balance(Balance {
@@ -248,6 +254,5 @@ fn decode(bytes: &mut Bytes<'_>) -> Option<(Model, Vec<NodeId>)> {
         service_move: 4,
         node_move: 2,
     })
-    .ok()?;
-    Some((b.build().ok()?, at))
+    .ok()
 }

@@ -35,6 +35,7 @@ use alloc::vec::Vec;
 /// assert_eq!(kept, [NodeId(2), NodeId(0), NodeId(1)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "disruption budget")]
 pub fn keep_best_moves(
     model: &Model,
     initial: &[NodeId],
