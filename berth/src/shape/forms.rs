@@ -24,10 +24,10 @@ pub(super) fn picked(
     plan: &Plan,
     netns: &Netns,
     host: &Host,
-    kernel: &ObservedState,
+    observed: &ObservedState,
 ) -> Result<Plan, Failure> {
     let wanted = host.device_names();
-    let seen = kernel.devices().map(|(name, _)| name);
+    let seen = observed.devices().map(|(name, _)| name);
     let names = wanted.iter().chain(seen).map(|name| &name.netns);
     let planned = plan.namespaces();
     let known: BTreeSet<&Netns> = names.chain(&planned).chain([&Netns::Host]).collect();
@@ -63,7 +63,7 @@ pub(super) fn batch(plan: &Plan) -> Result<String, Failure> {
 }
 
 /// Netlink messages in text form. Every device must have been observed with its number.
-pub(super) fn netlink(plan: &Plan, kernel: &ObservedState) -> Result<String, Failure> {
+pub(super) fn netlink(plan: &Plan, observed: &ObservedState) -> Result<String, Failure> {
     let needed = plan.device_commands();
     if let Some(first) = needed.first() {
         let why = format!("a device has no number yet; needed first: {first}; then observe again");
@@ -79,7 +79,7 @@ pub(super) fn netlink(plan: &Plan, kernel: &ObservedState) -> Result<String, Fai
             let why = format!("the number of device {dev} is not known: observe it");
             Failure::input(why, "--observed")
         };
-        let Some(ifindex) = kernel.device(name).and_then(|d| d.ifindex) else {
+        let Some(ifindex) = observed.device(name).and_then(|d| d.ifindex) else {
             return Err(unknown(name));
         };
         if let Some(ifb) = plan.unnumbered_target(op) {
@@ -104,7 +104,7 @@ pub(super) type File = (String, String);
 /// One file for each namespace in the order of the plan, and for batches a script that applies them.
 pub(super) fn files(
     plan: &Plan,
-    kernel: &ObservedState,
+    observed: &ObservedState,
     format: Format,
 ) -> Result<Vec<File>, Failure> {
     let namespaces = plan.namespaces();
@@ -114,7 +114,7 @@ pub(super) fn files(
         let part = plan.in_netns(netns);
         let stem = format!("{:02}-{}", i + 1, stem(netns));
         if format == Format::Netlink {
-            files.push((format!("{stem}.nl"), netlink(&part, kernel)?));
+            files.push((format!("{stem}.nl"), netlink(&part, observed)?));
             continue;
         }
         let name = format!("{stem}.batch");

@@ -91,7 +91,7 @@ fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
 
 pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let policy = policy::read_policy(&args.desired)?;
-    let kernel = observed(args)?;
+    let observed = observed(args)?;
     let caps = Capabilities::default()
         .with_tick_rounding(args.era.into())
         .with_fq_codel(args.fq_codel)
@@ -99,9 +99,9 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let place = args.desired.display().to_string();
     // Without a sound host nothing can be planned at all.
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
-    let planned = policy.host_on(&kernel, caps, &classes(args)?);
+    let planned = policy.host_on(&observed, caps, &classes(args)?);
     let (host, refused) = planned.map_err(refusal)?;
-    let mut plan = diff(&kernel, &host);
+    let mut plan = diff(&observed, &host);
     let any_refused = !refused.is_empty() || !plan.refused().is_empty();
     if args.strict && any_refused {
         plan.clear();
@@ -111,13 +111,13 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     }
     let plan = match &args.netns {
         None => plan,
-        Some(given) => forms::picked(&plan, &netns(given)?, &host, &kernel)?,
+        Some(given) => forms::picked(&plan, &netns(given)?, &host, &observed)?,
     };
     let mut json = document(&plan, &host, &refused)?;
     let text = match &args.out {
-        None => text(args, &plan, &host, &kernel, &refused)?,
+        None => text(args, &plan, &host, &observed, &refused)?,
         Some(dir) => {
-            let files = forms::files(&plan, &kernel, out_format(args.format)?)?;
+            let files = forms::files(&plan, &observed, out_format(args.format)?)?;
             write_files(dir, &files)?;
             let paths: Vec<String> = files
                 .iter()
@@ -155,7 +155,7 @@ fn text(
     args: &PlanArgs,
     plan: &Plan,
     host: &Host,
-    kernel: &ObservedState,
+    observed: &ObservedState,
     refused: &[Refusal],
 ) -> Result<String, Failure> {
     let one = |plan| match args.netns {
@@ -172,7 +172,7 @@ fn text(
         Some(Format::Json) => json_text(&document(plan, host, refused)?),
         Some(Format::Netlink) => {
             one(plan)?;
-            forms::netlink(plan, kernel)?
+            forms::netlink(plan, observed)?
         }
     })
 }
