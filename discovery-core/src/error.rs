@@ -110,7 +110,7 @@ pub enum InputError {
         /// The known service.
         service: ServiceId,
     },
-    /// Something to be forgotten that endpoints still name.
+    /// A service, node, zone or region to be removed that endpoints still name.
     #[error("{what} {given} still has {endpoints} endpoints; remove them first")]
     InUse {
         /// `service`, `node`, `zone` or `region`.
@@ -120,7 +120,7 @@ pub enum InputError {
         /// How many endpoints name it.
         endpoints: usize,
     },
-    /// A place to be forgotten that an operator drained.
+    /// A node or region to be removed that an operator drained.
     #[error("{what} {given} is drained; end the drain first")]
     Drained {
         /// `node` or `region`.

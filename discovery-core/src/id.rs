@@ -15,7 +15,7 @@ macro_rules! id {
         pub struct $name(pub(crate) u32);
 
         impl $name {
-            /// The dense index, counted from 0 in order of first mention; once forgotten it is given again.
+            /// The dense index, counted from 0 in order of first mention; once removed it is given again.
             #[must_use]
             pub const fn index(self) -> usize {
                 self.0 as usize
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_names_number_is_given_again() {
+    fn removed_names_number_is_given_again() {
         let mut names = Names::default();
         for name in ["a", "b", "c"] {
             names.intern(name);

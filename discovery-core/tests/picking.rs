@@ -155,7 +155,7 @@ fn seeded_edf_stays_within_two_picks_and_closer_with_many_slots() {
 }
 
 #[test]
-fn golden_follows_weights_as_a_fresh_one_would() {
+fn low_discrepancy_follows_weight_changes_as_a_fresh_one_would() {
     let mut rng = rng::stream(5, "ops");
     let mut now = vec![0u32; 0];
     let mut changed = LowDiscrepancy::new(&[], 9);

@@ -1,4 +1,4 @@
-//! Names of services and places: given numbers, found again, forgotten.
+//! Names of services, nodes, zones and regions: given ids, found again, removed.
 
 use super::places::Ramp;
 use super::record::Record;
@@ -71,8 +71,8 @@ impl Engine {
             .ok_or(InputError::Full { what: "regions" })
     }
 
-    /// Forgets a service without endpoints, with its configuration and its name. Its number is given to the next
-    /// new service: do not use it again.
+    /// Removes a service without endpoints, with its configuration and its name. Its id is given to the next new service: do
+    /// not use it again.
     ///
     /// # Errors
     /// An unknown service; one that still has endpoints, held ones included.
@@ -85,7 +85,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a node on which no endpoint is. Its number is given to the next new node. O(endpoints).
+    /// Removes a node on which no endpoint is. Its id is given to the next new node. O(endpoints).
     ///
     /// # Errors
     /// An unknown node; one with endpoints; one that is drained, since only the operator ends a drain.
@@ -102,7 +102,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a zone in which no endpoint is and that no hints name. Its number is given to the next new zone.
+    /// Removes a zone in which no endpoint is and that no hints name. Its id is given to the next new zone.
     /// O(endpoints).
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a region in which no endpoint is. Its number is given to the next new region. O(endpoints).
+    /// Removes a region in which no endpoint is. Its id is given to the next new region. O(endpoints).
     ///
     /// # Errors
     /// An unknown region; one with endpoints; one that is drained or on its way out of a drain.

@@ -4,7 +4,7 @@
 //! (Steinhaus' three-gap theorem), so a block, an interval as wide as its share, is met at an almost constant
 //! pace, and a guide table finds it in one look. Within a block of 16 nginx's smooth round robin is exact to
 //! about one pick and is a few vector operations. A slot strays by its block's round robin, and by its share of what
-//! the block strays: under 2 picks in all with weights of 1 to 100 (`scorecard golden-deviation`). The sequence alone,
+//! the block strays: under 2 picks in all with weights of 1 to 100 (the scorecard's row `golden-deviation`). The sequence alone,
 //! over all cumulative weights, strays 5, and so does a slot that has most of its block's weight.
 
 use alloc::vec;

@@ -34,7 +34,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn a_thousand_worlds_converge() {
+fn thousand_simulated_worlds_converge() {
     for seed in seeds() {
         let mut world = World::new(seed);
         if let Err(broken) = world.run() {
@@ -48,7 +48,7 @@ fn a_thousand_worlds_converge() {
 }
 
 #[test]
-fn a_world_replays() {
+fn simulated_world_replays_from_its_seed() {
     let mut runs = [World::new(7), World::new(7)];
     for world in &mut runs {
         world.run().unwrap();

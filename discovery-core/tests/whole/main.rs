@@ -3,12 +3,12 @@
 mod bench;
 mod clock;
 mod configs;
-mod forget;
 mod hints;
 mod holds;
 mod outliers;
 mod paths;
 mod probes;
 mod reconcile;
+mod remove;
 mod restart;
 mod together;

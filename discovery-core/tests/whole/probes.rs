@@ -9,7 +9,7 @@ use discovery_core::health::{CheckKind, HealthCheck};
 use discovery_core::{Effect, Input, ServiceConfig};
 
 #[test]
-fn a_ttl_waits_for_beats() {
+fn ttl_check_waits_for_heartbeats() {
     let ttl = Duration::from_secs(5);
     let config = ServiceConfig::default()
         .with_health(HealthCheck::new(CheckKind::Ttl { ttl }))

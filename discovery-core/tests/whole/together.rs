@@ -85,7 +85,7 @@ fn bad_records_are_reported_and_good_ones_taken() {
 }
 
 #[test]
-fn what_is_held_for_one_service_moves_to_the_one_it_turns_up_in() {
+fn held_endpoint_moves_to_the_service_it_appears_in() {
     for by_snapshot in [false, true] {
         let mut b = Bench::new(checked());
         let (old, spec) = (b.service, b.spec());

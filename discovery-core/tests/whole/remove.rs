@@ -29,7 +29,7 @@ fn a_second_configuration_is_taken_only_if_it_is_the_same() {
 }
 
 #[test]
-fn what_is_forgotten_gives_its_number_to_the_next() {
+fn removed_id_is_given_to_the_next_name() {
     let mut b = Bench::new(ServiceConfig::default());
     let spec = b.spec();
     b.put("a", |_| {});
@@ -100,7 +100,7 @@ fn ten_thousand_nodes_that_come_and_go_take_one_number() {
 }
 
 #[test]
-fn a_drained_place_is_not_forgotten() {
+fn drained_node_or_region_cannot_be_removed() {
     let mut b = Bench::new(ServiceConfig::default());
     let (node, region) = (b.spec().node, b.spec().region);
     for (target, on) in [
