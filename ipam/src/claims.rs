@@ -176,11 +176,12 @@ impl Claims {
 mod tests {
     use super::*;
     use crate::index::Home;
-    use crate::rng::Rng;
+    use crate::rng::stream;
     use crate::state::{Kind, NONE, Spots, Ttl};
     use crate::time::Timestamp;
     use alloc::collections::BTreeMap;
     use alloc::string::String;
+    use rand::RngExt as _;
 
     fn claim(sequence: u64) -> Claim {
         Claim {
@@ -203,19 +204,19 @@ mod tests {
     /// again.
     #[test]
     fn claims_keep_their_owners_names() {
-        let mut rng = Rng::stream(3, "claims");
+        let mut rng = stream(3, "claims");
         let (mut claims, mut there) = (Claims::default(), BTreeMap::new());
         let mut highest = 0;
         for round in 0..60_000u64 {
             let letter = char::from(b'a' + (round % 26) as u8);
             let longest = if round % 3 == 0 { LONGEST as u64 } else { 40 };
-            let length = 1 + rng.below(longest) as usize;
+            let length = 1 + rng.random_range(0..longest) as usize;
             let name: String = core::iter::repeat_n(letter, length).collect();
             let id = claims.insert(&name, claim(round));
             highest = highest.max(id);
             assert_eq!(there.insert(id, (name, round)), None);
             if there.len() > 3000 {
-                let gone = rng.below(u64::from(highest) + 1) as u32;
+                let gone = rng.random_range(0..u64::from(highest) + 1) as u32;
                 let known = there.range(gone..).next().map(|(&id, _)| id);
                 let gone = known.unwrap_or(id);
                 let sequence = claims.remove(gone).map(|c| c.sequence);

@@ -76,7 +76,7 @@ impl Ipam {
             return;
         };
         for (address, at, until) in rests {
-            let quarantine = crate::time::nanos(pool.spec.quarantine);
+            let quarantine = Timestamp::from(pool.spec.quarantine).as_nanos();
             let begun = Timestamp::from_nanos(until.as_nanos().saturating_sub(quarantine)).max(at);
             if let Some(slot) = pool.materialise(address)
                 && begun.after(pool.spec.quarantine) > now

@@ -6,7 +6,6 @@
 //! one that went past comes back: left where they are, they would be more and more. Growing and coming back ask
 //! the records for their hashes, never for their names.
 
-use crate::prefetch::prefetch;
 use alloc::vec::Vec;
 
 /// Entries of a bucket, and those of them whose marks are in its first word.
@@ -134,9 +133,6 @@ pub(crate) struct Index {
     buckets: Vec<Bucket>,
     homes: usize,
     len: usize,
-    /// An entry that is to go: the next change takes it out, once its bucket is there. Until then its record says
-    /// that it has no name, or another.
-    leaving: Option<(u32, u32)>,
 }
 
 impl Index {
@@ -164,16 +160,9 @@ impl Index {
         None
     }
 
-    /// Asks memory for the entries about a tag's home, to be there when they are looked at.
-    #[inline]
-    pub(crate) fn warm(&self, tag: u32) {
-        prefetch(&self.buckets, self.home(tag));
-    }
-
     /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.
     #[inline]
     pub(crate) fn insert(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
-        self.settle(&tags);
         // At most four fifths full: one and a half buckets a look-up at the worst.
         if (self.len + 1) * 5 > self.homes * WIDE * 4 {
             self.grow(&tags);
@@ -206,30 +195,11 @@ impl Index {
         self.buckets.push(bucket);
     }
 
-    /// Takes an id out with the next change: its bucket is far away, and nobody needs to wait for it. `tags` gives
-    /// the tag of another id.
-    #[inline]
-    pub(crate) fn remove_later(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
-        self.settle(&tags);
-        self.warm(tag);
-        self.leaving = Some((tag, id));
-        self.len -= 1;
-    }
-
     /// Takes an id out. `tags` gives the tag of another id.
     #[inline]
     pub(crate) fn remove(&mut self, tag: u32, id: u32, tags: impl Fn(u32) -> u32) {
-        self.settle(&tags);
         self.len -= 1;
         self.take(tag, id, &tags);
-    }
-
-    /// Takes out what is to go.
-    #[inline]
-    fn settle(&mut self, tags: &impl Fn(u32) -> u32) {
-        if let Some((tag, id)) = self.leaving.take() {
-            self.take(tag, id, tags);
-        }
     }
 
     #[inline]
@@ -351,8 +321,9 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use crate::rng::stream;
     use alloc::collections::BTreeMap;
+    use rand::RngExt as _;
 
     fn tag_in(map: &BTreeMap<u32, u32>, id: u32) -> u32 {
         map.get(&id).copied().unwrap_or(0)
@@ -361,28 +332,24 @@ mod tests {
     /// Against a map, with tags so few that most collide, at both ends of their range.
     #[test]
     fn entries_are_found_as_long_as_they_are_there() {
-        let mut rng = Rng::stream(5, "index");
+        let mut rng = stream(5, "index");
         for spread in [1u64, 4, 1 << 10, 1 << 32] {
             let (mut index, mut map) = (Index::default(), BTreeMap::new());
             for id in 0..6000u32 {
-                let tag = match rng.below(2) {
-                    0 => rng.below(spread) as u32,
-                    _ => u32::MAX - rng.below(spread) as u32,
+                let tag = match rng.random_range(0..2) {
+                    0 => rng.random_range(0..spread) as u32,
+                    _ => u32::MAX - rng.random_range(0..spread) as u32,
                 };
                 map.insert(id, tag);
                 index.insert(tag, id, |id| tag_in(&map, id));
-                if rng.below(5) < 2 {
-                    let gone = rng.below(u64::from(id) + 1) as u32;
+                if rng.random_range(0..5) < 2 {
+                    let gone = rng.random_range(0..u64::from(id) + 1) as u32;
                     if let Some(tag) = map.remove(&gone) {
-                        match rng.below(2) {
-                            0 => index.remove(tag, gone, |id| tag_in(&map, id)),
-                            _ => index.remove_later(tag, gone, |id| tag_in(&map, id)),
-                        }
+                        index.remove(tag, gone, |id| tag_in(&map, id));
                     }
                 }
                 assert_eq!(index.len(), map.len());
                 if id % 100 == 0 {
-                    index.settle(&|id| tag_in(&map, id));
                     assert!(index.is_consistent(|id| tag_in(&map, id)));
                 }
             }

@@ -141,21 +141,22 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use crate::rng::stream;
     use alloc::string::String;
+    use rand::RngExt as _;
 
     /// Names of every length come and go; those there are can be read, and places are used again.
     #[test]
     fn names_are_what_was_stored() {
-        let mut rng = Rng::stream(3, "names");
+        let mut rng = stream(3, "names");
         let (mut names, mut there) = (Names::default(), Vec::new());
         for round in 0..40_000u32 {
             let letter = char::from(b'a' + (round % 26) as u8);
-            let length = 1 + rng.below(LONGEST as u64) as usize;
+            let length = 1 + rng.random_range(0..LONGEST as u64) as usize;
             let name: String = core::iter::repeat_n(letter, length).collect();
             there.push((names.insert(&name), name));
             if there.len() > 3000 {
-                let (id, name) = there.swap_remove(rng.below(3000) as usize);
+                let (id, name) = there.swap_remove(rng.random_range(0..3000) as usize);
                 assert_eq!(names.get(id), name);
                 names.remove(id);
             }

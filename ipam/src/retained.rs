@@ -7,7 +7,7 @@ use crate::cidr::Family;
 use crate::claim::Kept;
 use crate::reserved::Reserved;
 use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl};
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 use core::time::Duration;
 
 /// The end of what is retained for as long as a move takes.
@@ -243,7 +243,7 @@ impl Ttl {
             Ok(seconds) if ttl.subsec_nanos() == 0 && seconds != Self::ODD.0 => {
                 (Self(seconds), None)
             }
-            _ => (Self::ODD, Some(nanos(ttl))),
+            _ => (Self::ODD, Some(Timestamp::from(ttl).as_nanos())),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The same seed and operations give the same changes and the same records, and another seed others.
 
 use ipam::testing::{Model, OP_BYTES, Op, Reader};
-use ipam::{Change, Ipam, Rng, Timestamp, store::Record};
+use ipam::{Change, Ipam, Timestamp, rng::stream, store::Record};
+use rand::Rng as _;
 
 /// A run of random operations: its changes and the bytes of its state.
 fn run(seed: u64, ops: u64) -> (Vec<Change<'static>>, Vec<Vec<u8>>) {
-    let mut rng = Rng::stream(ops, "operations");
+    let mut rng = stream(ops, "operations");
     let mut model = Model::new(seed);
     for _ in 0..600 {
         let bytes: Vec<u8> = (0..OP_BYTES).map(|_| rng.next_u64() as u8).collect();

@@ -2,17 +2,18 @@
 
 use crate::Measured;
 use crate::measure::ns_per_call;
-use ipam::{Rng, pool::SlotTree};
+use ipam::{rng::stream, testing::SlotTree};
+use rand::RngExt as _;
 
 /// A tree of 2^bits slots of which the lowest per cent are taken, but for as many gaps spread over them.
 fn tree(prefix: u32, full: u64, random: bool) -> (SlotTree, u32) {
     let len = 1u32 << (32 - prefix);
     let mut tree = SlotTree::from(0..len);
     let taken = (u64::from(len) * full / 100) as u32;
-    let mut rng = Rng::stream(1, "fill");
+    let mut rng = stream(1, "fill");
     if random {
         while tree.free_count() > len - taken {
-            tree.take(rng.below(u64::from(len)) as u32);
+            tree.take(rng.random_range(0..u64::from(len)) as u32);
         }
     } else {
         tree.fill(0..taken, false);
@@ -60,10 +61,10 @@ pub(super) fn random_release() -> Result<Measured, String> {
     let mut worst = 0.0f64;
     for full in [50, 99] {
         let (mut tree, len) = tree(8, full, true);
-        let mut rng = Rng::stream(2, "release");
+        let mut rng = stream(2, "release");
         let mut held: Vec<u32> = (0..len).filter(|&s| !tree.is_free(s)).collect();
         for i in 0..held.len() {
-            let other = i + rng.below((held.len() - i) as u64) as usize;
+            let other = i + rng.random_range(0..(held.len() - i) as u64) as usize;
             held.swap(i, other);
         }
         let mut next = held.into_iter();

@@ -1,6 +1,6 @@
 //! Claims: taking addresses, prolonging leases, giving addresses back.
 
-use super::making::Making;
+use super::draft::Draft;
 use super::{ApplyError, unknown};
 use crate::change::What;
 use crate::cidr::Family;
@@ -43,7 +43,7 @@ impl Ipam {
             ));
         }
         let named = |name| self.unfound(name);
-        let making = Making {
+        let draft = Draft {
             owner: self.named_owner(named(owner)),
             workload: identity.map(|i| self.named_workload(i)),
             interface,
@@ -52,32 +52,31 @@ impl Ipam {
             until: until.unwrap_or(Timestamp::MAX),
             kept: *kept,
             places: [*v4, *v6],
-            slots: [NONE; 2],
         };
-        self.check_claimed(&making)?;
-        self.make_claim(&making);
+        self.check_claimed(&draft)?;
+        self.make_claim(&draft);
         Ok(())
     }
 
     /// Whether the state allows a claim.
-    pub(crate) fn check_claimed(&self, making: &Making<'_>) -> Result<(), ApplyError> {
-        let odd = |state| Err(bad_name("owner", making.owner.name, state));
-        if making.owner.id.is_some() {
+    pub(crate) fn check_claimed(&self, draft: &Draft<'_>) -> Result<(), ApplyError> {
+        let odd = |state| Err(bad_name("owner", draft.owner.name, state));
+        if draft.owner.id.is_some() {
             return odd("exists already");
         }
-        if making.workload.is_none() && making.kept != Kept::Ephemeral {
+        if draft.workload.is_none() && draft.kept != Kept::Ephemeral {
             return odd("keeps an address for no workload");
         }
-        let workload = making.workload.and_then(|w| w.id);
-        for (family, place) in [Family::V4, Family::V6].into_iter().zip(&making.places) {
+        let workload = draft.workload.and_then(|w| w.id);
+        for (family, place) in [Family::V4, Family::V6].into_iter().zip(&draft.places) {
             if let Some(place) = place {
                 self.check_place(family, place, workload)?;
             }
         }
-        if making.places == [None, None] {
+        if draft.places == [None, None] {
             return odd("claims nothing");
         }
-        if making.sequence > MOST_COUNT {
+        if draft.sequence > MOST_COUNT {
             return odd("would have a sequence that no store takes: all are used up");
         }
         Ok(())
@@ -116,23 +115,18 @@ impl Ipam {
         }
     }
 
-    /// Gives a place, whose slot is this one unless it is [`NONE`], to a claim.
+    /// Gives a place to a claim.
     pub(super) fn take_place(
         &mut self,
         claim: u32,
         workload: u32,
         hostless: bool,
         place: &Place,
-        slot: u32,
         kind: Kind,
     ) -> Option<Spot> {
         let now = self.now;
         let pool = self.pool_at_mut(place.pool.0)?;
-        let slot = match slot {
-            NONE => pool.materialise(place.address)?,
-            slot => slot,
-        };
-        debug_assert_eq!(pool.slot(place.address), Some(slot));
+        let slot = pool.materialise(place.address)?;
         let spot = Spot {
             pool: place.pool.0,
             slot,

@@ -9,6 +9,18 @@ use crate::state::{Ipam, NONE};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::time::Duration;
+
+/// How far clocks of hosts may differ before a stored time is taken for a fault.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+
+impl Timestamp {
+    /// Whether this is so far ahead of a clock that says `now` that a clock must have been wrong: more than 24 hours.
+    #[must_use]
+    pub(crate) fn is_ahead_of(self, now: Self) -> bool {
+        self > now.after(AHEAD)
+    }
+}
 
 impl Ipam {
     /// Times of an address that are ahead by more than clocks differ become now; what was to end some time after one of

@@ -3,8 +3,8 @@
 pub(crate) mod block;
 mod claim;
 mod clock;
+pub(crate) mod draft;
 mod grow;
-pub(crate) mod making;
 mod pool;
 mod release;
 mod reserve;

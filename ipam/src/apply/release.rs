@@ -1,7 +1,7 @@
 //! The end of a claim, and what becomes of its addresses.
 
 use super::ApplyError;
-use super::making::tag_of;
+use super::draft::tag_of;
 use crate::cidr::Family;
 use crate::index::tag;
 use crate::retained::{LAST_END, WHILE_MOVING};

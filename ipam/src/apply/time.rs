@@ -147,7 +147,7 @@ impl Ipam {
         }
         let workloads = &self.workloads;
         let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
-        self.by_workload.remove_later(tag, id, tags);
+        self.by_workload.remove(tag, id, tags);
         self.workloads.discard(id);
         self.names.remove(name);
     }

@@ -2,7 +2,7 @@
 
 use super::claim::{Choice, missing_label, wanted};
 use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
-use crate::apply::making::Named;
+use crate::apply::draft::Named;
 use crate::cidr::{Family, number, shortened};
 use crate::claim::{Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;
@@ -10,7 +10,7 @@ use crate::pool::cells::State;
 use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
 use crate::pool::rest::List;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Host, Ipam, NONE, Spot, end};
+use crate::state::{Host, Ipam, Spot, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -299,11 +299,7 @@ impl Ipam {
     fn with_grab(&self, asker: Option<Asker>, place: Place) -> Choice {
         let grab =
             asker.and_then(|asker| self.pool_at(place.pool.0)?.grab_of(place.address, asker));
-        Choice {
-            place,
-            slot: NONE,
-            grab,
-        }
+        Choice { place, grab }
     }
 }
 
@@ -317,7 +313,6 @@ fn chosen(pool: PoolId, pick: Pick) -> Choice {
     };
     Choice {
         place,
-        slot: pick.slot.unwrap_or(NONE),
         grab: pick.grab,
     }
 }

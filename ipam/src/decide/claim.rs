@@ -1,7 +1,7 @@
 //! Which addresses a request gets.
 
 use super::errors::{ClaimError, NotHeld, WhyNot};
-use crate::apply::making::{Making, Named};
+use crate::apply::draft::{Draft, Named};
 use crate::change::{Change, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
@@ -9,7 +9,7 @@ use crate::identity::{Identity, interface_fits};
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, NONE, end};
+use crate::state::{Ipam, end};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -28,8 +28,6 @@ pub struct Decision<'a> {
 /// One address on its way into a decision.
 pub(super) struct Choice {
     pub(super) place: Place,
-    /// Its slot where it is known, else [`NONE`].
-    pub(super) slot: u32,
     /// The generation of the block that the host takes with it.
     pub(super) grab: Option<u64>,
 }
@@ -38,8 +36,8 @@ pub(super) struct Choice {
 enum Decided<'a> {
     /// The owner has it already.
     Again(Decision<'a>),
-    /// It is to be made.
-    Making(Making<'a>),
+    /// It is to be made, once what must change before it is carried out.
+    New(Draft<'a>),
 }
 
 impl Ipam {
@@ -51,28 +49,23 @@ impl Ipam {
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
         self.advance(now);
-        match self.claim_near(request) {
-            Some(grant) => Ok(grant),
-            None => self.claim_anyhow(request),
-        }
-    }
-
-    /// A claim whose way is not the short one.
-    #[inline(never)]
-    fn claim_anyhow(&mut self, request: &Request<'_>) -> Result<Grant, ClaimError> {
         let mut before = Vec::new();
-        let decided = match self.decide(request, &mut before)? {
-            Decided::Making(making) if before.is_empty() => {
-                let grant = self.grant(&making);
-                debug_assert_eq!(self.check_claimed(&making), Ok(()));
-                // What applying the decided change does, without looking every name up again.
-                self.make_claim(&making);
-                return Ok(grant);
+        match self.decide(request, &mut before)? {
+            Decided::Again(decision) => {
+                self.carry_out(&decision.changes);
+                Ok(decision.grant)
             }
-            decided => self.decision(decided, before),
-        };
-        self.carry_out(&decided.changes);
-        Ok(decided.grant)
+            Decided::New(mut draft) => {
+                let grant = self.grant(&draft);
+                if !before.is_empty() {
+                    self.carry_out(&before);
+                    draft = self.refreshed(&draft);
+                }
+                debug_assert_eq!(self.check_claimed(&draft), Ok(()));
+                self.make_claim(&draft);
+                Ok(grant)
+            }
+        }
     }
 
     /// Decides a claim at [`Ipam::now`] and alters nothing.
@@ -108,9 +101,8 @@ impl Ipam {
         let choices = self.choose_all(request, workload.and_then(|w| w.id), host, before)?;
         let [v4, v6] = &choices;
         let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];
-        let slot = |choice: &Option<Choice>| choice.as_ref().map_or(NONE, |c| c.slot);
         let begins = self.beginning(workload.and_then(|w| w.id), places.iter().flatten());
-        Ok(Decided::Making(Making {
+        Ok(Decided::New(Draft {
             owner,
             workload,
             interface: request.interface,
@@ -119,7 +111,6 @@ impl Ipam {
             until: self.lease_end(request, places.iter().flatten(), begins),
             kept: request.retention.into(),
             places,
-            slots: [slot(v4), slot(v6)],
         }))
     }
 
@@ -155,51 +146,49 @@ impl Ipam {
 
     /// A request's name with its hash, if it can be stored and printed; not looked up yet.
     fn fitting<'a>(&self, field: &'static str, name: &'a str) -> Result<Named<'a>, ClaimError> {
-        let (hash, fits) = self.scanned(name);
-        if !fits {
-            name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
-        }
+        name_fits(name).map_err(|error| ClaimError::Name { field, error })?;
+        let hash = self.hashed(name);
         let id = None;
         Ok(Named { name, hash, id })
     }
 
     /// What was decided, as changes.
     fn decision<'a>(&self, decided: Decided<'a>, before: Vec<Change<'a>>) -> Decision<'a> {
-        let making = match decided {
+        let draft = match decided {
             Decided::Again(decision) => return decision,
-            Decided::Making(making) => making,
+            Decided::New(draft) => draft,
         };
-        let [v4, v6] = making.places;
+        let [v4, v6] = draft.places;
         let what = What::Claimed {
-            owner: Cow::Borrowed(making.owner.name),
-            workload: making.workload.map(|w| Cow::Borrowed(w.name)),
-            interface: Cow::Borrowed(making.interface),
-            host: making.host.map(|h| Cow::Borrowed(h.name)),
-            sequence: making.sequence,
-            until: end(making.until),
-            kept: making.kept,
+            owner: Cow::Borrowed(draft.owner.name),
+            workload: draft.workload.map(|w| Cow::Borrowed(w.name)),
+            interface: Cow::Borrowed(draft.interface),
+            host: draft.host.map(|h| Cow::Borrowed(h.name)),
+            sequence: draft.sequence,
+            until: end(draft.until),
+            kept: draft.kept,
             v4,
             v6,
         };
         let mut changes = before;
         changes.push(Change::new(self.now, what));
         Decision {
-            grant: self.grant(&making),
+            grant: self.grant(&draft),
             changes,
         }
     }
 
     #[inline]
-    fn grant(&self, making: &Making<'_>) -> Grant {
-        let mut leases = Vec::with_capacity(making.places.iter().flatten().count());
-        for place in making.places.iter().flatten() {
+    fn grant(&self, draft: &Draft<'_>) -> Grant {
+        let mut leases = Vec::with_capacity(draft.places.iter().flatten().count());
+        for place in draft.places.iter().flatten() {
             if let Some(pool) = self.pool_at(place.pool.0) {
                 leases.push(lease_of(pool, place));
             }
         }
         Grant {
-            sequence: making.sequence,
-            until: end(making.until),
+            sequence: draft.sequence,
+            until: end(draft.until),
             leases,
         }
     }

@@ -9,7 +9,6 @@ mod collect;
 mod errors;
 mod lease;
 mod moving;
-mod near;
 mod own;
 mod pool;
 mod release;

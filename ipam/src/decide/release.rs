@@ -21,7 +21,6 @@ impl Ipam {
         sequence: u64,
     ) -> Result<(), ReleaseError> {
         let tag = tag(self.hashed(owner));
-        self.by_owner.warm(tag);
         self.advance(now);
         let id = self.releasable(tag, owner, sequence)?;
         // What applying the decided change does.
@@ -52,15 +51,7 @@ impl Ipam {
 
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
-        let id = self.by_owner.find(tag, |id| {
-            // A workload that came with the claim has the same number.
-            self.workloads.warm(id);
-            let claim = self.claims.get(id);
-            claim.is_some_and(|claim| {
-                self.warm(claim);
-                self.claims.is(id, owner)
-            })
-        });
+        let id = self.owner_at(tag, owner);
         let found = id.and_then(|id| Some((id, self.claims.get(id)?)));
         let Some((id, claim)) = found else {
             return Err(ReleaseError::Unknown {

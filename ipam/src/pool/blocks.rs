@@ -2,7 +2,6 @@
 
 use super::blockset::BlockSet;
 use super::cells::Paged;
-use crate::prefetch::prefetch;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
@@ -71,12 +70,6 @@ impl PerHost {
         self.0.get(host as usize).filter(|h| !h.all.is_empty())
     }
 
-    /// Asks memory for a host's blocks.
-    #[inline]
-    pub(crate) fn warm(&self, host: u32) {
-        prefetch(&self.0, host as usize);
-    }
-
     fn get_mut(&mut self, host: u32) -> Option<&mut HostBlocks> {
         self.0.get_mut(host as usize)
     }
@@ -139,12 +132,6 @@ impl Blocks {
     #[inline]
     pub(crate) fn get(&self, block: u32) -> Block {
         self.table.get(block)
-    }
-
-    /// Asks memory for a block's record.
-    #[inline]
-    pub(crate) fn warm(&self, block: u32) {
-        self.table.warm(block);
     }
 
     /// Blocks of which anything was ever noted.

@@ -141,16 +141,17 @@ impl BlockSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use crate::rng::stream;
+    use rand::RngExt as _;
 
     #[test]
     fn few_or_many_it_is_the_same_set() {
-        let mut rng = Rng::stream(1, "blocks");
+        let mut rng = stream(1, "blocks");
         let (mut set, mut tree) = (BlockSet::default(), BTreeSet::new());
         for round in 0..4000u64 {
-            let block = rng.below(200) as u32;
+            let block = rng.random_range(0..200) as u32;
             // Up to beyond the limit, and down again.
-            if rng.below(100) < if round / 1000 % 2 == 0 { 80 } else { 20 } {
+            if rng.random_range(0..100) < if round / 1000 % 2 == 0 { 80 } else { 20 } {
                 set.insert(block);
                 tree.insert(block);
             } else {

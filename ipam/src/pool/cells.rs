@@ -1,9 +1,7 @@
 //! What is known of each slot beyond "free": who holds it, whom it is kept for, where it rests.
 
-use crate::prefetch::prefetch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 /// An array of `T` in chunks of `N` that exist once something is stored in them.
 #[derive(Clone, Debug)]
@@ -26,29 +24,6 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
         page.and_then(|p| p.get(index as usize % N))
             .copied()
             .unwrap_or(self.blank)
-    }
-
-    /// Asks memory for an entry.
-    #[inline]
-    pub(crate) fn warm(&self, index: u32) {
-        self.warm_all(index, 1, 1);
-    }
-
-    /// Asks memory for so many entries of one page, this many of which share a cache line.
-    #[inline]
-    fn warm_all(&self, first: u32, count: usize, line: usize) {
-        if let Some(Some(page)) = self.pages.get(first as usize / N) {
-            let within = first as usize % N;
-            for index in (within..within + count).step_by(line) {
-                prefetch(&**page, index);
-            }
-        }
-    }
-
-    /// Asks memory for where an entry's page is.
-    #[inline]
-    fn warm_way(&self, index: u32) {
-        prefetch(&self.pages, index as usize / N);
     }
 
     /// The entry, its page made if need be. Callers check `index` against the pool's size.
@@ -156,76 +131,31 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Cells {
     pages: Paged<Cell, 256>,
-    /// What is to be written with the next change, once memory has brought the way there; read as if it were.
-    late: Option<(u32, Cell)>,
 }
 
 impl Cells {
     pub(crate) fn new() -> Self {
         Self {
             pages: Paged::new(Cell::BLANK),
-            late: None,
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Cell {
-        match self.late {
-            Some((late, cell)) if late == slot => cell,
-            _ => self.pages.get(slot),
-        }
+        self.pages.get(slot)
     }
 
     #[inline]
     pub(crate) fn set(&mut self, slot: u32, cell: Cell) {
-        self.settle();
         *self.pages.entry(slot) = cell;
-    }
-
-    /// As [`Cells::set`], of a slot whose cell is far away.
-    #[inline]
-    pub(crate) fn set_later(&mut self, slot: u32, cell: Cell) {
-        self.settle();
-        self.pages.warm_way(slot);
-        self.late = Some((slot, cell));
-    }
-
-    #[inline]
-    fn settle(&mut self) {
-        if let Some((slot, cell)) = self.late.take() {
-            *self.pages.entry(slot) = cell;
-        }
-    }
-
-    /// Asks memory for a cell.
-    #[inline]
-    pub(crate) fn warm(&self, slot: u32) {
-        self.pages.warm_all(slot, 1, 1);
-    }
-
-    /// Asks memory for the cells of a block that is small enough, all at once.
-    #[inline]
-    pub(crate) fn warm_block(&self, slots: Range<u32>) {
-        if slots.len() <= NEAR {
-            self.pages.warm_all(slots.start, slots.len(), LINE);
-        }
     }
 
     /// Every cell that is not blank.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Cell)> + '_ {
-        let late = self
-            .late
-            .filter(|&(slot, _)| self.pages.get(slot) == Cell::BLANK);
-        let written = self.pages.iter().map(|(slot, _)| (slot, self.get(slot)));
-        let all = written.chain(late);
-        all.filter(|&(_, cell)| cell != Cell::BLANK)
+        self.pages.iter()
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.pages.heap_bytes()
     }
 }
-
-/// Slots of a block that is asked for whole, and slots whose cells share a cache line.
-const NEAR: usize = 64;
-const LINE: usize = 16;

@@ -3,7 +3,6 @@
 pub use crate::forecast::Forecast;
 pub use crate::listing::Quarantined;
 pub use crate::query::{BlockRef, PoolRef};
-pub use crate::slots::SlotTree;
 pub use blocks::BlockState;
 pub use spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
 
@@ -17,6 +16,7 @@ mod slot;
 pub(crate) mod spec;
 
 use crate::cidr::{AddressRange, Cidr, number};
+use crate::slots::SlotTree;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blocks::Blocks;

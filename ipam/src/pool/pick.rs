@@ -163,7 +163,7 @@ impl Pool {
         let mine = self.blocks.hosts.get(asker.host);
         if !asker.draining {
             // Open ones have a free slot: the first is it.
-            if let Some(slot) = self.pick_near(asker.host, draw) {
+            if let Some(slot) = self.pick_open(asker.host, draw) {
                 return Ok(self.picked(slot));
             }
         }
@@ -191,11 +191,8 @@ impl Pool {
 
     /// A slot of a host's first open block.
     #[inline]
-    pub(crate) fn pick_near(&self, host: u32, draw: Draw) -> Option<u32> {
+    pub(crate) fn pick_open(&self, host: u32, draw: Draw) -> Option<u32> {
         let block = self.blocks.hosts.get(host)?.open.first()?;
-        // Memory brings all that is known of the block at once.
-        self.blocks.warm(block);
-        self.cells.warm_block(self.blocks.slots(block));
         self.pick_in_block(block, draw)
     }
 

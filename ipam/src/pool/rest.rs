@@ -2,7 +2,6 @@
 //! recently used first) those that have left it.
 
 use super::cells::ID_MASK;
-use crate::prefetch::prefetch;
 use crate::time::Timestamp;
 use alloc::collections::VecDeque;
 
@@ -38,10 +37,8 @@ struct Queue {
     entries: VecDeque<Rest>,
     /// The number of the front entry.
     first: u32,
-    /// Entries that are neither gone nor leaving; the front never is either.
+    /// Entries that are not gone; the front never is.
     live: u32,
-    /// The number of an entry that the next change will mark as gone, once memory has brought it.
-    leaving: Option<u32>,
 }
 
 impl Queue {
@@ -53,27 +50,6 @@ impl Queue {
     #[inline]
     fn id(&self, index: usize) -> u32 {
         self.first.wrapping_add(index as u32) & ID_MASK
-    }
-
-    /// Asks memory for an entry.
-    #[inline]
-    fn warm(&self, index: usize) {
-        let (head, tail) = self.entries.as_slices();
-        match index.checked_sub(head.len()) {
-            None => prefetch(head, index),
-            Some(index) => prefetch(tail, index),
-        }
-    }
-
-    /// Marks what leaves as gone.
-    #[inline]
-    fn settle(&mut self) {
-        if let Some(id) = self.leaving.take() {
-            let index = self.index(id);
-            if let Some(entry) = self.entries.get_mut(index) {
-                entry.slot = GONE;
-            }
-        }
     }
 
     /// Lets go of entries that are gone, up to the first that is not.
@@ -110,7 +86,7 @@ impl RestLists {
     pub(crate) fn get(&self, list: List, id: u32) -> Option<&Rest> {
         let queue = &self.queues[list as usize];
         let entry = queue.entries.get(queue.index(id));
-        entry.filter(|e| e.slot != GONE && queue.leaving != Some(id))
+        entry.filter(|e| e.slot != GONE)
     }
 
     /// How many entries of a list stand before one: the less, the longer ago it was released.
@@ -125,13 +101,6 @@ impl RestLists {
         self.queues[list as usize].entries.front()
     }
 
-    /// The slots of the two entries that were released longest ago, as far as they are still there.
-    #[inline]
-    pub(crate) fn next(&self, list: List) -> impl Iterator<Item = u32> {
-        let first = self.queues[list as usize].entries.iter().take(2);
-        first.map(|e| e.slot).filter(|&s| s != GONE)
-    }
-
     pub(crate) fn next_order(&self) -> u64 {
         self.next_order
     }
@@ -141,7 +110,6 @@ impl RestLists {
     pub(crate) fn push(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> Put {
         self.next_order = self.next_order.max(order.saturating_add(1));
         let queue = &mut self.queues[list as usize];
-        queue.settle();
         let entry = Rest { at, order, slot };
         queue.live += 1;
         let put = |id| Put { id, shifted: false };
@@ -179,7 +147,6 @@ impl RestLists {
     #[inline]
     pub(crate) fn pop_front(&mut self, list: List) -> Option<Rest> {
         let queue = &mut self.queues[list as usize];
-        queue.settle();
         let front = queue.entries.pop_front()?;
         queue.first = queue.first.wrapping_add(1) & ID_MASK;
         queue.live = queue.live.saturating_sub(1);
@@ -192,16 +159,12 @@ impl RestLists {
     pub(crate) fn remove(&mut self, list: List, id: u32) {
         debug_assert!(self.get(list, id).is_some());
         let queue = &mut self.queues[list as usize];
-        queue.settle();
         let index = queue.index(id);
         queue.live = queue.live.saturating_sub(1);
-        queue.leaving = Some(id);
-        if index == 0 {
-            queue.settle();
-            queue.drop_gone();
-        } else {
-            queue.warm(index);
+        if let Some(entry) = queue.entries.get_mut(index) {
+            entry.slot = GONE;
         }
+        queue.drop_gone();
     }
 
     /// Whether a list holds far more entries that are gone than others.
@@ -214,7 +177,6 @@ impl RestLists {
     /// Drops what is gone; every entry has another number afterwards.
     pub(crate) fn compact(&mut self, list: List) {
         let queue = &mut self.queues[list as usize];
-        queue.settle();
         queue.entries.retain(|e| e.slot != GONE);
     }
 
@@ -224,7 +186,7 @@ impl RestLists {
         let entries = queue.entries.iter().enumerate();
         entries
             .map(|(index, e)| (queue.id(index), e))
-            .filter(|(id, e)| e.slot != GONE && queue.leaving != Some(*id))
+            .filter(|(_, e)| e.slot != GONE)
     }
 
     /// As [`RestLists::iter`], of the entries after one.
@@ -237,7 +199,7 @@ impl RestLists {
             .enumerate();
         entries
             .map(move |(index, e)| (queue.id(from + index), e))
-            .filter(|(id, e)| e.slot != GONE && queue.leaving != Some(*id))
+            .filter(|(_, e)| e.slot != GONE)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -74,22 +74,6 @@ impl Pool {
         }
     }
 
-    /// As [`Pool::hold`], of a slot that is known to be free.
-    #[inline]
-    pub(crate) fn hold_free(&mut self, slot: u32, claim: u32, at: Timestamp) {
-        debug_assert!(self.free.is_free(slot));
-        if self.rest.count(List::Queued) > 0
-            && let State::Queued(id) = self.state(slot)
-        {
-            self.rest.remove(List::Queued, id);
-        }
-        self.free.take(slot);
-        self.cells.set(slot, Cell::pack(State::Held(claim)));
-        self.held += 1;
-        self.settle(slot, false, true, at);
-        self.raise_low();
-    }
-
     /// Gives a slot to a claim.
     pub(crate) fn hold(&mut self, slot: u32, claim: u32, at: Timestamp) {
         self.set(slot, State::Held(claim), at);
@@ -101,8 +85,7 @@ impl Pool {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
         self.reserved += 1;
-        self.cells
-            .set_later(slot, Cell::pack(State::Kept(workload)));
+        self.cells.set(slot, Cell::pack(State::Kept(workload)));
     }
 
     /// Keeps a slot for a workload.
@@ -116,7 +99,7 @@ impl Pool {
         self.rest_after(was, slot, released, now);
     }
 
-    /// As [`Pool::let_rest`], of a slot that is known to be held: its cell is written and not waited for.
+    /// As [`Pool::let_rest`], of a slot that is known to be held.
     #[inline]
     pub(crate) fn let_go(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
@@ -200,7 +183,7 @@ impl Pool {
     /// Puts a slot in no state into a list, and its number there into its cell.
     fn push_rest(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
         let put = self.rest.push(list, slot, at, order);
-        self.cells.set_later(slot, rest_cell(list, put.id));
+        self.cells.set(slot, rest_cell(list, put.id));
         if put.shifted {
             // What comes after has moved by one: of times ahead of this one, few.
             for (id, rest) in self.rest.iter_after(list, put.id) {
@@ -247,7 +230,7 @@ impl Pool {
         loop {
             let due = self.next_due();
             if due > now {
-                return self.warm_due();
+                return;
             }
             // Its cell says what the list says: it is written and not waited for.
             let Some(rest) = self.rest.pop_front(List::Resting) else {
@@ -255,22 +238,6 @@ impl Pool {
             };
             self.put_back(rest.slot, rest.at, Some(rest.order));
             self.settle(rest.slot, true, false, due);
-        }
-    }
-
-    /// Asks memory for what is known of the addresses whose rest ends next, to be there when it does.
-    #[inline]
-    fn warm_due(&self) {
-        let mut next = self.rest.next(List::Resting);
-        if let Some(slot) = next.next() {
-            // Its block has been asked for when it was the second.
-            let block = self.blocks.get(self.block_of(slot));
-            self.blocks.hosts.warm(block.host);
-        }
-        if let Some(slot) = next.next() {
-            self.cells.warm(slot);
-            self.free.warm(slot);
-            self.blocks.warm(self.block_of(slot));
         }
     }
 }

@@ -124,7 +124,7 @@ impl Writer {
     }
 
     pub(crate) fn duration(&mut self, d: Duration) {
-        self.number(crate::time::nanos(d));
+        self.number(Timestamp::from(d).as_nanos());
     }
 
     pub(crate) fn address(&mut self, address: IpAddr) {

@@ -7,13 +7,14 @@ use super::record::{COPIES, KINDS, Record, copy_key};
 use super::restore::{MOST_COUNT, Restorer};
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
 use crate::change::Change;
-use crate::rng::Rng;
+use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
+use rand::RngExt as _;
 
 /// Why a transaction came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +47,7 @@ pub struct Replica<S> {
     /// Whether the store has a seed: the first commit gives it one.
     seeded: bool,
     pub(super) misfits: Vec<Misfit>,
-    rng: Rng,
+    rng: Xoshiro256PlusPlus,
     /// How often a transaction is tried.
     attempts: u32,
 }
@@ -65,7 +66,7 @@ impl<S: Store> Replica<S> {
     /// # Errors
     /// When the store fails.
     pub async fn open(store: S, now: Timestamp, seed: u64) -> Result<Self, StoreError> {
-        let rng = Rng::stream(seed, "back-off");
+        let rng = stream(seed, "back-off");
         let (ipam, misfits) = (Ipam::new(seed), Vec::new());
         let mut replica = Self {
             store,
@@ -259,7 +260,7 @@ impl<S: Store> Replica<S> {
             }
             // Full jitter: up to 1 ms, doubling up to 256 ms.
             let most = 1_000_000u64 << attempt.min(8);
-            wait(Duration::from_nanos(self.rng.below(most))).await;
+            wait(Duration::from_nanos(self.rng.random_range(0..=most))).await;
         }
         Err(TransactError::Contended {
             key: contended,

@@ -5,6 +5,7 @@ mod model;
 mod op;
 mod store;
 
+pub use crate::slots::SlotTree;
 pub use hostile::{fuzz_policies, fuzz_records};
 pub use model::Model;
 pub use op::{Op, Reader};

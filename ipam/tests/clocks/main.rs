@@ -2,7 +2,10 @@
 
 mod ahead;
 
-use ipam::{Ipam, PoolSpec, Request, Rng, Timestamp, change::What, pool::Affinity, store::Record};
+use ipam::{
+    Ipam, PoolSpec, Request, Timestamp, change::What, pool::Affinity, rng::stream, store::Record,
+};
+use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -201,19 +204,19 @@ struct Known {
 fn whichever_clock_comes_next_nothing_ends_early() {
     let (ttl, lease) = (seconds(500), seconds(300));
     for seed in 0..60 {
-        let mut rng = Rng::stream(seed, "clocks");
+        let mut rng = stream(seed, "clocks");
         let mut store = Shared::new("10.0.0.0/30", QUARANTINE);
         let mut known: BTreeMap<IpAddr, Known> = BTreeMap::new();
         let mut now = 100_000u64;
         for _ in 0..120 {
-            now += rng.below(120);
-            let clock = at(match rng.below(4) {
-                0 => now - rng.below(900),
-                1 => now - rng.below(72_000),
-                2 => now + rng.below(900),
+            now += rng.random_range(0..120);
+            let clock = at(match rng.random_range(0..4) {
+                0 => now - rng.random_range(0..900),
+                1 => now - rng.random_range(0..72_000),
+                2 => now + rng.random_range(0..900),
                 _ => now,
             });
-            let (who, kind) = (rng.below(4), rng.below(4));
+            let (who, kind) = (rng.random_range(0..4), rng.random_range(0..4));
             let (owner, workload) = (format!("o{who}"), format!("w{who}"));
             let base = Request::new(&owner).workload(&workload);
             let request = match kind {
@@ -231,7 +234,7 @@ fn whichever_clock_comes_next_nothing_ends_early() {
             });
             if let Some((address, kept, sequence)) = held {
                 let entry = known.get_mut(&address).expect("what is held is known");
-                if rng.below(3) == 0 {
+                if rng.random_range(0..3) == 0 {
                     // Renewed, unless its lease is over.
                     let length = entry.lease.map(|_| lease);
                     let renewed =
@@ -251,7 +254,7 @@ fn whichever_clock_comes_next_nothing_ends_early() {
                     ipam::claim::Kept::Sticky(ttl) => entry.at.after(ttl).after(QUARANTINE),
                     ipam::claim::Kept::Fixed => Timestamp::MAX,
                 };
-                if kept == ipam::claim::Kept::Fixed && rng.below(2) == 0 {
+                if kept == ipam::claim::Kept::Fixed && rng.random_range(0..2) == 0 {
                     store.by(clock, |ipam| {
                         ipam.unreserve(clock, &*workload).expect("an end");
                     });

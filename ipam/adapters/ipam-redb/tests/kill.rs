@@ -5,8 +5,10 @@
 //! transaction that was acknowledged; the parent kills it (SIGKILL) after a random time. What the lines say
 //! must be what the file says, but for the one transaction under way.
 
-use ipam::{Change, Ipam, PoolSpec, Replica, Request, Rng, Timestamp, store::ready};
+use ipam::rng::{Xoshiro256PlusPlus, stream};
+use ipam::{Change, Ipam, PoolSpec, Replica, Request, Timestamp, store::ready};
 use ipam_redb::RedbStore;
+use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,19 +48,19 @@ fn child() {
     let mut replica = ready(Replica::open(store, AT, 7))
         .expect("at once")
         .expect("the file opens");
-    let mut rng = Rng::stream(seed, "child");
+    let mut rng = stream(seed, "child");
     let mut out = std::io::stdout();
     // The harness begins a line of its own, which it does not end.
     out.write_all(b"\n").expect("a parent");
     loop {
-        let owner = format!("c{}", rng.below(40));
+        let owner = format!("c{}", rng.random_range(0..40));
         let held = replica
             .ipam()
             .claim_of(&owner)
             .map(ipam::claim::ClaimRef::sequence);
         let line = match held {
             None => {
-                let host = format!("h{}", rng.below(3));
+                let host = format!("h{}", rng.random_range(0..3));
                 let request = Request::new(&owner).host(&host);
                 let claim = |ipam: &Ipam| {
                     let decision = ipam.decide_claim(&request).map_err(|e| e.to_string())?;
@@ -118,7 +120,7 @@ fn killed_writers_lose_nothing_and_give_nothing_twice() {
             .expect("at once")
             .expect("a pool");
     }
-    let mut rng = Rng::stream(11, "kills");
+    let mut rng = stream(11, "kills");
     let (mut known, mut acknowledged): (BTreeMap<String, String>, u64) = (BTreeMap::new(), 0);
     for round in 0..kills() {
         acknowledged += one_kill(&path, round, &mut rng, &mut known);
@@ -131,7 +133,12 @@ fn killed_writers_lose_nothing_and_give_nothing_twice() {
 }
 
 /// Starts a child, kills it, and compares: how many transactions it told of.
-fn one_kill(path: &Path, round: u64, rng: &mut Rng, known: &mut BTreeMap<String, String>) -> u64 {
+fn one_kill(
+    path: &Path,
+    round: u64,
+    rng: &mut Xoshiro256PlusPlus,
+    known: &mut BTreeMap<String, String>,
+) -> u64 {
     let program = std::env::current_exe().expect("this binary");
     let mut child = Command::new(program)
         .args(["child", "--exact", "--nocapture", "--test-threads=1"])
@@ -144,7 +151,7 @@ fn one_kill(path: &Path, round: u64, rng: &mut Rng, known: &mut BTreeMap<String,
     let mut lines = BufReader::new(child.stdout.take().expect("its output"));
     let mut told = Vec::new();
     // It is killed some transactions on, at any point of the next one.
-    let after = 1 + rng.below(4);
+    let after = 1 + rng.random_range(0..4);
     while told.len() < after as usize {
         let mut line = String::new();
         if lines.read_line(&mut line).expect("a line") == 0 {
@@ -152,7 +159,7 @@ fn one_kill(path: &Path, round: u64, rng: &mut Rng, known: &mut BTreeMap<String,
         }
         told.extend(parsed(&line));
     }
-    std::thread::sleep(Duration::from_micros(rng.below(3000)));
+    std::thread::sleep(Duration::from_micros(rng.random_range(0..3000)));
     child.kill().expect("a kill");
     child.wait().expect("its end");
     let mut rest = String::new();

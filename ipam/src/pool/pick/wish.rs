@@ -1,6 +1,6 @@
 //! What is asked of a pool when an address is chosen, and what comes of it.
 
-use crate::rng::mix;
+use crate::hash::mix;
 use core::net::IpAddr;
 use core::time::Duration;
 

@@ -45,7 +45,7 @@ pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
     match name.len() {
         0 => Err(NameError::Empty),
         given if given > crate::names::LONGEST => Err(NameError::Long { given }),
-        _ if crate::rng::scan(0, name.as_bytes()).1 => Err(NameError::Control),
+        _ if name.bytes().any(|b| b.is_ascii_control()) => Err(NameError::Control),
         _ => Ok(()),
     }
 }

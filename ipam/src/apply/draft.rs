@@ -1,4 +1,4 @@
-//! A claim that was checked, made.
+//! A claim on its way into the state: decided or read from a change, then made.
 
 use crate::cidr::Family;
 use crate::claim::{Kept, Origin, Place};
@@ -18,9 +18,9 @@ pub(crate) struct Named<'a> {
     pub(crate) id: Option<u32>,
 }
 
-/// A claim about to be made: checked, every name looked up once.
+/// A claim before it is made, every name looked up. Both a decision and a stored change become one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Making<'a> {
+pub(crate) struct Draft<'a> {
     pub(crate) owner: Named<'a>,
     /// The workload's name, with the hash of its key.
     pub(crate) workload: Option<Named<'a>>,
@@ -31,8 +31,6 @@ pub(crate) struct Making<'a> {
     pub(crate) kept: Kept,
     /// IPv4 first.
     pub(crate) places: [Option<Place>; 2],
-    /// The places' slots where they are known, else [`NONE`].
-    pub(crate) slots: [u32; 2],
 }
 
 /// Names come with their hashes.
@@ -64,45 +62,51 @@ impl Ipam {
         Named { id, ..named }
     }
 
-    /// Everything was checked.
-    pub(crate) fn make_claim(&mut self, making: &Making<'_>) {
-        let workload = making.workload.map_or(NONE, |w| {
+    /// The same draft with its names looked up anew: changes that were carried out before it may have brought some.
+    pub(crate) fn refreshed<'a>(&self, draft: &Draft<'a>) -> Draft<'a> {
+        let identity = draft
+            .workload
+            .map(|w| Identity::from((w.name, draft.interface)));
+        Draft {
+            owner: self.named_owner(draft.owner),
+            workload: identity.map(|i| self.named_workload(i)),
+            host: draft.host.map(|h| self.named_host(h)),
+            ..*draft
+        }
+    }
+
+    /// Makes a claim that was checked.
+    pub(crate) fn make_claim(&mut self, draft: &Draft<'_>) {
+        let workload = draft.workload.map_or(NONE, |w| {
             w.id.unwrap_or_else(|| {
-                let identity = Identity::from((w.name, making.interface));
+                let identity = Identity::from((w.name, draft.interface));
                 self.add_identity(tag(w.hash), identity)
             })
         });
-        let host = making.host.map_or(NONE, |h| {
+        let host = draft.host.map_or(NONE, |h| {
             h.id.unwrap_or_else(|| self.add_host(tag(h.hash), h.name))
         });
-        let kind = Kind::from(making.kept);
-        let known = making.workload.and_then(|w| w.id);
+        let kind = Kind::from(draft.kept);
+        let known = draft.workload.and_then(|w| w.id);
         let claim = Claim {
-            sequence: making.sequence,
-            touched: self.beginning(known, making.places.iter().flatten()),
-            until: making.until,
+            sequence: draft.sequence,
+            touched: self.beginning(known, draft.places.iter().flatten()),
+            until: draft.until,
             workload,
             workload_tag: 0,
             host,
             next: NONE,
             previous: NONE,
             spots: Spots::EMPTY,
-            home: Home::of(tag(making.owner.hash)),
+            home: Home::of(tag(draft.owner.hash)),
             kind,
             ttl: Ttl::NONE,
         };
-        let id = self.link_claim(
-            claim,
-            making.owner.name,
-            tag(making.owner.hash),
-            making.kept,
-        );
+        let id = self.link_claim(claim, draft.owner.name, tag(draft.owner.hash), draft.kept);
         let mut spots = Spots::EMPTY;
-        for (place, &slot) in making.places.iter().zip(&making.slots) {
-            if let Some(place) = place {
-                let spot = self.take_place(id, workload, host == NONE, place, slot, kind);
-                spots.set(Family::of(place.address), spot);
-            }
+        for place in draft.places.iter().flatten() {
+            let spot = self.take_place(id, workload, host == NONE, place, kind);
+            spots.set(Family::of(place.address), spot);
         }
         if let Some(claim) = self.claims.get_mut(id) {
             claim.spots = spots;
@@ -171,13 +175,6 @@ impl Ipam {
             });
         }
         at
-    }
-
-    /// Asks memory for what the end of a claim will touch, all at once.
-    #[inline]
-    pub(crate) fn warm(&self, claim: &Claim) {
-        self.workloads.warm(claim.workload);
-        self.hosts.warm(claim.host);
     }
 }
 
