@@ -6,6 +6,7 @@
 //! one that went past comes back: left where they are, they would be more and more. Growing and coming back ask
 //! the records for their hashes, never for their names.
 
+use crate::prefetch::prefetch;
 use alloc::vec::Vec;
 
 /// Entries of a bucket, and those of them whose marks are in its first word.
@@ -158,6 +159,12 @@ impl Index {
             }
         }
         None
+    }
+
+    /// Prefetches the entries about a tag's home.
+    #[inline]
+    pub(crate) fn prefetch(&self, tag: u32) {
+        prefetch(&self.buckets, self.home(tag));
     }
 
     /// Adds an id under a tag; the caller knows that its name is not there. `tags` gives the tag of an id.

@@ -45,6 +45,7 @@ mod listing;
 mod names;
 pub mod net;
 pub mod pool;
+mod prefetch;
 mod prefixes;
 mod query;
 mod reserved;
@@ -52,6 +53,14 @@ mod retained;
 pub mod rng;
 pub mod routes;
 mod slab;
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(
+        unreachable_pub,
+        dead_code,
+        reason = "benches measure the bitmap alone, by way of `testing`"
+    )
+)]
 mod slots;
 mod state;
 mod sticky;

@@ -1,5 +1,6 @@
 //! Dense storage with stable 32-bit ids: chunks that are never half empty by doubling.
 
+use crate::prefetch::prefetch;
 use alloc::vec::Vec;
 
 /// Entries per chunk: of a million, the list of chunks is a few cache lines.
@@ -43,6 +44,14 @@ impl<T> Slab<T> {
             .get(id as usize / CHUNK)?
             .get(id as usize % CHUNK)?
             .as_ref()
+    }
+
+    /// Prefetches an entry.
+    #[inline]
+    pub(crate) fn prefetch(&self, id: u32) {
+        if let Some(chunk) = self.chunks.get(id as usize / CHUNK) {
+            prefetch(chunk, id as usize % CHUNK);
+        }
     }
 
     #[inline]

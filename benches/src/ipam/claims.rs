@@ -3,7 +3,7 @@
 use super::MILLION;
 use crate::Measured;
 use crate::measure::thread_cpu_ns;
-use ipam::{Ipam, PoolSpec, Request, Timestamp};
+use ipam::{Grant, Ipam, PoolSpec, Request, Timestamp};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -85,9 +85,15 @@ fn claimed(
     names: &Names,
 ) -> Result<(), String> {
     match &ipam.claim(now, &load.request(n, names)) {
-        Ok(grant) if grant.sequence == n + 1 => Ok(()),
-        Ok(grant) => Err(format!("claim {n} has sequence {}", grant.sequence)),
+        Ok(grant) => as_expected(grant, n),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn as_expected(grant: &Grant, n: u64) -> Result<(), String> {
+    match grant.sequence == n + 1 {
+        true => Ok(()),
+        false => Err(format!("claim {n} has sequence {}", grant.sequence)),
     }
 }
 
@@ -122,6 +128,37 @@ fn take_turns(
         claimed(ipam, *now, load, turn.made, &turn.comer)?;
     }
     Ok(())
+}
+
+/// The same by way of changes, as whoever keeps a store in step does it: decided, then applied.
+fn decide_turns(
+    ipam: &mut Ipam,
+    now: &mut Timestamp,
+    load: &Load,
+    turns: &[Turn],
+) -> Result<(), String> {
+    for turn in turns {
+        *now = now.after(Duration::from_millis(1));
+        ipam.advance(*now);
+        let released = ipam.decide_release(&turn.leaver.owner, turn.gone + 1);
+        let released = released.map_err(|e| e.to_string())?;
+        ipam.apply(&released).map_err(|e| e.to_string())?;
+        let decided = ipam.decide_claim(&load.request(turn.made, &turn.comer));
+        let decided = decided.map_err(|e| e.to_string())?;
+        ipam.apply_all(&decided.changes)
+            .map_err(|e| e.to_string())?;
+        as_expected(&decided.grant, turn.made)?;
+    }
+    Ok(())
+}
+
+/// How a turn is taken.
+#[derive(Clone, Copy)]
+pub(super) enum How {
+    /// By `release` and `claim`.
+    AtOnce,
+    /// By changes that are decided and then applied.
+    ByChanges,
 }
 
 /// What no allocator could do without: two maps, by owner and by workload.
@@ -189,7 +226,7 @@ fn timed(
 /// Each of a million claims is released once, in this order, and another made in its stead: nanoseconds of
 /// release and claim together, the least of twenty parts; beside it, part by part, two bare maps that forget the same
 /// names and learn the same, which tell how quick the machine's memory is at the time.
-pub(super) fn whole_claim(order: fn(u64) -> u64) -> Result<Measured, String> {
+pub(super) fn whole_claim(order: fn(u64) -> u64, how: How) -> Result<Measured, String> {
     let load = Load::new();
     let mut ipam = filled(&load, MILLION)?;
     let mut bare = Bare::filled(MILLION);
@@ -198,8 +235,9 @@ pub(super) fn whole_claim(order: fn(u64) -> u64) -> Result<Measured, String> {
     turns.resize_with(BATCH as usize, Turn::default);
     let (mut ours, mut floor) = (f64::INFINITY, f64::INFINITY);
     for part in 0..PARTS {
-        let spent = timed(part, order, &mut turns, |turns| {
-            take_turns(&mut ipam, &mut now, &load, turns)
+        let spent = timed(part, order, &mut turns, |turns| match how {
+            How::AtOnce => take_turns(&mut ipam, &mut now, &load, turns),
+            How::ByChanges => decide_turns(&mut ipam, &mut now, &load, turns),
         })?;
         ours = ours.min(spent);
         let spent = timed(part, order, &mut turns, |turns| bare.take_turns(turns))?;

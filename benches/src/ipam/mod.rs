@@ -8,7 +8,7 @@ mod slots;
 mod stored;
 
 use crate::{Figure, Judge, Limit};
-use claims::{memory_empty, memory_per_claim, scattered, whole_claim};
+use claims::{How, memory_empty, memory_per_claim, scattered, whole_claim};
 use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
 use slots::{random_release, slots, spread};
@@ -91,17 +91,34 @@ pub fn figures() -> Vec<Figure> {
         Figure {
             id: "ipam/claim",
             what: "claim + release (owner, workload, host, quarantine) at 1,000,000 live claims, releases in random order; beside two maps of std that forget and learn the same names",
-            must: Limit::AtMost(1000.0),
-            aim: Limit::AtMost(400.0),
-            run: || whole_claim(scattered),
+            must: Limit::AtMost(2500.0),
+            aim: Limit::AtMost(1500.0),
+            run: || whole_claim(scattered, How::AtOnce),
             ..base
         },
         Figure {
             id: "ipam/claim-in-order",
             what: "the same, the oldest claim released first",
-            must: Limit::AtMost(1000.0),
-            aim: Limit::AtMost(400.0),
-            run: || whole_claim(|i| i),
+            must: Limit::AtMost(2500.0),
+            aim: Limit::AtMost(1500.0),
+            run: || whole_claim(|i| i, How::AtOnce),
+            ..base
+        },
+        Figure {
+            id: "ipam/claim-changes",
+            what: "the same in random order by changes that are decided and then applied, as beside a store",
+            must: Limit::AtMost(2500.0),
+            aim: Limit::AtMost(1500.0),
+            run: || whole_claim(scattered, How::ByChanges),
+            ..base
+        },
+        Figure {
+            id: "ipam/claim-ratio",
+            what: "the same beside the two maps",
+            judge: Judge::Ratio,
+            must: Limit::AtMost(1.5),
+            aim: Limit::AtMost(1.0),
+            run: || whole_claim(scattered, How::ByChanges),
             ..base
         },
         Figure {

@@ -6,6 +6,7 @@ use crate::change::{Change, What};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
 use crate::identity::{Identity, interface_fits};
+use crate::index::tag;
 use crate::pool::Pool;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::name_fits;
@@ -91,13 +92,19 @@ impl Ipam {
             None => None,
         };
         check_request(request)?;
+        let identity = request
+            .workload
+            .map(|w| Identity::from((w, request.interface)));
+        self.by_owner.prefetch(tag(owner.hash));
+        if let Some(identity) = identity {
+            self.by_workload.prefetch(tag(self.hashed(&identity.key())));
+        }
+        let host = host.map(|h| self.named_host(h));
         let owner = self.named_owner(owner);
         if let Some(id) = owner.id {
             return self.again(id, request).map(Decided::Again);
         }
-        let workload = request.workload.map(|w| (w, request.interface).into());
-        let workload = workload.map(|identity| self.named_workload(identity));
-        let host = host.map(|h| self.named_host(h));
+        let workload = identity.map(|identity| self.named_workload(identity));
         let choices = self.choose_all(request, workload.and_then(|w| w.id), host, before)?;
         let [v4, v6] = &choices;
         let places = [v4.as_ref().map(|c| c.place), v6.as_ref().map(|c| c.place)];

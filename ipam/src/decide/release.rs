@@ -4,7 +4,7 @@ use super::errors::ReleaseError;
 use crate::change::{Change, Reason, What};
 use crate::cidr::shortened;
 use crate::index::tag;
-use crate::state::Ipam;
+use crate::state::{Claim, Ipam};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 
@@ -49,9 +49,28 @@ impl Ipam {
         ))
     }
 
+    /// Prefetches what the end of a claim will touch.
+    #[inline]
+    fn prefetch_end(&self, claim: &Claim) {
+        self.workloads.prefetch(claim.workload);
+        self.by_workload.prefetch(claim.workload_tag);
+        for (_, spot) in claim.spots.iter() {
+            if let Some(pool) = self.pool_at(spot.pool) {
+                pool.prefetch(spot.slot);
+            }
+        }
+    }
+
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
-        let id = self.owner_at(tag, owner);
+        let id = self.by_owner.find(tag, |id| {
+            // A workload that came with the claim has the same number.
+            self.workloads.prefetch(id);
+            self.claims.get(id).is_some_and(|claim| {
+                self.prefetch_end(claim);
+                self.claims.is(id, owner)
+            })
+        });
         let found = id.and_then(|id| Some((id, self.claims.get(id)?)));
         let Some((id, claim)) = found else {
             return Err(ReleaseError::Unknown {

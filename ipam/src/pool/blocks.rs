@@ -134,6 +134,12 @@ impl Blocks {
         self.table.get(block)
     }
 
+    /// Prefetches a block's record.
+    #[inline]
+    pub(crate) fn prefetch(&self, block: u32) {
+        self.table.prefetch(block);
+    }
+
     /// Blocks of which anything was ever noted.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Block)> + '_ {
         self.table.iter()

@@ -1,5 +1,6 @@
 //! What is known of each slot beyond "free": who holds it, whom it is kept for, where it rests.
 
+use crate::prefetch::prefetch;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -24,6 +25,14 @@ impl<T: Copy + PartialEq, const N: usize> Paged<T, N> {
         page.and_then(|p| p.get(index as usize % N))
             .copied()
             .unwrap_or(self.blank)
+    }
+
+    /// Prefetches an entry.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        if let Some(Some(page)) = self.pages.get(index as usize / N) {
+            prefetch(&**page, index as usize % N);
+        }
     }
 
     /// The entry, its page made if need be. Callers check `index` against the pool's size.
@@ -148,6 +157,12 @@ impl Cells {
     #[inline]
     pub(crate) fn set(&mut self, slot: u32, cell: Cell) {
         *self.pages.entry(slot) = cell;
+    }
+
+    /// Prefetches a cell.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: u32) {
+        self.pages.prefetch(slot);
     }
 
     /// Every cell that is not blank.

@@ -101,6 +101,13 @@ impl RestLists {
         self.queues[list as usize].entries.front()
     }
 
+    /// The slot of the entry after the front one, if that is still there.
+    #[inline]
+    pub(crate) fn second(&self, list: List) -> Option<u32> {
+        let second = self.queues[list as usize].entries.get(1)?;
+        (second.slot != GONE).then_some(second.slot)
+    }
+
     pub(crate) fn next_order(&self) -> u64 {
         self.next_order
     }

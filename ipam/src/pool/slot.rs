@@ -225,12 +225,27 @@ impl Pool {
         front.map_or(Timestamp::MAX, |r| r.at.after(self.spec.quarantine))
     }
 
+    /// Prefetches what is known of the address whose quarantine ends after the next one's.
+    #[inline]
+    fn prefetch_second(&self) {
+        if let Some(slot) = self.rest.second(List::Resting) {
+            self.prefetch(slot);
+        }
+    }
+
+    /// Prefetches what is known of a slot.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: u32) {
+        self.cells.prefetch(slot);
+        self.blocks.prefetch(self.block_of(slot));
+    }
+
     /// Frees every address whose rest is over.
     pub(crate) fn mature(&mut self, now: Timestamp) {
         loop {
             let due = self.next_due();
             if due > now {
-                return;
+                return self.prefetch_second();
             }
             // Its cell says what the list says: it is written and not waited for.
             let Some(rest) = self.rest.pop_front(List::Resting) else {
