@@ -5,7 +5,7 @@ pub use crate::apply::ApplyError;
 mod forms;
 
 use crate::cidr::{AddressRange, Cidr};
-use crate::claim::{Kept, Place};
+use crate::claim::{Place, RetentionKind};
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::PoolSpec;
@@ -23,7 +23,7 @@ pub struct Change<'a> {
     /// When it was decided.
     pub at: Timestamp,
     /// What was decided.
-    pub what: What<'a>,
+    pub what: ChangeKind<'a>,
 }
 
 /// Why a claim ended.
@@ -63,7 +63,7 @@ pub struct HostSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(tag = "change", rename_all = "kebab-case"))]
-pub enum What<'a> {
+pub enum ChangeKind<'a> {
     /// A pool came into being.
     PoolAdded {
         /// Its number.
@@ -172,7 +172,7 @@ pub enum What<'a> {
         /// The end of its lease.
         until: Option<Timestamp>,
         /// How long the addresses stay with the workload.
-        kept: Kept,
+        kept: RetentionKind,
         /// The IPv4 address.
         v4: Option<Place>,
         /// The IPv6 address.
@@ -249,7 +249,7 @@ pub enum What<'a> {
     },
     /// Times stored of an address that lie more than 24 hours ahead become the change's own.
     TimesCapped {
-        /// The pool; none of an address that rests after its pool was removed.
+        /// The pool; none of an address that is still in quarantine after its pool was removed.
         pool: Option<PoolId>,
         /// The address: its claim, what is kept with it, its quarantine, its block.
         address: IpAddr,

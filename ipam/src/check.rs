@@ -5,7 +5,7 @@ use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::Affinity;
 use crate::retained::WHILE_MOVING;
 use crate::state::{Ipam, NONE, Spot, Ttl};
@@ -89,7 +89,8 @@ impl Ipam {
             for spot in extra.iter() {
                 let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
                 ensure!(
-                    extra.is_idle(spot, self.number_at(spot)) == (state == Some(State::Kept(id))),
+                    extra.is_idle(spot, self.number_at(spot))
+                        == (state == Some(State::Retained(id))),
                     "of what is reserved to workload record {id}, {state:?} is taken for idle or is not"
                 );
             }
@@ -159,7 +160,7 @@ impl Ipam {
         for spot in self.kept_spots(id) {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
             let fits = match state {
-                Some(State::Kept(w)) => w == id,
+                Some(State::Retained(w)) => w == id,
                 Some(State::Held(c)) => self.is_reserved_to(id, spot) && mine(c),
                 _ => false,
             };
@@ -168,7 +169,7 @@ impl Ipam {
         let mut pools: Vec<u16> = self.sticky_spots(id).map(|(spot, _)| spot.pool).collect();
         pools.sort_unstable();
         let once = pools.windows(2).all(|two| two.first() != two.last());
-        ensure!(once, "`{name}` keeps two sticky addresses of a pool");
+        ensure!(once, "`{name}` retains two sticky addresses of a pool");
         let reserves = self.reserved_spots(id).next().is_some();
         ensure!(
             workload.fixed() == reserves,
@@ -200,13 +201,13 @@ impl Ipam {
                     .claims
                     .get(c)
                     .is_some_and(|c| c.spots.get(family) == Some(spot)),
-                State::Kept(w) => self.kept_spots(w).any(|s| s == spot),
-                State::Resting(id) => {
-                    let rest = pool.rest.get(List::Resting, id);
+                State::Retained(w) => self.kept_spots(w).any(|s| s == spot),
+                State::Quarantined(id) => {
+                    let rest = pool.released.get(List::Quarantine, id);
                     rest.is_some_and(|r| r.slot == slot)
                 }
                 State::Queued(id) => {
-                    let rest = pool.rest.get(List::Queued, id);
+                    let rest = pool.released.get(List::Queued, id);
                     rest.is_some_and(|r| r.slot == slot)
                 }
             };
@@ -234,7 +235,7 @@ impl Ipam {
         for (slot, cell) in pool.cells.iter() {
             if matches!(
                 cell.state(),
-                State::Held(_) | State::Kept(_) | State::Resting(_)
+                State::Held(_) | State::Retained(_) | State::Quarantined(_)
             ) {
                 *used.entry(pool.block_of(slot)).or_default() += 1;
             }
@@ -325,8 +326,8 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
     for (slot, cell) in pool.cells.iter() {
         match cell.state() {
             State::Held(_) => held += 1,
-            State::Kept(_) => kept += 1,
-            State::Resting(_) => resting += 1,
+            State::Retained(_) => kept += 1,
+            State::Quarantined(_) => resting += 1,
             State::Queued(_) => queued += 1,
             State::Blank => {}
         }
@@ -344,11 +345,11 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
         pool.reserved
     );
     ensure!(
-        resting == pool.rest.count(List::Resting),
-        "`{name}` miscounts resting addresses"
+        resting == pool.released.count(List::Quarantine),
+        "`{name}` miscounts quarantined addresses"
     );
     ensure!(
-        queued == pool.rest.count(List::Queued),
+        queued == pool.released.count(List::Queued),
         "`{name}` miscounts queued addresses"
     );
     ensure!(
@@ -356,10 +357,10 @@ fn check_counts(pool: &Pool) -> Result<(), Broken> {
         "the bitmap of `{name}` is inconsistent"
     );
     let mut last = None;
-    for (_, rest) in pool.rest.iter(List::Resting) {
+    for (_, rest) in pool.released.iter(List::Quarantine) {
         ensure!(
             last <= Some(rest.at),
-            "`{name}` lets addresses rest out of order"
+            "`{name}` has quarantined addresses out of order"
         );
         last = Some(rest.at);
     }

@@ -1,8 +1,8 @@
 //! What is asked for and what is given: requests, retention, leases.
 
 pub use crate::decide::{
-    ClaimError, Considered, Decision, MoveError, NotHeld, ReleaseError, RenewError, ReserveError,
-    WhyNot,
+    ClaimError, Considered, Decision, MoveError, PoolReason, ReleaseError, RenewError,
+    ReserveError, UnavailableReason,
 };
 pub use crate::identity::{DEFAULT_INTERFACE, Identity};
 pub use crate::listing::Retained;
@@ -33,7 +33,7 @@ pub enum Retention<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Kept {
+pub enum RetentionKind {
     /// Not beyond the claim.
     #[default]
     Ephemeral,
@@ -43,7 +43,7 @@ pub enum Kept {
     Fixed,
 }
 
-impl Kept {
+impl RetentionKind {
     /// The name in listings: `ephemeral`, `sticky`, `fixed`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -55,7 +55,7 @@ impl Kept {
     }
 }
 
-impl From<Retention<'_>> for Kept {
+impl From<Retention<'_>> for RetentionKind {
     fn from(retention: Retention<'_>) -> Self {
         match retention {
             Retention::Ephemeral | Retention::Sticky(Duration::ZERO) => Self::Ephemeral,
@@ -233,7 +233,7 @@ pub enum Origin {
     Reused,
     /// From quarantine, this long before its time.
     Early {
-        /// What was left of its rest.
+        /// What was left of its quarantine.
         left: Duration,
     },
     /// Restored from a dump.

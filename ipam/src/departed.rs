@@ -1,18 +1,18 @@
-//! Quarantine that outlives its pool: an address that rested when its pool was removed rests on, whichever pool
+//! Quarantine that outlives its pool: an address that is in quarantine when its pool is removed stays so, whichever pool
 //! it belongs to next.
 
 use crate::cidr::{Cidr, Family, number};
 use crate::pool::PoolId;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::state::Ipam;
-use crate::store::record::{Record, RestedUntil, block_key, departed_key};
+use crate::store::record::{DepartedAddress, Record, block_key, departed_key};
 use crate::time::Timestamp;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// Addresses of removed pools that rest: since when, and until when.
+/// Addresses of removed pools in quarantine: since when, and until when.
 pub(crate) type Departed = BTreeMap<IpAddr, (Timestamp, Timestamp)>;
 
 /// Addresses of one record: a /26 or /122.
@@ -29,14 +29,14 @@ fn key_of(address: IpAddr) -> Option<String> {
 }
 
 impl Ipam {
-    /// What rests in a prefix for longer than now, of pools that are gone.
+    /// What is in quarantine in a prefix for longer than now, of pools that are gone.
     fn departed_in(&self, cidr: Cidr) -> impl Iterator<Item = (IpAddr, Timestamp, Timestamp)> + '_ {
         let inside = self.departed.range(cidr.first()..=cidr.last());
         let rests = inside.map(|(&address, &(at, until))| (address, at, until));
         rests.filter(|(_, _, until)| *until > self.now)
     }
 
-    /// Notes what rests in a pool that is about to go, and drops what rests no more.
+    /// Notes what is in quarantine in a pool that is about to go, and drops what no longer is.
     pub(crate) fn depart(&mut self, id: PoolId) {
         let now = self.now;
         let over = self.departed.iter().filter(|(_, (_, until))| *until <= now);
@@ -46,9 +46,9 @@ impl Ipam {
         let Some(pool) = self.pool_at(id.0) else {
             return;
         };
-        let rests = pool.rest.iter(List::Resting).map(|(_, rest)| {
+        let rests = pool.released.iter(List::Quarantine).map(|(_, rest)| {
             let until = rest.at.after(pool.spec.quarantine);
-            // A pool with a shorter quarantine may have had it rest from later on; a time that cannot be is kept.
+            // A pool with a shorter quarantine may have quarantined it from later on; a time that cannot be is kept.
             let begun = match rest.at.is_ahead_of(now) {
                 true => rest.at,
                 false => rest.at.min(now),
@@ -59,7 +59,7 @@ impl Ipam {
         self.departed.extend(rests);
     }
 
-    /// Lets the addresses of a pool that came or grew rest on, each for at least as long as it was to.
+    /// Puts the addresses of a pool that came or grew back into quarantine, each for at least as long as it was to.
     pub(crate) fn arrive(&mut self, id: PoolId) {
         let Some(cidr) = self.pool_at(id.0).map(|p| p.spec.cidr) else {
             return;
@@ -81,8 +81,8 @@ impl Ipam {
             if let Some(slot) = pool.materialise(address)
                 && begun.after(pool.spec.quarantine) > now
             {
-                let order = pool.rest.next_order();
-                pool.rest_at(slot, begun, order, now);
+                let order = pool.released.next_order();
+                pool.quarantine_at(slot, begun, order, now);
             }
         }
         self.due = Timestamp::ZERO;
@@ -108,19 +108,19 @@ impl Ipam {
     pub(crate) fn touch_departure(&self, id: PoolId, keys: &mut BTreeSet<String>) {
         let pool = self.pool_at(id.0);
         let rests = pool.into_iter().flat_map(|p| {
-            let resting = p.rest.iter(List::Resting);
+            let resting = p.released.iter(List::Quarantine);
             resting.map(|(_, rest)| p.address(rest.slot))
         });
         keys.extend(rests.filter_map(key_of));
     }
 
-    /// The record of a chunk; `None` where nothing of it rests.
+    /// The record of a chunk; `None` where nothing of it is in quarantine.
     pub(crate) fn departed_record(&self, first: IpAddr) -> Option<Record<'_>> {
         let chunk = chunk_of(first)?;
         let base = number(chunk.first());
         let rests = self.departed_in(chunk);
-        let rested: Vec<RestedUntil> = rests
-            .map(|(address, at, until)| RestedUntil {
+        let rested: Vec<DepartedAddress> = rests
+            .map(|(address, at, until)| DepartedAddress {
                 offset: (number(address) - base) as u32,
                 at,
                 until,
@@ -155,16 +155,16 @@ impl Ipam {
     pub(crate) fn restore_departed(
         &mut self,
         block: Cidr,
-        rested: &[RestedUntil],
+        rested: &[DepartedAddress],
     ) -> Result<(), &'static str> {
         if chunk_of(block.first()) != Some(block) {
-            return Err("is no block of resting addresses");
+            return Err("is no block of quarantined addresses");
         }
         let base = number(block.first());
         let (mut rests, mut altered) = (Vec::with_capacity(rested.len()), false);
         for rest in rested {
             if rest.offset >= 1 << CHUNK_BITS {
-                return Err("rests an address that is not its own");
+                return Err("quarantines an address that is not its own");
             }
             let address = block.family().address(base + u128::from(rest.offset));
             if self
@@ -173,7 +173,7 @@ impl Ipam {
                 .flatten()
                 .any(|p| p.spec.cidr.contains(address))
             {
-                return Err("rests an address of a pool");
+                return Err("quarantines an address of a pool");
             }
             // It ends no earlier than it begins, whatever is stored.
             let until = rest.until.max(rest.at);

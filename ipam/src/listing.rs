@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::query::ClaimRef;
 use crate::retained::WHILE_MOVING;
 use crate::state::{Ipam, Spot};
@@ -63,7 +63,7 @@ impl Ipam {
             .flatten()
             .find(|p| p.spec.cidr.contains(address))?;
         let workload = match pool.state(pool.slot(address)?) {
-            State::Kept(workload) => workload,
+            State::Retained(workload) => workload,
             State::Held(claim) => self.claims.get(claim)?.workload,
             _ => return None,
         };
@@ -117,12 +117,14 @@ impl Ipam {
     #[must_use]
     pub fn quarantined(&self) -> Vec<Quarantined<'_>> {
         let pools = self.pools.iter().flatten().flat_map(|pool| {
-            pool.rest.iter(List::Resting).map(|(_, rest)| Quarantined {
-                pool: Some(&*pool.name),
-                address: pool.address(rest.slot),
-                since: rest.at,
-                until: rest.at.after(pool.spec.quarantine),
-            })
+            pool.released
+                .iter(List::Quarantine)
+                .map(|(_, rest)| Quarantined {
+                    pool: Some(&*pool.name),
+                    address: pool.address(rest.slot),
+                    since: rest.at,
+                    until: rest.at.after(pool.spec.quarantine),
+                })
         });
         let departed = self
             .departed

@@ -2,12 +2,12 @@
 
 use crate::change::HostSettings;
 use crate::cidr::{Cidr, Family};
-use crate::claim::{Kept, Lease, Request};
+use crate::claim::{Lease, Request, RetentionKind};
 use crate::decide::{ClaimError, Decision};
 use crate::identity::Identity;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::PoolSpec;
 use crate::pool::{Pool, PoolId, Usage};
 use crate::state::{Claim, Host, Ipam, Workload, end};
@@ -59,7 +59,7 @@ impl<'a> ClaimRef<'a> {
 
     /// How long the addresses stay with the workload.
     #[must_use]
-    pub fn kept(self) -> Kept {
+    pub fn kept(self) -> RetentionKind {
         self.ipam.kept_of(self.id)
     }
 
@@ -137,7 +137,7 @@ pub struct BlockRef<'a> {
     pub cidr: Cidr,
     /// The host that has it, and how far its hold has come.
     pub host: Option<(&'a str, BlockState)>,
-    /// Addresses held, kept or resting.
+    /// Addresses held, retained or in quarantine.
     pub used: u32,
     /// Since when it has none of those, if it has none.
     pub empty_since: Option<Timestamp>,
@@ -151,9 +151,9 @@ pub enum Holder<'a> {
     /// An owner holds it.
     Held(ClaimRef<'a>),
     /// It is kept for this workload, held by nobody.
-    Kept(&'a str),
-    /// It rests until then.
-    Resting(Timestamp),
+    Retained(&'a str),
+    /// It is in quarantine until then.
+    Quarantined(Timestamp),
     /// Anyone may have it.
     Free,
     /// It is never given out, being this.
@@ -322,10 +322,10 @@ impl Ipam {
                 id,
                 claim: self.claims.get(id)?,
             }),
-            State::Kept(id) => Holder::Kept(self.workload_name(id)?),
-            State::Resting(id) => Holder::Resting(
-                pool.rest
-                    .get(List::Resting, id)?
+            State::Retained(id) => Holder::Retained(self.workload_name(id)?),
+            State::Quarantined(id) => Holder::Quarantined(
+                pool.released
+                    .get(List::Quarantine, id)?
                     .at
                     .after(pool.spec.quarantine),
             ),

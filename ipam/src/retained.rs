@@ -4,7 +4,7 @@
 //! record. Whatever does not fit there stands [apart](crate::sticky::Apart).
 
 use crate::cidr::Family;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::reserved::Reserved;
 use crate::state::{Claim, Ipam, Kind, Spot, Spots, Ttl};
 use crate::time::Timestamp;
@@ -58,7 +58,7 @@ impl Ipam {
     /// Whether a workload's interface moves with a sticky address of a pool.
     pub(crate) fn is_moving_in(&self, id: u32, pool: u16) -> bool {
         let moving = self.moves.get(&id);
-        let moving = moving.filter(|m| matches!(m.kept, Kept::Sticky(_)));
+        let moving = moving.filter(|m| matches!(m.kept, RetentionKind::Sticky(_)));
         moving.is_some_and(|m| m.spots.iter().any(|(_, spot)| spot.pool == pool))
     }
 
@@ -193,14 +193,14 @@ impl Ipam {
     }
 
     /// How a claim's addresses are kept.
-    pub(crate) fn kept_of(&self, id: u32) -> Kept {
+    pub(crate) fn kept_of(&self, id: u32) -> RetentionKind {
         let Some(claim) = self.claims.get(id) else {
-            return Kept::Ephemeral;
+            return RetentionKind::Ephemeral;
         };
         match claim.kind {
-            Kind::Ephemeral => Kept::Ephemeral,
-            Kind::Fixed => Kept::Fixed,
-            Kind::Sticky => Kept::Sticky(self.ttl_of(id, claim)),
+            Kind::Ephemeral => RetentionKind::Ephemeral,
+            Kind::Fixed => RetentionKind::Fixed,
+            Kind::Sticky => RetentionKind::Sticky(self.ttl_of(id, claim)),
         }
     }
 
@@ -235,8 +235,8 @@ impl Ttl {
     pub(crate) const ODD: Self = Self(u32::MAX);
 
     /// Nearly all are whole seconds and short of 136 years; the nanoseconds of those that are not.
-    pub(crate) fn of(kept: Kept) -> (Self, Option<u64>) {
-        let Kept::Sticky(ttl) = kept else {
+    pub(crate) fn of(kept: RetentionKind) -> (Self, Option<u64>) {
+        let RetentionKind::Sticky(ttl) = kept else {
             return (Self::NONE, None);
         };
         match u32::try_from(ttl.as_secs()) {

@@ -2,7 +2,7 @@
 
 use crate::change::HostSettings;
 use crate::cidr::Family;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::claims::Claims;
 use crate::departed::Departed;
 use crate::hash::hash;
@@ -110,7 +110,7 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ttl(pub(crate) u32);
 
-/// [`Kept`] without the time.
+/// [`RetentionKind`] without the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ephemeral,
@@ -121,9 +121,9 @@ pub(crate) enum Kind {
 /// A workload: who holds addresses for it, and which it will find again. 32 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
-    /// The latest time known about the addresses it keeps or kept: none of them rests from before.
+    /// The latest time known about the addresses it keeps or kept: no quarantine of theirs begins before.
     pub(crate) since: Timestamp,
-    /// Kept addresses: reserved ones whether held or not, else sticky ones while not held, which end at one time.
+    /// Retained addresses: reserved ones whether held or not, else sticky ones while not held, which end at one time.
     pub(crate) spots: Spots,
     pub(crate) name: NameId,
     /// Its place in the index.
@@ -225,7 +225,7 @@ pub(crate) struct Move {
     pub(crate) to: u32,
     pub(crate) since: Timestamp,
     /// How the addresses are kept.
-    pub(crate) kept: Kept,
+    pub(crate) kept: RetentionKind,
     /// What moves.
     pub(crate) spots: Spots,
 }
@@ -238,7 +238,7 @@ pub struct Ipam {
     pub(crate) base: u64,
     pub(crate) now: Timestamp,
     pub(crate) sequence: u64,
-    /// No rest and no keeping ends before this.
+    /// No quarantine and no retention ends before this.
     pub(crate) due: Timestamp,
     pub(crate) pools: Vec<Option<Pool>>,
     pub(crate) pool_names: BTreeMap<Arc<str>, PoolId>,
@@ -262,7 +262,7 @@ pub struct Ipam {
     pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
     /// How many claims' leases end when, of those that have one.
     pub(crate) leases: BTreeMap<Timestamp, u32>,
-    /// What rests of pools that are gone.
+    /// What is in quarantine of pools that are gone.
     pub(crate) departed: Departed,
     /// Owners that were missing, by claim: since when, and their token then.
     pub(crate) suspects: BTreeMap<u32, (Timestamp, u64)>,

@@ -4,7 +4,7 @@ use ipam::{
     Cidr, Ipam, PoolSpec, Request, Timestamp,
     claim::Holder,
     pool::Affinity,
-    store::{Record, RestedUntil},
+    store::{DepartedAddress, Record},
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,10 +20,10 @@ fn address() -> IpAddr {
     ADDRESS.parse().expect("an address")
 }
 
-/// A store of nothing but an address that rests, as a process reads it.
+/// A store of nothing but an address in quarantine, as a process reads it.
 fn resting(begun: Timestamp, until: Timestamp, clock: Timestamp) -> Ipam {
     let block: Cidr = "10.0.0.0/26".parse().expect("a prefix");
-    let rested = vec![RestedUntil {
+    let rested = vec![DepartedAddress {
         offset: 1,
         at: begun,
         until,
@@ -31,8 +31,8 @@ fn resting(begun: Timestamp, until: Timestamp, clock: Timestamp) -> Ipam {
     let record = Record::Departed { block, rested };
     let bytes = record.encode();
     let record = Record::decode(&bytes).expect("a record");
-    let (ipam, misfits) = Ipam::restore(clock, [record]);
-    assert_eq!(misfits, []);
+    let (ipam, rejected) = Ipam::restore(clock, [record]);
+    assert_eq!(rejected, []);
     ipam
 }
 
@@ -45,7 +45,7 @@ fn gives(ipam: &Ipam, clock: Timestamp, quarantine: u64) -> bool {
     ipam.add_pool(clock, spec).expect("a pool");
     ipam.check_invariants().expect("a sound state");
     let given = ipam.claim(clock, &Request::new("stranger")).is_ok();
-    let held = matches!(ipam.holder(address()), Some(Holder::Resting(_)));
+    let held = matches!(ipam.holder(address()), Some(Holder::Quarantined(_)));
     assert_ne!(given, held, "{:?}", ipam.holder(address()));
     given
 }
@@ -93,8 +93,8 @@ fn one_more_than_a_day_ahead_is_listed_and_its_repair_begins_it_now() {
         assert_eq!(ipam.repair(&found), 1);
         assert_eq!(problems(&ipam), []);
         // Stored like that, too.
-        let (ipam, misfits) = Ipam::restore(at(DAY), ipam.records());
-        assert_eq!(misfits, []);
+        let (ipam, rejected) = Ipam::restore(at(DAY), ipam.records());
+        assert_eq!(rejected, []);
         assert!(!gives(&ipam, at(DAY + length - 1), 0), "{begun} {until}");
         assert!(gives(&ipam, at(DAY + length), 0), "{begun} {until}");
     }

@@ -46,8 +46,8 @@ fn changes_and_records_survive_json() {
     let text = serde_json::to_string(&again.records()).expect("JSON");
     let read: Vec<Record<'static>> = serde_json::from_str(&text).expect("records");
     assert_eq!(read, again.records());
-    let (restored, misfits) = Ipam::restore(again.now(), read);
-    assert!(misfits.is_empty());
+    let (restored, rejected) = Ipam::restore(again.now(), read);
+    assert!(rejected.is_empty());
     assert_eq!(restored.records(), again.records());
 }
 

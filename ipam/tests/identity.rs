@@ -127,7 +127,7 @@ fn a_forged_key_clears_no_other_record() {
     };
     ready(store.commit(txn)).expect("at once").expect("a write");
     let fresh = opened(store);
-    assert_eq!(fresh.misfits().len(), keys.len());
+    assert_eq!(fresh.rejected().len(), keys.len());
     ready(replica.catch_up(NOW))
         .expect("at once")
         .expect("a read");
@@ -157,8 +157,8 @@ fn what_says_no_interface_is_the_default_ones() {
         .collect::<Vec<_>>();
     records.push(workload.encode());
     let decoded = records.iter().map(|r| Record::decode(r).expect("a record"));
-    let (mut ipam, misfits) = Ipam::restore(NOW, decoded);
-    assert_eq!(misfits, []);
+    let (mut ipam, rejected) = Ipam::restore(NOW, decoded);
+    assert_eq!(rejected, []);
     ipam.apply(&change).expect("its own address");
     let claim = ipam.claim_of("a").expect("a claim");
     assert_eq!(claim.interface(), Some("eth0"));
@@ -199,7 +199,10 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
     };
     assert_eq!(
         change(&end),
-        (vec![address, other.first()], ipam::claim::Kept::Fixed)
+        (
+            vec![address, other.first()],
+            ipam::claim::RetentionKind::Fixed
+        )
     );
     let replace = |ipam: &Ipam| {
         let changes = ipam
@@ -209,7 +212,7 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
     };
     assert_eq!(
         change(&replace),
-        (vec![other.first()], ipam::claim::Kept::Fixed)
+        (vec![other.first()], ipam::claim::RetentionKind::Fixed)
     );
 }
 
@@ -233,8 +236,8 @@ fn a_fixed_claim_outlasts_the_end_of_its_reservation() {
             false => ipam.unreserve(at(3), "w").expect("its end"),
         }
         ipam.check_invariants().expect("a sound state");
-        let (mut ipam, misfits) = Ipam::restore(at(3), ipam.records());
-        assert_eq!(misfits, []);
+        let (mut ipam, rejected) = Ipam::restore(at(3), ipam.records());
+        assert_eq!(rejected, []);
         let again = ipam.claim(at(4), &request("c1")).expect("the same");
         assert_eq!(again.address(), first.address());
         assert_eq!(again.sequence, first.sequence);
@@ -244,7 +247,7 @@ fn a_fixed_claim_outlasts_the_end_of_its_reservation() {
         let address = old.parse().expect("an address");
         let holder = ipam.holder(address);
         assert!(
-            matches!(holder, Some(ipam::claim::Holder::Resting(_))),
+            matches!(holder, Some(ipam::claim::Holder::Quarantined(_))),
             "{holder:?}"
         );
         let second = ipam.claim(at(6), &request("c2")).expect("an address");

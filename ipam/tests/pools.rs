@@ -2,7 +2,7 @@
 
 use ipam::{
     Ipam, PoolSpec, Request, Timestamp,
-    claim::{Holder, WhyNot},
+    claim::{Holder, PoolReason},
     net::AddressRange,
     pool::{Order, PoolError},
     store::Record,
@@ -104,8 +104,8 @@ fn a_pool_does_not_grow_into_what_is_refused_and_a_stored_one_goes_on() {
         draining: false,
         spec: Box::new(spec("169.254.0.0/24")),
     };
-    let (ipam, misfits) = Ipam::restore(at(3), [record]);
-    assert_eq!(misfits, []);
+    let (ipam, rejected) = Ipam::restore(at(3), [record]);
+    assert_eq!(rejected, []);
     assert!(ipam.pool("p").is_some());
 }
 
@@ -126,13 +126,13 @@ fn quarantine_outlives_its_pool_whatever_comes_next() {
             .expect("a release");
         ipam.remove_pool(at(110), "p").expect("nobody holds it");
         // It is stored, and stored again.
-        let (mut ipam, misfits) = Ipam::restore(at(111), ipam.records());
-        assert_eq!(misfits, []);
+        let (mut ipam, rejected) = Ipam::restore(at(111), ipam.records());
+        assert_eq!(rejected, []);
         let new = spec(cidr).quarantine(Duration::from_secs(quarantine));
         ipam.add_pool(at(120), new).expect("a pool");
         ipam.check_invariants().expect("a sound state");
-        let (mut ipam, misfits) = Ipam::restore(at(121), ipam.records());
-        assert_eq!(misfits, []);
+        let (mut ipam, rejected) = Ipam::restore(at(121), ipam.records());
+        assert_eq!(rejected, []);
         let until = 160.max(100 + quarantine);
         let asked = [address];
         let request = Request::new("b").addresses(&asked);
@@ -165,7 +165,7 @@ fn quarantine_outlives_two_pools_and_a_pool_that_grows_over_it() {
     ipam.grow_pool(at(15), "p", larger).expect("it grows");
     ipam.check_invariants().expect("a sound state");
     assert!(
-        matches!(ipam.holder(address), Some(Holder::Resting(until)) if (at(70)..at(75)).contains(&until)),
+        matches!(ipam.holder(address), Some(Holder::Quarantined(until)) if (at(70)..at(75)).contains(&until)),
         "{:?}",
         ipam.holder(address)
     );
@@ -186,7 +186,7 @@ fn a_sparse_pool_that_comes_back_lets_rest_what_rested() {
     ipam.check_invariants().expect("a sound state");
     let again = ipam.claim(at(5), &request).expect("an address");
     assert_ne!(again.address(), Some(address));
-    assert!(matches!(ipam.holder(address), Some(Holder::Resting(_))));
+    assert!(matches!(ipam.holder(address), Some(Holder::Quarantined(_))));
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn what_a_live_pool_gives_out_can_change() {
     let change = |ipam: &mut Ipam, to: PoolSpec| {
         let changed = ipam.change_pool(at(2), to);
         ipam.check_invariants().expect("a sound state");
-        let (again, misfits) = Ipam::restore(at(2), ipam.records());
-        assert_eq!(misfits, []);
+        let (again, rejected) = Ipam::restore(at(2), ipam.records());
+        assert_eq!(rejected, []);
         assert_eq!(again.records(), ipam.records());
         changed
     };
@@ -225,7 +225,7 @@ fn what_a_live_pool_gives_out_can_change() {
     let full = ipam.claim(at(3), &Request::new("c"));
     assert!(
         matches!(&full, Err(ipam::claim::ClaimError::Exhausted { considered, .. })
-            if matches!(considered[0].why, WhyNot::Full { held: 2, .. })),
+            if matches!(considered[0].why, PoolReason::Full { held: 2, .. })),
         "{full:?}"
     );
     // What is given back is given out again.
@@ -243,13 +243,13 @@ fn what_is_excluded_while_it_rests_rests_on() {
     let excluded = spec("10.0.0.0/29").exclude(range("10.0.0.1-10.0.0.2"));
     ipam.change_pool(at(3), excluded).expect("nobody has it");
     ipam.check_invariants().expect("a sound state");
-    let (mut ipam, misfits) = Ipam::restore(at(4), ipam.records());
-    assert_eq!(misfits, []);
+    let (mut ipam, rejected) = Ipam::restore(at(4), ipam.records());
+    assert_eq!(rejected, []);
     ipam.change_pool(at(5), spec("10.0.0.0/29"))
         .expect("given back");
     assert!(matches!(
         ipam.holder(ip("10.0.0.1")),
-        Some(Holder::Resting(_))
+        Some(Holder::Quarantined(_))
     ));
     assert!(matches!(ipam.holder(ip("10.0.0.2")), Some(Holder::Free)));
     ipam.advance(at(62));

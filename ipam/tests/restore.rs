@@ -3,7 +3,7 @@
 
 use ipam::{
     Ipam, PoolSpec, Timestamp,
-    claim::Kept,
+    claim::RetentionKind,
     pool::Affinity,
     store::{MoveRecord, Record},
 };
@@ -20,15 +20,15 @@ fn pool() -> Ipam {
     ipam
 }
 
-/// What restoring the pool with a workload's record gives, and the reasons of its misfits.
+/// What restoring the pool with a workload's record gives, and the reasons of its rejected.
 fn restored(workload: impl FnOnce(ipam::pool::PoolId) -> Record<'static>) -> (Ipam, Vec<String>) {
     let state = pool();
     let id = state.pool("p").expect("the pool").id();
     let mut records = state.records();
     records.push(workload(id));
-    let (ipam, misfits) = Ipam::restore(NOW, records);
+    let (ipam, rejected) = Ipam::restore(NOW, records);
     ipam.check_invariants().expect("a sound state");
-    (ipam, misfits.into_iter().map(|m| m.why).collect())
+    (ipam, rejected.into_iter().map(|m| m.why).collect())
 }
 
 fn address(last: u8) -> IpAddr {
@@ -57,7 +57,7 @@ fn moving(to: &'static str) -> MoveRecord<'static> {
         from: "h1".into(),
         to: to.into(),
         since: NOW,
-        kept: Kept::Fixed,
+        kept: RetentionKind::Fixed,
         addresses: Vec::new(),
     }
 }
@@ -65,11 +65,11 @@ fn moving(to: &'static str) -> MoveRecord<'static> {
 #[test]
 fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
     for kept in [vec![], vec![2]] {
-        let (ipam, misfits) = restored(|id| {
+        let (ipam, rejected) = restored(|id| {
             let kept = kept.iter().map(|&last| (id, address(last))).collect();
             workload(kept, false, Some(moving("")))
         });
-        assert_eq!(misfits, ["a name must not be empty"]);
+        assert_eq!(rejected, ["a name must not be empty"]);
         assert_eq!(ipam.kept_for("w").count(), 0);
         assert_eq!(ipam.hosts().count(), 0);
     }
@@ -78,20 +78,20 @@ fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
 #[test]
 fn an_address_is_kept_once_and_one_of_a_pool_for_a_time() {
     let twice = |id| workload(vec![(id, address(2)), (id, address(2))], true, None);
-    assert_eq!(restored(twice).1, ["keeps an address twice"]);
+    assert_eq!(restored(twice).1, ["retains an address twice"]);
     let two = |id| workload(vec![(id, address(2)), (id, address(3))], false, None);
-    let why = "keeps two addresses of one pool without a reservation";
+    let why = "retains two addresses of one pool without a reservation";
     assert_eq!(restored(two).1, [why]);
     let reserved = |id| workload(vec![(id, address(2)), (id, address(3))], true, None);
-    let (ipam, misfits) = restored(reserved);
-    assert_eq!(misfits, [""; 0]);
+    let (ipam, rejected) = restored(reserved);
+    assert_eq!(rejected, [""; 0]);
     assert_eq!(ipam.kept_for("w").count(), 2);
 }
 
 #[test]
 fn what_is_kept_until_the_end_of_time_is_kept() {
-    let (mut ipam, misfits) = restored(|id| workload(vec![(id, address(2))], false, None));
-    assert_eq!(misfits, [""; 0]);
+    let (mut ipam, rejected) = restored(|id| workload(vec![(id, address(2))], false, None));
+    assert_eq!(rejected, [""; 0]);
     ipam.advance(Timestamp::from_nanos(u64::MAX - 2));
     assert_eq!(ipam.kept_for("w").count(), 1);
     ipam.check_invariants().expect("a sound state");

@@ -3,7 +3,7 @@
 use ipam::{
     Ipam, PoolSpec, Request, Retention, Timestamp,
     change::HostSettings,
-    claim::{Families, Kept},
+    claim::{Families, RetentionKind},
     pool::{Affinity, Order},
 };
 use std::fmt::Write as _;
@@ -128,11 +128,11 @@ impl Stage {
             "show" => self.show(),
             "restore" => {
                 // The process ends and another goes on from the stored records.
-                let (again, misfits) = Ipam::restore(now, self.ipam.records());
+                let (again, rejected) = Ipam::restore(now, self.ipam.records());
                 let sequence = self.ipam.sequence();
                 self.ipam = again;
                 self.ipam.resume_sequence(sequence);
-                format!("{} misfits\n", misfits.len())
+                format!("{} rejected\n", rejected.len())
             }
             "routes" => self
                 .ipam
@@ -144,7 +144,7 @@ impl Stage {
                 let usage = self.ipam.pool(words.next()).expect("a pool").usage();
                 let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
                 format!(
-                    "{held} held, {kept} reserved, {resting} resting, {} free\n",
+                    "{held} held, {kept} reserved, {resting} in quarantine, {} free\n",
                     usage.free
                 )
             }
@@ -206,7 +206,7 @@ impl Stage {
             .map(|c| {
                 let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
                 let kept = match c.kept() {
-                    Kept::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
+                    RetentionKind::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
                     kept => kept.name().into(),
                 };
                 format!(

@@ -47,7 +47,7 @@ fn stored_in(folder: &std::path::Path, what: &Stored) -> Result<f64, String> {
     store.hold().map_err(|e| e.to_string())?;
     let replica = opened(store, now)?;
     let spent = thread_cpu_ns()?.saturating_sub(start);
-    if replica.ipam().claim_count() as u64 != MILLION || !replica.misfits().is_empty() {
+    if replica.ipam().claim_count() as u64 != MILLION || !replica.rejected().is_empty() {
         return Err("claims were lost".into());
     }
     if !matches!(what, Stored::Fsck) {
@@ -56,7 +56,7 @@ fn stored_in(folder: &std::path::Path, what: &Stored) -> Result<f64, String> {
     let start = thread_cpu_ns()?;
     let problems = replica
         .ipam()
-        .fsck(Duration::from_secs(900), replica.misfits());
+        .fsck(Duration::from_secs(900), replica.rejected());
     let spent = thread_cpu_ns()?.saturating_sub(start);
     if problems.is_empty() {
         Ok(spent as f64 / 1e9)

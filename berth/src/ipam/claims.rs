@@ -6,7 +6,7 @@ use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
     Grant, Identity, Request, Retention,
-    claim::{ClaimError, Families, MoveError, NotHeld},
+    claim::{ClaimError, Families, MoveError, UnavailableReason},
     net::{AddressRange, Family},
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(super) fn claim_failure(error: &ClaimError, place: &str) -> Failure {
         ClaimError::Moving { .. } => Failure::no("moving", message, "--workload"),
         ClaimError::Held { .. } => Failure::no("held", message, "--workload"),
         ClaimError::Unavailable {
-            why: NotHeld::NoPool,
+            why: UnavailableReason::NoPool,
             ..
         } => Failure::input(message, place).of_kind("no_pool"),
         ClaimError::Unavailable { .. } => Failure::no("unavailable", message, place),

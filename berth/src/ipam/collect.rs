@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::answer::{Answer, Failure};
 use ipam::{
     Change, Ipam,
-    change::What,
+    change::ChangeKind,
     routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation},
     store::Record,
 };
@@ -49,10 +49,10 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
         ),
     };
     // What damage stands in the way of waits until it is repaired.
-    let misfits = session.misfits().to_vec();
+    let rejected = session.rejected().to_vec();
     let (suspects, released, blocks) = session.transact(
         |ipam| {
-            let free = |c: &Change<'_>| ipam.barred_by(&misfits, c).is_none();
+            let free = |c: &Change<'_>| ipam.barred_by(&rejected, c).is_none();
             let mut changes = ipam.decide_expire();
             changes.retain(free);
             let mut released: Vec<String> = changes.iter().filter_map(owner_of).collect();
@@ -73,7 +73,7 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
             tidy.retain(free);
             let blocks = tidy
                 .iter()
-                .filter(|c| matches!(c.what, What::BlockReleased { .. }))
+                .filter(|c| matches!(c.what, ChangeKind::BlockReleased { .. }))
                 .count();
             changes.extend(tidy);
             Ok::<_, Infallible>(((suspects, released, blocks), changes))
@@ -92,7 +92,7 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
 /// The owner whose claim a change ends.
 fn released_of(change: &Change<'_>) -> Option<String> {
     match &change.what {
-        What::Released { owner, .. } => Some(owner.to_string()),
+        ChangeKind::Released { owner, .. } => Some(owner.to_string()),
         _ => None,
     }
 }
@@ -100,22 +100,22 @@ fn released_of(change: &Change<'_>) -> Option<String> {
 /// The owner that a change is about.
 fn owner_of(change: &Change<'_>) -> Option<String> {
     match &change.what {
-        What::Released { owner, .. } | What::Cleared { owner } | What::Suspected { owner, .. } => {
-            Some(owner.to_string())
-        }
+        ChangeKind::Released { owner, .. }
+        | ChangeKind::Cleared { owner }
+        | ChangeKind::Suspected { owner, .. } => Some(owner.to_string()),
         _ => None,
     }
 }
 
 pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Failure> {
     session.inspect()?;
-    let found = session.ipam().fsck(args.grace, session.misfits());
+    let found = session.ipam().fsck(args.grace, session.rejected());
     let mut left = found.len();
     if args.repair {
         session.rebuild()?;
         if !args.forget.is_empty() {
             let keys = &args.forget;
-            let known = |k: &String| session.misfits().iter().any(|m| m.key == *k);
+            let known = |k: &String| session.rejected().iter().any(|m| m.key == *k);
             match keys.iter().find(|k| !known(k)) {
                 _ if keys.iter().any(String::is_empty) => session.forget(None)?,
                 None => session.forget(Some(keys))?,
@@ -126,13 +126,13 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
             };
         }
         release_what_is_over(session, args.grace)?;
-        left = session.ipam().fsck(args.grace, session.misfits()).len();
+        left = session.ipam().fsck(args.grace, session.rejected()).len();
     }
     let problems: Vec<Value> = found
         .iter()
         .map(|p| json!({"kind": p.kind, "what": p.what, "repair": p.repair}))
         .collect();
-    let damaged: Vec<&str> = session.misfits().iter().map(|m| &*m.key).collect();
+    let damaged: Vec<&str> = session.rejected().iter().map(|m| &*m.key).collect();
     let (claims, pools) = (session.ipam().claim_count(), session.ipam().pools().count());
     let mut text: String = found
         .iter()
@@ -165,12 +165,12 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
 
 /// Carries out the repairs that are changes, those aside that damage stands in the way of.
 fn release_what_is_over(session: &mut Session, grace: Duration) -> Result<(), Failure> {
-    let misfits = session.misfits().to_vec();
+    let rejected = session.rejected().to_vec();
     session.transact(
         |ipam| {
             let problems = ipam.fsck(grace, &[]);
             let changes = problems.into_iter().flat_map(|p| p.changes);
-            let changes = changes.filter(|c| ipam.barred_by(&misfits, c).is_none());
+            let changes = changes.filter(|c| ipam.barred_by(&rejected, c).is_none());
             Ok::<_, Infallible>(((), changes.collect()))
         },
         |e| match e {},
@@ -280,15 +280,11 @@ pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<
             .map_err(|e| Failure::input(e.to_string(), format!("{place}: records[{i}]")))?;
         records.push(record);
     }
-    let (mut ipam, misfits) = Ipam::restore(session.now(), records);
-    if let Some(misfit) = misfits.first() {
-        let message = format!(
-            "{} {} ({} records do not fit)",
-            misfit.what,
-            misfit.why,
-            misfits.len()
-        );
-        return Err(Failure::input(message, format!("{place}: {}", misfit.key)));
+    let (mut ipam, rejected) = Ipam::restore(session.now(), records);
+    if let Some(first) = rejected.first() {
+        let count = rejected.len();
+        let message = format!("{} {} ({count} records do not fit)", first.what, first.why);
+        return Err(Failure::input(message, format!("{place}: {}", first.key)));
     }
     ipam.resume_sequence(last_sequence(&document, &ipam, &place)?);
     let here = session.ipam();

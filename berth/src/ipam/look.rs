@@ -40,7 +40,7 @@ pub(super) fn who(session: &Session, address: IpAddr) -> Result<Answer, Failure>
             }
             ("held", text::claim_line(claim).trim_end().to_owned())
         }
-        Holder::Kept(workload) => {
+        Holder::Retained(workload) => {
             let retained = ipam.retained_at(address);
             let identity = retained.map_or(Identity::from(workload), |r| r.identity);
             json["workload"] = identity.workload.into();
@@ -51,7 +51,7 @@ pub(super) fn who(session: &Session, address: IpAddr) -> Result<Answer, Failure>
                 .into();
             ("kept", format!("kept for {identity}, held by nobody"))
         }
-        Holder::Resting(until) => {
+        Holder::Quarantined(until) => {
             json["until_unix_ns"] = until.as_nanos().into();
             ("quarantine", format!("in quarantine until {until}"))
         }
@@ -80,10 +80,13 @@ pub(super) fn explain(session: &Session, args: &ClaimArgs) -> Result<Answer, Fai
     let decided = ipam.decide_claim(&request);
     let barred = decided.as_ref().ok().and_then(|decision| {
         let mut changes = decision.changes.iter();
-        changes.find_map(|change| ipam.barred_by(session.misfits(), change))
+        changes.find_map(|change| ipam.barred_by(session.rejected(), change))
     });
-    if let Some(misfit) = barred {
-        return Err(session.damaged(format!("{misfit}; until it is repaired {}", misfit.frozen)));
+    if let Some(rejected) = barred {
+        return Err(session.damaged(format!(
+            "{rejected}; until it is repaired {}",
+            rejected.frozen
+        )));
     }
     let mut json = json!({
         "owner": args.owner, "granted": decided.is_ok(), "addresses": [], "considered": [], "kind": null,

@@ -6,7 +6,7 @@ use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
     Change, Cidr, Identity, PoolSpec,
-    change::{ApplyError, HostSettings, What},
+    change::{ApplyError, ChangeKind, HostSettings},
     claim::ReserveError,
     net::AddressRange,
     pool::{Affinity, Order, PoolError},
@@ -294,7 +294,7 @@ pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answ
         subnet,
     };
     let (now, host) = (session.now(), args.name.clone());
-    let set = What::HostSet {
+    let set = ChangeKind::HostSet {
         host: host.clone().into(),
         settings: settings.clone(),
     };

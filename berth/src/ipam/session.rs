@@ -4,7 +4,7 @@ use super::args::IpamArgs;
 use crate::answer::{Class, Failure};
 use ipam::{
     Change, Ipam, Replica, Store, Timestamp,
-    store::{Frozen, MemoryStore, Misfit, StoreError, TransactError, ready},
+    store::{Frozen, MemoryStore, RejectedRecord, StoreError, TransactError, ready},
 };
 use ipam_redb::RedbStore;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -68,8 +68,8 @@ impl Session {
         self.replica.ipam()
     }
 
-    pub(super) fn misfits(&self) -> &[Misfit] {
-        self.replica.misfits()
+    pub(super) fn rejected(&self) -> &[RejectedRecord] {
+        self.replica.rejected()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -90,8 +90,8 @@ impl Session {
         match at_once(future, &self.place)? {
             Ok(answer) => Ok(answer),
             Err(TransactError::Refused(error)) => Err(self.perhaps_damaged(refused(error))),
-            Err(TransactError::Damaged(misfit)) => {
-                let message = TransactError::<E>::Damaged(misfit).to_string();
+            Err(TransactError::Damaged(rejected)) => {
+                let message = TransactError::<E>::Damaged(rejected).to_string();
                 Err(self.damaged(message))
             }
             Err(TransactError::Store(error)) => Err(store_failure(&error, &self.place)),
@@ -144,10 +144,10 @@ impl Session {
             "cannot_move",
             "not_moving",
         ];
-        let holds = |m: &&Misfit| m.frozen != Frozen::Nothing || m.key.starts_with("h/");
-        match self.misfits().iter().find(holds) {
-            Some(misfit) if absent.contains(&&*no.kind) => self.damaged(format!(
-                "{}; but {misfit}, which may be why: see fsck",
+        let holds = |m: &&RejectedRecord| m.frozen != Frozen::Nothing || m.key.starts_with("h/");
+        match self.rejected().iter().find(holds) {
+            Some(rejected) if absent.contains(&&*no.kind) => self.damaged(format!(
+                "{}; but {rejected}, which may be why: see fsck",
                 no.message
             )),
             _ => no,
@@ -156,10 +156,10 @@ impl Session {
 
     /// Says on standard error that records are damaged, where the command goes on all the same.
     pub(super) fn warn_of_damage(&self) {
-        let Some(first) = self.misfits().first() else {
+        let Some(first) = self.rejected().first() else {
             return;
         };
-        let (count, frozen) = (self.misfits().len(), &first.frozen);
+        let (count, frozen) = (self.rejected().len(), &first.frozen);
         let more = match count {
             1 => String::new(),
             n => format!(" (and {} more)", n - 1),

@@ -2,7 +2,7 @@
 
 use ipam::{
     Identity,
-    claim::{ClaimRef, Kept, Lease},
+    claim::{ClaimRef, Lease, RetentionKind},
     pool::PoolRef,
 };
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(super) fn claim(claim: ClaimRef<'_>) -> Value {
         "sequence": claim.sequence(),
         "retention": claim.kept().name(),
         "sticky_seconds": match claim.kept() {
-            Kept::Sticky(ttl) => Some(ttl.as_secs_f64()),
+            RetentionKind::Sticky(ttl) => Some(ttl.as_secs_f64()),
             _ => None,
         },
         "until_unix_ns": claim.until().map(ipam::Timestamp::as_nanos),
@@ -105,7 +105,7 @@ pub(super) fn pool_line(pool: PoolRef<'_>) -> String {
     };
     let _ = writeln!(
         line,
-        "{percent:>5.1} %  {} held, {} reserved, {} resting, {} free of {}{}",
+        "{percent:>5.1} %  {} held, {} reserved, {} in quarantine, {} free of {}{}",
         usage.held,
         usage.reserved,
         usage.quarantined,
@@ -116,7 +116,7 @@ pub(super) fn pool_line(pool: PoolRef<'_>) -> String {
     line
 }
 
-/// Thirty cells: held, then reserved or resting, then free.
+/// Thirty cells: held, then reserved or in quarantine, then free.
 pub(super) fn bar(usage: &ipam::pool::Usage) -> String {
     const CELLS: u64 = 30;
     let cells = |n: u64| {

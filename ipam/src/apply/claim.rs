@@ -2,9 +2,9 @@
 
 use super::draft::Draft;
 use super::{ApplyError, unknown};
-use crate::change::What;
+use crate::change::ChangeKind;
 use crate::cidr::Family;
-use crate::claim::{Kept, Origin, Place};
+use crate::claim::{Origin, Place, RetentionKind};
 use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::index::tag;
 use crate::pool::cells::State;
@@ -14,8 +14,8 @@ use crate::store::MOST_COUNT;
 use crate::time::Timestamp;
 
 impl Ipam {
-    pub(super) fn apply_claimed(&mut self, what: &What<'_>) -> Result<(), ApplyError> {
-        let What::Claimed {
+    pub(super) fn apply_claimed(&mut self, what: &ChangeKind<'_>) -> Result<(), ApplyError> {
+        let ChangeKind::Claimed {
             owner,
             workload,
             interface,
@@ -64,8 +64,8 @@ impl Ipam {
         if draft.owner.id.is_some() {
             return odd("exists already");
         }
-        if draft.workload.is_none() && draft.kept != Kept::Ephemeral {
-            return odd("keeps an address for no workload");
+        if draft.workload.is_none() && draft.kept != RetentionKind::Ephemeral {
+            return odd("retains an address for no workload");
         }
         let workload = draft.workload.and_then(|w| w.id);
         for (family, place) in [Family::V4, Family::V6].into_iter().zip(&draft.places) {
@@ -105,11 +105,11 @@ impl Ipam {
         };
         match pool.state(slot) {
             State::Held(_) => refuse("is held"),
-            State::Kept(w) if workload != Some(w) => refuse("is kept for another workload"),
-            State::Resting(_)
+            State::Retained(w) if workload != Some(w) => refuse("is retained for another workload"),
+            State::Quarantined(_)
                 if !matches!(place.origin, Origin::Early { .. } | Origin::Restored) =>
             {
-                refuse("is resting")
+                refuse("is in quarantine")
             }
             _ => Ok(()),
         }

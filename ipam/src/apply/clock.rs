@@ -2,7 +2,7 @@
 
 use super::ApplyError;
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::{Affinity, QUARANTINE};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE};
@@ -41,8 +41,8 @@ impl Ipam {
         let now = self.now;
         match pool.state(slot) {
             State::Held(claim) => self.cap_claim(claim),
-            State::Kept(workload) => self.cap_workload(workload),
-            State::Resting(_) | State::Queued(_) | State::Blank => {}
+            State::Retained(workload) => self.cap_workload(workload),
+            State::Quarantined(_) | State::Queued(_) | State::Blank => {}
         }
         if let Some(pool) = self.pool_at_mut(id.0) {
             pool.cap_rest(slot, now);
@@ -53,7 +53,7 @@ impl Ipam {
         Ok(())
     }
 
-    /// An address of a pool that is gone rests for as long as it was to, from now on; where the times do not tell how
+    /// An address of a pool that is gone is in quarantine for as long as it was to be, from now on; where the times do not tell how
     /// long (they met the end of time, or one another), as long as in a pool that was not told.
     fn cap_departed(&mut self, address: IpAddr) {
         let now = self.now;
@@ -115,12 +115,12 @@ impl Ipam {
 
 impl Pool {
     fn cap_rest(&mut self, slot: u32, now: Timestamp) {
-        let State::Resting(id) = self.state(slot) else {
+        let State::Quarantined(id) = self.state(slot) else {
             return;
         };
-        let rest = self.rest.get(List::Resting, id);
+        let rest = self.released.get(List::Quarantine, id);
         if rest.is_some_and(|r| r.at.is_ahead_of(now)) {
-            self.let_rest(slot, now, now);
+            self.quarantine(slot, now, now);
         }
     }
 

@@ -1,12 +1,12 @@
 //! A claim on its way into the state: decided or read from a change, then made.
 
 use crate::cidr::Family;
-use crate::claim::{Kept, Origin, Place};
+use crate::claim::{Origin, Place, RetentionKind};
 use crate::claims::Claims;
 use crate::identity::Identity;
 use crate::index::{Home, tag};
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::state::{Claim, Ipam, Kind, NONE, Spots, Ttl};
 use crate::time::Timestamp;
 
@@ -28,7 +28,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) host: Option<Named<'a>>,
     pub(crate) sequence: u64,
     pub(crate) until: Timestamp,
-    pub(crate) kept: Kept,
+    pub(crate) kept: RetentionKind,
     /// IPv4 first.
     pub(crate) places: [Option<Place>; 2],
 }
@@ -120,7 +120,7 @@ impl Ipam {
         mut claim: Claim,
         owner: &str,
         tag: u32,
-        kept: Kept,
+        kept: RetentionKind,
     ) -> u32 {
         let (host, sequence) = (claim.host, claim.sequence);
         self.count_lease(claim.until, true);
@@ -165,12 +165,14 @@ impl Ipam {
                 continue;
             };
             at = at.max(match pool.state(slot) {
-                State::Kept(w) if Some(w) == workload => self.since_of(w),
+                State::Retained(w) if Some(w) == workload => self.since_of(w),
                 State::Held(c) => {
                     let claim = self.claims.get(c);
                     claim.map_or(at, |c| c.touched.max(self.since_of(c.workload)))
                 }
-                State::Resting(id) => pool.rest.get(List::Resting, id).map_or(at, |r| r.at),
+                State::Quarantined(id) => {
+                    pool.released.get(List::Quarantine, id).map_or(at, |r| r.at)
+                }
                 _ => at,
             });
         }

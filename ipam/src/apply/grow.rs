@@ -4,7 +4,7 @@ use crate::cidr::Family;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::{Affinity, PoolSpec};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Spot, Spots};
@@ -41,15 +41,15 @@ impl Ipam {
             };
             match cell.state() {
                 State::Held(claim) => new.hold(to, claim, now),
-                State::Kept(workload) => new.keep(to, workload, now),
-                State::Blank | State::Resting(_) | State::Queued(_) => {}
+                State::Retained(workload) => new.keep(to, workload, now),
+                State::Blank | State::Quarantined(_) | State::Queued(_) => {}
             }
         }
-        for list in [List::Queued, List::Resting] {
-            for (_, rest) in old.rest.iter(list) {
+        for list in [List::Queued, List::Quarantine] {
+            for (_, rest) in old.released.iter(list) {
                 if let Some(to) = place(&mut new, rest.slot) {
-                    // A rest that is over by `now` is freed at once, in order of release.
-                    new.let_rest(to, rest.at, now);
+                    // A quarantine that is over by `now` is freed at once, in order of release.
+                    new.quarantine(to, rest.at, now);
                 }
             }
         }

@@ -11,7 +11,7 @@ mod reserve;
 pub(crate) mod time;
 pub(crate) mod workload;
 
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::AddressRange;
 use crate::pool::PoolId;
 use crate::state::Ipam;
@@ -81,63 +81,63 @@ impl Ipam {
     pub fn apply(&mut self, change: &Change<'_>) -> Result<(), ApplyError> {
         self.advance(change.at);
         match &change.what {
-            What::PoolAdded { pool, spec } => self.apply_pool_added(*pool, spec),
-            What::PoolDrained { pool, draining } => self.apply_pool_drained(*pool, *draining),
-            What::PoolGrown { pool, cidr } => self.apply_pool_grown(*pool, *cidr),
-            What::PoolChanged { pool, spec } => self.apply_pool_changed(*pool, spec),
-            What::PoolRemoved { pool } => self.apply_pool_removed(*pool),
-            What::HostSet { host, settings } => self.apply_host_set(host, settings),
-            What::BlockTaken {
+            ChangeKind::PoolAdded { pool, spec } => self.apply_pool_added(*pool, spec),
+            ChangeKind::PoolDrained { pool, draining } => self.apply_pool_drained(*pool, *draining),
+            ChangeKind::PoolGrown { pool, cidr } => self.apply_pool_grown(*pool, *cidr),
+            ChangeKind::PoolChanged { pool, spec } => self.apply_pool_changed(*pool, spec),
+            ChangeKind::PoolRemoved { pool } => self.apply_pool_removed(*pool),
+            ChangeKind::HostSet { host, settings } => self.apply_host_set(host, settings),
+            ChangeKind::BlockTaken {
                 pool,
                 block,
                 host,
                 state,
                 generation,
             } => self.apply_block_taken(*pool, *block, host, *state, *generation),
-            What::BlockReleased {
+            ChangeKind::BlockReleased {
                 pool,
                 block,
                 generation,
             } => self.apply_block_released(*pool, *block, *generation),
-            What::Reserved {
+            ChangeKind::Reserved {
                 workload,
                 interface,
                 ranges,
             } => self.apply_reserved((&**workload, &**interface).into(), ranges),
-            What::Unreserved {
+            ChangeKind::Unreserved {
                 workload,
                 interface,
                 ranges,
             } => self.apply_unreserved((&**workload, &**interface).into(), ranges),
-            claimed @ What::Claimed { .. } => self.apply_claimed(claimed),
-            What::Renewed {
+            claimed @ ChangeKind::Claimed { .. } => self.apply_claimed(claimed),
+            ChangeKind::Renewed {
                 owner,
                 sequence,
                 until,
             } => self.apply_lease(owner, *sequence, *sequence, *until),
-            What::Reissued {
+            ChangeKind::Reissued {
                 owner,
                 sequence,
                 next,
                 until,
             } => self.apply_lease(owner, *sequence, *next, *until),
-            What::Released {
+            ChangeKind::Released {
                 owner, sequence, ..
             } => self.apply_released(owner, *sequence),
-            What::MoveBegun {
+            ChangeKind::MoveBegun {
                 workload,
                 interface,
                 from,
                 to,
             } => self.apply_move_begun((&**workload, &**interface).into(), from, to),
-            What::MoveEnded {
+            ChangeKind::MoveEnded {
                 workload,
                 interface,
                 ..
             } => self.apply_move_ended((&**workload, &**interface).into()),
-            What::Suspected { owner, sequence } => self.apply_suspected(owner, *sequence),
-            What::Cleared { owner } => self.apply_cleared(owner),
-            What::TimesCapped { pool, address } => self.apply_times_capped(*pool, *address),
+            ChangeKind::Suspected { owner, sequence } => self.apply_suspected(owner, *sequence),
+            ChangeKind::Cleared { owner } => self.apply_cleared(owner),
+            ChangeKind::TimesCapped { pool, address } => self.apply_times_capped(*pool, *address),
         }
     }
 

@@ -156,7 +156,7 @@ impl Ipam {
                 || pool.spec.excludes(address).is_none() && spec.excludes(address).is_some();
             let holder = match cell.state() {
                 State::Held(claim) if barred() => self.owner_name(claim).into(),
-                State::Kept(workload) if barred() => {
+                State::Retained(workload) if barred() => {
                     { self.identity(workload).map(|i| i.workload.into()) }.unwrap_or_default()
                 }
                 _ => continue,

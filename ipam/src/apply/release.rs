@@ -77,12 +77,12 @@ impl Ipam {
         let fixed = self.workloads.get(id).is_some_and(Workload::fixed);
         // Most are neither kept nor on their way.
         if claim.kind == Kind::Ephemeral && !fixed && self.moves.is_empty() {
-            return self.let_go(spot, at);
+            return self.quarantine_held(spot, at);
         }
         if fixed && self.is_reserved_to(id, spot) {
             self.note_since(id, at);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.keep_held(spot.slot, id);
+                pool.retain_held(spot.slot, id);
             }
             self.set_reserved_idle(id, spot, true);
             return;
@@ -97,7 +97,7 @@ impl Ipam {
             let until = at.after(ttl).min(LAST_END);
             return self.keep_sticky(id, family, spot, at, until);
         }
-        self.let_go(spot, at);
+        self.quarantine_held(spot, at);
     }
 
     /// Whether nothing of a pool is to be kept for a workload's interface: it drains, or the interface holds or moves
@@ -109,12 +109,12 @@ impl Ipam {
             || self.is_moving_in(id, pool)
     }
 
-    /// An address that a claim held goes to rest.
+    /// An address that a claim held goes into quarantine.
     #[inline]
-    fn let_go(&mut self, spot: Spot, at: Timestamp) {
+    fn quarantine_held(&mut self, spot: Spot, at: Timestamp) {
         let now = self.now;
         if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
-            pool.let_go(spot.slot, at, now);
+            pool.quarantine_held(spot.slot, at, now);
             self.due = self.due.min(pool.next_due());
         }
     }
@@ -136,17 +136,17 @@ impl Ipam {
         self.note_since(id, at);
         self.retain(id, family, spot, until);
         if let Some(pool) = self.pool_at_mut(spot.pool) {
-            pool.keep_held(spot.slot, id);
+            pool.retain_held(spot.slot, id);
         }
         if let Some(old) = old {
-            self.rest_spot(old, since);
+            self.quarantine_spot(old, since);
         }
     }
 
-    pub(crate) fn rest_spot(&mut self, spot: Spot, at: Timestamp) {
+    pub(crate) fn quarantine_spot(&mut self, spot: Spot, at: Timestamp) {
         let now = self.now;
         if let Some(pool) = self.pool_at_mut(spot.pool) {
-            pool.let_rest(spot.slot, at, now);
+            pool.quarantine(spot.slot, at, now);
             let due = pool.next_due();
             self.due = self.due.min(due);
         }

@@ -64,8 +64,10 @@ impl Ipam {
                     State::Held(c) if !self.claims.get(c).is_some_and(|c| mine(c.workload)) => {
                         return refuse("is held by another workload");
                     }
-                    State::Kept(w) if !mine(w) => return refuse("is kept for another workload"),
-                    State::Resting(_) => return refuse("is resting"),
+                    State::Retained(w) if !mine(w) => {
+                        return refuse("is retained for another workload");
+                    }
+                    State::Quarantined(_) => return refuse("is in quarantine"),
                     _ => {}
                 }
             }
@@ -113,7 +115,7 @@ impl Ipam {
 
     pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
         let pool = self.pool_at(spot.pool);
-        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id));
+        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Retained(id));
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
@@ -186,8 +188,8 @@ impl Ipam {
         ending.sort_by_key(|spot| (spot.pool, self.number_at(*spot)));
         for spot in ending {
             let pool = self.pool_at(spot.pool);
-            if pool.is_some_and(|p| p.state(spot.slot) == State::Kept(id)) {
-                self.rest_spot(spot, at);
+            if pool.is_some_and(|p| p.state(spot.slot) == State::Retained(id)) {
+                self.quarantine_spot(spot, at);
             }
         }
         self.settle_since(id);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
-    /// still. Cost: one comparison unless a rest or a keeping has ended, then logarithmic for each.
+    /// still. Cost: one comparison unless a quarantine or a retention has ended, then logarithmic for each.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
@@ -74,7 +74,7 @@ impl Ipam {
     /// The sticky addresses whose time is over at `due` go back, in order of their workloads' keys: those have other
     /// numbers in a restored state.
     fn expire_at_once(&mut self, due: Timestamp) {
-        // Nothing rests from before anything that is known of it.
+        // No quarantine begins before anything that is known of it.
         let mut over: Vec<(u32, Spot, Timestamp)> = Vec::new();
         while let Some((until, id)) = self.sticky.first().filter(|(until, _)| *until <= due) {
             debug_assert_eq!(until, due);
@@ -97,7 +97,7 @@ impl Ipam {
         for (id, spot, at) in over {
             self.note_expired(id, spot);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
-                pool.let_rest(spot.slot, at, due);
+                pool.quarantine(spot.slot, at, due);
             }
             self.settle_since(id);
             self.drop_workload_if_idle(id);

@@ -3,7 +3,7 @@
 use super::claim::bad_name;
 use super::{ApplyError, unknown};
 use crate::cidr::AddressRange;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::identity::Identity;
 use crate::pool::spec::name_fits;
 use crate::retained::{LAST_END, WHILE_MOVING};
@@ -86,8 +86,8 @@ impl Ipam {
         }
         // What was kept for as long as the move took is kept for the usual time from now on.
         let ttl = match kept {
-            Kept::Sticky(ttl) => ttl,
-            Kept::Ephemeral | Kept::Fixed => Duration::ZERO,
+            RetentionKind::Sticky(ttl) => ttl,
+            RetentionKind::Ephemeral | RetentionKind::Fixed => Duration::ZERO,
         };
         let since = self.since_of(id);
         let until = self.now.max(since).after(ttl).min(LAST_END);

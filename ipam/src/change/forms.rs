@@ -1,6 +1,6 @@
 //! Changes with their texts owned, and in words.
 
-use super::{Change, What};
+use super::{Change, ChangeKind};
 use crate::identity::Identity;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
@@ -8,7 +8,7 @@ use alloc::string::ToString;
 use core::fmt;
 
 impl<'a> Change<'a> {
-    pub(crate) fn new(at: Timestamp, what: What<'a>) -> Self {
+    pub(crate) fn new(at: Timestamp, what: ChangeKind<'a>) -> Self {
         Self { at, what }
     }
 
@@ -17,56 +17,58 @@ impl<'a> Change<'a> {
     pub fn into_owned(self) -> Change<'static> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
         let what = match self.what {
-            What::PoolAdded { pool, spec } => What::PoolAdded { pool, spec },
-            What::PoolDrained { pool, draining } => What::PoolDrained { pool, draining },
-            What::PoolGrown { pool, cidr } => What::PoolGrown { pool, cidr },
-            What::PoolChanged { pool, spec } => What::PoolChanged { pool, spec },
-            What::PoolRemoved { pool } => What::PoolRemoved { pool },
-            What::HostSet { host, settings } => What::HostSet {
+            ChangeKind::PoolAdded { pool, spec } => ChangeKind::PoolAdded { pool, spec },
+            ChangeKind::PoolDrained { pool, draining } => {
+                ChangeKind::PoolDrained { pool, draining }
+            }
+            ChangeKind::PoolGrown { pool, cidr } => ChangeKind::PoolGrown { pool, cidr },
+            ChangeKind::PoolChanged { pool, spec } => ChangeKind::PoolChanged { pool, spec },
+            ChangeKind::PoolRemoved { pool } => ChangeKind::PoolRemoved { pool },
+            ChangeKind::HostSet { host, settings } => ChangeKind::HostSet {
                 host: own(host),
                 settings,
             },
-            What::BlockTaken {
+            ChangeKind::BlockTaken {
                 pool,
                 block,
                 host,
                 state,
                 generation,
-            } => What::BlockTaken {
+            } => ChangeKind::BlockTaken {
                 pool,
                 block,
                 host: own(host),
                 state,
                 generation,
             },
-            What::BlockReleased {
+            ChangeKind::BlockReleased {
                 pool,
                 block,
                 generation,
-            } => What::BlockReleased {
+            } => ChangeKind::BlockReleased {
                 pool,
                 block,
                 generation,
             },
-            What::Reserved {
+            ChangeKind::Reserved {
                 workload,
                 interface,
                 ranges,
-            } => What::Reserved {
+            } => ChangeKind::Reserved {
                 workload: own(workload),
                 interface: own(interface),
                 ranges,
             },
-            What::Unreserved {
+            ChangeKind::Unreserved {
                 workload,
                 interface,
                 ranges,
-            } => What::Unreserved {
+            } => ChangeKind::Unreserved {
                 workload: own(workload),
                 interface: own(interface),
                 ranges,
             },
-            What::Claimed {
+            ChangeKind::Claimed {
                 owner,
                 workload,
                 interface,
@@ -79,7 +81,7 @@ impl<'a> Change<'a> {
             } => {
                 let (owner, workload, host) = (own(owner), workload.map(own), host.map(own));
                 let interface = own(interface);
-                What::Claimed {
+                ChangeKind::Claimed {
                     owner,
                     workload,
                     interface,
@@ -91,61 +93,61 @@ impl<'a> Change<'a> {
                     v6,
                 }
             }
-            What::Renewed {
+            ChangeKind::Renewed {
                 owner,
                 sequence,
                 until,
-            } => What::Renewed {
+            } => ChangeKind::Renewed {
                 owner: own(owner),
                 sequence,
                 until,
             },
-            What::Reissued {
+            ChangeKind::Reissued {
                 owner,
                 sequence,
                 next,
                 until,
-            } => What::Reissued {
+            } => ChangeKind::Reissued {
                 owner: own(owner),
                 sequence,
                 next,
                 until,
             },
-            What::Released {
+            ChangeKind::Released {
                 owner,
                 sequence,
                 reason,
-            } => What::Released {
+            } => ChangeKind::Released {
                 owner: own(owner),
                 sequence,
                 reason,
             },
-            What::MoveBegun {
+            ChangeKind::MoveBegun {
                 workload,
                 interface,
                 from,
                 to,
-            } => What::MoveBegun {
+            } => ChangeKind::MoveBegun {
                 workload: own(workload),
                 interface: own(interface),
                 from: own(from),
                 to: own(to),
             },
-            What::MoveEnded {
+            ChangeKind::MoveEnded {
                 workload,
                 interface,
                 finished,
-            } => What::MoveEnded {
+            } => ChangeKind::MoveEnded {
                 workload: own(workload),
                 interface: own(interface),
                 finished,
             },
-            What::Suspected { owner, sequence } => What::Suspected {
+            ChangeKind::Suspected { owner, sequence } => ChangeKind::Suspected {
                 owner: own(owner),
                 sequence,
             },
-            What::Cleared { owner } => What::Cleared { owner: own(owner) },
-            What::TimesCapped { pool, address } => What::TimesCapped { pool, address },
+            ChangeKind::Cleared { owner } => ChangeKind::Cleared { owner: own(owner) },
+            ChangeKind::TimesCapped { pool, address } => ChangeKind::TimesCapped { pool, address },
         };
         Change { at: self.at, what }
     }
@@ -157,7 +159,7 @@ impl fmt::Display for Change<'_> {
     }
 }
 
-impl fmt::Display for What<'_> {
+impl fmt::Display for ChangeKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PoolAdded { pool, spec } => {

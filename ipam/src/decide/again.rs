@@ -2,9 +2,9 @@
 
 use super::claim::{Decision, missing_label, wanted};
 use super::errors::ClaimError;
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::{Family, shortened};
-use crate::claim::{Grant, Kept, Origin, Place, Request, Retention};
+use crate::claim::{Grant, Origin, Place, Request, Retention, RetentionKind};
 use crate::pool::PoolId;
 use crate::state::{Claim, Ipam, end};
 use crate::time::Timestamp;
@@ -33,7 +33,7 @@ impl Ipam {
         if claim.until > self.now {
             let prolonged = self.sign_of_life(id, claim, request, &places);
             let (sequence, until) = (claim.sequence, end(prolonged.unwrap_or(claim.until)));
-            let renewed = prolonged.map(|_| What::Renewed {
+            let renewed = prolonged.map(|_| ChangeKind::Renewed {
                 owner: Cow::Borrowed(request.owner),
                 sequence,
                 until,
@@ -52,7 +52,7 @@ impl Ipam {
         let next = self.sequence.saturating_add(1);
         let until = end(self.lease_end(request, places.iter(), self.now.max(claim.touched)));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
-        let what = What::Reissued {
+        let what = ChangeKind::Reissued {
             owner,
             sequence,
             next,
@@ -130,7 +130,7 @@ impl Ipam {
         if request.host != self.host_name(claim.host) {
             return Some("host");
         }
-        if Kept::from(request.retention) != self.kept_of(id) {
+        if RetentionKind::from(request.retention) != self.kept_of(id) {
             return Some("retention");
         }
         for family in [Family::V4, Family::V6] {

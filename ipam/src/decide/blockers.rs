@@ -1,7 +1,7 @@
 //! What stands in the way of a workload's claim: its move, another owner of what is fixed, claims whose lease is over.
 
 use super::errors::ClaimError;
-use crate::change::{Change, Reason, What};
+use crate::change::{Change, ChangeKind, Reason};
 use crate::claim::{Request, Retention};
 use crate::state::{Ipam, Kind, end};
 use alloc::borrow::Cow;
@@ -55,7 +55,7 @@ impl Ipam {
         over.sort_unstable();
         for (sequence, id) in over {
             let owner = Cow::Owned(self.owner_name(id).to_string());
-            let what = What::Released {
+            let what = ChangeKind::Released {
                 owner,
                 sequence,
                 reason: Reason::Expired,

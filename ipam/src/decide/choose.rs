@@ -1,14 +1,14 @@
 //! One family's address: the one asked for, the workload's own, or a free one of the first pool that has one.
 
 use super::claim::{Choice, missing_label, wanted};
-use super::errors::{ClaimError, Considered, NotHeld, WhyNot};
+use super::errors::{ClaimError, Considered, PoolReason, UnavailableReason};
 use crate::apply::draft::Named;
 use crate::cidr::{Family, number, shortened};
 use crate::claim::{Origin, Place, Request, Retention};
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
-use crate::pool::pick::{Asker, Draw, Dry, Pick, Start};
-use crate::pool::rest::List;
+use crate::pool::pick::{Draw, Exhausted, Pick, Requester, Start};
+use crate::pool::released::List;
 use crate::pool::{Pool, PoolId};
 use crate::state::{Host, Ipam, Spot, end};
 use alloc::string::ToString;
@@ -21,20 +21,20 @@ impl Ipam {
         &self,
         request: &Request<'_>,
         workload: Option<u32>,
-        asker: Option<Asker>,
+        requester: Option<Requester>,
         family: Family,
     ) -> Result<Choice, ClaimError> {
         if let Some(address) = wanted(request, family) {
             let place = self.choose_asked(request, workload, address)?;
-            return Ok(self.with_grab(asker, place));
+            return Ok(self.with_grab(requester, place));
         }
         if let Some(place) = self.choose_fixed(request, workload, family)? {
-            return Ok(self.with_grab(asker, place));
+            return Ok(self.with_grab(requester, place));
         }
         if let Some(place) = workload.and_then(|w| self.choose_kept(request, w, family)) {
-            return Ok(self.with_grab(asker, place));
+            return Ok(self.with_grab(requester, place));
         }
-        self.choose_free(request, asker, family)
+        self.choose_free(request, requester, family)
     }
 
     /// The address asked for.
@@ -51,10 +51,10 @@ impl Ipam {
                 .filter(|p| p.spec.cidr.contains(address))
                 .map(|p| (i, p))
         });
-        let (index, pool) = found.ok_or_else(|| unavailable(NotHeld::NoPool))?;
+        let (index, pool) = found.ok_or_else(|| unavailable(UnavailableReason::NoPool))?;
         let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
         if !named || missing_label(pool, request).is_some() {
-            return Err(unavailable(NotHeld::NoPool));
+            return Err(unavailable(UnavailableReason::NoPool));
         }
         let origin = self
             .takeable(index as u16, address, workload)
@@ -72,44 +72,47 @@ impl Ipam {
         index: u16,
         address: IpAddr,
         workload: Option<u32>,
-    ) -> Result<Origin, NotHeld> {
+    ) -> Result<Origin, UnavailableReason> {
         let Some(pool) = self.pool_at(index) else {
-            return Err(NotHeld::NoPool);
+            return Err(UnavailableReason::NoPool);
         };
         if let Some(what) = pool.spec.excludes(address) {
-            return Err(NotHeld::Excluded(what));
+            return Err(UnavailableReason::Excluded(what));
         }
         if pool.is_frozen(address) {
-            return Err(NotHeld::Damaged);
+            return Err(UnavailableReason::Damaged);
         }
         let Some(slot) = pool.slot(address) else {
             return match (pool.draining, pool.has_room()) {
-                (true, _) => Err(NotHeld::Draining),
-                (_, false) => Err(NotHeld::NoSlots),
+                (true, _) => Err(UnavailableReason::Draining),
+                (_, false) => Err(UnavailableReason::NoSlots),
                 _ => Ok(Origin::Asked),
             };
         };
         match pool.state(slot) {
-            State::Kept(w)
+            State::Retained(w)
                 if Some(w) == workload && !self.gives_way(w, Spot { pool: index, slot }) =>
             {
                 Ok(Origin::Reused)
             }
-            State::Kept(w) => {
+            State::Retained(w) => {
                 let identity = self.identity(w).map(|i| i.to_string());
                 let workload = identity.unwrap_or_default();
-                Err(NotHeld::Kept { workload })
+                Err(UnavailableReason::Retained { workload })
             }
             State::Held(c) => self.takeable_from(c, Spot { pool: index, slot }, workload),
-            _ if pool.draining => Err(NotHeld::Draining),
-            State::Resting(id) => {
-                let released = pool.rest.get(List::Resting, id).map_or(self.now, |r| r.at);
+            _ if pool.draining => Err(UnavailableReason::Draining),
+            State::Quarantined(id) => {
+                let released = pool
+                    .released
+                    .get(List::Quarantine, id)
+                    .map_or(self.now, |r| r.at);
                 let until = released.after(pool.spec.quarantine);
                 match pool.spec.early_reuse && !released.is_ahead_of(self.now) {
                     true => Ok(Origin::Early {
                         left: until.since(self.now),
                     }),
-                    false => Err(NotHeld::Resting { until }),
+                    false => Err(UnavailableReason::Quarantined { until }),
                 }
             }
             State::Blank | State::Queued(_) => Ok(Origin::Asked),
@@ -149,16 +152,16 @@ impl Ipam {
     fn choose_free(
         &self,
         request: &Request<'_>,
-        asker: Option<Asker>,
+        requester: Option<Requester>,
         family: Family,
     ) -> Result<Choice, ClaimError> {
-        if let Some(choice) = self.choose_after(request, asker, family) {
+        if let Some(choice) = self.choose_after(request, requester, family) {
             return Ok(choice);
         }
         let mut considered = Vec::new();
         let mut consider = |id: PoolId| -> Option<Choice> {
             let pool = self.pool_at(id.0)?;
-            match self.try_pool(pool, request, family, asker) {
+            match self.try_pool(pool, request, family, requester) {
                 Ok(pick) => Some(chosen(id, pick)),
                 Err(why) => {
                     let pool = pool.name.to_string();
@@ -189,7 +192,7 @@ impl Ipam {
     fn choose_after(
         &self,
         request: &Request<'_>,
-        asker: Option<Asker>,
+        requester: Option<Requester>,
         family: Family,
     ) -> Option<Choice> {
         let after = request.after.filter(|&a| Family::of(a) == family)?;
@@ -228,7 +231,7 @@ impl Ipam {
                     address,
                     origin: Origin::Fresh,
                 };
-                return Some(self.with_grab(asker, place));
+                return Some(self.with_grab(requester, place));
             }
         }
         None
@@ -240,27 +243,27 @@ impl Ipam {
         pool: &Pool,
         request: &Request<'_>,
         family: Family,
-        asker: Option<Asker>,
-    ) -> Result<Pick, WhyNot> {
+        requester: Option<Requester>,
+    ) -> Result<Pick, PoolReason> {
         if pool.spec.cidr.family() != family {
-            return Err(WhyNot::Family);
+            return Err(PoolReason::Family);
         }
         if let Some(why) = missing_label(pool, request) {
             return Err(why);
         }
         if pool.draining {
-            return Err(WhyNot::Draining);
+            return Err(PoolReason::Draining);
         }
-        let asker = asker.map(|a| self.started_in(pool, a));
-        pool.pick(asker, self.draw(family), self.now)
-            .map_err(|dry| {
+        let requester = requester.map(|a| self.started_in(pool, a));
+        pool.pick(requester, self.draw(family), self.now)
+            .map_err(|exhausted| {
                 let usage = pool.usage();
-                match dry {
-                    Dry::Blocks { limit } => WhyNot::Blocks {
+                match exhausted {
+                    Exhausted::Blocks { limit } => PoolReason::Blocks {
                         limit,
                         free: usage.free,
                     },
-                    Dry::Full => WhyNot::Full {
+                    Exhausted::Full => PoolReason::Full {
                         held: usage.held,
                         reserved: usage.reserved,
                         quarantined: usage.quarantined,
@@ -270,11 +273,11 @@ impl Ipam {
             })
     }
 
-    /// Who asks, as pools see it.
-    pub(super) fn asker(&self, host: Named<'_>) -> Asker {
+    /// The requester, as pools see it.
+    pub(super) fn requester(&self, host: Named<'_>) -> Requester {
         let settings = host.id.and_then(|id| self.hosts.get(id));
         let settings = settings.map(Host::settings);
-        Asker {
+        Requester {
             host: host.id.unwrap_or(NOBODY),
             start: Start::Hash(host.hash),
             block_limit: settings.and_then(|s| s.block_limit),
@@ -282,23 +285,25 @@ impl Ipam {
         }
     }
 
-    /// The asker with its start in this pool, where its settings name one.
-    fn started_in(&self, pool: &Pool, asker: Asker) -> Asker {
-        let known = self.hosts.get(asker.host);
+    /// The requester with its start in this pool, where its settings name one.
+    fn started_in(&self, pool: &Pool, requester: Requester) -> Requester {
+        let known = self.hosts.get(requester.host);
         let mut starts = known.into_iter().flat_map(|h| &h.settings().starts);
         let start = starts
             .find(|&&a| pool.spec.cidr.contains(a))
             .map(|&a| Start::At(a));
-        Asker {
-            start: start.unwrap_or(asker.start),
-            ..asker
+        Requester {
+            start: start.unwrap_or(requester.start),
+            ..requester
         }
     }
 
     /// An address that was not searched for: its block comes with it where it is nobody's.
-    fn with_grab(&self, asker: Option<Asker>, place: Place) -> Choice {
-        let grab =
-            asker.and_then(|asker| self.pool_at(place.pool.0)?.grab_of(place.address, asker));
+    fn with_grab(&self, requester: Option<Requester>, place: Place) -> Choice {
+        let grab = requester.and_then(|requester| {
+            self.pool_at(place.pool.0)?
+                .grab_of(place.address, requester)
+        });
         Choice { place, grab }
     }
 }

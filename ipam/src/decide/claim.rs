@@ -1,8 +1,8 @@
 //! Which addresses a request gets.
 
-use super::errors::{ClaimError, NotHeld, WhyNot};
+use super::errors::{ClaimError, PoolReason, UnavailableReason};
 use crate::apply::draft::{Draft, Named};
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::{AddressRange, Family};
 use crate::claim::{Families, Grant, Lease, Place, Request, Retention};
 use crate::identity::{Identity, interface_fits};
@@ -138,9 +138,9 @@ impl Ipam {
             }
             self.expire_blockers(known, before);
         }
-        let asker = host.map(|h| self.asker(h));
+        let requester = host.map(|h| self.requester(h));
         let choose = |family| match request.families.want(family) {
-            true => self.choose(request, workload, asker, family).map(Some),
+            true => self.choose(request, workload, requester, family).map(Some),
             false => Ok(None),
         };
         let choices = [choose(Family::V4)?, choose(Family::V6)?];
@@ -166,7 +166,7 @@ impl Ipam {
             Decided::New(draft) => draft,
         };
         let [v4, v6] = draft.places;
-        let what = What::Claimed {
+        let what = ChangeKind::Claimed {
             owner: Cow::Borrowed(draft.owner.name),
             workload: draft.workload.map(|w| Cow::Borrowed(w.name)),
             interface: Cow::Borrowed(draft.interface),
@@ -247,7 +247,7 @@ impl Ipam {
             Cow::Borrowed(host),
             BlockState::Confirmed,
         );
-        let what = What::BlockTaken {
+        let what = ChangeKind::BlockTaken {
             pool,
             block,
             host,
@@ -280,13 +280,16 @@ impl Ipam {
                 self.pool_at(id.0)
                     .is_some_and(|p| p.spec.cidr.contains(range.first()))
             });
-            parts.push((*pool.ok_or_else(|| refuse(range, NotHeld::NoPool))?, *range));
+            parts.push((
+                *pool.ok_or_else(|| refuse(range, UnavailableReason::NoPool))?,
+                *range,
+            ));
         }
         let identity = (name, request.interface).into();
         if let Err(error) = self.check_reserved(identity, &parts) {
             return Err(self.reserve_refusal(&error, ranges, workload));
         }
-        let what = What::Reserved {
+        let what = ChangeKind::Reserved {
             workload: Cow::Borrowed(name),
             interface: Cow::Borrowed(request.interface),
             ranges: parts,
@@ -313,7 +316,7 @@ impl Ipam {
         let why = pool.and_then(|p| self.takeable(p as u16, address, workload).err());
         ClaimError::Unavailable {
             address,
-            why: why.unwrap_or(NotHeld::NoPool),
+            why: why.unwrap_or(UnavailableReason::NoPool),
         }
     }
 }
@@ -341,10 +344,10 @@ pub(super) fn wanted(request: &Request<'_>, family: Family) -> Option<IpAddr> {
 }
 
 /// A label that a request asks for and a pool does not bear.
-pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<WhyNot> {
+pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<PoolReason> {
     request.labels.iter().find_map(|&(key, want)| {
         let have = pool.spec.labels.get(key);
-        (have.map(|h| &**h) != Some(want)).then(|| WhyNot::Label {
+        (have.map(|h| &**h) != Some(want)).then(|| PoolReason::Label {
             key: key.to_string(),
             want: want.to_string(),
             have: have.cloned(),

@@ -1,9 +1,9 @@
 //! Stored times that no sane clock can have written.
 
 use super::collect::Problem;
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::pool::PoolId;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::Affinity;
 use crate::state::{Ipam, Spot};
 use crate::time::Timestamp;
@@ -45,7 +45,11 @@ impl Ipam {
                 pool: index as u16,
                 slot,
             };
-            for (_, rest) in pool.rest.iter(List::Resting).filter(|(_, r)| ahead(r.at)) {
+            for (_, rest) in pool
+                .released
+                .iter(List::Quarantine)
+                .filter(|(_, r)| ahead(r.at))
+            {
                 problems.extend(self.ahead(rest.at, [spot(rest.slot)]));
             }
             if pool.spec.affinity == Affinity::Off {
@@ -87,7 +91,7 @@ impl Ipam {
         pool: Option<PoolId>,
         address: IpAddr,
     ) -> Problem {
-        let change = What::TimesCapped { pool, address };
+        let change = ChangeKind::TimesCapped { pool, address };
         Problem {
             kind: "future",
             what,

@@ -1,9 +1,9 @@
 //! Collection: claims whose owners are gone, blocks nobody needs, and what is broken.
 
-use crate::change::{Change, Reason, What};
+use crate::change::{Change, ChangeKind, Reason};
 use crate::pool::blocks::BlockState;
 use crate::state::Ipam;
-use crate::store::Misfit;
+use crate::store::RejectedRecord;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::format;
@@ -27,7 +27,7 @@ pub struct Reconciliation {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Problem {
     /// `leaked`, `expired`, `stuck-move`, `future` (a stored time more than 24 h ahead), `damaged` (a record
-    /// that does not decode), `misfit` (one that does not fit the others) or `broken`.
+    /// that does not decode), `rejected` (one that does not fit the others) or `broken`.
     pub kind: &'static str,
     /// The address or name it is about.
     pub what: String,
@@ -64,7 +64,7 @@ impl Ipam {
             let name = || Cow::Owned(owner.to_string());
             let what = if lives(owner) {
                 match suspected {
-                    Some(_) => What::Cleared { owner: name() },
+                    Some(_) => ChangeKind::Cleared { owner: name() },
                     None => continue,
                 }
             } else if claim.touched >= began {
@@ -73,7 +73,7 @@ impl Ipam {
                 match suspected {
                     Some(&(since, _)) if since < began && since.after(grace) <= self.now => {
                         out.released.push(owner.to_string());
-                        What::Released {
+                        ChangeKind::Released {
                             owner: name(),
                             sequence,
                             reason: Reason::Collected,
@@ -85,7 +85,7 @@ impl Ipam {
                     }
                     None => {
                         out.suspects.push(owner.to_string());
-                        What::Suspected {
+                        ChangeKind::Suspected {
                             owner: name(),
                             sequence,
                         }
@@ -135,7 +135,7 @@ impl Ipam {
                     let given_up = draining || block.state == BlockState::Releasing;
                     if block.used == 0 && (given_up || (over && left > 1)) {
                         left -= 1;
-                        let what = What::BlockReleased {
+                        let what = ChangeKind::BlockReleased {
                             pool: id,
                             block: cidr,
                             generation,
@@ -144,7 +144,7 @@ impl Ipam {
                     } else if draining && block.state != BlockState::Releasing {
                         let host = Cow::Owned(self.names.get(record.name).to_string());
                         let (pool, state) = (id, BlockState::Releasing);
-                        let what = What::BlockTaken {
+                        let what = ChangeKind::BlockTaken {
                             pool,
                             block: cidr,
                             host,
@@ -166,7 +166,7 @@ impl Ipam {
         self.carry_out(&changes);
         changes
             .iter()
-            .filter(|c| matches!(c.what, What::BlockReleased { .. }))
+            .filter(|c| matches!(c.what, ChangeKind::BlockReleased { .. }))
             .count()
     }
 
@@ -174,7 +174,7 @@ impl Ipam {
     /// been missing for `grace`, moves that do not end, times that lie more than 24 hours ahead, stored records that do
     /// not fit, and broken invariants. Linear.
     #[must_use]
-    pub fn fsck(&self, grace: Duration, misfits: &[Misfit]) -> Vec<Problem> {
+    pub fn fsck(&self, grace: Duration, rejected: &[RejectedRecord]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (id, claim) in self.claims.iter() {
             if claim.until <= self.now {
@@ -206,7 +206,7 @@ impl Ipam {
             }
         }
         problems.extend(self.times_ahead());
-        problems.extend(misfits.iter().map(Misfit::problem));
+        problems.extend(rejected.iter().map(RejectedRecord::problem));
         if let Err(broken) = self.check_invariants() {
             let repair = "restore from a dump; this is a fault of the program".into();
             problems.push(Problem {
@@ -228,7 +228,7 @@ impl Ipam {
             .join(", ");
         let repair = format!("release owner {owner}, {why}");
         let sequence = self.claims.get(id).map_or(0, |c| c.sequence);
-        let released = What::Released {
+        let released = ChangeKind::Released {
             owner: Cow::Owned(owner),
             sequence,
             reason,

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(tag = "why", rename_all = "kebab-case"))]
-pub enum WhyNot {
+pub enum PoolReason {
     /// It is of the other family.
     Family,
     /// A label is missing or has another value.
@@ -30,9 +30,9 @@ pub enum WhyNot {
     Full {
         /// Held by owners.
         held: u32,
-        /// Kept for workloads.
+        /// Retained for workloads.
         reserved: u32,
-        /// Resting after release.
+        /// In quarantine after release.
         quarantined: u32,
         /// When the first of those becomes free.
         next: Option<Timestamp>,
@@ -46,7 +46,7 @@ pub enum WhyNot {
     },
 }
 
-impl fmt::Display for WhyNot {
+impl fmt::Display for PoolReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Family => f.write_str("is of the other family"),
@@ -71,7 +71,7 @@ impl fmt::Display for WhyNot {
             } => {
                 write!(
                     f,
-                    "is full: {held} held, {reserved} reserved, {quarantined} resting"
+                    "is full: {held} held, {reserved} reserved, {quarantined} in quarantine"
                 )?;
                 next.map_or(Ok(()), |next| write!(f, " (the first until {next})"))
             }
@@ -93,7 +93,7 @@ pub struct Considered {
     /// The pool's name.
     pub pool: String,
     /// Why it gave nothing.
-    pub why: WhyNot,
+    pub why: PoolReason,
 }
 
 impl fmt::Display for Considered {
@@ -104,7 +104,7 @@ impl fmt::Display for Considered {
 
 /// What keeps an address from being had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotHeld {
+pub enum UnavailableReason {
     /// It lies in no pool that was asked for.
     NoPool,
     /// The pool never gives it out, because it is this.
@@ -118,13 +118,13 @@ pub enum NotHeld {
         /// The end of its lease.
         until: Option<Timestamp>,
     },
-    /// It is kept for a workload.
-    Kept {
+    /// It is retained for a workload.
+    Retained {
         /// The workload.
         workload: String,
     },
-    /// It rests after release.
-    Resting {
+    /// It is in quarantine after release.
+    Quarantined {
         /// Until then.
         until: Timestamp,
     },
@@ -136,7 +136,7 @@ pub enum NotHeld {
     Damaged,
 }
 
-impl fmt::Display for NotHeld {
+impl fmt::Display for UnavailableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPool => f.write_str("is in no pool that was asked for"),
@@ -146,8 +146,8 @@ impl fmt::Display for NotHeld {
                 host.iter().try_for_each(|h| write!(f, " on `{h}`"))?;
                 until.iter().try_for_each(|u| write!(f, " until {u}"))
             }
-            Self::Kept { workload } => write!(f, "is kept for `{workload}`"),
-            Self::Resting { until } => write!(f, "rests until {until}"),
+            Self::Retained { workload } => write!(f, "is retained for `{workload}`"),
+            Self::Quarantined { until } => write!(f, "is in quarantine until {until}"),
             Self::Draining => f.write_str("is in a draining pool"),
             Self::Damaged => f.write_str("may be held: a stored record about it is damaged"),
             Self::NoSlots => f.write_str("would need another block than the pool has room for"),
@@ -220,7 +220,7 @@ pub enum ClaimError {
         /// The address.
         address: IpAddr,
         /// What keeps it.
-        why: NotHeld,
+        why: UnavailableReason,
     },
     /// No pool has an address for this claim.
     #[error("no {family} address for `{owner}`: {}", list(.considered))]

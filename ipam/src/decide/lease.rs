@@ -1,7 +1,7 @@
 //! Leases: renewal, and what becomes of those that were not renewed.
 
 use super::errors::RenewError;
-use crate::change::{Change, Reason, What};
+use crate::change::{Change, ChangeKind, Reason};
 use crate::cidr::shortened;
 use crate::state::{Ipam, end};
 use crate::time::Timestamp;
@@ -27,7 +27,7 @@ impl Ipam {
         let applied = self.apply(&change);
         debug_assert_eq!(applied, Ok(()), "{change}");
         match change.what {
-            What::Renewed { until, .. } => Ok(until),
+            ChangeKind::Renewed { until, .. } => Ok(until),
             _ => Ok(None),
         }
     }
@@ -68,7 +68,7 @@ impl Ipam {
         let owner = Cow::Borrowed(owner);
         Ok(Change::new(
             self.now,
-            What::Renewed {
+            ChangeKind::Renewed {
                 owner,
                 sequence,
                 until,
@@ -82,7 +82,7 @@ impl Ipam {
         let over = self.claims.iter().filter(|(_, c)| c.until <= self.now);
         over.map(|(id, claim)| {
             let owner = Cow::Owned(self.owner_name(id).to_string());
-            let what = What::Released {
+            let what = ChangeKind::Released {
                 owner,
                 sequence: claim.sequence,
                 reason: Reason::Expired,

@@ -17,5 +17,6 @@ mod reserve;
 pub use claim::Decision;
 pub use collect::{Problem, Reconciliation};
 pub use errors::{
-    ClaimError, Considered, MoveError, NotHeld, ReleaseError, RenewError, ReserveError, WhyNot,
+    ClaimError, Considered, MoveError, PoolReason, ReleaseError, RenewError, ReserveError,
+    UnavailableReason,
 };

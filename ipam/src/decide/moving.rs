@@ -2,7 +2,7 @@
 
 use super::claim::Decision;
 use super::errors::{ClaimError, MoveError};
-use crate::change::{Change, Reason, What};
+use crate::change::{Change, ChangeKind, Reason};
 use crate::cidr::{Family, shortened};
 use crate::claim::{Grant, Origin, Place};
 use crate::identity::Identity;
@@ -120,7 +120,7 @@ impl Ipam {
             field: "host",
             error,
         })?;
-        let what = What::MoveBegun {
+        let what = ChangeKind::MoveBegun {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             from: Cow::Borrowed(from),
@@ -161,7 +161,7 @@ impl Ipam {
             };
             let address = pool.address(spot.slot);
             match pool.state(spot.slot) {
-                State::Kept(w) if w == id => {}
+                State::Retained(w) if w == id => {}
                 State::Held(c) if self.claims.get(c).is_some_and(|c| c.workload == id) => {
                     self.end_expired(c, address, &mut changes)?;
                 }
@@ -190,7 +190,7 @@ impl Ipam {
         let [v4, v6] = places;
         changes.push(Change::new(
             self.now,
-            What::Claimed {
+            ChangeKind::Claimed {
                 owner: Cow::Borrowed(owner),
                 workload: Some(Cow::Borrowed(identity.workload)),
                 interface: Cow::Borrowed(identity.interface),
@@ -214,7 +214,7 @@ impl Ipam {
     }
 
     fn lost(&self, address: core::net::IpAddr) -> MoveError {
-        let why = super::errors::NotHeld::Resting { until: self.now };
+        let why = super::errors::UnavailableReason::Quarantined { until: self.now };
         ClaimError::Unavailable { address, why }.into()
     }
 
@@ -239,7 +239,7 @@ impl Ipam {
             });
         }
         let (owner, sequence) = (Cow::Owned(owner), claim.sequence);
-        let what = What::Released {
+        let what = ChangeKind::Released {
             owner,
             sequence,
             reason: Reason::Expired,
@@ -265,7 +265,7 @@ impl Ipam {
     }
 
     pub(super) fn move_ended<'a>(&self, identity: Identity<'a>, finished: bool) -> Change<'a> {
-        let what = What::MoveEnded {
+        let what = ChangeKind::MoveEnded {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             finished,

@@ -1,7 +1,7 @@
 //! What a workload's interface has of its own: reserved, sticky, or left by a claim whose lease is over.
 
 use super::claim::missing_label;
-use super::errors::NotHeld;
+use super::errors::UnavailableReason;
 use crate::cidr::Family;
 use crate::claim::{Origin, Place, Request};
 use crate::pool::cells::State;
@@ -60,7 +60,7 @@ impl Ipam {
         let first = |spot: &Spot| record.spots.iter().any(|(_, s)| s == *spot);
         let idle = |spot: &Spot| {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
-            state == Some(State::Kept(workload)) && wanted(spot)
+            state == Some(State::Retained(workload)) && wanted(spot)
         };
         let extra = self.extra.get(&workload);
         let extra = extra.and_then(|e| e.first_idle(|spot| wanted(&spot)));
@@ -108,15 +108,15 @@ impl Ipam {
         holder: u32,
         spot: Spot,
         workload: Option<u32>,
-    ) -> Result<Origin, NotHeld> {
+    ) -> Result<Origin, UnavailableReason> {
         let Some(claim) = self.claims.get(holder) else {
-            return Err(NotHeld::NoPool);
+            return Err(UnavailableReason::NoPool);
         };
         let stays = || self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
         if claim.until <= self.now && workload == Some(claim.workload) && stays() {
             return Ok(Origin::Reused);
         }
-        Err(NotHeld::Held {
+        Err(UnavailableReason::Held {
             owner: self.owner_name(holder).to_string(),
             host: self.host_name(claim.host).map(ToString::to_string),
             until: end(claim.until),

@@ -1,7 +1,7 @@
 //! Pools and hosts: the operations of those who run the network.
 
 use crate::apply::ApplyError;
-use crate::change::{Change, HostSettings, What};
+use crate::change::{Change, ChangeKind, HostSettings};
 use crate::cidr::Cidr;
 use crate::pool::PoolId;
 use crate::pool::spec::{PoolError, PoolSpec};
@@ -20,7 +20,7 @@ impl Ipam {
         self.advance(now);
         let change = self.decide_add_pool(spec)?;
         let id = match &change.what {
-            What::PoolAdded { pool, .. } => *pool,
+            ChangeKind::PoolAdded { pool, .. } => *pool,
             _ => PoolId(u16::MAX),
         };
         self.carry_out(&[change]);
@@ -35,7 +35,7 @@ impl Ipam {
         spec.check_range()?;
         self.check_pool(&spec)?;
         let (pool, spec) = (self.free_pool_id()?, Box::new(spec));
-        Ok(Change::new(self.now, What::PoolAdded { pool, spec }))
+        Ok(Change::new(self.now, ChangeKind::PoolAdded { pool, spec }))
     }
 
     fn pool_named(&self, name: &str) -> Result<PoolId, PoolError> {
@@ -51,7 +51,7 @@ impl Ipam {
         let pool = self.pool_named(name)?;
         Ok(Change::new(
             self.now,
-            What::PoolDrained { pool, draining: on },
+            ChangeKind::PoolDrained { pool, draining: on },
         ))
     }
 
@@ -66,11 +66,11 @@ impl Ipam {
             PoolSpec { cidr, ..spec }.check_range()?;
         }
         self.check_growth(pool, cidr)?;
-        Ok(Change::new(self.now, What::PoolGrown { pool, cidr }))
+        Ok(Change::new(self.now, ChangeKind::PoolGrown { pool, cidr }))
     }
 
     /// Decides what a pool does with its addresses from now on: gateway, excluded ranges and those set aside,
-    /// quarantine, early reuse, borrowing, block limit, lease, VLAN, bridge, labels. What is excluded and rests, rests on.
+    /// quarantine, early reuse, borrowing, block limit, lease, VLAN, bridge, labels. What is excluded while in quarantine stays so.
     /// Linear in the pool's claims where gateway or ranges change.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Ipam {
         self.check_change(pool, &spec)?;
         Ok(Change::new(
             self.now,
-            What::PoolChanged {
+            ChangeKind::PoolChanged {
                 pool,
                 spec: Box::new(spec),
             },
@@ -99,7 +99,7 @@ impl Ipam {
         Ok(())
     }
 
-    /// Decides that a pool goes. Its addresses in quarantine rest on: a pool added later gives them no
+    /// Decides that a pool goes. Its addresses in quarantine stay so: a pool added later gives them no
     /// earlier than this one would have.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Ipam {
                 reserved,
             });
         }
-        Ok(Change::new(self.now, What::PoolRemoved { pool }))
+        Ok(Change::new(self.now, ChangeKind::PoolRemoved { pool }))
     }
 
     /// [`Ipam::decide_drain_pool`], carried out.
@@ -162,7 +162,7 @@ impl Ipam {
         host: &str,
         settings: HostSettings,
     ) -> Result<(), ApplyError> {
-        let what = What::HostSet {
+        let what = ChangeKind::HostSet {
             host: Cow::Borrowed(host),
             settings,
         };

@@ -1,7 +1,7 @@
 //! Giving back, guarded by owner and sequence.
 
 use super::errors::ReleaseError;
-use crate::change::{Change, Reason, What};
+use crate::change::{Change, ChangeKind, Reason};
 use crate::cidr::shortened;
 use crate::index::tag;
 use crate::state::{Claim, Ipam};
@@ -10,7 +10,7 @@ use alloc::borrow::Cow;
 
 impl Ipam {
     /// Decides a release and carries it out. What becomes of the addresses is the retention's matter:
-    /// they rest, or stay with the workload.
+    /// they go into quarantine, or stay with the workload.
     ///
     /// # Errors
     /// [`ReleaseError`]: a late release frees nothing.
@@ -41,7 +41,7 @@ impl Ipam {
         let (owner, reason) = (Cow::Borrowed(owner), Reason::Released);
         Ok(Change::new(
             self.now,
-            What::Released {
+            ChangeKind::Released {
                 owner,
                 sequence,
                 reason,

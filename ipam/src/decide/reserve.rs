@@ -3,7 +3,7 @@
 use super::errors::ReserveError;
 use crate::apply::ApplyError;
 use crate::apply::workload::addresses;
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::{AddressRange, Family, number};
 use crate::identity::Identity;
 use crate::state::Ipam;
@@ -17,7 +17,7 @@ impl Ipam {
     /// Decides that addresses are reserved to a workload, whether it is running or not.
     ///
     /// # Errors
-    /// [`ReserveError`]: outside all pools, or held, kept or resting for others.
+    /// [`ReserveError`]: outside all pools, or held by, retained for or quarantined after others.
     pub fn decide_reserve<'a>(
         &self,
         workload: impl Into<Identity<'a>>,
@@ -37,7 +37,7 @@ impl Ipam {
             return Err(ReserveError::Nothing);
         }
         self.check_reserved(identity, &parts)?;
-        let what = What::Reserved {
+        let what = ChangeKind::Reserved {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             ranges: parts,
@@ -78,7 +78,7 @@ impl Ipam {
     }
 
     fn unreserved<'a>(&self, identity: Identity<'a>, ranges: Vec<AddressRange>) -> Change<'a> {
-        let what = What::Unreserved {
+        let what = ChangeKind::Unreserved {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             ranges,

@@ -28,7 +28,7 @@ pub enum BlockState {
 pub(crate) struct Block {
     /// The host, or [`NOBODY`].
     pub(crate) host: u32,
-    /// Slots held, kept or resting.
+    /// Slots held, retained or in quarantine.
     pub(crate) used: u32,
     /// Since when `used` is zero.
     pub(crate) empty_since: Timestamp,

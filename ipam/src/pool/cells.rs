@@ -1,4 +1,4 @@
-//! What is known of each slot beyond "free": who holds it, whom it is kept for, where it rests.
+//! What is known of each slot beyond "free": who holds it, which workload retains it, where it is in quarantine.
 
 use crate::prefetch::prefetch;
 use alloc::boxed::Box;
@@ -97,10 +97,10 @@ pub(crate) enum State {
     Blank,
     /// Held by this claim.
     Held(u32),
-    /// Kept for this workload, held by nobody.
-    Kept(u32),
-    /// In quarantine, at this entry of the resting list.
-    Resting(u32),
+    /// Retained for this workload, held by nobody.
+    Retained(u32),
+    /// In quarantine, at this entry of the quarantine list.
+    Quarantined(u32),
     /// Free, at this entry of the list in order of release.
     Queued(u32),
 }
@@ -116,8 +116,8 @@ impl Cell {
         let (tag, id) = match state {
             State::Blank => (0, 0),
             State::Held(id) => (1, id),
-            State::Kept(id) => (2, id),
-            State::Resting(id) => (3, id),
+            State::Retained(id) => (2, id),
+            State::Quarantined(id) => (3, id),
             State::Queued(id) => (4, id),
         };
         Self(tag << TAG | id & ID_MASK)
@@ -128,8 +128,8 @@ impl Cell {
         let id = self.0 & ID_MASK;
         match self.0 >> TAG {
             1 => State::Held(id),
-            2 => State::Kept(id),
-            3 => State::Resting(id),
+            2 => State::Retained(id),
+            3 => State::Quarantined(id),
             4 => State::Queued(id),
             _ => State::Blank,
         }

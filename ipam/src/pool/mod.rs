@@ -11,7 +11,7 @@ mod blockset;
 pub(crate) mod cells;
 pub(crate) mod layout;
 pub(crate) mod pick;
-pub(crate) mod rest;
+pub(crate) mod released;
 mod slot;
 pub(crate) mod spec;
 
@@ -23,7 +23,7 @@ use blocks::Blocks;
 use cells::{Cells, State};
 use core::net::IpAddr;
 use layout::Layout;
-use rest::{List, RestLists};
+use released::{List, ReleaseQueues};
 pub(crate) use slot::is_used;
 
 /// A pool's number, stable while the pool exists.
@@ -49,9 +49,9 @@ pub struct Usage {
     pub capacity: u64,
     /// Held by owners.
     pub held: u32,
-    /// Kept for workloads, held by nobody.
+    /// Retained for workloads, held by nobody.
     pub reserved: u32,
-    /// Resting after release.
+    /// In quarantine after release.
     pub quarantined: u32,
     /// Free for anyone.
     pub free: u64,
@@ -66,7 +66,7 @@ pub(crate) struct Pool {
     pub(crate) layout: Layout,
     pub(crate) free: SlotTree,
     pub(crate) cells: Cells,
-    pub(crate) rest: RestLists,
+    pub(crate) released: ReleaseQueues,
     pub(crate) blocks: Blocks,
     pub(crate) held: u32,
     pub(crate) reserved: u32,
@@ -98,7 +98,7 @@ impl Pool {
             bridge: spec.bridge.as_deref().map(Arc::from),
             free: SlotTree::new(layout.len()),
             cells: Cells::new(),
-            rest: RestLists::default(),
+            released: ReleaseQueues::default(),
             blocks: Blocks::new(shift, blocks),
             held: 0,
             reserved: 0,
@@ -192,7 +192,7 @@ impl Pool {
         self.spec.barred().chain(self.frozen.iter().copied())
     }
 
-    /// Gives nothing of a range from now on; who holds, keeps or lets rest an address of it goes on.
+    /// Gives nothing of a range from now on; claims, reservations and quarantines in it go on.
     pub(crate) fn freeze(&mut self, range: AddressRange) {
         let Some(range) = range.intersection(self.spec.cidr.range()) else {
             return;
@@ -223,7 +223,7 @@ impl Pool {
 
     /// Counts; constant time.
     pub(crate) fn usage(&self) -> Usage {
-        let quarantined = self.rest.count(List::Resting);
+        let quarantined = self.released.count(List::Quarantine);
         let free = match &self.layout {
             Layout::Dense { .. } => u64::from(self.free.free_count()),
             Layout::Sparse { .. } => {
@@ -255,6 +255,6 @@ impl Pool {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let slots = self.free.heap_bytes() + self.cells.heap_bytes();
-        slots + self.blocks.heap_bytes() + self.rest.heap_bytes()
+        slots + self.blocks.heap_bytes() + self.released.heap_bytes()
     }
 }

@@ -4,7 +4,7 @@ use super::Pool;
 use super::blocks::{BlockState, NOBODY};
 use super::cells::State;
 use super::layout::{Layout, MOST_SLOTS};
-use super::rest::List;
+use super::released::List;
 use super::spec::{Affinity, Order};
 use crate::cidr::{host_mask, number};
 use crate::slots::SlotTree;
@@ -13,30 +13,30 @@ use core::net::IpAddr;
 
 mod wish;
 
-pub(crate) use wish::{Asker, Draw, Dry, Pick, Start};
+pub(crate) use wish::{Draw, Exhausted, Pick, Requester, Start};
 
 impl Pool {
-    /// The next address for an asker, by the pool's order.
+    /// The next address for an requester, by the pool's order.
     pub(crate) fn pick(
         &self,
-        asker: Option<Asker>,
+        requester: Option<Requester>,
         draw: Draw,
         now: Timestamp,
-    ) -> Result<Pick, Dry> {
-        let by_block = asker.filter(|_| self.spec.affinity != Affinity::Off);
+    ) -> Result<Pick, Exhausted> {
+        let by_block = requester.filter(|_| self.spec.affinity != Affinity::Off);
         let free = match by_block {
-            Some(asker) => self.pick_in_blocks(asker, draw, now),
-            None => self.pick_anywhere(draw).map(plain).ok_or(Dry::Full),
+            Some(requester) => self.pick_in_blocks(requester, draw, now),
+            None => self.pick_anywhere(draw).map(plain).ok_or(Exhausted::Full),
         };
-        free.or_else(|dry| self.pick_early(by_block, now).ok_or(dry))
+        free.or_else(|exhausted| self.pick_early(by_block, now).ok_or(exhausted))
     }
 
-    /// The resting address that was released longest ago, where the pool allows it.
-    fn pick_early(&self, asker: Option<Asker>, now: Timestamp) -> Option<Pick> {
+    /// The quarantined address that was released longest ago, where the pool allows it.
+    fn pick_early(&self, requester: Option<Requester>, now: Timestamp) -> Option<Pick> {
         if !self.spec.early_reuse {
             return None;
         }
-        let strict = asker.filter(|_| self.spec.affinity == Affinity::Strict);
+        let strict = requester.filter(|_| self.spec.affinity == Affinity::Strict);
         let mine = |slot| {
             strict.is_none_or(|a| self.blocks.get(self.block_of(slot)).host == a.host)
                 && self.spec.excludes(self.address(slot)).is_none()
@@ -44,8 +44,8 @@ impl Pool {
         };
         // A time that cannot be holds its address.
         let (_, rest) = self
-            .rest
-            .iter(List::Resting)
+            .released
+            .iter(List::Quarantine)
             .take_while(|(_, rest)| !rest.at.is_ahead_of(now))
             .find(|(_, rest)| mine(rest.slot))?;
         let early = Some(rest.at.after(self.spec.quarantine).since(now));
@@ -80,7 +80,7 @@ impl Pool {
             }
             from = offset + 1;
         }
-        match self.rest.front(List::Queued) {
+        match self.released.front(List::Queued) {
             Some(rest) => Some(self.address(rest.slot)),
             None => self.next_free(0).map(|offset| self.at(offset)),
         }
@@ -159,33 +159,38 @@ impl Pool {
     }
 
     /// An address in the host's blocks, in a new block of its own, in one taken over, in another's.
-    fn pick_in_blocks(&self, asker: Asker, draw: Draw, now: Timestamp) -> Result<Pick, Dry> {
-        let mine = self.blocks.hosts.get(asker.host);
-        if !asker.draining {
+    fn pick_in_blocks(
+        &self,
+        requester: Requester,
+        draw: Draw,
+        now: Timestamp,
+    ) -> Result<Pick, Exhausted> {
+        let mine = self.blocks.hosts.get(requester.host);
+        if !requester.draining {
             // Open ones have a free slot: the first is it.
-            if let Some(slot) = self.pick_open(asker.host, draw) {
+            if let Some(slot) = self.pick_open(requester.host, draw) {
                 return Ok(self.picked(slot));
             }
         }
         let have = mine.map_or(0, |h| h.all.len());
-        let limit = [asker.block_limit, self.spec.block_limit]
+        let limit = [requester.block_limit, self.spec.block_limit]
             .into_iter()
             .flatten()
             .min();
-        if !asker.draining && limit.is_none_or(|l| have < l as usize) {
-            let new = self.pick_new_block(asker, draw);
-            if let Some(pick) = new.or_else(|| self.pick_reclaimed(asker, draw, now)) {
+        if !requester.draining && limit.is_none_or(|l| have < l as usize) {
+            let new = self.pick_new_block(requester, draw);
+            if let Some(pick) = new.or_else(|| self.pick_reclaimed(requester, draw, now)) {
                 return Ok(pick);
             }
         }
         let borrowed = match self.spec.affinity {
-            Affinity::Borrow => self.pick_borrowed(asker, draw),
+            Affinity::Borrow => self.pick_borrowed(requester, draw),
             _ => None,
         };
         let borrowed = borrowed.map(|slot| self.picked(slot));
         borrowed.ok_or_else(|| match self.usage().free {
-            0 => Dry::Full,
-            _ => Dry::Blocks { limit },
+            0 => Exhausted::Full,
+            _ => Exhausted::Blocks { limit },
         })
     }
 
@@ -236,7 +241,7 @@ impl Pool {
             let State::Queued(id) = self.state(slot) else {
                 return slot;
             };
-            let rank = self.rest.rank(List::Queued, id);
+            let rank = self.released.rank(List::Queued, id);
             if rank < oldest {
                 (best, oldest) = (slot, rank);
             }
@@ -260,8 +265,8 @@ impl Pool {
     }
 
     /// An address in a block that belongs to nobody: from the host's start on, then from the pool's.
-    fn pick_new_block(&self, asker: Asker, draw: Draw) -> Option<Pick> {
-        let start = self.start_block(asker.start);
+    fn pick_new_block(&self, requester: Requester, draw: Draw) -> Option<Pick> {
+        let start = self.start_block(requester.start);
         if let Layout::Sparse { shift, .. } = &self.layout {
             let offset = self
                 .new_sparse_block(start)
@@ -307,7 +312,7 @@ impl Pool {
     }
 
     /// An address in another host's block that has been empty for long enough.
-    fn pick_reclaimed(&self, asker: Asker, draw: Draw, now: Timestamp) -> Option<Pick> {
+    fn pick_reclaimed(&self, requester: Requester, draw: Draw, now: Timestamp) -> Option<Pick> {
         let due = |&&(since, _): &&(Timestamp, u32)| since.after(self.spec.reclaim_after) <= now;
         self.blocks
             .empty
@@ -315,7 +320,7 @@ impl Pool {
             .take_while(due)
             .find_map(|&(_, index)| {
                 let block = self.blocks.get(index);
-                if block.host == asker.host || block.used != 0 {
+                if block.host == requester.host || block.used != 0 {
                     return None;
                 }
                 let slot = self.pick_in_block(index, draw)?;
@@ -327,8 +332,9 @@ impl Pool {
     }
 
     /// A free address of another host's block, searched from the host's start on.
-    fn pick_borrowed(&self, asker: Asker, draw: Draw) -> Option<u32> {
-        let first = self.spec.cidr.base() + (self.start_block(asker.start) << self.blocks.shift);
+    fn pick_borrowed(&self, requester: Requester, draw: Draw) -> Option<u32> {
+        let first =
+            self.spec.cidr.base() + (self.start_block(requester.start) << self.blocks.shift);
         let start = self
             .layout
             .slot(first)
@@ -340,12 +346,16 @@ impl Pool {
 
     /// Whether a host takes the block of an address it was given without searching: one that nobody has,
     /// within its limit. The block's generation.
-    pub(crate) fn grab_of(&self, address: IpAddr, asker: Asker) -> Option<u64> {
-        if self.spec.affinity == Affinity::Off || asker.draining {
+    pub(crate) fn grab_of(&self, address: IpAddr, requester: Requester) -> Option<u64> {
+        if self.spec.affinity == Affinity::Off || requester.draining {
             return None;
         }
-        let have = self.blocks.hosts.get(asker.host).map_or(0, |h| h.all.len());
-        let mut limits = [asker.block_limit, self.spec.block_limit]
+        let have = self
+            .blocks
+            .hosts
+            .get(requester.host)
+            .map_or(0, |h| h.all.len());
+        let mut limits = [requester.block_limit, self.spec.block_limit]
             .into_iter()
             .flatten();
         if limits.any(|l| have >= l as usize) {
@@ -357,7 +367,9 @@ impl Pool {
         match block {
             None => Some(0),
             Some(b) if b.host == NOBODY => Some(b.generation),
-            Some(b) if b.host == asker.host && b.state == BlockState::Pending => Some(b.generation),
+            Some(b) if b.host == requester.host && b.state == BlockState::Pending => {
+                Some(b.generation)
+            }
             Some(_) => None,
         }
     }

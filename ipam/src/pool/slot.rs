@@ -1,9 +1,9 @@
-//! What happens to a slot: it is given to a claim, kept for a workload, rests, becomes free.
+//! What happens to a slot: it is given to a claim, retained for a workload, quarantined, freed.
 
 use super::Pool;
 use super::cells::{Cell, State};
 use super::layout::Layout;
-use super::rest::List;
+use super::released::List;
 use super::spec::{Affinity, Order};
 use crate::cidr::number;
 use crate::claim::Origin;
@@ -17,11 +17,11 @@ impl Pool {
         let state = self.state(slot);
         match state {
             State::Held(_) => self.held -= 1,
-            State::Kept(_) => self.reserved -= 1,
-            State::Resting(id) => self.rest.remove(List::Resting, id),
+            State::Retained(_) => self.reserved -= 1,
+            State::Quarantined(id) => self.released.remove(List::Quarantine, id),
             // Only in these two may it be free.
             State::Queued(id) => {
-                self.rest.remove(List::Queued, id);
+                self.released.remove(List::Queued, id);
                 self.free.take(slot);
             }
             State::Blank => {
@@ -48,7 +48,7 @@ impl Pool {
         self.cells.set(slot, Cell::pack(state));
         match state {
             State::Held(_) => self.held += 1,
-            State::Kept(_) => self.reserved += 1,
+            State::Retained(_) => self.reserved += 1,
             _ => {}
         }
         self.settle(slot, is_used(was), is_used(state), at);
@@ -81,37 +81,37 @@ impl Pool {
 
     /// Keeps a slot that is known to be held for a workload.
     #[inline]
-    pub(crate) fn keep_held(&mut self, slot: u32, workload: u32) {
+    pub(crate) fn retain_held(&mut self, slot: u32, workload: u32) {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
         self.reserved += 1;
-        self.cells.set(slot, Cell::pack(State::Kept(workload)));
+        self.cells.set(slot, Cell::pack(State::Retained(workload)));
     }
 
     /// Keeps a slot for a workload.
     pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
-        self.set(slot, State::Kept(workload), at);
+        self.set(slot, State::Retained(workload), at);
     }
 
-    /// Lets a slot rest from `released` on; without a quarantine it is free at once.
-    pub(crate) fn let_rest(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
+    /// Puts a slot into quarantine from `released` on; without a quarantine it is free at once.
+    pub(crate) fn quarantine(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         let was = self.leave(slot);
-        self.rest_after(was, slot, released, now);
+        self.quarantine_after(was, slot, released, now);
     }
 
-    /// As [`Pool::let_rest`], of a slot that is known to be held.
+    /// As [`Pool::quarantine`], of a slot that is known to be held.
     #[inline]
-    pub(crate) fn let_go(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
+    pub(crate) fn quarantine_held(&mut self, slot: u32, released: Timestamp, now: Timestamp) {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
         self.held -= 1;
-        self.rest_after(State::Held(0), slot, released, now);
+        self.quarantine_after(State::Held(0), slot, released, now);
     }
 
     #[inline]
-    fn rest_after(&mut self, was: State, slot: u32, released: Timestamp, now: Timestamp) {
+    fn quarantine_after(&mut self, was: State, slot: u32, released: Timestamp, now: Timestamp) {
         if released.after(self.spec.quarantine) > now {
-            let order = self.rest.next_order();
-            self.push_rest(List::Resting, slot, released, order);
+            let order = self.released.next_order();
+            self.push_released(List::Quarantine, slot, released, order);
             self.settle(slot, is_used(was), true, now);
         } else {
             self.put_back(slot, released, None);
@@ -119,10 +119,10 @@ impl Pool {
         }
     }
 
-    /// Lets a blank slot rest from `at` on, at its place by order of release.
-    pub(crate) fn rest_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
+    /// Puts a blank slot into quarantine from `at` on, at its place by order of release.
+    pub(crate) fn quarantine_at(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
         let was = self.leave(slot);
-        self.push_rest(List::Resting, slot, at, order);
+        self.push_released(List::Quarantine, slot, at, order);
         self.settle(slot, is_used(was), true, now);
         self.raise_low();
     }
@@ -164,8 +164,8 @@ impl Pool {
             return;
         }
         if self.spec.order == Order::Lru {
-            let order = order.unwrap_or_else(|| self.rest.next_order());
-            self.push_rest(List::Queued, slot, released, order);
+            let order = order.unwrap_or_else(|| self.released.next_order());
+            self.push_released(List::Queued, slot, released, order);
         } else {
             self.cells.set(slot, Cell::BLANK);
         }
@@ -181,24 +181,24 @@ impl Pool {
     }
 
     /// Puts a slot in no state into a list, and its number there into its cell.
-    fn push_rest(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
-        let put = self.rest.push(list, slot, at, order);
-        self.cells.set(slot, rest_cell(list, put.id));
+    fn push_released(&mut self, list: List, slot: u32, at: Timestamp, order: u64) {
+        let put = self.released.push(list, slot, at, order);
+        self.cells.set(slot, list_cell(list, put.id));
         if put.shifted {
             // What comes after has moved by one: of times ahead of this one, few.
-            for (id, rest) in self.rest.iter_after(list, put.id) {
-                self.cells.set(rest.slot, rest_cell(list, id));
+            for (id, rest) in self.released.iter_after(list, put.id) {
+                self.cells.set(rest.slot, list_cell(list, id));
             }
-        } else if self.rest.is_sparse(list) {
-            self.rest.compact(list);
-            self.renumber_rests(list);
+        } else if self.released.is_sparse(list) {
+            self.released.compact(list);
+            self.renumber_released(list);
         }
     }
 
     /// Writes the numbers of a list's entries into their slots' cells anew.
-    fn renumber_rests(&mut self, list: List) {
-        for (id, rest) in self.rest.iter(list) {
-            self.cells.set(rest.slot, rest_cell(list, id));
+    fn renumber_released(&mut self, list: List) {
+        for (id, rest) in self.released.iter(list) {
+            self.cells.set(rest.slot, list_cell(list, id));
         }
     }
 
@@ -219,16 +219,16 @@ impl Pool {
         }
     }
 
-    /// When the next resting address becomes free.
+    /// When the next quarantined address becomes free.
     pub(crate) fn next_due(&self) -> Timestamp {
-        let front = self.rest.front(List::Resting);
+        let front = self.released.front(List::Quarantine);
         front.map_or(Timestamp::MAX, |r| r.at.after(self.spec.quarantine))
     }
 
     /// Prefetches what is known of the address whose quarantine ends after the next one's.
     #[inline]
     fn prefetch_second(&self) {
-        if let Some(slot) = self.rest.second(List::Resting) {
+        if let Some(slot) = self.released.second(List::Quarantine) {
             self.prefetch(slot);
         }
     }
@@ -240,7 +240,7 @@ impl Pool {
         self.blocks.prefetch(self.block_of(slot));
     }
 
-    /// Frees every address whose rest is over.
+    /// Frees every address whose quarantine is over.
     pub(crate) fn mature(&mut self, now: Timestamp) {
         loop {
             let due = self.next_due();
@@ -248,7 +248,7 @@ impl Pool {
                 return self.prefetch_second();
             }
             // Its cell says what the list says: it is written and not waited for.
-            let Some(rest) = self.rest.pop_front(List::Resting) else {
+            let Some(rest) = self.released.pop_front(List::Quarantine) else {
                 return;
             };
             self.put_back(rest.slot, rest.at, Some(rest.order));
@@ -257,13 +257,16 @@ impl Pool {
     }
 }
 
-fn rest_cell(list: List, id: u32) -> Cell {
+fn list_cell(list: List, id: u32) -> Cell {
     Cell::pack(match list {
-        List::Resting => State::Resting(id),
+        List::Quarantine => State::Quarantined(id),
         List::Queued => State::Queued(id),
     })
 }
 
 pub(crate) fn is_used(state: State) -> bool {
-    matches!(state, State::Held(_) | State::Kept(_) | State::Resting(_))
+    matches!(
+        state,
+        State::Held(_) | State::Retained(_) | State::Quarantined(_)
+    )
 }

@@ -91,9 +91,9 @@ pub struct PoolSpec {
     pub block_size: u8,
     /// Which free address comes next.
     pub order: Order,
-    /// How long a released address rests.
+    /// How long a released address is in quarantine.
     pub quarantine: Duration,
-    /// When nothing is free, take the longest-resting address before its time.
+    /// When nothing is free, take the address that has been in quarantine longest before its time.
     pub early_reuse: bool,
     /// What blocks mean to hosts.
     pub affinity: Affinity,

@@ -82,7 +82,7 @@ impl Ipam {
         }
         for spot in spots {
             if let Some(pool) = self.pool_at_mut(spot.pool)
-                && pool.state(spot.slot) == State::Kept(id)
+                && pool.state(spot.slot) == State::Retained(id)
             {
                 pool.clear(spot.slot, now);
             }
@@ -115,7 +115,7 @@ impl Ipam {
         };
         let block = pool.block_of(slot);
         for slot in pool.blocks.slots(block) {
-            if matches!(pool.state(slot), State::Resting(_) | State::Queued(_)) {
+            if matches!(pool.state(slot), State::Quarantined(_) | State::Queued(_)) {
                 pool.clear(slot, now);
             }
         }

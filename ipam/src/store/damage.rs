@@ -2,7 +2,7 @@
 //! written over them, until they are repaired or, asked for by name, dropped.
 
 use super::record::{COPIES, Record};
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::{AddressRange, Cidr, Family};
 use crate::decide::Problem;
 use crate::pool::PoolId;
@@ -16,7 +16,7 @@ use core::net::IpAddr;
 
 /// A record that does not fit the others, left out of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct RejectedRecord {
     /// The record's key.
     pub key: String,
     /// The address or name it is about.
@@ -29,7 +29,7 @@ pub struct Misfit {
     pub decodes: bool,
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for RejectedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.frozen {
             Frozen::Store => write!(f, "{} {}", self.what, self.why),
@@ -38,13 +38,13 @@ impl fmt::Display for Misfit {
     }
 }
 
-impl Misfit {
+impl RejectedRecord {
     /// As a problem of [`Ipam::fsck`].
     pub(crate) fn problem(&self) -> Problem {
         let mends = match &self.frozen {
             Frozen::Pool(_) => "rebuilt from its copy, if that is sound".into(),
             Frozen::Block(..) => {
-                "rebuilt from its claims, its other addresses rest from then on".into()
+                "rebuilt from its claims, its other addresses are in quarantine from then on".into()
             }
             Frozen::Nothing if self.key == STRUCTURE => {
                 "rebuilt from the records; if that fails, dump and load into a new store".into()
@@ -90,7 +90,7 @@ pub(crate) const WHOLE: &str = "store";
 /// The key that stands for how the store keeps its records.
 pub(crate) const STRUCTURE: &str = "pages";
 
-/// What a misfit may have held.
+/// What a rejected may have held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frozen {
     /// No address: a seed, a cursor, a host's settings.
@@ -171,10 +171,10 @@ impl fmt::Display for Frozen {
 }
 
 impl Ipam {
-    /// Sees to it that nothing is given out of what misfits may hold, where that is known by address.
-    pub(crate) fn freeze(&mut self, misfits: &[Misfit]) {
-        for misfit in misfits {
-            match &misfit.frozen {
+    /// Sees to it that nothing is given out of what rejected may hold, where that is known by address.
+    pub(crate) fn freeze(&mut self, rejected: &[RejectedRecord]) {
+        for rejected in rejected {
+            match &rejected.frozen {
                 Frozen::Addresses(list) => {
                     for &(id, address) in list {
                         if let Some(pool) = self.pool_at_mut(id.0) {
@@ -199,52 +199,69 @@ impl Ipam {
 }
 
 impl Ipam {
-    /// The misfit beside which a change must not be made, if there is one: it would give what that may hold, or
+    /// The rejected beside which a change must not be made, if there is one: it would give what that may hold, or
     /// write over its record. [`crate::Replica::transact`] refuses such changes.
     #[must_use]
-    pub fn barred_by<'m>(&self, misfits: &'m [Misfit], change: &Change<'_>) -> Option<&'m Misfit> {
-        if misfits.is_empty() {
+    pub fn barred_by<'m>(
+        &self,
+        rejected: &'m [RejectedRecord],
+        change: &Change<'_>,
+    ) -> Option<&'m RejectedRecord> {
+        if rejected.is_empty() {
             return None;
         }
         let keys = self.touched(change);
-        misfits
+        rejected
             .iter()
-            .find(|misfit| bars(self, misfit, &change.what, &keys))
+            .find(|rejected| bars(self, rejected, &change.what, &keys))
     }
 }
 
-fn bars(ipam: &Ipam, misfit: &Misfit, what: &What<'_>, keys: &BTreeSet<String>) -> bool {
+fn bars(
+    ipam: &Ipam,
+    rejected: &RejectedRecord,
+    what: &ChangeKind<'_>,
+    keys: &BTreeSet<String>,
+) -> bool {
     // Where a pool's order goes on is a hint, and written anew with the next address.
-    let hint = misfit.key.starts_with("r/");
+    let hint = rejected.key.starts_with("r/");
     // A host's settings are set whole: setting them mends them.
-    let mended =
-        matches!(what, What::HostSet { host, .. } if misfit.key.strip_prefix("h/") == Some(host));
-    if keys.contains(&misfit.key) && !hint && !mended {
+    let mended = matches!(what, ChangeKind::HostSet { host, .. } if rejected.key.strip_prefix("h/") == Some(host));
+    if keys.contains(&rejected.key) && !hint && !mended {
         return true;
     }
-    let gives = matches!(what, What::Claimed { .. } | What::Reserved { .. });
-    match &misfit.frozen {
+    let gives = matches!(
+        what,
+        ChangeKind::Claimed { .. } | ChangeKind::Reserved { .. }
+    );
+    match &rejected.frozen {
         Frozen::Store => true,
         // Its pools may hold what it names: they stay.
-        Frozen::Everything => gives || matches!(what, What::PoolRemoved { .. }),
+        Frozen::Everything => gives || matches!(what, ChangeKind::PoolRemoved { .. }),
         // Another pool might be laid over it.
-        Frozen::Pool(_) => matches!(what, What::PoolAdded { .. } | What::PoolGrown { .. }),
+        Frozen::Pool(_) => matches!(
+            what,
+            ChangeKind::PoolAdded { .. } | ChangeKind::PoolGrown { .. }
+        ),
         Frozen::Addresses(list) => match what {
-            What::PoolRemoved { pool } => list.iter().any(|(id, _)| id == pool),
+            ChangeKind::PoolRemoved { pool } => list.iter().any(|(id, _)| id == pool),
             _ => gives && given(what).any(|(id, range)| within(list, id, range)),
         },
         Frozen::Block(id, _) => {
-            matches!(what, What::PoolRemoved { pool } if pool == id)
+            matches!(what, ChangeKind::PoolRemoved { pool } if pool == id)
                 || gives && given(what).any(|(id, range)| ipam.is_frozen(id, range))
         }
-        // What rests there is unknown.
-        Frozen::Nothing if misfit.key.starts_with("g/") => {
-            matches!(what, What::PoolAdded { .. } | What::PoolGrown { .. })
+        // What is in quarantine there is unknown.
+        Frozen::Nothing if rejected.key.starts_with("g/") => {
+            matches!(
+                what,
+                ChangeKind::PoolAdded { .. } | ChangeKind::PoolGrown { .. }
+            )
         }
         Frozen::Nothing => {
             // Its limit and whether it is being drained are unknown.
-            let host = misfit.key.strip_prefix("h/");
-            matches!(what, What::Claimed { host: Some(h), .. } if host == Some(h))
+            let host = rejected.key.strip_prefix("h/");
+            matches!(what, ChangeKind::Claimed { host: Some(h), .. } if host == Some(h))
         }
     }
 }
@@ -254,10 +271,10 @@ fn within(list: &[(PoolId, IpAddr)], id: PoolId, range: AddressRange) -> bool {
 }
 
 /// The addresses that a change gives.
-fn given<'a>(what: &'a What<'_>) -> impl Iterator<Item = (PoolId, AddressRange)> + 'a {
+fn given<'a>(what: &'a ChangeKind<'_>) -> impl Iterator<Item = (PoolId, AddressRange)> + 'a {
     let (claimed, reserved) = match what {
-        What::Claimed { v4, v6, .. } => ([*v4, *v6], None),
-        What::Reserved { ranges, .. } => ([None, None], Some(ranges)),
+        ChangeKind::Claimed { v4, v6, .. } => ([*v4, *v6], None),
+        ChangeKind::Reserved { ranges, .. } => ([None, None], Some(ranges)),
         _ => ([None, None], None),
     };
     let claimed = claimed.into_iter().flatten();

@@ -14,10 +14,10 @@ mod snapshot;
 mod touched;
 
 pub use codec::RecordError;
-pub use damage::{Frozen, Misfit};
+pub use damage::{Frozen, RejectedRecord};
 pub use memory::MemoryStore;
 pub use ready::ready;
-pub use record::{MoveRecord, Record, Rested, RestedUntil, StickyRecord};
+pub use record::{DepartedAddress, MoveRecord, Record, ReleasedAddress, StickyRecord};
 pub use replica::{Replica, TransactError};
 pub(crate) use restore::MOST_COUNT;
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

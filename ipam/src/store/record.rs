@@ -6,7 +6,7 @@ mod keys;
 
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
@@ -25,7 +25,7 @@ pub(crate) use keys::{
 /// A released address of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Rested {
+pub struct ReleasedAddress {
     /// Its number within the block.
     pub offset: u32,
     /// When it was released.
@@ -37,7 +37,7 @@ pub struct Rested {
 /// A released address of a pool that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct RestedUntil {
+pub struct DepartedAddress {
     /// Its number within the block.
     pub offset: u32,
     /// When it was released.
@@ -57,7 +57,7 @@ pub struct MoveRecord<'a> {
     /// Since when.
     pub since: Timestamp,
     /// How its addresses are kept.
-    pub kept: Kept,
+    pub kept: RetentionKind,
     /// What moves.
     pub addresses: Vec<(PoolId, IpAddr)>,
 }
@@ -123,8 +123,8 @@ pub enum Record<'a> {
         generation: u64,
         /// Since when it is empty, if it is.
         empty_since: Timestamp,
-        /// Addresses that rest or queue.
-        rested: Vec<Rested>,
+        /// Addresses in quarantine or queued.
+        rested: Vec<ReleasedAddress>,
     },
     /// A workload that keeps addresses or moves.
     Workload {
@@ -172,18 +172,18 @@ pub enum Record<'a> {
         /// The end of its lease.
         until: Option<Timestamp>,
         /// How its addresses are kept.
-        kept: Kept,
+        kept: RetentionKind,
         /// Its addresses, at most one of each family.
         addresses: Vec<(PoolId, IpAddr)>,
         /// Since when its owner is missing, and its token then.
         suspect: Option<(Timestamp, u64)>,
     },
-    /// Addresses in quarantine whose pools were removed: whichever pool they belong to next, they rest on.
+    /// Addresses in quarantine whose pools were removed: whichever pool they belong to next, they stay so.
     Departed {
         /// The /26 or /122 that they are in.
         block: Cidr,
         /// The addresses.
-        rested: Vec<RestedUntil>,
+        rested: Vec<DepartedAddress>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Mending a store: what can be rebuilt from the rest is, what cannot is dropped only when asked for by name.
 
-use super::damage::{Frozen, Misfit, STRUCTURE};
-use super::record::{COPIES, KINDS, Record, Rested, copy_key, pool_key};
+use super::damage::{Frozen, RejectedRecord, STRUCTURE};
+use super::record::{COPIES, KINDS, Record, ReleasedAddress, copy_key, pool_key};
 use super::replica::{PAGE, Replica};
 use super::seam::{Store, StoreError, Txn};
 use crate::pool::PoolId;
@@ -26,10 +26,10 @@ impl<S: Store> Replica<S> {
     pub async fn rebuild(&mut self, now: Timestamp) -> Result<usize, StoreError> {
         self.catch_up(now).await?;
         // Nothing is written to a store that is itself not to be trusted.
-        if self.misfits.iter().any(|m| m.frozen == Frozen::Store) {
+        if self.rejected.iter().any(|m| m.frozen == Frozen::Store) {
             return Ok(0);
         }
-        let pages = self.misfits.iter().any(|m| m.key == STRUCTURE);
+        let pages = self.rejected.iter().any(|m| m.key == STRUCTURE);
         if pages {
             self.store.mend().await?;
         }
@@ -40,9 +40,9 @@ impl<S: Store> Replica<S> {
                 since: self.revision,
                 ..Txn::default()
             };
-            for misfit in self.misfits.clone() {
-                if misfit.key.starts_with("p/") == pools {
-                    self.rebuilt(&misfit, &mut txn).await?;
+            for rejected in self.rejected.clone() {
+                if rejected.key.starts_with("p/") == pools {
+                    self.rebuilt(&rejected, &mut txn).await?;
                 }
             }
             if txn.put.is_empty() && txn.delete.is_empty() {
@@ -54,7 +54,7 @@ impl<S: Store> Replica<S> {
         }
         if pages {
             self.inspect().await?;
-            rebuilt += usize::from(self.misfits.iter().all(|m| m.key != STRUCTURE));
+            rebuilt += usize::from(self.rejected.iter().all(|m| m.key != STRUCTURE));
         }
         Ok(rebuilt)
     }
@@ -64,7 +64,7 @@ impl<S: Store> Replica<S> {
         let problems = self.ipam.times_ahead().into_iter();
         let changes = problems.flat_map(|problem| problem.changes);
         // What is damaged is not written over.
-        let changes = changes.filter(|c| self.ipam.barred_by(&self.misfits, c).is_none());
+        let changes = changes.filter(|c| self.ipam.barred_by(&self.rejected, c).is_none());
         let changes: Vec<_> = changes.collect();
         let set: BTreeSet<String> = changes.iter().flat_map(|c| self.ipam.touched(c)).collect();
         if !changes.is_empty() {
@@ -74,26 +74,30 @@ impl<S: Store> Replica<S> {
         Ok(set.len())
     }
 
-    /// Looks at how the store keeps its records as closely as it can; what it finds is one of [`Replica::misfits`]. Linear in
+    /// Looks at how the store keeps its records as closely as it can; what it finds is one of [`Replica::rejected`]. Linear in
     /// the store.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn inspect(&mut self) -> Result<(), StoreError> {
-        self.misfits.retain(|m| m.key != STRUCTURE);
+        self.rejected.retain(|m| m.key != STRUCTURE);
         if let Some(why) = self.store.inspect().await? {
-            self.misfits.push(Misfit {
+            self.rejected.push(RejectedRecord {
                 frozen: Frozen::Nothing,
-                ..Misfit::new(STRUCTURE, "the store", why)
+                ..RejectedRecord::new(STRUCTURE, "the store", why)
             });
         }
         Ok(())
     }
 
-    /// Adds to a transaction what mends a misfit, if anything does.
-    async fn rebuilt(&mut self, misfit: &Misfit, txn: &mut Txn) -> Result<(), StoreError> {
-        let key = misfit.key.clone();
-        let put = match &misfit.frozen {
+    /// Adds to a transaction what mends a rejected, if anything does.
+    async fn rebuilt(
+        &mut self,
+        rejected: &RejectedRecord,
+        txn: &mut Txn,
+    ) -> Result<(), StoreError> {
+        let key = rejected.key.clone();
+        let put = match &rejected.frozen {
             Frozen::Pool(id) => self.pool_copy(*id).await?,
             Frozen::Block(id, first) => self.ipam.block_anew(*id, *first),
             Frozen::Nothing if key.starts_with(COPIES) => {
@@ -143,16 +147,16 @@ impl<S: Store> Replica<S> {
         keys: Option<&[String]>,
     ) -> Result<usize, StoreError> {
         self.catch_up(now).await?;
-        let meant = |m: &&Misfit| keys.is_none_or(|keys| keys.contains(&m.key));
-        let meant: Vec<Misfit> = self.misfits.iter().filter(meant).cloned().collect();
+        let meant = |m: &&RejectedRecord| keys.is_none_or(|keys| keys.contains(&m.key));
+        let meant: Vec<RejectedRecord> = self.rejected.iter().filter(meant).cloned().collect();
         if meant.iter().any(|m| m.frozen == Frozen::Store) {
             self.store.accept().await?;
             self.reload(now).await?;
         }
         let mut delete: Vec<String> = Vec::new();
-        for misfit in meant.iter().filter(|m| m.frozen != Frozen::Store) {
-            delete.extend(copy_key(&misfit.key));
-            delete.push(misfit.key.clone());
+        for rejected in meant.iter().filter(|m| m.frozen != Frozen::Store) {
+            delete.extend(copy_key(&rejected.key));
+            delete.push(rejected.key.clone());
         }
         if !delete.is_empty() {
             let txn = Txn {
@@ -172,7 +176,7 @@ impl<S: Store> Replica<S> {
     /// # Errors
     /// When the store fails or others write meanwhile.
     pub async fn replace(&mut self, now: Timestamp, ipam: &Ipam) -> Result<(), StoreError> {
-        if self.misfits.iter().any(|m| m.frozen == Frozen::Store) {
+        if self.rejected.iter().any(|m| m.frozen == Frozen::Store) {
             self.store.accept().await?;
         }
         self.catch_up(now).await?;
@@ -231,7 +235,7 @@ impl Ipam {
                 .slot(address)
                 .is_some_and(|slot| is_used(pool.state(slot)));
             if !used && pool.spec.excludes(address).is_none() {
-                rested.push(Rested {
+                rested.push(ReleasedAddress {
                     offset: offset as u32,
                     at: self.now,
                     order: offset as u64,

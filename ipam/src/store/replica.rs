@@ -2,7 +2,7 @@
 //! decide again.
 
 use super::codec::RecordError;
-use super::damage::{Frozen, Misfit, WHOLE};
+use super::damage::{Frozen, RejectedRecord, WHOLE};
 use super::record::{COPIES, KINDS, Record, copy_key};
 use super::restore::{MOST_COUNT, Restorer};
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
@@ -32,7 +32,7 @@ pub enum TransactError<E> {
     },
     /// A stored record that it needs, or that may hold what it would give, is damaged; the store is as it was.
     #[error("{}; until it is repaired (fsck --repair) {}", .0, .0.frozen)]
-    Damaged(Misfit),
+    Damaged(RejectedRecord),
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
@@ -46,7 +46,7 @@ pub struct Replica<S> {
     pub(super) revision: Revision,
     /// Whether the store has a seed: the first commit gives it one.
     seeded: bool,
-    pub(super) misfits: Vec<Misfit>,
+    pub(super) rejected: Vec<RejectedRecord>,
     rng: Xoshiro256PlusPlus,
     /// How often a transaction is tried.
     attempts: u32,
@@ -67,13 +67,13 @@ impl<S: Store> Replica<S> {
     /// When the store fails.
     pub async fn open(store: S, now: Timestamp, seed: u64) -> Result<Self, StoreError> {
         let rng = stream(seed, "back-off");
-        let (ipam, misfits) = (Ipam::new(seed), Vec::new());
+        let (ipam, rejected) = (Ipam::new(seed), Vec::new());
         let mut replica = Self {
             store,
             ipam,
             revision: 0,
             seeded: false,
-            misfits,
+            rejected,
             rng,
             attempts: ATTEMPTS,
         };
@@ -89,8 +89,8 @@ impl<S: Store> Replica<S> {
 
     /// Stored records that do not fit, and are not part of the state.
     #[must_use]
-    pub fn misfits(&self) -> &[Misfit] {
-        &self.misfits
+    pub fn rejected(&self) -> &[RejectedRecord] {
+        &self.rejected
     }
 
     /// The store.
@@ -102,8 +102,8 @@ impl<S: Store> Replica<S> {
     /// done over.
     pub(super) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
-            if let Some((ipam, misfits, revision)) = self.read_all(now).await? {
-                (self.ipam, self.misfits, self.revision) = (ipam, misfits, revision);
+            if let Some((ipam, rejected, revision)) = self.read_all(now).await? {
+                (self.ipam, self.rejected, self.revision) = (ipam, rejected, revision);
                 return Ok(());
             }
         }
@@ -115,7 +115,7 @@ impl<S: Store> Replica<S> {
     async fn read_all(
         &mut self,
         now: Timestamp,
-    ) -> Result<Option<(Ipam, Vec<Misfit>, Revision)>, StoreError> {
+    ) -> Result<Option<(Ipam, Vec<RejectedRecord>, Revision)>, StoreError> {
         let mut ipam = Ipam::new(self.ipam.seed);
         ipam.dirty = Some(BTreeSet::new());
         let mut restorer = Restorer::onto(ipam, now);
@@ -140,19 +140,19 @@ impl<S: Store> Replica<S> {
         }
         let revision = revision.unwrap_or(0);
         let whole = self.store.damage().await?;
-        let whole = whole.into_iter().map(|why| Misfit {
+        let whole = whole.into_iter().map(|why| RejectedRecord {
             frozen: Frozen::Store,
-            ..Misfit::new(WHOLE, "the store", why)
+            ..RejectedRecord::new(WHOLE, "the store", why)
         });
-        let (mut ipam, mut misfits) = restorer.finish();
-        misfits.extend(whole);
-        misfits.extend(self.bad_copies(&ipam).await?);
-        if misfits.iter().any(|m| m.key == "m/") {
+        let (mut ipam, mut rejected) = restorer.finish();
+        rejected.extend(whole);
+        rejected.extend(self.bad_copies(&ipam).await?);
+        if rejected.iter().any(|m| m.key == "m/") {
             // Where counting began is not known any more.
             ipam.base = ipam.sequence.saturating_add(BEYOND).min(MOST_COUNT);
         }
         ipam.count(revision);
-        Ok(Some((ipam, misfits, revision)))
+        Ok(Some((ipam, rejected, revision)))
     }
 
     /// Learns what others committed since.
@@ -162,16 +162,16 @@ impl<S: Store> Replica<S> {
     pub async fn catch_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
         match self.store.watch("", self.revision).await? {
             Watched::Compacted => self.reload(now).await,
-            // What misfits may hold is worked out from the whole.
+            // What rejected may hold is worked out from the whole.
             Watched::Events(events, _)
                 if events.iter().any(|e| is_structural(&e.key))
-                    || !(events.is_empty() || self.misfits.is_empty()) =>
+                    || !(events.is_empty() || self.rejected.is_empty()) =>
             {
                 self.reload(now).await
             }
             Watched::Events(events, revision) => {
                 self.overwrite(&events, now)?;
-                if !self.misfits.is_empty() && !events.is_empty() {
+                if !self.rejected.is_empty() && !events.is_empty() {
                     return self.reload(now).await;
                 }
                 self.revision = revision;
@@ -183,7 +183,7 @@ impl<S: Store> Replica<S> {
     }
 
     /// Copies of pools' records that are not what they copy.
-    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<Misfit>, StoreError> {
+    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<RejectedRecord>, StoreError> {
         let mut bad = Vec::new();
         // As many as there may be pools: one page.
         for (key, value) in self.store.list(COPIES, None, usize::MAX).await?.entries {
@@ -192,7 +192,7 @@ impl<S: Store> Replica<S> {
                 Some(bytes)
                     if bytes != value && Record::decode(&value).ok() != ipam.record(&own) =>
                 {
-                    bad.push(Misfit::new(
+                    bad.push(RejectedRecord::new(
                         &key,
                         &own,
                         "is not the copy of its pool's record",
@@ -214,7 +214,7 @@ impl<S: Store> Replica<S> {
         }
         let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
         events.iter().for_each(|event| ipam.clear_key(&event.key));
-        self.misfits
+        self.rejected
             .retain(|m| !events.iter().any(|e| e.key == m.key));
         let mut restorer = Restorer::onto(ipam, now);
         let copy = |e: &&Event| e.key.starts_with(COPIES);
@@ -225,9 +225,9 @@ impl<S: Store> Replica<S> {
                 add(&mut restorer, &event.key, value)?;
             }
         }
-        let (ipam, misfits) = restorer.finish();
+        let (ipam, rejected) = restorer.finish();
         self.ipam = ipam;
-        self.misfits.extend(misfits);
+        self.rejected.extend(rejected);
         Ok(())
     }
 
@@ -247,11 +247,11 @@ impl<S: Store> Replica<S> {
         for attempt in 0..self.attempts {
             self.catch_up(now).await.map_err(TransactError::Store)?;
             let (answer, changes) = decide(&self.ipam).map_err(TransactError::Refused)?;
-            if let Some(misfit) = changes
+            if let Some(rejected) = changes
                 .iter()
-                .find_map(|c| self.ipam.barred_by(&self.misfits, c))
+                .find_map(|c| self.ipam.barred_by(&self.rejected, c))
             {
-                return Err(TransactError::Damaged(misfit.clone()));
+                return Err(TransactError::Damaged(rejected.clone()));
             }
             match self.commit(now, &changes).await {
                 Ok(()) => return Ok(answer),
@@ -303,7 +303,7 @@ impl<S: Store> Replica<S> {
         let dirty = self.ipam.dirty.replace(BTreeSet::new()).unwrap_or_default();
         keys.extend(dirty);
         keys.insert("m/".to_string());
-        let mends = self.misfits.iter().any(|m| keys.contains(&m.key));
+        let mends = self.rejected.iter().any(|m| keys.contains(&m.key));
         let txn = self.transaction(keys, !self.seeded);
         match self.store.commit(txn).await {
             Ok(revision) => {
@@ -359,7 +359,7 @@ impl<S: Store> Replica<S> {
         structural: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if structural || !self.misfits.is_empty() {
+        if structural || !self.rejected.is_empty() {
             return self.reload(now).await;
         }
         self.overwrite(&before, now)
@@ -390,10 +390,10 @@ fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreErro
         }),
         Ok(record) => {
             let why = alloc::format!("is the record of `{}`", record.key());
-            restorer.misfits.push(Misfit::new(key, key, why));
+            restorer.rejected.push(RejectedRecord::new(key, key, why));
         }
         Err(RecordError::Version { .. }) => return known(key, value),
-        Err(error) => restorer.misfits.push(Misfit::new(key, key, error)),
+        Err(error) => restorer.rejected.push(RejectedRecord::new(key, key, error)),
     }
     Ok(())
 }

@@ -3,14 +3,14 @@
 mod claims;
 mod workloads;
 
-use super::damage::{Frozen, Misfit};
+use super::damage::{Frozen, RejectedRecord};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Kind, Move, Spot, Spots};
@@ -37,7 +37,7 @@ impl Ipam {
     pub fn restore<'a>(
         now: Timestamp,
         records: impl IntoIterator<Item = Record<'a>>,
-    ) -> (Self, Vec<Misfit>) {
+    ) -> (Self, Vec<RejectedRecord>) {
         let mut records: Vec<Record<'a>> = records.into_iter().collect();
         if !records.is_sorted_by_key(Record::rank) {
             records.sort_by_key(Record::rank);
@@ -55,7 +55,7 @@ impl Ipam {
 pub(crate) struct Restorer {
     pub(crate) ipam: Ipam,
     waiting: Vec<Waiting>,
-    pub(crate) misfits: Vec<Misfit>,
+    pub(crate) rejected: Vec<RejectedRecord>,
 }
 
 impl Restorer {
@@ -69,29 +69,29 @@ impl Restorer {
         Self {
             ipam,
             waiting: Vec::new(),
-            misfits: Vec::new(),
+            rejected: Vec::new(),
         }
     }
 
     /// Adds a record, whose key this is; `frozen` says what it may hold should it not fit.
     pub(crate) fn add(&mut self, record: Record<'_>, key: &str, frozen: impl FnOnce() -> Frozen) {
-        if let Err(misfit) = self.try_add(record, key) {
+        if let Err(rejected) = self.try_add(record, key) {
             let frozen = frozen();
             let decodes = true;
-            self.misfits.push(Misfit {
+            self.rejected.push(RejectedRecord {
                 frozen,
                 decodes,
-                ..misfit
+                ..rejected
             });
         }
     }
 
-    fn try_add(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+    fn try_add(&mut self, record: Record<'_>, key: &str) -> Result<(), RejectedRecord> {
         match record {
             Record::Meta { seed, base } => {
                 if base > MOST_COUNT {
                     let why = "counts further than anything can have been counted";
-                    return Err(Misfit::new(key, key, why));
+                    return Err(RejectedRecord::new(key, key, why));
                 }
                 self.ipam.base = base;
                 self.ipam.sequence = self.ipam.sequence.max(base);
@@ -103,33 +103,33 @@ impl Restorer {
             }
             Record::Pool { id, draining, spec } => {
                 let added = self.ipam.apply_pool_added(id, &spec);
-                added.map_err(|e: ApplyError| Misfit::new(key, &spec.name, e))?;
+                added.map_err(|e: ApplyError| RejectedRecord::new(key, &spec.name, e))?;
                 if let Some(pool) = self.ipam.pool_at_mut(id.0) {
                     pool.draining = draining;
                 }
                 Ok(())
             }
             Record::Cursor { id, cursor } => {
-                let bad = || Misfit::new(key, id, "is a cursor of no pool");
+                let bad = || RejectedRecord::new(key, id, "is a cursor of no pool");
                 let cursor = cursor.parse().map_err(|_| bad())?;
                 self.ipam.pool_at_mut(id.0).ok_or_else(bad)?.cursor = cursor;
                 Ok(())
             }
             Record::Host { name, settings } => {
                 let set = self.ipam.apply_host_set(&name, &settings);
-                set.map_err(|e| Misfit::new(key, &name, e))
+                set.map_err(|e| RejectedRecord::new(key, &name, e))
             }
             block @ Record::Block { .. } => self.add_block(block, key),
             workload @ Record::Workload { .. } => self.add_workload(workload, key),
             claim @ Record::Claim { .. } => self.add_claim(claim, key),
             Record::Departed { block, rested } => {
                 let restored = self.ipam.restore_departed(block, &rested);
-                restored.map_err(|why| Misfit::new(key, block, why))
+                restored.map_err(|why| RejectedRecord::new(key, block, why))
             }
         }
     }
 
-    fn add_block(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+    fn add_block(&mut self, record: Record<'_>, key: &str) -> Result<(), RejectedRecord> {
         let Record::Block {
             pool: id,
             block: cidr,
@@ -142,31 +142,33 @@ impl Restorer {
             return Ok(());
         };
         let now = self.ipam.now;
-        let misfit = |why: &str| Misfit::new(key, cidr, why);
+        let rejected = |why: &str| RejectedRecord::new(key, cidr, why);
         let pool = self
             .ipam
             .pool_at_mut(id.0)
-            .ok_or_else(|| misfit("is a block of no pool"))?;
+            .ok_or_else(|| rejected("is a block of no pool"))?;
         let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
         if !inside {
-            return Err(misfit("is no block of its pool"));
+            return Err(rejected("is no block of its pool"));
         }
         let first = pool
             .materialise(cidr.first())
-            .ok_or_else(|| misfit("does not fit its pool"))?;
+            .ok_or_else(|| rejected("does not fit its pool"))?;
         let (index, slots) = (
             pool.block_of(first),
             pool.blocks.slots(pool.block_of(first)),
         );
         let quarantine = pool.spec.quarantine;
         if generation > MOST_COUNT || rested.iter().any(|r| r.order > MOST_COUNT) {
-            return Err(misfit("counts further than anything can have been counted"));
+            return Err(rejected(
+                "counts further than anything can have been counted",
+            ));
         }
         let mut emptied = empty_since;
         for rest in &rested {
             let slot = slots.start.saturating_add(rest.offset);
             if !slots.contains(&slot) {
-                return Err(misfit("rests an address that is not its own"));
+                return Err(rejected("quarantines an address that is not its own"));
             }
             let due = rest.at.after(quarantine);
             if due <= now {
@@ -180,7 +182,7 @@ impl Restorer {
             });
         }
         if let Some((name, state)) = host {
-            name_fits(&name).map_err(|e| misfit(&e.to_string()))?;
+            name_fits(&name).map_err(|e| rejected(&e.to_string()))?;
             let host = self.ipam.intern_host(&name);
             self.give_block(id, index, host, state);
         }
@@ -208,21 +210,21 @@ impl Restorer {
     }
 
     /// The slot of an address that is nobody's yet.
-    fn vacant(&mut self, place: (PoolId, IpAddr), key: &str) -> Result<Spot, Misfit> {
+    fn vacant(&mut self, place: (PoolId, IpAddr), key: &str) -> Result<Spot, RejectedRecord> {
         let (id, address) = place;
-        let misfit = |why: &str| Misfit::new(key, address, why);
+        let rejected = |why: &str| RejectedRecord::new(key, address, why);
         let pool = self
             .ipam
             .pool_at_mut(id.0)
-            .ok_or_else(|| misfit("is an address of no pool"))?;
+            .ok_or_else(|| rejected("is an address of no pool"))?;
         if pool.spec.excludes(address).is_some() {
-            return Err(misfit("is excluded"));
+            return Err(rejected("is excluded"));
         }
         let slot = pool
             .materialise(address)
-            .ok_or_else(|| misfit("is not of its pool"))?;
+            .ok_or_else(|| rejected("is not of its pool"))?;
         match pool.state(slot) {
-            State::Held(_) | State::Kept(_) => Err(misfit("belongs to another already")),
+            State::Held(_) | State::Retained(_) => Err(rejected("belongs to another already")),
             _ => Ok(Spot { pool: id.0, slot }),
         }
     }
@@ -259,11 +261,11 @@ impl Restorer {
     }
 
     /// Puts released addresses that nobody has into their lists, in order of release.
-    pub(crate) fn finish(mut self) -> (Ipam, Vec<Misfit>) {
+    pub(crate) fn finish(mut self) -> (Ipam, Vec<RejectedRecord>) {
         // Stable: what was forgotten at one time stays in order of workload.
         self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now;
-        self.ipam.freeze(&self.misfits);
+        self.ipam.freeze(&self.rejected);
         for waiting in &self.waiting {
             let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {
                 continue;
@@ -274,16 +276,18 @@ impl Restorer {
         }
         self.ipam.due = Timestamp::ZERO;
         self.ipam.advance(now);
-        (self.ipam, self.misfits)
+        (self.ipam, self.rejected)
     }
 }
 
-impl From<Kept> for Kind {
-    fn from(kept: Kept) -> Self {
+impl From<RetentionKind> for Kind {
+    fn from(kept: RetentionKind) -> Self {
         match kept {
-            Kept::Ephemeral | Kept::Sticky(core::time::Duration::ZERO) => Self::Ephemeral,
-            Kept::Sticky(_) => Self::Sticky,
-            Kept::Fixed => Self::Fixed,
+            RetentionKind::Ephemeral | RetentionKind::Sticky(core::time::Duration::ZERO) => {
+                Self::Ephemeral
+            }
+            RetentionKind::Sticky(_) => Self::Sticky,
+            RetentionKind::Fixed => Self::Fixed,
         }
     }
 }
@@ -293,18 +297,18 @@ impl Pool {
     fn rest_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
         // A workload's forgetting has no order of its own: after all others of its time.
         let order = if order == u64::MAX {
-            self.rest.next_order()
+            self.released.next_order()
         } else {
             order
         };
         if at.after(self.spec.quarantine) > now {
-            self.rest_at(slot, at, order, now);
+            self.quarantine_at(slot, at, order, now);
         } else if self.spec.order == Order::Lru {
             self.queue_at(slot, at, order);
         }
     }
 
-    /// Makes a slot nobody's, without any rest: its block's record says whether it rests.
+    /// Makes a slot nobody's, without any quarantine: its block's record says whether it is in one.
     pub(crate) fn clear(&mut self, slot: u32, now: Timestamp) {
         self.vacate(slot, now);
     }
@@ -324,4 +328,4 @@ impl Ipam {
 }
 
 /// Both lists exist for as long as a pool does.
-const _: () = assert!(List::Resting as usize == 0);
+const _: () = assert!(List::Quarantine as usize == 0);

@@ -1,11 +1,11 @@
 //! The state as records.
 
-use super::record::{MoveRecord, Record, Rested, StickyRecord, departed_of, identity_of};
+use super::record::{MoveRecord, Record, ReleasedAddress, StickyRecord, departed_of, identity_of};
 use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
-use crate::pool::rest::List;
+use crate::pool::released::List;
 use crate::pool::spec::Affinity;
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Spot};
@@ -92,11 +92,11 @@ impl Ipam {
         let mut rested = Vec::new();
         for slot in slots.clone() {
             let rest = match pool.state(slot) {
-                State::Resting(id) => pool.rest.get(List::Resting, id),
-                State::Queued(id) => pool.rest.get(List::Queued, id),
+                State::Quarantined(id) => pool.released.get(List::Quarantine, id),
+                State::Queued(id) => pool.released.get(List::Queued, id),
                 _ => None,
             };
-            rested.extend(rest.map(|rest| Rested {
+            rested.extend(rest.map(|rest| ReleasedAddress {
                 offset: slot - slots.start,
                 at: rest.at,
                 order: rest.order,
@@ -247,9 +247,9 @@ pub(super) fn blocks_noted(pool: &Pool) -> Vec<u32> {
             |b: &crate::pool::blocks::Block| b.host != NOBODY || b.generation > 0 || b.used > 0;
         blocks.extend(pool.blocks.iter().filter(|(_, b)| noted(b)).map(|(i, _)| i));
     }
-    for list in [List::Resting, List::Queued] {
+    for list in [List::Quarantine, List::Queued] {
         blocks.extend(
-            pool.rest
+            pool.released
                 .iter(list)
                 .map(|(_, rest)| pool.block_of(rest.slot)),
         );

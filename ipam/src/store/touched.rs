@@ -4,7 +4,7 @@ use super::record::{
     block_key, claim_key, cursor_key, departed_key, host_key, pool_key, workload_key,
 };
 use super::snapshot::blocks_noted;
-use crate::change::{Change, What};
+use crate::change::{Change, ChangeKind};
 use crate::cidr::{AddressRange, number};
 use crate::identity::Identity;
 use crate::pool::PoolId;
@@ -26,19 +26,19 @@ impl Ipam {
     pub(crate) fn touched(&self, change: &Change<'_>) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
         match &change.what {
-            What::PoolAdded { pool, spec } => {
+            ChangeKind::PoolAdded { pool, spec } => {
                 keys.insert(pool_key(*pool));
                 self.touch_arrival(*pool, spec.cidr, spec.block_size, &mut keys);
             }
-            What::PoolGrown { pool, cidr } => {
+            ChangeKind::PoolGrown { pool, cidr } => {
                 keys.insert(pool_key(*pool));
                 let block_size = self.pool_at(pool.0).map_or(0, |p| p.spec.block_size);
                 self.touch_arrival(*pool, *cidr, block_size, &mut keys);
             }
-            What::PoolDrained { pool, .. } | What::PoolChanged { pool, .. } => {
+            ChangeKind::PoolDrained { pool, .. } | ChangeKind::PoolChanged { pool, .. } => {
                 keys.insert(pool_key(*pool));
             }
-            What::PoolRemoved { pool } => {
+            ChangeKind::PoolRemoved { pool } => {
                 keys.extend([pool_key(*pool), cursor_key(*pool)]);
                 self.touch_departure(*pool, &mut keys);
                 let blocks = self.pool_at(pool.0).map(|p| (p, blocks_noted(p)));
@@ -47,11 +47,12 @@ impl Ipam {
                         .map(|b| block_key(*pool, p.block_cidr(b).first()))
                 }));
             }
-            What::HostSet { host, .. } => drop(keys.insert(host_key(host))),
-            What::BlockTaken { pool, block, .. } | What::BlockReleased { pool, block, .. } => {
+            ChangeKind::HostSet { host, .. } => drop(keys.insert(host_key(host))),
+            ChangeKind::BlockTaken { pool, block, .. }
+            | ChangeKind::BlockReleased { pool, block, .. } => {
                 keys.insert(block_key(*pool, block.first()));
             }
-            What::Reserved {
+            ChangeKind::Reserved {
                 workload,
                 interface,
                 ranges,
@@ -61,7 +62,7 @@ impl Ipam {
                     .iter()
                     .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
             }
-            What::MoveBegun {
+            ChangeKind::MoveBegun {
                 workload,
                 interface,
                 from,
@@ -75,7 +76,7 @@ impl Ipam {
                     .and_then(|(id, host)| self.claim_on(id, host));
                 keys.extend(claim.map(|id| claim_key(self.owner_name(id))));
             }
-            What::Unreserved {
+            ChangeKind::Unreserved {
                 workload,
                 interface,
                 ranges,
@@ -84,12 +85,12 @@ impl Ipam {
                 self.touch_workload(identity, &mut keys);
                 self.touch_unreserved(identity, ranges, &mut keys);
             }
-            What::MoveEnded {
+            ChangeKind::MoveEnded {
                 workload,
                 interface,
                 ..
             } => self.touch_workload((&**workload, &**interface).into(), &mut keys),
-            What::Claimed {
+            ChangeKind::Claimed {
                 owner,
                 workload,
                 interface,
@@ -114,16 +115,16 @@ impl Ipam {
                     }
                 }
             }
-            What::Released { owner, .. } => self.touch_release(owner, &mut keys),
-            What::Renewed { owner, .. }
-            | What::Reissued { owner, .. }
-            | What::Suspected { owner, .. }
-            | What::Cleared { owner } => drop(keys.insert(claim_key(owner))),
-            What::TimesCapped {
+            ChangeKind::Released { owner, .. } => self.touch_release(owner, &mut keys),
+            ChangeKind::Renewed { owner, .. }
+            | ChangeKind::Reissued { owner, .. }
+            | ChangeKind::Suspected { owner, .. }
+            | ChangeKind::Cleared { owner } => drop(keys.insert(claim_key(owner))),
+            ChangeKind::TimesCapped {
                 pool: Some(pool),
                 address,
             } => self.touch_address((*pool, *address), &mut keys),
-            What::TimesCapped { address, .. } => {
+            ChangeKind::TimesCapped { address, .. } => {
                 let chunk = crate::departed::chunk_of(*address);
                 keys.extend(chunk.map(|chunk| departed_key(chunk.first())));
             }
@@ -142,7 +143,7 @@ impl Ipam {
     }
 
     /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks in
-    /// which addresses go to rest. Claims go on as they are.
+    /// which addresses go into quarantine. Claims go on as they are.
     fn touch_unreserved(
         &self,
         identity: Identity<'_>,
@@ -189,7 +190,7 @@ impl Ipam {
                 keys.insert(claim_key(self.owner_name(claim)));
                 self.claims.get(claim).map(|c| c.workload)
             }
-            Some(State::Kept(workload)) => Some(workload),
+            Some(State::Retained(workload)) => Some(workload),
             _ => None,
         };
         if let Some(identity) = workload.and_then(|w| self.identity(w)) {

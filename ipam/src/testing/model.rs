@@ -159,7 +159,7 @@ impl Model {
                     ..HostSettings::default()
                 };
                 let host = format!("h{host}").into();
-                let what = crate::change::What::HostSet { host, settings };
+                let what = crate::change::ChangeKind::HostSet { host, settings };
                 self.carry_out(vec![Change { at: self.now, what }]);
             }
             Op::Reconcile { alive } => self.reconcile(*alive),
@@ -292,7 +292,7 @@ impl Model {
         let Some(last) = changes.pop() else { return };
         self.carry_out(changes);
         let own = match last.what {
-            crate::change::What::Claimed { .. } => self.own(request),
+            crate::change::ChangeKind::Claimed { .. } => self.own(request),
             _ => Vec::new(),
         };
         self.carry_out(vec![last]);
@@ -338,8 +338,8 @@ impl Model {
         let decoded = bytes
             .iter()
             .map(|b| Record::decode(b).expect("what was encoded"));
-        let (mut again, misfits) = Ipam::restore(self.now, decoded);
-        assert_eq!(misfits, Vec::new());
+        let (mut again, rejected) = Ipam::restore(self.now, decoded);
+        assert_eq!(rejected, Vec::new());
         assert_eq!(again.records(), records, "restored, the state is another");
         again.resume_sequence(self.last_sequence);
         self.ipam = again;

@@ -240,7 +240,7 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
     let fresh = Replica::open(open(), at(60), 9).await.expect("open");
     assert_eq!(one.ipam().records(), two.ipam().records());
     assert_eq!(one.ipam().records(), fresh.ipam().records());
-    assert!(fresh.misfits().is_empty(), "{:?}", fresh.misfits());
+    assert!(fresh.rejected().is_empty(), "{:?}", fresh.rejected());
     // What is refused leaves the store as it is.
     let stale = |ipam: &Ipam| {
         Ok::<((), Vec<_>), _>(((), vec![ipam.decide_release("c39", 1)?.into_owned()]))

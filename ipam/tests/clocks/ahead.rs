@@ -111,7 +111,7 @@ fn a_move_and_an_empty_block_ahead_of_time_are_listed_and_repaired() {
     // Nothing ahead: nothing changes, and a change that is about no address is refused.
     let mut again = repaired.clone();
     let pool = again.pool("p").expect("the pool").id();
-    let what = |address| What::TimesCapped {
+    let what = |address| ChangeKind::TimesCapped {
         pool: Some(pool),
         address,
     };

@@ -3,7 +3,8 @@
 mod ahead;
 
 use ipam::{
-    Ipam, PoolSpec, Request, Timestamp, change::What, pool::Affinity, rng::stream, store::Record,
+    Ipam, PoolSpec, Request, Timestamp, change::ChangeKind, pool::Affinity, rng::stream,
+    store::Record,
 };
 use rand::RngExt as _;
 use std::collections::BTreeMap;
@@ -48,8 +49,8 @@ impl Shared {
             .records
             .iter()
             .map(|r| Record::decode(r).expect("a record"));
-        let (mut ipam, misfits) = Ipam::restore(clock, records);
-        assert_eq!(misfits, []);
+        let (mut ipam, rejected) = Ipam::restore(clock, records);
+        assert_eq!(rejected, []);
         ipam.resume_sequence(self.sequence);
         ipam.check_invariants().expect("a sound state");
         ipam
@@ -156,7 +157,7 @@ fn a_clock_that_is_behind_cuts_no_lease_short() {
     });
     store.claim(at(200), &lease).expect("the same");
     assert_eq!(until(&store), Some(at(1_400)));
-    // Gone on with after its end, and taken from what rested not long ago.
+    // Gone on with after its end, and taken from quarantine not long ago.
     store.claim(at(1_500), &lease).expect("the same");
     assert_eq!(until(&store), Some(at(1_800)));
     store.release(at(1_600), "o");
@@ -250,11 +251,13 @@ fn whichever_clock_comes_next_nothing_ends_early() {
                 entry.at = entry.at.max(clock);
                 entry.lease = None;
                 entry.free = match kept {
-                    ipam::claim::Kept::Ephemeral => entry.at.after(QUARANTINE),
-                    ipam::claim::Kept::Sticky(ttl) => entry.at.after(ttl).after(QUARANTINE),
-                    ipam::claim::Kept::Fixed => Timestamp::MAX,
+                    ipam::claim::RetentionKind::Ephemeral => entry.at.after(QUARANTINE),
+                    ipam::claim::RetentionKind::Sticky(ttl) => {
+                        entry.at.after(ttl).after(QUARANTINE)
+                    }
+                    ipam::claim::RetentionKind::Fixed => Timestamp::MAX,
                 };
-                if kept == ipam::claim::Kept::Fixed && rng.random_range(0..2) == 0 {
+                if kept == ipam::claim::RetentionKind::Fixed && rng.random_range(0..2) == 0 {
                     store.by(clock, |ipam| {
                         ipam.unreserve(clock, &*workload).expect("an end");
                     });

@@ -27,7 +27,7 @@ fn counts_that_nobody_can_have_counted_are_refused() {
         let mut store = store.clone();
         write(&mut store, key, record.encode());
         let replica = open(store, NOW);
-        assert_eq!(replica.misfits().len(), 1, "`{key}`");
+        assert_eq!(replica.rejected().len(), 1, "`{key}`");
         assert!(replica.ipam().sequence() < 1 << 32, "`{key}`");
     }
     assert!(tried >= 8, "{tried}");
@@ -48,7 +48,7 @@ fn a_time_a_day_ahead_holds_and_is_set_to_now_by_repair() {
     }
     let taken = taken(&store);
     let ahead = |r: &Memory| {
-        let found = r.ipam().fsck(Duration::from_secs(900), r.misfits());
+        let found = r.ipam().fsck(Duration::from_secs(900), r.rejected());
         found.into_iter().filter(|p| p.kind == "future").count()
     };
     let mut replica = open(store, NOW);

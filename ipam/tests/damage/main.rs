@@ -68,7 +68,7 @@ fn add(replica: &mut Memory, spec: &PoolSpec) -> Result<(), TransactError<ipam::
     })
 }
 
-/// Two pools, claims of all three retentions in both, kept and resting addresses, a host with settings.
+/// Two pools, claims of all three retentions in both, retained and quarantined addresses, a host with settings.
 fn store() -> MemoryStore {
     let mut replica = open(MemoryStore::default(), NOW);
     add(&mut replica, &pool("p", "10.0.0.0/26")).expect("a pool");
@@ -92,7 +92,7 @@ fn store() -> MemoryStore {
         release(&mut replica, NOW, &format!("{pool}-b"));
         release(&mut replica, NOW, &format!("{pool}-d"));
     }
-    let what = ipam::change::What::HostSet {
+    let what = ipam::change::ChangeKind::HostSet {
         host: "h1".into(),
         settings: ipam::change::HostSettings {
             block_limit: Some(3),
@@ -226,8 +226,8 @@ fn only_what_needs_a_damaged_block_is_refused() {
         .unwrap_or_else(|| panic!("{block}"));
     write(&mut store, block, vec![1, 2, 3, 4, 5, 6]);
     let mut replica = open(store, NOW);
-    assert_eq!(replica.misfits().len(), 1);
-    assert!(matches!(replica.misfits()[0].frozen, Frozen::Block(..)));
+    assert_eq!(replica.rejected().len(), 1);
+    assert!(matches!(replica.rejected()[0].frozen, Frozen::Block(..)));
     // Another block of the pool, the other pool, and looking.
     claim(&mut replica, NOW, &Request::new("x").host("h9")).expect("another block has room");
     let pools = ["q"];
@@ -236,7 +236,7 @@ fn only_what_needs_a_damaged_block_is_refused() {
     // A release into the block would have to write its record.
     let held = replica.ipam().claims().find_map(|c| {
         let inside = c.addresses().any(
-            |a| matches!(replica.misfits()[0].frozen, Frozen::Block(_, first) if near(a, first)),
+            |a| matches!(replica.rejected()[0].frozen, Frozen::Block(_, first) if near(a, first)),
         );
         inside.then(|| c.owner().to_owned())
     });
@@ -254,7 +254,7 @@ fn only_what_needs_a_damaged_block_is_refused() {
     );
     // Rebuilt, it can be released.
     assert_eq!(ready(replica.rebuild(NOW)).expect("at once"), Ok(1));
-    assert_eq!(replica.misfits(), []);
+    assert_eq!(replica.rejected(), []);
     release(&mut replica, NOW, &owner);
 }
 
@@ -273,10 +273,10 @@ fn pools_and_blocks_are_rebuilt_and_no_claim_is_lost() {
         let mut store = store.clone();
         write(&mut store, key, vec![9; 20]);
         let mut replica = open(store, NOW);
-        assert!(!replica.misfits().is_empty(), "`{key}`");
+        assert!(!replica.rejected().is_empty(), "`{key}`");
         let rebuilt = ready(replica.rebuild(NOW)).expect("at once");
         assert!(rebuilt.is_ok_and(|n| n > 0), "`{key}`");
-        assert_eq!(replica.misfits(), [], "`{key}`");
+        assert_eq!(replica.rejected(), [], "`{key}`");
         assert_eq!(replica.ipam().claim_count(), before, "`{key}`");
         replica.ipam().check_invariants().expect("a sound state");
         exhaust(
@@ -298,13 +298,13 @@ fn claims_and_workloads_are_dropped_only_when_asked_for_by_name() {
         write(&mut store, key, vec![9; 20]);
         let mut replica = open(store, NOW);
         assert_eq!(ready(replica.rebuild(NOW)).expect("at once"), Ok(0));
-        assert_eq!(replica.misfits().len(), 1, "{key}");
+        assert_eq!(replica.rejected().len(), 1, "{key}");
         let others = ["c/other".to_owned()];
         let none = ready(replica.forget(NOW, Some(&others))).expect("at once");
-        assert_eq!((none, replica.misfits().len()), (Ok(0), 1), "{key}");
+        assert_eq!((none, replica.rejected().len()), (Ok(0), 1), "{key}");
         let named = [key.to_owned()];
         let one = ready(replica.forget(NOW, Some(&named))).expect("at once");
-        assert_eq!((one, replica.misfits().len()), (Ok(1), 0), "{key}");
+        assert_eq!((one, replica.rejected().len()), (Ok(1), 0), "{key}");
         claim(&mut replica, NOW, &Request::new("x").host("h1")).expect("all is well again");
     }
 }
@@ -340,7 +340,7 @@ fn settings_of_a_host_are_mended_by_setting_them() {
     let refused = claim(&mut replica, NOW, &Request::new("x").host("h1"));
     assert!(matches!(refused, Err(TransactError::Damaged(_))));
     claim(&mut replica, NOW, &Request::new("y").host("h2")).expect("another host");
-    let what = ipam::change::What::HostSet {
+    let what = ipam::change::ChangeKind::HostSet {
         host: "h1".into(),
         settings: ipam::change::HostSettings::default(),
     };
@@ -349,6 +349,6 @@ fn settings_of_a_host_are_mended_by_setting_them() {
         Ok::<_, std::convert::Infallible>(((), vec![set.clone()]))
     })
     .expect("settings");
-    assert_eq!(replica.misfits(), []);
+    assert_eq!(replica.rejected(), []);
     claim(&mut replica, NOW, &Request::new("x").host("h1")).expect("an address");
 }

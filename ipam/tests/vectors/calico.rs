@@ -7,7 +7,7 @@ use crate::{CALICO, START, cases, items, network, parsed, same, text, whole};
 use ipam::{
     Cidr, Ipam, PoolSpec, Request, Timestamp,
     change::HostSettings,
-    claim::{ClaimError, Families, Holder, WhyNot},
+    claim::{ClaimError, Families, Holder, PoolReason},
     net::{Family, number},
     pool::{Affinity, Order},
 };
@@ -213,7 +213,7 @@ impl Trace {
             (Some(_), Some(ClaimError::Exhausted { considered, .. })) => {
                 let limited = considered
                     .iter()
-                    .any(|c| matches!(c.why, WhyNot::Blocks { .. }));
+                    .any(|c| matches!(c.why, PoolReason::Blocks { .. }));
                 same("a block limit was named", limited, true)
             }
             (Some(error), other) => Err(format!("want the error `{error}`, got {other:?}")),
@@ -355,7 +355,7 @@ impl Trace {
         let taken = |o: &u64| {
             matches!(
                 self.ipam.holder(at(cidr, *o)),
-                Some(Holder::Held(_) | Holder::Resting(_))
+                Some(Holder::Held(_) | Holder::Quarantined(_))
             )
         };
         range.filter(taken).collect()

@@ -3,7 +3,7 @@
 use crate::{START, address, cases, items, network, same, text};
 use ipam::{
     Cidr, Ipam, PoolSpec, Request,
-    claim::{ClaimError, Families, Holder, NotHeld},
+    claim::{ClaimError, Families, Holder, UnavailableReason},
     net::{Family, Prefixes},
     pool::{Affinity, Order},
 };
@@ -141,7 +141,7 @@ impl Namespace {
             Err(error @ ClaimError::Exhausted { .. }) => Err(format!("NoIPAvailable: {error}")),
             Err(ClaimError::Unavailable {
                 address,
-                why: why @ (NotHeld::Held { .. } | NotHeld::Excluded(_)),
+                why: why @ (UnavailableReason::Held { .. } | UnavailableReason::Excluded(_)),
             }) => Err(format!("AlreadyAllocated: {address} {why}")),
             Err(error) => Err(error.to_string()),
         }

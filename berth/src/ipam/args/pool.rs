@@ -54,10 +54,10 @@ pub(in crate::ipam) struct PoolAddArgs {
     /// A range given out only when asked for by address; again for more.
     #[arg(long, value_name = "A-B")]
     pub(in crate::ipam) set_aside: Vec<AddressRange>,
-    /// How long a released address rests.
+    /// How long a released address is in quarantine.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub(in crate::ipam) quarantine: Duration,
-    /// When nothing is free, take the longest-resting address before its time.
+    /// When nothing is free, take the address that has been in quarantine longest before its time.
     #[arg(long)]
     pub(in crate::ipam) early_reuse: bool,
     /// Prefix length of a block; /26 or /122 unless given.
@@ -117,10 +117,10 @@ pub(in crate::ipam) struct PoolChangeArgs {
     /// A label to take away; again for more.
     #[arg(long, value_name = "K")]
     pub(in crate::ipam) unlabel: Vec<String>,
-    /// How long a released address rests, those that rest now included.
+    /// How long a released address is in quarantine, those that are now included.
     #[arg(long, value_parser = duration)]
     pub(in crate::ipam) quarantine: Option<Duration>,
-    /// Whether to take the longest-resting address before its time when nothing is free.
+    /// Whether to take the address that has been in quarantine longest before its time when nothing is free.
     #[arg(long, value_name = "BOOL")]
     pub(in crate::ipam) early_reuse: Option<bool>,
     /// Most blocks of a host.

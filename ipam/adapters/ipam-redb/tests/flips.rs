@@ -105,8 +105,8 @@ fn try_claims(path: &Path, taken: &BTreeMap<IpAddr, String>, at: &str) -> Outcom
             closed = true;
             continue;
         };
-        noticed |= !replica.misfits().is_empty();
-        if session == 0 && replica.misfits().is_empty() {
+        noticed |= !replica.rejected().is_empty();
+        if session == 0 && replica.rejected().is_empty() {
             let held = replica
                 .ipam()
                 .claims()
@@ -222,7 +222,7 @@ fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
     let taken = build(&path);
     let mut replica = open(&path).expect("sound");
     ready(replica.inspect()).expect("at once").expect("looks");
-    assert_eq!(replica.misfits(), [], "a sound store");
+    assert_eq!(replica.rejected(), [], "a sound store");
     drop(replica);
     let (whole, side) = (
         std::fs::read(&path).expect("the file"),
@@ -237,7 +237,7 @@ fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x40;
         restore(&bytes);
-        let sound = open(&path).is_ok_and(|replica| replica.misfits().is_empty());
+        let sound = open(&path).is_ok_and(|replica| replica.rejected().is_empty());
         restore(&bytes);
         let claims: Vec<_> = (0..2)
             .map(|i| one_claim(&path, &format!("new-{i}")))
@@ -250,10 +250,10 @@ fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
         let mut replica = open(&path).expect("as before");
         ready(replica.inspect()).expect("at once").expect("looks");
         assert!(
-            !replica.misfits().is_empty(),
+            !replica.rejected().is_empty(),
             "byte {at}: {claims:?}, and nothing is found"
         );
-        if ready(replica.rebuild(NOW)).expect("at once").is_err() || !replica.misfits().is_empty() {
+        if ready(replica.rebuild(NOW)).expect("at once").is_err() || !replica.rejected().is_empty() {
             continue;
         }
         drop(replica);

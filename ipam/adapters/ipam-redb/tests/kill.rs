@@ -178,7 +178,7 @@ fn one_kill(
         .ipam()
         .check_invariants()
         .expect("nothing is held twice");
-    assert_eq!(replica.misfits(), [], "round {round}: torn records");
+    assert_eq!(replica.rejected(), [], "round {round}: torn records");
     let stored: BTreeMap<String, String> = replica
         .ipam()
         .claims()

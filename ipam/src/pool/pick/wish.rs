@@ -10,13 +10,13 @@ pub(crate) struct Pick {
     pub(crate) address: IpAddr,
     /// Its slot, where that was seen.
     pub(crate) slot: Option<u32>,
-    /// It was to rest this much longer.
+    /// It was to be in quarantine for this much longer.
     pub(crate) early: Option<Duration>,
     /// The host takes the address's block, whose generation was this.
     pub(crate) grab: Option<u64>,
 }
 
-/// Luck, drawn where it is asked for.
+/// A seeded draw, made where one is needed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draw {
     pub(crate) seed: u64,
@@ -29,9 +29,9 @@ impl Draw {
     }
 }
 
-/// Who asks.
+/// The requester.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     /// The host's index, [`NOBODY`] for a host that is not known yet.
     pub(crate) host: u32,
     /// Where the host's search for blocks starts: an address, or a hash to derive it from.
@@ -51,9 +51,9 @@ pub(crate) enum Start {
     At(IpAddr),
 }
 
-/// Why a pool gives nothing.
+/// Why a pool has nothing to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dry {
+pub(crate) enum Exhausted {
     /// No address is free.
     Full,
     /// There are free addresses, but in blocks this host may not use.

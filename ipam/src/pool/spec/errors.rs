@@ -140,7 +140,7 @@ pub enum PoolError {
         what: &'static str,
     },
     /// Somebody has an address that the pool is to give out no more.
-    #[error("{address} is held by or kept for `{holder}`: release it before it is excluded")]
+    #[error("{address} is held by or retained for `{holder}`: release it before it is excluded")]
     BarredInUse {
         /// The address.
         address: IpAddr,

@@ -5,7 +5,7 @@ use super::fields::{
     read_spec, read_state, read_sticky, write_departed, write_interface, write_kept, write_places,
     write_settings, write_spec, write_sticky,
 };
-use super::{MoveRecord, Record, Rested};
+use super::{MoveRecord, Record, ReleasedAddress};
 use crate::store::codec::{Reader, RecordError, Writer};
 use alloc::boxed::Box;
 use alloc::format;
@@ -176,7 +176,7 @@ impl<'a> Record<'a> {
                         .number()?
                         .try_into()
                         .map_err(|_| RecordError::Field("offset"))?;
-                    Ok(Rested {
+                    Ok(ReleasedAddress {
                         offset,
                         at: r.time()?,
                         order: r.number()?,

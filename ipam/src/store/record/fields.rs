@@ -1,13 +1,13 @@
 //! The parts of records as bytes.
 
 use crate::change::HostSettings;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
-use crate::store::record::{RestedUntil, StickyRecord};
+use crate::store::record::{DepartedAddress, StickyRecord};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -80,22 +80,22 @@ pub(super) fn read_sticky(r: &mut Reader<'_>) -> Result<Vec<StickyRecord>, Recor
     })
 }
 
-pub(super) fn write_kept(w: &mut Writer, kept: Kept) {
+pub(super) fn write_kept(w: &mut Writer, kept: RetentionKind) {
     match kept {
-        Kept::Ephemeral => w.byte(0),
-        Kept::Sticky(ttl) => {
+        RetentionKind::Ephemeral => w.byte(0),
+        RetentionKind::Sticky(ttl) => {
             w.byte(1);
             w.duration(ttl);
         }
-        Kept::Fixed => w.byte(2),
+        RetentionKind::Fixed => w.byte(2),
     }
 }
 
-pub(super) fn read_kept(r: &mut Reader<'_>) -> Result<Kept, RecordError> {
+pub(super) fn read_kept(r: &mut Reader<'_>) -> Result<RetentionKind, RecordError> {
     match r.byte()? {
-        0 => Ok(Kept::Ephemeral),
-        1 => Ok(Kept::Sticky(r.duration()?)),
-        2 => Ok(Kept::Fixed),
+        0 => Ok(RetentionKind::Ephemeral),
+        1 => Ok(RetentionKind::Sticky(r.duration()?)),
+        2 => Ok(RetentionKind::Fixed),
         _ => Err(RecordError::Field("kept")),
     }
 }
@@ -161,7 +161,7 @@ pub(super) fn write_spec(w: &mut Writer, spec: &PoolSpec) {
     w.flag(spec.link_local);
 }
 
-pub(super) fn write_departed(w: &mut Writer, rested: &[RestedUntil]) {
+pub(super) fn write_departed(w: &mut Writer, rested: &[DepartedAddress]) {
     w.number(rested.len() as u64);
     for rest in rested {
         w.number(rest.offset.into());
@@ -170,9 +170,9 @@ pub(super) fn write_departed(w: &mut Writer, rested: &[RestedUntil]) {
     }
 }
 
-pub(super) fn read_departed(r: &mut Reader<'_>) -> Result<Vec<RestedUntil>, RecordError> {
+pub(super) fn read_departed(r: &mut Reader<'_>) -> Result<Vec<DepartedAddress>, RecordError> {
     r.list(|r| {
-        Ok(RestedUntil {
+        Ok(DepartedAddress {
             offset: small(r)?,
             at: r.time()?,
             until: r.time()?,

@@ -2,20 +2,24 @@
 
 use super::{MOST_COUNT, Restorer};
 use crate::cidr::Family;
-use crate::claim::Kept;
+use crate::claim::RetentionKind;
 use crate::identity::Identity;
 use crate::index::{Home, tag};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
 use crate::state::{Claim, Kind, NONE, Spot, Spots, Ttl, Workload};
-use crate::store::damage::Misfit;
+use crate::store::damage::RejectedRecord;
 use crate::store::record::Record;
 use crate::time::Timestamp;
 use core::net::IpAddr;
 
 impl Restorer {
-    pub(super) fn add_claim(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+    pub(super) fn add_claim(
+        &mut self,
+        record: Record<'_>,
+        key: &str,
+    ) -> Result<(), RejectedRecord> {
         let Record::Claim {
             owner,
             workload,
@@ -32,16 +36,16 @@ impl Restorer {
             return Ok(());
         };
         for name in [Some(&owner), host.as_ref()].into_iter().flatten() {
-            name_fits(name).map_err(|e| Misfit::new(key, name, e))?;
+            name_fits(name).map_err(|e| RejectedRecord::new(key, name, e))?;
         }
         let identity = workload
             .as_deref()
             .map(|w| Identity::from((w, &*interface)));
         if let Some(identity) = identity {
             let fits = identity.check();
-            fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
+            fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
         }
-        let odd = |why: &str| Misfit::new(key, &owner, why);
+        let odd = |why: &str| RejectedRecord::new(key, &owner, why);
         if sequence > MOST_COUNT {
             return Err(odd(
                 "has a sequence further than anything can have been counted",
@@ -60,8 +64,8 @@ impl Restorer {
             }
             spots.set(Family::of(address), Some(spot));
         }
-        if spots.is_empty() || (workload.is_none() && kept != Kept::Ephemeral) {
-            return Err(odd("holds nothing, or keeps it for nobody"));
+        if spots.is_empty() || (workload.is_none() && kept != RetentionKind::Ephemeral) {
+            return Err(odd("holds nothing, or retains it for nobody"));
         }
         let claim = Claim {
             sequence,
@@ -100,10 +104,10 @@ impl Restorer {
         place: (PoolId, IpAddr),
         workload: Option<u32>,
         key: &str,
-    ) -> Result<Spot, Misfit> {
+    ) -> Result<Spot, RejectedRecord> {
         let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
             let slot = p.slot(place.1)?;
-            let State::Kept(w) = p.state(slot) else {
+            let State::Retained(w) = p.state(slot) else {
                 return None;
             };
             let fixed = self.ipam.workloads.get(w).is_some_and(Workload::fixed);

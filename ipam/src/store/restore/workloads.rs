@@ -1,6 +1,6 @@
 //! What workloads retain, out of their records.
 
-use super::{Misfit, Restorer, Waiting};
+use super::{RejectedRecord, Restorer, Waiting};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::spec::name_fits;
@@ -12,7 +12,11 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 impl Restorer {
-    pub(super) fn add_workload(&mut self, record: Record<'_>, key: &str) -> Result<(), Misfit> {
+    pub(super) fn add_workload(
+        &mut self,
+        record: Record<'_>,
+        key: &str,
+    ) -> Result<(), RejectedRecord> {
         let Record::Workload {
             name,
             interface,
@@ -28,7 +32,7 @@ impl Restorer {
         };
         let identity = Identity::from((&*name, &*interface));
         let fits = identity.check();
-        fits.map_err(|(_, e)| Misfit::new(key, identity, e))?;
+        fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
         // A workload may be known by its claims, but keeps and moves by one record only.
         let known = self.ipam.workload(identity);
         let recorded = known.is_some_and(|id| {
@@ -36,10 +40,10 @@ impl Restorer {
             keeps || self.ipam.moves.contains_key(&id)
         });
         if recorded {
-            return Err(Misfit::new(key, identity, "is recorded twice"));
+            return Err(RejectedRecord::new(key, identity, "is recorded twice"));
         }
         for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
-            name_fits(host).map_err(|e| Misfit::new(key, host, e))?;
+            name_fits(host).map_err(|e| RejectedRecord::new(key, host, e))?;
         }
         // What says that it ends with time does so, unless a move says for how long it waits.
         let last = match moving {
@@ -57,7 +61,7 @@ impl Restorer {
             .into_iter()
             .zip(ends)
             .partition(|&(_, until)| until <= self.ipam.now);
-        // Expired meanwhile: it rests from then on, or from what is known since, unless it is in use by now.
+        // Expired meanwhile: it is in quarantine from then on, or from what is known since, unless it is in use by now.
         let rests = over.iter().map(|&(spot, until)| Waiting {
             at: until.max(since),
             order: u64::MAX,
@@ -109,7 +113,7 @@ impl Restorer {
         reserved: &[(PoolId, IpAddr)],
         sticky: &[(PoolId, IpAddr)],
         key: &str,
-    ) -> Result<(Vec<Spot>, Vec<Spot>), Misfit> {
+    ) -> Result<(Vec<Spot>, Vec<Spot>), RejectedRecord> {
         let mut spots = Vec::with_capacity(reserved.len() + sticky.len());
         for &place in reserved.iter().chain(sticky) {
             spots.push(self.vacant(place, key)?);
@@ -118,14 +122,14 @@ impl Restorer {
         once.sort_unstable();
         once.dedup();
         if once.len() < spots.len() {
-            return Err(Misfit::new(key, key, "keeps an address twice"));
+            return Err(RejectedRecord::new(key, key, "retains an address twice"));
         }
         let mut pools: Vec<PoolId> = sticky.iter().map(|&(pool, _)| pool).collect();
         pools.sort_unstable();
         pools.dedup();
         if pools.len() < sticky.len() {
-            let why = "keeps two addresses of one pool without a reservation";
-            return Err(Misfit::new(key, key, why));
+            let why = "retains two addresses of one pool without a reservation";
+            return Err(RejectedRecord::new(key, key, why));
         }
         let sticky = spots.split_off(reserved.len());
         Ok((spots, sticky))

@@ -1,7 +1,7 @@
 //! What must hold after each operation, and what two allocators must agree in.
 
 use super::{Holding, Keep, Model, Op};
-use crate::{Grant, Ipam, Request, Timestamp, claim::Kept, pool::PoolId, store::Record};
+use crate::{Grant, Ipam, Request, Timestamp, claim::RetentionKind, pool::PoolId, store::Record};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -24,9 +24,9 @@ impl Model {
             assert_eq!(claim.host().map(ToString::to_string), holding.host);
             assert_eq!(claim.until(), holding.until);
             let kept = match holding.keep {
-                Keep::Ephemeral | Keep::Sticky(0) => Kept::Ephemeral,
-                Keep::Sticky(ttl) => Kept::Sticky(Duration::from_secs(ttl.into())),
-                Keep::Fixed => Kept::Fixed,
+                Keep::Ephemeral | Keep::Sticky(0) => RetentionKind::Ephemeral,
+                Keep::Sticky(ttl) => RetentionKind::Sticky(Duration::from_secs(ttl.into())),
+                Keep::Fixed => RetentionKind::Fixed,
             };
             assert_eq!(claim.kept(), kept, "after {op:?}: `{owner}`");
         }
@@ -82,8 +82,8 @@ impl Model {
                 .iter()
                 .find(|c| c.pool == pool.spec().name)
                 .map(|c| &c.why);
-            let blocks =
-                request.host.is_some() && matches!(why, Some(crate::claim::WhyNot::Blocks { .. }));
+            let blocks = request.host.is_some()
+                && matches!(why, Some(crate::claim::PoolReason::Blocks { .. }));
             assert!(
                 !fits || blocks || pool.usage().free == 0,
                 "{error}: {:?}",
@@ -99,7 +99,7 @@ fn identity(name: &str) -> (&str, &str) {
     (workload, interface)
 }
 
-/// Records with the tie-breakers of rests replaced by their ranks: a restored state counts from anew.
+/// Records with the tie-breakers of quarantined addresses replaced by their ranks: a restored state counts from anew.
 pub(super) fn ranked(mut records: Vec<Record<'_>>) -> Vec<Record<'_>> {
     let mut all: Vec<(PoolId, Timestamp, u64)> = Vec::new();
     for record in &records {

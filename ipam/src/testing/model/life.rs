@@ -1,7 +1,7 @@
 //! Who is missing, and what counts as a sign of life.
 
 use super::{Holding, Model};
-use crate::{Change, Timestamp, change::What};
+use crate::{Change, Timestamp, change::ChangeKind};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -50,7 +50,8 @@ impl Model {
             [] => assert!(!asked, "a sign of life went unnoticed: {had:?}"),
             [change] => {
                 assert!(asked, "{change} was not asked for");
-                let (What::Renewed { until, .. } | What::Reissued { until, .. }) = &change.what
+                let (ChangeKind::Renewed { until, .. } | ChangeKind::Reissued { until, .. }) =
+                    &change.what
                 else {
                     panic!("a repeated claim gave {change}");
                 };

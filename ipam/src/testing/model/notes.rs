@@ -11,10 +11,10 @@ impl Model {
     /// What a change means to the model.
     pub(super) fn note(&mut self, change: &Change<'_>) {
         match &change.what {
-            crate::change::What::Released {
+            crate::change::ChangeKind::Released {
                 owner, sequence, ..
             } => self.note_released(owner, *sequence),
-            crate::change::What::Claimed {
+            crate::change::ChangeKind::Claimed {
                 owner,
                 workload,
                 interface,
@@ -30,7 +30,7 @@ impl Model {
                 for place in &places {
                     self.check_given(place.address, place.origin, workload.as_deref());
                     self.sticky.retain(|s| s.address != place.address);
-                    if *kept == crate::claim::Kept::Fixed {
+                    if *kept == crate::claim::RetentionKind::Fixed {
                         let workload = workload.as_deref().unwrap_or_default();
                         self.fixed.insert(place.address, workload.to_string());
                     }
@@ -41,9 +41,9 @@ impl Model {
                 );
                 self.last_sequence = *sequence;
                 let keep = match kept {
-                    crate::claim::Kept::Ephemeral => Keep::Ephemeral,
-                    crate::claim::Kept::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
-                    crate::claim::Kept::Fixed => Keep::Fixed,
+                    crate::claim::RetentionKind::Ephemeral => Keep::Ephemeral,
+                    crate::claim::RetentionKind::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
+                    crate::claim::RetentionKind::Fixed => Keep::Fixed,
                 };
                 let holding = Holding {
                     sequence: *sequence,
@@ -58,12 +58,12 @@ impl Model {
                 let before = self.holdings.insert(owner.to_string(), holding);
                 assert!(before.is_none(), "`{owner}` was given a second claim");
             }
-            crate::change::What::Renewed { owner, until, .. } => {
+            crate::change::ChangeKind::Renewed { owner, until, .. } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
                     (holding.until, holding.seen, holding.missing) = (*until, self.now, None);
                 }
             }
-            crate::change::What::Reissued {
+            crate::change::ChangeKind::Reissued {
                 owner, next, until, ..
             } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
@@ -72,13 +72,13 @@ impl Model {
                     self.last_sequence = *next;
                 }
             }
-            crate::change::What::MoveBegun {
+            crate::change::ChangeKind::MoveBegun {
                 workload,
                 interface,
                 from,
                 ..
             } => self.note_move(&named(workload, interface), from),
-            crate::change::What::MoveEnded {
+            crate::change::ChangeKind::MoveEnded {
                 workload,
                 interface,
                 ..
@@ -125,7 +125,7 @@ impl Model {
         }
     }
 
-    /// An address that is given out is in nobody's hands, nobody else's reservation, and has rested.
+    /// An address that is given out is held by nobody, reserved by nobody else, and out of quarantine.
     fn check_given(&self, address: IpAddr, origin: Origin, workload: Option<&str>) {
         for (owner, holding) in &self.holdings {
             assert!(
@@ -149,7 +149,10 @@ impl Model {
             let rested = at.after(*rest) <= self.now;
             let early = matches!(origin, Origin::Early { .. });
             let own = origin == Origin::Reused && by.as_deref() == workload;
-            assert!(rested || early || own, "{address} did not rest: {origin:?}");
+            assert!(
+                rested || early || own,
+                "{address} was not in quarantine: {origin:?}"
+            );
         }
     }
 }

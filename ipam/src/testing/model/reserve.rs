@@ -91,7 +91,7 @@ impl Model {
         self.end_reserved(&ending);
     }
 
-    /// Some addresses are not reserved any more: who holds one keeps it for as long as the claim lasts, the others rest.
+    /// Some addresses are not reserved any more: who holds one keeps it for as long as the claim lasts, the others go into quarantine.
     fn end_reserved(&mut self, ending: &[IpAddr]) {
         self.fixed.retain(|a, _| !ending.contains(a));
         for &address in ending {

@@ -26,7 +26,7 @@ impl Model {
             == self.pool_of(b).map(crate::pool::PoolRef::id)
     }
 
-    /// An address is in nobody's hands from `at` on, and rests.
+    /// An address is held by nobody from `at` on, and in quarantine.
     pub(super) fn rests(&mut self, address: IpAddr, at: Timestamp, by: Option<String>) {
         let quarantine = self.pool_of(address).map(|p| p.spec().quarantine);
         let rest = (at, quarantine.unwrap_or(Duration::ZERO), by);

@@ -7,7 +7,7 @@ use alloc::collections::VecDeque;
 
 /// One released slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub(crate) struct Released {
     /// When it was released.
     pub(crate) at: Timestamp,
     /// Breaks ties of `at`: counts a pool's releases.
@@ -25,7 +25,7 @@ const GONE_MOST: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     /// In quarantine.
-    Resting = 0,
+    Quarantine = 0,
     /// Out of it, free.
     Queued = 1,
 }
@@ -34,7 +34,7 @@ pub(crate) enum List {
 /// from the front on and wrap at the width of a cell's id.
 #[derive(Clone, Debug, Default)]
 struct Queue {
-    entries: VecDeque<Rest>,
+    entries: VecDeque<Released>,
     /// The number of the front entry.
     first: u32,
     /// Entries that are not gone; the front never is.
@@ -64,7 +64,7 @@ impl Queue {
 
 /// Both lists. An entry leaves in constant time; nearly all arrive at the end.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RestLists {
+pub(crate) struct ReleaseQueues {
     queues: [Queue; 2],
     next_order: u64,
 }
@@ -77,13 +77,13 @@ pub(crate) struct Put {
     pub(crate) shifted: bool,
 }
 
-impl RestLists {
+impl ReleaseQueues {
     pub(crate) fn count(&self, list: List) -> u32 {
         self.queues[list as usize].live
     }
 
     #[inline]
-    pub(crate) fn get(&self, list: List, id: u32) -> Option<&Rest> {
+    pub(crate) fn get(&self, list: List, id: u32) -> Option<&Released> {
         let queue = &self.queues[list as usize];
         let entry = queue.entries.get(queue.index(id));
         entry.filter(|e| e.slot != GONE)
@@ -97,7 +97,7 @@ impl RestLists {
 
     /// The entry that was released longest ago.
     #[inline]
-    pub(crate) fn front(&self, list: List) -> Option<&Rest> {
+    pub(crate) fn front(&self, list: List) -> Option<&Released> {
         self.queues[list as usize].entries.front()
     }
 
@@ -117,7 +117,7 @@ impl RestLists {
     pub(crate) fn push(&mut self, list: List, slot: u32, at: Timestamp, order: u64) -> Put {
         self.next_order = self.next_order.max(order.saturating_add(1));
         let queue = &mut self.queues[list as usize];
-        let entry = Rest { at, order, slot };
+        let entry = Released { at, order, slot };
         queue.live += 1;
         let put = |id| Put { id, shifted: false };
         if queue
@@ -152,7 +152,7 @@ impl RestLists {
 
     /// Takes out the entry that was released longest ago.
     #[inline]
-    pub(crate) fn pop_front(&mut self, list: List) -> Option<Rest> {
+    pub(crate) fn pop_front(&mut self, list: List) -> Option<Released> {
         let queue = &mut self.queues[list as usize];
         let front = queue.entries.pop_front()?;
         queue.first = queue.first.wrapping_add(1) & ID_MASK;
@@ -188,7 +188,7 @@ impl RestLists {
     }
 
     /// The entries of a list with their numbers, longest released first.
-    pub(crate) fn iter(&self, list: List) -> impl Iterator<Item = (u32, &Rest)> {
+    pub(crate) fn iter(&self, list: List) -> impl Iterator<Item = (u32, &Released)> {
         let queue = &self.queues[list as usize];
         let entries = queue.entries.iter().enumerate();
         entries
@@ -196,8 +196,8 @@ impl RestLists {
             .filter(|(_, e)| e.slot != GONE)
     }
 
-    /// As [`RestLists::iter`], of the entries after one.
-    pub(crate) fn iter_after(&self, list: List, id: u32) -> impl Iterator<Item = (u32, &Rest)> {
+    /// As [`ReleaseQueues::iter`], of the entries after one.
+    pub(crate) fn iter_after(&self, list: List, id: u32) -> impl Iterator<Item = (u32, &Released)> {
         let queue = &self.queues[list as usize];
         let from = queue.index(id) + 1;
         let entries = queue
@@ -211,6 +211,6 @@ impl RestLists {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let entries: usize = self.queues.iter().map(|q| q.entries.capacity()).sum();
-        entries * size_of::<Rest>()
+        entries * size_of::<Released>()
     }
 }
