@@ -101,7 +101,7 @@ impl RedbStore {
         self.path.exists() || acknowledged::path_of(&self.path).exists()
     }
 
-    /// Opens the file and keeps it open, others waiting, until [`RedbStore::quarantine_held`] or the end.
+    /// Opens the file and keeps it open, others waiting, until [`RedbStore::close`] or the end.
     ///
     /// # Errors
     /// When it stays in use, or cannot be opened.
@@ -113,7 +113,7 @@ impl RedbStore {
     }
 
     /// Closes the file for others to use.
-    pub fn quarantine_held(&mut self) {
+    pub fn close(&mut self) {
         close(self.held.take());
     }
 
@@ -246,7 +246,7 @@ impl RedbStore {
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        self.quarantine_held();
+        self.close();
     }
 }
 
@@ -320,7 +320,7 @@ impl Store for RedbStore {
     async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
         // A file that is open is marked as such, and would be repaired as it is opened once more, seen by nobody.
         let held = self.held.is_some();
-        self.quarantine_held();
+        self.close();
         let outcome = self.locked().map(|file| guarded(|| inspect::inspect(file)));
         if held {
             self.hold()?;

@@ -38,7 +38,7 @@ fn who_finds_the_file_in_use_waits_for_its_turn() {
     let start = Instant::now();
     let other = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(150));
-        first.quarantine_held();
+        first.close();
     });
     let mut patient = RedbStore::new(&path, Duration::from_secs(20));
     ready(patient.get(&[]))

@@ -2,8 +2,8 @@
 //! and what was acknowledged is either there or told of as damaged.
 //!
 //! An ordinary run flips some bytes of every page that is in use and all of the header; `IPAM_FLIPS=all` flips
-//! every byte of every page that is in use, `IPAM_FLIPS=all:N` the same from the N-th byte on (where redb panics as
-//! it cleans up after a panic, the process aborts; the byte is in `IPAM_FLIPS_AT` if that names a file).
+//! every byte of every page that is in use. Where redb panics as it cleans up after a panic, which nobody can catch, the
+//! process aborts: the flips are made in children of this test, and few may end so.
 
 use ipam::{
     Change, Ipam, PoolSpec, Replica, Request, Timestamp,
@@ -12,8 +12,10 @@ use ipam::{
 };
 use ipam_redb::RedbStore;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -167,45 +169,106 @@ fn places(bytes: &[u8], every: bool) -> Vec<usize> {
     places
 }
 
+/// The most flips in a thousand that may abort the process.
+const ABORTS_PERMILLE: usize = 20;
+
+/// Runs a test's flips in children, from the flip after the one that aborted on: what was told of each, and how many
+/// aborted. `None` in a child, which is done then.
+fn in_children(
+    test: &str,
+    run: impl Fn(usize, &mut dyn FnMut(usize, &str)),
+) -> Option<(Vec<String>, usize)> {
+    if let Ok(from) = std::env::var("IPAM_FLIPS_FROM") {
+        let log = std::env::var_os("IPAM_FLIPS_LOG").expect("the parent's log");
+        let mut log = std::fs::OpenOptions::new()
+            .append(true)
+            .open(log)
+            .expect("the parent's log");
+        run(from.parse().expect("a number"), &mut |at, told| {
+            writeln!(log, "{at} {told}").expect("the log is written");
+        });
+        return None;
+    }
+    let folder = folder(test);
+    let log = folder.join("log");
+    std::fs::write(&log, "").expect("a file");
+    let (mut from, mut aborts) = (0, 0);
+    loop {
+        let child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", test, "--nocapture"])
+            .env("IPAM_FLIPS_FROM", from.to_string())
+            .env("IPAM_FLIPS_LOG", &log)
+            .output()
+            .expect("a child");
+        if child.status.success() {
+            break;
+        }
+        assert_eq!(child.status.code(), None, "{child:?}");
+        let told = std::fs::read_to_string(&log).expect("the log");
+        let last = told.lines().last().expect("a flip was begun");
+        assert!(last.ends_with(BEGUN), "{last}: {child:?}");
+        let (at, _) = last.split_once(' ').expect("a number comes first");
+        (from, aborts) = (at.parse::<usize>().expect("a number") + 1, aborts + 1);
+    }
+    let told = std::fs::read_to_string(&log).expect("the log");
+    let told: Vec<String> = told
+        .lines()
+        .filter(|line| !line.ends_with(BEGUN))
+        .filter_map(|line| Some(line.split_once(' ')?.1.to_owned()))
+        .collect();
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+    println!("{} flips, {aborts} aborts of redb", told.len() + aborts);
+    assert!(
+        aborts * 1000 <= (told.len() + aborts) * ABORTS_PERMILLE,
+        "{aborts}"
+    );
+    Some((told, aborts))
+}
+
+/// What is told when a flip begins.
+const BEGUN: &str = "begun";
+
+/// How often something was told.
+fn count(told: &[String], what: &str) -> usize {
+    told.iter().filter(|t| *t == what).count()
+}
+
 #[test]
 fn whatever_byte_is_flipped_no_address_is_given_twice() {
+    let test = "whatever_byte_is_flipped_no_address_is_given_twice";
+    let Some((told, _)) = in_children(test, flip_and_claim) else {
+        return;
+    };
+    assert!(told.len() > 300, "{}", told.len());
+    assert!(count(&told, &format!("{:?}", Outcome::InPart)) > 0);
+}
+
+/// Flips one byte after another from this one on, first of the file, then of the one beside it.
+fn flip_and_claim(from: usize, tell: &mut dyn FnMut(usize, &str)) {
     let folder = folder("flips");
     let (path, ack) = (folder.join("s.redb"), folder.join("s.redb.ack"));
     let taken = build(&path);
-    let asked = std::env::var("IPAM_FLIPS").unwrap_or_default();
-    let every = asked.starts_with("all");
-    let from: usize = asked
-        .strip_prefix("all:")
-        .map_or(0, |n| n.parse().expect("a number"));
-    let note = std::env::var_os("IPAM_FLIPS_AT").map(PathBuf::from);
+    let every = std::env::var("IPAM_FLIPS").is_ok_and(|all| all == "all");
     let (whole, side) = (
         std::fs::read(&path).expect("the file"),
         std::fs::read(&ack).expect("the file beside it"),
     );
-    let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
-    let mut tried = 0;
-    for at in places(&whole, every).into_iter().filter(|&at| at >= from) {
-        if let Some(note) = &note {
-            std::fs::write(note, at.to_string()).expect("a file");
+    let beside = (0..side.len()).filter(|&i| side[i] != 0);
+    let all = places(&whole, every)
+        .into_iter()
+        .chain(beside.map(|i| whole.len() + i));
+    for at in all.filter(|&at| at >= from) {
+        tell(at, BEGUN);
+        let (mut bytes, mut beside) = (whole.clone(), side.clone());
+        match bytes.get_mut(at) {
+            Some(byte) => *byte ^= 0x81,
+            None => beside[at - whole.len()] ^= 0x81,
         }
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x81;
         std::fs::write(&path, &bytes).expect("a file");
-        std::fs::write(&ack, &side).expect("a file");
+        std::fs::write(&ack, &beside).expect("a file");
         let outcome = try_claims(&path, &taken, &format!("byte {at}"));
-        *outcomes.entry(outcome).or_default() += 1;
-        tried += 1;
+        tell(at, &format!("{outcome:?}"));
     }
-    for at in (0..side.len()).filter(|&i| side[i] != 0) {
-        let mut bytes = side.clone();
-        bytes[at] ^= 0x81;
-        std::fs::write(&path, &whole).expect("a file");
-        std::fs::write(&ack, &bytes).expect("a file");
-        try_claims(&path, &taken, &format!("byte {at} of the file beside"));
-    }
-    println!("{tried} flips: {outcomes:?}");
-    assert!(tried > 300, "{tried}");
-    assert!(outcomes.contains_key(&Outcome::InPart), "{outcomes:?}");
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
 
@@ -217,6 +280,17 @@ fn one_claim(path: &Path, owner: &str) -> Result<IpAddr, String> {
 
 #[test]
 fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
+    let test = "damage_that_only_a_commit_meets_is_found_by_inspection_and_mended";
+    let Some((told, _)) = in_children(test, flip_and_mend) else {
+        return;
+    };
+    let (met, mended) = (count(&told, "met"), count(&told, "mended"));
+    println!("{met} met by a commit only and not mended, {mended} mended");
+    assert!(mended > met, "{mended} beside {met}");
+}
+
+/// Flips one byte after another from this one on, and mends what only a commit meets.
+fn flip_and_mend(from: usize, tell: &mut dyn FnMut(usize, &str)) {
     let folder = folder("structure");
     let (path, ack) = (folder.join("s.redb"), folder.join("s.redb.ack"));
     let taken = build(&path);
@@ -228,47 +302,56 @@ fn damage_that_only_a_commit_meets_is_found_by_inspection_and_mended() {
         std::fs::read(&path).expect("the file"),
         std::fs::read(&ack).expect("the file beside it"),
     );
-    let restore = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("a file");
-        std::fs::write(&ack, &side).expect("a file");
-    };
-    let (mut met, mut mended) = (0, 0);
-    for at in places(&whole, false).into_iter().filter(|&at| at >= PAGE) {
+    let places = places(&whole, false).into_iter();
+    for at in places.filter(|&at| at >= PAGE && at >= from) {
+        tell(at, BEGUN);
         let mut bytes = whole.clone();
         bytes[at] ^= 0x40;
-        restore(&bytes);
-        let sound = open(&path).is_ok_and(|replica| replica.rejected().is_empty());
-        restore(&bytes);
-        let claims: Vec<_> = (0..2)
-            .map(|i| one_claim(&path, &format!("new-{i}")))
-            .collect();
-        if !sound || claims.iter().all(Result::is_ok) {
-            continue;
-        }
-        met += 1;
-        restore(&bytes);
-        let mut replica = open(&path).expect("as before");
-        ready(replica.inspect()).expect("at once").expect("looks");
-        assert!(
-            !replica.rejected().is_empty(),
-            "byte {at}: {claims:?}, and nothing is found"
-        );
-        if ready(replica.rebuild(NOW)).expect("at once").is_err() || !replica.rejected().is_empty() {
-            continue;
-        }
-        drop(replica);
-        mended += 1;
-        for i in 0..2 {
-            let address = one_claim(&path, &format!("new-{i}"));
-            let address = address.unwrap_or_else(|e| panic!("byte {at}: {e}"));
-            assert_eq!(
-                taken.get(&address),
-                None,
-                "byte {at}: {address} was given twice"
-            );
-        }
+        let restore = || {
+            std::fs::write(&path, &bytes).expect("a file");
+            std::fs::write(&ack, &side).expect("a file");
+        };
+        tell(at, mend(&path, at, &taken, restore));
     }
-    println!("{met} met by a commit only, {mended} of them mended");
-    assert!(mended > 0 && mended * 2 > met, "{mended} of {met}");
     std::fs::remove_dir_all(folder).expect("cleaned up");
+}
+
+/// What becomes of a damaged file: `other` where the damage is seen at once or never, `met` where only a commit meets it
+/// and it is found, `mended` where it can be claimed from afterwards.
+fn mend(
+    path: &Path,
+    at: usize,
+    taken: &BTreeMap<IpAddr, String>,
+    restore: impl Fn(),
+) -> &'static str {
+    restore();
+    let sound = open(path).is_ok_and(|replica| replica.rejected().is_empty());
+    restore();
+    let claims: Vec<_> = (0..2)
+        .map(|i| one_claim(path, &format!("new-{i}")))
+        .collect();
+    if !sound || claims.iter().all(Result::is_ok) {
+        return "other";
+    }
+    restore();
+    let mut replica = open(path).expect("as before");
+    ready(replica.inspect()).expect("at once").expect("looks");
+    assert!(
+        !replica.rejected().is_empty(),
+        "byte {at}: {claims:?}, and nothing is found"
+    );
+    if ready(replica.rebuild(NOW)).expect("at once").is_err() || !replica.rejected().is_empty() {
+        return "met";
+    }
+    drop(replica);
+    for i in 0..2 {
+        let address = one_claim(path, &format!("new-{i}"));
+        let address = address.unwrap_or_else(|e| panic!("byte {at}: {e}"));
+        assert_eq!(
+            taken.get(&address),
+            None,
+            "byte {at}: {address} was given twice"
+        );
+    }
+    "mended"
 }
