@@ -4,7 +4,8 @@ use crate::acknowledged::Acknowledged;
 use crate::digest::{Listed, Sum};
 use ipam::store::{Event, Page, Revision, Txn, Watched};
 use redb::{
-    Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
+    Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
+    TableHandle as _, UntypedTableHandle, WriteTransaction,
 };
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -37,6 +38,15 @@ impl<E: Into<redb::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Redb(error.into())
     }
+}
+
+/// Which of the tables is missing of those that a file has. Every commit makes all of them: a file without any is new, and
+/// one without some is damaged where it names its tables.
+fn missing(names: impl Iterator<Item = UntypedTableHandle>) -> Option<String> {
+    let there: BTreeSet<String> = names.map(|t| t.name().to_owned()).collect();
+    let all = [DATA.name(), GONE.name(), LOG.name(), COUNTS.name()];
+    let lacks = all.into_iter().find(|name| !there.contains(*name))?;
+    (!there.is_empty()).then(|| format!("has no table `{lacks}`"))
 }
 
 /// A table of a read transaction; a file without it is new and empty.
@@ -135,6 +145,9 @@ fn write_all(
     txn: &Txn,
     latest: Acknowledged,
 ) -> Result<Revision, Failure> {
+    if let Some(why) = missing(write.list_tables()?) {
+        return Err(Failure::Damaged(why));
+    }
     let (mut data, mut gone) = (write.open_table(DATA)?, write.open_table(GONE)?);
     let (mut log, mut counts) = (write.open_table(LOG)?, write.open_table(COUNTS)?);
     let oldest = count(&counts, "oldest")?;
@@ -239,6 +252,16 @@ pub(crate) fn verify(
 ) -> Result<(Revision, Vec<String>), Failure> {
     let txn = database.begin_read()?;
     let revision = revision(&txn)?;
+    if let Some(why) = missing(txn.list_tables()?) {
+        return Ok((revision, vec![why]));
+    }
+    // Only commits need these two.
+    let (gone, log) = (txn.open_table(GONE).err(), txn.open_table(LOG).err());
+    let broken = gone.into_iter().chain(log);
+    let broken = broken.filter(|e| !matches!(e, TableError::TableDoesNotExist(_)));
+    if let Some(error) = broken.into_iter().next() {
+        return Ok((revision, vec![format!("has a damaged table: {error}")]));
+    }
     let (Some(data), Some(counts)) = (table!(txn, DATA), table!(txn, COUNTS)) else {
         return Ok((revision, Vec::new()));
     };
