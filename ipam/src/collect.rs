@@ -4,4 +4,4 @@
 //! [`crate::Ipam::check_invariants`].
 
 pub use crate::check::Broken;
-pub use crate::decide::{Problem, Reconciliation};
+pub use crate::decide::{Census, Collection, Problem, Reconciliation};

@@ -4,8 +4,8 @@ use super::args::{FsckArgs, GcArgs, RoutesArgs, TunnelArg, WrapArg};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Change, Ipam,
-    change::ChangeKind,
+    Ipam,
+    collect::Census,
     routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation},
     store::Record,
 };
@@ -50,36 +50,22 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
     };
     // What damage stands in the way of waits until it is repaired.
     let rejected = session.rejected().to_vec();
-    let (suspects, released, blocks) = session.transact(
+    let lives = |owner: &str| live.as_ref().is_none_or(|live| live.contains(owner));
+    let census = Census {
+        began,
+        grace: args.grace,
+        lives: &lives,
+    };
+    let census = live.is_some().then_some(census);
+    let pass = session.transact(
         |ipam| {
-            let free = |c: &Change<'_>| ipam.barred_by(&rejected, c).is_none();
-            let mut changes = ipam.decide_expire();
-            changes.retain(free);
-            let mut released: Vec<String> = changes.iter().filter_map(owner_of).collect();
-            let mut suspects = Vec::new();
-            if let Some(live) = &live {
-                let over: BTreeSet<String> = released.iter().cloned().collect();
-                let lives = |owner: &str| live.contains(owner) || over.contains(owner);
-                let pass = ipam.decide_reconcile(began, args.grace, lives);
-                let over = |c: &Change<'_>| owner_of(c).is_none_or(|o| !released.contains(&o));
-                let pass_changes = pass.changes.into_iter().filter(|c| over(c) && free(c));
-                let before = changes.len();
-                changes.extend(pass_changes);
-                let collected = changes.iter().skip(before).filter_map(released_of);
-                released.extend(collected.collect::<BTreeSet<_>>());
-                suspects = pass.suspects;
-            }
-            let mut tidy = ipam.decide_tidy_blocks();
-            tidy.retain(free);
-            let blocks = tidy
-                .iter()
-                .filter(|c| matches!(c.what, ChangeKind::BlockReleased { .. }))
-                .count();
-            changes.extend(tidy);
-            Ok::<_, Infallible>(((suspects, released, blocks), changes))
+            let mut pass = ipam.decide_collection(&rejected, census);
+            let changes = std::mem::take(&mut pass.changes);
+            Ok::<_, Infallible>((pass, changes))
         },
         |e| match e {},
     )?;
+    let (suspects, released, blocks) = (pass.suspects, pass.released, pass.blocks);
     let text = format!(
         "{} suspects, {} released, {blocks} blocks given up\n",
         suspects.len(),
@@ -87,24 +73,6 @@ pub(super) fn gc(session: &mut Session, args: &GcArgs) -> Result<Answer, Failure
     );
     let json = json!({"suspects": suspects, "released": released, "blocks_reclaimed": blocks});
     Ok(Answer::done(text, json))
-}
-
-/// The owner whose claim a change ends.
-fn released_of(change: &Change<'_>) -> Option<String> {
-    match &change.what {
-        ChangeKind::Released { owner, .. } => Some(owner.to_string()),
-        _ => None,
-    }
-}
-
-/// The owner that a change is about.
-fn owner_of(change: &Change<'_>) -> Option<String> {
-    match &change.what {
-        ChangeKind::Released { owner, .. }
-        | ChangeKind::Cleared { owner }
-        | ChangeKind::Suspected { owner, .. } => Some(owner.to_string()),
-        _ => None,
-    }
 }
 
 pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Failure> {

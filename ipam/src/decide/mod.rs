@@ -10,6 +10,7 @@ mod errors;
 mod lease;
 mod moving;
 mod own;
+mod pass;
 mod pool;
 mod release;
 mod reserve;
@@ -20,3 +21,4 @@ pub use errors::{
     ClaimError, Considered, MoveError, PoolReason, ReleaseError, RenewError, ReserveError,
     UnavailableReason,
 };
+pub use pass::{Census, Collection};

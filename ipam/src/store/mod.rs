@@ -1,5 +1,6 @@
 //! Keeping the state somewhere: records, the seam, and a driver that keeps an allocator in step with it.
 
+mod calls;
 mod clear;
 pub(crate) mod codec;
 mod damage;

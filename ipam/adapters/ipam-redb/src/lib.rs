@@ -7,6 +7,11 @@
 //! Each commit is one redb transaction, on disk before it returns (redb syncs twice), with the allocator's own
 //! state saved alongside ("quick repair"), so that opening after a kill does not walk the whole file.
 //!
+//! # Runtimes
+//! Its operations block the thread that polls them: while another process has the file, for up to the limit, and while the
+//! disk syncs. On an async runtime that stops every task of that thread. With the feature `tokio`, `TokioStore` moves them to
+//! tokio's threads for blocking work.
+//!
 //! # Damage
 //! redb reads its pages unchecked. What damage does to a file is found before it is believed:
 //!
@@ -29,7 +34,7 @@
 //! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
 //!
 //! ```
-//! use ipam::{Ipam, PoolSpec, Replica, Timestamp, store::ready};
+//! use ipam::{PoolSpec, Replica, Timestamp, store::ready};
 //! use ipam_redb::RedbStore;
 //! use std::time::Duration;
 //!
@@ -40,20 +45,23 @@
 //! let now = Timestamp::from_secs(1);
 //! let mut replica = ready(Replica::open(store, now, 7)).expect("files never leave a future pending")?;
 //! let spec = PoolSpec::new("p", "10.9.0.0/22".parse()?);
-//! let add = |ipam: &Ipam| Ok::<_, ipam::pool::PoolError>(((), vec![ipam.decide_add_pool(spec.clone())?]));
-//! ready(replica.transact(now, add, |_| std::future::ready(()))).expect("as above")?;
+//! ready(replica.add_pool(now, spec, |_| std::future::ready(()))).expect("as above")?;
 //! # std::fs::remove_dir_all(&dir)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
 
 mod acknowledged;
+#[cfg(feature = "tokio")]
+mod blocking;
 mod digest;
 mod guard;
 mod inspect;
 mod tables;
 
 use acknowledged::Acknowledged;
+#[cfg(feature = "tokio")]
+pub use blocking::TokioStore;
 use digest::Listed;
 use guard::guarded;
 pub use guard::set_last_resort;

@@ -1,0 +1,292 @@
+//! Single calls of a [`Replica`]: what most callers do in a transaction of its own.
+
+use super::replica::{Replica, TransactError};
+use super::seam::Store;
+use crate::apply::ApplyError;
+use crate::change::Change;
+use crate::cidr::{AddressRange, Cidr};
+use crate::claim::{ClaimError, Grant, MoveError, ReleaseError, RenewError, Request, ReserveError};
+use crate::collect::{Census, Collection};
+use crate::decide::Decision;
+use crate::identity::Identity;
+use crate::pool::{PoolError, PoolSpec};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::time::Duration;
+
+fn owned<'a>(changes: impl IntoIterator<Item = Change<'a>>) -> Vec<Change<'static>> {
+    changes.into_iter().map(Change::into_owned).collect()
+}
+
+fn granted(decision: Decision<'_>) -> (Grant, Vec<Change<'static>>) {
+    (decision.grant, owned(decision.changes))
+}
+
+/// Each is [`Replica::transact`] with one decision: refused, committed, or decided again where others were quicker.
+/// `wait` is awaited between attempts for the duration given; the errors are [`TransactError`]s around those of the
+/// decision.
+///
+/// ```
+/// use ipam::store::{MemoryStore, ready};
+/// use ipam::{PoolSpec, Replica, Request, Timestamp};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+/// let mut replica = Replica::open(MemoryStore::new(), now, 7).await?;
+/// replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/22".parse()?), sleep).await?;
+/// let grant = replica.claim(now, &Request::new("container-1/eth0"), sleep).await?;
+/// replica.release(now, "container-1/eth0", grant.sequence, sleep).await?;
+/// assert!(replica.release(now, "container-1/eth0", grant.sequence, sleep).await.is_err());
+/// # Ok(())
+/// # }
+/// # ready(run()).expect("a store in memory never waits")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<S: Store> Replica<S> {
+    /// [`Ipam::claim`](crate::Ipam::claim) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`ClaimError`].
+    pub async fn claim<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        request: &Request<'_>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<Grant, TransactError<ClaimError>> {
+        let decide = |ipam: &crate::Ipam| ipam.decide_claim(request).map(granted);
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::release`](crate::Ipam::release) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`ReleaseError`].
+    pub async fn release<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        owner: &str,
+        sequence: u64,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<ReleaseError>> {
+        let decide = |ipam: &crate::Ipam| Ok(((), owned([ipam.decide_release(owner, sequence)?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::renew`](crate::Ipam::renew) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`RenewError`]; one that is [refused](TransactError::Refused) means: stop using the address.
+    pub async fn renew<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        owner: &str,
+        sequence: u64,
+        lease: Option<Duration>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<RenewError>> {
+        let decide = |ipam: &crate::Ipam| {
+            let change = ipam.decide_renew(owner, sequence, lease)?;
+            Ok(((), owned([change])))
+        };
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::begin_move`](crate::Ipam::begin_move) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`MoveError`].
+    pub async fn begin_move<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        (from, to): (&str, &str),
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<MoveError>> {
+        let decide = |ipam: &crate::Ipam| {
+            let change = ipam.decide_begin_move(workload, from, to)?;
+            Ok(((), owned([change])))
+        };
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::finish_move`](crate::Ipam::finish_move) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`MoveError`].
+    pub async fn finish_move<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        owner: &str,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<Grant, TransactError<MoveError>> {
+        let decide = |ipam: &crate::Ipam| ipam.decide_finish_move(workload, owner).map(granted);
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::abort_move`](crate::Ipam::abort_move) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`MoveError`].
+    pub async fn abort_move<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<MoveError>> {
+        let decide = |ipam: &crate::Ipam| Ok(((), owned([ipam.decide_abort_move(workload)?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::reserve`](crate::Ipam::reserve) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`ReserveError`].
+    pub async fn reserve<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        ranges: &[AddressRange],
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<ReserveError>> {
+        let decide = |ipam: &crate::Ipam| {
+            let change = ipam.decide_reserve(workload, ranges)?;
+            Ok(((), owned([change])))
+        };
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::replace_reservation`](crate::Ipam::replace_reservation) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`ReserveError`].
+    pub async fn replace_reservation<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        ranges: &[AddressRange],
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<ReserveError>> {
+        let decide = |ipam: &crate::Ipam| {
+            let changes = ipam.decide_replace_reservation(workload, ranges)?;
+            Ok(((), owned(changes)))
+        };
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::unreserve_ranges`](crate::Ipam::unreserve_ranges) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`ApplyError`].
+    pub async fn unreserve<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        workload: Identity<'_>,
+        ranges: &[AddressRange],
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<ApplyError>> {
+        let decide = |ipam: &crate::Ipam| {
+            let change = ipam.decide_unreserve(workload, ranges)?;
+            Ok(((), owned([change])))
+        };
+        self.transact(now, decide, wait).await
+    }
+
+    /// One pass of collection ([`Ipam::decide_collection`](crate::Ipam::decide_collection)) in the store. Its changes
+    /// are committed; what is given back has them to look at.
+    ///
+    /// # Errors
+    /// [`TransactError`]; nothing is refused.
+    pub async fn collect<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        census: Option<Census<'_>>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<Collection, TransactError<Infallible>> {
+        let rejected = self.rejected().to_vec();
+        let decide = |ipam: &crate::Ipam| {
+            let pass = ipam.decide_collection(&rejected, census);
+            let changes = pass.changes.clone();
+            Ok((pass, changes))
+        };
+        self.transact(now, decide, wait).await
+    }
+}
+
+/// Pools.
+impl<S: Store> Replica<S> {
+    /// [`Ipam::add_pool`](crate::Ipam::add_pool) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`PoolError`].
+    pub async fn add_pool<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        spec: PoolSpec,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<PoolError>> {
+        let decide =
+            |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_add_pool(spec.clone())?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::change_pool`](crate::Ipam::change_pool) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`PoolError`].
+    pub async fn change_pool<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        spec: PoolSpec,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<PoolError>> {
+        let decide =
+            |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_change_pool(spec.clone())?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::grow_pool`](crate::Ipam::grow_pool) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`PoolError`].
+    pub async fn grow_pool<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        cidr: Cidr,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<PoolError>> {
+        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_grow_pool(name, cidr)?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::drain_pool`](crate::Ipam::drain_pool) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`PoolError`].
+    pub async fn drain_pool<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        on: bool,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<PoolError>> {
+        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_drain_pool(name, on)?])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// [`Ipam::remove_pool`](crate::Ipam::remove_pool) in the store.
+    ///
+    /// # Errors
+    /// [`TransactError`] of [`PoolError`].
+    pub async fn remove_pool<W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<PoolError>> {
+        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_remove_pool(name)?])));
+        self.transact(now, decide, wait).await
+    }
+}
