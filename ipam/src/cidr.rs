@@ -69,6 +69,16 @@ pub fn number(address: IpAddr) -> u128 {
 }
 
 /// A prefix such as `10.9.0.0/22`, without host bits.
+///
+/// ```
+/// use ipam::Cidr;
+///
+/// let cidr: Cidr = "10.9.0.0/22".parse()?;
+/// assert_eq!((cidr.prefix(), cidr.to_string()), (22, "10.9.0.0/22".to_owned()));
+/// assert!(cidr.contains("10.9.3.255".parse()?));
+/// assert!("10.9.0.1/22".parse::<Cidr>().is_err()); // it has host bits
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
     family: Family,

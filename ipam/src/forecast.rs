@@ -8,6 +8,17 @@ use core::time::Duration;
 ///
 /// The caller samples, say once a minute: the line says how many addresses a second are added net, and when
 /// the capacity is reached at that rate.
+///
+/// ```
+/// use ipam::{Timestamp, pool::Forecast};
+/// use std::time::Duration;
+///
+/// let mut forecast = Forecast::new(Duration::from_secs(3600));
+/// for minute in 0..10 {
+///     forecast.sample(Timestamp::from_secs(minute * 60), 100 + minute * 6); // six more a minute
+/// }
+/// assert!((forecast.rate().unwrap() - 0.1).abs() < 1e-9);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     window: Duration,

@@ -337,6 +337,17 @@ impl Ipam {
 
     /// What a request would be given now, or why it would be refused, in words: which pools were considered
     /// and what each lacks. The decision is the one [`Ipam::claim`] would carry out.
+    ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").label("rack", "r1");
+    /// assert!(ipam.explain(&request).contains("has no label rack=r1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn explain(&self, request: &Request<'_>) -> String {
         match self.decide_claim(request) {

@@ -43,6 +43,18 @@ impl RouteDelta {
 impl Ipam {
     /// The fewest prefixes that cover a host's whole blocks and the single addresses it holds elsewhere,
     /// and nothing else. A block that is set aside and not in use yet has no route. Linear in the claims.
+    ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0").host("h1"))?;
+    /// let routes = ipam.routes("h1"); // one route for its block, however many addresses it has
+    /// assert_eq!((routes.len(), routes[0].prefix()), (1, 26));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn routes(&self, host: &str) -> Vec<Cidr> {
         let Some(id) = self.host(host) else {

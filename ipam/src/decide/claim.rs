@@ -46,6 +46,19 @@ impl Ipam {
     ///
     /// Cost: a few index and bitmap look-ups, whatever the fill; see the crate page.
     ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1");
+    /// let grant = ipam.claim(at(1), &request)?;
+    /// let again = ipam.claim(at(2), &request)?; // asking again gives what it has
+    /// assert_eq!((again.address(), again.sequence), (grant.address(), grant.sequence));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ClaimError`]; nothing was altered then.
     pub fn claim(&mut self, now: Timestamp, request: &Request<'_>) -> Result<Grant, ClaimError> {
@@ -70,6 +83,19 @@ impl Ipam {
     }
 
     /// Decides a claim at [`Ipam::now`] and alters nothing.
+    ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let decision = ipam.decide_claim(&Request::new("container-1/eth0"))?;
+    /// assert_eq!(ipam.claim_count(), 0);
+    /// ipam.apply_all(&decision.changes)?; // here, or wherever the same state is kept
+    /// assert_eq!(ipam.claim_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ClaimError`].

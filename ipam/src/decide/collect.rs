@@ -100,6 +100,21 @@ impl Ipam {
     }
 
     /// [`Ipam::decide_reconcile`], carried out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("gone"))?;
+    /// let grace = Duration::from_secs(900);
+    /// // Missing once, an owner is suspected; missing a grace period later, its claim ends.
+    /// assert_eq!(ipam.reconcile(at(100), at(99), grace, |_| false).suspects, ["gone"]);
+    /// assert_eq!(ipam.reconcile(at(1000), at(999), grace, |_| false).released, ["gone"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reconcile(
         &mut self,
         now: Timestamp,

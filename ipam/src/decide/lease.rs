@@ -13,6 +13,21 @@ use core::time::Duration;
 impl Ipam {
     /// Prolongs a lease to `now` plus `lease`; `None` makes it last until released. The new end.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let hour = Duration::from_secs(3600);
+    /// let grant = ipam.claim(at(0), &Request::new("container-1/eth0").lease(hour))?;
+    /// let until = ipam.renew(at(1800), "container-1/eth0", grant.sequence, Some(hour))?;
+    /// assert_eq!(until, Some(at(5400)));
+    /// assert!(ipam.renew(at(5401), "container-1/eth0", grant.sequence, Some(hour)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RenewError`]: the owner must stop using its addresses.
     pub fn renew(

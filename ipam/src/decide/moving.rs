@@ -18,6 +18,21 @@ impl Ipam {
     /// Notes that a workload leaves `from` for `to` with its fixed or sticky address. From now on no
     /// other host is given the address; the old owner goes on using it until it releases it.
     ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// let first = ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// ipam.release(at(3), "container-1/eth0", first.sequence)?;
+    /// let second = ipam.finish_move(at(4), "shop/web-0", "container-2/eth0")?;
+    /// assert_eq!(second.address(), first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MoveError`].
     pub fn begin_move<'a>(

@@ -12,6 +12,21 @@ impl Ipam {
     /// Decides a release and carries it out. What becomes of the addresses is the retention's matter:
     /// they go into quarantine, or stay with the workload.
     ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let first = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// ipam.release(at(2), "container-1/eth0", first.sequence)?;
+    /// let second = ipam.claim(at(3), &Request::new("container-1/eth0"))?;
+    /// // A release that comes late frees nothing.
+    /// assert!(ipam.release(at(4), "container-1/eth0", first.sequence).is_err());
+    /// assert_eq!(ipam.claim_of("container-1/eth0").map(|c| c.sequence()), Some(second.sequence));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReleaseError`]: a late release frees nothing.
     pub fn release(

@@ -47,6 +47,18 @@ impl Ipam {
 
     /// [`Ipam::decide_reserve`], carried out.
     ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// let at = Timestamp::from_secs;
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10-10.9.0.12".parse()?])?;
+    /// let grant = ipam.claim(at(2), &Request::new("container-1/eth0").workload("shop/db-0"))?;
+    /// assert_eq!(grant.address(), Some("10.9.0.10".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReserveError`].
     pub fn reserve<'a>(

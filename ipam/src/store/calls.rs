@@ -33,7 +33,7 @@ fn granted(decision: Decision<'_>) -> (Grant, Vec<Change<'static>>) {
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
-/// let mut replica = Replica::open(MemoryStore::new(), now, 7).await?;
+/// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
 /// replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/22".parse()?), sleep).await?;
 /// let grant = replica.claim(now, &Request::new("container-1/eth0"), sleep).await?;
 /// replica.release(now, "container-1/eth0", grant.sequence, sleep).await?;
