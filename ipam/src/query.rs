@@ -344,7 +344,7 @@ impl Ipam {
     /// let at = Timestamp::from_secs;
     /// let mut ipam = Ipam::new(7);
     /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
-    /// let request = Request::new("container-1/eth0").label("rack", "r1");
+    /// let request = Request::new("container-1/eth0").labels(&[("rack", "r1")]);
     /// assert!(ipam.explain(&request).contains("has no label rack=r1"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
