@@ -83,11 +83,12 @@ impl Test {
             .find_map(|need| Some((need.id(), need.met().err()?)))
     }
 
-    fn into_trial(self) -> Trial {
+    /// Its trial; what it lacks is told to `skipped`.
+    fn into_trial(self, skipped: &mut dyn Write) -> Trial {
         let unmet = self.unmet();
         if let Some((id, reason)) = &unmet {
             // A closed standard error leaves nobody to tell.
-            let _ = writeln!(std::io::stderr().lock(), "SKIPPED {id}: {reason}");
+            let _ = writeln!(skipped, "SKIPPED {id}: {reason}");
         }
         let run = self.run;
         Trial::test(self.name, move || {
@@ -103,7 +104,10 @@ impl Test {
 #[must_use]
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = tests.into_iter().map(Test::into_trial).collect();
+    let trials = tests
+        .into_iter()
+        .map(|test| test.into_trial(&mut std::io::stderr().lock()))
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -163,9 +167,12 @@ mod tests {
                 needs,
                 run,
             };
-            test.into_trial().has_ignored_flag()
+            let mut told = Vec::new();
+            let ignored = test.into_trial(&mut told).has_ignored_flag();
+            (ignored, String::from_utf8(told).unwrap())
         };
-        assert!(ignored(vec![Need::Data("no/such/data-set")]));
-        assert!(!ignored(vec![]));
+        let (is_ignored, told) = ignored(vec![Need::Data("no/such/data-set")]);
+        assert!(is_ignored && told.starts_with("SKIPPED no/such/data-set: "));
+        assert_eq!(ignored(vec![]), (false, String::new()));
     }
 }
