@@ -2,7 +2,7 @@
 
 use crate::{data, vectors};
 use libtest_mimic::{Arguments, Trial};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
