@@ -163,7 +163,7 @@ impl Mover {
         let held = addresses
             .ipam()
             .claim_of(name)
-            .map(|claim| claim.sequence());
+            .map(ipam::claim::ClaimRef::sequence);
         let sequence = held.ok_or("it holds no address")?;
         addresses
             .begin_move(now, name.into(), ("h0", "h1"), sleep)
