@@ -61,12 +61,12 @@ impl Ipam {
             let workload = self.workloads.get(id);
             ensure!(
                 workload.is_some_and(|w| !w.fixed() && !w.spots.is_empty()),
-                "workload record {id} is to forget what it does not keep"
+                "workload record {id} has an expiry and retains nothing"
             );
         }
         ensure!(
             self.sticky.is_consistent() && self.apart.is_consistent(),
-            "what is to be forgotten by time is not in order"
+            "the expiry queue is not in order"
         );
         for (id, spot, until) in self.apart.iter() {
             let known = self.workloads.get(id).is_some();
@@ -180,11 +180,11 @@ impl Ipam {
             !idle || self.moves.contains_key(&id),
             "`{name}` has nothing and is remembered"
         );
-        let forgets = self.sticky.get(id).is_some();
+        let expires = self.sticky.get(id).is_some();
         let keeps = !workload.fixed() && !workload.spots.is_empty();
         ensure!(
-            forgets == keeps,
-            "`{name}` keeps {keeps}, forgets {forgets}"
+            expires == keeps,
+            "`{name}` retains {keeps}, expires {expires}"
         );
         Ok(())
     }

@@ -62,6 +62,7 @@ mod slab;
     )
 )]
 mod slots;
+mod spots;
 mod state;
 mod sticky;
 pub mod store;

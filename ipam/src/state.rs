@@ -1,7 +1,6 @@
 //! The allocator's state: dense records, names stored once, indices by name.
 
 use crate::change::HostSettings;
-use crate::cidr::Family;
 use crate::claim::RetentionKind;
 use crate::claims::Claims;
 use crate::departed::Departed;
@@ -12,6 +11,7 @@ use crate::names::{NameId, Names};
 use crate::pool::{Pool, PoolId};
 use crate::reserved::Reserved;
 use crate::slab::Slab;
+pub(crate) use crate::spots::{Spot, Spots};
 use crate::sticky::{Apart, Sticky};
 use crate::time::Timestamp;
 use alloc::boxed::Box;
@@ -21,66 +21,8 @@ use alloc::vec::Vec;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
-const NO_POOL: u16 = u16::MAX;
 /// Pool numbers are 16 bits, one of them for "none".
-pub(crate) const MOST_POOLS: usize = NO_POOL as usize;
-
-/// At most one address per family, as pool and slot: 12 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spots {
-    slots: [u32; 2],
-    pools: [u16; 2],
-}
-
-/// One address, as pool and slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Spot {
-    pub(crate) pool: u16,
-    pub(crate) slot: u32,
-}
-
-impl Spot {
-    pub(crate) const FIRST: Self = Self { pool: 0, slot: 0 };
-    pub(crate) const LAST: Self = Self {
-        pool: u16::MAX,
-        slot: u32::MAX,
-    };
-}
-
-impl Spots {
-    pub(crate) const EMPTY: Self = Self {
-        slots: [0; 2],
-        pools: [NO_POOL; 2],
-    };
-
-    #[inline]
-    pub(crate) fn get(self, family: Family) -> Option<Spot> {
-        let i = family as usize;
-        (self.pools[i] != NO_POOL).then_some(Spot {
-            pool: self.pools[i],
-            slot: self.slots[i],
-        })
-    }
-
-    pub(crate) fn set(&mut self, family: Family, spot: Option<Spot>) {
-        let i = family as usize;
-        let spot = spot.unwrap_or(Spot {
-            pool: NO_POOL,
-            slot: 0,
-        });
-        (self.pools[i], self.slots[i]) = (spot.pool, spot.slot);
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.pools == [NO_POOL; 2]
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = (Family, Spot)> {
-        [Family::V4, Family::V6]
-            .into_iter()
-            .filter_map(move |f| Some((f, self.get(f)?)))
-    }
-}
+pub(crate) const MOST_POOLS: usize = u16::MAX as usize;
 
 /// One owner's claim: a cache line of its own.
 #[derive(Clone, Debug)]

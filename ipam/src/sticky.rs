@@ -1,4 +1,4 @@
-//! When workloads that hold nothing forget the addresses they keep.
+//! When the addresses that workloads retain expire.
 
 use crate::pool::cells::Paged;
 use crate::state::Spot;
@@ -31,19 +31,19 @@ impl Default for Sticky {
 }
 
 impl Sticky {
-    /// When a workload forgets; `None`: not by time.
+    /// When what a workload retains expires; `None`: not by time.
     #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<Timestamp> {
         Some(self.until.get(id)).filter(|&u| u != NEVER)
     }
 
-    /// The workload that forgets first, and when.
+    /// The workload whose retention expires first, and when.
     #[inline]
     pub(crate) fn first(&self) -> Option<(Timestamp, u32)> {
         self.queue.peek().map(|&Reverse(first)| first)
     }
 
-    /// Notes when a workload that was not to forget by time does: what is kept, which is before the end of time.
+    /// Notes when the retention of a workload without one expires: the time that is noted, which is before the end of time.
     /// Nothing is read that may be far away.
     #[inline]
     pub(crate) fn add(&mut self, id: u32, until: Timestamp) -> Timestamp {
@@ -56,7 +56,7 @@ impl Sticky {
         until
     }
 
-    /// A workload does not forget by time any more.
+    /// The retention of a workload does not expire any more.
     pub(crate) fn remove(&mut self, id: u32) {
         if self.get(id).is_some() {
             *self.until.entry(id) = NEVER;
@@ -77,7 +77,7 @@ impl Sticky {
         }
     }
 
-    /// Every workload that forgets by time, with the time.
+    /// Every workload whose retention expires, with the time.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Timestamp)> + '_ {
         self.until.iter()
     }

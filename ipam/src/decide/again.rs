@@ -1,7 +1,8 @@
 //! An owner that has a claim asks again.
 
-use super::claim::{Decision, missing_label, wanted};
+use super::claim::Decision;
 use super::errors::ClaimError;
+use super::request::{missing_label, wanted};
 use crate::change::{Change, ChangeKind};
 use crate::cidr::{Family, shortened};
 use crate::claim::{Grant, Origin, Place, Request, Retention, RetentionKind};

@@ -1,7 +1,8 @@
 //! One family's address: the one asked for, the workload's own, or a free one of the first pool that has one.
 
-use super::claim::{Choice, missing_label, wanted};
+use super::claim::Choice;
 use super::errors::{ClaimError, Considered, PoolReason, UnavailableReason};
+use super::request::{missing_label, wanted};
 use crate::apply::draft::Named;
 use crate::cidr::{Family, number, shortened};
 use crate::claim::{Origin, Place, Request, Retention};

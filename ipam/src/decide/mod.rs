@@ -13,6 +13,7 @@ mod own;
 mod pass;
 mod pool;
 mod release;
+mod request;
 mod reserve;
 
 pub use claim::Decision;

@@ -1,7 +1,7 @@
 //! What a workload's interface has of its own: reserved, sticky, or left by a claim whose lease is over.
 
-use super::claim::missing_label;
 use super::errors::UnavailableReason;
+use super::request::missing_label;
 use crate::cidr::Family;
 use crate::claim::{Origin, Place, Request};
 use crate::pool::cells::State;
