@@ -33,12 +33,12 @@ impl Ipam {
     fn departed_in(&self, cidr: Cidr) -> impl Iterator<Item = (IpAddr, Timestamp, Timestamp)> + '_ {
         let inside = self.departed.range(cidr.first()..=cidr.last());
         let rests = inside.map(|(&address, &(at, until))| (address, at, until));
-        rests.filter(|(_, _, until)| *until > self.now)
+        rests.filter(|(_, _, until)| *until > self.now())
     }
 
     /// Notes what is in quarantine in a pool that is about to go, and drops what no longer is.
     pub(crate) fn depart(&mut self, id: PoolId) {
-        let now = self.now;
+        let now = self.now();
         let over = self.departed.iter().filter(|(_, (_, until))| *until <= now);
         let over: BTreeSet<String> = over.filter_map(|(&a, _)| key_of(a)).collect();
         over.iter().for_each(|key| self.note_dirty(key));
@@ -66,7 +66,7 @@ impl Ipam {
         };
         let mut rests: Vec<_> = self.departed_in(cidr).collect();
         rests.sort_by_key(|&(address, at, _)| (at, address));
-        let now = self.now;
+        let now = self.now();
         let inside = self.departed.range(cidr.first()..=cidr.last());
         let inside: Vec<IpAddr> = inside.map(|(&address, _)| address).collect();
         for address in inside {
@@ -85,8 +85,7 @@ impl Ipam {
                 pool.quarantine_at(slot, begun, order, now);
             }
         }
-        self.due = Timestamp::ZERO;
-        self.advance(now);
+        self.catch_up();
     }
 
     /// The keys of the records that a pool's coming alters besides its own.
@@ -180,7 +179,7 @@ impl Ipam {
             altered |= until != rest.until;
             rests.push((address, (rest.at, until)));
         }
-        let now = self.now;
+        let now = self.now();
         if altered || rests.iter().any(|(_, (_, until))| *until <= now) {
             self.note_dirty(&departed_key(block.first()));
         }

@@ -34,6 +34,7 @@ mod check;
 mod cidr;
 pub mod claim;
 mod claims;
+mod clock;
 pub mod collect;
 mod decide;
 mod departed;
@@ -70,6 +71,7 @@ mod subrange;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+mod tokens;
 
 pub use change::Change;
 pub use claim::{Grant, Request, Retention};

@@ -135,7 +135,7 @@ impl Ipam {
                 since,
                 until,
             });
-        let departed = departed.filter(|q| q.until > self.now);
+        let departed = departed.filter(|q| q.until > self.now());
         let mut all: Vec<Quarantined<'_>> = pools.chain(departed).collect();
         all.sort_unstable_by_key(|q| q.address);
         all

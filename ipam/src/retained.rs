@@ -82,7 +82,7 @@ impl Ipam {
     /// Whether any claim's lease is over.
     pub(crate) fn any_over(&self) -> bool {
         let first = self.leases.first_key_value();
-        first.is_some_and(|(until, _)| *until <= self.now)
+        first.is_some_and(|(until, _)| *until <= self.now())
     }
 
     /// The claims of a workload whose lease is over. Nothing is looked at where none is over at all.
@@ -90,7 +90,7 @@ impl Ipam {
         let chain = self.any_over().then(|| self.claims_of(workload));
         let claims = chain.into_iter().flatten();
         let claims = claims.filter_map(|id| Some((id, self.claims.get(id)?)));
-        claims.filter(|(_, claim)| claim.until <= self.now)
+        claims.filter(|(_, claim)| claim.until <= self.now())
     }
 
     /// Counts a lease that ends then, or no longer does.
@@ -132,12 +132,12 @@ impl Ipam {
         if until != WHILE_MOVING && (first || joins) {
             workload.spots.set(family, Some(spot));
             if first {
-                self.due = self.due.min(self.sticky.add(id, until));
+                self.clock.expect(self.sticky.add(id, until));
             }
             return;
         }
         self.apart.insert(id, spot, until);
-        self.due = self.due.min(until);
+        self.clock.expect(until);
     }
 
     /// A sticky address is not retained any more.

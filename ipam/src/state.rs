@@ -3,6 +3,7 @@
 use crate::change::HostSettings;
 use crate::claim::RetentionKind;
 use crate::claims::Claims;
+use crate::clock::Clock;
 use crate::departed::Departed;
 use crate::hash::hash;
 use crate::identity::Identity;
@@ -14,6 +15,7 @@ use crate::slab::Slab;
 pub(crate) use crate::spots::{Spot, Spots};
 use crate::sticky::{Apart, Sticky};
 use crate::time::Timestamp;
+use crate::tokens::Tokens;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -176,12 +178,8 @@ pub(crate) struct Move {
 #[derive(Clone, Debug)]
 pub struct Ipam {
     pub(crate) seed: u64,
-    /// Added to the store's revision it is behind every sequence number still to be given.
-    pub(crate) base: u64,
-    pub(crate) now: Timestamp,
-    pub(crate) sequence: u64,
-    /// No quarantine and no retention ends before this.
-    pub(crate) due: Timestamp,
+    pub(crate) clock: Clock,
+    pub(crate) tokens: Tokens,
     pub(crate) pools: Vec<Option<Pool>>,
     pub(crate) pool_names: BTreeMap<Arc<str>, PoolId>,
     pub(crate) names: Names,
@@ -219,10 +217,8 @@ impl Ipam {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            base: 0,
-            now: Timestamp::ZERO,
-            sequence: 0,
-            due: Timestamp::MAX,
+            clock: Clock::default(),
+            tokens: Tokens::default(),
             pools: Vec::new(),
             pool_names: BTreeMap::new(),
             names: Names::default(),

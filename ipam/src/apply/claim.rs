@@ -124,7 +124,7 @@ impl Ipam {
         place: &Place,
         kind: Kind,
     ) -> Option<Spot> {
-        let now = self.now;
+        let now = self.now();
         let pool = self.pool_at_mut(place.pool.0)?;
         let slot = pool.materialise(place.address)?;
         let spot = Spot {
@@ -203,7 +203,7 @@ impl Ipam {
             let state = "would have a sequence that no store takes: all are used up";
             return Err(bad_name("owner", owner, state));
         }
-        let now = self.now;
+        let now = self.now();
         let suspected = self.suspects.remove(&id).map(|(since, _)| since);
         if let Some(claim) = self.claims.get_mut(id) {
             let before = claim.until;
@@ -214,7 +214,7 @@ impl Ipam {
             self.count_lease(before, false);
             self.count_lease(after, true);
         }
-        self.sequence = self.sequence.max(next);
+        self.tokens.note(next);
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Ipam {
         let why = "is not of its pool";
         let slot = pool.slot(address);
         let slot = slot.ok_or(ApplyError::Address { address, why })?;
-        let now = self.now;
+        let now = self.now();
         match pool.state(slot) {
             State::Held(claim) => self.cap_claim(claim),
             State::Retained(workload) => self.cap_workload(workload),
@@ -48,15 +48,14 @@ impl Ipam {
             pool.cap_rest(slot, now);
             pool.cap_block(slot, now);
         }
-        self.due = Timestamp::ZERO;
-        self.advance(now);
+        self.catch_up();
         Ok(())
     }
 
     /// An address of a pool that is gone is in quarantine for as long as it was to be, from now on; where the times do not tell how
     /// long (they met the end of time, or one another), as long as in a pool that was not told.
     fn cap_departed(&mut self, address: IpAddr) {
-        let now = self.now;
+        let now = self.now();
         if let Some((at, until)) = self.departed.get_mut(&address)
             && at.is_ahead_of(now)
         {
@@ -67,7 +66,7 @@ impl Ipam {
     }
 
     fn cap_claim(&mut self, id: u32) {
-        let now = self.now;
+        let now = self.now();
         if let Some((since, _)) = self.suspects.get_mut(&id) {
             *since = capped(*since, now);
         }
@@ -90,7 +89,7 @@ impl Ipam {
     }
 
     fn cap_workload(&mut self, id: u32) {
-        let now = self.now;
+        let now = self.now();
         if let Some(moving) = self.moves.get_mut(&id) {
             moving.since = capped(moving.since, now);
         }

@@ -145,7 +145,7 @@ impl Ipam {
         if let Some(host) = self.hosts.get_mut(host) {
             host.uses += 1;
         }
-        self.sequence = self.sequence.max(sequence);
+        self.tokens.note(sequence);
         id
     }
 
@@ -156,7 +156,7 @@ impl Ipam {
         workload: Option<u32>,
         places: impl Iterator<Item = &'p Place>,
     ) -> Timestamp {
-        let mut at = self.now;
+        let mut at = self.now();
         // Of what is free, nothing is known that is still to come.
         for place in places.filter(|p| p.origin != Origin::Fresh) {
             let pool = self.pool_at(place.pool.0);

@@ -20,7 +20,7 @@ impl Ipam {
         let mut new = Pool::new(spec);
         new.draining = draining;
         new.cursor = old.cursor.saturating_add(shifted);
-        let now = self.now;
+        let now = self.now();
         let mut map = alloc::collections::BTreeMap::new();
         let mut place = |new: &mut Pool, slot: u32| -> Option<u32> {
             let to = new.materialise(old.address(slot))?;

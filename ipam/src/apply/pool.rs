@@ -6,7 +6,6 @@ use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, PoolError, PoolSpec};
 use crate::pool::{Pool, PoolId, is_used};
 use crate::state::{Ipam, MOST_POOLS};
-use crate::time::Timestamp;
 
 impl Ipam {
     /// Whether a pool fits beside the others.
@@ -181,8 +180,7 @@ impl Ipam {
         pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
         pool.spec = spec.clone();
         // A shorter quarantine may be over already.
-        self.due = Timestamp::ZERO;
-        self.advance(self.now);
+        self.catch_up();
         Ok(())
     }
 

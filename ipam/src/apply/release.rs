@@ -25,7 +25,7 @@ impl Ipam {
             return;
         };
         // A clock that is behind ends nothing early.
-        let at = self.now.max(claim.touched);
+        let at = self.now().max(claim.touched);
         let at = at.max(suspected.unwrap_or(at));
         for (family, spot) in claim.spots.iter() {
             self.give_back(&claim, ttl, at, family, spot);
@@ -112,10 +112,10 @@ impl Ipam {
     /// An address that a claim held goes into quarantine.
     #[inline]
     fn quarantine_held(&mut self, spot: Spot, at: Timestamp) {
-        let now = self.now;
+        let now = self.now();
         if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
             pool.quarantine_held(spot.slot, at, now);
-            self.due = self.due.min(pool.next_due());
+            self.clock.expect(pool.next_due());
         }
     }
 
@@ -129,7 +129,7 @@ impl Ipam {
         until: Timestamp,
     ) {
         let old = self.sticky_in(id, spot.pool).map(|(old, _)| old);
-        let since = self.now.max(self.since_of(id));
+        let since = self.now().max(self.since_of(id));
         if let Some(old) = old {
             self.unretain(id, family, old);
         }
@@ -144,11 +144,11 @@ impl Ipam {
     }
 
     pub(crate) fn quarantine_spot(&mut self, spot: Spot, at: Timestamp) {
-        let now = self.now;
+        let now = self.now();
         if let Some(pool) = self.pool_at_mut(spot.pool) {
             pool.quarantine(spot.slot, at, now);
             let due = pool.next_due();
-            self.due = self.due.min(due);
+            self.clock.expect(due);
         }
     }
 }

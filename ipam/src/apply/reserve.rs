@@ -85,7 +85,7 @@ impl Ipam {
             return Err(bad_name("workload", identity.workload, "reserves nothing"));
         }
         let id = self.intern_workload(identity);
-        let now = self.now;
+        let now = self.now();
         self.begin_reservation(id);
         self.note_since(id, now);
         for &(pool_id, range) in ranges {
@@ -183,7 +183,7 @@ impl Ipam {
             }
         }
         // Who holds one of the addresses keeps it, by a claim that goes on as it was made, until it is released.
-        let at = self.now.max(self.since_of(id));
+        let at = self.now().max(self.since_of(id));
         let mut ending: Vec<Spot> = ending.into_iter().collect();
         ending.sort_by_key(|spot| (spot.pool, self.number_at(*spot)));
         for spot in ending {

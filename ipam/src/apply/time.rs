@@ -12,21 +12,19 @@ impl Ipam {
     /// still. Cost: one comparison unless a quarantine or a retention has ended, then logarithmic for each.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        if self.now >= self.due {
+        if self.clock.pass(now) {
             self.catch_up();
         }
     }
 
     /// What is due by now happens.
     #[inline(never)]
-    fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         // In order of time over all pools, so that how often this is called makes no difference.
         loop {
             let (due, pool) = self.next_event();
-            if due > self.now || due == Timestamp::MAX {
-                self.due = due;
-                return;
+            if due > self.now() || due == Timestamp::MAX {
+                return self.clock.settle(due);
             }
             match pool {
                 Some(pool) => {
@@ -40,9 +38,10 @@ impl Ipam {
     }
 
     /// The time of the allocator's last operation or change.
+    #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.clock.now()
     }
 
     /// When the next thing happens by time, and in which pool; `None` for the expiry of sticky addresses, which

@@ -42,7 +42,7 @@ impl Ipam {
             }
         }
         // Who moves is alive.
-        let mut since = self.now;
+        let mut since = self.now();
         if let Some(claim) = self.claims.get_mut(claim) {
             since = since.max(claim.touched);
             claim.touched = since;
@@ -90,7 +90,7 @@ impl Ipam {
             RetentionKind::Ephemeral | RetentionKind::Fixed => Duration::ZERO,
         };
         let since = self.since_of(id);
-        let until = self.now.max(since).after(ttl).min(LAST_END);
+        let until = self.now().max(since).after(ttl).min(LAST_END);
         let waiting = self.sticky_spots(id).filter(|&(_, u)| u == WHILE_MOVING);
         let waiting: Vec<Spot> = waiting.map(|(spot, _)| spot).collect();
         for spot in waiting {
@@ -106,8 +106,8 @@ impl Ipam {
 
     pub(super) fn apply_suspected(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        let touched = self.claims.get(id).map_or(self.now, |c| c.touched);
-        let since = self.now.max(touched);
+        let touched = self.claims.get(id).map_or(self.now(), |c| c.touched);
+        let since = self.now().max(touched);
         self.suspects.entry(id).or_insert((since, sequence));
         Ok(())
     }

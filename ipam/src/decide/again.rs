@@ -31,7 +31,7 @@ impl Ipam {
         }
         let places: Vec<Place> = self.places_of(id).collect();
         let leases = places.iter().filter_map(|&p| self.lease(p)).collect();
-        if claim.until > self.now {
+        if claim.until > self.now() {
             let prolonged = self.sign_of_life(id, claim, request, &places);
             let (sequence, until) = (claim.sequence, end(prolonged.unwrap_or(claim.until)));
             let renewed = prolonged.map(|_| ChangeKind::Renewed {
@@ -39,7 +39,7 @@ impl Ipam {
                 sequence,
                 until,
             });
-            let changes = renewed.map(|what| Change::new(self.now, what));
+            let changes = renewed.map(|what| Change::new(self.now(), what));
             return Ok(Decision {
                 grant: Grant {
                     sequence,
@@ -50,8 +50,8 @@ impl Ipam {
             });
         }
         // Its lease is over and nobody took the address: it goes on under a new token.
-        let next = self.sequence.saturating_add(1);
-        let until = end(self.lease_end(request, places.iter(), self.now.max(claim.touched)));
+        let next = self.tokens.next();
+        let until = end(self.lease_end(request, places.iter(), self.now().max(claim.touched)));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
         let what = ChangeKind::Reissued {
             owner,
@@ -59,7 +59,7 @@ impl Ipam {
             next,
             until,
         };
-        let changes = alloc::vec![Change::new(self.now, what)];
+        let changes = alloc::vec![Change::new(self.now(), what)];
         Ok(Decision {
             grant: Grant {
                 sequence: next,
@@ -82,7 +82,7 @@ impl Ipam {
     ) -> Option<Timestamp> {
         let endless = claim.until == Timestamp::MAX;
         let (age, length) = (
-            self.now.since(claim.touched),
+            self.now().since(claim.touched),
             claim.until.since(claim.touched),
         );
         let aged = !endless && age >= length / 2;
@@ -92,9 +92,9 @@ impl Ipam {
         }
         // A clock that is behind cuts nothing short.
         let begins = self
-            .now
+            .now()
             .max(claim.touched)
-            .max(suspected.unwrap_or(self.now));
+            .max(suspected.unwrap_or(self.now()));
         let until = match self.lease_end(request, places.iter(), begins) {
             Timestamp::MAX if !endless => begins.after(length),
             asked => asked,

@@ -30,7 +30,7 @@ impl Ipam {
             return None;
         }
         let holders = self.claims_of(workload).filter_map(|id| {
-            let claim = self.claims.get(id).filter(|c| c.until > self.now)?;
+            let claim = self.claims.get(id).filter(|c| c.until > self.now())?;
             let mut held = claim.spots.iter();
             let fixed =
                 claim.kind == Kind::Fixed || held.any(|(_, s)| self.is_reserved_to(workload, s));
@@ -60,7 +60,7 @@ impl Ipam {
                 sequence,
                 reason: Reason::Expired,
             };
-            changes.push(Change::new(self.now, what));
+            changes.push(Change::new(self.now(), what));
         }
     }
 }

@@ -107,11 +107,11 @@ impl Ipam {
                 let released = pool
                     .released
                     .get(List::Quarantine, id)
-                    .map_or(self.now, |r| r.at);
+                    .map_or(self.now(), |r| r.at);
                 let until = released.after(pool.spec.quarantine);
-                match pool.spec.early_reuse && !released.is_ahead_of(self.now) {
+                match pool.spec.early_reuse && !released.is_ahead_of(self.now()) {
                     true => Ok(Origin::Early {
-                        left: until.since(self.now),
+                        left: until.since(self.now()),
                     }),
                     false => Err(UnavailableReason::Quarantined { until }),
                 }
@@ -145,7 +145,7 @@ impl Ipam {
     pub(super) fn draw(&self, family: Family) -> Draw {
         Draw {
             seed: self.seed,
-            turn: self.sequence ^ (family as u64) << 63,
+            turn: self.tokens.latest() ^ (family as u64) << 63,
         }
     }
 
@@ -256,7 +256,7 @@ impl Ipam {
             return Err(PoolReason::Draining);
         }
         let requester = requester.map(|a| self.started_in(pool, a));
-        pool.pick(requester, self.draw(family), self.now)
+        pool.pick(requester, self.draw(family), self.now())
             .map_err(|exhausted| {
                 let usage = pool.usage();
                 match exhausted {

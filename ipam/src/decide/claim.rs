@@ -139,7 +139,7 @@ impl Ipam {
             workload,
             interface: request.interface,
             host,
-            sequence: self.sequence.saturating_add(1),
+            sequence: self.tokens.next(),
             until: self.lease_end(request, places.iter().flatten(), begins),
             kept: request.retention.into(),
             places,
@@ -203,7 +203,7 @@ impl Ipam {
             v6,
         };
         let mut changes = before;
-        changes.push(Change::new(self.now, what));
+        changes.push(Change::new(self.now(), what));
         Decision {
             grant: self.grant(&draft),
             changes,
@@ -279,7 +279,7 @@ impl Ipam {
             state,
             generation,
         };
-        changes.push(Change::new(self.now, what));
+        changes.push(Change::new(self.now(), what));
     }
 
     /// A fixed claim that names ranges reserves all of them first.
@@ -319,7 +319,7 @@ impl Ipam {
             interface: Cow::Borrowed(request.interface),
             ranges: parts,
         };
-        changes.push(Change::new(self.now, what));
+        changes.push(Change::new(self.now(), what));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ impl Ipam {
     /// Everything whose times are more than 24 hours ahead: claims, what workloads keep, moves, quarantines, empty
     /// blocks. Each holds its address until its time is repaired. Linear.
     pub(crate) fn times_ahead(&self) -> Vec<Problem> {
-        let ahead = |at: Timestamp| at.is_ahead_of(self.now);
+        let ahead = |at: Timestamp| at.is_ahead_of(self.now());
         let mut problems = Vec::new();
         for (id, claim) in self.claims.iter() {
             let suspected = self.suspects.get(&id).map(|(since, _)| *since);
@@ -96,7 +96,7 @@ impl Ipam {
             kind: "future",
             what,
             repair: format!("set its time {at}, more than 24 h ahead, to now"),
-            changes: Vec::from([Change::new(self.now, change)]),
+            changes: Vec::from([Change::new(self.now(), change)]),
         }
     }
 }

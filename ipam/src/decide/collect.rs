@@ -71,7 +71,7 @@ impl Ipam {
                 continue;
             } else {
                 match suspected {
-                    Some(&(since, _)) if since < began && since.after(grace) <= self.now => {
+                    Some(&(since, _)) if since < began && since.after(grace) <= self.now() => {
                         out.released.push(owner.to_string());
                         ChangeKind::Released {
                             owner: name(),
@@ -92,7 +92,7 @@ impl Ipam {
                     }
                 }
             };
-            out.changes.push(Change::new(self.now, what));
+            out.changes.push(Change::new(self.now(), what));
         }
         out.suspects.sort();
         out.released.sort();
@@ -146,7 +146,7 @@ impl Ipam {
                 for index in blocks.all.iter() {
                     let block = pool.blocks.get(index);
                     let (cidr, generation) = (pool.block_cidr(index), block.generation);
-                    let over = block.empty_since.after(pool.spec.reclaim_after) <= self.now;
+                    let over = block.empty_since.after(pool.spec.reclaim_after) <= self.now();
                     let given_up = draining || block.state == BlockState::Releasing;
                     if block.used == 0 && (given_up || (over && left > 1)) {
                         left -= 1;
@@ -155,7 +155,7 @@ impl Ipam {
                             block: cidr,
                             generation,
                         };
-                        changes.push(Change::new(self.now, what));
+                        changes.push(Change::new(self.now(), what));
                     } else if draining && block.state != BlockState::Releasing {
                         let host = Cow::Owned(self.names.get(record.name).to_string());
                         let (pool, state) = (id, BlockState::Releasing);
@@ -166,7 +166,7 @@ impl Ipam {
                             state,
                             generation,
                         };
-                        changes.push(Change::new(self.now, what));
+                        changes.push(Change::new(self.now(), what));
                     }
                 }
             }
@@ -192,7 +192,7 @@ impl Ipam {
     pub fn fsck(&self, grace: Duration, rejected: &[RejectedRecord]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (id, claim) in self.claims.iter() {
-            if claim.until <= self.now {
+            if claim.until <= self.now() {
                 problems.push(self.end_problem("expired", id, Reason::Expired, "lease over"));
                 continue;
             }
@@ -200,13 +200,13 @@ impl Ipam {
                 .suspects
                 .get(&id)
                 .filter(|(_, seq)| *seq == claim.sequence);
-            if let Some(&(since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now) {
-                let missing = format!("missing for {} s", self.now.since(since).as_secs());
+            if let Some(&(since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now()) {
+                let missing = format!("missing for {} s", self.now().since(since).as_secs());
                 problems.push(self.end_problem("leaked", id, Reason::Repaired, &missing));
             }
         }
         for (&id, moving) in &self.moves {
-            if moving.since.after(STUCK) <= self.now {
+            if moving.since.after(STUCK) <= self.now() {
                 let Some(identity) = self.identity(id) else {
                     continue;
                 };
@@ -252,7 +252,7 @@ impl Ipam {
             kind,
             what,
             repair,
-            changes: Vec::from([Change::new(self.now, released)]),
+            changes: Vec::from([Change::new(self.now(), released)]),
         }
     }
 

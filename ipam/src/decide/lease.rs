@@ -71,18 +71,18 @@ impl Ipam {
                 current,
             });
         }
-        if claim.until <= self.now {
+        if claim.until <= self.now() {
             return Err(RenewError::Expired {
                 owner: shortened(owner),
                 until: claim.until,
             });
         }
         // Of a clock that is behind, the lease begins no earlier than the one before.
-        let begins = self.now.max(claim.touched);
+        let begins = self.now().max(claim.touched);
         let until = lease.map(|l| begins.after(l)).and_then(end);
         let owner = Cow::Borrowed(owner);
         Ok(Change::new(
-            self.now,
+            self.now(),
             ChangeKind::Renewed {
                 owner,
                 sequence,
@@ -94,7 +94,7 @@ impl Ipam {
     /// The releases of every claim whose lease is over, by owner record. Linear in the claims.
     #[must_use]
     pub fn decide_expire(&self) -> Vec<Change<'static>> {
-        let over = self.claims.iter().filter(|(_, c)| c.until <= self.now);
+        let over = self.claims.iter().filter(|(_, c)| c.until <= self.now());
         over.map(|(id, claim)| {
             let owner = Cow::Owned(self.owner_name(id).to_string());
             let what = ChangeKind::Released {
@@ -102,7 +102,7 @@ impl Ipam {
                 sequence: claim.sequence,
                 reason: Reason::Expired,
             };
-            Change::new(self.now, what)
+            Change::new(self.now(), what)
         })
         .collect()
     }

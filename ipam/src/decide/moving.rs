@@ -141,7 +141,7 @@ impl Ipam {
             from: Cow::Borrowed(from),
             to: Cow::Borrowed(to),
         };
-        Ok(Change::new(self.now, what))
+        Ok(Change::new(self.now(), what))
     }
 
     fn ends_of(&self, moving: &Move) -> (String, String) {
@@ -190,7 +190,7 @@ impl Ipam {
             });
         }
         let (_, to) = self.ends_of(moving);
-        let sequence = self.sequence.saturating_add(1);
+        let sequence = self.tokens.next();
         let pools = places
             .iter()
             .flatten()
@@ -204,7 +204,7 @@ impl Ipam {
             .collect();
         let [v4, v6] = places;
         changes.push(Change::new(
-            self.now,
+            self.now(),
             ChangeKind::Claimed {
                 owner: Cow::Borrowed(owner),
                 workload: Some(Cow::Borrowed(identity.workload)),
@@ -229,7 +229,7 @@ impl Ipam {
     }
 
     fn lost(&self, address: core::net::IpAddr) -> MoveError {
-        let why = super::errors::UnavailableReason::Quarantined { until: self.now };
+        let why = super::errors::UnavailableReason::Quarantined { until: self.now() };
         ClaimError::Unavailable { address, why }.into()
     }
 
@@ -244,7 +244,7 @@ impl Ipam {
             return Err(self.lost(address));
         };
         let owner = self.owner_name(holder).to_string();
-        if claim.until > self.now {
+        if claim.until > self.now() {
             let host = self.host_name(claim.host).unwrap_or_default().to_string();
             return Err(MoveError::StillHeld {
                 address,
@@ -259,7 +259,7 @@ impl Ipam {
             sequence,
             reason: Reason::Expired,
         };
-        let change = Change::new(self.now, what);
+        let change = Change::new(self.now(), what);
         if changes.last() != Some(&change) {
             changes.push(change);
         }
@@ -285,7 +285,7 @@ impl Ipam {
             interface: Cow::Borrowed(identity.interface),
             finished,
         };
-        Change::new(self.now, what)
+        Change::new(self.now(), what)
     }
 
     fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {

@@ -93,7 +93,7 @@ impl Ipam {
     fn will_be_kept(&self, claim: &Claim, spot: Spot) -> bool {
         let id = claim.workload;
         let of_pool = |c: &Claim| self.is_sticky_in(c, spot.pool);
-        let stays = |c: &Claim| c.until > self.now || c.sequence > claim.sequence;
+        let stays = |c: &Claim| c.until > self.now() || c.sequence > claim.sequence;
         let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
         let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
         let moves = self.is_moving_in(id, spot.pool);
@@ -113,7 +113,7 @@ impl Ipam {
             return Err(UnavailableReason::NoPool);
         };
         let stays = || self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
-        if claim.until <= self.now && workload == Some(claim.workload) && stays() {
+        if claim.until <= self.now() && workload == Some(claim.workload) && stays() {
             return Ok(Origin::Reused);
         }
         Err(UnavailableReason::Held {

@@ -35,7 +35,10 @@ impl Ipam {
         spec.check_range()?;
         self.check_pool(&spec)?;
         let (pool, spec) = (self.free_pool_id()?, Box::new(spec));
-        Ok(Change::new(self.now, ChangeKind::PoolAdded { pool, spec }))
+        Ok(Change::new(
+            self.now(),
+            ChangeKind::PoolAdded { pool, spec },
+        ))
     }
 
     fn pool_named(&self, name: &str) -> Result<PoolId, PoolError> {
@@ -50,7 +53,7 @@ impl Ipam {
     pub fn decide_drain_pool(&self, name: &str, on: bool) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
         Ok(Change::new(
-            self.now,
+            self.now(),
             ChangeKind::PoolDrained { pool, draining: on },
         ))
     }
@@ -66,7 +69,10 @@ impl Ipam {
             PoolSpec { cidr, ..spec }.check_range()?;
         }
         self.check_growth(pool, cidr)?;
-        Ok(Change::new(self.now, ChangeKind::PoolGrown { pool, cidr }))
+        Ok(Change::new(
+            self.now(),
+            ChangeKind::PoolGrown { pool, cidr },
+        ))
     }
 
     /// Decides what a pool does with its addresses from now on: gateway, excluded ranges and those set aside,
@@ -80,7 +86,7 @@ impl Ipam {
         let pool = self.pool_named(&spec.name)?;
         self.check_change(pool, &spec)?;
         Ok(Change::new(
-            self.now,
+            self.now(),
             ChangeKind::PoolChanged {
                 pool,
                 spec: Box::new(spec),
@@ -116,7 +122,7 @@ impl Ipam {
                 reserved,
             });
         }
-        Ok(Change::new(self.now, ChangeKind::PoolRemoved { pool }))
+        Ok(Change::new(self.now(), ChangeKind::PoolRemoved { pool }))
     }
 
     /// [`Ipam::decide_drain_pool`], carried out.
@@ -166,6 +172,6 @@ impl Ipam {
             host: Cow::Borrowed(host),
             settings,
         };
-        self.apply(&Change::new(now.max(self.now), what))
+        self.apply(&Change::new(now.max(self.now()), what))
     }
 }

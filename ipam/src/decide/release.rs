@@ -55,7 +55,7 @@ impl Ipam {
         self.releasable(tag(self.hashed(owner)), owner, sequence)?;
         let (owner, reason) = (Cow::Borrowed(owner), Reason::Released);
         Ok(Change::new(
-            self.now,
+            self.now(),
             ChangeKind::Released {
                 owner,
                 sequence,

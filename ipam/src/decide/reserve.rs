@@ -42,7 +42,7 @@ impl Ipam {
             interface: Cow::Borrowed(identity.interface),
             ranges: parts,
         };
-        Ok(Change::new(self.now, what))
+        Ok(Change::new(self.now(), what))
     }
 
     /// [`Ipam::decide_reserve`], carried out.
@@ -95,7 +95,7 @@ impl Ipam {
             interface: Cow::Borrowed(identity.interface),
             ranges,
         };
-        Change::new(self.now, what)
+        Change::new(self.now(), what)
     }
 
     /// Ends a workload's reservation, all of it; [`Ipam::decide_unreserve`], carried out.

@@ -10,17 +10,41 @@ use crate::collect::{Census, Collection};
 use crate::decide::Decision;
 use crate::identity::Identity;
 use crate::pool::{PoolError, PoolSpec};
+use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::time::Duration;
 
-fn owned<'a>(changes: impl IntoIterator<Item = Change<'a>>) -> Vec<Change<'static>> {
-    changes.into_iter().map(Change::into_owned).collect()
+impl<S: Store> Replica<S> {
+    /// A decision of one change.
+    async fn one<'a, E, W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        decide: impl Fn(&Ipam) -> Result<Change<'a>, E>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<(), TransactError<E>> {
+        let decide = |ipam: &Ipam| Ok(((), Vec::from([decide(ipam)?.into_owned()])));
+        self.transact(now, decide, wait).await
+    }
+
+    /// A decision that gives addresses.
+    async fn granted<'a, E, W: Future<Output = ()>>(
+        &mut self,
+        now: Timestamp,
+        decide: impl Fn(&Ipam) -> Result<Decision<'a>, E>,
+        wait: impl FnMut(Duration) -> W,
+    ) -> Result<Grant, TransactError<E>> {
+        let decide = |ipam: &Ipam| {
+            let Decision { grant, changes } = decide(ipam)?;
+            Ok((grant, owned(changes)))
+        };
+        self.transact(now, decide, wait).await
+    }
 }
 
-fn granted(decision: Decision<'_>) -> (Grant, Vec<Change<'static>>) {
-    (decision.grant, owned(decision.changes))
+fn owned(changes: Vec<Change<'_>>) -> Vec<Change<'static>> {
+    changes.into_iter().map(Change::into_owned).collect()
 }
 
 /// Each is [`Replica::transact`] with one decision: refused, committed, or decided again where others were quicker.
@@ -54,8 +78,8 @@ impl<S: Store> Replica<S> {
         request: &Request<'_>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<Grant, TransactError<ClaimError>> {
-        let decide = |ipam: &crate::Ipam| ipam.decide_claim(request).map(granted);
-        self.transact(now, decide, wait).await
+        self.granted(now, |ipam| ipam.decide_claim(request), wait)
+            .await
     }
 
     /// [`Ipam::release`](crate::Ipam::release) in the store.
@@ -69,8 +93,8 @@ impl<S: Store> Replica<S> {
         sequence: u64,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReleaseError>> {
-        let decide = |ipam: &crate::Ipam| Ok(((), owned([ipam.decide_release(owner, sequence)?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_release(owner, sequence), wait)
+            .await
     }
 
     /// [`Ipam::renew`](crate::Ipam::renew) in the store.
@@ -85,11 +109,8 @@ impl<S: Store> Replica<S> {
         lease: Option<Duration>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<RenewError>> {
-        let decide = |ipam: &crate::Ipam| {
-            let change = ipam.decide_renew(owner, sequence, lease)?;
-            Ok(((), owned([change])))
-        };
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_renew(owner, sequence, lease), wait)
+            .await
     }
 
     /// [`Ipam::begin_move`](crate::Ipam::begin_move) in the store.
@@ -103,11 +124,8 @@ impl<S: Store> Replica<S> {
         (from, to): (&str, &str),
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<MoveError>> {
-        let decide = |ipam: &crate::Ipam| {
-            let change = ipam.decide_begin_move(workload, from, to)?;
-            Ok(((), owned([change])))
-        };
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_begin_move(workload, from, to), wait)
+            .await
     }
 
     /// [`Ipam::finish_move`](crate::Ipam::finish_move) in the store.
@@ -121,8 +139,8 @@ impl<S: Store> Replica<S> {
         owner: &str,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<Grant, TransactError<MoveError>> {
-        let decide = |ipam: &crate::Ipam| ipam.decide_finish_move(workload, owner).map(granted);
-        self.transact(now, decide, wait).await
+        self.granted(now, |ipam| ipam.decide_finish_move(workload, owner), wait)
+            .await
     }
 
     /// [`Ipam::abort_move`](crate::Ipam::abort_move) in the store.
@@ -135,8 +153,8 @@ impl<S: Store> Replica<S> {
         workload: Identity<'_>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<MoveError>> {
-        let decide = |ipam: &crate::Ipam| Ok(((), owned([ipam.decide_abort_move(workload)?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_abort_move(workload), wait)
+            .await
     }
 
     /// [`Ipam::reserve`](crate::Ipam::reserve) in the store.
@@ -150,11 +168,8 @@ impl<S: Store> Replica<S> {
         ranges: &[AddressRange],
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReserveError>> {
-        let decide = |ipam: &crate::Ipam| {
-            let change = ipam.decide_reserve(workload, ranges)?;
-            Ok(((), owned([change])))
-        };
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_reserve(workload, ranges), wait)
+            .await
     }
 
     /// [`Ipam::replace_reservation`](crate::Ipam::replace_reservation) in the store.
@@ -168,7 +183,7 @@ impl<S: Store> Replica<S> {
         ranges: &[AddressRange],
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReserveError>> {
-        let decide = |ipam: &crate::Ipam| {
+        let decide = |ipam: &Ipam| {
             let changes = ipam.decide_replace_reservation(workload, ranges)?;
             Ok(((), owned(changes)))
         };
@@ -186,11 +201,8 @@ impl<S: Store> Replica<S> {
         ranges: &[AddressRange],
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ApplyError>> {
-        let decide = |ipam: &crate::Ipam| {
-            let change = ipam.decide_unreserve(workload, ranges)?;
-            Ok(((), owned([change])))
-        };
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_unreserve(workload, ranges), wait)
+            .await
     }
 
     /// One pass of collection ([`Ipam::decide_collection`](crate::Ipam::decide_collection)) in the store. Its changes
@@ -205,7 +217,7 @@ impl<S: Store> Replica<S> {
         wait: impl FnMut(Duration) -> W,
     ) -> Result<Collection, TransactError<Infallible>> {
         let rejected = self.rejected().to_vec();
-        let decide = |ipam: &crate::Ipam| {
+        let decide = |ipam: &Ipam| {
             let pass = ipam.decide_collection(&rejected, census);
             let changes = pass.changes.clone();
             Ok((pass, changes))
@@ -226,9 +238,8 @@ impl<S: Store> Replica<S> {
         spec: PoolSpec,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<PoolError>> {
-        let decide =
-            |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_add_pool(spec.clone())?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_add_pool(spec.clone()), wait)
+            .await
     }
 
     /// [`Ipam::change_pool`](crate::Ipam::change_pool) in the store.
@@ -241,9 +252,8 @@ impl<S: Store> Replica<S> {
         spec: PoolSpec,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<PoolError>> {
-        let decide =
-            |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_change_pool(spec.clone())?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_change_pool(spec.clone()), wait)
+            .await
     }
 
     /// [`Ipam::grow_pool`](crate::Ipam::grow_pool) in the store.
@@ -257,8 +267,8 @@ impl<S: Store> Replica<S> {
         cidr: Cidr,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<PoolError>> {
-        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_grow_pool(name, cidr)?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_grow_pool(name, cidr), wait)
+            .await
     }
 
     /// [`Ipam::drain_pool`](crate::Ipam::drain_pool) in the store.
@@ -272,8 +282,8 @@ impl<S: Store> Replica<S> {
         on: bool,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<PoolError>> {
-        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_drain_pool(name, on)?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_drain_pool(name, on), wait)
+            .await
     }
 
     /// [`Ipam::remove_pool`](crate::Ipam::remove_pool) in the store.
@@ -286,7 +296,7 @@ impl<S: Store> Replica<S> {
         name: &str,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<PoolError>> {
-        let decide = |ipam: &crate::Ipam| Ok(((), Vec::from([ipam.decide_remove_pool(name)?])));
-        self.transact(now, decide, wait).await
+        self.one(now, |ipam| ipam.decide_remove_pool(name), wait)
+            .await
     }
 }

@@ -48,7 +48,7 @@ impl Ipam {
         let Some(claim) = self.take_claim(id, tag(self.hashed(owner))) else {
             return;
         };
-        let now = self.now;
+        let now = self.now();
         for (_, spot) in claim.spots.iter() {
             let reserved = self.is_reserved_to(claim.workload, spot);
             self.set_reserved_idle(claim.workload, spot, reserved);
@@ -67,7 +67,7 @@ impl Ipam {
         let Some(id) = self.workload(identity) else {
             return;
         };
-        let now = self.now;
+        let now = self.now();
         let spots: Vec<Spot> = self.kept_spots(id).collect();
         let sticky: Vec<Spot> = self.sticky_spots(id).map(|(spot, _)| spot).collect();
         self.sticky.remove(id);
@@ -106,7 +106,7 @@ impl Ipam {
         let (Some(id), Some(first)) = (id, first) else {
             return;
         };
-        let now = self.now;
+        let now = self.now();
         let Some(pool) = self.pool_at_mut(id) else {
             return;
         };

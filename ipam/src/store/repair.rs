@@ -181,7 +181,7 @@ impl<S: Store> Replica<S> {
         }
         self.catch_up(now).await?;
         // What this store and the other state have counted both lie behind.
-        let base = ipam.sequence.max(self.ipam.sequence);
+        let base = ipam.sequence().max(self.ipam.sequence());
         let mut records = ipam.records();
         for record in &mut records {
             if let Record::Meta { base: told, .. } = record {
@@ -237,7 +237,7 @@ impl Ipam {
             if !used && pool.spec.excludes(address).is_none() {
                 rested.push(ReleasedAddress {
                     offset: offset as u32,
-                    at: self.now,
+                    at: self.now(),
                     order: offset as u64,
                 });
             }
@@ -247,8 +247,8 @@ impl Ipam {
             block,
             host: None,
             // Above every generation that the block may have had: each of those took a commit.
-            generation: self.sequence.saturating_add(1 << 32),
-            empty_since: self.now,
+            generation: self.tokens.latest().saturating_add(1 << 32),
+            empty_since: self.now(),
             rested,
         };
         Some(record.encode())

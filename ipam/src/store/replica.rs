@@ -4,7 +4,7 @@
 use super::codec::RecordError;
 use super::damage::{Frozen, RejectedRecord, WHOLE};
 use super::record::{COPIES, KINDS, Record, copy_key};
-use super::restore::{MOST_COUNT, Restorer};
+use super::restore::Restorer;
 use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
 use crate::change::Change;
 use crate::rng::{Xoshiro256PlusPlus, stream};
@@ -52,9 +52,6 @@ pub struct Replica<S> {
     attempts: u32,
 }
 
-/// Added to the highest sequence number that is still known where the record that tells where counting began is damaged:
-/// more than a store has commits.
-const BEYOND: u64 = 1 << 40;
 /// Keys of one page of a listing.
 pub(super) const PAGE: usize = 4096;
 /// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
@@ -148,10 +145,9 @@ impl<S: Store> Replica<S> {
         rejected.extend(whole);
         rejected.extend(self.bad_copies(&ipam).await?);
         if rejected.iter().any(|m| m.key == "m/") {
-            // Where counting began is not known any more.
-            ipam.base = ipam.sequence.saturating_add(BEYOND).min(MOST_COUNT);
+            ipam.tokens.begin_anew();
         }
-        ipam.count(revision);
+        ipam.tokens.count(revision);
         Ok(Some((ipam, rejected, revision)))
     }
 
@@ -175,7 +171,7 @@ impl<S: Store> Replica<S> {
                     return self.reload(now).await;
                 }
                 self.revision = revision;
-                self.ipam.count(revision);
+                self.ipam.tokens.count(revision);
                 self.ipam.advance(now);
                 Ok(())
             }
@@ -312,7 +308,7 @@ impl<S: Store> Replica<S> {
                 if revision == self.revision + 1 {
                     self.revision = revision;
                 }
-                self.ipam.count(revision);
+                self.ipam.tokens.count(revision);
                 match mends {
                     true => self.reload(now).await,
                     false => Ok(()),

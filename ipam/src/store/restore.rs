@@ -65,7 +65,8 @@ impl Restorer {
 
     /// Goes on with a state from which the records' keys were cleared.
     pub(crate) fn onto(mut ipam: Ipam, now: Timestamp) -> Self {
-        ipam.now = ipam.now.max(now);
+        // What is due by then is carried out once everything is known.
+        let _ = ipam.clock.pass(now);
         Self {
             ipam,
             waiting: Vec::new(),
@@ -93,8 +94,7 @@ impl Restorer {
                     let why = "counts further than anything can have been counted";
                     return Err(RejectedRecord::new(key, key, why));
                 }
-                self.ipam.base = base;
-                self.ipam.sequence = self.ipam.sequence.max(base);
+                self.ipam.tokens.begin(base);
                 // Only of an empty state: the indices are built under the seed.
                 if self.ipam.claims.len() == 0 && self.ipam.workloads.len() == 0 {
                     self.ipam.seed = seed;
@@ -141,7 +141,7 @@ impl Restorer {
         else {
             return Ok(());
         };
-        let now = self.ipam.now;
+        let now = self.ipam.now();
         let rejected = |why: &str| RejectedRecord::new(key, cidr, why);
         let pool = self
             .ipam
@@ -264,7 +264,7 @@ impl Restorer {
     pub(crate) fn finish(mut self) -> (Ipam, Vec<RejectedRecord>) {
         // Stable: what was forgotten at one time stays in order of workload.
         self.waiting.sort_by_key(|w| (w.at, w.order));
-        let now = self.ipam.now;
+        let now = self.ipam.now();
         self.ipam.freeze(&self.rejected);
         for waiting in &self.waiting {
             let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {
@@ -274,8 +274,7 @@ impl Restorer {
                 pool.rest_again(waiting.spot.slot, waiting.at, waiting.order, now);
             }
         }
-        self.ipam.due = Timestamp::ZERO;
-        self.ipam.advance(now);
+        self.ipam.catch_up();
         (self.ipam, self.rejected)
     }
 }
@@ -315,15 +314,10 @@ impl Pool {
 }
 
 impl Ipam {
-    /// Sequence numbers come after every commit of the store: also after those whose claims are gone.
-    pub(crate) fn count(&mut self, revision: u64) {
-        self.sequence = self.sequence.max(self.base.saturating_add(revision));
-    }
-
     /// Sees to it that tokens come after `sequence`. Stores count commits and do this by themselves; who
     /// keeps records elsewhere keeps the latest token too, for the claims that are gone.
     pub fn resume_sequence(&mut self, sequence: u64) {
-        self.sequence = self.sequence.max(sequence);
+        self.tokens.note(sequence);
     }
 }
 

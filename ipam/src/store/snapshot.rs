@@ -202,7 +202,7 @@ impl Ipam {
     pub(crate) fn meta(&self) -> Record<'static> {
         Record::Meta {
             seed: self.seed,
-            base: self.base,
+            base: self.tokens.base(),
         }
     }
 

@@ -4,6 +4,7 @@ mod calico;
 mod calico_order;
 mod go_ipam;
 mod host_local;
+mod host_local_config;
 mod whereabouts;
 
 use ipam::{Cidr, Timestamp};

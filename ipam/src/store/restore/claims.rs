@@ -86,7 +86,7 @@ impl Restorer {
         let holder = claim.workload;
         let id = self.ipam.link_claim(claim, &owner, tag(named.hash), kept);
         for (_, spot) in spots.iter() {
-            let now = self.ipam.now;
+            let now = self.ipam.now();
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
                 pool.hold(spot.slot, id, now);
             }

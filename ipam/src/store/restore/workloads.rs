@@ -60,7 +60,7 @@ impl Restorer {
         let (over, sticky): (Vec<_>, Vec<_>) = spots
             .into_iter()
             .zip(ends)
-            .partition(|&(_, until)| until <= self.ipam.now);
+            .partition(|&(_, until)| until <= self.ipam.now());
         // Expired meanwhile: it is in quarantine from then on, or from what is known since, unless it is in use by now.
         let rests = over.iter().map(|&(spot, until)| Waiting {
             at: until.max(since),
@@ -86,7 +86,7 @@ impl Restorer {
 
     /// Keeps addresses that are nobody's for a workload that keeps none yet.
     fn keep(&mut self, id: u32, reserved: &[Spot], sticky: &[(Spot, Timestamp)]) {
-        let now = self.ipam.now;
+        let now = self.ipam.now();
         if let Some(w) = self.ipam.workloads.get_mut(id) {
             w.spots = Spots::EMPTY;
             w.set_fixed(!reserved.is_empty());

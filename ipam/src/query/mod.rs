@@ -1,188 +1,33 @@
 //! Looking: who holds what, how full pools are, why a claim would be refused.
 
+mod views;
+
+pub use views::{BlockRef, ClaimRef, Holder, PoolRef};
+
 use crate::change::HostSettings;
-use crate::cidr::{Cidr, Family};
-use crate::claim::{Lease, Request, RetentionKind};
+use crate::claim::Request;
 use crate::decide::{ClaimError, Decision};
 use crate::identity::Identity;
-use crate::pool::blocks::{BlockState, NOBODY};
+use crate::pool::Pool;
+use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::pool::spec::PoolSpec;
-use crate::pool::{Pool, PoolId, Usage};
-use crate::state::{Claim, Host, Ipam, Workload, end};
-use crate::time::Timestamp;
+use crate::state::{Host, Ipam, Workload};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::IpAddr;
 
-/// One owner's claim, looked at in place.
-#[derive(Clone, Copy, Debug)]
-pub struct ClaimRef<'a> {
-    ipam: &'a Ipam,
-    id: u32,
-    claim: &'a Claim,
-}
-
-impl<'a> ClaimRef<'a> {
-    /// The owner.
-    #[must_use]
-    pub fn owner(self) -> &'a str {
-        self.ipam.claims.owner(self.id)
-    }
-
-    /// The workload behind it.
-    #[must_use]
-    pub fn workload(self) -> Option<&'a str> {
-        self.ipam.workload_name(self.claim.workload)
-    }
-
-    /// The workload's interface that has the addresses; `None` without a workload.
-    #[must_use]
-    pub fn interface(self) -> Option<&'a str> {
-        let identity = self.ipam.identity(self.claim.workload);
-        identity.map(|i| i.interface)
-    }
-
-    /// The host that uses the addresses.
-    #[must_use]
-    pub fn host(self) -> Option<&'a str> {
-        self.ipam.host_name(self.claim.host)
-    }
-
-    /// Its fencing token.
-    #[must_use]
-    pub fn sequence(self) -> u64 {
-        self.claim.sequence
-    }
-
-    /// How long the addresses stay with the workload.
-    #[must_use]
-    pub fn kept(self) -> RetentionKind {
-        self.ipam.kept_of(self.id)
-    }
-
-    /// The end of its lease; `None`: until released.
-    #[must_use]
-    pub fn until(self) -> Option<Timestamp> {
-        end(self.claim.until)
-    }
-
-    /// When it was made or last renewed.
-    #[must_use]
-    pub fn touched(self) -> Timestamp {
-        self.claim.touched
-    }
-
-    /// Its addresses, IPv4 first, without allocating.
-    pub fn addresses(self) -> impl Iterator<Item = IpAddr> + 'a {
-        let spots = self.claim.spots;
-        let ipam = self.ipam;
-        [Family::V4, Family::V6]
-            .into_iter()
-            .filter_map(move |family| {
-                let spot = spots.get(family)?;
-                Some(ipam.pool_at(spot.pool)?.address(spot.slot))
-            })
-    }
-
-    /// Its addresses with what is needed to use them.
-    #[must_use]
-    pub fn leases(self) -> Vec<Lease> {
-        self.ipam
-            .places_of(self.id)
-            .filter_map(|p| self.ipam.lease(p))
-            .collect()
-    }
-}
-
-/// One pool, looked at in place.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolRef<'a> {
-    id: PoolId,
-    pool: &'a Pool,
-}
-
-impl<'a> PoolRef<'a> {
-    /// Its number.
-    #[must_use]
-    pub fn id(self) -> PoolId {
-        self.id
-    }
-
-    /// What it is.
-    #[must_use]
-    pub fn spec(self) -> &'a PoolSpec {
-        &self.pool.spec
-    }
-
-    /// Whether it gives nothing more.
-    #[must_use]
-    pub fn draining(self) -> bool {
-        self.pool.draining
-    }
-
-    /// How many addresses are in which state, as of the allocator's last operation. Constant time.
-    #[must_use]
-    pub fn usage(self) -> Usage {
-        self.pool.usage()
-    }
-}
-
-/// One block of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockRef<'a> {
-    /// Its prefix.
-    pub cidr: Cidr,
-    /// The host that has it, and how far its hold has come.
-    pub host: Option<(&'a str, BlockState)>,
-    /// Addresses held, retained or in quarantine.
-    pub used: u32,
-    /// Since when it has none of those, if it has none.
-    pub empty_since: Option<Timestamp>,
-    /// Counts its changes of host: the guard of a take-over.
-    pub generation: u64,
-}
-
-/// What is known of an address.
-#[derive(Clone, Copy, Debug)]
-pub enum Holder<'a> {
-    /// An owner holds it.
-    Held(ClaimRef<'a>),
-    /// It is kept for this workload, held by nobody.
-    Retained(&'a str),
-    /// It is in quarantine until then.
-    Quarantined(Timestamp),
-    /// Anyone may have it.
-    Free,
-    /// It is never given out, being this.
-    Excluded(&'static str),
-    /// It is given out only when asked for.
-    SetAside,
-    /// It is given to nobody: a stored record that may hold it is damaged.
-    Frozen,
-}
-
 impl Ipam {
     /// Every pool, by name.
     pub fn pools(&self) -> impl Iterator<Item = PoolRef<'_>> {
-        self.pool_names.values().filter_map(|&id| {
-            Some(PoolRef {
-                id,
-                pool: self.pool_at(id.0)?,
-            })
-        })
+        self.pool_names.values().filter_map(|&id| self.pool_ref(id))
     }
 
     /// The pool of a name.
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<PoolRef<'_>> {
-        let id = *self.pool_names.get(name)?;
-        Some(PoolRef {
-            id,
-            pool: self.pool_at(id.0)?,
-        })
+        self.pool_ref(*self.pool_names.get(name)?)
     }
 
     /// A host's settings, if the host is known.
@@ -204,7 +49,8 @@ impl Ipam {
 
     /// A pool's blocks that have a host or a used address, in the order of their slots.
     pub fn blocks(&self, pool: &str) -> impl Iterator<Item = BlockRef<'_>> {
-        let pool = self.pool(pool).map(|p| p.pool);
+        let id = self.pool_names.get(pool);
+        let pool = id.and_then(|id| self.pool_at(id.0));
         pool.into_iter().flat_map(move |pool| {
             let blocks = pool
                 .blocks
@@ -222,17 +68,7 @@ impl Ipam {
 
     /// Every claim, in the order of their records (not of time).
     pub fn claims(&self) -> impl Iterator<Item = ClaimRef<'_>> {
-        self.claims.iter().map(|(id, claim)| ClaimRef {
-            ipam: self,
-            id,
-            claim,
-        })
-    }
-
-    pub(crate) fn claim_ref(&self, id: u32) -> Option<ClaimRef<'_>> {
-        let claim = self.claims.get(id)?;
-        let ipam = self;
-        Some(ClaimRef { ipam, id, claim })
+        self.claims.iter().filter_map(|(id, _)| self.claim_ref(id))
     }
 
     /// How many claims there are.
@@ -244,12 +80,7 @@ impl Ipam {
     /// An owner's claim.
     #[must_use]
     pub fn claim_of(&self, owner: &str) -> Option<ClaimRef<'_>> {
-        let id = self.owner(owner)?;
-        Some(ClaimRef {
-            ipam: self,
-            id,
-            claim: self.claims.get(id)?,
-        })
+        self.claim_ref(self.owner(owner)?)
     }
 
     /// A workload's claims through all its interfaces, the latest first.
@@ -257,12 +88,7 @@ impl Ipam {
         let ids = self
             .workloads_named(workload)
             .flat_map(|w| self.claims_of(w));
-        let claims = ids.filter_map(|id| {
-            let claim = self.claims.get(id)?;
-            let ipam = self;
-            Some(ClaimRef { ipam, id, claim })
-        });
-        let mut claims: Vec<ClaimRef<'_>> = claims.collect();
+        let mut claims: Vec<ClaimRef<'_>> = ids.filter_map(|id| self.claim_ref(id)).collect();
         claims.sort_unstable_by_key(|c| core::cmp::Reverse(c.sequence()));
         claims.into_iter()
     }
@@ -272,11 +98,7 @@ impl Ipam {
         let host = self.host(host);
         let claims = self.claims.iter();
         let here = claims.filter(move |(_, claim)| host == Some(claim.host));
-        here.map(|(id, claim)| ClaimRef {
-            ipam: self,
-            id,
-            claim,
-        })
+        here.filter_map(|(id, _)| self.claim_ref(id))
     }
 
     /// Whether a workload has a reservation.
@@ -290,7 +112,7 @@ impl Ipam {
     /// The latest fencing token given.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.tokens.latest()
     }
 
     /// The addresses a workload has reserved, or keeps for a time, whether held now or not.
@@ -317,11 +139,7 @@ impl Ipam {
             .slot(address)
             .map_or(State::Blank, |slot| pool.state(slot));
         Some(match state {
-            State::Held(id) => Holder::Held(ClaimRef {
-                ipam: self,
-                id,
-                claim: self.claims.get(id)?,
-            }),
+            State::Held(id) => Holder::Held(self.claim_ref(id)?),
             State::Retained(id) => Holder::Retained(self.workload_name(id)?),
             State::Quarantined(id) => Holder::Quarantined(
                 pool.released

@@ -1,14 +1,9 @@
 //! What must be true at all times, checked from scratch.
 
-use crate::cidr::Family;
 use crate::identity::Identity;
-use crate::pool::Pool;
-use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
-use crate::pool::released::List;
-use crate::pool::spec::Affinity;
 use crate::retained::WHILE_MOVING;
-use crate::state::{Ipam, NONE, Spot, Ttl};
+use crate::state::{Ipam, NONE, Ttl};
 use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -28,6 +23,8 @@ macro_rules! ensure {
     };
 }
 
+mod pools;
+
 impl Ipam {
     /// Checks every invariant: no address is held twice, none is lost, all counts and indices agree with
     /// what they summarise. Linear in claims, workloads and touched slots.
@@ -44,8 +41,8 @@ impl Ipam {
         for (index, pool) in self.pools.iter().enumerate() {
             if let Some(pool) = pool {
                 self.check_pool_state(index as u16, pool)?;
-                check_counts(pool)?;
-                self.check_blocks(pool)?;
+                pools::check_counts(pool)?;
+                pools::check_blocks(pool)?;
             }
         }
         self.check_hosts()?;
@@ -116,7 +113,7 @@ impl Ipam {
         };
         ensure!(!claim.spots.is_empty(), "owner `{owner}` holds nothing");
         ensure!(
-            claim.sequence <= self.sequence,
+            claim.sequence <= self.tokens.latest(),
             "owner `{owner}` has a token from the future"
         );
         for (family, spot) in claim.spots.iter() {
@@ -189,107 +186,6 @@ impl Ipam {
         Ok(())
     }
 
-    /// Every cell of a pool is backed by what it refers to, and its bit is right.
-    fn check_pool_state(&self, index: u16, pool: &Pool) -> Result<(), Broken> {
-        for (slot, cell) in pool.cells.iter() {
-            let address = pool.address(slot);
-            let spot = Spot { pool: index, slot };
-            let family = pool.spec.cidr.family();
-            let backed = match cell.state() {
-                State::Blank => true,
-                State::Held(c) => self
-                    .claims
-                    .get(c)
-                    .is_some_and(|c| c.spots.get(family) == Some(spot)),
-                State::Retained(w) => self.kept_spots(w).any(|s| s == spot),
-                State::Quarantined(id) => {
-                    let rest = pool.released.get(List::Quarantine, id);
-                    rest.is_some_and(|r| r.slot == slot)
-                }
-                State::Queued(id) => {
-                    let rest = pool.released.get(List::Queued, id);
-                    rest.is_some_and(|r| r.slot == slot)
-                }
-            };
-            ensure!(backed, "{address} is {:?} without a reason", cell.state());
-            let free = matches!(cell.state(), State::Queued(_));
-            ensure!(
-                pool.free.is_free(slot) == free,
-                "{address} is {:?}, free {}",
-                cell.state(),
-                !free
-            );
-            ensure!(
-                !free || !pool.is_barred(address),
-                "{address} is free but excluded, set aside or frozen"
-            );
-        }
-        Ok(())
-    }
-
-    fn check_blocks(&self, pool: &Pool) -> Result<(), Broken> {
-        if pool.spec.affinity == Affinity::Off {
-            return Ok(());
-        }
-        let mut used: BTreeMap<u32, u32> = BTreeMap::new();
-        for (slot, cell) in pool.cells.iter() {
-            if matches!(
-                cell.state(),
-                State::Held(_) | State::Retained(_) | State::Quarantined(_)
-            ) {
-                *used.entry(pool.block_of(slot)).or_default() += 1;
-            }
-        }
-        for (index, block) in pool.blocks.iter() {
-            let cidr = pool.block_cidr(index);
-            let count = used.remove(&index).unwrap_or(0);
-            ensure!(
-                count == block.used,
-                "{cidr} counts {} used, not {count}",
-                block.used
-            );
-            let host = pool.blocks.hosts.get(block.host);
-            let (all, open) = host.map_or((false, false), |h| {
-                (h.all.contains(index), h.open.contains(index))
-            });
-            ensure!(
-                all == (block.host != NOBODY),
-                "{cidr} is not among its host's blocks"
-            );
-            ensure!(
-                all != pool.blocks.unclaimed.is_free(index),
-                "{cidr} is claimed and is not"
-            );
-            let free = pool.free.first_in(pool.blocks.slots(index)).is_some();
-            let takes = all && free && block.state != BlockState::Releasing;
-            ensure!(
-                open == block.open,
-                "{cidr} is open {open}, not {}",
-                block.open
-            );
-            ensure!(
-                open == pool.blocks.open.is_free(index),
-                "{cidr} is open and is not"
-            );
-            ensure!(open == takes, "{cidr} is open {open}, has room {free}");
-            let empty = pool.blocks.empty.contains(&(block.empty_since, index));
-            ensure!(
-                empty == (all && count == 0),
-                "{cidr} is listed empty {empty}"
-            );
-        }
-        ensure!(used.is_empty(), "blocks without a record have used slots");
-        ensure!(
-            pool.blocks.open.is_consistent(),
-            "the open blocks' bitmap is inconsistent"
-        );
-        ensure!(
-            pool.blocks.unclaimed.is_consistent(),
-            "the blocks' bitmap is inconsistent"
-        );
-        Ok(())
-    }
-
     fn check_hosts(&self) -> Result<(), Broken> {
         let mut uses: BTreeMap<u32, u32> = BTreeMap::new();
         let claimed = self
@@ -318,87 +214,3 @@ impl Ipam {
         Ok(())
     }
 }
-
-/// A pool's counts agree with its cells, its bitmap with what is barred.
-fn check_counts(pool: &Pool) -> Result<(), Broken> {
-    let name = &pool.spec.name;
-    let (mut held, mut kept, mut resting, mut queued, mut barred_used) = (0, 0, 0, 0, 0);
-    for (slot, cell) in pool.cells.iter() {
-        match cell.state() {
-            State::Held(_) => held += 1,
-            State::Retained(_) => kept += 1,
-            State::Quarantined(_) => resting += 1,
-            State::Queued(_) => queued += 1,
-            State::Blank => {}
-        }
-        let used = !matches!(cell.state(), State::Blank | State::Queued(_));
-        barred_used += u64::from(used && pool.is_barred(pool.address(slot)));
-    }
-    ensure!(
-        held == pool.held,
-        "`{name}` counts {} held, not {held}",
-        pool.held
-    );
-    ensure!(
-        kept == pool.reserved,
-        "`{name}` counts {} reserved, not {kept}",
-        pool.reserved
-    );
-    ensure!(
-        resting == pool.released.count(List::Quarantine),
-        "`{name}` miscounts quarantined addresses"
-    );
-    ensure!(
-        queued == pool.released.count(List::Queued),
-        "`{name}` miscounts queued addresses"
-    );
-    ensure!(
-        pool.free.is_consistent(),
-        "the bitmap of `{name}` is inconsistent"
-    );
-    let mut last = None;
-    for (_, rest) in pool.released.iter(List::Quarantine) {
-        ensure!(
-            last <= Some(rest.at),
-            "`{name}` has quarantined addresses out of order"
-        );
-        last = Some(rest.at);
-    }
-    let used = u64::from(held + kept + resting) - barred_used;
-    let free = u64::from(pool.layout.len()) - barred_slots(pool) - used;
-    let counted = u64::from(pool.free.free_count());
-    ensure!(
-        free == counted,
-        "`{name}` has {counted} free addresses, not {free}"
-    );
-    Ok(())
-}
-
-/// How many slots that exist are barred from free use.
-fn barred_slots(pool: &Pool) -> u64 {
-    let mut ranges: Vec<(u128, u128)> = pool
-        .barred()
-        .map(crate::net::AddressRange::numbers)
-        .collect();
-    ranges.sort_unstable();
-    let mut merged: Vec<(u128, u128)> = Vec::new();
-    for (first, last) in ranges {
-        match merged.last_mut() {
-            Some(open) if first <= open.1.saturating_add(1) => open.1 = open.1.max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    pool.layout
-        .runs()
-        .map(|(first, last)| {
-            let parts = merged.iter().map(|&(a, b)| (a.max(first), b.min(last)));
-            parts
-                .filter(|(a, b)| a <= b)
-                .map(|(a, b)| (b - a + 1) as u64)
-                .sum::<u64>()
-        })
-        .sum()
-}
-
-/// Families index two-element arrays.
-const _: () = assert!(Family::V6 as usize == 1);
