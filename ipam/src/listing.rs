@@ -4,9 +4,9 @@ use crate::identity::Identity;
 use crate::pool::cells::State;
 use crate::pool::released::List;
 use crate::query::ClaimRef;
-use crate::retained::WHILE_MOVING;
 use crate::state::{Ipam, Spot};
 use crate::time::Timestamp;
+use crate::workloads::WHILE_MOVING;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -45,10 +45,7 @@ impl Ipam {
     /// workloads and what they retain, sorting aside.
     #[must_use]
     pub fn retained(&self) -> Vec<Retained<'_>> {
-        let all = self
-            .workloads
-            .iter()
-            .flat_map(|(id, _)| self.retained_by(id));
+        let all = self.workloads.ids().flat_map(|id| self.retained_by(id));
         let mut all: Vec<Retained<'_>> = all.collect();
         all.sort_by_key(|r| (r.identity, !r.reserved, r.pool, r.address));
         all
@@ -71,8 +68,8 @@ impl Ipam {
     }
 
     fn retained_by(&self, id: u32) -> impl Iterator<Item = Retained<'_>> {
-        let reserved = self.reserved_spots(id).map(|spot| (spot, true, None));
-        let sticky = self.sticky_spots(id).map(|(spot, until)| {
+        let reserved = self.workloads.reserved(id).map(|spot| (spot, true, None));
+        let sticky = self.workloads.sticky(id).map(|(spot, until)| {
             let until = Some(until).filter(|&u| u != WHILE_MOVING);
             (spot, false, until)
         });
@@ -94,7 +91,7 @@ impl Ipam {
             _ => None,
         };
         Some(Retained {
-            identity: self.identity(id)?,
+            identity: self.workloads.identity(id)?,
             pool: &pool.name,
             address: pool.address(spot.slot),
             reserved,
@@ -109,7 +106,7 @@ impl Ipam {
         workload: impl Into<Identity<'w>>,
     ) -> impl Iterator<Item = IpAddr> {
         let known = self.workload(workload.into()).into_iter();
-        let spots = known.flat_map(|id| self.reserved_spots(id));
+        let spots = known.flat_map(|id| self.workloads.reserved(id));
         spots.filter_map(|s| Some(self.pool_at(s.pool)?.address(s.slot)))
     }
 

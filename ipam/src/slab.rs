@@ -85,20 +85,8 @@ impl<T> Slab<T> {
         (before + last.len() - 1) as u32
     }
 
-    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let place = self
-            .chunks
-            .get_mut(id as usize / CHUNK)?
-            .get_mut(id as usize % CHUNK)?;
-        let value = place.take()?;
-        self.len -= 1;
-        self.free.push(id);
-        Some(value)
-    }
-
-    /// As [`Slab::remove`], of a value that nobody needs.
     #[inline]
-    pub(crate) fn discard(&mut self, id: u32) {
+    pub(crate) fn remove(&mut self, id: u32) {
         let chunk = self.chunks.get_mut(id as usize / CHUNK);
         let place = chunk.and_then(|c| c.get_mut(id as usize % CHUNK));
         if let Some(place) = place.filter(|p| p.is_some()) {

@@ -51,6 +51,13 @@ impl Spots {
         (self.pools[i], self.slots[i]) = (spot.pool, spot.slot);
     }
 
+    /// Gives each the number that it has from now on.
+    pub(crate) fn renumber(&mut self, spot: impl Fn(Spot) -> Spot) {
+        for family in [Family::V4, Family::V6] {
+            self.set(family, self.get(family).map(&spot));
+        }
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.pools == [NO_POOL; 2]
     }

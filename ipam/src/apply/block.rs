@@ -8,50 +8,24 @@ use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::spec::{Affinity, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Host, Ipam};
+use crate::state::Ipam;
 
 impl Ipam {
     pub(crate) fn intern_host(&mut self, name: &str) -> u32 {
-        let tag = tag(self.hashed(name));
-        match self.host_at(tag, name) {
-            Some(id) => id,
-            None => self.add_host(tag, name),
-        }
+        self.hosts.intern(tag(self.hashed(name)), name)
     }
 
-    /// A host that is not known yet.
-    pub(crate) fn add_host(&mut self, tag: u32, name: &str) -> u32 {
-        let name = self.names.insert(name);
-        let id = self.hosts.insert(Host::new(name, tag));
-        let hosts = &self.hosts;
-        let tags = |h| hosts.get(h).map_or(0, |h| h.tag);
-        self.by_host.insert(tag, id, tags);
-        id
-    }
-
-    /// Forgets a host without claims, blocks, moves and settings of its own.
+    /// Removes a host without claims, blocks, moves and settings of its own.
     pub(crate) fn drop_host_if_idle(&mut self, id: u32) {
-        let Some(host) = self.hosts.get(id) else {
-            return;
-        };
-        if host.uses > 0 || host.is_set() {
-            return;
-        }
-        if self
-            .pools
-            .iter()
-            .flatten()
-            .any(|p| p.blocks.hosts.get(id).is_some())
-        {
-            return;
-        }
-        let name = host.name;
-        let tag = host.tag;
-        let hosts = &self.hosts;
-        let tags = |h| hosts.get(h).map_or(0, |h| h.tag);
-        self.by_host.remove(tag, id, tags);
-        self.hosts.remove(id);
-        self.names.remove(name);
+        let mut pools = self.pools.iter().flatten();
+        let has_blocks = || pools.any(|p| p.blocks.hosts.get(id).is_some());
+        self.hosts.remove_idle(id, has_blocks);
+    }
+
+    /// A claim or a move of this host is over.
+    pub(crate) fn end_host_use(&mut self, id: u32) {
+        self.hosts.end_use(id);
+        self.drop_host_if_idle(id);
     }
 
     pub(crate) fn apply_host_set(
@@ -68,9 +42,7 @@ impl Ipam {
             ));
         }
         let id = self.intern_host(name);
-        if let Some(host) = self.hosts.get_mut(id) {
-            host.set(settings.clone());
-        }
+        self.hosts.set(id, settings.clone());
         self.drop_host_if_idle(id);
         Ok(())
     }

@@ -5,11 +5,11 @@ use super::{ApplyError, unknown};
 use crate::change::ChangeKind;
 use crate::cidr::Family;
 use crate::claim::{Origin, Place, RetentionKind};
-use crate::identity::{DEFAULT_INTERFACE, Identity};
+use crate::identity::Identity;
 use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Ipam, Kind, NONE, Spot, Workload};
+use crate::state::{Ipam, Kind, NONE, Spot};
 use crate::store::MOST_COUNT;
 use crate::time::Timestamp;
 
@@ -145,50 +145,23 @@ impl Ipam {
         let reserved = self.is_reserved_to(id, spot);
         match reserved {
             true => self.set_reserved_idle(id, spot, false),
-            false => self.unretain(id, family, spot),
+            false => self.workloads.unretain(id, family, spot),
         }
         if kind == Kind::Fixed {
-            self.begin_reservation(id);
+            self.workloads.begin_reservation(id);
             if !reserved {
                 self.add_reserved(id, family, spot);
             }
         }
     }
 
-    /// From now on what stands in a workload's record is a reservation.
-    pub(super) fn begin_reservation(&mut self, id: u32) {
-        self.set_apart(id);
-        if let Some(workload) = self.workloads.get_mut(id) {
-            workload.set_fixed(true);
-        }
-    }
-
     pub(crate) fn intern_workload(&mut self, identity: Identity<'_>) -> u32 {
         let key = identity.key();
         let tag = tag(self.hashed(&key));
-        match self.workload_at(tag, &key) {
+        match self.workloads.find(tag, &key) {
             Some(id) => id,
-            None => self.add_identity(tag, identity),
+            None => self.workloads.insert(tag, identity),
         }
-    }
-
-    /// A workload and interface that are not known yet.
-    pub(crate) fn add_identity(&mut self, tag: u32, identity: Identity<'_>) -> u32 {
-        if identity.interface != DEFAULT_INTERFACE {
-            let interfaces = self.interfaces.entry(identity.workload.into());
-            interfaces.or_default().insert(identity.interface.into());
-        }
-        self.add_workload(tag, &identity.key())
-    }
-
-    /// A workload that is not known yet, by its key.
-    pub(crate) fn add_workload(&mut self, tag: u32, key: &str) -> u32 {
-        let name = self.names.insert(key);
-        let id = self.workloads.insert(Workload::new(name, tag));
-        let workloads = &self.workloads;
-        let tags = |w| workloads.get(w).map_or(0, |w| w.tag);
-        self.by_workload.insert(tag, id, tags);
-        id
     }
 
     pub(super) fn apply_lease(

@@ -90,25 +90,24 @@ impl Ipam {
 
     fn cap_workload(&mut self, id: u32) {
         let now = self.now();
-        if let Some(moving) = self.moves.get_mut(&id) {
-            moving.since = capped(moving.since, now);
+        if let Some(moving) = self.workloads.moving(id) {
+            let since = capped(moving.since, now);
+            self.workloads.cap_move(id, since);
         }
-        let since = self.since_of(id);
+        let since = self.workloads.since(id);
         if !since.is_ahead_of(now) {
             return;
         }
         // What ends before that was kept by a clock that was right.
-        let late: Vec<_> = self.sticky_spots(id).collect();
+        let late: Vec<_> = self.workloads.sticky(id).collect();
         let late = late.into_iter().filter(|&(_, until)| until > since);
         for (spot, until) in late.filter(|&(_, until)| until != Timestamp::MAX) {
             if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
-                self.unretain(id, family, spot);
+                self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, now.after(until.since(since)));
             }
         }
-        if let Some(workload) = self.workloads.get_mut(id) {
-            workload.since = now;
-        }
+        self.workloads.set_since(id, now);
     }
 }
 

@@ -52,13 +52,13 @@ impl Ipam {
     pub(crate) fn named_workload<'a>(&self, identity: Identity<'a>) -> Named<'a> {
         let (key, name) = (identity.key(), identity.workload);
         let hash = self.hashed(&key);
-        let id = self.workload_at(tag(hash), &key);
+        let id = self.workloads.find(tag(hash), &key);
         Named { name, hash, id }
     }
 
     #[inline]
     pub(crate) fn named_host<'a>(&self, named: Named<'a>) -> Named<'a> {
-        let id = self.host_at(tag(named.hash), named.name);
+        let id = self.hosts.find(tag(named.hash), named.name);
         Named { id, ..named }
     }
 
@@ -80,11 +80,11 @@ impl Ipam {
         let workload = draft.workload.map_or(NONE, |w| {
             w.id.unwrap_or_else(|| {
                 let identity = Identity::from((w.name, draft.interface));
-                self.add_identity(tag(w.hash), identity)
+                self.workloads.insert(tag(w.hash), identity)
             })
         });
         let host = draft.host.map_or(NONE, |h| {
-            h.id.unwrap_or_else(|| self.add_host(tag(h.hash), h.name))
+            h.id.unwrap_or_else(|| self.hosts.intern(tag(h.hash), h.name))
         });
         let kind = Kind::from(draft.kept);
         let known = draft.workload.and_then(|w| w.id);
@@ -124,16 +124,14 @@ impl Ipam {
     ) -> u32 {
         let (host, sequence) = (claim.host, claim.sequence);
         self.count_lease(claim.until, true);
-        let workload = self.workloads.get_mut(claim.workload);
-        let first = workload.as_ref().map_or(NONE, |w| w.head());
+        let workload = claim.workload;
+        let first = self.workloads.first_claim(workload);
         (claim.next, claim.previous) = (first, NONE);
-        claim.workload_tag = workload.as_ref().map_or(0, |w| w.tag);
+        claim.workload_tag = self.workloads.tag(workload);
         let (ttl, odd) = Ttl::of(kept);
         claim.ttl = ttl;
         let id = self.claims.insert(owner, claim);
-        if let Some(w) = workload {
-            w.set_head(id);
-        }
+        self.workloads.set_first_claim(workload, id);
         if let Some(nanos) = odd {
             self.odd_ttls.insert(id, nanos);
         }
@@ -142,9 +140,7 @@ impl Ipam {
         if let Some(next) = self.claims.get_mut(first) {
             next.previous = id;
         }
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.uses += 1;
-        }
+        self.hosts.begin_use(host);
         self.tokens.note(sequence);
         id
     }
@@ -165,10 +161,10 @@ impl Ipam {
                 continue;
             };
             at = at.max(match pool.state(slot) {
-                State::Retained(w) if Some(w) == workload => self.since_of(w),
+                State::Retained(w) if Some(w) == workload => self.workloads.since(w),
                 State::Held(c) => {
                     let claim = self.claims.get(c);
-                    claim.map_or(at, |c| c.touched.max(self.since_of(c.workload)))
+                    claim.map_or(at, |c| c.touched.max(self.workloads.since(c.workload)))
                 }
                 State::Quarantined(id) => {
                     pool.released.get(List::Quarantine, id).map_or(at, |r| r.at)

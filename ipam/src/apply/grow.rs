@@ -1,13 +1,12 @@
 //! A pool that grows: its slots may shift, and with them everything that refers to them.
 
-use crate::cidr::Family;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
 use crate::pool::released::List;
 use crate::pool::spec::{Affinity, PoolSpec};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, Spot, Spots};
+use crate::state::{Ipam, Spot};
 
 impl Ipam {
     /// Replaces a pool by one of another spec, which was checked: of a larger prefix, or with other bars. Linear in
@@ -69,24 +68,8 @@ impl Ipam {
             Some(&slot) if spot.pool == id.0 => Spot { slot, ..spot },
             _ => spot,
         };
-        let renumbered = |spots: &mut Spots| {
-            for family in [Family::V4, Family::V6] {
-                spots.set(family, spots.get(family).map(spot));
-            }
-        };
-        self.claims
-            .iter_mut()
-            .for_each(|c| renumbered(&mut c.spots));
-        self.workloads
-            .iter_mut()
-            .for_each(|w| renumbered(&mut w.spots));
-        self.moves
-            .values_mut()
-            .for_each(|m| renumbered(&mut m.spots));
-        self.apart.renumber(spot);
-        for extra in self.extra.values_mut() {
-            *extra = extra.renumbered(spot);
-        }
+        self.claims.iter_mut().for_each(|c| c.spots.renumber(spot));
+        self.workloads.renumber(spot);
     }
 }
 

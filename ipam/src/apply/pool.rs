@@ -156,7 +156,8 @@ impl Ipam {
             let holder = match cell.state() {
                 State::Held(claim) if barred() => self.owner_name(claim).into(),
                 State::Retained(workload) if barred() => {
-                    { self.identity(workload).map(|i| i.workload.into()) }.unwrap_or_default()
+                    { self.workloads.identity(workload).map(|i| i.workload.into()) }
+                        .unwrap_or_default()
                 }
                 _ => continue,
             };

@@ -4,9 +4,9 @@ use super::ApplyError;
 use super::draft::tag_of;
 use crate::cidr::Family;
 use crate::index::tag;
-use crate::retained::{LAST_END, WHILE_MOVING};
-use crate::state::{Claim, Ipam, Kind, Spot, Ttl, Workload};
+use crate::state::{Claim, Ipam, Kind, Spot, Ttl};
 use crate::time::Timestamp;
+use crate::workloads::{LAST_END, WHILE_MOVING};
 use core::time::Duration;
 
 impl Ipam {
@@ -30,7 +30,7 @@ impl Ipam {
         for (family, spot) in claim.spots.iter() {
             self.give_back(&claim, ttl, at, family, spot);
         }
-        self.drop_workload_if_idle(claim.workload);
+        self.workloads.remove_idle(claim.workload);
         self.drop_host_if_idle(claim.host);
     }
 
@@ -49,17 +49,13 @@ impl Ipam {
         match self.claims.get_mut(claim.previous) {
             Some(previous) => previous.next = claim.next,
             None => {
-                if let Some(w) = self.workloads.get_mut(claim.workload) {
-                    w.set_head(claim.next);
-                }
+                self.workloads.set_first_claim(claim.workload, claim.next);
             }
         }
         if let Some(next) = self.claims.get_mut(claim.next) {
             next.previous = claim.previous;
         }
-        if let Some(host) = self.hosts.get_mut(claim.host) {
-            host.uses = host.uses.saturating_sub(1);
-        }
+        self.hosts.end_use(claim.host);
         Some(claim)
     }
 
@@ -74,13 +70,13 @@ impl Ipam {
         spot: Spot,
     ) {
         let id = claim.workload;
-        let fixed = self.workloads.get(id).is_some_and(Workload::fixed);
+        let fixed = self.workloads.has_reservation(id);
         // Most are neither kept nor on their way.
-        if claim.kind == Kind::Ephemeral && !fixed && self.moves.is_empty() {
+        if claim.kind == Kind::Ephemeral && !fixed && !self.workloads.any_moving() {
             return self.quarantine_held(spot, at);
         }
         if fixed && self.is_reserved_to(id, spot) {
-            self.note_since(id, at);
+            self.workloads.note_since(id, at);
             if let Some(pool) = self.pool_at_mut(spot.pool) {
                 pool.retain_held(spot.slot, id);
             }
@@ -89,7 +85,7 @@ impl Ipam {
         }
         // On its way an address waits for the new host, whatever else the workload holds; what it let go of
         // besides does not take that one's place.
-        let moving = self.moves.get(&id).map(|m| m.spots);
+        let moving = self.workloads.moving(id).map(|m| m.spots);
         if moving.and_then(|m| m.get(family)) == Some(spot) {
             return self.keep_sticky(id, family, spot, at, WHILE_MOVING);
         }
@@ -106,7 +102,7 @@ impl Ipam {
         let mut held = self.claims_of(id).filter_map(|c| self.claims.get(c));
         self.pool_at(pool).is_none_or(|p| p.draining)
             || held.any(|c| self.is_sticky_in(c, pool))
-            || self.is_moving_in(id, pool)
+            || self.workloads.is_moving_in(id, pool)
     }
 
     /// An address that a claim held goes into quarantine.
@@ -128,12 +124,12 @@ impl Ipam {
         at: Timestamp,
         until: Timestamp,
     ) {
-        let old = self.sticky_in(id, spot.pool).map(|(old, _)| old);
-        let since = self.now().max(self.since_of(id));
+        let old = self.workloads.sticky_in(id, spot.pool).map(|(old, _)| old);
+        let since = self.now().max(self.workloads.since(id));
         if let Some(old) = old {
-            self.unretain(id, family, old);
+            self.workloads.unretain(id, family, old);
         }
-        self.note_since(id, at);
+        self.workloads.note_since(id, at);
         self.retain(id, family, spot, until);
         if let Some(pool) = self.pool_at_mut(spot.pool) {
             pool.retain_held(spot.slot, id);

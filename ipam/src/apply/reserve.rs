@@ -7,7 +7,7 @@ use crate::cidr::{AddressRange, Family};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::state::{Ipam, Spot, Spots, Workload};
+use crate::state::{Ipam, Spot};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -36,7 +36,7 @@ impl Ipam {
             .iter()
             .fold(0u128, |n, (_, r)| n.saturating_add(r.count()));
         let known = self.workload(identity);
-        if known.is_some_and(|w| self.moves.contains_key(&w)) {
+        if known.is_some_and(|w| self.workloads.is_moving(w)) {
             return Err(bad_name("workload", workload, "is moving"));
         }
         for &(id, range) in ranges {
@@ -86,8 +86,8 @@ impl Ipam {
         }
         let id = self.intern_workload(identity);
         let now = self.now();
-        self.begin_reservation(id);
-        self.note_since(id, now);
+        self.workloads.begin_reservation(id);
+        self.workloads.note_since(id, now);
         for &(pool_id, range) in ranges {
             for address in addresses(range) {
                 let Some(pool) = self.pool_at_mut(pool_id.0) else {
@@ -105,28 +105,12 @@ impl Ipam {
                 };
                 if !self.is_reserved_to(id, spot) {
                     let family = Family::of(address);
-                    self.unretain(id, family, spot);
+                    self.workloads.unretain(id, family, spot);
                     self.add_reserved(id, family, spot);
                 }
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
-        let pool = self.pool_at(spot.pool);
-        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Retained(id));
-        let Some(workload) = self.workloads.get_mut(id) else {
-            return;
-        };
-        match workload.spots.get(family) {
-            None => workload.spots.set(family, Some(spot)),
-            Some(_) => {
-                let number = self.number_at(spot);
-                let extra = self.extra.entry(id).or_default();
-                extra.insert(spot, number, idle);
-            }
-        }
     }
 
     /// Whether reservations of a workload can end: its number, and those that do, in order of pool and slot.
@@ -139,17 +123,18 @@ impl Ipam {
         let id = self
             .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
-        if !self.workloads.get(id).is_some_and(Workload::fixed) {
+        if !self.workloads.has_reservation(id) {
             return Err(bad_name("workload", name, "has no reservation"));
         }
-        if self.moves.contains_key(&id) {
+        if self.workloads.is_moving(id) {
             return Err(bad_name("workload", name, "is moving"));
         }
         if ranges.is_empty() {
-            return Ok((id, self.reserved_spots(id).collect()));
+            return Ok((id, self.workloads.reserved(id).collect()));
         }
         let reserved: BTreeMap<IpAddr, Spot> = self
-            .reserved_spots(id)
+            .workloads
+            .reserved(id)
             .filter_map(|spot| Some((self.pool_at(spot.pool)?.address(spot.slot), spot)))
             .collect();
         let mut ending = BTreeSet::new();
@@ -169,21 +154,18 @@ impl Ipam {
     ) -> Result<(), ApplyError> {
         let (id, ending) = self.check_unreserved(identity, ranges)?;
         let left: Vec<Spot> = self
-            .reserved_spots(id)
+            .workloads
+            .reserved(id)
             .filter(|s| !ending.contains(s))
             .collect();
-        self.extra.remove(&id);
-        if let Some(w) = self.workloads.get_mut(id) {
-            w.spots = Spots::EMPTY;
-            w.set_fixed(!left.is_empty());
-        }
+        self.workloads.end_reservation(id);
         for &spot in &left {
             if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
                 self.add_reserved(id, family, spot);
             }
         }
         // Who holds one of the addresses keeps it, by a claim that goes on as it was made, until it is released.
-        let at = self.now().max(self.since_of(id));
+        let at = self.now().max(self.workloads.since(id));
         let mut ending: Vec<Spot> = ending.into_iter().collect();
         ending.sort_by_key(|spot| (spot.pool, self.number_at(*spot)));
         for spot in ending {
@@ -192,8 +174,8 @@ impl Ipam {
                 self.quarantine_spot(spot, at);
             }
         }
-        self.settle_since(id);
-        self.drop_workload_if_idle(id);
+        self.workloads.settle_since(id);
+        self.workloads.remove_idle(id);
         Ok(())
     }
 }

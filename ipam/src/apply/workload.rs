@@ -6,8 +6,8 @@ use crate::cidr::AddressRange;
 use crate::claim::RetentionKind;
 use crate::identity::Identity;
 use crate::pool::spec::name_fits;
-use crate::retained::{LAST_END, WHILE_MOVING};
-use crate::state::{Ipam, Move, Spot};
+use crate::state::{Ipam, Spot};
+use crate::workloads::{LAST_END, Move, WHILE_MOVING};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,7 +25,7 @@ impl Ipam {
             .ok_or_else(|| unknown("workload", name))?;
         name_fits(to).map_err(|_| bad_name("host", to, "has a name that does not fit"))?;
         let from = self.host(from).ok_or_else(|| unknown("host", from))?;
-        if self.moves.contains_key(&id) {
+        if self.workloads.is_moving(id) {
             return Err(bad_name("workload", name, "is moving already"));
         }
         let Some(claim) = self.claim_on(id, from) else {
@@ -34,12 +34,10 @@ impl Ipam {
         let Some(spots) = self.claims.get(claim).map(|c| c.spots) else {
             return Err(unknown("workload", name));
         };
-        let kept = self.kept_of(claim);
+        let retention = self.kept_of(claim);
         let to = self.intern_host(to);
         for host in [from, to] {
-            if let Some(host) = self.hosts.get_mut(host) {
-                host.uses += 1;
-            }
+            self.hosts.begin_use(host);
         }
         // Who moves is alive.
         let mut since = self.now();
@@ -52,10 +50,10 @@ impl Ipam {
             from,
             to,
             since,
-            kept,
+            retention,
             spots,
         };
-        self.moves.insert(id, moving);
+        self.workloads.begin_move(id, moving);
         Ok(())
     }
 
@@ -74,33 +72,39 @@ impl Ipam {
         let id = self
             .workload(identity)
             .ok_or_else(|| unknown("workload", name))?;
-        let ended = self.moves.remove(&id);
-        let Some(Move { from, to, kept, .. }) = ended else {
+        let ended = self.workloads.end_move(id);
+        let Some(Move {
+            from,
+            to,
+            retention,
+            ..
+        }) = ended
+        else {
             return Err(unknown("move of", name));
         };
         for host in [from, to] {
-            if let Some(host) = self.hosts.get_mut(host) {
-                host.uses = host.uses.saturating_sub(1);
-            }
-            self.drop_host_if_idle(host);
+            self.end_host_use(host);
         }
         // What was kept for as long as the move took is kept for the usual time from now on.
-        let ttl = match kept {
+        let ttl = match retention {
             RetentionKind::Sticky(ttl) => ttl,
             RetentionKind::Ephemeral | RetentionKind::Fixed => Duration::ZERO,
         };
-        let since = self.since_of(id);
+        let since = self.workloads.since(id);
         let until = self.now().max(since).after(ttl).min(LAST_END);
-        let waiting = self.sticky_spots(id).filter(|&(_, u)| u == WHILE_MOVING);
+        let waiting = self
+            .workloads
+            .sticky(id)
+            .filter(|&(_, u)| u == WHILE_MOVING);
         let waiting: Vec<Spot> = waiting.map(|(spot, _)| spot).collect();
         for spot in waiting {
             if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
-                self.unretain(id, family, spot);
+                self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, until);
-                self.note_since(id, since);
+                self.workloads.note_since(id, since);
             }
         }
-        self.drop_workload_if_idle(id);
+        self.workloads.remove_idle(id);
         Ok(())
     }
 

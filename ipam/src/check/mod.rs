@@ -1,9 +1,8 @@
 //! What must be true at all times, checked from scratch.
 
-use crate::identity::Identity;
+use crate::index::tag;
 use crate::pool::cells::State;
-use crate::retained::WHILE_MOVING;
-use crate::state::{Ipam, NONE, Ttl};
+use crate::state::{Ipam, NONE, Spot, Ttl};
 use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -23,6 +22,8 @@ macro_rules! ensure {
     };
 }
 
+pub(crate) use ensure;
+
 mod pools;
 
 impl Ipam {
@@ -36,8 +37,8 @@ impl Ipam {
             .iter()
             .try_for_each(|(id, _)| self.check_claim(id))?;
         self.workloads
-            .iter()
-            .try_for_each(|(id, _)| self.check_workload(id))?;
+            .ids()
+            .try_for_each(|id| self.check_workload(id))?;
         for (index, pool) in self.pools.iter().enumerate() {
             if let Some(pool) = pool {
                 self.check_pool_state(index as u16, pool)?;
@@ -50,29 +51,10 @@ impl Ipam {
             self.by_owner.len() == self.claims.len(),
             "owners and claims differ in number"
         );
-        ensure!(
-            self.by_workload.len() == self.workloads.len(),
-            "workload index differs in number"
-        );
-        for (id, _) in self.sticky.iter() {
-            let workload = self.workloads.get(id);
-            ensure!(
-                workload.is_some_and(|w| !w.fixed() && !w.spots.is_empty()),
-                "workload record {id} has an expiry and retains nothing"
-            );
-        }
-        ensure!(
-            self.sticky.is_consistent() && self.apart.is_consistent(),
-            "the expiry queue is not in order"
-        );
-        for (id, spot, until) in self.apart.iter() {
-            let known = self.workloads.get(id).is_some();
-            let waits = until == WHILE_MOVING;
-            ensure!(
-                known && (!waits || self.moves.contains_key(&id)),
-                "workload record {id} keeps {spot:?} until {until}"
-            );
-        }
+        let state = |spot: Spot| self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+        let tags = |key: &str| tag(self.hashed(key));
+        self.workloads
+            .check(tags, state, |spot| self.number_at(spot))?;
         let mut leases = BTreeMap::new();
         for (_, claim) in self
             .claims
@@ -82,16 +64,6 @@ impl Ipam {
             *leases.entry(claim.until).or_default() += 1;
         }
         ensure!(leases == self.leases, "the ends of leases are miscounted");
-        for (&id, extra) in &self.extra {
-            for spot in extra.iter() {
-                let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
-                ensure!(
-                    extra.is_idle(spot, self.number_at(spot))
-                        == (state == Some(State::Retained(id))),
-                    "of what is reserved to workload record {id}, {state:?} is taken for idle or is not"
-                );
-            }
-        }
         for &id in self.odd_ttls.keys() {
             let claim = self.claims.get(id);
             ensure!(
@@ -134,27 +106,20 @@ impl Ipam {
             ensure!(listed, "the workload of `{owner}` does not know of it");
         }
         ensure!(
-            claim.host == NONE || self.hosts.get(claim.host).is_some(),
+            claim.host == NONE || self.hosts.name(claim.host).is_some(),
             "`{owner}` has no host"
         );
         Ok(())
     }
 
     fn check_workload(&self, id: u32) -> Result<(), Broken> {
-        let Some(workload) = self.workloads.get(id) else {
-            return Ok(());
-        };
-        let name = self.names.get(workload.name);
-        ensure!(
-            self.workload(Identity::of_key(name)) == Some(id),
-            "workload `{name}` is not found by name"
-        );
+        let name = self.workloads.name(id).unwrap_or_default();
         let mine = |claim| self.claims.get(claim).is_some_and(|c| c.workload == id);
         ensure!(
             self.claims_of(id).all(mine),
             "`{name}` lists a claim of another workload"
         );
-        for spot in self.kept_spots(id) {
+        for spot in self.workloads.retained(id) {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
             let fits = match state {
                 Some(State::Retained(w)) => w == id,
@@ -163,26 +128,14 @@ impl Ipam {
             };
             ensure!(fits, "what `{name}` keeps is {state:?}");
         }
-        let mut pools: Vec<u16> = self.sticky_spots(id).map(|(spot, _)| spot.pool).collect();
+        let mut pools: Vec<u16> = self
+            .workloads
+            .sticky(id)
+            .map(|(spot, _)| spot.pool)
+            .collect();
         pools.sort_unstable();
         let once = pools.windows(2).all(|two| two.first() != two.last());
         ensure!(once, "`{name}` retains two sticky addresses of a pool");
-        let reserves = self.reserved_spots(id).next().is_some();
-        ensure!(
-            workload.fixed() == reserves,
-            "`{name}` has a reservation of nothing"
-        );
-        let idle = workload.head() == NONE && self.kept_spots(id).next().is_none();
-        ensure!(
-            !idle || self.moves.contains_key(&id),
-            "`{name}` has nothing and is remembered"
-        );
-        let expires = self.sticky.get(id).is_some();
-        let keeps = !workload.fixed() && !workload.spots.is_empty();
-        ensure!(
-            expires == keeps,
-            "`{name}` retains {keeps}, expires {expires}"
-        );
         Ok(())
     }
 
@@ -193,21 +146,20 @@ impl Ipam {
             .iter()
             .map(|(_, c)| c.host)
             .filter(|&h| h != NONE);
-        let moving = self.moves.values().flat_map(|m| [m.from, m.to]);
+        let moving = self.workloads.moves().flat_map(|(_, m)| [m.from, m.to]);
         claimed
             .chain(moving)
             .for_each(|h| *uses.entry(h).or_default() += 1);
-        for (id, host) in self.hosts.iter() {
-            let name = self.names.get(host.name);
-            ensure!(
-                self.host(name) == Some(id),
-                "host `{name}` is not found by name"
-            );
+        ensure!(
+            self.hosts.is_consistent(|name| tag(self.hashed(name))),
+            "a host is not found by its name"
+        );
+        for (id, name) in self.hosts.iter() {
             let count = uses.remove(&id).unwrap_or(0);
+            let uses = self.hosts.uses(id).unwrap_or(0);
             ensure!(
-                count == host.uses,
-                "host `{name}` counts {} uses, not {count}",
-                host.uses
+                count == uses,
+                "host `{name}` counts {uses} uses, not {count}"
             );
         }
         ensure!(uses.is_empty(), "claims refer to hosts without a record");

@@ -25,7 +25,7 @@ impl Ipam {
                     .claims
                     .get(c)
                     .is_some_and(|c| c.spots.get(family) == Some(spot)),
-                State::Retained(w) => self.kept_spots(w).any(|s| s == spot),
+                State::Retained(w) => self.workloads.retained(w).any(|s| s == spot),
                 State::Quarantined(id) => {
                     let rest = pool.released.get(List::Quarantine, id);
                     rest.is_some_and(|r| r.slot == slot)

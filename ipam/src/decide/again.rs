@@ -121,14 +121,14 @@ impl Ipam {
     /// In what an owner's claim does not answer a request.
     fn difference(&self, id: u32, request: &Request<'_>) -> Option<&'static str> {
         let claim = self.claims.get(id)?;
-        if request.workload != self.workload_name(claim.workload) {
+        if request.workload != self.workloads.name(claim.workload) {
             return Some("workload");
         }
-        let interface = self.identity(claim.workload).map(|i| i.interface);
+        let interface = self.workloads.identity(claim.workload).map(|i| i.interface);
         if interface.is_some_and(|i| i != request.interface) {
             return Some("interface");
         }
-        if request.host != self.host_name(claim.host) {
+        if request.host != self.hosts.name(claim.host) {
             return Some("host");
         }
         if RetentionKind::from(request.retention) != self.kept_of(id) {

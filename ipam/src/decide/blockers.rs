@@ -10,17 +10,17 @@ use alloc::vec::Vec;
 
 impl Ipam {
     pub(super) fn moving_error(&self, workload: u32, request: &Request<'_>) -> Option<ClaimError> {
-        let moving = self.moves.get(&workload)?;
+        let moving = self.workloads.moving(workload)?;
         // A sticky workload may claim a second address while it moves: make before break.
-        if !self.workloads.get(workload)?.fixed()
+        if !self.workloads.has_reservation(workload)
             && !matches!(request.retention, Retention::Fixed(_))
         {
             return None;
         }
         Some(ClaimError::Moving {
-            workload: self.identity(workload)?.to_string(),
-            from: self.host_name(moving.from)?.to_string(),
-            to: self.host_name(moving.to)?.to_string(),
+            workload: self.workloads.identity(workload)?.to_string(),
+            from: self.hosts.name(moving.from)?.to_string(),
+            to: self.hosts.name(moving.to)?.to_string(),
         })
     }
 
@@ -38,10 +38,10 @@ impl Ipam {
         });
         let (_, id, claim) = holders.min_by_key(|&(sequence, ..)| sequence)?;
         Some(ClaimError::Held {
-            workload: self.identity(workload)?.to_string(),
+            workload: self.workloads.identity(workload)?.to_string(),
             addresses: self.places_of(id).map(|p| p.address).collect(),
             owner: self.owner_name(id).to_string(),
-            host: self.host_name(claim.host).map(ToString::to_string),
+            host: self.hosts.name(claim.host).map(ToString::to_string),
             until: end(claim.until),
         })
     }

@@ -11,7 +11,7 @@ use crate::pool::cells::State;
 use crate::pool::pick::{Draw, Exhausted, Pick, Requester, Start};
 use crate::pool::released::List;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Host, Ipam, Spot, end};
+use crate::state::{Ipam, Spot, end};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -97,7 +97,7 @@ impl Ipam {
                 Ok(Origin::Reused)
             }
             State::Retained(w) => {
-                let identity = self.identity(w).map(|i| i.to_string());
+                let identity = self.workloads.identity(w).map(|i| i.to_string());
                 let workload = identity.unwrap_or_default();
                 Err(UnavailableReason::Retained { workload })
             }
@@ -276,8 +276,7 @@ impl Ipam {
 
     /// The requester, as pools see it.
     pub(super) fn requester(&self, host: Named<'_>) -> Requester {
-        let settings = host.id.and_then(|id| self.hosts.get(id));
-        let settings = settings.map(Host::settings);
+        let settings = host.id.and_then(|id| self.hosts.settings(id));
         Requester {
             host: host.id.unwrap_or(NOBODY),
             start: Start::Hash(host.hash),
@@ -288,8 +287,8 @@ impl Ipam {
 
     /// The requester with its start in this pool, where its settings name one.
     fn started_in(&self, pool: &Pool, requester: Requester) -> Requester {
-        let known = self.hosts.get(requester.host);
-        let mut starts = known.into_iter().flat_map(|h| &h.settings().starts);
+        let known = self.hosts.settings(requester.host);
+        let mut starts = known.into_iter().flat_map(|h| &h.starts);
         let start = starts
             .find(|&&a| pool.spec.cidr.contains(a))
             .map(|&a| Start::At(a));

@@ -122,7 +122,8 @@ impl Ipam {
             .map(|w| Identity::from((w, request.interface)));
         self.by_owner.prefetch(tag(owner.hash));
         if let Some(identity) = identity {
-            self.by_workload.prefetch(tag(self.hashed(&identity.key())));
+            self.workloads
+                .prefetch_tag(tag(self.hashed(&identity.key())));
         }
         let host = host.map(|h| self.named_host(h));
         let owner = self.named_owner(owner);

@@ -26,11 +26,11 @@ impl Ipam {
                 problems.extend(self.ahead(at, spots));
             }
         }
-        for (id, workload) in self.workloads.iter() {
-            let moving = self.moves.get(&id);
-            let times = [Some(workload.since), moving.map(|m| m.since)];
+        for id in self.workloads.ids() {
+            let moving = self.workloads.moving(id);
+            let times = [Some(self.workloads.since(id)), moving.map(|m| m.since)];
             if let Some(at) = times.into_iter().flatten().find(|&at| ahead(at)) {
-                let kept: Vec<Spot> = self.kept_spots(id).collect();
+                let kept: Vec<Spot> = self.workloads.retained(id).collect();
                 let moves = moving.into_iter().flat_map(|m| m.spots.iter());
                 let spots = match kept.is_empty() {
                     true => moves.map(|(_, spot)| spot).collect(),

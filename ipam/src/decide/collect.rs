@@ -138,10 +138,11 @@ impl Ipam {
             let Some(pool) = pool else { continue };
             let id = crate::pool::PoolId(index as u16);
             for (host, blocks) in pool.blocks.hosts.iter() {
-                let Some(record) = self.hosts.get(host) else {
+                let known = self.hosts.name(host).zip(self.hosts.settings(host));
+                let Some((name, settings)) = known else {
                     continue;
                 };
-                let draining = record.settings().draining;
+                let draining = settings.draining;
                 let mut left = blocks.all.len();
                 for index in blocks.all.iter() {
                     let block = pool.blocks.get(index);
@@ -157,7 +158,7 @@ impl Ipam {
                         };
                         changes.push(Change::new(self.now(), what));
                     } else if draining && block.state != BlockState::Releasing {
-                        let host = Cow::Owned(self.names.get(record.name).to_string());
+                        let host = Cow::Owned(name.to_string());
                         let (pool, state) = (id, BlockState::Releasing);
                         let what = ChangeKind::BlockTaken {
                             pool,
@@ -205,9 +206,9 @@ impl Ipam {
                 problems.push(self.end_problem("leaked", id, Reason::Repaired, &missing));
             }
         }
-        for (&id, moving) in &self.moves {
+        for (id, moving) in self.workloads.moves() {
             if moving.since.after(STUCK) <= self.now() {
-                let Some(identity) = self.identity(id) else {
+                let Some(identity) = self.workloads.identity(id) else {
                     continue;
                 };
                 let repair = format!("call off its move, under way since {}", moving.since);

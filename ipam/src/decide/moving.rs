@@ -8,8 +8,9 @@ use crate::claim::{Grant, Origin, Place};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::state::{Ipam, Kind, Move, end};
+use crate::state::{Ipam, Kind, end};
 use crate::time::Timestamp;
+use crate::workloads::Move;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -103,7 +104,7 @@ impl Ipam {
             host: shortened(from),
         };
         let id = self.workload(identity).ok_or_else(not_there)?;
-        if let Some(moving) = self.moves.get(&id) {
+        if let Some(moving) = self.workloads.moving(id) {
             let (from, to) = self.ends_of(moving);
             return Err(MoveError::Moving {
                 workload: workload(),
@@ -145,7 +146,7 @@ impl Ipam {
     }
 
     fn ends_of(&self, moving: &Move) -> (String, String) {
-        let name = |host| self.host_name(host).unwrap_or_default().to_string();
+        let name = |host| self.hosts.name(host).unwrap_or_default().to_string();
         (name(moving.from), name(moving.to))
     }
 
@@ -212,7 +213,7 @@ impl Ipam {
                 host: Some(Cow::Owned(to)),
                 sequence,
                 until,
-                kept: moving.kept,
+                kept: moving.retention,
                 v4,
                 v6,
             },
@@ -245,7 +246,7 @@ impl Ipam {
         };
         let owner = self.owner_name(holder).to_string();
         if claim.until > self.now() {
-            let host = self.host_name(claim.host).unwrap_or_default().to_string();
+            let host = self.hosts.name(claim.host).unwrap_or_default().to_string();
             return Err(MoveError::StillHeld {
                 address,
                 owner,
@@ -290,7 +291,7 @@ impl Ipam {
 
     fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
         let id = self.workload(identity);
-        let found = id.and_then(|id| Some((id, self.moves.get(&id)?)));
+        let found = id.and_then(|id| Some((id, self.workloads.moving(id)?)));
         found.ok_or_else(|| MoveError::NotMoving {
             workload: shortened(&identity.to_string()),
         })
@@ -304,8 +305,8 @@ impl Ipam {
     ) -> Option<(&str, &str, Timestamp)> {
         let (_, moving) = self.moving(workload.into()).ok()?;
         Some((
-            self.host_name(moving.from)?,
-            self.host_name(moving.to)?,
+            self.hosts.name(moving.from)?,
+            self.hosts.name(moving.to)?,
             moving.since,
         ))
     }

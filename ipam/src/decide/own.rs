@@ -6,8 +6,8 @@ use crate::cidr::Family;
 use crate::claim::{Origin, Place, Request};
 use crate::pool::cells::State;
 use crate::pool::{Pool, PoolId};
-use crate::retained::WHILE_MOVING;
 use crate::state::{Claim, Ipam, Kind, Spot, end};
+use crate::workloads::WHILE_MOVING;
 use alloc::string::ToString;
 
 impl Ipam {
@@ -38,7 +38,7 @@ impl Ipam {
         if let Some(spot) = self.choose_reserved(workload, wanted) {
             return place(spot);
         }
-        let kept = self.sticky_spots(workload).map(|(spot, _)| spot);
+        let kept = self.workloads.sticky(workload).map(|(spot, _)| spot);
         let kept = kept.filter(|&spot| !self.gives_way(workload, spot));
         let over = self.over_claims_of(workload).filter_map(|(_, claim)| {
             let mut spots = claim.spots.iter().map(|(_, spot)| spot);
@@ -56,15 +56,17 @@ impl Ipam {
 
     /// The first reserved address that nobody holds, or whose claim's lease is over.
     fn choose_reserved(&self, workload: u32, wanted: impl Fn(&Spot) -> bool) -> Option<Spot> {
-        let record = self.workloads.get(workload).filter(|w| w.fixed())?;
-        let first = |spot: &Spot| record.spots.iter().any(|(_, s)| s == *spot);
+        if !self.workloads.has_reservation(workload) {
+            return None;
+        }
+        let own = self.workloads.first_reserved(workload);
+        let first = |spot: &Spot| own.iter().any(|(_, s)| s == *spot);
         let idle = |spot: &Spot| {
             let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
             state == Some(State::Retained(workload)) && wanted(spot)
         };
-        let extra = self.extra.get(&workload);
-        let extra = extra.and_then(|e| e.first_idle(|spot| wanted(&spot)));
-        let own = record.spots.iter().map(|(_, spot)| spot).filter(idle);
+        let extra = self.workloads.first_idle(workload, |spot| wanted(&spot));
+        let own = own.iter().map(|(_, spot)| spot).filter(idle);
         let over = self.over_claims_of(workload);
         let over = over.flat_map(|(_, claim)| claim.spots.iter().map(|(_, spot)| spot));
         let over = over.filter(|spot| wanted(spot) && self.is_reserved_to(workload, *spot));
@@ -78,7 +80,7 @@ impl Ipam {
         if self.is_reserved_to(workload, spot) {
             return false;
         }
-        let kept = self.sticky_in(workload, spot.pool);
+        let kept = self.workloads.sticky_in(workload, spot.pool);
         let waits = kept.is_some_and(|(_, until)| until == WHILE_MOVING);
         let mut over = self.over_claims_of(workload);
         waits
@@ -96,7 +98,7 @@ impl Ipam {
         let stays = |c: &Claim| c.until > self.now() || c.sequence > claim.sequence;
         let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
         let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
-        let moves = self.is_moving_in(id, spot.pool);
+        let moves = self.workloads.is_moving_in(id, spot.pool);
         let draining = self.pool_at(spot.pool).is_none_or(|p: &Pool| p.draining);
         let sticky = claim.kind == Kind::Sticky && !self.is_reserved_to(id, spot);
         sticky && !other && !moves && !draining
@@ -118,7 +120,7 @@ impl Ipam {
         }
         Err(UnavailableReason::Held {
             owner: self.owner_name(holder).to_string(),
-            host: self.host_name(claim.host).map(ToString::to_string),
+            host: self.hosts.name(claim.host).map(ToString::to_string),
             until: end(claim.until),
         })
     }

@@ -68,7 +68,7 @@ impl Ipam {
     #[inline]
     fn prefetch_end(&self, claim: &Claim) {
         self.workloads.prefetch(claim.workload);
-        self.by_workload.prefetch(claim.workload_tag);
+        self.workloads.prefetch_tag(claim.workload_tag);
         for (_, spot) in claim.spots.iter() {
             if let Some(pool) = self.pool_at(spot.pool) {
                 pool.prefetch(spot.slot);

@@ -155,7 +155,7 @@ impl Ipam {
         // As many as one reservation may have, at the most.
         let wanted: BTreeSet<IpAddr> = ranges.iter().flat_map(|&r| addresses(r)).collect();
         let known = self.workload(identity).into_iter();
-        let reserved = known.flat_map(|id| self.reserved_spots(id));
+        let reserved = known.flat_map(|id| self.workloads.reserved(id));
         let reserved = reserved.filter_map(|s| Some(self.pool_at(s.pool)?.address(s.slot)));
         let mut others: Vec<IpAddr> = reserved.filter(|a| !wanted.contains(a)).collect();
         others.sort_unstable();

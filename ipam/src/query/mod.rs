@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::state::{Host, Ipam, Workload};
+use crate::state::Ipam;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -33,16 +33,12 @@ impl Ipam {
     /// A host's settings, if the host is known.
     #[must_use]
     pub fn host_settings(&self, host: &str) -> Option<&HostSettings> {
-        self.hosts.get(self.host(host)?).map(Host::settings)
+        self.hosts.settings(self.host(host)?)
     }
 
     /// Every host that claims, blocks, moves or settings refer to, by name.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<&str> = self
-            .hosts
-            .iter()
-            .map(|(_, h)| self.names.get(h.name))
-            .collect();
+        let mut names: Vec<&str> = self.hosts.iter().map(|(_, name)| name).collect();
         names.sort_unstable();
         names.into_iter()
     }
@@ -58,7 +54,7 @@ impl Ipam {
                 .filter(|(_, b)| b.host != NOBODY || b.used > 0);
             blocks.map(move |(index, block)| BlockRef {
                 cidr: pool.block_cidr(index),
-                host: self.host_name(block.host).map(|name| (name, block.state)),
+                host: self.hosts.name(block.host).map(|name| (name, block.state)),
                 used: block.used,
                 empty_since: (block.used == 0).then_some(block.empty_since),
                 generation: block.generation,
@@ -105,8 +101,7 @@ impl Ipam {
     #[must_use]
     pub fn is_reserved<'w>(&self, workload: impl Into<Identity<'w>>) -> bool {
         self.workload(workload.into())
-            .and_then(|id| self.workloads.get(id))
-            .is_some_and(Workload::fixed)
+            .is_some_and(|id| self.workloads.has_reservation(id))
     }
 
     /// The latest fencing token given.
@@ -120,7 +115,7 @@ impl Ipam {
         let spots = self
             .workload(workload.into())
             .into_iter()
-            .flat_map(|w| self.kept_spots(w));
+            .flat_map(|w| self.workloads.retained(w));
         spots.filter_map(|spot| Some(self.pool_at(spot.pool)?.address(spot.slot)))
     }
 
@@ -140,7 +135,7 @@ impl Ipam {
             .map_or(State::Blank, |slot| pool.state(slot));
         Some(match state {
             State::Held(id) => Holder::Held(self.claim_ref(id)?),
-            State::Retained(id) => Holder::Retained(self.workload_name(id)?),
+            State::Retained(id) => Holder::Retained(self.workloads.name(id)?),
             State::Quarantined(id) => Holder::Quarantined(
                 pool.released
                     .get(List::Quarantine, id)?
@@ -191,19 +186,14 @@ impl Ipam {
     pub fn heap_bytes(&self) -> usize {
         let records =
             self.claims.heap_bytes() + self.workloads.heap_bytes() + self.hosts.heap_bytes();
-        let indices = [&self.by_owner, &self.by_workload, &self.by_host];
-        let indices: usize = indices
-            .into_iter()
-            .map(crate::index::Index::heap_bytes)
-            .sum();
         let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
-        records + indices + pools + self.sticky.heap_bytes() + self.apart.heap_bytes()
+        records + self.by_owner.heap_bytes() + pools
     }
 
     /// Bytes that hold names.
     #[must_use]
     pub fn name_bytes(&self) -> usize {
-        self.names.heap_bytes() + self.claims.name_bytes()
+        self.workloads.name_bytes() + self.hosts.name_bytes() + self.claims.name_bytes()
     }
 }
 

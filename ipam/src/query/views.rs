@@ -28,20 +28,20 @@ impl<'a> ClaimRef<'a> {
     /// The workload behind it.
     #[must_use]
     pub fn workload(self) -> Option<&'a str> {
-        self.ipam.workload_name(self.claim.workload)
+        self.ipam.workloads.name(self.claim.workload)
     }
 
     /// The workload's interface that has the addresses; `None` without a workload.
     #[must_use]
     pub fn interface(self) -> Option<&'a str> {
-        let identity = self.ipam.identity(self.claim.workload);
+        let identity = self.ipam.workloads.identity(self.claim.workload);
         identity.map(|i| i.interface)
     }
 
     /// The host that uses the addresses.
     #[must_use]
     pub fn host(self) -> Option<&'a str> {
-        self.ipam.host_name(self.claim.host)
+        self.ipam.hosts.name(self.claim.host)
     }
 
     /// Its fencing token.

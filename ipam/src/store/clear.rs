@@ -6,11 +6,9 @@ use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::cells::State;
 use crate::pool::spec::Affinity;
-use crate::state::{Ipam, Spot, Spots};
+use crate::state::Ipam;
 use crate::store::record::departed_of;
 use crate::store::record::identity_of;
-use crate::time::Timestamp;
-use alloc::vec::Vec;
 
 impl Ipam {
     /// Takes everything that a key's record says out of the state.
@@ -21,9 +19,7 @@ impl Ipam {
         match kind {
             "h/" => {
                 if let Some(id) = self.host(rest) {
-                    if let Some(host) = self.hosts.get_mut(id) {
-                        host.set(HostSettings::default());
-                    }
+                    self.hosts.set(id, HostSettings::default());
                     self.drop_host_if_idle(id);
                 }
             }
@@ -59,7 +55,7 @@ impl Ipam {
                 }
             }
         }
-        self.drop_workload_if_idle(claim.workload);
+        self.workloads.remove_idle(claim.workload);
         self.drop_host_if_idle(claim.host);
     }
 
@@ -68,34 +64,19 @@ impl Ipam {
             return;
         };
         let now = self.now();
-        let spots: Vec<Spot> = self.kept_spots(id).collect();
-        let sticky: Vec<Spot> = self.sticky_spots(id).map(|(spot, _)| spot).collect();
-        self.sticky.remove(id);
-        for spot in sticky {
-            self.apart.remove(id, spot);
-        }
-        self.extra.remove(&id);
-        if let Some(w) = self.workloads.get_mut(id) {
-            w.spots = Spots::EMPTY;
-            w.since = Timestamp::ZERO;
-            w.set_fixed(false);
-        }
-        for spot in spots {
+        for spot in self.workloads.clear(id) {
             if let Some(pool) = self.pool_at_mut(spot.pool)
                 && pool.state(spot.slot) == State::Retained(id)
             {
                 pool.clear(spot.slot, now);
             }
         }
-        if let Some(moving) = self.moves.remove(&id) {
+        if let Some(moving) = self.workloads.end_move(id) {
             for host in [moving.from, moving.to] {
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.uses = host.uses.saturating_sub(1);
-                }
-                self.drop_host_if_idle(host);
+                self.end_host_use(host);
             }
         }
-        self.drop_workload_if_idle(id);
+        self.workloads.remove_idle(id);
     }
 
     fn clear_block(&mut self, rest: &str) {

@@ -13,8 +13,9 @@ use crate::pool::cells::State;
 use crate::pool::released::List;
 use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, Kind, Move, Spot, Spots};
+use crate::state::{Ipam, Kind, Spot, Spots};
 use crate::time::Timestamp;
+use crate::workloads::Move;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -245,19 +246,17 @@ impl Restorer {
             spots.set(Family::of(address), spot);
         }
         for host in [from, to] {
-            if let Some(host) = self.ipam.hosts.get_mut(host) {
-                host.uses += 1;
-            }
+            self.ipam.hosts.begin_use(host);
         }
-        let (since, kept) = (moving.since, moving.kept);
+        let (since, retention) = (moving.since, moving.kept);
         let moving = Move {
             from,
             to,
             since,
-            kept,
+            retention,
             spots,
         };
-        self.ipam.moves.insert(id, moving);
+        self.ipam.workloads.begin_move(id, moving);
     }
 
     /// Puts released addresses that nobody has into their lists, in order of release.

@@ -44,8 +44,8 @@ impl Ipam {
         }
         let mut workloads: Vec<Record<'_>> = self
             .workloads
-            .iter()
-            .filter_map(|(id, _)| self.workload_record(id))
+            .ids()
+            .filter_map(|id| self.workload_record(id))
             .collect();
         workloads.sort_by_cached_key(Record::key);
         out.extend(workloads);
@@ -78,11 +78,9 @@ impl Ipam {
     }
 
     fn host_record(&self, id: u32) -> Option<Record<'_>> {
-        let host = self.hosts.get(id)?;
-        let name = Cow::Borrowed(self.names.get(host.name));
-        host.is_set().then(|| Record::Host {
-            name,
-            settings: host.settings().clone(),
+        Some(Record::Host {
+            name: Cow::Borrowed(self.hosts.name(id)?),
+            settings: self.hosts.own_settings(id)?.clone(),
         })
     }
 
@@ -103,7 +101,8 @@ impl Ipam {
             }));
         }
         let host = self
-            .host_name(block.host)
+            .hosts
+            .name(block.host)
             .map(|name| (Cow::Borrowed(name), block.state));
         let (generation, empty_since) = match pool.spec.affinity {
             Affinity::Off => (0, Timestamp::ZERO),
@@ -130,19 +129,19 @@ impl Ipam {
     }
 
     fn workload_record(&self, id: u32) -> Option<Record<'_>> {
-        let workload = self.workloads.get(id)?;
-        let moving = self.moves.get(&id).and_then(|m| {
+        let moving = self.workloads.moving(id).and_then(|m| {
             Some(MoveRecord {
-                from: self.host_name(m.from)?.into(),
-                to: self.host_name(m.to)?.into(),
+                from: self.hosts.name(m.from)?.into(),
+                to: self.hosts.name(m.to)?.into(),
                 since: m.since,
-                kept: m.kept,
+                kept: m.retention,
                 addresses: m.spots.iter().filter_map(|(_, s)| self.place(s)).collect(),
             })
         });
         let place = |spot| self.place(spot);
         let mut sticky: Vec<StickyRecord> = self
-            .sticky_spots(id)
+            .workloads
+            .sticky(id)
             .filter_map(|(spot, until)| {
                 let (pool, address) = self.place(spot)?;
                 Some(StickyRecord {
@@ -154,8 +153,9 @@ impl Ipam {
             .collect();
         sticky.sort_unstable_by_key(|s| (s.pool, s.address));
         let (mut kept, mut until) = (Vec::new(), Timestamp::MAX);
-        if workload.fixed() {
-            kept = self.reserved_spots(id).filter_map(place).collect();
+        let fixed = self.workloads.has_reservation(id);
+        if fixed {
+            kept = self.workloads.reserved(id).filter_map(place).collect();
         } else if let Some(shared) = shared_end(&sticky) {
             until = shared;
             kept = sticky.drain(..).map(|s| (s.pool, s.address)).collect();
@@ -164,13 +164,13 @@ impl Ipam {
         if kept.is_empty() && sticky.is_empty() && moving.is_none() {
             return None;
         }
-        let identity = self.identity(id)?;
+        let identity = self.workloads.identity(id)?;
         Some(Record::Workload {
             name: identity.workload.into(),
             interface: identity.interface.into(),
-            since: workload.since,
+            since: self.workloads.since(id),
             until,
-            fixed: workload.fixed(),
+            fixed,
             kept,
             sticky,
             moving,
@@ -179,12 +179,12 @@ impl Ipam {
 
     fn claim_record(&self, id: u32) -> Option<Record<'_>> {
         let claim = self.claims.get(id)?;
-        let identity = self.identity(claim.workload);
+        let identity = self.workloads.identity(claim.workload);
         Some(Record::Claim {
             owner: self.claims.owner(id).into(),
             workload: identity.map(|i| Cow::Borrowed(i.workload)),
             interface: Cow::Borrowed(identity.map_or(DEFAULT_INTERFACE, |i| i.interface)),
-            host: self.host_name(claim.host).map(Cow::Borrowed),
+            host: self.hosts.name(claim.host).map(Cow::Borrowed),
             sequence: claim.sequence,
             touched: claim.touched,
             until: crate::state::end(claim.until),

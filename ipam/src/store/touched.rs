@@ -138,7 +138,7 @@ impl Ipam {
             return;
         };
         // What is reserved stays so, whoever holds it: no block's record tells of it.
-        let sticky = self.sticky_spots(id);
+        let sticky = self.workloads.sticky(id);
         keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.place(s)?)));
     }
 
@@ -173,7 +173,7 @@ impl Ipam {
                 .filter_map(|(_, s)| self.block_of(self.place(s)?)),
         );
         if claim.workload != NONE
-            && let Some(identity) = self.identity(claim.workload)
+            && let Some(identity) = self.workloads.identity(claim.workload)
         {
             self.touch_workload(identity, keys);
         }
@@ -193,7 +193,7 @@ impl Ipam {
             Some(State::Retained(workload)) => Some(workload),
             _ => None,
         };
-        if let Some(identity) = workload.and_then(|w| self.identity(w)) {
+        if let Some(identity) = workload.and_then(|w| self.workloads.identity(w)) {
             self.touch_workload(identity, keys);
         }
     }

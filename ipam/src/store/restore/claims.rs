@@ -8,7 +8,7 @@ use crate::index::{Home, tag};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Claim, Kind, NONE, Spot, Spots, Ttl, Workload};
+use crate::state::{Claim, Kind, NONE, Spot, Spots, Ttl};
 use crate::store::damage::RejectedRecord;
 use crate::store::record::Record;
 use crate::time::Timestamp;
@@ -110,7 +110,7 @@ impl Restorer {
             let State::Retained(w) = p.state(slot) else {
                 return None;
             };
-            let fixed = self.ipam.workloads.get(w).is_some_and(Workload::fixed);
+            let fixed = self.ipam.workloads.has_reservation(w);
             (Some(w) == workload && fixed).then_some(Spot {
                 pool: place.0.0,
                 slot,

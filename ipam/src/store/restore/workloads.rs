@@ -4,10 +4,10 @@ use super::{RejectedRecord, Restorer, Waiting};
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::spec::name_fits;
-use crate::retained::{LAST_END, WHILE_MOVING};
-use crate::state::{Spot, Spots};
+use crate::state::Spot;
 use crate::store::record::Record;
 use crate::time::Timestamp;
+use crate::workloads::{LAST_END, WHILE_MOVING};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -36,8 +36,8 @@ impl Restorer {
         // A workload may be known by its claims, but keeps and moves by one record only.
         let known = self.ipam.workload(identity);
         let recorded = known.is_some_and(|id| {
-            let keeps = self.ipam.kept_spots(id).next().is_some();
-            keeps || self.ipam.moves.contains_key(&id)
+            let keeps = self.ipam.workloads.retained(id).next().is_some();
+            keeps || self.ipam.workloads.is_moving(id)
         });
         if recorded {
             return Err(RejectedRecord::new(key, identity, "is recorded twice"));
@@ -75,22 +75,18 @@ impl Restorer {
             return Ok(());
         }
         let id = self.ipam.intern_workload(identity);
-        self.ipam.note_since(id, since);
+        self.ipam.workloads.note_since(id, since);
         self.keep(id, &reserved, &sticky);
         if let Some(moving) = moving {
             self.add_move(id, &moving);
         }
-        self.ipam.drop_workload_if_idle(id);
+        self.ipam.workloads.remove_idle(id);
         Ok(())
     }
 
     /// Keeps addresses that are nobody's for a workload that keeps none yet.
     fn keep(&mut self, id: u32, reserved: &[Spot], sticky: &[(Spot, Timestamp)]) {
         let now = self.ipam.now();
-        if let Some(w) = self.ipam.workloads.get_mut(id) {
-            w.spots = Spots::EMPTY;
-            w.set_fixed(!reserved.is_empty());
-        }
         let sticky = sticky.iter().map(|&(spot, until)| (spot, Some(until)));
         let all = reserved.iter().map(|&spot| (spot, None)).chain(sticky);
         for (spot, until) in all {

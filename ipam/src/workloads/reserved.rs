@@ -1,7 +1,7 @@
 //! The addresses of a large reservation, beyond the first of each family, so that one which nobody holds is found
 //! without a look at the others.
 
-use crate::state::Spot;
+use crate::spots::Spot;
 use alloc::collections::BTreeMap;
 
 /// A pool and an address's number in it: unlike slots, which a sparse pool numbers as they are first used, it is the same in
@@ -10,7 +10,7 @@ type Key = (u16, u128);
 
 /// Addresses reserved to one workload's interface, in order of pool and address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reserved {
+pub(super) struct Reserved {
     /// Their slots.
     all: BTreeMap<Key, u32>,
     /// Those of them that nobody holds.
@@ -18,25 +18,25 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Spot> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Spot> + '_ {
         self.all.iter().map(|(key, slot)| spot(key, slot))
     }
 
-    pub(crate) fn contains(&self, spot: Spot, number: u128) -> bool {
+    pub(super) fn contains(&self, spot: Spot, number: u128) -> bool {
         self.all.contains_key(&(spot.pool, number))
     }
 
-    pub(crate) fn is_idle(&self, spot: Spot, number: u128) -> bool {
+    pub(super) fn is_idle(&self, spot: Spot, number: u128) -> bool {
         self.idle.contains_key(&(spot.pool, number))
     }
 
-    pub(crate) fn insert(&mut self, spot: Spot, number: u128, idle: bool) {
+    pub(super) fn insert(&mut self, spot: Spot, number: u128, idle: bool) {
         self.all.insert((spot.pool, number), spot.slot);
         self.set_idle(spot, number, idle);
     }
 
     /// Notes that an address is held, or is not any more; nothing where it is none of these.
-    pub(crate) fn set_idle(&mut self, spot: Spot, number: u128, idle: bool) {
+    pub(super) fn set_idle(&mut self, spot: Spot, number: u128, idle: bool) {
         let key = (spot.pool, number);
         match idle && self.all.contains_key(&key) {
             true => self.idle.insert(key, spot.slot),
@@ -45,7 +45,7 @@ impl Reserved {
     }
 
     /// The first address that nobody holds, of the pools wanted: one look a pool.
-    pub(crate) fn first_idle(&self, wanted: impl Fn(Spot) -> bool) -> Option<Spot> {
+    pub(super) fn first_idle(&self, wanted: impl Fn(Spot) -> bool) -> Option<Spot> {
         let mut from = (0, 0);
         loop {
             let (key, slot) = self.idle.range(from..).next()?;
@@ -58,7 +58,7 @@ impl Reserved {
     }
 
     /// The same addresses under other slots.
-    pub(crate) fn renumbered(&self, number: impl Fn(Spot) -> Spot) -> Self {
+    pub(super) fn renumbered(&self, number: impl Fn(Spot) -> Spot) -> Self {
         let again = |list: &BTreeMap<Key, u32>| {
             let each = list
                 .iter()
