@@ -4,14 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::class::{classify, full, registration_status};
-use super::division::{Counted, Division, Tally};
-use super::members::Loss;
-use super::record::Class;
+use super::service::{Counted, Loss, Service, Tally};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
 use crate::hash::mix;
 use crate::health::Reports;
+use crate::id::ServiceId;
 use crate::time::Timestamp;
 
 impl Engine {
@@ -22,88 +20,48 @@ impl Engine {
     #[doc(hidden)]
     pub fn check_invariants(&self) -> Result<(), String> {
         for (id, service) in self.services.iter() {
-            let (mut tally, mut held, mut sum, mut well) = (Tally::default(), 0, 0u64, 0u32);
-            for index in service.members() {
-                let record = self
-                    .records
-                    .get(index)
-                    .ok_or(format!("slot of a dead record {index}"))?;
-                if record.service != id || service.at(record.slot as usize) != Some(index) {
-                    return Err(format!("{} is not where its service has it", record.name));
-                }
-                self.check_record(index, &service.division)?;
-                tally.shift(Counted::default(), record.counted());
-                held += u32::from(record.held);
-                sum += u64::from(record.weight);
-                let open = matches!(
-                    record.class,
-                    Class::Good | Class::Degraded | Class::Fallback
-                );
-                well += u32::from(open && record.base > 0);
-            }
-            if !tally.same(&service.tally) || held != service.held() {
-                return Err(format!(
-                    "service {id:?}: {:?} kept, {tally:?} counted",
-                    service.tally
-                ));
-            }
-            if service.division != tally.divide(service.config.panic_percent) {
-                return Err(format!(
-                    "service {id:?}: {:?} for {tally:?}",
-                    service.division
-                ));
-            }
-            if (well > 0 && sum == 0) || ((sum == 0) != (service.division.mode == Mode::Empty)) {
-                return Err(format!(
-                    "service {id:?} is without traffic though {well} are well"
-                ));
-            }
+            self.check_service(id, service)?;
         }
-        let members: usize = self.services.iter().map(|(_, s)| s.len()).sum();
+        let members: usize = self.services.iter().map(|(_, s)| s.slots.len()).sum();
         match members == self.records.len() {
             true => Ok(()),
             false => Err(format!("{members} members, {} records", self.records.len())),
         }
     }
 
-    fn check_record(&self, index: u32, division: &Division) -> Result<(), String> {
-        let Some(r) = self.records.get(index) else {
-            return Ok(());
-        };
-        let name = &r.name;
-        if self.records.find(name) != Some(index) {
-            return Err(format!("{name} is not found by its name"));
+    fn check_service(&self, id: ServiceId, service: &Service) -> Result<(), String> {
+        let (mut tally, mut held, mut sum, mut well) = (Tally::default(), 0, 0u64, 0u32);
+        for index in service.slots.members() {
+            let record = self.records.get(index);
+            let record = record.ok_or(format!("slot of a dead record {index}"))?;
+            let slot = record.slot() as usize;
+            if record.service() != id || service.slots.at(slot) != Some(index) {
+                return Err(format!("{} is not where its service has it", record.name()));
+            }
+            if self.records.find(record.name()) != Some(index) {
+                return Err(format!("{} is not found by its name", record.name()));
+            }
+            let expected = service.traffic.weight(record.counted());
+            let now = self.clock.now();
+            record.check_invariants(service.config(), &self.places, expected, now)?;
+            tally.shift(Counted::default(), record.counted());
+            held += u32::from(record.held());
+            sum += u64::from(record.weight());
+            well += u32::from(record.usable());
         }
-        let class = classify(r, &self.places);
-        let status = registration_status(r, &self.places);
-        if (class, status) != (r.class, r.registration_status) {
+        if !service.traffic.same(&tally) || held != service.holds.len() {
             return Err(format!(
-                "{name} is {:?} {:?}, not {class:?} {status:?}",
-                r.class, r.registration_status
+                "service {id:?}: {:?} stored, {tally:?} counted",
+                service.traffic
             ));
         }
-        if (r.counted_region, r.full) != (r.region.0, full(r, &self.places)) {
-            return Err(format!("{name} is counted for what it was"));
+        if !service.traffic.is_current(service.config().panic_percent) {
+            return Err(format!("service {id:?}: {:?}", service.traffic));
         }
-        let part = division.part(class, r.counted_region);
-        let expected = part.map_or(0, |p| p.in_use(r.full));
-        if expected != r.weight || (r.base == 0 && r.weight > 0) {
-            return Err(format!("{name} weighs {}, not {expected}", r.weight));
-        }
-        let check = self.config(r.service).and_then(|c| c.health.as_ref());
-        if let Some(check) = check.filter(|c| r.answers() && !c.expects_heartbeats() && !r.probing)
-            && r.check_due > self.clock.now().after(check.longest_wait())
-        {
-            return Err(format!("{name} is not checked for more than an interval"));
-        }
-        if check.is_some() != (r.check_due < Timestamp::MAX) && r.answers() {
-            return Err(format!("{name} is due at {:?}", r.check_due));
-        }
-        if r.queued > r.check_due.min(r.warm_due) {
-            return Err(format!("{name} is due before its timer"));
-        }
-        if r.up() != (r.down_at == Timestamp::MAX) {
-            return Err(format!("{name}: up {} but down at {:?}", r.up(), r.down_at));
+        if (well > 0 && sum == 0) || ((sum == 0) != (service.traffic.mode() == Mode::Empty)) {
+            return Err(format!(
+                "service {id:?} is without traffic though {well} are well"
+            ));
         }
         Ok(())
     }

@@ -34,56 +34,45 @@
 //! drains and holds go on, slots stay. An engine made anew without a snapshot leaves a registry's entry of an endpoint as it
 //! is until it has checked it, and [`Engine::reconcile`] removes none that it never heard of.
 
-mod bulk;
+mod batch;
 #[cfg(feature = "testing")]
 mod check;
-mod class;
+mod checks;
 mod clock;
-mod configure;
-mod division;
-mod drain;
-mod fire;
-mod health;
+mod drains;
+mod endpoints;
 mod hints;
-mod losses;
-mod members;
 mod names;
-mod passive;
 mod places;
 mod query;
 mod reconcile;
 mod record;
-mod restore;
-mod retime;
+mod service;
 mod snapshot;
-mod source;
 mod timers;
-mod together;
-mod usable;
 mod view;
-mod weigh;
+mod weights;
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 pub use crate::config::ServiceConfig;
 pub use crate::effect::{Effect, Mode, Reason};
-use crate::endpoint::MAX_NAME;
 pub use crate::error::{ConfigError, InputError, RestoreError};
-use crate::id::{EndpointId, Names, ServiceId};
+use crate::id::{EndpointId, ZoneId};
 pub use crate::input::{DrainTarget, Input};
 use crate::time::Timestamp;
 
-use bulk::Bulk;
-use clock::{Clock, LATEST};
+use batch::Batch;
+use clock::{Clock, LATEST, Moved, patience};
+use drains::Drains;
 use hints::Hints;
-use members::{Service, Services};
 use places::Places;
 pub use reconcile::Reconciled;
-use record::Records;
+use record::{Record, Records};
+use service::Services;
 pub use snapshot::Snapshot;
-use timers::Timers;
+use timers::{Owner, Timers};
 
 /// The engine of one set of services. See the crate page for the model and the costs.
 ///
@@ -104,19 +93,18 @@ use timers::Timers;
 pub struct Engine {
     seed: u64,
     clock: Clock,
-    service_names: Names,
     services: Services,
-    zones: Names,
     places: Places,
     records: Records,
     timers: Timers,
     hints: Hints,
-    /// Names of endpoints that an operator drained, known now or not.
-    drains: BTreeSet<Box<str>>,
+    drains: Drains,
     /// While changes that count as one are taken in.
-    bulk: Option<Bulk>,
+    batch: Option<Batch>,
 }
 
+/// Each part owns its fields; what follows, here and in the files for endpoints, checks, weights, questions and snapshots,
+/// combines them.
 impl Engine {
     /// An engine without services. The seed decides every jitter and draw.
     #[must_use]
@@ -124,15 +112,13 @@ impl Engine {
         Self {
             seed,
             clock: Clock::NEW,
-            service_names: Names::default(),
             services: Services::new(),
-            zones: Names::default(),
             places: Places::default(),
             records: Records::default(),
             timers: Timers::default(),
             hints: Hints::default(),
-            drains: BTreeSet::new(),
-            bulk: None,
+            drains: Drains::default(),
+            batch: None,
         }
     }
 
@@ -156,12 +142,12 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) -> Result<(), InputError> {
         let told = now.min(LATEST);
-        self.clock.begin(told, || Self::patience(&self.services));
+        self.clock.begin(told, || longest_lag(&self.services));
         if let Err(refused) = self.take_in(told.max(self.clock.now()), input, out) {
             self.clock.cancel();
             return Err(refused);
         }
-        let moved = self.clock.tick(told, || Self::patience(&self.services));
+        let moved = self.clock.tick(told, || longest_lag(&self.services));
         if let Some(moved) = moved {
             self.retime(&moved);
         }
@@ -210,27 +196,80 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let due = self.timers.next();
-        let doubt = self.clock.doubt_ends(|| Self::patience(&self.services));
+        let doubt = self.clock.doubt_ends(|| longest_lag(&self.services));
         due.into_iter().chain(doubt).min()
     }
 
-    fn service_of(&self, id: ServiceId) -> Result<&Service, InputError> {
-        let known = self.services.iter().count();
-        let unknown = InputError::UnknownService { given: id, known };
-        let named = self.service_names.name(id.0).and(self.services.get(id));
-        named.ok_or(unknown)
+    /// Fires everything due by `now`. Ends, since whatever fires is next due later than `now`.
+    fn fire(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        while let Some((at, owner)) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Endpoint(index) => self.fire_endpoint(now, at, index, out),
+                Owner::Service(id) => self.judge(now, at, id, out),
+                Owner::Hold(id) => self.end_holds(now, at, id, out),
+                Owner::Region(id) => self.step_region(now, id, out),
+            }
+        }
     }
 
-    /// The dense index of a living endpoint.
-    fn living(&self, id: EndpointId) -> Result<u32, InputError> {
-        let unknown = InputError::UnknownEndpoint { given: id };
-        self.records.living(id).ok_or(unknown)
+    fn fire_endpoint(&mut self, now: Timestamp, at: Timestamp, index: u32, out: &mut Vec<Effect>) {
+        // A timer outlives its endpoint, and is passed over.
+        let record = self.records.get_mut(index);
+        let Some((check, warm)) = record.and_then(|r| r.fire(at, now)) else {
+            return;
+        };
+        if check {
+            self.check_fell_due(now, index, out);
+            if self.records.get(index).is_none() {
+                // It was held, and its check says that it is gone.
+                return;
+            }
+        }
+        if warm {
+            self.weigh(now, index, Reason::WarmUp, out);
+        }
+        self.queue(index);
+    }
+
+    /// Moves every time that is remembered, and arms every timer anew: no check is later than one interval after the
+    /// first telling by the clock that reads otherwise.
+    fn retime(&mut self, moved: &Moved) {
+        self.timers = Timers::default();
+        self.places.retime(moved, &mut self.timers);
+        for (id, service) in self.services.iter_mut() {
+            service.retime(id, moved, &mut self.timers);
+        }
+        for index in self.records.indices(|_| true) {
+            let Some(record) = self.records.get_mut(index) else {
+                debug_assert!(false, "indices are those of living records");
+                continue;
+            };
+            let config = self.services.of(record.service()).config();
+            if record.retime(moved, config.health.as_ref()) {
+                // Overdue ones do not all go at once.
+                let due = self.first_check(moved.now, index, moved.doubt);
+                if let Some(record) = self.records.get_mut(index) {
+                    record.set_check_due(due);
+                }
+            }
+            self.remeasure(moved.now, index);
+        }
+    }
+
+    fn hint(&mut self, id: EndpointId, zones: &[ZoneId]) -> Result<(), InputError> {
+        let index = self.records.living(id)?;
+        zones
+            .iter()
+            .try_for_each(|zone| self.places.known_zone(*zone))?;
+        self.hints.set(index, zones)
     }
 }
 
-fn named(name: &str) -> Result<(), InputError> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        return Err(InputError::Name { given: name.len() });
-    }
-    Ok(())
+/// How late a time told may be; see [`patience`]. O(services): asked only about one that is behind.
+fn longest_lag(services: &Services) -> Duration {
+    patience(
+        services
+            .iter()
+            .filter_map(|(_, s)| s.config().health.as_ref()),
+    )
 }

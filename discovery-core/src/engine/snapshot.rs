@@ -1,18 +1,26 @@
-//! An engine at rest: what a restart needs so that nothing that did not change is deregistered or warmed anew.
+//! An engine at rest, and made again: what a restart needs so that nothing that did not change is deregistered or warmed anew.
 
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::places::Ramp;
+use super::Engine;
+use super::clock::{Clock, LATEST};
+use super::names::valid;
+use super::places::{Places, Ramp};
 use super::record::Record;
-use super::{Engine, Service};
+use super::service::{Counted, Loss, Services};
 use crate::config::ServiceConfig;
 use crate::endpoint::Conditions;
+use crate::error::{ConfigError, InputError, RestoreError};
 use crate::health::{Checker, Reports};
-use crate::id::ZoneId;
+use crate::id::{ServiceId, ZoneId};
 use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;
+
+/// A service's highest slot is below this and twice its endpoints; of one that had many more they are given anew.
+const SPARE_SLOTS: u32 = 64;
 
 /// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,
 /// CBOR); what is read back is checked as a whole before an engine is made of it. Numbers whose names were forgotten
@@ -40,8 +48,8 @@ pub struct Snapshot {
     pub(super) nodes: Vec<(String, bool)>,
     #[cfg_attr(feature = "serde", serde(alias = "centres"))]
     pub(super) regions: Vec<(String, Ramp)>,
-    pub(super) services: Vec<KeptService>,
-    pub(super) endpoints: Vec<KeptEndpoint>,
+    pub(super) services: Vec<SavedService>,
+    pub(super) endpoints: Vec<SavedEndpoint>,
     /// Names of endpoints that are drained and not known at present.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) drains: Vec<String>,
@@ -49,11 +57,11 @@ pub struct Snapshot {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct KeptService {
+pub(super) struct SavedService {
     pub(super) name: String,
     pub(super) config: ServiceConfig,
     pub(super) busy: bool,
-    pub(super) loss: super::members::Loss,
+    pub(super) loss: Loss,
     pub(super) judged_at: Timestamp,
     /// How many endpoints went: what a registry may still hold of them.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -70,7 +78,7 @@ pub(super) struct KeptService {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct KeptEndpoint {
+pub(super) struct SavedEndpoint {
     pub(super) name: String,
     /// Service, node, zone, region.
     pub(super) at: [u32; 4],
@@ -112,85 +120,117 @@ impl Engine {
     /// All of the engine's state. O(endpoints).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let text = |names: &crate::id::Names| -> Vec<String> {
-            names
-                .iter()
-                .map(|name| name.unwrap_or_default().to_string())
-                .collect()
-        };
-        let drained = self.places.node_drained.iter().copied();
-        let service = |(name, s): (Option<&str>, &Service)| KeptService {
-            name: name.unwrap_or_default().to_string(),
-            config: s.config.clone(),
-            busy: s.busy,
-            loss: s.loss,
-            judged_at: s.judged_at,
-            dropped: s.dropped,
-            settled_at: s.settled_at,
-            gone: s.gone.iter().copied().collect(),
-            fresh: s.fresh,
-        };
-        let mut endpoints = Vec::with_capacity(self.records.len());
-        for index in self.records.indices() {
-            let Some(r) = self.records.get(index) else {
-                debug_assert!(false, "indices are those of living records");
-                continue;
-            };
-            let service = self.services.of(r.service);
-            let reports = service.reported.get(r.slot as usize).copied();
-            endpoints.push(KeptEndpoint {
+        let now = self.clock.now();
+        let endpoints = self.records.iter().map(|(index, record)| {
+            let service = self.services.of(record.service());
+            SavedEndpoint {
                 hints: self.hints.of(index).to_vec(),
-                reports: reports.filter(|r| *r != Reports::default()),
-                held_since: service.holds.get(&index).copied(),
-                ..kept(r, self.clock.now())
-            });
-        }
+                reports: service.reports.get(record.slot()),
+                held_since: service.holds.since(index),
+                ..record.save(now)
+            }
+        });
+        let unknown = |name: &&str| self.records.find(name).is_none();
         Snapshot {
             seed: self.seed,
-            now: self.clock.now(),
+            now,
             leap: self.clock.leap(),
-            zones: text(&self.zones),
-            nodes: text(&self.places.nodes).into_iter().zip(drained).collect(),
-            regions: text(&self.places.regions)
-                .into_iter()
-                .zip(self.places.ramps.iter().copied())
-                .collect(),
-            services: self
-                .service_names
-                .iter()
-                .zip(self.services.iter().map(|(_, service)| service))
-                .map(service)
-                .collect(),
-            endpoints,
+            zones: self.places.saved_zones(),
+            nodes: self.places.saved_nodes(),
+            regions: self.places.saved_regions(),
+            services: self.services.save(),
+            endpoints: endpoints.collect(),
             drains: self
-                .drains()
-                .filter(|name| self.find(name).is_none())
+                .drains
+                .iter()
+                .filter(unknown)
                 .map(ToString::to_string)
                 .collect(),
         }
     }
+
+    /// An engine that goes on where the snapshot was taken. What changed since then is said by the next
+    /// [`Engine::handle`], which also asks anew for the probes that were under way; the time in between is no outage.
+    /// Slots stay, ids are given anew; the numbers of services and places stay.
+    ///
+    /// A `now` before the snapshot's is taken for a clock that was set back: all times move back with it.
+    ///
+    /// # Errors
+    /// What in the snapshot contradicts itself.
+    pub fn restore(snapshot: &Snapshot, now: Timestamp) -> Result<Self, RestoreError> {
+        let mut engine = Self::new(snapshot.seed);
+        engine.clock = Clock::at(snapshot.now);
+        engine.places = Places::restore(&snapshot.zones, &snapshot.nodes, &snapshot.regions)?;
+        engine.services = Services::restore(&snapshot.services)?;
+        // Slots that cannot be are not made room for.
+        let mut bounds = vec![SPARE_SLOTS; snapshot.services.len()];
+        for saved in &snapshot.endpoints {
+            if let Some(bound) = bounds.get_mut(saved.at[0] as usize) {
+                *bound = bound.saturating_add(2);
+            }
+        }
+        for saved in &snapshot.endpoints {
+            let bound = bounds.get(saved.at[0] as usize).copied();
+            engine.put_back(saved, bound.unwrap_or(0))?;
+        }
+        for name in &snapshot.drains {
+            valid(name)?;
+            engine.drains.restore(name);
+        }
+        for (_, service) in engine.services.iter_mut() {
+            let panic_percent = service.config().panic_percent;
+            service.traffic.divide(panic_percent);
+        }
+        let now = now.min(LATEST);
+        let (clock, moved) = Clock::restored(snapshot.now, snapshot.leap, now);
+        engine.clock = clock;
+        engine.retime(&moved);
+        Ok(engine)
+    }
+
+    /// Puts an endpoint back, in its slot if that is below `bound`.
+    fn put_back(&mut self, saved: &SavedEndpoint, bound: u32) -> Result<(), RestoreError> {
+        valid(&saved.name)?;
+        let (id, now) = (ServiceId(saved.at[0]), self.clock.now());
+        let config = self.services.known(id)?.config();
+        let record = Record::restore(saved, config, &self.places, now)?;
+        if self.records.find(&saved.name).is_some() {
+            return Err(RestoreError::Twice {
+                what: "endpoint",
+                name: saved.name.clone(),
+            });
+        }
+        let (counted, held, drained) = (record.counted(), record.held(), record.drained());
+        let index = self.records.insert(record)?;
+        if drained {
+            self.drains.restore(&saved.name);
+        }
+        let service = self.services.of_mut(id);
+        service.traffic.count(Counted::default(), counted);
+        if held {
+            let since = saved.held_since.unwrap_or(now);
+            service.holds.hold(index, since);
+        }
+        let slot = match saved.slot {
+            Some(slot) => service.slots.join_at(index, slot, bound),
+            None => service.slots.join(index),
+        };
+        let passive = service.config().outlier_detection.is_some();
+        if let Some(reports) = saved.reports.filter(|_| passive) {
+            *service.reports_on(slot) = reports;
+        }
+        if let Some(record) = self.records.get_mut(index) {
+            record.enter_slot(slot);
+        } else {
+            debug_assert!(false, "the record was just put in");
+        }
+        self.hint(self.records.id(index), &saved.hints)?;
+        Ok(())
+    }
 }
 
-fn kept(r: &Record, now: Timestamp) -> KeptEndpoint {
-    KeptEndpoint {
-        name: r.name.to_string(),
-        at: [r.service.0, r.node.0, r.zone.0, r.region.0],
-        address: r.address.get(),
-        base: r.base,
-        conditions: r.conditions,
-        started_at: r.started_at,
-        warm_from: r.warm_from,
-        down_at: r.down_at,
-        // A probe that is under way is asked for again, as the same attempt.
-        check_due: if r.probing { now } else { r.check_due },
-        weight: r.weight,
-        registration_status: r.registration_status,
-        checker: r.checker,
-        attempt: r.attempt.wrapping_sub(u32::from(r.probing)),
-        flags: [r.warm, r.seen_up, r.drained, r.ejected, r.held, r.unsettled],
-        reports: None,
-        hints: Vec::new(),
-        slot: Some(r.slot),
-        held_since: None,
+impl From<ConfigError> for RestoreError {
+    fn from(error: ConfigError) -> Self {
+        Self::Input(InputError::Config(error))
     }
 }

@@ -3,14 +3,14 @@
 use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;
 
-use crate::id::ServiceId;
+use crate::id::{RegionId, ServiceId};
 use crate::time::Timestamp;
 
 /// Whose timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Owner {
+pub(super) enum Owner {
     /// A region whose drain goes in steps.
-    Region(u32),
+    Region(RegionId),
     /// A service whose callers' reports are judged.
     Service(ServiceId),
     /// A service some of whose endpoints are held.
@@ -21,20 +21,20 @@ pub(crate) enum Owner {
 
 /// A heap of due times.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Timers(BinaryHeap<Reverse<(Timestamp, Owner)>>);
+pub(super) struct Timers(BinaryHeap<Reverse<(Timestamp, Owner)>>);
 
 impl Timers {
-    pub(crate) fn push(&mut self, at: Timestamp, owner: Owner) {
+    pub(super) fn push(&mut self, at: Timestamp, owner: Owner) {
         if at < Timestamp::MAX {
             self.0.push(Reverse((at, owner)));
         }
     }
 
-    pub(crate) fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next(&self) -> Option<Timestamp> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Owner)> {
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Owner)> {
         if self.next()? > now {
             return None;
         }

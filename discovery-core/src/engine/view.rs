@@ -4,37 +4,51 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::Engine;
 use crate::effect::Effect;
 use crate::endpoint::{EndpointSpec, MAX_NAME};
 use crate::error::InputError;
 use crate::id::ServiceId;
-use crate::time::Timestamp;
 
-type View<'a> = [(&'a str, EndpointSpec)];
+/// The records of one snapshot of a source, with their order by name.
+pub(super) struct View<'a> {
+    records: &'a [(&'a str, EndpointSpec)],
+    /// Places in order of names, the first of one name first.
+    order: Vec<usize>,
+}
 
-impl Engine {
-    pub(super) fn snapshot_of(
-        &mut self,
-        now: Timestamp,
+impl<'a> View<'a> {
+    /// O(n log n).
+    pub(super) fn new(records: &'a [(&'a str, EndpointSpec)]) -> Self {
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by_key(|&i| records.get(i).map_or("", |e| e.0));
+        Self { records, order }
+    }
+
+    fn name(&self, place: usize) -> &'a str {
+        self.records.get(place).map_or("", |e| e.0)
+    }
+
+    /// Whether a record has this name. O(log n).
+    pub(super) fn has(&self, name: &str) -> bool {
+        let found = self.order.binary_search_by(|&i| self.name(i).cmp(name));
+        found.is_ok()
+    }
+
+    /// For each record whether it is taken, as one of this service: `Ok(None)` for one that repeats another to the letter.
+    pub(super) fn judged(
+        &self,
         id: ServiceId,
-        view: &View<'_>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), InputError> {
-        let service = self.service_of(id)?;
-        let order = by_name(view);
-        let name = |i: &usize| view.get(*i).map_or("", |e| e.0);
-        // A bad record is no absence: what is known of its endpoint stays.
-        let seen = |n: &str| order.binary_search_by(|i| name(i).cmp(n)).is_ok();
-        let gone = |i: &u32| self.records.get(*i).is_some_and(|r| !seen(&r.name));
-        let lost: Vec<u32> = service.members().filter(gone).collect();
-        let mut repeated = repeated(view, &order);
-        self.together(now, out, |engine, out| {
-            for (entry, (name, spec)) in view.iter().enumerate() {
-                let first = repeated.get_mut(entry).and_then(Option::take);
-                let taken = match first.map(|first| (first, view.get(first))) {
-                    // Two records that say the same are one.
-                    Some((_, Some((_, other)))) if other == spec => Ok(()),
+    ) -> impl Iterator<Item = (usize, &'a str, Result<Option<EndpointSpec>, InputError>)> {
+        let records = self.records;
+        let firsts = self.firsts();
+        records
+            .iter()
+            .zip(firsts)
+            .enumerate()
+            .map(move |(entry, ((name, spec), first))| {
+                let first = first.map(|first| (first, records.get(first)));
+                let verdict = match first {
+                    Some((_, Some((_, other)))) if other == spec => Ok(None),
                     Some((first, _)) => Err(InputError::Twice {
                         first,
                         second: entry,
@@ -43,51 +57,37 @@ impl Engine {
                         holder: id,
                         given: spec.service,
                     }),
-                    None => engine.upsert(now, name, *spec, out),
+                    None => Ok(Some(*spec)),
                 };
-                if let Err(problem) = taken {
-                    out.push(rejected(id, entry, name, problem));
-                }
-            }
-            let service = engine.services.of_mut(id);
-            service.settled_at = service.settled_at.min(now);
-            let from = out.len();
-            engine.lose(now, &lost, out);
-            let said = |e: &Effect| matches!(e, Effect::Hold { .. });
-            if engine.held(id) > 0 && !out.iter().skip(from).any(said) {
-                engine.say_held(id, out);
-            }
-        });
-        Ok(())
+                (entry, *name, verdict)
+            })
     }
-}
 
-/// The records' places in order of names, the first of one name first.
-fn by_name(view: &View<'_>) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..view.len()).collect();
-    order.sort_by_key(|&i| view.get(i).map_or("", |e| e.0));
-    order
-}
-
-/// For each record whose name stood before, where it stood first.
-fn repeated(view: &View<'_>, order: &[usize]) -> Vec<Option<usize>> {
-    let mut firsts = alloc::vec![None; view.len()];
-    let name = |i: usize| view.get(i).map(|e| e.0);
-    let mut first = None;
-    for &i in order {
-        match first {
-            Some(f) if name(f) == name(i) => {
-                if let Some(place) = firsts.get_mut(i) {
-                    *place = Some(f);
+    /// For each record whose name stood before, where it stood first.
+    fn firsts(&self) -> Vec<Option<usize>> {
+        let mut firsts = alloc::vec![None; self.records.len()];
+        let mut first = None;
+        for &i in &self.order {
+            match first {
+                Some(f) if self.name(f) == self.name(i) => {
+                    if let Some(place) = firsts.get_mut(i) {
+                        *place = Some(f);
+                    }
                 }
+                _ => first = Some(i),
             }
-            _ => first = Some(i),
         }
+        firsts
     }
-    firsts
 }
 
-fn rejected(service: ServiceId, entry: usize, name: &str, problem: InputError) -> Effect {
+/// A record was not taken.
+pub(super) fn rejected(
+    service: ServiceId,
+    entry: usize,
+    name: &str,
+    problem: InputError,
+) -> Effect {
     // A name that is too long is not repeated in full.
     let short = (0..=MAX_NAME.min(name.len()))
         .rev()

@@ -132,10 +132,12 @@ impl HealthCheck {
         longest.map_or(self.interval, |d| d.max(self.interval))
     }
 
-    /// Whether signs of life are waited for rather than probes sent.
-    #[cfg(feature = "testing")]
-    pub(crate) fn expects_heartbeats(&self) -> bool {
-        matches!(self.kind, CheckKind::Ttl { .. })
+    /// How long a heartbeat counts, if heartbeats are waited for rather than probes sent.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        match self.kind {
+            CheckKind::Ttl { ttl } => Some(ttl),
+            _ => None,
+        }
     }
 
     /// The longest wait for the next probe, jitter included.

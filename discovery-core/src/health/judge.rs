@@ -4,6 +4,7 @@ use super::outlier::{
     CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,
 };
 use crate::time::Timestamp;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -151,10 +152,53 @@ pub struct SuccessRates {
 }
 
 /// An endpoint's interval: who (its place in the caller's list), calls and those that went well.
-pub(crate) type Interval = (usize, u64, u64);
+type Interval = (u32, u64, u64);
+
+/// An endpoint that is an outlier by one rule: the first that is configured is of kind 0, the second of kind 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlier {
+    pub(crate) index: u32,
+    pub(crate) kind: u64,
+    pub(crate) enforcement_percent: u8,
+}
+
+/// The calls of an interval, region by region.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegionCalls(BTreeMap<u32, Vec<Interval>>);
+
+impl RegionCalls {
+    /// Adds what callers reported of one endpoint.
+    pub(crate) fn add(&mut self, region: u32, index: u32, reports: &Reports) {
+        let interval = (index, reports.calls, reports.well);
+        self.0.entry(region).or_default().push(interval);
+    }
+
+    /// The outliers, each region judged by itself.
+    pub(crate) fn outliers(&self, config: &OutlierDetection) -> Vec<Outlier> {
+        let mut outliers = Vec::new();
+        for hosts in self.0.values() {
+            let by_success = config
+                .success_rate
+                .map(|rate| (rate.enforcement_percent, by_success(&rate, hosts)));
+            let by_failure = config.failure_percentage.map(|rate| {
+                let found = by_failure(&rate, config.flavour, hosts);
+                (rate.enforcement_percent, found)
+            });
+            let rules = by_success.into_iter().chain(by_failure);
+            for (kind, (enforcement_percent, found)) in (0..).zip(rules) {
+                outliers.extend(found.into_iter().map(|index| Outlier {
+                    index,
+                    kind,
+                    enforcement_percent,
+                }));
+            }
+        }
+        outliers
+    }
+}
 
 /// Who is an outlier by success rate.
-pub(crate) fn by_success(rate: &SuccessRateEjection, hosts: &[Interval]) -> Vec<usize> {
+fn by_success(rate: &SuccessRateEjection, hosts: &[Interval]) -> Vec<u32> {
     let enough = with_volume(rate.request_volume, rate.minimum_hosts, hosts);
     let percent = |&(_, calls, well): &Interval| well as f64 * 100.0 / calls as f64;
     let rates: Vec<f64> = enough.iter().map(percent).collect();
@@ -166,11 +210,7 @@ pub(crate) fn by_success(rate: &SuccessRateEjection, hosts: &[Interval]) -> Vec<
 }
 
 /// Who is an outlier by failure percentage.
-pub(crate) fn by_failure(
-    rate: &FailurePercentageEjection,
-    flavour: Flavour,
-    hosts: &[Interval],
-) -> Vec<usize> {
+fn by_failure(rate: &FailurePercentageEjection, flavour: Flavour, hosts: &[Interval]) -> Vec<u32> {
     let beyond = |&&(_, calls, well): &&Interval| {
         let (failed, limit) = (
             calls.saturating_sub(well) * 100,

@@ -16,7 +16,7 @@ pub(crate) mod status;
 
 pub use active::{Checker, ProbeOutcome};
 pub use check::{CheckKind, DAMPING_DECAY_PASSES, HealthCheck};
-pub(crate) use judge::{Reports, by_failure, by_success, may_eject};
+pub(crate) use judge::{RegionCalls, Reports, may_eject};
 pub use judge::{SuccessRates, success_rate_threshold};
 pub use outlier::{
     CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,

@@ -7,17 +7,17 @@
 
 use alloc::vec::Vec;
 
-use super::record::Class;
 use crate::effect::Mode;
+use crate::engine::record::Class;
 use crate::locality::{Capacity, PriorityHealth, PriorityRules};
 
 /// How one member counts; regions by their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) class: Class,
-    pub(crate) region: u32,
+pub(in crate::engine) struct Counted {
+    pub(in crate::engine) class: Class,
+    pub(in crate::engine) region: u32,
     /// What it would weigh if it were used: warm-up and its region's drain taken off.
-    pub(crate) weight: u32,
+    pub(in crate::engine) weight: u32,
 }
 
 /// The members of one region, by class.
@@ -64,7 +64,7 @@ impl Region {
 
 /// How many members are of which class, and what they weigh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(in crate::engine) struct Tally {
     /// Regions that have or had members, in order of ids.
     regions: Vec<Region>,
     fallback: u32,
@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts a member anew; whether hosts, not only weights, moved.
-    pub(crate) fn shift(&mut self, from: Counted, to: Counted) -> bool {
+    pub(in crate::engine) fn shift(&mut self, from: Counted, to: Counted) -> bool {
         let moved = (from.class, from.region) != (to.class, to.region);
         if !moved {
             if from.weight != to.weight {
@@ -115,7 +115,7 @@ impl Tally {
 
     /// Whether both count alike; regions that had members once do not matter.
     #[cfg(feature = "testing")]
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    pub(in crate::engine) fn same(&self, other: &Self) -> bool {
         let filled = |r: &&Region| r.health().hosts > 0;
         self.fallback == other.fallback
             && self
@@ -126,7 +126,7 @@ impl Tally {
     }
 
     /// How traffic is divided from now on. O(regions).
-    pub(crate) fn divide(&self, panic_percent: u8) -> Division {
+    pub(in crate::engine) fn divide(&self, panic_percent: u8) -> Division {
         let rules = PriorityRules {
             panic_percent: u32::from(panic_percent),
             ..PriorityRules::default()
@@ -196,7 +196,7 @@ impl Tally {
 /// Rounded to 1 part in 64 and better, so that weights which move a little (a warm-up) do not move everybody's part
 /// at each step; what it is follows from the present weights alone, not from how they came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part(u64);
+pub(in crate::engine) struct Part(u64);
 
 impl Part {
     const BITS: u32 = 40;
@@ -219,15 +219,15 @@ impl Part {
     }
 
     /// The part of a weight that is in use: never 0 unless the weight is.
-    pub(crate) fn in_use(self, weight: u32) -> u32 {
+    pub(in crate::engine) fn in_use(self, weight: u32) -> u32 {
         (self.of(u64::from(weight)) as u32).max(u32::from(weight > 0))
     }
 }
 
 /// Who is used, and with what part of its weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Division {
-    pub(crate) mode: Mode,
+pub(in crate::engine) struct Division {
+    pub(in crate::engine) mode: Mode,
     healthy: Part,
     /// `None` while degraded hosts are not needed.
     degraded: Option<Part>,
@@ -253,12 +253,12 @@ impl Division {
     }
 
     /// Whether it can change when weights do, though hosts do not.
-    pub(crate) fn follows_weights(&self) -> bool {
+    pub(in crate::engine) fn follows_weights(&self) -> bool {
         self.mode == Mode::Degraded || !self.panicking.is_empty()
     }
 
     /// The part of its weight that a member is given; `None` when it is not used.
-    pub(crate) fn part(&self, class: Class, region: u32) -> Option<Part> {
+    pub(in crate::engine) fn part(&self, class: Class, region: u32) -> Option<Part> {
         match self.mode {
             Mode::Empty => None,
             Mode::LastResort => (class == Class::Fallback).then_some(Part::ALL),
