@@ -176,17 +176,8 @@ impl Ipam {
             let state = "would have a sequence that no store takes: all are used up";
             return Err(bad_name("owner", owner, state));
         }
-        let now = self.now();
-        let suspected = self.suspects.remove(&id).map(|(since, _)| since);
-        if let Some(claim) = self.claims.get_mut(id) {
-            let before = claim.until;
-            claim.until = until.unwrap_or(Timestamp::MAX);
-            let after = claim.until;
-            claim.touched = claim.touched.max(now).max(suspected.unwrap_or(now));
-            claim.sequence = next;
-            self.count_lease(before, false);
-            self.count_lease(after, true);
-        }
+        let until = until.unwrap_or(Timestamp::MAX);
+        self.claims.renew(id, next, until, self.now());
         self.tokens.note(next);
         Ok(())
     }

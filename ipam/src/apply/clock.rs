@@ -20,6 +20,11 @@ impl Timestamp {
     pub(crate) fn is_ahead_of(self, now: Self) -> bool {
         self > now.after(AHEAD)
     }
+
+    /// This, or `now` where it is [ahead](Self::is_ahead_of) of that.
+    pub(crate) fn capped(self, now: Self) -> Self {
+        if self.is_ahead_of(now) { now } else { self }
+    }
 }
 
 impl Ipam {
@@ -67,22 +72,8 @@ impl Ipam {
 
     fn cap_claim(&mut self, id: u32) {
         let now = self.now();
-        if let Some((since, _)) = self.suspects.get_mut(&id) {
-            *since = capped(*since, now);
-        }
-        let Some(claim) = self.claims.get_mut(id) else {
-            return;
-        };
-        let before = claim.until;
-        if claim.touched.is_ahead_of(now) {
-            if claim.until != Timestamp::MAX {
-                claim.until = now.after(claim.until.since(claim.touched));
-            }
-            claim.touched = now;
-        }
-        let (after, workload) = (claim.until, claim.workload);
-        self.count_lease(before, false);
-        self.count_lease(after, true);
+        self.claims.cap_times(id, now);
+        let workload = self.claims.get(id).map_or(NONE, |c| c.workload);
         if workload != NONE {
             self.cap_workload(workload);
         }
@@ -91,7 +82,7 @@ impl Ipam {
     fn cap_workload(&mut self, id: u32) {
         let now = self.now();
         if let Some(moving) = self.workloads.moving(id) {
-            let since = capped(moving.since, now);
+            let since = moving.since.capped(now);
             self.workloads.cap_move(id, since);
         }
         let since = self.workloads.since(id);
@@ -135,8 +126,4 @@ impl Pool {
             self.blocks.set_age(block, generation, now);
         }
     }
-}
-
-fn capped(at: Timestamp, now: Timestamp) -> Timestamp {
-    if at.is_ahead_of(now) { now } else { at }
 }

@@ -2,12 +2,12 @@
 
 use crate::cidr::Family;
 use crate::claim::{Origin, Place, RetentionKind};
-use crate::claims::Claims;
+use crate::claims::NewClaim;
 use crate::identity::Identity;
-use crate::index::{Home, tag};
+use crate::index::tag;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::state::{Claim, Ipam, Kind, NONE, Spots, Ttl};
+use crate::state::{Ipam, Kind, NONE, Spots};
 use crate::time::Timestamp;
 
 /// A name, its hash, and the record that bears it.
@@ -44,7 +44,7 @@ impl Ipam {
 
     #[inline]
     pub(crate) fn named_owner<'a>(&self, named: Named<'a>) -> Named<'a> {
-        let id = self.owner_at(tag(named.hash), named.name);
+        let id = self.claims.find(tag(named.hash), named.name);
         Named { id, ..named }
     }
 
@@ -88,58 +88,32 @@ impl Ipam {
         });
         let kind = Kind::from(draft.kept);
         let known = draft.workload.and_then(|w| w.id);
-        let claim = Claim {
+        let id = self.link_claim(&NewClaim {
+            owner: draft.owner.name,
+            tag: tag(draft.owner.hash),
             sequence: draft.sequence,
             touched: self.beginning(known, draft.places.iter().flatten()),
             until: draft.until,
             workload,
-            workload_tag: 0,
             host,
-            next: NONE,
-            previous: NONE,
             spots: Spots::EMPTY,
-            home: Home::of(tag(draft.owner.hash)),
-            kind,
-            ttl: Ttl::NONE,
-        };
-        let id = self.link_claim(claim, draft.owner.name, tag(draft.owner.hash), draft.kept);
+            retention: draft.kept,
+        });
         let mut spots = Spots::EMPTY;
         for place in draft.places.iter().flatten() {
             let spot = self.take_place(id, workload, host == NONE, place, kind);
             spots.set(Family::of(place.address), spot);
         }
-        if let Some(claim) = self.claims.get_mut(id) {
-            claim.spots = spots;
-        }
+        self.claims.set_spots(id, spots);
     }
 
-    /// Stores a claim and makes it known to index, workload and host; its slots are the caller's matter.
+    /// Stores a claim and makes it known to its workload and host; its slots are the caller's matter.
     #[inline(always)]
-    pub(crate) fn link_claim(
-        &mut self,
-        mut claim: Claim,
-        owner: &str,
-        tag: u32,
-        kept: RetentionKind,
-    ) -> u32 {
-        let (host, sequence) = (claim.host, claim.sequence);
-        self.count_lease(claim.until, true);
-        let workload = claim.workload;
+    pub(crate) fn link_claim(&mut self, new: &NewClaim<'_>) -> u32 {
+        let (workload, host, sequence) = (new.workload, new.host, new.sequence);
         let first = self.workloads.first_claim(workload);
-        (claim.next, claim.previous) = (first, NONE);
-        claim.workload_tag = self.workloads.tag(workload);
-        let (ttl, odd) = Ttl::of(kept);
-        claim.ttl = ttl;
-        let id = self.claims.insert(owner, claim);
+        let id = self.claims.insert(new, first, self.workloads.tag(workload));
         self.workloads.set_first_claim(workload, id);
-        if let Some(nanos) = odd {
-            self.odd_ttls.insert(id, nanos);
-        }
-        let claims = &self.claims;
-        self.by_owner.insert(tag, id, |c| tag_of(claims, c));
-        if let Some(next) = self.claims.get_mut(first) {
-            next.previous = id;
-        }
         self.hosts.begin_use(host);
         self.tokens.note(sequence);
         id
@@ -174,10 +148,4 @@ impl Ipam {
         }
         at
     }
-}
-
-/// A tag of a claim's owner, as far as its home in the index goes.
-#[inline]
-pub(crate) fn tag_of(claims: &Claims, claim: u32) -> u32 {
-    claims.get(claim).map_or(0, |c| c.home.tag())
 }

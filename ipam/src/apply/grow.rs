@@ -68,7 +68,7 @@ impl Ipam {
             Some(&slot) if spot.pool == id.0 => Spot { slot, ..spot },
             _ => spot,
         };
-        self.claims.iter_mut().for_each(|c| c.spots.renumber(spot));
+        self.claims.renumber(spot);
         self.workloads.renumber(spot);
     }
 }

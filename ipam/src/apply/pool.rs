@@ -154,7 +154,7 @@ impl Ipam {
             let barred =
                 || pool.spec.excludes(address).is_none() && spec.excludes(address).is_some();
             let holder = match cell.state() {
-                State::Held(claim) if barred() => self.owner_name(claim).into(),
+                State::Held(claim) if barred() => self.claims.owner(claim).into(),
                 State::Retained(workload) if barred() => {
                     { self.workloads.identity(workload).map(|i| i.workload.into()) }
                         .unwrap_or_default()

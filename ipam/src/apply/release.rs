@@ -1,10 +1,9 @@
 //! The end of a claim, and what becomes of its addresses.
 
 use super::ApplyError;
-use super::draft::tag_of;
 use crate::cidr::Family;
 use crate::index::tag;
-use crate::state::{Claim, Ipam, Kind, Spot, Ttl};
+use crate::state::{Claim, Ipam, Kind, Spot};
 use crate::time::Timestamp;
 use crate::workloads::{LAST_END, WHILE_MOVING};
 use core::time::Duration;
@@ -19,8 +18,8 @@ impl Ipam {
     /// Ends a claim, whose owner's tag this is.
     pub(crate) fn end_claim(&mut self, id: u32, tag: u32) {
         let known = self.claims.get(id).filter(|c| c.kind == Kind::Sticky);
-        let ttl = known.map_or(Duration::ZERO, |claim| self.ttl_of(id, claim));
-        let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+        let ttl = known.map_or(Duration::ZERO, |claim| self.claims.ttl(id, claim));
+        let suspected = self.claims.suspected(id).map(|(since, _)| since);
         let Some(claim) = self.take_claim(id, tag) else {
             return;
         };
@@ -36,24 +35,9 @@ impl Ipam {
 
     /// Takes a claim out of the records, its index, its workload's chain and its host's count.
     pub(crate) fn take_claim(&mut self, id: u32, tag: u32) -> Option<Claim> {
-        let claim = self.claims.remove(id)?;
-        let claims = &self.claims;
-        self.by_owner.remove(tag, id, |c| tag_of(claims, c));
-        if !self.suspects.is_empty() {
-            self.suspects.remove(&id);
-        }
-        if claim.ttl == Ttl::ODD {
-            self.odd_ttls.remove(&id);
-        }
-        self.count_lease(claim.until, false);
-        match self.claims.get_mut(claim.previous) {
-            Some(previous) => previous.next = claim.next,
-            None => {
-                self.workloads.set_first_claim(claim.workload, claim.next);
-            }
-        }
-        if let Some(next) = self.claims.get_mut(claim.next) {
-            next.previous = claim.previous;
+        let (claim, first) = self.claims.remove(id, tag)?;
+        if let Some(first) = first {
+            self.workloads.set_first_claim(claim.workload, first);
         }
         self.hosts.end_use(claim.host);
         Some(claim)

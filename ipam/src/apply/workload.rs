@@ -34,18 +34,13 @@ impl Ipam {
         let Some(spots) = self.claims.get(claim).map(|c| c.spots) else {
             return Err(unknown("workload", name));
         };
-        let retention = self.kept_of(claim);
+        let retention = self.claims.retention(claim);
         let to = self.intern_host(to);
         for host in [from, to] {
             self.hosts.begin_use(host);
         }
         // Who moves is alive.
-        let mut since = self.now();
-        if let Some(claim) = self.claims.get_mut(claim) {
-            since = since.max(claim.touched);
-            claim.touched = since;
-        }
-        self.suspects.remove(&claim);
+        let since = self.claims.touch(claim, self.now());
         let moving = Move {
             from,
             to,
@@ -110,15 +105,13 @@ impl Ipam {
 
     pub(super) fn apply_suspected(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
         let id = self.checked_owner(owner, sequence)?;
-        let touched = self.claims.get(id).map_or(self.now(), |c| c.touched);
-        let since = self.now().max(touched);
-        self.suspects.entry(id).or_insert((since, sequence));
+        self.claims.suspect(id, sequence, self.now());
         Ok(())
     }
 
     pub(super) fn apply_cleared(&mut self, owner: &str) -> Result<(), ApplyError> {
         let id = self.owner(owner).ok_or_else(|| unknown("owner", owner))?;
-        self.suspects.remove(&id);
+        self.claims.clear_suspect(id);
         Ok(())
     }
 }

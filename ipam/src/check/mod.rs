@@ -2,8 +2,7 @@
 
 use crate::index::tag;
 use crate::pool::cells::State;
-use crate::state::{Ipam, NONE, Spot, Ttl};
-use crate::time::Timestamp;
+use crate::state::{Ipam, NONE, Spot};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -47,39 +46,16 @@ impl Ipam {
             }
         }
         self.check_hosts()?;
-        ensure!(
-            self.by_owner.len() == self.claims.len(),
-            "owners and claims differ in number"
-        );
         let state = |spot: Spot| self.pool_at(spot.pool).map(|p| p.state(spot.slot));
         let tags = |key: &str| tag(self.hashed(key));
+        self.claims.check(tags)?;
         self.workloads
             .check(tags, state, |spot| self.number_at(spot))?;
-        let mut leases = BTreeMap::new();
-        for (_, claim) in self
-            .claims
-            .iter()
-            .filter(|(_, c)| c.until != Timestamp::MAX)
-        {
-            *leases.entry(claim.until).or_default() += 1;
-        }
-        ensure!(leases == self.leases, "the ends of leases are miscounted");
-        for &id in self.odd_ttls.keys() {
-            let claim = self.claims.get(id);
-            ensure!(
-                claim.is_some_and(|c| c.ttl == Ttl::ODD),
-                "a time is kept of claim {id}, which has none"
-            );
-        }
         Ok(())
     }
 
     fn check_claim(&self, id: u32) -> Result<(), Broken> {
-        let owner = self.owner_name(id);
-        ensure!(
-            self.owner(owner) == Some(id),
-            "owner `{owner}` is not found by name"
-        );
+        let owner = self.claims.owner(id);
         let Some(claim) = self.claims.get(id) else {
             return Ok(());
         };

@@ -86,7 +86,7 @@ impl Ipam {
             claim.until.since(claim.touched),
         );
         let aged = !endless && age >= length / 2;
-        let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+        let suspected = self.claims.suspected(id).map(|(since, _)| since);
         if !aged && suspected.is_none() {
             return None;
         }
@@ -131,7 +131,7 @@ impl Ipam {
         if request.host != self.hosts.name(claim.host) {
             return Some("host");
         }
-        if RetentionKind::from(request.retention) != self.kept_of(id) {
+        if RetentionKind::from(request.retention) != self.claims.retention(id) {
             return Some("retention");
         }
         for family in [Family::V4, Family::V6] {

@@ -40,7 +40,7 @@ impl Ipam {
         Some(ClaimError::Held {
             workload: self.workloads.identity(workload)?.to_string(),
             addresses: self.places_of(id).map(|p| p.address).collect(),
-            owner: self.owner_name(id).to_string(),
+            owner: self.claims.owner(id).to_string(),
             host: self.hosts.name(claim.host).map(ToString::to_string),
             until: end(claim.until),
         })
@@ -54,7 +54,7 @@ impl Ipam {
         let mut over: Vec<(u64, u32)> = over.collect();
         over.sort_unstable();
         for (sequence, id) in over {
-            let owner = Cow::Owned(self.owner_name(id).to_string());
+            let owner = Cow::Owned(self.claims.owner(id).to_string());
             let what = ChangeKind::Released {
                 owner,
                 sequence,

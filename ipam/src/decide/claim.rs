@@ -120,7 +120,7 @@ impl Ipam {
         let identity = request
             .workload
             .map(|w| Identity::from((w, request.interface)));
-        self.by_owner.prefetch(tag(owner.hash));
+        self.claims.prefetch_tag(tag(owner.hash));
         if let Some(identity) = identity {
             self.workloads
                 .prefetch_tag(tag(self.hashed(&identity.key())));

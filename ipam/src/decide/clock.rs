@@ -19,7 +19,7 @@ impl Ipam {
         let ahead = |at: Timestamp| at.is_ahead_of(self.now());
         let mut problems = Vec::new();
         for (id, claim) in self.claims.iter() {
-            let suspected = self.suspects.get(&id).map(|(since, _)| *since);
+            let suspected = self.claims.suspected(id).map(|(since, _)| since);
             let times = [Some(claim.touched), suspected];
             if let Some(at) = times.into_iter().flatten().find(|&at| ahead(at)) {
                 let spots = claim.spots.iter().map(|(_, spot)| spot);

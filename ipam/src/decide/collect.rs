@@ -55,11 +55,9 @@ impl Ipam {
     ) -> Reconciliation {
         let mut out = Reconciliation::default();
         for (id, claim) in self.claims.iter() {
-            let owner = self.owner_name(id);
-            let suspected = self
-                .suspects
-                .get(&id)
-                .filter(|(_, seq)| *seq == claim.sequence);
+            let owner = self.claims.owner(id);
+            let suspected = self.claims.suspected(id);
+            let suspected = suspected.filter(|(_, sequence)| *sequence == claim.sequence);
             let sequence = claim.sequence;
             let name = || Cow::Owned(owner.to_string());
             let what = if lives(owner) {
@@ -71,7 +69,7 @@ impl Ipam {
                 continue;
             } else {
                 match suspected {
-                    Some(&(since, _)) if since < began && since.after(grace) <= self.now() => {
+                    Some((since, _)) if since < began && since.after(grace) <= self.now() => {
                         out.released.push(owner.to_string());
                         ChangeKind::Released {
                             owner: name(),
@@ -197,11 +195,9 @@ impl Ipam {
                 problems.push(self.end_problem("expired", id, Reason::Expired, "lease over"));
                 continue;
             }
-            let suspected = self
-                .suspects
-                .get(&id)
-                .filter(|(_, seq)| *seq == claim.sequence);
-            if let Some(&(since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now()) {
+            let suspected = self.claims.suspected(id);
+            let suspected = suspected.filter(|(_, sequence)| *sequence == claim.sequence);
+            if let Some((since, _)) = suspected.filter(|(s, _)| s.after(grace) <= self.now()) {
                 let missing = format!("missing for {} s", self.now().since(since).as_secs());
                 problems.push(self.end_problem("leaked", id, Reason::Repaired, &missing));
             }
@@ -236,7 +232,7 @@ impl Ipam {
     }
 
     fn end_problem(&self, kind: &'static str, id: u32, reason: Reason, why: &str) -> Problem {
-        let owner = self.owner_name(id).to_string();
+        let owner = self.claims.owner(id).to_string();
         let what = self
             .places_of(id)
             .map(|p| p.address.to_string())

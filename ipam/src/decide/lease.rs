@@ -96,7 +96,7 @@ impl Ipam {
     pub fn decide_expire(&self) -> Vec<Change<'static>> {
         let over = self.claims.iter().filter(|(_, c)| c.until <= self.now());
         over.map(|(id, claim)| {
-            let owner = Cow::Owned(self.owner_name(id).to_string());
+            let owner = Cow::Owned(self.claims.owner(id).to_string());
             let what = ChangeKind::Released {
                 owner,
                 sequence: claim.sequence,

@@ -244,7 +244,7 @@ impl Ipam {
         let Some(claim) = self.claims.get(holder) else {
             return Err(self.lost(address));
         };
-        let owner = self.owner_name(holder).to_string();
+        let owner = self.claims.owner(holder).to_string();
         if claim.until > self.now() {
             let host = self.hosts.name(claim.host).unwrap_or_default().to_string();
             return Err(MoveError::StillHeld {

@@ -119,7 +119,7 @@ impl Ipam {
             return Ok(Origin::Reused);
         }
         Err(UnavailableReason::Held {
-            owner: self.owner_name(holder).to_string(),
+            owner: self.claims.owner(holder).to_string(),
             host: self.hosts.name(claim.host).map(ToString::to_string),
             until: end(claim.until),
         })

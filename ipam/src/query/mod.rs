@@ -187,7 +187,7 @@ impl Ipam {
         let records =
             self.claims.heap_bytes() + self.workloads.heap_bytes() + self.hosts.heap_bytes();
         let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
-        records + self.by_owner.heap_bytes() + pools
+        records + pools
     }
 
     /// Bytes that hold names.

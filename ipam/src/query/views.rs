@@ -53,7 +53,7 @@ impl<'a> ClaimRef<'a> {
     /// How long the addresses stay with the workload.
     #[must_use]
     pub fn kept(self) -> RetentionKind {
-        self.ipam.kept_of(self.id)
+        self.ipam.claims.retention(self.id)
     }
 
     /// The end of its lease; `None`: until released.

@@ -7,13 +7,12 @@ use super::damage::{Frozen, RejectedRecord};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
-use crate::claim::RetentionKind;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::released::List;
 use crate::pool::spec::{Affinity, Order, name_fits};
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, Kind, Spot, Spots};
+use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
 use alloc::string::ToString;
@@ -275,18 +274,6 @@ impl Restorer {
         }
         self.ipam.catch_up();
         (self.ipam, self.rejected)
-    }
-}
-
-impl From<RetentionKind> for Kind {
-    fn from(kept: RetentionKind) -> Self {
-        match kept {
-            RetentionKind::Ephemeral | RetentionKind::Sticky(core::time::Duration::ZERO) => {
-                Self::Ephemeral
-            }
-            RetentionKind::Sticky(_) => Self::Sticky,
-            RetentionKind::Fixed => Self::Fixed,
-        }
     }
 }
 

@@ -188,13 +188,13 @@ impl Ipam {
             sequence: claim.sequence,
             touched: claim.touched,
             until: crate::state::end(claim.until),
-            kept: self.kept_of(id),
+            kept: self.claims.retention(id),
             addresses: claim
                 .spots
                 .iter()
                 .filter_map(|(_, s)| self.place(s))
                 .collect(),
-            suspect: self.suspects.get(&id).copied(),
+            suspect: self.claims.suspected(id),
         })
     }
 

@@ -74,7 +74,7 @@ impl Ipam {
                     .workload(identity)
                     .zip(self.host(from))
                     .and_then(|(id, host)| self.claim_on(id, host));
-                keys.extend(claim.map(|id| claim_key(self.owner_name(id))));
+                keys.extend(claim.map(|id| claim_key(self.claims.owner(id))));
             }
             ChangeKind::Unreserved {
                 workload,
@@ -187,7 +187,7 @@ impl Ipam {
             .and_then(|p| Some(p.state(p.slot(place.1)?)));
         let workload = match state {
             Some(State::Held(claim)) => {
-                keys.insert(claim_key(self.owner_name(claim)));
+                keys.insert(claim_key(self.claims.owner(claim)));
                 self.claims.get(claim).map(|c| c.workload)
             }
             Some(State::Retained(workload)) => Some(workload),

@@ -3,12 +3,13 @@
 use super::{MOST_COUNT, Restorer};
 use crate::cidr::Family;
 use crate::claim::RetentionKind;
+use crate::claims::NewClaim;
 use crate::identity::Identity;
-use crate::index::{Home, tag};
+use crate::index::tag;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::spec::name_fits;
-use crate::state::{Claim, Kind, NONE, Spot, Spots, Ttl};
+use crate::state::{NONE, Spot, Spots};
 use crate::store::damage::RejectedRecord;
 use crate::store::record::Record;
 use crate::time::Timestamp;
@@ -67,24 +68,21 @@ impl Restorer {
         if spots.is_empty() || (workload.is_none() && kept != RetentionKind::Ephemeral) {
             return Err(odd("holds nothing, or retains it for nobody"));
         }
-        let claim = Claim {
+        let holder = identity.map_or(NONE, |i| {
+            known.unwrap_or_else(|| self.ipam.intern_workload(i))
+        });
+        let host = host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h));
+        let id = self.ipam.link_claim(&NewClaim {
+            owner: &owner,
+            tag: tag(named.hash),
             sequence,
             touched,
             until: until.unwrap_or(Timestamp::MAX),
-            workload: identity.map_or(NONE, |i| {
-                known.unwrap_or_else(|| self.ipam.intern_workload(i))
-            }),
-            workload_tag: 0,
-            host: host.as_deref().map_or(NONE, |h| self.ipam.intern_host(h)),
-            next: NONE,
-            previous: NONE,
+            workload: holder,
+            host,
             spots,
-            home: Home::of(tag(named.hash)),
-            kind: Kind::from(kept),
-            ttl: Ttl::NONE,
-        };
-        let holder = claim.workload;
-        let id = self.ipam.link_claim(claim, &owner, tag(named.hash), kept);
+            retention: kept,
+        });
         for (_, spot) in spots.iter() {
             let now = self.ipam.now();
             if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
@@ -93,7 +91,7 @@ impl Restorer {
             self.ipam.set_reserved_idle(holder, spot, false);
         }
         if let Some(suspect) = suspect {
-            self.ipam.suspects.insert(id, suspect);
+            self.ipam.claims.restore_suspect(id, suspect);
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! Claims, numbered, and their owners' names at the same number.
+//! The arena of claims: numbered, with their owners' names at the same number.
 //!
 //! A claim and its owner's name are found by the claim's number alone, so that memory brings both at once. Each
 //! chunk holds claims whose owners' names are of one rounded length; a name costs its bytes, one for its length,
 //! and rounding to eight.
 
+use super::record::Claim;
 use crate::names::{LONGEST, SIZES, UNIT};
 use crate::slab::grow;
-use crate::state::Claim;
 use alloc::vec::Vec;
 
 /// Claims per chunk: of a million, the list of chunks is a few cache lines.
@@ -32,38 +32,38 @@ struct Room {
 
 /// The claims; numbers are used again, last freed first, for names of the same rounded length.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims {
+pub(super) struct Arena {
     chunks: Vec<Chunk>,
     /// By number of units, from none on.
     rooms: Vec<Room>,
     len: usize,
 }
 
-impl Claims {
-    pub(crate) fn len(&self) -> usize {
+impl Arena {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
     #[inline]
-    pub(crate) fn get(&self, id: u32) -> Option<&Claim> {
+    pub(super) fn get(&self, id: u32) -> Option<&Claim> {
         let chunk = self.chunks.get(id as usize / CHUNK)?;
         chunk.claims.get(id as usize % CHUNK)?.as_ref()
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Claim> {
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Claim> {
         let chunk = self.chunks.get_mut(id as usize / CHUNK)?;
         chunk.claims.get_mut(id as usize % CHUNK)?.as_mut()
     }
 
     /// The owner's name.
-    pub(crate) fn owner(&self, id: u32) -> &str {
+    pub(super) fn owner(&self, id: u32) -> &str {
         core::str::from_utf8(self.bytes(id)).unwrap_or_default()
     }
 
     /// Whether a claim's owner has this name.
     #[inline]
-    pub(crate) fn is(&self, id: u32, name: &str) -> bool {
+    pub(super) fn is(&self, id: u32, name: &str) -> bool {
         self.bytes(id) == name.as_bytes()
     }
 
@@ -82,7 +82,7 @@ impl Claims {
     /// before). Numbers run out at 2^29, which what refers to them (cells) can hold: far above the 2^24 addresses
     /// of the largest pool.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, owner: &str, claim: Claim) -> u32 {
+    pub(super) fn insert(&mut self, owner: &str, claim: Claim) -> u32 {
         let bytes = owner.as_bytes();
         let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
         let units = (bytes.len() + 1).div_ceil(UNIT);
@@ -136,7 +136,7 @@ impl Claims {
     }
 
     #[inline]
-    pub(crate) fn remove(&mut self, id: u32) -> Option<Claim> {
+    pub(super) fn remove(&mut self, id: u32) -> Option<Claim> {
         let chunk = self.chunks.get_mut(id as usize / CHUNK)?;
         let claim = chunk.claims.get_mut(id as usize % CHUNK)?.take()?;
         self.len -= 1;
@@ -147,37 +147,39 @@ impl Claims {
     }
 
     /// Every claim, by number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Claim)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Claim)> {
         self.chunks.iter().enumerate().flat_map(|(chunk, c)| {
             let claims = c.claims.iter().enumerate();
             claims.filter_map(move |(i, claim)| Some(((chunk * CHUNK + i) as u32, claim.as_ref()?)))
         })
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Claim> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Claim> {
         let chunks = self.chunks.iter_mut();
         chunks.flat_map(|c| c.claims.iter_mut().filter_map(Option::as_mut))
     }
 
     /// Bytes of the claims, but for their owners' names.
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         let claims: usize = self.chunks.iter().map(|c| c.claims.capacity()).sum();
         let free: usize = self.rooms.iter().map(|r| r.free.capacity()).sum();
         claims * size_of::<Option<Claim>>() + self.chunks.capacity() * size_of::<Chunk>() + free * 4
     }
 
     /// Bytes of the owners' names, free places among them.
-    pub(crate) fn name_bytes(&self) -> usize {
+    pub(super) fn name_bytes(&self) -> usize {
         self.chunks.iter().map(|c| c.names.capacity()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::{Kind, Ttl};
     use super::*;
     use crate::index::Home;
     use crate::rng::stream;
-    use crate::state::{Kind, NONE, Spots, Ttl};
+    use crate::spots::Spots;
+    use crate::state::NONE;
     use crate::time::Timestamp;
     use alloc::collections::BTreeMap;
     use alloc::string::String;
@@ -205,7 +207,7 @@ mod tests {
     #[test]
     fn claims_keep_their_owners_names() {
         let mut rng = stream(3, "claims");
-        let (mut claims, mut there) = (Claims::default(), BTreeMap::new());
+        let (mut claims, mut there) = (Arena::default(), BTreeMap::new());
         let mut highest = 0;
         for round in 0..60_000u64 {
             let letter = char::from(b'a' + (round % 26) as u8);
