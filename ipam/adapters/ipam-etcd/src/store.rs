@@ -1,0 +1,366 @@
+//! The seam on etcd.
+
+use crate::client::Client;
+use crate::commit::{self, Outcome};
+use crate::config::{ConfigError, EtcdConfig};
+use crate::failure::Failure;
+use crate::feed::Feed;
+use crate::keys::{Keys, after, after_prefix};
+use crate::proto::{
+    Answer, Headed, Op, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse, path,
+    signed,
+};
+use ipam::Store;
+use ipam::store::{Event, Page, Revision, StoreError, Txn, Watched};
+use tokio::time::Instant;
+
+/// A store in etcd: several hosts share it.
+///
+/// Needs a tokio runtime with time and I/O; nothing is sent before the first operation. A store has one connection; two stores of the
+/// same configuration share their records, and nothing else.
+///
+/// # Cancellation
+/// An operation whose future is dropped is given up; whether a commit took place is unknown then.
+#[derive(Debug)]
+pub struct EtcdStore {
+    pub(crate) client: Client,
+    pub(crate) keys: Keys,
+    /// Once it pays.
+    feed: Option<Feed>,
+    /// Watches that had to ask for what changed.
+    asked: u32,
+}
+
+/// Records asked for at once; fewer where they turn out long.
+const PAGE: usize = 1000;
+/// Changed keys told of at once: whoever missed more reads everything, page by page.
+const MOST_CHANGED: usize = 10_000;
+/// After so many questions for what changed, a feed is opened: a command that ends soon needs none.
+const FEED_AFTER: u32 = 2;
+/// Beginnings of a read of several parts whose revision was compacted meanwhile.
+const READS: u32 = 5;
+/// Attempts at a commit to a store whose horizon is missing: one finds that out, one commits, one is spare.
+const HORIZONS: u32 = 3;
+/// One deletion in this many sweeps the oldest tombstones.
+const SWEEP_EVERY: u64 = 64;
+/// Tombstones that one sweep removes at the most: more than were left since the one before.
+const SWEPT: usize = 100;
+/// Revisions for which a tombstone stands. A writer that knows the store from before must read again. Some megabytes at the most,
+/// and minutes even in an etcd that others keep busy.
+const REMEMBERED: u64 = 20_000;
+
+impl EtcdStore {
+    /// The store of a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn new(config: EtcdConfig) -> Result<Self, ConfigError> {
+        let keys = Keys::new(config.prefix.clone());
+        let client = Client::new(config)?;
+        Ok(Self {
+            client,
+            keys,
+            feed: None,
+            asked: 0,
+        })
+    }
+
+    async fn range(&mut self, request: &RangeRequest) -> Result<RangeResponse, Failure> {
+        self.client.read(path::RANGE, request).await
+    }
+
+    /// Several ranges, all of one revision.
+    async fn ranges(&mut self, requests: Vec<RangeRequest>) -> Result<Ranges, Failure> {
+        let success: Vec<RequestOp> = requests.into_iter().map(|r| Op::Range(r).into()).collect();
+        let (count, txn) = (
+            success.len(),
+            TxnRequest {
+                success,
+                ..TxnRequest::default()
+            },
+        );
+        let answer: TxnResponse = self.client.read(path::TXN, &txn).await?;
+        let revision = answer.revision();
+        let range = |op: crate::proto::ResponseOp| match op.response {
+            Some(Answer::Range(range)) => Some(range),
+            _ => None,
+        };
+        let parts: Vec<_> = answer.responses.into_iter().filter_map(range).collect();
+        match parts.len() == count {
+            true => Ok(Ranges { parts, revision }),
+            false => Err(self.client.odd("fewer answers than questions")),
+        }
+    }
+
+    /// The revision of the last commit, and the store's.
+    async fn head(&mut self) -> Result<(Revision, Revision), Failure> {
+        let request = RangeRequest {
+            key: self.keys.head(),
+            ..RangeRequest::default()
+        };
+        let answer = self.range(&request).await?;
+        Ok((commit::head_of(&answer.kvs), answer.revision()))
+    }
+
+    /// The values of keys in parts of at most `part`, all of one revision.
+    async fn values(
+        &mut self,
+        keys: &[String],
+        part: usize,
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), Failure> {
+        let (mut values, mut revision) = (Vec::with_capacity(keys.len()), 0);
+        for part in keys.chunks(part) {
+            let requests = part.iter().map(|key| RangeRequest {
+                key: self.keys.record(key),
+                revision: signed(revision),
+                ..RangeRequest::default()
+            });
+            let answer = self.ranges(requests.collect()).await?;
+            let found = answer.parts.into_iter();
+            values.extend(found.map(|r| r.kvs.into_iter().next().map(|kv| kv.value)));
+            if revision == 0 {
+                revision = answer.revision;
+            }
+        }
+        Ok((values, revision))
+    }
+
+    /// One page of a listing in requests of at most `part`, all of one revision.
+    async fn page(
+        &mut self,
+        mut start: Vec<u8>,
+        end: &[u8],
+        limit: usize,
+        part: usize,
+    ) -> Result<Page, PageFailure> {
+        let (mut page, mut left) = (Page::default(), limit);
+        loop {
+            // None at all is asked for as one, since etcd takes 0 for all.
+            let asked = left.clamp(1, part);
+            let request = RangeRequest {
+                key: start.clone(),
+                range_end: end.to_vec(),
+                limit: i64::try_from(asked).unwrap_or(i64::MAX),
+                revision: signed(page.revision),
+                ..RangeRequest::default()
+            };
+            let answer = self.range(&request).await.map_err(PageFailure::Call)?;
+            if page.revision == 0 {
+                page.revision = answer.revision();
+            }
+            page.more = answer.more || answer.kvs.len() > left;
+            if let Some(last) = answer.kvs.last() {
+                start = after(last.key.clone());
+            }
+            for kv in answer.kvs.into_iter().take(left) {
+                let key = self.keys.record_of(&kv).map_err(PageFailure::Foreign)?;
+                page.entries.push((key, kv.value));
+                left -= 1;
+            }
+            if !page.more || left == 0 {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// What changed below `prefix` since `from`, as far as the feed can tell.
+    async fn told(
+        &mut self,
+        prefix: &str,
+        from: Revision,
+        head: Revision,
+    ) -> Result<Option<Vec<Event>>, StoreError> {
+        let Some(mut feed) = self.feed.take().filter(|feed| feed.covers(from)) else {
+            return Ok(None);
+        };
+        let until = Instant::now() + self.client.config.attempt_timeout;
+        if !feed.catch_up(&self.keys, head, until).await? {
+            return Ok(None);
+        }
+        let events = feed.since(prefix, from);
+        self.feed = Some(feed);
+        Ok(Some(events))
+    }
+
+    /// What changed below `prefix` since `from`, by asking for keys of later revisions: costs etcd a walk through all below it.
+    async fn changed(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
+        let since = |key: Vec<u8>, keys_only| RangeRequest {
+            range_end: after_prefix(&key),
+            key,
+            keys_only,
+            limit: i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX),
+            min_mod_revision: signed(from.saturating_add(1)),
+            ..RangeRequest::default()
+        };
+        let requests = vec![
+            since(self.keys.record(prefix), false),
+            since(self.keys.tombstone(prefix), true),
+            RangeRequest {
+                key: self.keys.horizon(),
+                ..RangeRequest::default()
+            },
+        ];
+        let answer = match self.ranges(requests).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.is_long_answer() => return Ok(Watched::Compacted),
+            Err(failure) => return Err(failure.into()),
+        };
+        let Ok([written, deleted, horizon]) = <[RangeResponse; 3]>::try_from(answer.parts) else {
+            return Err(self.client.odd("fewer answers than questions").into());
+        };
+        let forgotten = commit::horizon_of(&horizon.kvs)? > from;
+        if forgotten || written.more || deleted.more {
+            return Ok(Watched::Compacted);
+        }
+        let mut events = std::collections::BTreeMap::new();
+        for kv in &deleted.kvs {
+            events.insert(self.keys.deleted_of(kv)?, None);
+        }
+        for kv in written.kvs {
+            // Written again after it was deleted.
+            events.insert(self.keys.record_of(&kv)?, Some(kv.value));
+        }
+        let event = |(key, value)| Event { key, value };
+        let events = events.into_iter().map(event).collect();
+        Ok(Watched::Events(events, answer.revision))
+    }
+
+    /// Removes tombstones that are older than anybody need remember. What fails here is done by a later one.
+    async fn sweep(&mut self, revision: Revision) -> Result<(), Failure> {
+        let upto = revision.saturating_sub(REMEMBERED);
+        if upto == 0 {
+            return Ok(());
+        }
+        let all = self.keys.tombstone("");
+        let old = RangeRequest {
+            range_end: after_prefix(&all),
+            key: all,
+            limit: i64::try_from(SWEPT.min(self.client.config.max_txn_ops - 2)).unwrap_or(1),
+            keys_only: true,
+            max_mod_revision: signed(upto),
+            ..RangeRequest::default()
+        };
+        let old = self.range(&old).await?;
+        let old: Vec<_> = old.kvs.into_iter().map(|kv| kv.key).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let request = commit::sweep(&self.keys, old, upto);
+        let _: TxnResponse = self.client.write(path::TXN, &request).await?;
+        Ok(())
+    }
+}
+
+/// Why there is no page.
+enum PageFailure {
+    Call(Failure),
+    /// A key that no store wrote.
+    Foreign(StoreError),
+}
+
+/// The answers to [`EtcdStore::ranges`].
+struct Ranges {
+    parts: Vec<RangeResponse>,
+    revision: Revision,
+}
+
+#[async_trait::async_trait]
+impl Store for EtcdStore {
+    async fn get(
+        &mut self,
+        keys: &[String],
+    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+        if keys.is_empty() {
+            return Ok((Vec::new(), self.head().await?.1));
+        }
+        let (mut part, mut reads) = (self.client.config.max_txn_ops, 0);
+        loop {
+            match self.values(keys, part).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if failure.is_compacted() && reads < READS => reads += 1,
+                Err(failure) if failure.is_long_answer() && part > 1 => part = part.div_ceil(4),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    async fn list(
+        &mut self,
+        prefix: &str,
+        after_key: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let first = self.keys.record(prefix);
+        let end = after_prefix(&first);
+        let start = match after_key {
+            Some(key) => first.max(after(self.keys.record(key))),
+            None => first,
+        };
+        if start >= end {
+            let revision = self.head().await?.1;
+            return Ok(Page {
+                revision,
+                ..Page::default()
+            });
+        }
+        let (mut part, mut reads) = (PAGE, 0);
+        loop {
+            match self.page(start.clone(), &end, limit, part).await {
+                Err(PageFailure::Call(f)) if f.is_compacted() && reads < READS => reads += 1,
+                Err(PageFailure::Call(f)) if f.is_long_answer() && part > 1 => {
+                    part = part.div_ceil(4);
+                }
+                Err(PageFailure::Call(failure)) => return Err(failure.into()),
+                Err(PageFailure::Foreign(error)) => return Err(error),
+                Ok(page) => return Ok(page),
+            }
+        }
+    }
+
+    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
+        if txn.unchanged.is_empty() && txn.put.is_empty() && txn.delete.is_empty() {
+            return Ok(self.head().await?.1);
+        }
+        let request = commit::request(&self.keys, &txn, self.client.config.max_txn_ops)?;
+        for _ in 0..HORIZONS {
+            let answer: TxnResponse = self.client.write(path::TXN, &request).await?;
+            match commit::outcome(&self.keys, &txn, &answer, answer.revision())? {
+                Outcome::Committed(revision) => {
+                    let deleted = u64::try_from(txn.delete.len()).unwrap_or(u64::MAX);
+                    if revision % SWEEP_EVERY < deleted {
+                        // The commit stands, whatever becomes of this.
+                        let _ = self.sweep(revision).await;
+                    }
+                    return Ok(revision);
+                }
+                Outcome::NoHorizon(since) => {
+                    let first = commit::first_horizon(&self.keys, since);
+                    let _: TxnResponse = self.client.write(path::TXN, &first).await?;
+                }
+            }
+        }
+        let why = "the key `horizon` below the prefix is gone whenever it has been written";
+        Err(StoreError::Io(why.into()))
+    }
+
+    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
+        let (head, now) = self.head().await?;
+        // A store that was set back to an older one; what was known of it is of no use.
+        if from > now {
+            return Ok(Watched::Compacted);
+        }
+        if head <= from {
+            return Ok(Watched::Events(Vec::new(), now));
+        }
+        if let Some(events) = self.told(prefix, from, head).await? {
+            return Ok(Watched::Events(events, now));
+        }
+        let watched = self.changed(prefix, from).await?;
+        self.asked = self.asked.saturating_add(1);
+        if let (Watched::Events(_, upto), true) = (&watched, self.asked >= FEED_AFTER) {
+            // Without one, the next is asked for again.
+            self.feed = Feed::open(&mut self.client, &self.keys, *upto).await.ok();
+        }
+        Ok(watched)
+    }
+}
