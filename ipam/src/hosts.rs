@@ -30,6 +30,10 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
+    pub(crate) fn len(&self) -> usize {
+        self.directory.len()
+    }
+
     #[inline]
     pub(crate) fn find(&self, tag: u32, name: &str) -> Option<u32> {
         self.directory.find(tag, name)

@@ -48,6 +48,7 @@ mod listing;
 mod names;
 pub mod net;
 pub mod pool;
+mod pools;
 mod prefetch;
 mod prefixes;
 mod query;

@@ -54,11 +54,7 @@ impl Ipam {
     /// What is retained of one address, and by whom. Linear in what that workload retains.
     #[must_use]
     pub fn retained_at(&self, address: IpAddr) -> Option<Retained<'_>> {
-        let pool = self
-            .pools
-            .iter()
-            .flatten()
-            .find(|p| p.spec.cidr.contains(address))?;
+        let (_, pool) = self.pools.of_address(address)?;
         let workload = match pool.state(pool.slot(address)?) {
             State::Retained(workload) => workload,
             State::Held(claim) => self.claims.get(claim)?.workload,
@@ -85,7 +81,7 @@ impl Ipam {
         reserved: bool,
         until: Option<Timestamp>,
     ) -> Option<Retained<'_>> {
-        let pool = self.pool_at(spot.pool)?;
+        let pool = self.pools.get(spot.pool)?;
         let holder = match pool.state(spot.slot) {
             State::Held(claim) => self.claim_ref(claim),
             _ => None,
@@ -107,13 +103,13 @@ impl Ipam {
     ) -> impl Iterator<Item = IpAddr> {
         let known = self.workload(workload.into()).into_iter();
         let spots = known.flat_map(|id| self.workloads.reserved(id));
-        spots.filter_map(|s| Some(self.pool_at(s.pool)?.address(s.slot)))
+        spots.filter_map(|s| Some(self.pools.get(s.pool)?.address(s.slot)))
     }
 
     /// Every address in quarantine, those of removed pools too, in order of address. Linear, sorting aside.
     #[must_use]
     pub fn quarantined(&self) -> Vec<Quarantined<'_>> {
-        let pools = self.pools.iter().flatten().flat_map(|pool| {
+        let pools = self.pools.iter().flat_map(|(_, pool)| {
             pool.released
                 .iter(List::Quarantine)
                 .map(|(_, rest)| Quarantined {
@@ -126,13 +122,13 @@ impl Ipam {
         let departed = self
             .departed
             .iter()
-            .map(|(&address, &(since, until))| Quarantined {
+            .filter(|rest| rest.until > self.now())
+            .map(|rest| Quarantined {
                 pool: None,
-                address,
-                since,
-                until,
+                address: rest.address,
+                since: rest.at,
+                until: rest.until,
             });
-        let departed = departed.filter(|q| q.until > self.now());
         let mut all: Vec<Quarantined<'_>> = pools.chain(departed).collect();
         all.sort_unstable_by_key(|q| q.address);
         all

@@ -1,7 +1,6 @@
 //! What workloads retain, as far as pools and claims have a say in it.
 
 use crate::cidr::Family;
-use crate::pool::Pool;
 use crate::pool::cells::State;
 use crate::state::{Claim, Ipam, Kind, Spot};
 use crate::time::Timestamp;
@@ -9,21 +8,20 @@ use crate::time::Timestamp;
 impl Ipam {
     /// Whether an address is reserved to a workload's interface, held or not.
     pub(crate) fn is_reserved_to(&self, workload: u32, spot: Spot) -> bool {
-        let number = || self.number_at(spot);
+        let number = || self.pools.number(spot);
         self.workloads.is_reserved(workload, spot, number)
     }
 
     /// Notes that somebody holds a reserved address, or nobody does any more.
     pub(crate) fn set_reserved_idle(&mut self, workload: u32, spot: Spot, idle: bool) {
-        let number = || number_in(&self.pools, spot);
+        let number = || self.pools.number(spot);
         self.workloads.set_idle(workload, spot, number, idle);
     }
 
     /// Adds an address to a workload's reservation.
     pub(crate) fn add_reserved(&mut self, id: u32, family: Family, spot: Spot) {
-        let pool = self.pool_at(spot.pool);
-        let idle = pool.is_some_and(|p| p.state(spot.slot) == State::Retained(id));
-        let number = || number_in(&self.pools, spot);
+        let idle = self.pools.state(spot) == Some(State::Retained(id));
+        let number = || self.pools.number(spot);
         self.workloads.reserve(id, (family, spot), number, idle);
     }
 
@@ -41,11 +39,6 @@ impl Ipam {
         sticky && spots.any(|spot| spot.pool == pool && !self.is_reserved_to(id, spot))
     }
 
-    /// An address as a number, by which those of a pool are in an order that no process sees otherwise.
-    pub(crate) fn number_at(&self, spot: Spot) -> u128 {
-        number_in(&self.pools, spot)
-    }
-
     /// The claims of a workload whose lease is over. Nothing is looked at where none is over at all.
     pub(crate) fn over_claims_of(&self, workload: u32) -> impl Iterator<Item = (u32, &Claim)> {
         let chain = self
@@ -56,9 +49,4 @@ impl Ipam {
         let claims = claims.filter_map(|id| Some((id, self.claims.get(id)?)));
         claims.filter(|(_, claim)| claim.until <= self.now())
     }
-}
-
-fn number_in(pools: &[Option<Pool>], spot: Spot) -> u128 {
-    let pool = pools.get(usize::from(spot.pool)).and_then(Option::as_ref);
-    pool.map_or(0, |p| p.layout.number(spot.slot))
 }

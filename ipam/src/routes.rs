@@ -61,7 +61,7 @@ impl Ipam {
             return Vec::new();
         };
         let mut parts = Vec::new();
-        for pool in self.pools.iter().flatten() {
+        for (_, pool) in self.pools.iter() {
             let blocks = pool
                 .blocks
                 .hosts
@@ -73,7 +73,7 @@ impl Ipam {
         }
         for (_, claim) in self.claims.iter().filter(|(_, c)| c.host == id) {
             for (family, spot) in claim.spots.iter() {
-                let Some(pool) = self.pool_at(spot.pool) else {
+                let Some(pool) = self.pools.get(spot.pool) else {
                     continue;
                 };
                 let block = pool.blocks.get(pool.block_of(spot.slot));

@@ -1,4 +1,4 @@
-//! The allocator's state: dense records, names stored once, indices by name.
+//! The allocator's state: parts that each own their fields, and what is found by way of several.
 
 use crate::claims::Claims;
 pub(crate) use crate::claims::{Claim, Kind};
@@ -8,35 +8,28 @@ use crate::hash::hash;
 use crate::hosts::Hosts;
 use crate::identity::Identity;
 use crate::index::tag;
-use crate::pool::{Pool, PoolId};
+use crate::pools::Pools;
 pub(crate) use crate::spots::{Spot, Spots};
+use crate::store::DirtyKeys;
 use crate::time::Timestamp;
 use crate::tokens::Tokens;
 use crate::workloads::Workloads;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
-/// Pool numbers are 16 bits, one of them for "none".
-pub(crate) const MOST_POOLS: usize = u16::MAX as usize;
 
 /// The allocator. See the crate page.
 #[derive(Clone, Debug)]
 pub struct Ipam {
-    pub(crate) seed: u64,
+    seed: u64,
     pub(crate) clock: Clock,
     pub(crate) tokens: Tokens,
-    pub(crate) pools: Vec<Option<Pool>>,
-    pub(crate) pool_names: BTreeMap<Arc<str>, PoolId>,
+    pub(crate) pools: Pools,
     pub(crate) claims: Claims,
     pub(crate) workloads: Workloads,
     pub(crate) hosts: Hosts,
-    /// Keys of records that time made untrue since they were last taken; `None` where nobody takes them.
-    pub(crate) dirty: Option<BTreeSet<alloc::string::String>>,
-    /// What is in quarantine of pools that are gone.
     pub(crate) departed: Departed,
+    pub(crate) dirty: DirtyKeys,
 }
 
 impl Ipam {
@@ -48,24 +41,25 @@ impl Ipam {
             seed,
             clock: Clock::default(),
             tokens: Tokens::default(),
-            pools: Vec::new(),
-            pool_names: BTreeMap::new(),
+            pools: Pools::default(),
             claims: Claims::default(),
             workloads: Workloads::default(),
             hosts: Hosts::default(),
-            dirty: None,
-            departed: BTreeMap::new(),
+            departed: Departed::default(),
+            dirty: DirtyKeys::default(),
         }
     }
 
     #[inline]
-    pub(crate) fn pool_at(&self, pool: u16) -> Option<&Pool> {
-        self.pools.get(pool as usize)?.as_ref()
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
-    #[inline]
-    pub(crate) fn pool_at_mut(&mut self, pool: u16) -> Option<&mut Pool> {
-        self.pools.get_mut(pool as usize)?.as_mut()
+    /// Takes another seed, if the state is empty: indices are built under it.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        if self.claims.len() == 0 && self.workloads.len() == 0 && self.hosts.len() == 0 {
+            self.seed = seed;
+        }
     }
 
     /// The hash of a name under the allocator's seed.

@@ -17,8 +17,8 @@ impl Ipam {
 
     /// Removes a host without claims, blocks, moves and settings of its own.
     pub(crate) fn drop_host_if_idle(&mut self, id: u32) {
-        let mut pools = self.pools.iter().flatten();
-        let has_blocks = || pools.any(|p| p.blocks.hosts.get(id).is_some());
+        let mut pools = self.pools.iter();
+        let has_blocks = || pools.any(|(_, p)| p.blocks.hosts.get(id).is_some());
         self.hosts.remove_idle(id, has_blocks);
     }
 
@@ -34,7 +34,7 @@ impl Ipam {
         settings: &HostSettings,
     ) -> Result<(), ApplyError> {
         name_fits(name).map_err(|_| bad_name("host", name, "does not fit"))?;
-        if settings.starts.len() > crate::state::MOST_POOLS {
+        if settings.starts.len() > crate::pools::MOST_POOLS {
             return Err(bad_name(
                 "host",
                 name,
@@ -50,7 +50,7 @@ impl Ipam {
     /// The block of a prefix, made if need be, if its generation is still the one seen.
     fn guarded_block(&mut self, id: PoolId, cidr: Cidr, seen: u64) -> Result<u32, ApplyError> {
         let refuse = |why| Err(ApplyError::Block { block: cidr, why });
-        let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
+        let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
         let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
         if !inside || pool.spec.affinity == Affinity::Off {
             return refuse("is no block of its pool");
@@ -78,7 +78,8 @@ impl Ipam {
         let block = self.guarded_block(id, cidr, seen)?;
         let known = self.host(host);
         let owner = self
-            .pool_at(id.0)
+            .pools
+            .get(id.0)
             .map(|p| p.blocks.get(block))
             .filter(|b| b.host != NOBODY);
         if let Some(other) = owner.filter(|b| Some(b.host) != known)
@@ -90,7 +91,7 @@ impl Ipam {
             });
         }
         let host = self.intern_host(host);
-        if let Some(pool) = self.pool_at_mut(id.0) {
+        if let Some(pool) = self.pools.get_mut(id.0) {
             let open = has_free(pool, block);
             pool.blocks.set_host(block, host, state, open);
         }
@@ -107,7 +108,7 @@ impl Ipam {
         seen: u64,
     ) -> Result<(), ApplyError> {
         let block = self.guarded_block(id, cidr, seen)?;
-        let Some(pool) = self.pool_at_mut(id.0) else {
+        let Some(pool) = self.pools.get_mut(id.0) else {
             return Ok(());
         };
         let before = pool.blocks.get(block);

@@ -92,7 +92,8 @@ impl Ipam {
         let address = place.address;
         let refuse = |why| Err(ApplyError::Address { address, why });
         let pool = self
-            .pool_at(place.pool.0)
+            .pools
+            .get(place.pool.0)
             .ok_or(ApplyError::NoPool(place.pool))?;
         if Family::of(address) != family || !pool.spec.cidr.contains(address) {
             return refuse("is not of its pool");
@@ -125,7 +126,7 @@ impl Ipam {
         kind: Kind,
     ) -> Option<Spot> {
         let now = self.now();
-        let pool = self.pool_at_mut(place.pool.0)?;
+        let pool = self.pools.get_mut(place.pool.0)?;
         let slot = pool.materialise(place.address)?;
         let spot = Spot {
             pool: place.pool.0,

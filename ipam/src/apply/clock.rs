@@ -3,7 +3,7 @@
 use super::ApplyError;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::pool::spec::{Affinity, QUARANTINE};
+use crate::pool::spec::Affinity;
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE};
 use crate::time::Timestamp;
@@ -36,10 +36,10 @@ impl Ipam {
         address: IpAddr,
     ) -> Result<(), ApplyError> {
         let Some(id) = id else {
-            self.cap_departed(address);
+            self.departed.cap_times(address, self.now());
             return Ok(());
         };
-        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
         let why = "is not of its pool";
         let slot = pool.slot(address);
         let slot = slot.ok_or(ApplyError::Address { address, why })?;
@@ -49,25 +49,12 @@ impl Ipam {
             State::Retained(workload) => self.cap_workload(workload),
             State::Quarantined(_) | State::Queued(_) | State::Blank => {}
         }
-        if let Some(pool) = self.pool_at_mut(id.0) {
+        if let Some(pool) = self.pools.get_mut(id.0) {
             pool.cap_rest(slot, now);
             pool.cap_block(slot, now);
         }
         self.catch_up();
         Ok(())
-    }
-
-    /// An address of a pool that is gone is in quarantine for as long as it was to be, from now on; where the times do not tell how
-    /// long (they met the end of time, or one another), as long as in a pool that was not told.
-    fn cap_departed(&mut self, address: IpAddr) {
-        let now = self.now();
-        if let Some((at, until)) = self.departed.get_mut(&address)
-            && at.is_ahead_of(now)
-        {
-            let told = *until > *at && *until < Timestamp::MAX;
-            let length = if told { until.since(*at) } else { QUARANTINE };
-            (*at, *until) = (now, now.after(length));
-        }
     }
 
     fn cap_claim(&mut self, id: u32) {
@@ -93,7 +80,7 @@ impl Ipam {
         let late: Vec<_> = self.workloads.sticky(id).collect();
         let late = late.into_iter().filter(|&(_, until)| until > since);
         for (spot, until) in late.filter(|&(_, until)| until != Timestamp::MAX) {
-            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
                 self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, now.after(until.since(since)));
             }

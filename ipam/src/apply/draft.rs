@@ -129,7 +129,7 @@ impl Ipam {
         let mut at = self.now();
         // Of what is free, nothing is known that is still to come.
         for place in places.filter(|p| p.origin != Origin::Fresh) {
-            let pool = self.pool_at(place.pool.0);
+            let pool = self.pools.get(place.pool.0);
             let known = pool.and_then(|p| Some((p, p.slot(place.address)?)));
             let Some((pool, slot)) = known else {
                 continue;

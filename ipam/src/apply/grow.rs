@@ -7,63 +7,23 @@ use crate::pool::released::List;
 use crate::pool::spec::{Affinity, PoolSpec};
 use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, Spot};
+use crate::time::Timestamp;
+use alloc::collections::BTreeMap;
 
 impl Ipam {
     /// Replaces a pool by one of another spec, which was checked: of a larger prefix, or with other bars. Linear in
     /// the pool's claims.
     pub(super) fn rebuild_pool(&mut self, id: PoolId, spec: PoolSpec, draining: bool) {
-        let Some(old) = self.pools.get_mut(usize::from(id.0)).and_then(Option::take) else {
-            return;
-        };
-        let shifted = old.spec.cidr.base().saturating_sub(spec.cidr.base());
-        let mut new = Pool::new(spec);
-        new.draining = draining;
-        new.cursor = old.cursor.saturating_add(shifted);
-        let now = self.now();
-        let mut map = alloc::collections::BTreeMap::new();
-        let mut place = |new: &mut Pool, slot: u32| -> Option<u32> {
-            let to = new.materialise(old.address(slot))?;
-            if matches!(new.layout, Layout::Sparse { .. }) || to != slot {
-                map.insert(slot, to);
-            }
-            Some(to)
-        };
-        // Blocks first and in their old order: in a sparse pool they keep their numbers.
-        for index in 0..old.layout.len() >> old.blocks.shift {
-            if matches!(old.layout, Layout::Sparse { .. }) {
-                place(&mut new, index << old.blocks.shift);
-            }
-        }
-        for (slot, cell) in old.cells.iter() {
-            let Some(to) = place(&mut new, slot) else {
-                continue;
-            };
-            match cell.state() {
-                State::Held(claim) => new.hold(to, claim, now),
-                State::Retained(workload) => new.keep(to, workload, now),
-                State::Blank | State::Quarantined(_) | State::Queued(_) => {}
-            }
-        }
-        for list in [List::Queued, List::Quarantine] {
-            for (_, rest) in old.released.iter(list) {
-                if let Some(to) = place(&mut new, rest.slot) {
-                    // A quarantine that is over by `now` is freed at once, in order of release.
-                    new.quarantine(to, rest.at, now);
-                }
-            }
-        }
-        copy_blocks(&old, &mut new);
-        old.frozen.iter().for_each(|&range| new.freeze(range));
-        if let Some(slot) = self.pools.get_mut(usize::from(id.0)) {
-            *slot = Some(new);
-        }
+        let (now, mut map) = (self.now(), BTreeMap::new());
+        self.pools
+            .replace(id, |old| rebuilt(old, spec, draining, now, &mut map));
         if !map.is_empty() {
             self.renumber(id, &map);
         }
     }
 
     /// Gives everything that refers to a pool's slots their new numbers.
-    fn renumber(&mut self, id: PoolId, map: &alloc::collections::BTreeMap<u32, u32>) {
+    fn renumber(&mut self, id: PoolId, map: &BTreeMap<u32, u32>) {
         let spot = |spot: Spot| match map.get(&spot.slot) {
             Some(&slot) if spot.pool == id.0 => Spot { slot, ..spot },
             _ => spot,
@@ -71,6 +31,54 @@ impl Ipam {
         self.claims.renumber(spot);
         self.workloads.renumber(spot);
     }
+}
+
+/// The pool that takes another one's place: everything in it has the same state, and `map` its new slot where that differs.
+fn rebuilt(
+    old: &Pool,
+    spec: PoolSpec,
+    draining: bool,
+    now: Timestamp,
+    map: &mut BTreeMap<u32, u32>,
+) -> Pool {
+    let shifted = old.spec.cidr.base().saturating_sub(spec.cidr.base());
+    let mut new = Pool::new(spec);
+    new.draining = draining;
+    new.cursor = old.cursor.saturating_add(shifted);
+    let mut place = |new: &mut Pool, slot: u32| -> Option<u32> {
+        let to = new.materialise(old.address(slot))?;
+        if matches!(new.layout, Layout::Sparse { .. }) || to != slot {
+            map.insert(slot, to);
+        }
+        Some(to)
+    };
+    // Blocks first and in their old order: in a sparse pool they keep their numbers.
+    for index in 0..old.layout.len() >> old.blocks.shift {
+        if matches!(old.layout, Layout::Sparse { .. }) {
+            place(&mut new, index << old.blocks.shift);
+        }
+    }
+    for (slot, cell) in old.cells.iter() {
+        let Some(to) = place(&mut new, slot) else {
+            continue;
+        };
+        match cell.state() {
+            State::Held(claim) => new.hold(to, claim, now),
+            State::Retained(workload) => new.keep(to, workload, now),
+            State::Blank | State::Quarantined(_) | State::Queued(_) => {}
+        }
+    }
+    for list in [List::Queued, List::Quarantine] {
+        for (_, rest) in old.released.iter(list) {
+            if let Some(to) = place(&mut new, rest.slot) {
+                // A quarantine that is over by `now` is freed at once, in order of release.
+                new.quarantine(to, rest.at, now);
+            }
+        }
+    }
+    copy_blocks(old, &mut new);
+    old.frozen.iter().for_each(|&range| new.freeze(range));
+    new
 }
 
 /// Hosts keep their blocks, with generation and age.

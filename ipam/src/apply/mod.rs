@@ -3,6 +3,7 @@
 pub(crate) mod block;
 mod claim;
 mod clock;
+mod departed;
 pub(crate) mod draft;
 mod grow;
 mod pool;

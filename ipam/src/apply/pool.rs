@@ -5,72 +5,24 @@ use crate::cidr::Cidr;
 use crate::pool::cells::State;
 use crate::pool::spec::{Affinity, PoolError, PoolSpec};
 use crate::pool::{Pool, PoolId, is_used};
-use crate::state::{Ipam, MOST_POOLS};
+use crate::state::Ipam;
+use alloc::vec::Vec;
 
 impl Ipam {
-    /// Whether a pool fits beside the others.
-    pub(crate) fn check_pool(&self, spec: &PoolSpec) -> Result<(), PoolError> {
-        spec.check()?;
-        if self.pool_names.contains_key(spec.name.as_str()) {
-            return Err(PoolError::Exists(spec.name.clone()));
-        }
-        self.check_overlap(spec.cidr, None)
-    }
-
-    fn check_overlap(&self, cidr: Cidr, but: Option<PoolId>) -> Result<(), PoolError> {
-        let others = self
-            .pools
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| but != Some(PoolId(*i as u16)));
-        let mut others = others.filter_map(|(_, p)| p.as_ref());
-        match others.find(|p| p.spec.cidr.overlaps(cidr)) {
-            None => Ok(()),
-            Some(other) => Err(PoolError::Overlap {
-                given: cidr,
-                with: other.spec.cidr,
-                pool: other.spec.name.clone(),
-            }),
-        }
-    }
-
-    pub(crate) fn free_pool_id(&self) -> Result<PoolId, PoolError> {
-        let id = self
-            .pools
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.pools.len());
-        match u16::try_from(id) {
-            Ok(id) if usize::from(id) < MOST_POOLS => Ok(PoolId(id)),
-            _ => Err(PoolError::TooManyPools { limit: MOST_POOLS }),
-        }
-    }
-
     pub(crate) fn apply_pool_added(
         &mut self,
         id: PoolId,
         spec: &PoolSpec,
     ) -> Result<(), ApplyError> {
-        self.check_pool(spec)?;
-        // A number far above the others would be an allocation of the forger's choice.
-        let index = usize::from(id.0);
-        if index >= MOST_POOLS || self.pool_at(id.0).is_some() {
-            return Err(PoolError::TooManyPools { limit: MOST_POOLS }.into());
-        }
-        if self.pools.len() <= index {
-            self.pools.resize_with(index + 1, || None);
-        }
-        let pool = Pool::new(spec.clone());
-        self.pool_names.insert(pool.name.clone(), id);
-        if let Some(place) = self.pools.get_mut(index) {
-            *place = Some(pool);
-        }
+        self.pools.check(spec)?;
+        self.pools.insert(id, spec)?;
         self.arrive(id);
         Ok(())
     }
 
     pub(super) fn apply_pool_drained(&mut self, id: PoolId, on: bool) -> Result<(), ApplyError> {
-        self.pool_at_mut(id.0)
+        self.pools
+            .get_mut(id.0)
             .ok_or(ApplyError::NoPool(id))?
             .draining = on;
         Ok(())
@@ -79,7 +31,8 @@ impl Ipam {
     /// Whether a pool can become `cidr`.
     pub(crate) fn check_growth(&self, id: PoolId, cidr: Cidr) -> Result<(), PoolError> {
         let pool = self
-            .pool_at(id.0)
+            .pools
+            .get(id.0)
             .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
         let old = pool.spec.cidr;
         if cidr.family() != old.family()
@@ -104,16 +57,16 @@ impl Ipam {
         if let Some(address) = edges.find(|&e| used(e)) {
             return Err(PoolError::EdgeInUse { address, cidr });
         }
-        self.check_overlap(cidr, Some(id))
+        self.pools.check_overlap(cidr, Some(id))
     }
 
     pub(super) fn apply_pool_grown(&mut self, id: PoolId, cidr: Cidr) -> Result<(), ApplyError> {
         self.check_growth(id, cidr)?;
-        let Some(old) = self.pool_at(id.0).map(|p| (p.spec.cidr, p.draining)) else {
+        let Some(old) = self.pools.get(id.0).map(|p| (p.spec.cidr, p.draining)) else {
             return Err(ApplyError::NoPool(id));
         };
         if old.0 != cidr {
-            let spec = self.pool_at(id.0).map(|p| p.spec.clone());
+            let spec = self.pools.get(id.0).map(|p| p.spec.clone());
             if let Some(spec) = spec {
                 self.rebuild_pool(id, PoolSpec { cidr, ..spec }, old.1);
             }
@@ -126,7 +79,8 @@ impl Ipam {
     pub(crate) fn check_change(&self, id: PoolId, spec: &PoolSpec) -> Result<(), PoolError> {
         spec.check()?;
         let pool = self
-            .pool_at(id.0)
+            .pools
+            .get(id.0)
             .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
         let old = &pool.spec;
         let what = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
@@ -172,12 +126,12 @@ impl Ipam {
         spec: &PoolSpec,
     ) -> Result<(), ApplyError> {
         self.check_change(id, spec)?;
-        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
         if bars_differ(&pool.spec, spec) {
             let draining = pool.draining;
             self.rebuild_pool(id, spec.clone(), draining);
         }
-        let pool = self.pool_at_mut(id.0).ok_or(ApplyError::NoPool(id))?;
+        let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
         pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
         pool.spec = spec.clone();
         // A shorter quarantine may be over already.
@@ -186,7 +140,7 @@ impl Ipam {
     }
 
     pub(super) fn apply_pool_removed(&mut self, id: PoolId) -> Result<(), ApplyError> {
-        let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+        let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
         if pool.held > 0 || pool.reserved > 0 {
             let (held, reserved) = (pool.held, pool.reserved);
             let pool = pool.spec.name.clone();
@@ -197,16 +151,9 @@ impl Ipam {
             }
             .into());
         }
-        let (name, hosts) = (
-            pool.name.clone(),
-            pool.blocks.hosts.iter().map(|(id, _)| id),
-        );
-        let hosts: alloc::vec::Vec<u32> = hosts.collect();
+        let hosts: Vec<u32> = pool.blocks.hosts.iter().map(|(id, _)| id).collect();
         self.depart(id);
-        self.pool_names.remove(&name);
-        if let Some(place) = self.pools.get_mut(usize::from(id.0)) {
-            *place = None;
-        }
+        self.pools.remove(id);
         for host in hosts {
             self.drop_host_if_idle(host);
         }

@@ -61,7 +61,7 @@ impl Ipam {
         }
         if fixed && self.is_reserved_to(id, spot) {
             self.workloads.note_since(id, at);
-            if let Some(pool) = self.pool_at_mut(spot.pool) {
+            if let Some(pool) = self.pools.get_mut(spot.pool) {
                 pool.retain_held(spot.slot, id);
             }
             self.set_reserved_idle(id, spot, true);
@@ -84,7 +84,7 @@ impl Ipam {
     /// another of its addresses that is sticky.
     fn has_other_in(&self, id: u32, pool: u16) -> bool {
         let mut held = self.claims_of(id).filter_map(|c| self.claims.get(c));
-        self.pool_at(pool).is_none_or(|p| p.draining)
+        self.pools.get(pool).is_none_or(|p| p.draining)
             || held.any(|c| self.is_sticky_in(c, pool))
             || self.workloads.is_moving_in(id, pool)
     }
@@ -93,7 +93,7 @@ impl Ipam {
     #[inline]
     fn quarantine_held(&mut self, spot: Spot, at: Timestamp) {
         let now = self.now();
-        if let Some(Some(pool)) = self.pools.get_mut(usize::from(spot.pool)) {
+        if let Some(pool) = self.pools.get_mut(spot.pool) {
             pool.quarantine_held(spot.slot, at, now);
             self.clock.expect(pool.next_due());
         }
@@ -115,7 +115,7 @@ impl Ipam {
         }
         self.workloads.note_since(id, at);
         self.retain(id, family, spot, until);
-        if let Some(pool) = self.pool_at_mut(spot.pool) {
+        if let Some(pool) = self.pools.get_mut(spot.pool) {
             pool.retain_held(spot.slot, id);
         }
         if let Some(old) = old {
@@ -125,7 +125,7 @@ impl Ipam {
 
     pub(crate) fn quarantine_spot(&mut self, spot: Spot, at: Timestamp) {
         let now = self.now();
-        if let Some(pool) = self.pool_at_mut(spot.pool) {
+        if let Some(pool) = self.pools.get_mut(spot.pool) {
             pool.quarantine(spot.slot, at, now);
             let due = pool.next_due();
             self.clock.expect(due);

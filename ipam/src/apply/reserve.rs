@@ -44,7 +44,7 @@ impl Ipam {
             if total > MOST_RESERVED {
                 return refuse("is more than 65,536 addresses");
             }
-            let pool = self.pool_at(id.0).ok_or(ApplyError::NoPool(id))?;
+            let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
             if !pool.spec.cidr.contains(range.first()) || !pool.spec.cidr.contains(range.last()) {
                 return refuse("is not of its pool");
             }
@@ -90,7 +90,7 @@ impl Ipam {
         self.workloads.note_since(id, now);
         for &(pool_id, range) in ranges {
             for address in addresses(range) {
-                let Some(pool) = self.pool_at_mut(pool_id.0) else {
+                let Some(pool) = self.pools.get_mut(pool_id.0) else {
                     continue;
                 };
                 let Some(slot) = pool.materialise(address) else {
@@ -135,7 +135,7 @@ impl Ipam {
         let reserved: BTreeMap<IpAddr, Spot> = self
             .workloads
             .reserved(id)
-            .filter_map(|spot| Some((self.pool_at(spot.pool)?.address(spot.slot), spot)))
+            .filter_map(|spot| Some((self.pools.get(spot.pool)?.address(spot.slot), spot)))
             .collect();
         let mut ending = BTreeSet::new();
         for &range in ranges {
@@ -160,16 +160,16 @@ impl Ipam {
             .collect();
         self.workloads.end_reservation(id);
         for &spot in &left {
-            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
                 self.add_reserved(id, family, spot);
             }
         }
         // Who holds one of the addresses keeps it, by a claim that goes on as it was made, until it is released.
         let at = self.now().max(self.workloads.since(id));
         let mut ending: Vec<Spot> = ending.into_iter().collect();
-        ending.sort_by_key(|spot| (spot.pool, self.number_at(*spot)));
+        ending.sort_by_key(|spot| (spot.pool, self.pools.number(*spot)));
         for spot in ending {
-            let pool = self.pool_at(spot.pool);
+            let pool = self.pools.get(spot.pool);
             if pool.is_some_and(|p| p.state(spot.slot) == State::Retained(id)) {
                 self.quarantine_spot(spot, at);
             }

@@ -1,10 +1,9 @@
 //! What happens by time alone: quarantines end, sticky addresses expire.
 
-use crate::pool::{Pool, PoolId};
+use crate::pool::PoolId;
 use crate::state::{Ipam, Spot};
 use crate::store::record::{block_key, workload_key};
 use crate::time::Timestamp;
-use alloc::vec::Vec;
 
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
@@ -27,7 +26,7 @@ impl Ipam {
             }
             match pool {
                 Some(pool) => {
-                    if let Some(pool) = self.pool_at_mut(pool) {
+                    if let Some(pool) = self.pools.get_mut(pool) {
                         pool.mature(due);
                     }
                 }
@@ -47,10 +46,10 @@ impl Ipam {
     /// comes first of what happens at once. [`Timestamp::MAX`] where nothing will.
     fn next_event(&self) -> (Timestamp, Option<u16>) {
         let mut first = (self.workloads.next_expiry(), None);
-        for (i, pool) in self.pools.iter().enumerate() {
-            let due = pool.as_ref().map_or(Timestamp::MAX, Pool::next_due);
+        for (id, pool) in self.pools.iter() {
+            let due = pool.next_due();
             if due < first.0 {
-                first = (due, Some(i as u16));
+                first = (due, Some(id.0));
             }
         }
         first
@@ -66,7 +65,7 @@ impl Ipam {
         }
         for (id, spot, at) in over {
             self.note_expired(id, spot);
-            if let Some(pool) = self.pool_at_mut(spot.pool) {
+            if let Some(pool) = self.pools.get_mut(spot.pool) {
                 pool.quarantine(spot.slot, at, due);
             }
             self.workloads.settle_since(id);
@@ -76,24 +75,16 @@ impl Ipam {
 
     /// Where a store is kept in step: the records that time alone made untrue.
     fn note_expired(&mut self, id: u32, spot: Spot) {
-        if self.dirty.is_none() {
+        if !self.dirty.is_tracked() {
             return;
         }
-        let block = self.pool_at(spot.pool).map(|pool| {
+        let block = self.pools.get(spot.pool).map(|pool| {
             let block = pool.block_cidr(pool.block_of(spot.slot));
             block_key(PoolId(spot.pool), block.first())
         });
         let name = self.workloads.identity(id).map(workload_key);
-        let keys: Vec<_> = block.into_iter().chain(name).collect();
-        self.dirty
-            .iter_mut()
-            .for_each(|dirty| dirty.extend(keys.iter().cloned()));
-    }
-
-    /// As [`Ipam::note_expired`], of one key.
-    pub(crate) fn note_dirty(&mut self, key: &str) {
-        if let Some(dirty) = &mut self.dirty {
-            dirty.insert(key.into());
+        for key in block.into_iter().chain(name) {
+            self.dirty.note(&key);
         }
     }
 }

@@ -93,7 +93,7 @@ impl Ipam {
             .filter(|&(_, u)| u == WHILE_MOVING);
         let waiting: Vec<Spot> = waiting.map(|(spot, _)| spot).collect();
         for spot in waiting {
-            if let Some(family) = self.pool_at(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
                 self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, until);
                 self.workloads.note_since(id, since);

@@ -38,19 +38,17 @@ impl Ipam {
         self.workloads
             .ids()
             .try_for_each(|id| self.check_workload(id))?;
-        for (index, pool) in self.pools.iter().enumerate() {
-            if let Some(pool) = pool {
-                self.check_pool_state(index as u16, pool)?;
-                pools::check_counts(pool)?;
-                pools::check_blocks(pool)?;
-            }
+        for (id, pool) in self.pools.iter() {
+            self.check_pool_state(id.0, pool)?;
+            pools::check_counts(pool)?;
+            pools::check_blocks(pool)?;
         }
         self.check_hosts()?;
-        let state = |spot: Spot| self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+        let state = |spot: Spot| self.pools.state(spot);
         let tags = |key: &str| tag(self.hashed(key));
         self.claims.check(tags)?;
         self.workloads
-            .check(tags, state, |spot| self.number_at(spot))?;
+            .check(tags, state, |spot| self.pools.number(spot))?;
         Ok(())
     }
 
@@ -65,7 +63,7 @@ impl Ipam {
             "owner `{owner}` has a token from the future"
         );
         for (family, spot) in claim.spots.iter() {
-            let pool = self.pool_at(spot.pool);
+            let pool = self.pools.get(spot.pool);
             let state = pool.map(|p| p.state(spot.slot));
             ensure!(
                 state == Some(State::Held(id)),
@@ -96,7 +94,7 @@ impl Ipam {
             "`{name}` lists a claim of another workload"
         );
         for spot in self.workloads.retained(id) {
-            let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+            let state = self.pools.state(spot);
             let fits = match state {
                 Some(State::Retained(w)) => w == id,
                 Some(State::Held(c)) => self.is_reserved_to(id, spot) && mine(c),

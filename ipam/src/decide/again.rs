@@ -109,7 +109,7 @@ impl Ipam {
             .into_iter()
             .flat_map(crate::state::Spots::iter)
             .filter_map(|(_, spot)| {
-                let address = self.pool_at(spot.pool)?.address(spot.slot);
+                let address = self.pools.get(spot.pool)?.address(spot.slot);
                 Some(Place {
                     pool: PoolId(spot.pool),
                     address,
@@ -139,7 +139,7 @@ impl Ipam {
             if request.families.want(family) != spot.is_some() {
                 return Some("family");
             }
-            let Some(pool) = spot.and_then(|s| self.pool_at(s.pool)) else {
+            let Some(pool) = spot.and_then(|s| self.pools.get(s.pool)) else {
                 continue;
             };
             let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);

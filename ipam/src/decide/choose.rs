@@ -46,22 +46,15 @@ impl Ipam {
         address: IpAddr,
     ) -> Result<Place, ClaimError> {
         let unavailable = |why| ClaimError::Unavailable { address, why };
-        let mut pools = self.pools.iter().enumerate();
-        let found = pools.find_map(|(i, p)| {
-            p.as_ref()
-                .filter(|p| p.spec.cidr.contains(address))
-                .map(|p| (i, p))
-        });
-        let (index, pool) = found.ok_or_else(|| unavailable(UnavailableReason::NoPool))?;
+        let found = self.pools.of_address(address);
+        let (id, pool) = found.ok_or_else(|| unavailable(UnavailableReason::NoPool))?;
         let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
         if !named || missing_label(pool, request).is_some() {
             return Err(unavailable(UnavailableReason::NoPool));
         }
-        let origin = self
-            .takeable(index as u16, address, workload)
-            .map_err(unavailable)?;
+        let origin = self.takeable(id, address, workload).map_err(unavailable)?;
         Ok(Place {
-            pool: PoolId(index as u16),
+            pool: id,
             address,
             origin,
         })
@@ -70,11 +63,11 @@ impl Ipam {
     /// Whether a workload's claim may have this very address, and how it comes by it.
     pub(super) fn takeable(
         &self,
-        index: u16,
+        id: PoolId,
         address: IpAddr,
         workload: Option<u32>,
     ) -> Result<Origin, UnavailableReason> {
-        let Some(pool) = self.pool_at(index) else {
+        let Some(pool) = self.pools.get(id.0) else {
             return Err(UnavailableReason::NoPool);
         };
         if let Some(what) = pool.spec.excludes(address) {
@@ -90,10 +83,9 @@ impl Ipam {
                 _ => Ok(Origin::Asked),
             };
         };
+        let spot = Spot { pool: id.0, slot };
         match pool.state(slot) {
-            State::Retained(w)
-                if Some(w) == workload && !self.gives_way(w, Spot { pool: index, slot }) =>
-            {
+            State::Retained(w) if Some(w) == workload && !self.gives_way(w, spot) => {
                 Ok(Origin::Reused)
             }
             State::Retained(w) => {
@@ -101,7 +93,7 @@ impl Ipam {
                 let workload = identity.unwrap_or_default();
                 Err(UnavailableReason::Retained { workload })
             }
-            State::Held(c) => self.takeable_from(c, Spot { pool: index, slot }, workload),
+            State::Held(c) => self.takeable_from(c, spot, workload),
             _ if pool.draining => Err(UnavailableReason::Draining),
             State::Quarantined(id) => {
                 let released = pool
@@ -144,7 +136,7 @@ impl Ipam {
 
     pub(super) fn draw(&self, family: Family) -> Draw {
         Draw {
-            seed: self.seed,
+            seed: self.seed(),
             turn: self.tokens.latest() ^ (family as u64) << 63,
         }
     }
@@ -161,7 +153,7 @@ impl Ipam {
         }
         let mut considered = Vec::new();
         let mut consider = |id: PoolId| -> Option<Choice> {
-            let pool = self.pool_at(id.0)?;
+            let pool = self.pools.get(id.0)?;
             match self.try_pool(pool, request, family, requester) {
                 Ok(pick) => Some(chosen(id, pick)),
                 Err(why) => {
@@ -172,11 +164,11 @@ impl Ipam {
             }
         };
         let found = if request.pools.is_empty() {
-            self.pool_names.values().find_map(|&id| consider(id))
+            self.pools.by_name().find_map(consider)
         } else {
             let mut found = None;
             for name in request.pools {
-                let id = self.pool_names.get(*name).copied();
+                let id = self.pools.named(name);
                 let id = id.ok_or_else(|| ClaimError::UnknownPool(shortened(name)))?;
                 found = found.or_else(|| consider(id));
             }
@@ -197,13 +189,13 @@ impl Ipam {
         family: Family,
     ) -> Option<Choice> {
         let after = request.after.filter(|&a| Family::of(a) == family)?;
-        let index = |name: &&str| self.pool_names.get(*name).copied();
         let ids: Vec<PoolId> = match request.pools {
-            [] => self.pool_names.values().copied().collect(),
-            named => named.iter().filter_map(index).collect(),
+            [] => self.pools.by_name().collect(),
+            named => named.iter().filter_map(|n| self.pools.named(n)).collect(),
         };
         let fits = |id: &PoolId| {
-            self.pool_at(id.0)
+            self.pools
+                .get(id.0)
                 .is_some_and(|p| p.spec.cidr.contains(after))
         };
         let start = ids.iter().position(fits)?;
@@ -214,7 +206,7 @@ impl Ipam {
             .take(ids.len() + 1)
             .enumerate();
         for (turn, &id) in turns {
-            let Some(pool) = self.pool_at(id.0) else {
+            let Some(pool) = self.pools.get(id.0) else {
                 continue;
             };
             let open = pool.spec.cidr.family() == family && !pool.draining;
@@ -301,7 +293,8 @@ impl Ipam {
     /// An address that was not searched for: its block comes with it where it is nobody's.
     fn with_grab(&self, requester: Option<Requester>, place: Place) -> Choice {
         let grab = requester.and_then(|requester| {
-            self.pool_at(place.pool.0)?
+            self.pools
+                .get(place.pool.0)?
                 .grab_of(place.address, requester)
         });
         Choice { place, grab }

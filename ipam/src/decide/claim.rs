@@ -215,7 +215,7 @@ impl Ipam {
     fn grant(&self, draft: &Draft<'_>) -> Grant {
         let mut leases = Vec::with_capacity(draft.places.iter().flatten().count());
         for place in draft.places.iter().flatten() {
-            if let Some(pool) = self.pool_at(place.pool.0) {
+            if let Some(pool) = self.pools.get(place.pool.0) {
                 leases.push(lease_of(pool, place));
             }
         }
@@ -237,7 +237,7 @@ impl Ipam {
         let mut lease = request.lease;
         if lease.is_none() {
             for place in places {
-                let pool = self.pool_at(place.pool.0);
+                let pool = self.pools.get(place.pool.0);
                 if let Some(its) = pool.and_then(|p| p.spec.lease) {
                     lease = Some(lease.map_or(its, |l| l.min(its)));
                 }
@@ -248,7 +248,7 @@ impl Ipam {
 
     /// An address with what is needed to use it.
     pub(crate) fn lease(&self, place: Place) -> Option<Lease> {
-        Some(lease_of(self.pool_at(place.pool.0)?, &place))
+        Some(lease_of(self.pools.get(place.pool.0)?, &place))
     }
 
     /// The change that gives a host the block of an address it takes.
@@ -261,7 +261,7 @@ impl Ipam {
         let (Some(host), Some(generation)) = (request.host, choice.grab) else {
             return;
         };
-        let Some(pool) = self.pool_at(choice.place.pool.0) else {
+        let Some(pool) = self.pools.get(choice.place.pool.0) else {
             return;
         };
         let address = choice.place.address;
@@ -302,14 +302,9 @@ impl Ipam {
         };
         let mut parts = Vec::new();
         for range in ranges {
-            let pool = self.pool_names.values().find(|id| {
-                self.pool_at(id.0)
-                    .is_some_and(|p| p.spec.cidr.contains(range.first()))
-            });
-            parts.push((
-                *pool.ok_or_else(|| refuse(range, UnavailableReason::NoPool))?,
-                *range,
-            ));
+            let pool = self.pools.of_address(range.first());
+            let (id, _) = pool.ok_or_else(|| refuse(range, UnavailableReason::NoPool))?;
+            parts.push((id, *range));
         }
         let identity = (name, request.interface).into();
         if let Err(error) = self.check_reserved(identity, &parts) {
@@ -337,9 +332,8 @@ impl Ipam {
             _ => ranges.first().map(|r| r.first()),
         };
         let address = address.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED));
-        let mut pools = self.pools.iter();
-        let pool = pools.position(|p| p.as_ref().is_some_and(|p| p.spec.cidr.contains(address)));
-        let why = pool.and_then(|p| self.takeable(p as u16, address, workload).err());
+        let pool = self.pools.of_address(address);
+        let why = pool.and_then(|(id, _)| self.takeable(id, address, workload).err());
         ClaimError::Unavailable {
             address,
             why: why.unwrap_or(UnavailableReason::NoPool),

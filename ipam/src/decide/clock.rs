@@ -39,12 +39,8 @@ impl Ipam {
                 problems.extend(self.ahead(at, spots));
             }
         }
-        for (index, pool) in self.pools.iter().enumerate() {
-            let Some(pool) = pool else { continue };
-            let spot = |slot| Spot {
-                pool: index as u16,
-                slot,
-            };
+        for (id, pool) in self.pools.iter() {
+            let spot = |slot| Spot { pool: id.0, slot };
             for (_, rest) in pool
                 .released
                 .iter(List::Quarantine)
@@ -66,19 +62,16 @@ impl Ipam {
                 }
             }
         }
-        for (&address, &(at, _)) in self.departed.iter().filter(|(_, (at, _))| ahead(*at)) {
-            problems.push(self.future(at, address.to_string(), None, address));
+        for rest in self.departed.iter().filter(|rest| ahead(rest.at)) {
+            problems.push(self.future(rest.at, rest.address.to_string(), None, rest.address));
         }
         problems
     }
 
     /// The problem of a time about some addresses; setting it at one of them sets it for all.
     fn ahead(&self, at: Timestamp, spots: impl IntoIterator<Item = Spot>) -> Option<Problem> {
-        let address = |spot: Spot| {
-            let pool = self.pool_at(spot.pool)?;
-            Some((PoolId(spot.pool), pool.address(spot.slot)))
-        };
-        let places: Vec<(PoolId, IpAddr)> = spots.into_iter().filter_map(address).collect();
+        let places = spots.into_iter().filter_map(|spot| self.pools.place(spot));
+        let places: Vec<(PoolId, IpAddr)> = places.collect();
         let &(pool, address) = places.first()?;
         let texts: Vec<String> = places.iter().map(|(_, a)| a.to_string()).collect();
         Some(self.future(at, texts.join(", "), Some(pool), address))

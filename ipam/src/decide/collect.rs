@@ -132,9 +132,7 @@ impl Ipam {
     #[must_use]
     pub fn decide_tidy_blocks(&self) -> Vec<Change<'static>> {
         let mut changes = Vec::new();
-        for (index, pool) in self.pools.iter().enumerate() {
-            let Some(pool) = pool else { continue };
-            let id = crate::pool::PoolId(index as u16);
+        for (id, pool) in self.pools.iter() {
             for (host, blocks) in pool.blocks.hosts.iter() {
                 let known = self.hosts.name(host).zip(self.hosts.settings(host));
                 let Some((name, settings)) = known else {

@@ -172,7 +172,7 @@ impl Ipam {
         let mut changes = Vec::new();
         let mut places = [None, None];
         for (family, spot) in moving.spots.iter() {
-            let Some(pool) = self.pool_at(spot.pool) else {
+            let Some(pool) = self.pools.get(spot.pool) else {
                 continue;
             };
             let address = pool.address(spot.slot);
@@ -195,7 +195,7 @@ impl Ipam {
         let pools = places
             .iter()
             .flatten()
-            .filter_map(|p| self.pool_at(p.pool.0)?.spec.lease);
+            .filter_map(|p| self.pools.get(p.pool.0)?.spec.lease);
         let begins = self.beginning(Some(id), places.iter().flatten());
         let until = pools.min().map(|l| begins.after(l)).and_then(end);
         let leases = places

@@ -20,7 +20,7 @@ impl Ipam {
         family: Family,
     ) -> Option<Place> {
         let wanted = |spot: &Spot| {
-            let pool = self.pool_at(spot.pool);
+            let pool = self.pools.get(spot.pool);
             pool.is_some_and(|pool| {
                 let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
                 let family = pool.spec.cidr.family() == family;
@@ -28,7 +28,7 @@ impl Ipam {
             })
         };
         let place = |spot: Spot| {
-            let pool = self.pool_at(spot.pool)?;
+            let pool = self.pools.get(spot.pool)?;
             Some(Place {
                 pool: PoolId(spot.pool),
                 address: pool.address(spot.slot),
@@ -44,10 +44,10 @@ impl Ipam {
             let mut spots = claim.spots.iter().map(|(_, spot)| spot);
             spots.find(|&spot| wanted(&spot) && self.will_be_kept(claim, spot))
         });
-        let open = |spot: &Spot| self.pool_at(spot.pool).is_some_and(|p| !p.draining);
+        let open = |spot: &Spot| self.pools.get(spot.pool).is_some_and(|p| !p.draining);
         let all = kept.chain(over).filter(wanted).filter(open);
         all.min_by_key(|spot| {
-            let name = self.pool_at(spot.pool).map(|p| &*p.name);
+            let name = self.pools.get(spot.pool).map(|p| &*p.name);
             let rank = request.pools.iter().position(|n| Some(*n) == name);
             (rank, name)
         })
@@ -62,7 +62,7 @@ impl Ipam {
         let own = self.workloads.first_reserved(workload);
         let first = |spot: &Spot| own.iter().any(|(_, s)| s == *spot);
         let idle = |spot: &Spot| {
-            let state = self.pool_at(spot.pool).map(|p| p.state(spot.slot));
+            let state = self.pools.state(*spot);
             state == Some(State::Retained(workload)) && wanted(spot)
         };
         let extra = self.workloads.first_idle(workload, |spot| wanted(&spot));
@@ -71,7 +71,7 @@ impl Ipam {
         let over = over.flat_map(|(_, claim)| claim.spots.iter().map(|(_, spot)| spot));
         let over = over.filter(|spot| wanted(spot) && self.is_reserved_to(workload, *spot));
         let all = own.chain(extra).chain(over);
-        all.min_by_key(|spot| (!first(spot), spot.pool, self.number_at(*spot)))
+        all.min_by_key(|spot| (!first(spot), spot.pool, self.pools.number(*spot)))
     }
 
     /// Whether a sticky address that is kept will not be any more once the workload's interface claims: it waits for the
@@ -99,7 +99,7 @@ impl Ipam {
         let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
         let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
         let moves = self.workloads.is_moving_in(id, spot.pool);
-        let draining = self.pool_at(spot.pool).is_none_or(|p: &Pool| p.draining);
+        let draining = self.pools.get(spot.pool).is_none_or(|p: &Pool| p.draining);
         let sticky = claim.kind == Kind::Sticky && !self.is_reserved_to(id, spot);
         sticky && !other && !moves && !draining
     }

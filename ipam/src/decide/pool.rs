@@ -33,8 +33,8 @@ impl Ipam {
     /// [`PoolError`].
     pub fn decide_add_pool(&self, spec: PoolSpec) -> Result<Change<'static>, PoolError> {
         spec.check_range()?;
-        self.check_pool(&spec)?;
-        let (pool, spec) = (self.free_pool_id()?, Box::new(spec));
+        self.pools.check(&spec)?;
+        let (pool, spec) = (self.pools.free_id()?, Box::new(spec));
         Ok(Change::new(
             self.now(),
             ChangeKind::PoolAdded { pool, spec },
@@ -42,7 +42,7 @@ impl Ipam {
     }
 
     fn pool_named(&self, name: &str) -> Result<PoolId, PoolError> {
-        let id = self.pool_names.get(name).copied();
+        let id = self.pools.named(name);
         id.ok_or_else(|| PoolError::Unknown(crate::cidr::shortened(name)))
     }
 
@@ -64,7 +64,7 @@ impl Ipam {
     /// [`PoolError`].
     pub fn decide_grow_pool(&self, name: &str, cidr: Cidr) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
-        if let Some(pool) = self.pool_at(pool.0) {
+        if let Some(pool) = self.pools.get(pool.0) {
             let spec = pool.spec.clone();
             PoolSpec { cidr, ..spec }.check_range()?;
         }
@@ -112,7 +112,7 @@ impl Ipam {
     /// [`PoolError::InUse`] while addresses of it are held or reserved.
     pub fn decide_remove_pool(&self, name: &str) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
-        if let Some(p) = self.pool_at(pool.0)
+        if let Some(p) = self.pools.get(pool.0)
             && (p.held > 0 || p.reserved > 0)
         {
             let (held, reserved) = (p.held, p.reserved);

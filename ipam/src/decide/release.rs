@@ -70,7 +70,7 @@ impl Ipam {
         self.workloads.prefetch(claim.workload);
         self.workloads.prefetch_tag(claim.workload_tag);
         for (_, spot) in claim.spots.iter() {
-            if let Some(pool) = self.pool_at(spot.pool) {
+            if let Some(pool) = self.pools.get(spot.pool) {
                 pool.prefetch(spot.slot);
             }
         }

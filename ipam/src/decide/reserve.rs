@@ -26,12 +26,9 @@ impl Ipam {
         let identity = workload.into();
         let mut parts = Vec::with_capacity(ranges.len());
         for &range in ranges {
-            let mut ids = self.pool_names.values();
-            let id = ids.find(|id| {
-                self.pool_at(id.0)
-                    .is_some_and(|p| p.spec.cidr.contains(range.first()))
-            });
-            parts.push((*id.ok_or(ReserveError::NoPool(range))?, range));
+            let pool = self.pools.of_address(range.first());
+            let (id, _) = pool.ok_or(ReserveError::NoPool(range))?;
+            parts.push((id, range));
         }
         if parts.is_empty() {
             return Err(ReserveError::Nothing);
@@ -156,7 +153,7 @@ impl Ipam {
         let wanted: BTreeSet<IpAddr> = ranges.iter().flat_map(|&r| addresses(r)).collect();
         let known = self.workload(identity).into_iter();
         let reserved = known.flat_map(|id| self.workloads.reserved(id));
-        let reserved = reserved.filter_map(|s| Some(self.pool_at(s.pool)?.address(s.slot)));
+        let reserved = reserved.filter_map(|s| Some(self.pools.get(s.pool)?.address(s.slot)));
         let mut others: Vec<IpAddr> = reserved.filter(|a| !wanted.contains(a)).collect();
         others.sort_unstable();
         if !others.is_empty() {

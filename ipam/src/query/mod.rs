@@ -8,7 +8,6 @@ use crate::change::HostSettings;
 use crate::claim::Request;
 use crate::decide::{ClaimError, Decision};
 use crate::identity::Identity;
-use crate::pool::Pool;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::released::List;
@@ -21,13 +20,13 @@ use core::net::IpAddr;
 impl Ipam {
     /// Every pool, by name.
     pub fn pools(&self) -> impl Iterator<Item = PoolRef<'_>> {
-        self.pool_names.values().filter_map(|&id| self.pool_ref(id))
+        self.pools.by_name().filter_map(|id| self.pool_ref(id))
     }
 
     /// The pool of a name.
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<PoolRef<'_>> {
-        self.pool_ref(*self.pool_names.get(name)?)
+        self.pool_ref(self.pools.named(name)?)
     }
 
     /// A host's settings, if the host is known.
@@ -45,8 +44,8 @@ impl Ipam {
 
     /// A pool's blocks that have a host or a used address, in the order of their slots.
     pub fn blocks(&self, pool: &str) -> impl Iterator<Item = BlockRef<'_>> {
-        let id = self.pool_names.get(pool);
-        let pool = id.and_then(|id| self.pool_at(id.0));
+        let id = self.pools.named(pool);
+        let pool = id.and_then(|id| self.pools.get(id.0));
         pool.into_iter().flat_map(move |pool| {
             let blocks = pool
                 .blocks
@@ -116,17 +115,13 @@ impl Ipam {
             .workload(workload.into())
             .into_iter()
             .flat_map(|w| self.workloads.retained(w));
-        spots.filter_map(|spot| Some(self.pool_at(spot.pool)?.address(spot.slot)))
+        spots.filter_map(|spot| Some(self.pools.get(spot.pool)?.address(spot.slot)))
     }
 
     /// What is known of an address; `None` outside all pools. A few look-ups.
     #[must_use]
     pub fn holder(&self, address: IpAddr) -> Option<Holder<'_>> {
-        let pool = self
-            .pools
-            .iter()
-            .flatten()
-            .find(|p| p.spec.cidr.contains(address))?;
+        let (_, pool) = self.pools.of_address(address)?;
         if let Some(what) = pool.spec.excludes(address) {
             return Some(Holder::Excluded(what));
         }
@@ -186,8 +181,7 @@ impl Ipam {
     pub fn heap_bytes(&self) -> usize {
         let records =
             self.claims.heap_bytes() + self.workloads.heap_bytes() + self.hosts.heap_bytes();
-        let pools: usize = self.pools.iter().flatten().map(Pool::heap_bytes).sum();
-        records + pools
+        records + self.pools.heap_bytes()
     }
 
     /// Bytes that hold names.

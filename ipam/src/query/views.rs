@@ -76,7 +76,7 @@ impl<'a> ClaimRef<'a> {
             .into_iter()
             .filter_map(move |family| {
                 let spot = spots.get(family)?;
-                Some(ipam.pool_at(spot.pool)?.address(spot.slot))
+                Some(ipam.pools.get(spot.pool)?.address(spot.slot))
             })
     }
 
@@ -165,7 +165,7 @@ impl Ipam {
     }
 
     pub(super) fn pool_ref(&self, id: PoolId) -> Option<PoolRef<'_>> {
-        let pool = self.pool_at(id.0)?;
+        let pool = self.pools.get(id.0)?;
         Some(PoolRef { id, pool })
     }
 }

@@ -1,6 +1,7 @@
 //! What a key's record says, taken out of the state: before it is read anew.
 
 use crate::change::HostSettings;
+use crate::departed::chunk_of;
 use crate::identity::Identity;
 use crate::index::tag;
 use crate::pool::blocks::{BlockState, NOBODY};
@@ -31,8 +32,8 @@ impl Ipam {
             }
             "c/" => self.clear_claim(rest),
             "g/" => {
-                if let Some(first) = departed_of(key) {
-                    self.clear_departed(first);
+                if let Some(first) = departed_of(key).and_then(chunk_of) {
+                    self.departed.clear(first);
                 }
             }
             _ => {}
@@ -48,7 +49,7 @@ impl Ipam {
         for (_, spot) in claim.spots.iter() {
             let reserved = self.is_reserved_to(claim.workload, spot);
             self.set_reserved_idle(claim.workload, spot, reserved);
-            if let Some(pool) = self.pool_at_mut(spot.pool) {
+            if let Some(pool) = self.pools.get_mut(spot.pool) {
                 match reserved {
                     true => pool.keep(spot.slot, claim.workload, now),
                     false => pool.clear(spot.slot, now),
@@ -65,7 +66,7 @@ impl Ipam {
         };
         let now = self.now();
         for spot in self.workloads.clear(id) {
-            if let Some(pool) = self.pool_at_mut(spot.pool)
+            if let Some(pool) = self.pools.get_mut(spot.pool)
                 && pool.state(spot.slot) == State::Retained(id)
             {
                 pool.clear(spot.slot, now);
@@ -88,7 +89,7 @@ impl Ipam {
             return;
         };
         let now = self.now();
-        let Some(pool) = self.pool_at_mut(id) else {
+        let Some(pool) = self.pools.get_mut(id) else {
             return;
         };
         let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else {

@@ -177,13 +177,13 @@ impl Ipam {
             match &rejected.frozen {
                 Frozen::Addresses(list) => {
                     for &(id, address) in list {
-                        if let Some(pool) = self.pool_at_mut(id.0) {
+                        if let Some(pool) = self.pools.get_mut(id.0) {
                             pool.freeze(address.into());
                         }
                     }
                 }
                 Frozen::Block(id, first) => {
-                    let Some(pool) = self.pool_at_mut(id.0) else {
+                    let Some(pool) = self.pools.get_mut(id.0) else {
                         continue;
                     };
                     // An IPv6 address below 2^32 looks like an IPv4 one in its key.
@@ -286,7 +286,7 @@ fn given<'a>(what: &'a ChangeKind<'_>) -> impl Iterator<Item = (PoolId, AddressR
 impl Ipam {
     /// Whether a damaged record may hold an address of a range.
     pub(crate) fn is_frozen(&self, id: PoolId, range: AddressRange) -> bool {
-        let pool = self.pool_at(id.0);
+        let pool = self.pools.get(id.0);
         pool.is_some_and(|p| p.frozen.iter().any(|f| f.intersection(range).is_some()))
     }
 }

@@ -4,6 +4,7 @@ mod calls;
 mod clear;
 pub(crate) mod codec;
 mod damage;
+mod dirty;
 mod memory;
 mod ready;
 pub(crate) mod record;
@@ -16,6 +17,7 @@ mod touched;
 
 pub use codec::RecordError;
 pub use damage::{Frozen, RejectedRecord};
+pub(crate) use dirty::DirtyKeys;
 pub use memory::MemoryStore;
 pub use ready::ready;
 pub use record::{DepartedAddress, MoveRecord, Record, ReleasedAddress, StickyRecord};

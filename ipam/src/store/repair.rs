@@ -130,7 +130,7 @@ impl<S: Store> Replica<S> {
                 let Record::Pool { spec, .. } = record else {
                     return false;
                 };
-                self.ipam.check_pool(&spec).is_ok()
+                self.ipam.pools.check(&spec).is_ok()
             }
             _ => false,
         }))
@@ -223,7 +223,7 @@ impl Ipam {
     /// A damaged block's record, made from the claims and workloads that hold its addresses: whatever else it
     /// has may have been in use until a moment ago. `None` where its pool is unknown.
     fn block_anew(&self, id: PoolId, first: IpAddr) -> Option<Vec<u8>> {
-        let pool = self.pool_at(id.0)?;
+        let pool = self.pools.get(id.0)?;
         let first = pool.spec.cidr.family().address(crate::net::number(first));
         let block = crate::Cidr::containing(first, pool.spec.block_size).ok()?;
         if block.first() != first || !pool.spec.cidr.contains(first) {

@@ -113,8 +113,8 @@ impl<S: Store> Replica<S> {
         &mut self,
         now: Timestamp,
     ) -> Result<Option<(Ipam, Vec<RejectedRecord>, Revision)>, StoreError> {
-        let mut ipam = Ipam::new(self.ipam.seed);
-        ipam.dirty = Some(BTreeSet::new());
+        let mut ipam = Ipam::new(self.ipam.seed());
+        ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, now);
         self.seeded = false;
         let mut revision = None;
@@ -271,7 +271,7 @@ impl<S: Store> Replica<S> {
         changes: &[Change<'_>],
     ) -> Result<(), StoreError> {
         let mut keys = BTreeSet::new();
-        if changes.is_empty() && self.ipam.dirty.as_ref().is_none_or(BTreeSet::is_empty) {
+        if changes.is_empty() && self.ipam.dirty.is_empty() {
             return Ok(());
         }
         let (mut before, mut structural) = (Vec::new(), false);
@@ -296,8 +296,7 @@ impl<S: Store> Replica<S> {
                 return Err(StoreError::Io(error.to_string()));
             }
         }
-        let dirty = self.ipam.dirty.replace(BTreeSet::new()).unwrap_or_default();
-        keys.extend(dirty);
+        keys.extend(self.ipam.dirty.take());
         keys.insert("m/".to_string());
         let mends = self.rejected.iter().any(|m| keys.contains(&m.key));
         let txn = self.transaction(keys, !self.seeded);

@@ -95,16 +95,13 @@ impl Restorer {
                     return Err(RejectedRecord::new(key, key, why));
                 }
                 self.ipam.tokens.begin(base);
-                // Only of an empty state: the indices are built under the seed.
-                if self.ipam.claims.len() == 0 && self.ipam.workloads.len() == 0 {
-                    self.ipam.seed = seed;
-                }
+                self.ipam.reseed(seed);
                 Ok(())
             }
             Record::Pool { id, draining, spec } => {
                 let added = self.ipam.apply_pool_added(id, &spec);
                 added.map_err(|e: ApplyError| RejectedRecord::new(key, &spec.name, e))?;
-                if let Some(pool) = self.ipam.pool_at_mut(id.0) {
+                if let Some(pool) = self.ipam.pools.get_mut(id.0) {
                     pool.draining = draining;
                 }
                 Ok(())
@@ -112,7 +109,7 @@ impl Restorer {
             Record::Cursor { id, cursor } => {
                 let bad = || RejectedRecord::new(key, id, "is a cursor of no pool");
                 let cursor = cursor.parse().map_err(|_| bad())?;
-                self.ipam.pool_at_mut(id.0).ok_or_else(bad)?.cursor = cursor;
+                self.ipam.pools.get_mut(id.0).ok_or_else(bad)?.cursor = cursor;
                 Ok(())
             }
             Record::Host { name, settings } => {
@@ -145,7 +142,8 @@ impl Restorer {
         let rejected = |why: &str| RejectedRecord::new(key, cidr, why);
         let pool = self
             .ipam
-            .pool_at_mut(id.0)
+            .pools
+            .get_mut(id.0)
             .ok_or_else(|| rejected("is a block of no pool"))?;
         let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
         if !inside {
@@ -188,7 +186,8 @@ impl Restorer {
         }
         if let Some(pool) = self
             .ipam
-            .pool_at_mut(id.0)
+            .pools
+            .get_mut(id.0)
             .filter(|p| p.spec.affinity != Affinity::Off)
         {
             pool.blocks.set_age(index, generation, emptied);
@@ -199,7 +198,8 @@ impl Restorer {
     fn give_block(&mut self, id: PoolId, index: u32, host: u32, state: BlockState) {
         if let Some(pool) = self
             .ipam
-            .pool_at_mut(id.0)
+            .pools
+            .get_mut(id.0)
             .filter(|p| p.spec.affinity != Affinity::Off)
         {
             let open = pool.free.first_in(pool.blocks.slots(index)).is_some();
@@ -215,7 +215,8 @@ impl Restorer {
         let rejected = |why: &str| RejectedRecord::new(key, address, why);
         let pool = self
             .ipam
-            .pool_at_mut(id.0)
+            .pools
+            .get_mut(id.0)
             .ok_or_else(|| rejected("is an address of no pool"))?;
         if pool.spec.excludes(address).is_some() {
             return Err(rejected("is excluded"));
@@ -239,7 +240,8 @@ impl Restorer {
         for &(pool, address) in &moving.addresses {
             let slot = self
                 .ipam
-                .pool_at_mut(pool.0)
+                .pools
+                .get_mut(pool.0)
                 .and_then(|p| p.materialise(address));
             let spot = slot.map(|slot| Spot { pool: pool.0, slot });
             spots.set(Family::of(address), spot);
@@ -265,7 +267,7 @@ impl Restorer {
         let now = self.ipam.now();
         self.ipam.freeze(&self.rejected);
         for waiting in &self.waiting {
-            let Some(pool) = self.ipam.pool_at_mut(waiting.spot.pool) else {
+            let Some(pool) = self.ipam.pools.get_mut(waiting.spot.pool) else {
                 continue;
             };
             if pool.state(waiting.spot.slot) == State::Blank {

@@ -8,21 +8,20 @@ use crate::pool::layout::Layout;
 use crate::pool::released::List;
 use crate::pool::spec::Affinity;
 use crate::pool::{Pool, PoolId};
-use crate::state::{Ipam, Spot};
+use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 impl Ipam {
     /// The whole state as records, in the order in which [`Ipam::restore`] takes them. Linear.
     #[must_use]
     pub fn records(&self) -> Vec<Record<'_>> {
         let mut out = Vec::from([self.meta()]);
-        let ids: Vec<PoolId> = (0..self.pools.len()).map(|i| PoolId(i as u16)).collect();
+        let ids: Vec<PoolId> = self.pools.iter().map(|(id, _)| id).collect();
         out.extend(ids.iter().filter_map(|&id| self.pool_record(id)));
         out.extend(ids.iter().filter_map(|&id| self.cursor_record(id)));
         let mut hosts: Vec<Record<'_>> = self
@@ -33,7 +32,7 @@ impl Ipam {
         hosts.sort_by_cached_key(Record::key);
         out.extend(hosts);
         for &id in &ids {
-            let Some(pool) = self.pool_at(id.0) else {
+            let Some(pool) = self.pools.get(id.0) else {
                 continue;
             };
             out.extend(
@@ -56,12 +55,12 @@ impl Ipam {
             .collect();
         claims.sort_by_cached_key(Record::key);
         out.extend(claims);
-        out.extend(self.departed_records());
+        out.extend(self.departed.records(self.now()));
         out
     }
 
     fn pool_record(&self, id: PoolId) -> Option<Record<'_>> {
-        let pool = self.pool_at(id.0)?;
+        let pool = self.pools.get(id.0)?;
         Some(Record::Pool {
             id,
             draining: pool.draining,
@@ -70,7 +69,7 @@ impl Ipam {
     }
 
     fn cursor_record(&self, id: PoolId) -> Option<Record<'_>> {
-        let pool = self.pool_at(id.0).filter(|p| p.cursor > 0)?;
+        let pool = self.pools.get(id.0).filter(|p| p.cursor > 0)?;
         Some(Record::Cursor {
             id,
             cursor: format!("{}", pool.cursor).into(),
@@ -121,13 +120,6 @@ impl Ipam {
         })
     }
 
-    pub(super) fn place(&self, spot: Spot) -> Option<(PoolId, IpAddr)> {
-        Some((
-            PoolId(spot.pool),
-            self.pool_at(spot.pool)?.address(spot.slot),
-        ))
-    }
-
     fn workload_record(&self, id: u32) -> Option<Record<'_>> {
         let moving = self.workloads.moving(id).and_then(|m| {
             Some(MoveRecord {
@@ -135,15 +127,19 @@ impl Ipam {
                 to: self.hosts.name(m.to)?.into(),
                 since: m.since,
                 kept: m.retention,
-                addresses: m.spots.iter().filter_map(|(_, s)| self.place(s)).collect(),
+                addresses: m
+                    .spots
+                    .iter()
+                    .filter_map(|(_, s)| self.pools.place(s))
+                    .collect(),
             })
         });
-        let place = |spot| self.place(spot);
+        let place = |spot| self.pools.place(spot);
         let mut sticky: Vec<StickyRecord> = self
             .workloads
             .sticky(id)
             .filter_map(|(spot, until)| {
-                let (pool, address) = self.place(spot)?;
+                let (pool, address) = self.pools.place(spot)?;
                 Some(StickyRecord {
                     pool,
                     address,
@@ -192,7 +188,7 @@ impl Ipam {
             addresses: claim
                 .spots
                 .iter()
-                .filter_map(|(_, s)| self.place(s))
+                .filter_map(|(_, s)| self.pools.place(s))
                 .collect(),
             suspect: self.claims.suspected(id),
         })
@@ -201,7 +197,7 @@ impl Ipam {
     /// The record of what all pools share.
     pub(crate) fn meta(&self) -> Record<'static> {
         Record::Meta {
-            seed: self.seed,
+            seed: self.seed(),
             base: self.tokens.base(),
         }
     }
@@ -217,13 +213,13 @@ impl Ipam {
             "h/" => self.host_record(self.host(rest)?),
             "b/" => {
                 let (id, first) = (id()?, u128::from_str_radix(rest.get(6..)?, 16).ok()?);
-                let pool = self.pool_at(id.0)?;
+                let pool = self.pools.get(id.0)?;
                 let slot = pool.slot(pool.spec.cidr.family().address(first))?;
                 self.block_record(id, pool, pool.block_of(slot))
             }
             "w/" | "x/" => self.workload_record(self.workload(identity_of(key)?)?),
             "c/" => self.claim_record(self.owner(rest)?),
-            "g/" => self.departed_record(departed_of(key)?),
+            "g/" => self.departed.record(departed_of(key)?, self.now()),
             _ => None,
         }
     }

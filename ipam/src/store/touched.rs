@@ -5,10 +5,12 @@ use super::record::{
 };
 use super::snapshot::blocks_noted;
 use crate::change::{Change, ChangeKind};
-use crate::cidr::{AddressRange, number};
+use crate::cidr::{AddressRange, Cidr, number};
+use crate::departed::chunk_of;
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::cells::State;
+use crate::pool::released::List;
 use crate::pool::spec::{Affinity, Order};
 use crate::state::{Ipam, NONE};
 use alloc::collections::BTreeSet;
@@ -17,8 +19,8 @@ use core::net::IpAddr;
 
 impl Ipam {
     fn block_of(&self, place: (PoolId, IpAddr)) -> Option<String> {
-        let pool = self.pool_at(place.0.0)?;
-        let block = crate::cidr::Cidr::containing(place.1, pool.spec.block_size).ok()?;
+        let pool = self.pools.get(place.0.0)?;
+        let block = Cidr::containing(place.1, pool.spec.block_size).ok()?;
         Some(block_key(place.0, block.first()))
     }
 
@@ -32,7 +34,7 @@ impl Ipam {
             }
             ChangeKind::PoolGrown { pool, cidr } => {
                 keys.insert(pool_key(*pool));
-                let block_size = self.pool_at(pool.0).map_or(0, |p| p.spec.block_size);
+                let block_size = self.pools.get(pool.0).map_or(0, |p| p.spec.block_size);
                 self.touch_arrival(*pool, *cidr, block_size, &mut keys);
             }
             ChangeKind::PoolDrained { pool, .. } | ChangeKind::PoolChanged { pool, .. } => {
@@ -41,7 +43,7 @@ impl Ipam {
             ChangeKind::PoolRemoved { pool } => {
                 keys.extend([pool_key(*pool), cursor_key(*pool)]);
                 self.touch_departure(*pool, &mut keys);
-                let blocks = self.pool_at(pool.0).map(|p| (p, blocks_noted(p)));
+                let blocks = self.pools.get(pool.0).map(|p| (p, blocks_noted(p)));
                 keys.extend(blocks.into_iter().flat_map(|(p, list)| {
                     list.into_iter()
                         .map(|b| block_key(*pool, p.block_cidr(b).first()))
@@ -106,7 +108,8 @@ impl Ipam {
                 for place in [v4, v6].into_iter().flatten() {
                     keys.extend(self.block_of((place.pool, place.address)));
                     let order = self
-                        .pool_at(place.pool.0)
+                        .pools
+                        .get(place.pool.0)
                         .map(|p| (p.spec.order, p.spec.affinity));
                     let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
                     let whole = host.is_none() || affinity == Affinity::Off;
@@ -125,11 +128,29 @@ impl Ipam {
                 address,
             } => self.touch_address((*pool, *address), &mut keys),
             ChangeKind::TimesCapped { address, .. } => {
-                let chunk = crate::departed::chunk_of(*address);
-                keys.extend(chunk.map(|chunk| departed_key(chunk.first())));
+                keys.extend(chunk_key(*address));
             }
         }
         keys
+    }
+
+    /// The keys of the records that a pool's coming alters besides its own.
+    fn touch_arrival(&self, id: PoolId, cidr: Cidr, block_size: u8, keys: &mut BTreeSet<String>) {
+        for rest in self.departed.within(cidr, self.now()) {
+            keys.extend(chunk_key(rest.address));
+            let block = Cidr::containing(rest.address, block_size);
+            keys.extend(block.map(|block| block_key(id, block.first())));
+        }
+    }
+
+    /// The keys of the records that a pool's going alters besides its own.
+    fn touch_departure(&self, id: PoolId, keys: &mut BTreeSet<String>) {
+        let pool = self.pools.get(id.0);
+        let rests = pool.into_iter().flat_map(|p| {
+            let resting = p.released.iter(List::Quarantine);
+            resting.map(|(_, rest)| p.address(rest.slot))
+        });
+        keys.extend(rests.filter_map(chunk_key));
     }
 
     fn touch_workload(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {
@@ -139,7 +160,7 @@ impl Ipam {
         };
         // What is reserved stays so, whoever holds it: no block's record tells of it.
         let sticky = self.workloads.sticky(id);
-        keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.place(s)?)));
+        keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.pools.place(s)?)));
     }
 
     /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks in
@@ -157,7 +178,7 @@ impl Ipam {
         keys.extend(
             ending
                 .into_iter()
-                .filter_map(|s| self.block_of(self.place(s)?)),
+                .filter_map(|s| self.block_of(self.pools.place(s)?)),
         );
     }
 
@@ -170,7 +191,7 @@ impl Ipam {
             claim
                 .spots
                 .iter()
-                .filter_map(|(_, s)| self.block_of(self.place(s)?)),
+                .filter_map(|(_, s)| self.block_of(self.pools.place(s)?)),
         );
         if claim.workload != NONE
             && let Some(identity) = self.workloads.identity(claim.workload)
@@ -183,7 +204,8 @@ impl Ipam {
     fn touch_address(&self, place: (PoolId, IpAddr), keys: &mut BTreeSet<String>) {
         keys.extend(self.block_of(place));
         let state = self
-            .pool_at(place.0.0)
+            .pools
+            .get(place.0.0)
             .and_then(|p| Some(p.state(p.slot(place.1)?)));
         let workload = match state {
             Some(State::Held(claim)) => {
@@ -199,7 +221,7 @@ impl Ipam {
     }
 
     fn touch_range(&self, id: PoolId, range: AddressRange, keys: &mut BTreeSet<String>) {
-        let Some(pool) = self.pool_at(id.0) else {
+        let Some(pool) = self.pools.get(id.0) else {
             return;
         };
         let step = 1u128 << pool.blocks.shift;
@@ -212,4 +234,9 @@ impl Ipam {
             at = next;
         }
     }
+}
+
+/// The key of the record of a removed pool's address.
+fn chunk_key(address: IpAddr) -> Option<String> {
+    chunk_of(address).map(|chunk| departed_key(chunk.first()))
 }

@@ -85,7 +85,7 @@ impl Restorer {
         });
         for (_, spot) in spots.iter() {
             let now = self.ipam.now();
-            if let Some(pool) = self.ipam.pool_at_mut(spot.pool) {
+            if let Some(pool) = self.ipam.pools.get_mut(spot.pool) {
                 pool.hold(spot.slot, id, now);
             }
             self.ipam.set_reserved_idle(holder, spot, false);
@@ -103,7 +103,7 @@ impl Restorer {
         workload: Option<u32>,
         key: &str,
     ) -> Result<Spot, RejectedRecord> {
-        let reserved = self.ipam.pool_at(place.0.0).and_then(|p| {
+        let reserved = self.ipam.pools.get(place.0.0).and_then(|p| {
             let slot = p.slot(place.1)?;
             let State::Retained(w) = p.state(slot) else {
                 return None;

@@ -69,7 +69,7 @@ impl Restorer {
         });
         self.waiting.extend(rests);
         if !over.is_empty() {
-            self.ipam.note_dirty(key);
+            self.ipam.dirty.note(key);
         }
         if reserved.is_empty() && sticky.is_empty() && moving.is_none() {
             return Ok(());
@@ -90,7 +90,7 @@ impl Restorer {
         let sticky = sticky.iter().map(|&(spot, until)| (spot, Some(until)));
         let all = reserved.iter().map(|&spot| (spot, None)).chain(sticky);
         for (spot, until) in all {
-            let Some(pool) = self.ipam.pool_at_mut(spot.pool) else {
+            let Some(pool) = self.ipam.pools.get_mut(spot.pool) else {
                 continue;
             };
             pool.keep(spot.slot, id, now);
