@@ -133,16 +133,32 @@ impl Etcd {
     /// When it refuses.
     #[must_use]
     pub fn post(&self, path: &str, json: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.client)).expect("a connection");
         let length = json.len();
-        write!(
-            stream,
+        self.exchange(&format!(
             "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
-        )
-        .expect("sent");
+        ))
+    }
+
+    /// One of the figures that etcd publishes of itself, by its whole name.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.exchange("GET /metrics HTTP/1.0\r\n\r\n");
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = line.and_then(|value| value.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}: {metrics}"))
+    }
+
+    fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.client)).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.contains(" 200 OK"), "{path} {json}: {answer}");
+        assert!(answer.contains(" 200 OK"), "{request}: {answer}");
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
         body.unwrap_or_default().to_owned()
     }

@@ -26,6 +26,7 @@ pub struct EtcdConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) timeout: Duration,
+    pub(crate) remembered: u64,
     pub(crate) max_txn_ops: usize,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_response_bytes: usize,
@@ -91,6 +92,8 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Some megabytes of tombstones at the most, and minutes even in an etcd that others keep busy.
+const REMEMBERED: u64 = 20_000;
 /// etcd's own default, `--max-txn-ops`.
 const MAX_TXN_OPS: usize = 128;
 /// etcd's own default, `--max-request-bytes`: 1.5 MiB.
@@ -112,6 +115,7 @@ impl EtcdConfig {
             connect_timeout: Duration::from_secs(2),
             attempt_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
+            remembered: REMEMBERED,
             max_txn_ops: MAX_TXN_OPS,
             max_request_bytes: MAX_REQUEST_BYTES,
             max_response_bytes: MAX_RESPONSE_BYTES,
@@ -173,6 +177,14 @@ impl EtcdConfig {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// For how many revisions of etcd's a deletion leaves a tombstone, 20,000 unless told. A writer that knows the store only from before
+    /// reads again. All users of a store should be told the same.
+    #[must_use]
+    pub fn remember_deletions(mut self, revisions: u64) -> Self {
+        self.remembered = revisions;
         self
     }
 

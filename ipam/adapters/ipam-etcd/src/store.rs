@@ -41,13 +41,8 @@ const FEED_AFTER: u32 = 2;
 const READS: u32 = 5;
 /// Attempts at a commit to a store whose horizon is missing: one finds that out, one commits, one is spare.
 const HORIZONS: u32 = 3;
-/// One deletion in this many sweeps the oldest tombstones.
-const SWEEP_EVERY: u64 = 64;
 /// Tombstones that one sweep removes at the most: more than were left since the one before.
 const SWEPT: usize = 100;
-/// Revisions for which a tombstone stands. A writer that knows the store from before must read again. Some megabytes at the most,
-/// and minutes even in an etcd that others keep busy.
-const REMEMBERED: u64 = 20_000;
 
 impl EtcdStore {
     /// The store of a configuration.
@@ -227,7 +222,7 @@ impl EtcdStore {
 
     /// Removes tombstones that are older than anybody need remember. What fails here is done by a later one.
     async fn sweep(&mut self, revision: Revision) -> Result<(), Failure> {
-        let upto = revision.saturating_sub(REMEMBERED);
+        let upto = revision.saturating_sub(self.client.config.remembered);
         if upto == 0 {
             return Ok(());
         }
@@ -249,6 +244,13 @@ impl EtcdStore {
         let _: TxnResponse = self.client.write(path::TXN, &request).await?;
         Ok(())
     }
+}
+
+/// A number below 64, each equally often whatever pattern the revisions have: one deletion in so many sweeps the oldest tombstones.
+/// Short-lived processes have nothing to count them with.
+fn draw(revision: Revision) -> u64 {
+    // Multiplicative hashing by the golden ratio; the upper six bits.
+    revision.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58
 }
 
 /// Why there is no page.
@@ -327,7 +329,7 @@ impl Store for EtcdStore {
             match commit::outcome(&self.keys, &txn, &answer, answer.revision())? {
                 Outcome::Committed(revision) => {
                     let deleted = u64::try_from(txn.delete.len()).unwrap_or(u64::MAX);
-                    if revision % SWEEP_EVERY < deleted {
+                    if draw(revision) < deleted {
                         // The commit stands, whatever becomes of this.
                         let _ = self.sweep(revision).await;
                     }

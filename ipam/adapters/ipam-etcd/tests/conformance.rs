@@ -167,7 +167,53 @@ fn long_answers_are_asked_for_in_parts() {
     });
 }
 
+/// Who watches again and again has etcd tell it, rather than walk through all keys.
+fn repeated_watches_share_one_feed() {
+    let etcd = Etcd::start(&[]);
+    let (mut one, mut two) = (open(config(&etcd)), open(config(&etcd)));
+    block_on(async {
+        let mut from = revision(&mut one).await;
+        let before = etcd.metric("etcd_debugging_mvcc_watcher_total");
+        for i in 0..40 {
+            let (key, old) = (format!("c/{i}"), format!("c/{}", i - 1));
+            let since = revision(&mut two).await;
+            let put = [(&*key, "x"), ("h/same", &*key)];
+            commit(&mut two, since, &put, &[&old])
+                .await
+                .expect("a write");
+            let watched = one.watch("c/", from).await.expect("a watch");
+            let Watched::Events(events, upto) = watched else {
+                panic!("three changes are not too many");
+            };
+            let mut seen: Vec<_> = events
+                .into_iter()
+                .map(|e| (e.key, e.value.is_some()))
+                .collect();
+            seen.sort();
+            let mut want = vec![(key, true)];
+            want.extend((i > 0).then_some((old, false)));
+            want.sort();
+            assert_eq!(seen, want);
+            // What was of no interest to one prefix is told of to another, and what is old is asked for.
+            let all = one.watch("", from).await.expect("a watch");
+            assert!(
+                matches!(all, Watched::Events(e, u) if e.len() == 2 + usize::from(i > 0) && u == upto)
+            );
+            from = upto;
+        }
+        assert_eq!(
+            etcd.metric("etcd_debugging_mvcc_watcher_total"),
+            before + 1.0
+        );
+        let Watched::Events(all, _) = one.watch("", 1).await.expect("a watch") else {
+            panic!("42 changes are not too many");
+        };
+        assert_eq!(all.len(), 41);
+    });
+}
+
 test_support::tests! {
+    repeated_watches_share_one_feed [ETCD],
     etcd_conforms [ETCD],
     stores_of_other_prefixes_are_not_touched [ETCD],
     a_transaction_of_thousands_is_one_transaction [ETCD],
