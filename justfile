@@ -23,6 +23,10 @@ deep *PARTS:
 scorecard *ARGS:
     cargo run --release -p benches --bin scorecard -- {{ARGS}}
 
+# Each core's main calls, compared with the last run.
+bench *ARGS:
+    cargo bench -p benches {{ARGS}}
+
 # Licences, bans, packages, features, minimal versions.
 publish *PARTS:
     .ci/publish {{PARTS}}

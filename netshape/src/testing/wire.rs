@@ -1,7 +1,6 @@
 //! Untrusted bytes and texts.
 
 use super::Draws;
-use crate::ObservedState;
 use crate::netlink::{Message, decode, hex_lines, hex_of, load};
 use crate::tc::{IfIndexes, TickRounding, batch_commands, parse_line_with_speeds};
 use alloc::collections::BTreeMap;
@@ -106,7 +105,7 @@ pub fn fuzz_policy(data: &[u8]) {
         let bound = host.uplink().map(crate::Uplink::for_containers);
         assert!(bound.is_none_or(|b| host.promised(direction) <= b));
     }
-    let plan = diff(&ObservedState::new(), &host);
+    let plan = diff(&crate::ObservedState::new(), &host);
     assert_eq!(plan.is_empty(), host.device_names().is_empty());
 }
 
