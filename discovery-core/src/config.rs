@@ -72,7 +72,7 @@ builder!(ServiceConfig {
 
 impl Default for ServiceConfig {
     /// No checks, no warm-up; weights in steps of 5 %, Envoy's panic threshold of 50 %, losses of over half
-    /// of the endpoints within 30 s held back for an hour, 10 s of flap forgiven.
+    /// of the endpoints within 30 s held back for an hour, outages of less than 10 s do not restart a warm-up.
     fn default() -> Self {
         Self {
             health: None,

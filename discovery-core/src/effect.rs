@@ -105,6 +105,71 @@ pub enum Effect {
     },
 }
 
+impl fmt::Display for Effect {
+    /// One line for a log. Endpoints and services appear by their ids; [`crate::Engine`] knows their names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probe {
+                endpoint,
+                attempt,
+                deadline,
+                reason,
+                ..
+            } => write!(
+                f,
+                "probe {endpoint}, attempt {attempt}, answer due by {deadline}: {reason}"
+            ),
+            Self::Register {
+                endpoint,
+                slot,
+                reason,
+            } => write!(f, "register {endpoint} in slot {slot}: {reason}"),
+            Self::Update {
+                endpoint,
+                slot,
+                status,
+                reason,
+            } => write!(
+                f,
+                "update {endpoint} in slot {slot}, now {status}: {reason}"
+            ),
+            Self::Deregister {
+                slot, name, reason, ..
+            } => write!(f, "deregister {name:?} and free slot {slot}: {reason}"),
+            Self::SetWeight {
+                endpoint,
+                slot,
+                weight,
+                reason,
+                ..
+            } => {
+                let (whole, thousandths) = (weight / 1000, weight % 1000);
+                write!(
+                    f,
+                    "set weight of {endpoint} in slot {slot} to {whole}.{thousandths:03}: {reason}"
+                )
+            }
+            Self::Mode { service, mode } => write!(f, "{service} is now in {mode} mode"),
+            Self::Rejected {
+                service,
+                entry,
+                name,
+                problem,
+            } => write!(
+                f,
+                "entry {entry} ({name:?}) of the snapshot of {service} was rejected: {problem}"
+            ),
+            Self::Hold {
+                service, held: 0, ..
+            } => write!(f, "no endpoint of {service} is held any longer"),
+            Self::Hold { service, held, of } => write!(
+                f,
+                "{held} of {of} endpoints of {service} vanished at once and are held"
+            ),
+        }
+    }
+}
+
 /// Which endpoints of a service carry its traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -203,5 +268,72 @@ impl fmt::Display for Reason {
             Self::InDoubt => "its last check was in doubt",
             Self::Routine => "it is time to look again",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn effects_read_as_sentences() {
+        let (service, endpoint) = (
+            ServiceId(2),
+            EndpointId {
+                index: 3,
+                generation: 1,
+            },
+        );
+        let hold = |held| Effect::Hold {
+            service,
+            held,
+            of: 9,
+        };
+        let lines = [
+            Effect::Register {
+                endpoint,
+                slot: 4,
+                reason: Reason::Added,
+            },
+            Effect::Update {
+                endpoint,
+                slot: 4,
+                status: RegistrationStatus::Draining,
+                reason: Reason::Drain,
+            },
+            Effect::SetWeight {
+                endpoint,
+                service,
+                slot: 4,
+                weight: 12_050,
+                reason: Reason::WarmUp,
+            },
+            Effect::Deregister {
+                endpoint,
+                service,
+                slot: 4,
+                name: "web-1".into(),
+                reason: Reason::Gone,
+            },
+            Effect::Mode {
+                service,
+                mode: Mode::LastResort,
+            },
+            hold(5),
+            hold(0),
+        ]
+        .map(|effect| effect.to_string());
+        let expected = [
+            "register endpoint 3.1 in slot 4: the source added it",
+            "update endpoint 3.1 in slot 4, now draining: a drain began or ended",
+            "set weight of endpoint 3.1 in slot 4 to 12.050: it is warming up",
+            "deregister \"web-1\" and free slot 4: the source removed it",
+            "service 2 is now in last resort mode",
+            "5 of 9 endpoints of service 2 vanished at once and are held",
+            "no endpoint of service 2 is held any longer",
+        ];
+        assert_eq!(lines, expected);
     }
 }

@@ -57,21 +57,24 @@ impl Conditions {
 /// (a changed `started_at`); plain updates leave the age alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Warmth {
+pub enum WarmUpStart {
     /// From the moment it is ready and passes its checks, as seen by the engine.
     #[default]
-    Cold,
+    #[cfg_attr(feature = "serde", serde(alias = "Cold"))]
+    WhenHealthy,
     /// From this moment, when the source knows since when it has been serving. A time in the future (clock
     /// skew) counts as now.
-    Since(Timestamp),
-    /// Already warm.
-    Warm,
+    #[cfg_attr(feature = "serde", serde(alias = "Since"))]
+    At(Timestamp),
+    /// Over already: it is warm.
+    #[cfg_attr(feature = "serde", serde(alias = "Warm"))]
+    Done,
 }
 
 /// What a source says of one endpoint.
 ///
 /// ```
-/// use discovery_core::endpoint::{Conditions, Warmth};
+/// use discovery_core::endpoint::{Conditions, WarmUpStart};
 /// use discovery_core::{EndpointSpec, Engine, ServiceConfig};
 ///
 /// let mut engine = Engine::new(7);
@@ -80,7 +83,7 @@ pub enum Warmth {
 /// let spec = EndpointSpec::new(service, node, zone, region, ([10, 0, 0, 1], 80).into())
 ///     .with_base_weight(50)
 ///     .with_conditions(Conditions::STARTING)
-///     .with_warmth(Warmth::Warm);
+///     .with_warm_up_start(WarmUpStart::Done);
 /// assert_eq!(spec.base_weight, 50);
 /// # Ok::<(), discovery_core::InputError>(())
 /// ```
@@ -106,7 +109,8 @@ pub struct EndpointSpec {
     /// When its process started, by any clock: only equality is read, a change is a restart.
     pub started_at: Timestamp,
     /// From when its warm-up counts.
-    pub warmth: Warmth,
+    #[cfg_attr(feature = "serde", serde(alias = "warmth"))]
+    pub warm_up_start: WarmUpStart,
 }
 
 impl EndpointSpec {
@@ -128,7 +132,7 @@ impl EndpointSpec {
             base_weight: 100,
             conditions: Conditions::READY,
             started_at: Timestamp::ZERO,
-            warmth: Warmth::Cold,
+            warm_up_start: WarmUpStart::WhenHealthy,
         }
     }
 }
@@ -142,7 +146,7 @@ builder!(EndpointSpec {
     with_base_weight: base_weight: u32,
     with_conditions: conditions: Conditions,
     with_started_at: started_at: Timestamp,
-    with_warmth: warmth: Warmth,
+    with_warm_up_start: warm_up_start: WarmUpStart,
 });
 
 /// What the engine knows of an endpoint; see [`crate::Engine::endpoint`].

@@ -50,10 +50,10 @@ pub enum InputError {
         known: usize,
     },
     /// A node, zone or region that this engine did not name.
-    #[error("{what} {given} is not known; Engine::{what} gave {known} ids")]
+    #[error("{kind} {given} is not known; Engine::{kind} gave {known} ids")]
     UnknownPlace {
         /// `node`, `zone` or `region`.
-        what: &'static str,
+        kind: &'static str,
         /// The id given.
         given: u32,
         /// How many there are.
@@ -111,28 +111,28 @@ pub enum InputError {
         service: ServiceId,
     },
     /// A service, node, zone or region to be removed that endpoints still name.
-    #[error("{what} {given} still has {endpoints} endpoints; remove them first")]
+    #[error("{kind} {given} still has {endpoints} endpoints; remove them first")]
     InUse {
         /// `service`, `node`, `zone` or `region`.
-        what: &'static str,
+        kind: &'static str,
         /// The id given.
         given: u32,
         /// How many endpoints name it.
         endpoints: usize,
     },
     /// A node or region to be removed that an operator drained.
-    #[error("{what} {given} is drained; end the drain first")]
+    #[error("{kind} {given} is drained; end the drain first")]
     Drained {
         /// `node` or `region`.
-        what: &'static str,
+        kind: &'static str,
         /// The id given.
         given: u32,
     },
     /// As many of something as there can be: 2^32 - 1, or [`MAX_DRAINS`](crate::endpoint::MAX_DRAINS) drains.
-    #[error("there are as many {what} as there can be; remove or end some first")]
+    #[error("there are as many {kind} as there can be; remove or end some first")]
     Full {
         /// Of what.
-        what: &'static str,
+        kind: &'static str,
     },
 }
 
@@ -144,10 +144,10 @@ pub enum RestoreError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// A name stands twice.
-    #[error("{what} {name} stands twice in the snapshot; names are unique")]
+    #[error("{kind} {name} stands twice in the snapshot; names are unique")]
     Twice {
         /// Of what kind.
-        what: &'static str,
+        kind: &'static str,
         /// The name.
         name: String,
     },

@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::fmt;
+
 use hashbrown::HashTable;
 
 use crate::hash::hash;
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -21,24 +23,34 @@ macro_rules! id {
                 self.0 as usize
             }
         }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($kind, " {}"), self.0)
+            }
+        }
     };
 }
 
 id!(
     /// A service of an engine.
-    ServiceId
+    ServiceId,
+    "service"
 );
 id!(
     /// A node (host machine) of an engine.
-    NodeId
+    NodeId,
+    "node"
 );
 id!(
     /// A zone of an engine.
-    ZoneId
+    ZoneId,
+    "zone"
 );
 id!(
     /// A region (data centre) of an engine.
-    RegionId
+    RegionId,
+    "region"
 );
 
 /// An endpoint of an engine: a dense index, and a generation that tells a new tenant of the index from an
@@ -64,7 +76,14 @@ impl EndpointId {
     }
 }
 
-/// Names of services, nodes, zones or regions by number, in order of first mention. The number of a forgotten name is
+impl fmt::Display for EndpointId {
+    /// The index, and the generation after a dot: `endpoint 3.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "endpoint {}.{}", self.index, self.generation)
+    }
+}
+
+/// Names of services, nodes, zones or regions by number, in order of first mention. The number of a removed name is
 /// given to the next new one, the lowest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
@@ -116,7 +135,7 @@ impl Names {
     }
 
     /// Frees a name's number.
-    pub(crate) fn forget(&mut self, number: u32) {
+    pub(crate) fn remove(&mut self, number: u32) {
         let place = self.names.get_mut(number as usize);
         let Some(name) = place.and_then(Option::take) else {
             return;
@@ -164,8 +183,8 @@ mod tests {
         for name in ["a", "b", "c"] {
             names.intern(name);
         }
-        names.forget(1);
-        names.forget(1);
+        names.remove(1);
+        names.remove(1);
         assert_eq!((names.find("b"), names.name(1)), (None, None));
         assert_eq!((names.find("a"), names.find("c")), (Some(0), Some(2)));
         assert_eq!((names.intern("d"), names.intern("b")), (Some(1), Some(3)));

@@ -6,8 +6,8 @@ use allocation_counter::measure;
 use discovery_core::health::CallOutcome;
 use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
 use discovery_core::pick::{
-    Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
-    WeightedRandom,
+    Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SharedWeights, SmoothRoundRobin,
+    StaticStride, WeightedRandom,
 };
 use discovery_core::rng;
 use discovery_core::warm_up::{Admission, AdmissionRules, Curve};
@@ -70,14 +70,14 @@ fn picks_and_changes_of_weight_allocate_nothing() {
     let named: Vec<(u64, u32)> = (0..).zip(weights.iter().copied()).collect();
     let pickers: Vec<(&str, Box<dyn Picker>)> = vec![
         ("edf", Box::new(Edf::seeded(&real, 1))),
-        ("golden", Box::new(LowDiscrepancy::new(&weights, 1))),
+        (
+            "low discrepancy",
+            Box::new(LowDiscrepancy::new(&weights, 1)),
+        ),
         ("smooth", Box::new(SmoothRoundRobin::new(&weights))),
         ("stride", Box::new(StaticStride::new(&real, 1))),
         ("alias", Box::new(WeightedRandom::new(&weights, 1))),
-        (
-            "choices",
-            Box::new(P2c::new(&weights, PeakEwma::default(), 1)),
-        ),
+        ("p2c", Box::new(P2c::new(&weights, PeakEwma::default(), 1))),
         ("maglev", Box::new(Maglev::new(&named))),
         ("bounded", Box::new(Maglev::new(&named).bounded(125))),
     ];
@@ -88,15 +88,15 @@ fn picks_and_changes_of_weight_allocate_nothing() {
 
 #[test]
 fn a_follower_allocates_nothing_however_far_behind() {
-    let mut board = Board::new(SLOTS);
+    let mut shared = SharedWeights::new(SLOTS);
     for (slot, weight) in weights().into_iter().enumerate() {
-        board.set_weight(slot, weight);
+        shared.set_weight(slot, weight);
     }
-    let mut handle = board.follow(|w| LowDiscrepancy::new(w, 1));
+    let mut handle = shared.follow(|w| LowDiscrepancy::new(w, 1));
     let counted = measure(|| {
         for round in 0..3_000u32 {
             for slot in 0..(round as usize % 7) * 200 {
-                board.set_weight(slot % SLOTS, 1 + (round + slot as u32) % 90);
+                shared.set_weight(slot % SLOTS, 1 + (round + slot as u32) % 90);
             }
             assert!(handle.pick(&Request::default()).is_some());
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::endpoint::{Conditions, WarmUpStart};
 use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
 use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
@@ -177,7 +177,7 @@ fn an_engine_feeds_a_balancer() {
             "10.0.0.1:80".parse().unwrap(),
         )
         .with_base_weight(10)
-        .with_warmth(Warmth::Warm);
+        .with_warm_up_start(WarmUpStart::Done);
         engine
             .handle(Timestamp::ZERO, Input::Upsert { name, spec }, &mut out)
             .unwrap();
@@ -239,7 +239,7 @@ fn the_last_resort_is_used_by_a_balancer_too() {
         "10.0.0.1:80".parse().unwrap(),
     )
     .with_base_weight(10)
-    .with_warmth(Warmth::Warm);
+    .with_warm_up_start(WarmUpStart::Done);
     let mut picks = |conditions| {
         for (name, conditions) in [("a", conditions), ("b", Conditions::TERMINATING)] {
             let spec = spec.with_conditions(conditions);

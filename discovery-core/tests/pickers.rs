@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use discovery_core::pick::{
-    Board, Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin, StaticStride,
-    WeightedRandom,
+    Edf, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SharedWeights, SmoothRoundRobin,
+    StaticStride, WeightedRandom,
 };
 use discovery_core::rng;
 use discovery_core::{Picker, Timestamp};
@@ -20,14 +20,11 @@ fn all(weights: &[u32]) -> Vec<(&'static str, Box<dyn Picker>)> {
     vec![
         ("edf", Box::new(Edf::new(&real))),
         ("edf seeded", Box::new(Edf::seeded(&real, 4))),
-        ("golden", Box::new(LowDiscrepancy::new(weights, 4))),
+        ("low discrepancy", Box::new(LowDiscrepancy::new(weights, 4))),
         ("smooth", Box::new(SmoothRoundRobin::new(weights))),
         ("stride", Box::new(stride)),
         ("alias", Box::new(WeightedRandom::new(weights, 4))),
-        (
-            "choices",
-            Box::new(P2c::new(weights, PeakEwma::default(), 4)),
-        ),
+        ("p2c", Box::new(P2c::new(weights, PeakEwma::default(), 4))),
         ("maglev", Box::new(Maglev::new(&named))),
         ("bounded", Box::new(Maglev::new(&named).bounded(125))),
     ]
@@ -83,7 +80,7 @@ fn shares_are_the_weights() {
         }
         // Smooth ones are exact; random ones have their noise, a hash table its places.
         let slack = match name {
-            "edf" | "edf seeded" | "golden" | "smooth" => 2.0,
+            "edf" | "edf seeded" | "low discrepancy" | "smooth" => 2.0,
             "stride" => 5.0,
             "bounded" => 1_500.0,
             _ => 800.0,
@@ -230,14 +227,14 @@ fn stride_never_picks_weight_0() {
 /// A weight may be less than 1; a follower must still be able to take it away.
 #[test]
 fn light_edf_weights_are_not_0() {
-    let mut board = Board::new(2);
-    (0..2).for_each(|slot| assert!(board.set_weight(slot, 1)));
-    let mut edf = board.follow(|w| {
+    let mut shared = SharedWeights::new(2);
+    (0..2).for_each(|slot| assert!(shared.set_weight(slot, 1)));
+    let mut edf = shared.follow(|w| {
         let light: Vec<f64> = w.iter().map(|&w| f64::from(w) * 1e-3).collect();
         Edf::new(&light)
     });
     assert!(edf.pick(&Request::default()).is_some());
-    assert!(board.set_weight(0, 0));
+    assert!(shared.set_weight(0, 0));
     assert!((0..100).all(|_| edf.pick(&Request::default()) == Some(1)));
     let mut edf = Edf::new(&[f64::MIN_POSITIVE / 1e10, 1.0, f64::INFINITY, f64::MAX]);
     assert!((0..100).all(|_| edf.pick(&Request::default()) == Some(3)));
@@ -279,12 +276,12 @@ fn bounded_load_is_bounded() {
 
 #[test]
 fn choices_send_slow_endpoints_less() {
-    let mut choices = P2c::new(&[10; 10], PeakEwma::default(), 3);
+    let mut p2c = P2c::new(&[10; 10], PeakEwma::default(), 3);
     let mut ring = std::collections::VecDeque::new();
     let mut counts = [0u32; 10];
     for i in 0..100_000u64 {
         let now = Timestamp::from_nanos(i * 50_000);
-        let slot = choices.pick(&Request::new(now)).unwrap();
+        let slot = p2c.pick(&Request::new(now)).unwrap();
         counts[slot] += 1;
         // Slot 0 takes ten times as long.
         ring.push_back((i + if slot == 0 { 400 } else { 40 }, slot));
@@ -296,7 +293,7 @@ fn choices_send_slow_endpoints_less() {
         ring.retain(|(end, _)| *end > i);
         for (_, slot) in ended {
             let latency = Duration::from_millis(if slot == 0 { 20 } else { 2 });
-            choices.done(slot, now, latency);
+            p2c.done(slot, now, latency);
         }
     }
     let fair = 100_000 / 10;
@@ -308,13 +305,13 @@ fn choices_send_slow_endpoints_less() {
 }
 
 #[test]
-fn threads_follow_one_board() {
-    let mut board = Board::new(64);
-    (0..64).for_each(|slot| assert!(board.set_weight(slot, 1 + slot as u32)));
+fn threads_follow_shared_weights() {
+    let mut shared = SharedWeights::new(64);
+    (0..64).for_each(|slot| assert!(shared.set_weight(slot, 1 + slot as u32)));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|seed| {
-                let mut handle = board.follow(|w| LowDiscrepancy::new(w, seed));
+                let mut handle = shared.follow(|w| LowDiscrepancy::new(w, seed));
                 scope.spawn(move || {
                     let mut n = 0u32;
                     // Until the writer's last word has arrived, and then all picks are slot 5's.
@@ -332,15 +329,15 @@ fn threads_follow_one_board() {
             .collect();
         let mut rng = rng::stream(1, "writer");
         for _ in 0..20_000 {
-            board.set_weight(
+            shared.set_weight(
                 rng.random_range(0..64) as usize,
                 1 + rng.random_range(0..9) as u32,
             );
         }
         (0..64)
             .filter(|s| *s != 5)
-            .for_each(|slot| assert!(board.set_weight(slot, 0)));
-        assert!(board.set_weight(5, 77));
+            .for_each(|slot| assert!(shared.set_weight(slot, 0)));
+        assert!(shared.set_weight(5, 77));
         for thread in threads {
             assert!(thread.join().unwrap() > 0);
         }
@@ -350,16 +347,16 @@ fn threads_follow_one_board() {
 #[test]
 fn who_was_slow_once_is_tried_again() {
     let slots = 100;
-    let mut choices = P2c::new(&vec![10; slots], PeakEwma::default(), 3);
+    let mut p2c = P2c::new(&vec![10; slots], PeakEwma::default(), 3);
     let (start, call) = (Timestamp::from_secs(1), Duration::from_millis(1));
-    (0..slots).for_each(|slot| choices.done(slot, start, call));
-    choices.done(0, start, call * 10_000);
+    (0..slots).for_each(|slot| p2c.done(slot, start, call));
+    p2c.done(0, start, call * 10_000);
     let mut picks = [0u32; 10];
     for i in 0..100_000u64 {
         let now = Timestamp::from_millis(1_000 + i);
-        let slot = choices.pick(&Request::new(now)).unwrap();
+        let slot = p2c.pick(&Request::new(now)).unwrap();
         picks[(i / 10_000) as usize] += u32::from(slot == 0);
-        choices.done(slot, now, call);
+        p2c.done(slot, now, call);
     }
     // 100 a step of 10 s are fair.
     assert!(
@@ -371,21 +368,21 @@ fn who_was_slow_once_is_tried_again() {
 
 #[test]
 fn a_slot_that_changes_hands_has_no_latency() {
-    let mut choices = P2c::new(&[10, 10], PeakEwma::default(), 3);
+    let mut p2c = P2c::new(&[10, 10], PeakEwma::default(), 3);
     let at = Timestamp::from_secs(5);
-    choices.done(0, at, Duration::from_secs(1_000));
-    choices.done(1, at, Duration::from_millis(300));
-    let share = |choices: &mut P2c| {
+    p2c.done(0, at, Duration::from_secs(1_000));
+    p2c.done(1, at, Duration::from_millis(300));
+    let share = |p2c: &mut P2c| {
         let request = Request::new(at);
-        let picked = (0..2_000).filter_map(|_| choices.pick(&request));
+        let picked = (0..2_000).filter_map(|_| p2c.pick(&request));
         let picked: Vec<usize> = picked.collect();
         picked
             .iter()
-            .for_each(|&slot| choices.done(slot, at, Duration::from_millis(1)));
+            .for_each(|&slot| p2c.done(slot, at, Duration::from_millis(1)));
         picked.iter().filter(|&&slot| slot == 0).count()
     };
-    choices.set_weight(0, 0);
-    choices.set_weight(0, 10);
-    let got = share(&mut choices);
+    p2c.set_weight(0, 0);
+    p2c.set_weight(0, 10);
+    let got = share(&mut p2c);
     assert!((800..1_200).contains(&got), "{got} of 2000");
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use discovery_core::endpoint::{Conditions, ServiceId, Warmth};
+use discovery_core::endpoint::{Conditions, ServiceId, WarmUpStart};
 use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection, ProbeOutcome};
 use discovery_core::warm_up::WarmUp;
@@ -174,7 +174,11 @@ impl Stage {
                     s.node = node.unwrap_or(s.node);
                     s.region = region.unwrap_or(s.region);
                     s.base_weight = weight.unwrap_or(s.base_weight);
-                    s.warmth = if warm { Warmth::Warm } else { s.warmth };
+                    s.warm_up_start = if warm {
+                        WarmUpStart::Done
+                    } else {
+                        s.warm_up_start
+                    };
                 });
             }
             ["terminate", name] => self.upsert(name, |s| s.conditions = Conditions::TERMINATING),

@@ -34,7 +34,7 @@ fn a_pod_that_starts_elsewhere_ends_no_window_and_no_overload() {
 }
 
 #[test]
-fn what_stays_keeps_its_budget_and_rest_under_its_new_number() {
+fn renumbered_task_keeps_its_move_budget_and_cooldown() {
     let mut p = protector(3, &[0, 1, 1, 2]);
     feed(&mut p, 1..21, &[100, 600, 600, 50]);
     let first = p.plan(at(20)).moves;
@@ -55,7 +55,7 @@ fn what_stays_keeps_its_budget_and_rest_under_its_new_number() {
     let again = p.plan(at(60));
     assert!(
         again.moves.iter().all(|m| m.task != now),
-        "it rests for half an hour: {again:?}"
+        "it is in cooldown for half an hour: {again:?}"
     );
 }
 

@@ -115,7 +115,7 @@ fn outside_placer_breaks_nothing_and_the_rest_of_a_partial_placement_is_filled_i
         placed += 1;
         let placement = Placement::new(&model, &nodes).unwrap();
         let broken = placement.violations(&model);
-        // Services without tasks lack their locations whatever a placer does; a cycle of dependencies needs luck.
+        // Services without tasks lack their locations whatever a placer does; a cycle of dependencies depends on the order.
         assert_eq!(broken.capacity + broken.conflict + broken.not_allowed, 0);
 
         let keep = |(task, node): (usize, &NodeId)| (task % 3 != round % 3).then_some(*node);

@@ -272,7 +272,7 @@ fn a_clock_that_was_ahead_and_is_set_back_blinds_for_a_window_and_no_longer() {
     let again = p.plan(at(60)).moves;
     assert_eq!(again.len(), 1, "the other task may move: {again:?}");
     assert_ne!(again[0].task, m.task);
-    // The one that was moved tomorrow rests for half an hour, and not for a day.
+    // The one that was moved tomorrow is in cooldown for half an hour, and not for a day.
     feed(&mut p, 61..1_900, &[600, 500, 100]);
     let moves = p.plan(at(1_899)).moves;
     assert!(!moves.is_empty());

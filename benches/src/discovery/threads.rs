@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use discovery_core::pick::{Board, LowDiscrepancy, Request};
+use discovery_core::pick::{LowDiscrepancy, Request, SharedWeights};
 
 use super::weights;
 use crate::measure::{median, thread_cpu_ns};
@@ -17,13 +17,13 @@ const PICKS: u32 = 2_000_000;
 /// lines) does count.
 fn rate(threads: u64) -> Result<f64, String> {
     let n = 1_000;
-    let mut board = Board::new(n);
+    let mut shared = SharedWeights::new(n);
     for (slot, weight) in weights(n).into_iter().enumerate() {
-        board.set_weight(slot, weight);
+        shared.set_weight(slot, weight);
     }
     let start = Barrier::new(threads as usize);
     let run = |seed: u64| {
-        let mut handle = board.follow(|w| LowDiscrepancy::new(w, seed));
+        let mut handle = shared.follow(|w| LowDiscrepancy::new(w, seed));
         start.wait();
         let begin = thread_cpu_ns()?;
         let request = Request::default();

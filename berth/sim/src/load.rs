@@ -97,22 +97,22 @@ impl Load {
     }
 
     /// Divides `trace` (cores by container; `of` is each container's service) over the replicas and adds up
-    /// the hosts. `homeless[c]` marks a container whose own address is being handed over: its callers hold
+    /// the hosts. `awaiting_address[c]` marks a container whose own address is being handed over: its callers hold
     /// that address and find nobody.
     pub(super) fn divide(
         &mut self,
         second: u64,
         trace: &[f32],
         of: &[usize],
-        homeless: &[bool],
+        awaiting_address: &[bool],
         replicas: &mut [Option<Replica>],
     ) -> Lost {
         let mut lost = Lost::default();
         self.demand.fill(0.0);
         self.weight.fill(0.0);
         self.asked.fill(0.0);
-        for ((&demand, &service), &homeless) in trace.iter().zip(of).zip(homeless) {
-            if homeless {
+        for ((&demand, &service), &awaiting_address) in trace.iter().zip(of).zip(awaiting_address) {
+            if awaiting_address {
                 lost.gap += f64::from(demand);
             } else {
                 self.demand[service] += demand;

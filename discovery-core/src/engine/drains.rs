@@ -17,7 +17,7 @@ impl Drains {
             self.0.remove(name);
         } else if !self.0.contains(name) {
             if self.0.len() >= MAX_DRAINS {
-                return Err(InputError::Full { what: "drains" });
+                return Err(InputError::Full { kind: "drains" });
             }
             self.0.insert(name.into());
         }

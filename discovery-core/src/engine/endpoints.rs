@@ -98,7 +98,7 @@ impl Engine {
     ) -> Result<(), InputError> {
         let checked = self.services.known(spec.service)?.config().health.is_some();
         let mut record = Record::new(name, spec, checked);
-        record.warm_up_from(spec.warmth, now, self.clock.lead());
+        record.warm_up_from(spec.warm_up_start, now, self.clock.lead());
         record.drain(self.drains.contains(name));
         let service = self.services.of_mut(spec.service);
         record.set_unsettled(service.arrives(now, name));

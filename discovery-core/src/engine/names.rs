@@ -15,20 +15,20 @@ pub(super) fn valid(name: &str) -> Result<(), InputError> {
 }
 
 /// Refuses the number of a place that has no name.
-pub(super) fn known(what: &'static str, names: &Names, given: u32) -> Result<(), InputError> {
+pub(super) fn known(kind: &'static str, names: &Names, given: u32) -> Result<(), InputError> {
     if names.name(given).is_some() {
         return Ok(());
     }
     let known = names.len();
-    Err(InputError::UnknownPlace { what, given, known })
+    Err(InputError::UnknownPlace { kind, given, known })
 }
 
 /// Refuses to remove what endpoints still name.
-pub(super) fn unused(what: &'static str, given: u32, endpoints: usize) -> Result<(), InputError> {
+pub(super) fn unused(kind: &'static str, given: u32, endpoints: usize) -> Result<(), InputError> {
     match endpoints {
         0 => Ok(()),
         _ => Err(InputError::InUse {
-            what,
+            kind,
             given,
             endpoints,
         }),
@@ -39,16 +39,16 @@ pub(super) fn unused(what: &'static str, given: u32, endpoints: usize) -> Result
 pub(super) fn put_back(
     names: &mut Names,
     name: &str,
-    what: &'static str,
+    kind: &'static str,
 ) -> Result<u32, RestoreError> {
-    let full = InputError::Full { what };
+    let full = InputError::Full { kind };
     if name.is_empty() {
         return Ok(names.append(None).ok_or(full)?);
     }
     valid(name)?;
     if names.find(name).is_some() {
         return Err(RestoreError::Twice {
-            what,
+            kind,
             name: name.to_string(),
         });
     }

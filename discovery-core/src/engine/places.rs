@@ -76,7 +76,7 @@ impl Ramp {
 impl Places {
     pub(super) fn node(&mut self, name: &str) -> Result<NodeId, InputError> {
         valid(name)?;
-        let full = InputError::Full { what: "nodes" };
+        let full = InputError::Full { kind: "nodes" };
         let id = self.nodes.intern(name).ok_or(full)?;
         self.node_drained.resize(self.nodes.len(), false);
         Ok(NodeId(id))
@@ -84,13 +84,13 @@ impl Places {
 
     pub(super) fn zone(&mut self, name: &str) -> Result<ZoneId, InputError> {
         valid(name)?;
-        let full = InputError::Full { what: "zones" };
+        let full = InputError::Full { kind: "zones" };
         self.zones.intern(name).map(ZoneId).ok_or(full)
     }
 
     pub(super) fn region(&mut self, name: &str) -> Result<RegionId, InputError> {
         valid(name)?;
-        let full = InputError::Full { what: "regions" };
+        let full = InputError::Full { kind: "regions" };
         let id = self.regions.intern(name).ok_or(full)?;
         self.ramps.resize(self.regions.len(), Ramp::FULL);
         Ok(RegionId(id))
@@ -129,11 +129,11 @@ impl Places {
         unused("node", id.0, endpoints)?;
         if self.node_drained.get(id.index()) == Some(&true) {
             return Err(InputError::Drained {
-                what: "node",
+                kind: "node",
                 given: id.0,
             });
         }
-        self.nodes.forget(id.0);
+        self.nodes.remove(id.0);
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Places {
     pub(super) fn remove_zone(&mut self, id: ZoneId, endpoints: usize) -> Result<(), InputError> {
         self.known_zone(id)?;
         unused("zone", id.0, endpoints)?;
-        self.zones.forget(id.0);
+        self.zones.remove(id.0);
         Ok(())
     }
 
@@ -155,12 +155,12 @@ impl Places {
         unused("region", id.0, endpoints)?;
         match self.ramps.get_mut(id.index()) {
             Some(ramp) if ramp.draining || ramp.share < 1000 => Err(InputError::Drained {
-                what: "region",
+                kind: "region",
                 given: id.0,
             }),
             Some(ramp) => {
                 *ramp = Ramp::FULL;
-                self.regions.forget(id.0);
+                self.regions.remove(id.0);
                 Ok(())
             }
             None => Ok(()),

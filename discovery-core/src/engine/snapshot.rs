@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 const SPARE_SLOTS: u32 = 64;
 
 /// Everything an engine knows, as data. Serialises with the `serde` feature, in formats that describe themselves (JSON,
-/// CBOR); what is read back is checked as a whole before an engine is made of it. Numbers whose names were forgotten
+/// CBOR); what is read back is checked as a whole before an engine is made of it. Numbers whose names were removed
 /// have empty names.
 ///
 /// ```
@@ -196,7 +196,7 @@ impl Engine {
         let record = Record::restore(saved, config, &self.places, now)?;
         if self.records.find(&saved.name).is_some() {
             return Err(RestoreError::Twice {
-                what: "endpoint",
+                kind: "endpoint",
                 name: saved.name.clone(),
             });
         }

@@ -33,7 +33,7 @@ pub enum CheckKind {
 }
 
 /// Flap damping: after this many consecutive passes one earlier failure no longer counts ([`HealthCheck::flap_damping`]).
-/// Chosen so that at an interval of 1 s an endpoint is forgiven a flap after 20 s.
+/// Chosen so that at an interval of 1 s a flap no longer counts after 20 s.
 pub const DAMPING_DECAY_PASSES: u8 = 20;
 
 /// Active checks of one service. Durations are 1 ms to a year. Intervals that are `None` are `interval`.

@@ -1,5 +1,7 @@
 //! The verdict of an endpoint's active checks.
 
+use core::fmt;
+
 /// What the checks say of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -13,4 +15,15 @@ pub enum Status {
     Degraded,
     /// Fails.
     Failing,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Passing => "passing",
+            Self::Degraded => "degraded",
+            Self::Failing => "failing",
+        })
+    }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::load::{Loads, PriorityHealth, PriorityRules, by_warmth, health, priority_loads};
+use super::load::{Loads, PriorityHealth, PriorityRules, by_warm_share, health, priority_loads};
 use crate::effect::Mode;
 use crate::endpoint::Endpoint;
 use crate::health::CallOutcome;
@@ -78,7 +78,7 @@ struct Level<P> {
     /// Hosts.
     health: PriorityHealth,
     /// Weights now and when warm: of the healthy ones, the degraded ones, all that may be used.
-    warmth: [(u64, u64); 3],
+    warm_shares: [(u64, u64); 3],
     healthy: P,
     degraded: P,
     all: P,
@@ -156,7 +156,7 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             let [healthy, degraded, all] = [1, 2, 3].map(|kind| (self.make)(seed ^ kind));
             self.levels.push(Level {
                 health: PriorityHealth::default(),
-                warmth: [(0, 0); 3],
+                warm_shares: [(0, 0); 3],
                 healthy,
                 degraded,
                 all,
@@ -219,7 +219,7 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
             };
         };
         change(&mut level.health.hosts, 1);
-        let [healthy, degraded, all] = &mut level.warmth;
+        let [healthy, degraded, all] = &mut level.warm_shares;
         let warm = |(now, whole): &mut (u64, u64)| {
             change(now, u64::from(m.weight));
             change(whole, u64::from(m.base.max(m.weight)));
@@ -248,8 +248,8 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
         };
         let hosts: Vec<PriorityHealth> = self.levels.iter().map(counted).collect();
         self.loads = priority_loads(&hosts, &self.rules);
-        let warmth = |kind: usize| -> Vec<(u64, u64)> {
-            let of = |level: &Level<P>| level.warmth.get(kind).copied().unwrap_or_default();
+        let warm_shares = |kind: usize| -> Vec<(u64, u64)> {
+            let of = |level: &Level<P>| level.warm_shares.get(kind).copied().unwrap_or_default();
             self.levels.iter().map(of).collect()
         };
         let able = |well: fn(&PriorityHealth) -> u64| -> Vec<u64> {
@@ -263,11 +263,16 @@ impl<P: Picker, F: Fn(u64) -> P> Balancer<P, F> {
         let healthy = match total_panic {
             true => {
                 let able: Vec<u64> = loads.healthy.iter().map(|&l| u64::from(l)).collect();
-                by_warmth(&loads.healthy, &able, &warmth(2), rules)
+                by_warm_share(&loads.healthy, &able, &warm_shares(2), rules)
             }
-            false => by_warmth(&loads.healthy, &able(|p| p.healthy), &warmth(0), rules),
+            false => by_warm_share(&loads.healthy, &able(|p| p.healthy), &warm_shares(0), rules),
         };
-        let degraded = by_warmth(&loads.degraded, &able(|p| p.degraded), &warmth(1), rules);
+        let degraded = by_warm_share(
+            &loads.degraded,
+            &able(|p| p.degraded),
+            &warm_shares(1),
+            rules,
+        );
         for (i, (healthy, degraded)) in healthy.into_iter().zip(degraded).enumerate() {
             for (share, weight) in [(2 * i, healthy), (2 * i + 1, degraded)] {
                 if self.shares.weight(share) != weight {

@@ -165,27 +165,31 @@ pub fn priority_loads(priorities: &[PriorityHealth], rules: &PriorityRules) -> L
 
 /// Moves load between priorities as far as their hosts are still cold, or their region is on its way out: the same
 /// load in thousandths of a percent, no more of it to a priority than its `able` percent of warm hosts can carry, best
-/// first; all of them in proportion where that is not enough. `warmth` is a priority's weight now and when warm.
+/// first; all of them in proportion where that is not enough. `warm_shares` is a priority's weight now and when warm.
 ///
-/// Warmth is relative, as weights are: priorities that are all cold alike keep their loads.
-pub(crate) fn by_warmth(
+/// Warm shares are relative, as weights are: priorities that are all cold alike keep their loads.
+pub(crate) fn by_warm_share(
     loads: &[u32],
     able: &[u64],
-    warmth: &[(u64, u64)],
+    warm_shares: &[(u64, u64)],
     rules: &PriorityRules,
 ) -> Vec<u32> {
     const UNIT: u64 = 1_000;
     let warm =
         |&(now, whole): &(u64, u64)| u128::from(now) * u128::from(UNIT) / u128::from(whole.max(1));
-    let warmest = warmth.iter().map(warm).max().unwrap_or(0).max(1);
+    let warmest = warm_shares.iter().map(warm).max().unwrap_or(0).max(1);
     let part = |w| {
         let part = warm(w) * 10 * u128::from(rules.overprovisioning_percent.max(100)) / warmest;
         part.min(u128::from(UNIT)) as u64
     };
     let whole: u64 = loads.iter().map(|&l| u64::from(l)).sum();
-    let can: Vec<u64> = able.iter().zip(warmth).map(|(a, w)| a * part(w)).collect();
+    let can: Vec<u64> = able
+        .iter()
+        .zip(warm_shares)
+        .map(|(a, w)| a * part(w))
+        .collect();
     let sum: u64 = can.iter().sum();
-    if whole == 0 || sum == 0 || warmth.iter().all(|w| w.1 == 0 || part(w) == UNIT) {
+    if whole == 0 || sum == 0 || warm_shares.iter().all(|w| w.1 == 0 || part(w) == UNIT) {
         return loads.iter().map(|&l| l * UNIT as u32).collect();
     }
     let mut left = whole * UNIT;

@@ -10,7 +10,7 @@
 //! | [`P2c`] (power of two choices, peak EWMA) | random, by weight at equal latency | O(1) | as [`WeightedRandom`] |
 //! | [`Maglev`], with or without bounded load | by key | O(1), O(table) at the bound | gathered: O(1) a pick; O(table log slots) when weights have doubled or halved |
 //!
-//! Threads share a `Board` of weights that one owner writes; each picks through a `Follower` of its own, which is a
+//! Threads share [`SharedWeights`] that one owner writes; each picks through a `Follower` of its own, which is a
 //! [`Picker`] too. [`Picker::ended`] tells how a call ended: what failed within a millisecond is not fast. A retry leaves out
 //! what was tried ([`Picker::pick_except`]). A slot that is freed ([`Picker::free`]) leaves neither requests under way nor
 //! latency to its next endpoint.
@@ -19,8 +19,6 @@
 //! shares are exact to weights that sum to 2^30. [`P2c`] counts requests by handle, not by process. A [`Maglev`] table has at
 //! most 655,373 places: beyond some 6,500 slots shares get coarse.
 
-#[cfg(target_has_atomic = "64")]
-mod board;
 mod edf;
 mod low_discrepancy;
 mod maglev;
@@ -28,18 +26,20 @@ mod orphans;
 mod p2c;
 mod picker;
 mod pointer;
+#[cfg(target_has_atomic = "64")]
+mod shared_weights;
 mod smooth;
 mod stride;
 mod table;
 mod weighted_random;
 
-#[cfg(target_has_atomic = "64")]
-pub use board::{Board, Follower};
 pub use edf::Edf;
 pub use low_discrepancy::LowDiscrepancy;
 pub use maglev::Maglev;
 pub use p2c::{P2c, PeakEwma};
 pub use picker::{Picker, Request};
+#[cfg(target_has_atomic = "64")]
+pub use shared_weights::{Follower, SharedWeights};
 pub use smooth::SmoothRoundRobin;
 pub use stride::StaticStride;
 pub use weighted_random::WeightedRandom;

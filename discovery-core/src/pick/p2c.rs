@@ -81,7 +81,7 @@ fn passed(since: u32, tick: u32) -> u32 {
 }
 
 /// Power of two choices (p2c): draws two slots at random by weight and takes the better one, by what this handle has under
-/// way. Handles of several threads share weights (see [`super::Board`]), not counts, and so no cache lines.
+/// way. Handles of several threads share weights (see [`super::SharedWeights`]), not counts, and so no cache lines.
 ///
 /// A coin decides between the two. Its odds are their latencies', and lean to the one with less under way for
 /// its weight, in proportion to the difference. A difference is 0 on average between equal endpoints,
@@ -331,7 +331,7 @@ impl<R: Rng> Picker for P2c<R> {
         Some(self.choose(one, two, request))
     }
 
-    /// A slot that had no weight forgets its latency: what it was is long ago. Its requests under way stay counted.
+    /// A slot that had no weight begins without a latency: what it was is long ago. Its requests under way stay counted.
     fn set_weight(&mut self, slot: usize, weight: u32) {
         let before = self.table.weight(slot);
         self.table.set_weight(slot, weight);

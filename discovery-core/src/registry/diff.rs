@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::contents::{Entry, Registry};
 use super::registration::{Registration, RegistrationStatus};
@@ -10,7 +11,7 @@ use super::registration::{Registration, RegistrationStatus};
 /// The most operations in one transaction (Consul's limit; measured: 413 beyond it).
 pub const MAX_TXN: usize = 64;
 
-/// OpReason an operation is needed.
+/// Why an operation is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OpReason {
@@ -26,6 +27,18 @@ pub enum OpReason {
     Surplus,
 }
 
+impl fmt::Display for OpReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the registry lacks it",
+            Self::Moved => "its address or place differs",
+            Self::RegistrationStatus => "its status differs",
+            Self::Weight => "its weight differs",
+            Self::Surplus => "the engine does not have it",
+        })
+    }
+}
+
 /// One operation on a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -39,7 +52,7 @@ pub enum Op {
         name: String,
         /// What to write; its revision is 0.
         entry: Entry,
-        /// OpReason.
+        /// Why.
         reason: OpReason,
     },
     /// Write an entry over the one of that revision.
@@ -50,7 +63,7 @@ pub enum Op {
         name: String,
         /// What to write; its revision is the one to be replaced.
         entry: Entry,
-        /// OpReason.
+        /// Why.
         reason: OpReason,
     },
     /// Take an entry of that revision away.
@@ -63,9 +76,20 @@ pub enum Op {
         owner: String,
         /// The revision that was seen.
         revision: u64,
-        /// OpReason.
+        /// Why.
         reason: OpReason,
     },
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, name, service) = match self {
+            Self::Register { name, service, .. } => ("register", name, service),
+            Self::Update { name, service, .. } => ("update", name, service),
+            Self::Deregister { name, service, .. } => ("deregister", name, service),
+        };
+        write!(f, "{verb} {name:?} of {service:?}: {}", self.reason())
+    }
 }
 
 impl Op {

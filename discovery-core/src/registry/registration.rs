@@ -1,5 +1,6 @@
 //! One endpoint as a registry holds it, and its status there.
 
+use core::fmt;
 use core::net::SocketAddr;
 
 /// What a registry is told of an endpoint's condition.
@@ -20,6 +21,18 @@ pub enum RegistrationStatus {
     Failing,
     /// May not be given anything new.
     Draining,
+}
+
+impl fmt::Display for RegistrationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Passing => "passing",
+            Self::Degraded => "degraded",
+            Self::Failing => "failing",
+            Self::Draining => "draining",
+        })
+    }
 }
 
 impl RegistrationStatus {

@@ -18,11 +18,11 @@ fn pickers() -> [(&'static str, Box<dyn Picker>); 9] {
     [
         ("edf", Box::new(Edf::new(&[]))),
         ("edf seeded", Box::new(Edf::seeded(&[], 1))),
-        ("golden", Box::new(LowDiscrepancy::new(&[], 1))),
+        ("low discrepancy", Box::new(LowDiscrepancy::new(&[], 1))),
         ("smooth", Box::new(SmoothRoundRobin::new(&[]))),
         ("stride", Box::new(StaticStride::new(&[], u32::MAX - 9))),
         ("alias", Box::new(WeightedRandom::new(&[], 1))),
-        ("choices", Box::new(P2c::new(&[], PeakEwma::default(), 1))),
+        ("p2c", Box::new(P2c::new(&[], PeakEwma::default(), 1))),
         ("maglev", Box::new(Maglev::new(&[]))),
         ("bounded", Box::new(Maglev::new(&[]).bounded(125))),
     ]

@@ -226,7 +226,7 @@ impl Naive {
         Ok((told.is_ok(), out))
     }
 
-    /// What the engine let go the model lets go. Services 0 and 1 hold nothing back, so there the model
+    /// What the engine deregistered the model drops. Services 0 and 1 hold nothing back, so there the model
     /// checks that removals happen in [`Naive::compare`] by what is left.
     fn forget_lost(&mut self) {
         let engine = &self.engine;

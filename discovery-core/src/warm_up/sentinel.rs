@@ -1,6 +1,7 @@
 //! Sentinel's warm-up: a bucket of stored tokens that a cold start finds full and traffic empties; the fuller
 //! it is above a warning line, the fewer requests a second pass.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::error::ConfigError;
@@ -48,6 +49,16 @@ pub enum Decision {
     Wait(Duration),
     /// Too much for now.
     Reject,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Admit => f.write_str("admit"),
+            Self::Wait(wait) => write!(f, "wait for {wait:?}"),
+            Self::Reject => f.write_str("reject"),
+        }
+    }
 }
 
 impl SentinelWarmUp {

@@ -7,7 +7,7 @@ mod weightless;
 
 use core::time::Duration;
 
-use discovery_core::endpoint::{ServiceId, Warmth};
+use discovery_core::endpoint::{ServiceId, WarmUpStart};
 use discovery_core::engine::Mode;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
 use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
@@ -21,7 +21,7 @@ struct Service {
     id: ServiceId,
 }
 
-type Host<'a> = (&'a str, &'a str, u32, ProbeOutcome, Warmth);
+type Host<'a> = (&'a str, &'a str, u32, ProbeOutcome, WarmUpStart);
 
 const PASS: ProbeOutcome = ProbeOutcome::Pass;
 const FAIL: ProbeOutcome = ProbeOutcome::Fail;
@@ -48,7 +48,7 @@ impl Service {
             "10.0.0.1:80".parse().unwrap(),
         )
         .with_base_weight(weight)
-        .with_warmth(warmth);
+        .with_warm_up_start(warmth);
         let mut out = Vec::new();
         let now = Timestamp::from_secs(1);
         self.engine
@@ -126,9 +126,9 @@ fn named<'a>(names: &'a [&'a str]) -> impl Fn(&str) -> bool + 'a {
 #[test]
 fn cold_hosts_count_in_full() {
     let mut hosts: Vec<Host<'_>> = ["a", "b", "c"]
-        .map(|name| (name, "north", 100, PASS, Warmth::Cold))
+        .map(|name| (name, "north", 100, PASS, WarmUpStart::WhenHealthy))
         .to_vec();
-    hosts.push(("old", "north", 100, FAIL, Warmth::Warm));
+    hosts.push(("old", "north", 100, FAIL, WarmUpStart::Done));
     let service = Service::new(&hosts);
     assert_eq!(service.mode(), Mode::Normal);
     assert_eq!(service.percent(named(&["old"])), 0.0);
@@ -144,16 +144,16 @@ fn cold_hosts_count_in_full() {
 #[test]
 fn weights_are_not_counted() {
     let service = Service::new(&[
-        ("a", "north", 1, PASS, Warmth::Warm),
-        ("b", "north", 1, PASS, Warmth::Warm),
-        ("big", "north", 1_000, FAIL, Warmth::Warm),
+        ("a", "north", 1, PASS, WarmUpStart::Done),
+        ("b", "north", 1, PASS, WarmUpStart::Done),
+        ("big", "north", 1_000, FAIL, WarmUpStart::Done),
     ]);
     assert_eq!(service.mode(), Mode::Normal);
     assert_eq!(service.picked(named(&["big"])), 0.0);
     let service = Service::new(&[
-        ("a", "north", 1_000, PASS, Warmth::Warm),
-        ("b", "north", 1, FAIL, Warmth::Warm),
-        ("c", "north", 1, FAIL, Warmth::Warm),
+        ("a", "north", 1_000, PASS, WarmUpStart::Done),
+        ("b", "north", 1, FAIL, WarmUpStart::Done),
+        ("c", "north", 1, FAIL, WarmUpStart::Done),
     ]);
     assert_eq!(service.mode(), Mode::Panic);
     assert!(service.balancer().loads().panic[0]);
@@ -163,13 +163,13 @@ fn weights_are_not_counted() {
 fn a_dead_region_gets_nothing_while_another_can_carry_all() {
     for south in 1..=4 {
         let mut hosts: Vec<Host<'_>> = ["n1", "n2", "n3"]
-            .map(|name| (name, "north", 100, FAIL, Warmth::Warm))
+            .map(|name| (name, "north", 100, FAIL, WarmUpStart::Done))
             .to_vec();
         let names = ["s1", "s2", "s3", "s4"];
         hosts.extend(
             names[..south]
                 .iter()
-                .map(|name| (*name, "south", 100, PASS, Warmth::Warm)),
+                .map(|name| (*name, "south", 100, PASS, WarmUpStart::Done)),
         );
         let service = Service::new(&hosts);
         assert_eq!(service.mode(), Mode::Normal);
@@ -182,11 +182,11 @@ fn a_dead_region_gets_nothing_while_another_can_carry_all() {
 #[test]
 fn a_dead_region_gets_nothing_while_another_has_enough_hosts_not_to_panic() {
     let service = Service::new(&[
-        ("n1", "north", 100, FAIL, Warmth::Warm),
-        ("n2", "north", 100, FAIL, Warmth::Warm),
-        ("n3", "north", 100, FAIL, Warmth::Warm),
-        ("s1", "south", 100, PASS, Warmth::Warm),
-        ("s2", "south", 100, FAIL, Warmth::Warm),
+        ("n1", "north", 100, FAIL, WarmUpStart::Done),
+        ("n2", "north", 100, FAIL, WarmUpStart::Done),
+        ("n3", "north", 100, FAIL, WarmUpStart::Done),
+        ("s1", "south", 100, PASS, WarmUpStart::Done),
+        ("s2", "south", 100, FAIL, WarmUpStart::Done),
     ]);
     assert_eq!(
         (service.mode(), service.percent(named(&["s1"]))),
@@ -198,11 +198,12 @@ fn a_dead_region_gets_nothing_while_another_has_enough_hosts_not_to_panic() {
 /// A region that panics spreads what it carries over its own hosts; the other sends its share to healthy ones only.
 #[test]
 fn panic_stays_within_its_region() {
-    let mut hosts: Vec<Host<'_>> = vec![("n0", "north", 100, PASS, Warmth::Warm)];
-    hosts.extend(["n1", "n2", "n3", "n4"].map(|name| (name, "north", 100, FAIL, Warmth::Warm)));
+    let mut hosts: Vec<Host<'_>> = vec![("n0", "north", 100, PASS, WarmUpStart::Done)];
+    hosts
+        .extend(["n1", "n2", "n3", "n4"].map(|name| (name, "north", 100, FAIL, WarmUpStart::Done)));
     hosts.extend([
-        ("s0", "south", 100, PASS, Warmth::Warm),
-        ("s1", "south", 100, FAIL, Warmth::Warm),
+        ("s0", "south", 100, PASS, WarmUpStart::Done),
+        ("s1", "south", 100, FAIL, WarmUpStart::Done),
     ]);
     let service = Service::new(&hosts);
     assert_eq!(service.mode(), Mode::Panic);
@@ -232,10 +233,10 @@ fn degraded_hosts_are_no_step() {
         0.0, 0.0, 0.0, 2.0, 16.0, 30.0, 44.0, 58.0, 72.0, 86.0, 100.0,
     ];
     let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    for warmth in [Warmth::Warm, Warmth::Cold] {
+    for warmth in [WarmUpStart::Done, WarmUpStart::WhenHealthy] {
         for (degraded, percent) in expected.into_iter().enumerate() {
             let host = |(i, name): (usize, &&'static str)| match i < degraded {
-                true => (*name, "north", 100, DEGRADED, Warmth::Warm),
+                true => (*name, "north", 100, DEGRADED, WarmUpStart::Done),
                 false => (*name, "north", 100, PASS, warmth),
             };
             let hosts: Vec<Host<'_>> = names.iter().enumerate().map(host).collect();
@@ -278,7 +279,7 @@ fn failing_hosts_take_from_both() {
         let hosts: Vec<Host<'_>> = names
             .iter()
             .enumerate()
-            .map(|(i, n)| (n.as_str(), "north", 100, outcome(i), Warmth::Warm))
+            .map(|(i, n)| (n.as_str(), "north", 100, outcome(i), WarmUpStart::Done))
             .collect();
         let service = Service::new(&hosts);
         assert_eq!(service.mode(), Mode::Degraded, "{counts:?}");
@@ -305,10 +306,10 @@ fn failing_hosts_take_from_both() {
 #[test]
 fn degraded_hosts_share_by_weight_while_healthy_ones_warm_up() {
     let hosts: Vec<Host<'_>> = vec![
-        ("h1", "north", 100, PASS, Warmth::Cold),
-        ("h2", "north", 300, PASS, Warmth::Warm),
-        ("d1", "north", 10, DEGRADED, Warmth::Warm),
-        ("d2", "north", 30, DEGRADED, Warmth::Warm),
+        ("h1", "north", 100, PASS, WarmUpStart::WhenHealthy),
+        ("h2", "north", 300, PASS, WarmUpStart::Done),
+        ("d1", "north", 10, DEGRADED, WarmUpStart::Done),
+        ("d2", "north", 30, DEGRADED, WarmUpStart::Done),
     ];
     let mut service = Service::new(&hosts);
     // 2 of 4 healthy carry 70.

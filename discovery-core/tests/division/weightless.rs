@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn weight_0_is_neither_a_host_nor_healthy() {
     let service = Service::new(&[
-        ("z1", "north", 0, PASS, Warmth::Warm),
-        ("z2", "north", 0, PASS, Warmth::Warm),
-        ("bad", "north", 100, FAIL, Warmth::Warm),
+        ("z1", "north", 0, PASS, WarmUpStart::Done),
+        ("z2", "north", 0, PASS, WarmUpStart::Done),
+        ("bad", "north", 100, FAIL, WarmUpStart::Done),
     ]);
     assert_eq!(
         (service.mode(), service.percent(named(&["bad"]))),
@@ -15,8 +15,8 @@ fn weight_0_is_neither_a_host_nor_healthy() {
     );
     assert_eq!(service.picked(named(&["bad"])), 100.0);
     let service = Service::new(&[
-        ("z1", "north", 0, PASS, Warmth::Warm),
-        ("z2", "south", 0, FAIL, Warmth::Warm),
+        ("z1", "north", 0, PASS, WarmUpStart::Done),
+        ("z2", "south", 0, FAIL, WarmUpStart::Done),
     ]);
     assert_eq!(
         (service.mode(), service.percent(|_| true)),
@@ -25,9 +25,9 @@ fn weight_0_is_neither_a_host_nor_healthy() {
     assert_eq!(service.balancer().pick(&Request::default()), None);
     // Healthy ones without weight do not dilute a panic either: 1 of 3 hosts that count is healthy.
     let service = Service::new(&[
-        ("z1", "north", 0, FAIL, Warmth::Warm),
-        ("z2", "north", 0, FAIL, Warmth::Warm),
-        ("ok", "north", 1, PASS, Warmth::Warm),
+        ("z1", "north", 0, FAIL, WarmUpStart::Done),
+        ("z2", "north", 0, FAIL, WarmUpStart::Done),
+        ("ok", "north", 1, PASS, WarmUpStart::Done),
     ]);
     assert_eq!(
         (service.mode(), service.percent(named(&["ok"]))),
@@ -38,8 +38,8 @@ fn weight_0_is_neither_a_host_nor_healthy() {
 /// A weight that becomes 0, or ceases to be, changes what counts at once.
 #[test]
 fn a_weight_set_to_0_leaves_the_count() {
-    let host = |weight| ("a", "north", weight, PASS, Warmth::Warm);
-    let mut service = Service::new(&[host(100), ("bad", "north", 100, FAIL, Warmth::Warm)]);
+    let host = |weight| ("a", "north", weight, PASS, WarmUpStart::Done);
+    let mut service = Service::new(&[host(100), ("bad", "north", 100, FAIL, WarmUpStart::Done)]);
     let seen = |s: &Service| (s.mode(), s.percent(named(&["bad"])));
     assert_eq!(seen(&service), (Mode::Normal, 0.0));
     service.add(&host(0));

@@ -38,7 +38,7 @@ fn a_fast_failure_does_not_attract_traffic() {
             got > fair,
             "{n} slots: fast and well it has {got} of {fair}"
         );
-        // Through a balancer and through a board, too.
+        // Through a balancer and through shared weights, too.
         let mut b = Balancer::new(PriorityRules::default(), 1, |seed| {
             P2c::new(&[], PeakEwma::default(), seed)
         });
@@ -73,9 +73,9 @@ fn a_fast_failure_does_not_attract_traffic() {
         }
         let got = to_the_failing(&mut Fed(b), CallOutcome::Error);
         assert!(got * 4 < fair, "{n} slots: {got}, fair are {fair}");
-        let mut board = Board::new(n);
-        (0..n).for_each(|slot| assert!(board.set_weight(slot, 100)));
-        let mut follower = board.follow(|w| P2c::new(w, PeakEwma::default(), 5));
+        let mut shared = SharedWeights::new(n);
+        (0..n).for_each(|slot| assert!(shared.set_weight(slot, 100)));
+        let mut follower = shared.follow(|w| P2c::new(w, PeakEwma::default(), 5));
         let got = to_the_failing(&mut follower, CallOutcome::Error);
         assert!(got * 4 < fair, "{n} slots: {got}, fair are {fair}");
     }
@@ -84,17 +84,17 @@ fn a_fast_failure_does_not_attract_traffic() {
 /// A call that fails now and then is no reason to leave an endpoint alone.
 #[test]
 fn a_rare_failure_costs_little() {
-    let mut choices = P2c::new(&[100; 10], PeakEwma::default(), 5);
+    let mut p2c = P2c::new(&[100; 10], PeakEwma::default(), 5);
     let mut hits = 0;
     for i in 0..100_000u64 {
-        let slot = choices.pick(&at(i)).unwrap();
+        let slot = p2c.pick(&at(i)).unwrap();
         hits += u64::from(slot == 0);
         let how = if slot == 0 && hits % 100 == 0 {
             CallOutcome::Error
         } else {
             CallOutcome::Ok
         };
-        choices.ended(slot, at(i).now, Duration::from_millis(20), how);
+        p2c.ended(slot, at(i).now, Duration::from_millis(20), how);
     }
     assert!((4_000..10_500).contains(&hits), "{hits} of a fair 10,000");
 }

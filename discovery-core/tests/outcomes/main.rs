@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use discovery_core::health::CallOutcome;
 use discovery_core::pick::{
-    Board, Edf, Follower, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SmoothRoundRobin,
+    Edf, Follower, LowDiscrepancy, Maglev, P2c, PeakEwma, Request, SharedWeights, SmoothRoundRobin,
     StaticStride, WeightedRandom,
 };
 use discovery_core::{Picker, Timestamp};
@@ -24,22 +24,19 @@ pub(crate) fn named(weights: &[u32]) -> Vec<(u64, u32)> {
 
 pub(crate) fn all(weights: &[u32]) -> Vec<(&'static str, Boxed)> {
     let real: Vec<f64> = weights.iter().map(|&w| f64::from(w)).collect();
-    let mut board = Board::new(weights.len());
+    let mut shared = SharedWeights::new(weights.len());
     for (slot, &w) in weights.iter().enumerate() {
-        board.set_weight(slot, w);
+        shared.set_weight(slot, w);
     }
-    let follower: Follower<Boxed> = board.follow(|w| Box::new(LowDiscrepancy::new(w, 4)) as Boxed);
+    let follower: Follower<Boxed> = shared.follow(|w| Box::new(LowDiscrepancy::new(w, 4)) as Boxed);
     vec![
         ("edf", Box::new(Edf::new(&real))),
         ("edf seeded", Box::new(Edf::seeded(&real, 4))),
-        ("golden", Box::new(LowDiscrepancy::new(weights, 4))),
+        ("low discrepancy", Box::new(LowDiscrepancy::new(weights, 4))),
         ("smooth", Box::new(SmoothRoundRobin::new(weights))),
         ("stride", Box::new(StaticStride::new(&real, 3))),
         ("alias", Box::new(WeightedRandom::new(weights, 4))),
-        (
-            "choices",
-            Box::new(P2c::new(weights, PeakEwma::default(), 4)),
-        ),
+        ("p2c", Box::new(P2c::new(weights, PeakEwma::default(), 4))),
         ("maglev", Box::new(Maglev::new(&named(weights)))),
         (
             "bounded",

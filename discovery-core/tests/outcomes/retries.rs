@@ -79,12 +79,13 @@ fn retries_share_by_weight_among_the_others() {
                 "edf" | "edf seeded" | "stride" => (both - 2 * fair).abs(),
                 _ => (count - fair).abs(),
             };
-            let most =
-                if name.starts_with("edf") || ["golden", "follower", "smooth"].contains(&name) {
-                    3
-                } else {
-                    800
-                };
+            let most = if name.starts_with("edf")
+                || ["low discrepancy", "follower", "smooth"].contains(&name)
+            {
+                3
+            } else {
+                800
+            };
             assert!(off < most, "{name}: {counts:?} {with_retries:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use discovery_core::endpoint::Warmth;
+use discovery_core::endpoint::WarmUpStart;
 use discovery_core::locality::{Balancer, EndpointHealth, Member, PriorityRules};
 use discovery_core::rng;
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig};
@@ -29,20 +29,20 @@ fn hand_over(
 fn a_slot_used_again_inherits_no_requests_under_way() {
     let weights = [100, 100, 100];
     let late = Duration::from_secs(1);
-    let mut choices = P2c::new(&weights, PeakEwma::default(), 5);
-    hand_over(&mut choices, &weights, |p, now| {
+    let mut p2c = P2c::new(&weights, PeakEwma::default(), 5);
+    hand_over(&mut p2c, &weights, |p, now| {
         p.free(1, now);
         p.set_weight(1, 100);
     });
-    assert_eq!([0, 1, 2].map(|s| choices.under_way(s)), [10, 0, 10]);
-    assert_eq!(choices.pick_except(&at(20), &[0, 2]), Some(1));
-    assert_eq!(choices.pick_except(&at(20), &[0, 2]), Some(1));
+    assert_eq!([0, 1, 2].map(|s| p2c.under_way(s)), [10, 0, 10]);
+    assert_eq!(p2c.pick_except(&at(20), &[0, 2]), Some(1));
+    assert_eq!(p2c.pick_except(&at(20), &[0, 2]), Some(1));
     // The former endpoint's calls end: none of them is the new one's.
-    (0..9).for_each(|_| choices.ended(1, at(30).now, late, CallOutcome::Error));
-    assert_eq!(choices.under_way(1), 2);
-    choices.done(1, at(30).now, 10 * MS);
-    choices.done(1, at(31).now, late);
-    assert_eq!(choices.under_way(1), 1);
+    (0..9).for_each(|_| p2c.ended(1, at(30).now, late, CallOutcome::Error));
+    assert_eq!(p2c.under_way(1), 2);
+    p2c.done(1, at(30).now, 10 * MS);
+    p2c.done(1, at(31).now, late);
+    assert_eq!(p2c.under_way(1), 1);
 
     // Bounded Maglev: everything went to whoever had nothing under way.
     let mut bounded = Maglev::new(&named(&weights)).bounded(125);
@@ -81,9 +81,9 @@ fn a_slot_used_again_inherits_no_requests_under_way() {
 
 #[test]
 fn a_slot_used_again_inherits_no_latency() {
-    let mut board = Board::new(2);
-    (0..2).for_each(|slot| assert!(board.set_weight(slot, 100)));
-    let mut follower = board.follow(|w| P2c::new(w, PeakEwma::default(), 5));
+    let mut shared = SharedWeights::new(2);
+    (0..2).for_each(|slot| assert!(shared.set_weight(slot, 100)));
+    let mut follower = shared.follow(|w| P2c::new(w, PeakEwma::default(), 5));
     for i in 0..100 {
         let slot = follower.pick(&at(i)).unwrap();
         let took = if slot == 1 {
@@ -102,11 +102,11 @@ fn a_slot_used_again_inherits_no_latency() {
         picks.filter(|&slot| slot == 1).count()
     };
     let slow = share(&mut follower, 100);
-    assert!(board.free(1));
-    assert!(board.set_weight(1, 100));
+    assert!(shared.free(1));
+    assert!(shared.set_weight(1, 100));
     let fresh = share(&mut follower, 600);
     assert!(slow < 120 && fresh > 150, "{slow}, then {fresh} of 400");
-    assert!(!board.free(2));
+    assert!(!shared.free(2));
 }
 
 /// A balancer's slot that is gone, or moves to another priority, starts anew.
@@ -185,8 +185,8 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
         "10.0.0.1:80".parse().unwrap(),
     )
     .with_base_weight(10)
-    .with_warmth(Warmth::Warm);
-    let mut choices = P2c::new(&[], PeakEwma::default(), 1);
+    .with_warm_up_start(WarmUpStart::Done);
+    let mut p2c = P2c::new(&[], PeakEwma::default(), 1);
     let mut slots = std::collections::BTreeMap::new();
     let mut rng = rng::stream(3, "slots");
     for step in 0..2_000u64 {
@@ -205,7 +205,7 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
         for effect in out {
             match effect {
                 Effect::Register { endpoint, slot, .. } => {
-                    assert_eq!(choices.under_way(slot), 0, "inherited");
+                    assert_eq!(p2c.under_way(slot), 0, "inherited");
                     assert!(slots.insert(endpoint, slot).is_none());
                 }
                 Effect::SetWeight {
@@ -215,12 +215,12 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
                     ..
                 } => {
                     assert_eq!(slots[&endpoint], slot);
-                    choices.set_weight(slot, weight);
+                    p2c.set_weight(slot, weight);
                 }
                 Effect::Update { endpoint, slot, .. } => assert_eq!(slots[&endpoint], slot),
                 Effect::Deregister { endpoint, slot, .. } => {
                     assert_eq!(slots.remove(&endpoint), Some(slot));
-                    choices.free(slot, now);
+                    p2c.free(slot, now);
                 }
                 _ => {}
             }
@@ -229,9 +229,9 @@ fn effects_carry_the_slot_and_deregistering_frees_it() {
             let weight = engine
                 .endpoint_at(service, slot)
                 .map_or(0, |id| engine.weight(id));
-            assert_eq!(choices.weight(slot), weight);
+            assert_eq!(p2c.weight(slot), weight);
         }
-        if let Some(slot) = choices.pick(&at(step)) {
+        if let Some(slot) = p2c.pick(&at(step)) {
             assert!(engine.endpoint_at(service, slot).is_some());
         }
     }

@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Chaos is over: everything runs again, and what is half done is finished.
-    pub(crate) fn calm(&mut self) {
+    pub(crate) fn end_chaos(&mut self) {
         self.again(0, Event::Restart);
         self.again(0, Event::RegistryBack);
         self.again(0, Event::SourceBack);

@@ -257,7 +257,7 @@ impl World {
                 let wait = 200 + self.rng.random_range(0..1_500);
                 self.again(wait, Event::Chaos);
             }
-            Event::Chaos => self.calm(),
+            Event::Chaos => self.end_chaos(),
             Event::Upsert(name, spec) => return self.tell(Input::Upsert { name: &name, spec }),
             Event::Remove(name) => return self.tell(Input::Remove { name: &name }),
             Event::List => {

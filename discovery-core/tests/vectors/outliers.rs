@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use discovery_core::endpoint::Warmth;
+use discovery_core::endpoint::WarmUpStart;
 use discovery_core::health::{
     CallOutcome, FailurePercentageEjection, Flavour, OutlierDetection, SuccessRateEjection,
     success_rate_threshold,
@@ -31,7 +31,7 @@ impl Hosts {
             "10.0.0.1:80".parse().unwrap(),
         )
         .with_base_weight(1)
-        .with_warmth(Warmth::Warm);
+        .with_warm_up_start(WarmUpStart::Done);
         let mut hosts = Self {
             engine,
             ids: Vec::new(),

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::bench::{Bench, secs};
 use crate::paths::checked;
-use discovery_core::endpoint::Warmth;
+use discovery_core::endpoint::WarmUpStart;
 use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CallOutcome, CheckKind, HealthCheck, OutlierDetection};
 use discovery_core::{Effect, EndpointSpec, Engine, Input, ServiceConfig, Timestamp};
@@ -138,7 +138,7 @@ fn ejections_drains_and_ages_told_end_in_their_time_after_a_leap() {
     b.run_until(secs(103));
     // What comes with the telling that sets the clock back is read by the new clock.
     b.put("d", |s: &mut EndpointSpec| {
-        s.warmth = Warmth::Since(secs(73));
+        s.warm_up_start = WarmUpStart::At(secs(73));
     });
     assert_eq!(b.engine.endpoint(b.id("d")).unwrap().warm_permille, 500);
     b.run_until(secs(145));
@@ -166,7 +166,7 @@ fn a_refused_input_does_not_set_the_clock_back() {
     assert!(refused.is_err());
     assert_eq!(format!("{:?}", b.engine), before);
     let name = "x";
-    let spec = spec.with_warmth(Warmth::Since(secs(15)));
+    let spec = spec.with_warm_up_start(WarmUpStart::At(secs(15)));
     b.engine
         .handle(secs(45), Input::Upsert { name, spec }, &mut out)
         .unwrap();

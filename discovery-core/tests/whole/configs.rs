@@ -104,13 +104,13 @@ fn a_repeated_configuration_puts_nothing_off() {
     let mut b = Bench::new(config.clone());
     b.put("a", |_| {});
     b.put("b", |_| {});
-    let beat = |b: &mut Bench, name: &str| {
+    let heartbeat = |b: &mut Bench, name: &str| {
         let (endpoint, passing) = (b.id(name), true);
         b.tell(Input::Heartbeat { endpoint, passing });
     };
     let endpoint = b.id("a");
-    beat(&mut b, "a");
-    beat(&mut b, "b");
+    heartbeat(&mut b, "a");
+    heartbeat(&mut b, "b");
     b.tell(Input::CallsEnded {
         endpoint,
         outcome: CallOutcome::Error,
@@ -119,7 +119,7 @@ fn a_repeated_configuration_puts_nothing_off() {
     assert!(b.engine.endpoint(endpoint).unwrap().ejected);
     for second in 1..60 {
         b.run_until(secs(second));
-        beat(&mut b, "a");
+        heartbeat(&mut b, "a");
         let other = config.clone().with_hold_percent(40 + (second % 2) as u8);
         let service = b.service;
         b.tell(Input::Configure {

@@ -79,7 +79,7 @@ fn more_drains_than_are_remembered_are_refused() {
     let refused = b
         .engine
         .handle(b.now, Input::Drain { target, on, over }, &mut out);
-    assert_eq!(refused, Err(InputError::Full { what: "drains" }));
+    assert_eq!(refused, Err(InputError::Full { kind: "drains" }));
     assert_eq!((b.weight("a"), out), (100_000, Vec::new()));
     b.tell(Input::DrainName {
         name: "gone-7",

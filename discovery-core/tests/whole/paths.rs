@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::bench::{Bench, secs};
-use discovery_core::endpoint::{Conditions, Warmth};
+use discovery_core::endpoint::{Conditions, WarmUpStart};
 use discovery_core::engine::{DrainTarget, Mode, Reason};
 use discovery_core::health::{CheckKind, HealthCheck};
 use discovery_core::warm_up::WarmUp;
@@ -46,8 +46,8 @@ fn a_new_endpoint_waits_for_its_first_probe_then_warms_in_steps() {
 #[test]
 fn a_warm_one_starts_full() {
     let mut b = Bench::new(checked());
-    b.put("a", |s| s.warmth = Warmth::Warm);
-    b.put("b", |s| s.warmth = Warmth::Since(Timestamp::ZERO));
+    b.put("a", |s| s.warm_up_start = WarmUpStart::Done);
+    b.put("b", |s| s.warm_up_start = WarmUpStart::At(Timestamp::ZERO));
     b.run_until(secs(0));
     assert_eq!((b.weight("a"), b.weight("b")), (100_000, 10_000));
 }
@@ -175,7 +175,7 @@ fn terminating_ones_serve_only_while_nothing_else_does() {
 fn panic_uses_all_and_says_so() {
     let mut b = Bench::new(checked());
     for name in ["a", "b", "c"] {
-        b.put(name, |s| s.warmth = Warmth::Warm);
+        b.put(name, |s| s.warm_up_start = WarmUpStart::Done);
     }
     b.run_until(secs(5));
     b.failing.extend(["a", "b"]);

@@ -32,7 +32,7 @@ fn ttl_check_waits_for_heartbeats() {
     b.run_until(secs(11));
     assert_eq!(b.weight("a"), 100_000);
     b.run_until(secs(12));
-    assert_eq!(b.weight("a"), 0, "the beat lapsed");
+    assert_eq!(b.weight("a"), 0, "the heartbeat lapsed");
     for _ in 0..2 {
         b.tell(Input::Heartbeat {
             endpoint,

@@ -85,7 +85,7 @@ fn an_empty_first_view_is_held_until_confirmed() {
 }
 
 #[test]
-fn what_the_engine_let_go_itself_goes() {
+fn own_departures_are_deregistered() {
     let mut b = Bench::new(ServiceConfig::default());
     let names = ["a", "b", "c", "d"];
     list(&mut b, &names);

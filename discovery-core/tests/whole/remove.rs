@@ -1,4 +1,4 @@
-//! Services and places that are no longer needed are forgotten; what is in use is not.
+//! Services and places that are no longer needed are removed; what is in use is not.
 
 use core::time::Duration;
 
@@ -33,9 +33,9 @@ fn removed_id_is_given_to_the_next_name() {
     let mut b = Bench::new(ServiceConfig::default());
     let spec = b.spec();
     b.put("a", |_| {});
-    let in_use = |what| {
+    let in_use = |kind| {
         Err(InputError::InUse {
-            what,
+            kind,
             given: 0,
             endpoints: 1,
         })
@@ -69,7 +69,7 @@ fn removed_id_is_given_to_the_next_name() {
     );
     assert!(
         b.engine.remove_node(spec.node).is_err(),
-        "it is forgotten already"
+        "it is removed already"
     );
     let drain = Input::Drain {
         target: DrainTarget::Node(spec.node),

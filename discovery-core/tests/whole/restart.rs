@@ -129,7 +129,7 @@ fn contradictions_are_refused_with_what_was_wrong() {
             .unwrap_err()
     };
     let unknown = InputError::UnknownPlace {
-        what: "node",
+        kind: "node",
         given: 9,
         known: 1,
     };
@@ -141,7 +141,7 @@ fn contradictions_are_refused_with_what_was_wrong() {
     assert_eq!(
         broken("\"name\":\"b\"", "\"name\":\"a\""),
         RestoreError::Twice {
-            what: "endpoint",
+            kind: "endpoint",
             name
         }
     );

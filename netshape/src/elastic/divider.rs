@@ -9,6 +9,7 @@ use super::estimate::Usage;
 use crate::policy::{Direction, Slot};
 use crate::unit::Rate;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 /// How readily allocations change, and how much credit can be saved.
@@ -57,6 +58,13 @@ pub struct AllocationChange {
     pub from: Rate,
     /// What it may reach now.
     pub to: Rate,
+}
+
+impl fmt::Display for AllocationChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slot, from, to } = self;
+        write!(f, "slot {}: {from} to {to}", slot.index())
+    }
 }
 
 /// Divides one capacity among classes. Everything is kept in buffers that are used again: a step allocates nothing once

@@ -147,7 +147,7 @@ fn redirected(host: &Host) -> BTreeSet<DevName> {
     veths.map(DevName::on_host).collect()
 }
 
-/// The devices that the policy names, or that the host itself let go since the last plan, shaped or not.
+/// The devices that the policy names, or that the host itself released since the last plan, shaped or not.
 fn named(host: &Host) -> BTreeSet<DevName> {
     let places = host.containers().flat_map(|(_, c)| c.places());
     let gone = host.touched.iter().filter_map(|touch| match touch {
@@ -157,7 +157,7 @@ fn named(host: &Host) -> BTreeSet<DevName> {
     places.chain(gone).collect()
 }
 
-/// A device that the host let go: its root goes if it is ours, and the redirect that is on it.
+/// A device that the host released: its root goes if it is ours, and the redirect that is on it.
 pub(super) fn dropped(observed: &ObservedState, host: &Host, name: &DevName, plan: &mut Plan) {
     let Some(seen) = observed.device(name) else {
         return;

@@ -14,6 +14,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// A qdisc, a class or a redirecting filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl Op {
     }
 
     pub(crate) fn reason_text(&self) -> String {
-        let what = match &self.object {
+        let object = match &self.object {
             Object::Qdisc(q) => format!("{} qdisc {}", printable(q.kind.name()), q.handle),
             Object::Class(c) => format!("class {}", c.id),
             Object::Redirect(r) => format!("redirect to {}", printable(&r.to)),
@@ -137,24 +138,24 @@ impl Op {
             Reason::Missing => match &self.object {
                 Object::Class(c) => {
                     format!(
-                        "{what} is missing: rate {}, ceiling {}",
+                        "{object} is missing: rate {}, ceiling {}",
                         rate(c.htb.rate),
                         rate(c.htb.ceil)
                     )
                 }
-                _ => format!("{what} is missing"),
+                _ => format!("{object} is missing"),
             },
-            Reason::Stale => format!("{what} is no longer wanted"),
+            Reason::Stale => format!("{object} is no longer wanted"),
             Reason::Moved if self.action == Action::Add => {
-                format!("{what} comes again as it was, behind ours")
+                format!("{object} comes again as it was, behind ours")
             }
-            Reason::Moved => format!("{what} comes before ours, and is moved behind it"),
-            Reason::Bypasses => format!("{what} sends packets past our classes"),
+            Reason::Moved => format!("{object} comes before ours, and is moved behind it"),
+            Reason::Bypasses => format!("{object} sends packets past our classes"),
             Reason::InTheWay if matches!(self.object, Object::Filter(_)) => {
-                format!("{what} holds a class that has to go")
+                format!("{object} holds a class that has to go")
             }
-            Reason::InTheWay => format!("{what} is in the way and can't be changed in place"),
-            Reason::Differs => self.difference().unwrap_or(what),
+            Reason::InTheWay => format!("{object} is in the way and can't be changed in place"),
+            Reason::Differs => self.difference().unwrap_or(object),
         }
     }
 
@@ -204,6 +205,13 @@ impl Op {
             _ => return None,
         }
         Some(parts.join(", "))
+    }
+}
+
+impl fmt::Display for Op {
+    /// The action, and the reason with the figures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.action.word(), self.reason_text())
     }
 }
 

@@ -5,10 +5,10 @@
 #[non_exhaustive]
 pub enum BucketError {
     /// A size or maximum that is not a positive finite number, or a ratio that is not above 1.
-    #[error("{what} is {given}; it must be finite and above {floor}")]
+    #[error("{field} is {given}; it must be finite and above {floor}")]
     Range {
         /// Which argument.
-        what: &'static str,
+        field: &'static str,
         /// What was given.
         given: f64,
         /// What it must be above.
@@ -131,9 +131,13 @@ fn steps(value: f64, first: f64, ratio: f64) -> f64 {
     libm::log(value * (ratio - 1.0) / first + 1.0) / libm::log(ratio)
 }
 
-fn above(what: &'static str, given: f64, floor: f64) -> Result<(), BucketError> {
+fn above(field: &'static str, given: f64, floor: f64) -> Result<(), BucketError> {
     if !given.is_finite() || given <= floor {
-        return Err(BucketError::Range { what, given, floor });
+        return Err(BucketError::Range {
+            field,
+            given,
+            floor,
+        });
     }
     Ok(())
 }

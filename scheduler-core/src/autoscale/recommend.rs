@@ -87,10 +87,10 @@ pub enum RecommenderError {
         upper: f64,
     },
     /// A margin or floor that is negative or not finite.
-    #[error("{what} is {given}; it must be finite and not negative")]
+    #[error("{field} is {given}; it must be finite and not negative")]
     Amount {
         /// Which.
-        what: &'static str,
+        field: &'static str,
         /// What was given.
         given: f64,
     },
@@ -149,9 +149,9 @@ impl Recommender {
                 upper,
             });
         }
-        for (what, given) in [("the margin", config.margin), ("the floor", config.floor)] {
+        for (field, given) in [("the margin", config.margin), ("the floor", config.floor)] {
             if !given.is_finite() || given < 0.0 {
-                return Err(RecommenderError::Amount { what, given });
+                return Err(RecommenderError::Amount { field, given });
             }
         }
         Ok(Self { config })

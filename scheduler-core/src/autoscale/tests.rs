@@ -165,7 +165,7 @@ fn axes_are_bounded() {
         let made = Buckets::exponential(100.0, 1.0, ratio, 1e-4);
         assert!(matches!(
             made,
-            Err(BucketError::Range { what: "ratio", .. })
+            Err(BucketError::Range { field: "ratio", .. })
         ));
     }
     assert!(Buckets::linear(10.0, 0.0, 1e-4).is_err());

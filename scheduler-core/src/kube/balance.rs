@@ -86,7 +86,7 @@ pub struct Evictor<'a> {
     pub measured: bool,
 }
 
-/// A node's standing in the decision: what is used, and how much may be.
+/// A node's state in the decision: what is used, and how much may be.
 struct State<'a> {
     at: usize,
     used: BTreeMap<&'a str, i128>,

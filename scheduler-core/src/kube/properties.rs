@@ -80,13 +80,13 @@ proptest! {
             containers: vec![Container { requests: [("cpu", *cpu), ("memory", *memory)].into(), ..Container::default() }],
             ..Pod::default()
         }).collect();
-        let standing: Vec<&Pod<'_>> = pods.iter().collect();
+        let present: Vec<&Pod<'_>> = pods.iter().collect();
         for (cpu, _) in nodes {
             let allocatable = [("cpu", cpu), ("memory", 1 << 20)].into();
             let [least, most, balanced] =
                 [Scoring::LeastAllocated, Scoring::MostAllocated, Scoring::BalancedAllocation].map(|strategy| {
                     let scorer = Scorer::new(strategy, &weights).unwrap();
-                    scorer.score(&allocatable, &standing, &Pod::default())
+                    scorer.score(&allocatable, &present, &Pod::default())
                 });
             prop_assert!(balanced <= 100);
             // Each is rounded down, per resource and as a mean.

@@ -77,15 +77,15 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// The score of a node with these `allocatable` amounts on which the pods of `standing` are, were `pod` to
+    /// The score of a node with these `allocatable` amounts on which the pods of `present` are, were `pod` to
     /// join them. O(resources x containers).
     #[must_use]
-    pub fn score(&self, allocatable: &Quantities<'_>, standing: &[&Pod<'_>], pod: &Pod<'_>) -> u64 {
+    pub fn score(&self, allocatable: &Quantities<'_>, present: &[&Pod<'_>], pod: &Pod<'_>) -> u64 {
         let parts: Vec<(u64, u64, u64)> = self
             .weights
             .iter()
             .filter_map(|(name, weight)| {
-                let (asked, capacity) = self.fill(name, allocatable, standing, pod)?;
+                let (asked, capacity) = self.fill(name, allocatable, present, pod)?;
                 Some((asked, capacity, *weight))
             })
             .collect();
@@ -102,7 +102,7 @@ impl<'a> Scorer<'a> {
         &self,
         name: &str,
         allocatable: &Quantities<'_>,
-        standing: &[&Pod<'_>],
+        present: &[&Pod<'_>],
         pod: &Pod<'_>,
     ) -> Option<(u64, u64)> {
         let capacity = allocatable.get(name).copied().filter(|c| *c > 0)?;
@@ -116,7 +116,7 @@ impl<'a> Scorer<'a> {
         if wanted == 0 && !matches!(name, "cpu" | "memory" | "ephemeral-storage") {
             return None;
         }
-        let asked = standing.iter().fold(wanted, |sum, p| {
+        let asked = present.iter().fold(wanted, |sum, p| {
             sum.saturating_add(p.request(name, default).unwrap_or(0))
         });
         Some((asked.min(capacity), capacity))

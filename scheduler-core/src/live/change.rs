@@ -90,7 +90,7 @@ pub struct Changed {
 }
 
 /// Where a task of the edit runs and where it is moving to, if it stays.
-type Standing = (NodeId, NodeId);
+type HomeAndNode = (NodeId, NodeId);
 
 impl Cluster {
     /// The cluster as it is from now on: `edit` began as [`Cluster::model`]'s [`Model::edit`](crate::model::Model::edit), and `placed` says where
@@ -127,7 +127,7 @@ impl Cluster {
             if ids.task(task).is_none() {
                 continue;
             }
-            let (home, now) = self.standing(task, &ids, placed.get(&task).copied())?;
+            let (home, now) = self.home_and_node(task, &ids, placed.get(&task).copied())?;
             homes.push(home);
             at.push(now);
         }
@@ -146,13 +146,13 @@ impl Cluster {
         Ok((Self::from_parts(model, placement, in_flight), changed))
     }
 
-    /// Where a task that stays runs and stands after the change, in new ids.
-    fn standing(
+    /// Where a task that stays has its home and is assigned after the change, in new ids.
+    fn home_and_node(
         &self,
         task: TaskId,
         ids: &Renumbered,
         placed: Option<NodeId>,
-    ) -> Result<Standing, ChangeError> {
+    ) -> Result<HomeAndNode, ChangeError> {
         if let Some(node) = placed.and_then(|node| ids.node(node)) {
             return Ok((node, node));
         }

@@ -149,7 +149,7 @@ impl Detector {
         let (given, want) = (samples.len(), self.state.len());
         if given != want {
             return Err(SampleError::Length {
-                what: "nodes",
+                kind: "nodes",
                 given,
                 want,
             });
@@ -197,7 +197,7 @@ impl Detector {
         self.last.is_some_and(|last| last.since(now) > windows)
     }
 
-    /// Forgets every sample.
+    /// Drops every sample.
     fn begin_anew(&mut self) {
         self.ring.fill(UNKNOWN);
         for state in &mut self.state {
@@ -207,7 +207,7 @@ impl Detector {
         }
     }
 
-    /// Takes a row of samples; those of a window ago leave the mean, those of two windows ago are forgotten.
+    /// Takes a row of samples; those of a window ago leave the mean, those of two windows ago are dropped.
     fn advance(&mut self, sample: impl Fn(usize) -> Sample) {
         let (nodes, window) = (self.state.len(), self.config.window);
         let (oldest, middle) = (self.next, (self.next + window) % (2 * window));

@@ -131,9 +131,9 @@ impl Protector {
         departed.pending(now, mean, span)
     }
 
-    /// What is to be remembered of a node before a move that leaves or enters it; nothing if there is one already.
+    /// What is recorded of a node before a move that leaves or enters it; nothing if there is one already.
     /// O(its tasks).
-    pub(super) fn calm(&self, node: NodeId, now: Timestamp) -> Option<Before> {
+    pub(super) fn before_move(&self, node: NodeId, now: Timestamp) -> Option<Before> {
         if self.busy.get(node.index()) != Some(&0) {
             return None;
         }

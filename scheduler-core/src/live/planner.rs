@@ -308,9 +308,10 @@ impl<'p> Planner<'p> {
     pub(super) fn is_busy(&self, node: usize) -> bool {
         let p = &*self.protector;
         let moves = (p.busy[node] + self.planned[node]) as usize;
-        let rests = p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_cooldown);
+        let cools_down =
+            p.touched[node].is_some_and(|t| self.now.since(t) < p.config.node_cooldown);
         let all = p.cluster.in_flight().len() >= p.config.moves_at_once;
-        moves >= p.config.moves_per_node || rests || all
+        moves >= p.config.moves_per_node || cools_down || all
     }
 
     pub(super) fn config(&self) -> &super::ProtectorConfig {

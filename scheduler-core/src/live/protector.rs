@@ -161,7 +161,7 @@ impl Protector {
         let (given, want) = (tasks.len(), self.cluster.model().tasks());
         if given != want {
             return Err(SampleError::Length {
-                what: "tasks",
+                kind: "tasks",
                 given,
                 want,
             });
@@ -210,7 +210,7 @@ impl Protector {
         to: NodeId,
     ) -> Result<InFlight, MoveError> {
         let from = self.cluster.node_of(task).unwrap_or(to);
-        let before = [from, to].map(|node| (node, self.calm(node, now)));
+        let before = [from, to].map(|node| (node, self.before_move(node, now)));
         let begun = self.cluster.begin_move(task, to)?;
         for (node, before) in before {
             if let (Some(before), Some(place)) = (before, self.before.get_mut(node.index())) {

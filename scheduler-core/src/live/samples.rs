@@ -2,6 +2,7 @@
 
 use crate::model::NodeId;
 use crate::time::Timestamp;
+use core::fmt;
 use core::time::Duration;
 use thiserror::Error;
 
@@ -46,10 +47,10 @@ impl Default for DetectorConfig {
 #[non_exhaustive]
 pub enum SampleError {
     /// Not one sample for each node or task.
-    #[error("{given} samples, want one for each of the {want} {what}")]
+    #[error("{given} samples, want one for each of the {want} {kind}")]
     Length {
         /// `nodes` or `tasks`.
-        what: &'static str,
+        kind: &'static str,
         /// Samples given.
         given: usize,
         /// Samples wanted.
@@ -90,4 +91,18 @@ pub struct Event {
     pub mean: Sample,
     /// The threshold that it was held against.
     pub threshold: Sample,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.kind {
+            EventKind::Entered => "has become overloaded",
+            EventKind::Left => "is no longer overloaded",
+        };
+        write!(
+            f,
+            "{}: node {} {verb}: mean {}, threshold {}",
+            self.at, self.node, self.mean, self.threshold
+        )
+    }
 }

@@ -4,13 +4,13 @@ use super::ModelError;
 use super::build::COUNT_LIMIT;
 use alloc::vec::Vec;
 
-pub(super) fn room_for(count: usize, what: &'static str) -> Result<(), ModelError> {
+pub(super) fn room_for(count: usize, kind: &'static str) -> Result<(), ModelError> {
     if count < COUNT_LIMIT {
         return Ok(());
     }
     let (given, want) = (count as i128, "fewer than 2^31 of them");
     Err(ModelError::Range {
-        what,
+        kind,
         index: count,
         field: "count",
         given,
@@ -19,7 +19,7 @@ pub(super) fn room_for(count: usize, what: &'static str) -> Result<(), ModelErro
 }
 
 pub(super) fn known(
-    what: &'static str,
+    kind: &'static str,
     index: usize,
     target: &'static str,
     given: usize,
@@ -29,7 +29,7 @@ pub(super) fn known(
         return Ok(());
     }
     Err(ModelError::Unknown {
-        what,
+        kind,
         index,
         target,
         given,
@@ -38,7 +38,7 @@ pub(super) fn known(
 }
 
 pub(super) fn positive(
-    what: &'static str,
+    kind: &'static str,
     index: usize,
     field: &'static str,
     given: i64,
@@ -48,7 +48,7 @@ pub(super) fn positive(
     }
     let (given, want) = (i128::from(given), "0 or more");
     Err(ModelError::Range {
-        what,
+        kind,
         index,
         field,
         given,
@@ -57,7 +57,7 @@ pub(super) fn positive(
 }
 
 pub(super) fn signed(
-    what: &'static str,
+    kind: &'static str,
     index: usize,
     field: &'static str,
     given: u64,
@@ -65,7 +65,7 @@ pub(super) fn signed(
     let want = "at most 2^60";
     if given > 1 << 60 {
         return Err(ModelError::Range {
-            what,
+            kind,
             index,
             field,
             given: i128::from(given),
@@ -76,7 +76,7 @@ pub(super) fn signed(
 }
 
 pub(super) fn amounts(
-    what: &'static str,
+    kind: &'static str,
     index: usize,
     field: &'static str,
     given: &[u64],
@@ -84,7 +84,7 @@ pub(super) fn amounts(
 ) -> Result<Vec<i64>, ModelError> {
     if given.len() != want {
         return Err(ModelError::Width {
-            what,
+            kind,
             index,
             given: given.len(),
             want,
@@ -92,7 +92,7 @@ pub(super) fn amounts(
     }
     given
         .iter()
-        .map(|v| signed(what, index, field, *v))
+        .map(|v| signed(kind, index, field, *v))
         .collect()
 }
 
@@ -101,7 +101,7 @@ pub(super) fn some_per_node(index: usize, given: u32) -> Result<(), ModelError> 
         return Ok(());
     }
     Err(ModelError::Range {
-        what: "service",
+        kind: "service",
         index,
         field: "per_node",
         given: 0,

@@ -280,8 +280,8 @@ fn nothing_names(model: &Model, pairs: &[(u32, u32)], removed: &Removed) -> Resu
     if removed.services.is_empty() {
         return Ok(());
     }
-    let error = |what, index, given: u32| ModelError::Removed {
-        what,
+    let error = |kind, index, given: u32| ModelError::Removed {
+        kind,
         index,
         target: "service",
         given: given as usize,

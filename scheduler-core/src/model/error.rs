@@ -7,10 +7,10 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ModelError {
     /// A row has the wrong number of amounts.
-    #[error("{what} {index} has {given} amounts, want one for each of the {want} resources")]
+    #[error("{kind} {index} has {given} amounts, want one for each of the {want} resources")]
     Width {
         /// `node` or `task`.
-        what: &'static str,
+        kind: &'static str,
         /// Its index.
         index: usize,
         /// Amounts given.
@@ -29,10 +29,10 @@ pub enum ModelError {
         nodes: usize,
     },
     /// An index names nothing.
-    #[error("{what} {index} names {target} {given}, but there are only {limit}")]
+    #[error("{kind} {index} names {target} {given}, but there are only {limit}")]
     Unknown {
         /// What holds the reference.
-        what: &'static str,
+        kind: &'static str,
         /// Its index.
         index: usize,
         /// What it refers to.
@@ -43,10 +43,10 @@ pub enum ModelError {
         limit: usize,
     },
     /// Something names what was removed.
-    #[error("{what} {index} names {target} {given}, which is removed")]
+    #[error("{kind} {index} names {target} {given}, which is removed")]
     Removed {
         /// What holds the reference.
-        what: &'static str,
+        kind: &'static str,
         /// Its index.
         index: usize,
         /// What it refers to.
@@ -55,10 +55,10 @@ pub enum ModelError {
         given: usize,
     },
     /// A number is outside of what is allowed.
-    #[error("{what} {index}: {field} is {given}, want {want}")]
+    #[error("{kind} {index}: {field} is {given}, want {want}")]
     Range {
         /// What holds the number.
-        what: &'static str,
+        kind: &'static str,
         /// Its index.
         index: usize,
         /// Which number.

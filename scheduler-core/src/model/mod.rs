@@ -140,7 +140,7 @@ impl Model {
     }
 
     /// Whether labels, taints and forbidden pairs let the task run on the node. Pins are not asked: they
-    /// forbid moving, not standing.
+    /// forbid moving, not staying.
     #[inline]
     #[must_use]
     pub fn allows(&self, task: TaskId, node: NodeId) -> bool {
@@ -160,7 +160,7 @@ impl Model {
             .map_or(0, |c| i64::from(*c))
     }
 
-    /// The weighted cost of `task` standing on `node` when `home` is where it came from.
+    /// The weighted cost of `task` on `node` when `home` is where it came from.
     #[inline]
     pub(crate) fn move_cost(&self, task: usize, home: usize, node: usize) -> i64 {
         if home == node {

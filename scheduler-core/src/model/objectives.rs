@@ -28,9 +28,9 @@ impl ModelBuilder {
         for (i, objective) in first_to_last.iter().enumerate() {
             if first_to_last.iter().take(i).any(|o| o == objective) {
                 let (given, want) = (*objective as i128, "each objective once");
-                let (what, field) = ("order of objectives", "objective");
+                let (kind, field) = ("order of objectives", "objective");
                 return Err(ModelError::Range {
-                    what,
+                    kind,
                     index: i,
                     field,
                     given,

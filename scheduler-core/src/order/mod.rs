@@ -42,6 +42,7 @@ use crate::placement::{Placement, PlacementError};
 use crate::rng::{Xoshiro256PlusPlus, stream};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use sequence::{Sequence, Sequencer};
 
 /// Times that a sequence with waiting in it is looked for anew, in another order.
@@ -64,6 +65,18 @@ pub struct Step {
     pub staging: bool,
     /// Why now.
     pub reason: String,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { task, from, to, .. } = self;
+        let wait = if self.staging { ", to wait there" } else { "" };
+        write!(
+            f,
+            "move task {task} from node {from} to node {to}{wait}: {}",
+            self.reason
+        )
+    }
 }
 
 /// Moves in waves: those of a wave may be made in any order and at the same time; after every single one,

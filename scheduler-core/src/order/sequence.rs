@@ -66,7 +66,7 @@ impl End {
 pub(super) const AHEAD: usize = 0;
 const BACK: usize = 1;
 
-/// A sequence in the making.
+/// A sequence that is being built.
 pub(super) struct Sequencer<'m> {
     pub(super) model: &'m Model,
     pub(super) ends: [End; 2],
@@ -178,7 +178,7 @@ impl<'m> Sequencer<'m> {
         self.stage(AHEAD) || (self.two_ended && self.stage(BACK))
     }
 
-    /// Where nothing helps any more the way back is forgotten: all that is left is moved from the initial end
+    /// Where nothing helps any more the way back is given up: all that is left is moved from the initial end
     /// on, which may let others wait.
     fn give_up_the_way_back(&mut self) {
         self.two_ended = false;

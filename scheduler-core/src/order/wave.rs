@@ -32,7 +32,7 @@ pub(super) enum Blocked {
 /// (service, place) -> how many.
 type Tally = BTreeMap<(u32, u32), u32>;
 
-/// A wave in the making.
+/// A wave that is being built.
 pub(super) struct Wave<'m> {
     model: &'m Model,
     per_node: usize,

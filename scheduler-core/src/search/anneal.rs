@@ -1,5 +1,5 @@
 //! Annealing on a penalised placement, by single steps and by sub-problems. As the temperature falls, excess above
-//! capacity grows dearer and the price of being away from home fades; near the end excess is squeezed out.
+//! capacity grows dearer and the penalty for being away from home fades; near the end excess is squeezed out.
 
 use super::block::{Block, LIFT};
 use super::budget::{self, Budget, affordable};
@@ -153,8 +153,8 @@ impl<'m, 'a> Search<'m, 'a> {
                     .extend(all.filter(|n| state.excess[*n as usize] > 0.5));
             }
             last = part;
-            for (price, held) in state.price.iter_mut().zip(&self.held) {
-                *price = held * moment.price + moment.heat * schedule.away;
+            for (penalty, held) in state.away_penalty.iter_mut().zip(&self.held) {
+                *penalty = held * moment.transient_penalty + moment.heat * schedule.away;
             }
             let until = self.evaluations + whole.min(pace);
             while self.evaluations < until {
@@ -178,7 +178,7 @@ impl<'m, 'a> Search<'m, 'a> {
         }
     }
 
-    /// Sets the nodes' rates; one that is overfull grows stricter, one that is not forgets it.
+    /// Sets the nodes' rates; one that is overfull grows stricter, one that is not relaxes.
     fn tighten(&mut self, state: &mut Penalised<'_>, rate: f64, growth: f64) {
         for (node, strict) in self.strictness.iter_mut().enumerate() {
             let overfull = state.excess[node] > 0.5;

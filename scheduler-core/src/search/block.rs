@@ -37,8 +37,8 @@ pub(super) struct Block {
     /// Rows of the chosen nodes without the lifted tasks, and their costs.
     rows: Vec<f64>,
     cost: Vec<f64>,
-    /// What a task's standing on a node costs, noise included, at `node * LIFT + task`.
-    standing: Vec<f64>,
+    /// What it costs that a task is assigned to a node, noise included, at `node * LIFT + task`.
+    assigned: Vec<f64>,
     /// What a task would add on a node, at `node * LIFT + task`: a node's column is contiguous.
     adds: Vec<f64>,
     /// Saved columns, one for each level.
@@ -89,8 +89,8 @@ impl Block {
         }
         self.chosen.clear();
         self.weight.clear();
-        self.standing.clear();
-        self.standing.resize(count * LIFT, 0.0);
+        self.assigned.clear();
+        self.assigned.resize(count * LIFT, 0.0);
         for (t, task) in self.tasks.iter().enumerate() {
             let (task, at) = (*task as usize, state.at[*task as usize]);
             let place = self.nodes.iter().position(|n| *n == at).unwrap_or(0);
@@ -98,9 +98,9 @@ impl Block {
             self.weight.push(weights[task]);
             for (j, node) in self.nodes.iter().enumerate() {
                 let i = j * LIFT + t;
-                self.standing[i] = state.standing(task, *node as usize) + self.noise[i];
+                self.assigned[i] = state.assignment(task, *node as usize) + self.noise[i];
             }
-            present += self.standing[place * LIFT + t];
+            present += self.assigned[place * LIFT + t];
             let row = &mut self.rows[place * width..][..width];
             state.carry(row, task, at as usize, -1.0);
         }
@@ -176,7 +176,7 @@ impl Block {
         let width = 2 * state.width;
         let row = &self.rows[j * width..][..width];
         let with = state.row_cost_with(self.nodes[j] as usize, row, self.tasks[t] as usize);
-        with - self.cost[j] + self.standing[j * LIFT + t]
+        with - self.cost[j] + self.assigned[j * LIFT + t]
     }
 
     fn descend(&mut self, state: &Penalised<'_>, by: Branching, open: u64, so_far: f64) {

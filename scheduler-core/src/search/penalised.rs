@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use rand::Rng;
 
 /// What a node costs with a change: load and balance, and the excess above capacity at rate 1.
-pub(super) type Priced = (f64, f64);
+pub(super) type NodeCosts = (f64, f64);
 
 /// The state of a search. Entries of a row: one for each resource, then one for each balance objective (the
 /// amount by which free resources are out of proportion, which changes linearly with what is on a node), and
@@ -47,11 +47,11 @@ pub(super) struct Penalised<'m> {
     pub(super) excess: Vec<f64>,
     /// The rate at which each node's excess costs.
     pub(super) rate: Vec<f64>,
-    /// What each task's being away from home is said to cost more than it does.
-    pub(super) price: Vec<f64>,
+    /// Penalty for each task's being away from home, beyond its move cost.
+    pub(super) away_penalty: Vec<f64>,
     /// Weighted costs of the tasks' own moves.
     move_cost: Vec<f64>,
-    /// Total cost, prices and excess left out, and total excess.
+    /// Total cost, penalties left out, and total excess.
     pub(super) cost: f64,
     pub(super) total_excess: f64,
 }
@@ -81,7 +81,7 @@ impl<'m> Penalised<'m> {
             load: vec![0.0; nodes],
             excess: vec![0.0; nodes],
             rate: vec![1.0; nodes],
-            price: vec![0.0; tasks],
+            away_penalty: vec![0.0; tasks],
             move_cost: (0..tasks)
                 .map(|t| (model.weights.task_move * model.task_cost[t]) as f64)
                 .collect(),
@@ -100,7 +100,7 @@ impl<'m> Penalised<'m> {
             }
         }
         for node in 0..nodes {
-            (state.load[node], state.excess[node]) = state.priced(node);
+            (state.load[node], state.excess[node]) = state.costs(node);
         }
         state.total_excess = state.excess.iter().sum();
         state
@@ -178,7 +178,7 @@ impl<'m> Penalised<'m> {
         self.rows[node * 2 * self.width..][..2 * self.width].split_at(self.width)
     }
 
-    fn priced(&self, node: usize) -> Priced {
+    fn costs(&self, node: usize) -> NodeCosts {
         let (over, above) = self.row(node);
         (
             lanes::now(&self.load_weight, over),
@@ -188,7 +188,7 @@ impl<'m> Penalised<'m> {
 
     /// A node with one task more.
     #[inline]
-    pub(super) fn with(&self, node: usize, task: usize) -> Priced {
+    pub(super) fn with(&self, node: usize, task: usize) -> NodeCosts {
         let (over, above) = self.row(node);
         let load = lanes::with(&self.load_weight, over, self.needs(task));
         (
@@ -199,7 +199,7 @@ impl<'m> Penalised<'m> {
 
     /// A node with one task less.
     #[inline]
-    pub(super) fn without(&self, node: usize, task: usize) -> Priced {
+    pub(super) fn without(&self, node: usize, task: usize) -> NodeCosts {
         let (over, above) = self.row(node);
         let load = lanes::without(&self.load_weight, over, self.needs(task));
         (
@@ -210,7 +210,7 @@ impl<'m> Penalised<'m> {
 
     /// A node with `out` gone and `into` come.
     #[inline]
-    pub(super) fn exchanged(&self, node: usize, into: usize, out: usize) -> Priced {
+    pub(super) fn exchanged(&self, node: usize, into: usize, out: usize) -> NodeCosts {
         let (over, above) = self.row(node);
         let load = lanes::exchanged(&self.load_weight, over, self.needs(into), self.needs(out));
         let (comes, goes) = (self.held(into, node), self.held(out, node));
@@ -222,7 +222,7 @@ impl<'m> Penalised<'m> {
 
     /// What a node's cost, its excess at its rate included, would change by.
     #[inline]
-    pub(super) fn change(&self, node: usize, (load, excess): Priced) -> f64 {
+    pub(super) fn change(&self, node: usize, (load, excess): NodeCosts) -> f64 {
         load - self.load[node] + self.rate[node] * (excess - self.excess[node])
     }
 
@@ -260,13 +260,13 @@ impl<'m> Penalised<'m> {
         }
     }
 
-    /// What a task's standing on a node costs, its price included.
+    /// What it costs that a task is assigned to a node, the penalty for being away from home included.
     #[inline]
-    pub(super) fn standing(&self, task: usize, node: usize) -> f64 {
+    pub(super) fn assignment(&self, task: usize, node: usize) -> f64 {
         if self.home[task] as usize == node {
             0.0
         } else {
-            self.move_cost(task, node) + self.price[task]
+            self.move_cost(task, node) + self.away_penalty[task]
         }
     }
 
@@ -324,7 +324,7 @@ impl<'m> Penalised<'m> {
         let mut rows = core::mem::take(&mut self.rows);
         self.carry(&mut rows[node * 2 * width..][..2 * width], task, node, sign);
         self.rows = rows;
-        let (load, excess) = self.priced(node);
+        let (load, excess) = self.costs(node);
         self.cost += load - self.load[node];
         self.total_excess += excess - self.excess[node];
         (self.load[node], self.excess[node]) = (load, excess);

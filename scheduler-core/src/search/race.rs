@@ -103,7 +103,7 @@ fn race(
     }
 }
 
-/// Recipes from home, each for its part of a share of the budget; the one with the best answer first.
+/// Schedules from home, each for its part of a share of the budget; the one with the best answer first.
 fn ranked(
     search: &mut Search<'_, '_>,
     state: &mut Penalised<'_>,

@@ -7,8 +7,8 @@
 
 use super::block::Branching;
 
-/// Last temperature, in mean cost above the bound of a task.
-const FROZEN: f64 = 1e-7;
+/// Temperature at the end of a run, in mean cost above the bound of a task.
+const LAST_TEMPERATURE: f64 = 1e-7;
 /// Temperatures below this make no difference where costs are whole numbers.
 const COLDEST: f64 = 0.02;
 /// By how much the rates of excess grow in the squeeze.
@@ -25,8 +25,8 @@ pub(super) struct Schedule {
     pub(super) last_rate: f64,
     /// How fast a node's own rate grows while it is overfull, and falls again: e to the this in a whole run.
     pub(super) growth: f64,
-    /// First price of transient room, in load costs of what is held.
-    pub(super) price: f64,
+    /// First penalty for transient room, in load costs of what is held.
+    pub(super) transient_penalty: f64,
     /// What being away from home is said to cost, in temperatures. A task can be away on many nodes and at home
     /// on one, so heat alone drives tasks away; the logarithm of the number of nodes would cancel just that.
     pub(super) away: f64,
@@ -36,7 +36,7 @@ pub(super) struct Schedule {
     /// Share of the run after which excess is squeezed out, and the temperature then, in `cold`s.
     pub(super) knee: f64,
     pub(super) reheat: f64,
-    /// Share of targets near a task's home, and of sub-problems among near nodes: where moves over a short way
+    /// Share of targets near a task's home, and of sub-problems among near nodes: where moves over a short distance
     /// cost less, they are rare among all.
     pub(super) near: f64,
     /// Share of single steps of tasks that are away from home: in the end these are few, and the ones that cost.
@@ -47,30 +47,37 @@ pub(super) struct Schedule {
 pub(super) struct Moment {
     pub(super) heat: f64,
     pub(super) rate: f64,
-    pub(super) price: f64,
+    pub(super) transient_penalty: f64,
 }
 
 impl Schedule {
     /// The moment at this part of the run, 0 to 1; `scale` is the unit of temperatures.
     pub(super) fn moment(&self, part: f64, scale: f64) -> Moment {
         let along = |from: f64, to: f64, part: f64| from * libm::exp(libm::log(to / from) * part);
-        let (cold, frozen) = (
+        let (cold, last) = (
             (self.cold * scale).max(COLDEST),
-            (FROZEN * scale).max(COLDEST),
+            (LAST_TEMPERATURE * scale).max(COLDEST),
         );
         let hot = (self.hot * scale).max(cold);
         let before = (part / self.knee).min(1.0);
         let rate = along(self.first_rate, self.last_rate, before);
         if part < self.knee {
             let left = 1.0 - before;
-            let (heat, price) = (along(hot, cold, before), self.price * left * left);
-            return Moment { heat, rate, price };
+            let (heat, transient_penalty) = (
+                along(hot, cold, before),
+                self.transient_penalty * left * left,
+            );
+            return Moment {
+                heat,
+                rate,
+                transient_penalty,
+            };
         }
         let tail = (part - self.knee) / (1.0 - self.knee).max(1e-9);
         Moment {
-            heat: along(cold * self.reheat, frozen, tail.min(1.0)),
+            heat: along(cold * self.reheat, last, tail.min(1.0)),
             rate: rate * along(1.0, SQUEEZE, (tail * 3.0).min(1.0)),
-            price: 0.0,
+            transient_penalty: 0.0,
         }
     }
 }
@@ -86,7 +93,7 @@ pub(super) const SINGLES: Schedule = Schedule {
     first_rate: 2.0,
     last_rate: 30.0,
     growth: 70.0,
-    price: 0.0,
+    transient_penalty: 0.0,
     away: 0.0,
     blocks: 0.0,
     branching: Branching::Weight,
@@ -96,7 +103,7 @@ pub(super) const SINGLES: Schedule = Schedule {
     roam: 0.5,
 };
 
-/// Both kinds of steps, transient room priced: for many tasks a node, with transient resources.
+/// Both kinds of steps, transient room penalised: for many tasks a node, with transient resources.
 /// Source: 2026-11-27, the first schedule with both kinds of steps; `roam` added the same day with the six-way race.
 pub(super) const MIXED: Schedule = Schedule {
     hot: 2.0,
@@ -104,7 +111,7 @@ pub(super) const MIXED: Schedule = Schedule {
     first_rate: 5.0,
     last_rate: 1e4,
     growth: 0.0,
-    price: 1.0,
+    transient_penalty: 1.0,
     away: 0.0,
     blocks: 0.5,
     branching: Branching::Weight,
@@ -143,7 +150,7 @@ pub(super) const BLOCKS: Schedule = Schedule {
     first_rate: 5.0,
     last_rate: 1e6,
     growth: 0.0,
-    price: 1.0,
+    transient_penalty: 1.0,
     away: 0.0,
     blocks: 1.0,
     branching: Branching::Regret,
@@ -161,7 +168,7 @@ pub(super) const DOWNHILL: Schedule = Schedule {
     first_rate: 1e6,
     last_rate: 1e6,
     growth: 0.0,
-    price: 0.0,
+    transient_penalty: 0.0,
     away: 0.0,
     blocks: 0.5,
     branching: Branching::Regret,
@@ -179,7 +186,7 @@ pub(super) const REFINE: Schedule = Schedule {
     first_rate: 1e4,
     last_rate: 1e6,
     growth: 0.0,
-    price: 0.0,
+    transient_penalty: 0.0,
     away: 0.0,
     blocks: 0.5,
     branching: Branching::Regret,

@@ -2,15 +2,15 @@
 
 use super::penalised::Penalised;
 
-/// Shifts a task if that is permitted and costs at most `limit` more, excess and prices included.
+/// Shifts a task if that is permitted and costs at most `limit` more, excess and penalties included.
 #[inline]
 pub(super) fn shift(state: &mut Penalised<'_>, task: usize, to: usize, limit: f64) -> bool {
     let from = state.at[task] as usize;
     if from == to {
         return false;
     }
-    let comes = state.change(to, state.with(to, task)) + state.standing(task, to)
-        - state.standing(task, from);
+    let comes = state.change(to, state.with(to, task)) + state.assignment(task, to)
+        - state.assignment(task, from);
     // What leaves can gain no more than the whole node costs.
     if comes - state.node_cost(from) > limit {
         return false;
@@ -30,8 +30,8 @@ pub(super) fn swap(state: &mut Penalised<'_>, a: usize, b: usize, limit: f64) ->
     if at_a == at_b || !state.reaches(b, at_a) {
         return false;
     }
-    let moves = state.standing(a, at_b) - state.standing(a, at_a) + state.standing(b, at_a)
-        - state.standing(b, at_b);
+    let moves = state.assignment(a, at_b) - state.assignment(a, at_a) + state.assignment(b, at_a)
+        - state.assignment(b, at_b);
     let there = moves + state.change(at_b, state.exchanged(at_b, a, b));
     if there - state.node_cost(at_a) > limit {
         return false;

@@ -112,7 +112,7 @@ impl Together {
             return 1;
         }
         self.group.clear();
-        self.arriving = state.change(to, state.with(to, task)) + state.standing(task, to);
+        self.arriving = state.change(to, state.with(to, task)) + state.assignment(task, to);
         self.group.push((task as u32, to as u32));
         let swapped = rng.unit() < SWAPS && self.add_resident(state, to, left, rng);
         if self.gather(state, scope, rng)
@@ -250,7 +250,7 @@ impl Together {
             if !state.reaches(t, n) || self.is_full(state, t, n) {
                 continue;
             }
-            let cost = state.change(n, state.with(n, t)) + state.standing(t, n);
+            let cost = state.change(n, state.with(n, t)) + state.assignment(t, n);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, node));
             }
@@ -284,7 +284,7 @@ impl Together {
         let mut most = 0.0;
         for (task, _) in &self.group {
             let (task, from) = (*task as usize, state.at[*task as usize]);
-            most += state.standing(task, from as usize);
+            most += state.assignment(task, from as usize);
             if !self.nodes.contains(&from) {
                 self.nodes.push(from);
                 most += state.node_cost(from as usize);
@@ -319,8 +319,8 @@ impl Together {
         let cost = |state: &Penalised<'_>| -> f64 {
             let nodes = nodes.iter().map(|n| state.node_cost(*n as usize));
             let tasks = group.iter().map(|(t, _)| *t as usize);
-            let standing = tasks.map(|t| state.standing(t, state.at[t] as usize));
-            nodes.sum::<f64>() + standing.sum::<f64>()
+            let assigned = tasks.map(|t| state.assignment(t, state.at[t] as usize));
+            nodes.sum::<f64>() + assigned.sum::<f64>()
         };
         let present = cost(state);
         for (task, to) in &*group {

@@ -193,10 +193,10 @@ impl Known {
         );
         let times = &task.begun;
         assert!(times.len() < MOVES_A_DAY, "{m} is the third in {times:?}");
-        let rested = times
+        let cooled_down = times
             .last()
             .is_none_or(|at| now.as_nanos().saturating_sub(at.as_nanos()) >= TASK_COOLDOWN);
-        assert!(rested, "{m} at {now:?} after {times:?}");
+        assert!(cooled_down, "{m} at {now:?} after {times:?}");
     }
 }
 

@@ -217,7 +217,7 @@ fn search_reaches_the_optimum_of_tiny_instances_and_never_passes_the_bound() {
     assert!(reached >= 25, "only {reached} of 30 optima were reached");
 }
 
-/// With more nodes than a sample has, recipes race among some of them; with more pairs of task and node than lists are
+/// With more nodes than a sample has, schedules race among some of them; with more pairs of task and node than lists are
 /// kept for, where a task can go is asked each time.
 #[test]
 fn searches_of_models_with_many_nodes_are_feasible_improve_and_depend_on_the_seed_alone() {

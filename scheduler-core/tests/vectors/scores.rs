@@ -84,8 +84,8 @@ fn run(case: &Value) -> Result<(), String> {
         only(node, &["_t", "name", "capacity"])?;
         let name = text(node, "name")?;
         let there = pods.iter().filter(|(at, _)| *at == name);
-        let standing: Vec<&Pod<'_>> = there.map(|(_, pod)| pod).collect();
-        let score = scorer.score(&quantities(&node["capacity"])?, &standing, &new);
+        let present: Vec<&Pod<'_>> = there.map(|(_, pod)| pod).collect();
+        let score = scorer.score(&quantities(&node["capacity"])?, &present, &new);
         let want = expected.get(name).and_then(Value::as_u64);
         same(name, &want, &Some(score))?;
     }

@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How long a released address rests: longer than any cache of a day's connections needs.
+/// How long a released address is in quarantine: longer than any cache of a day's connections needs.
 const QUARANTINE: Duration = Duration::from_secs(60);
 /// How long a sticky workload finds its address again.
 const STICKY: Duration = Duration::from_secs(3_600);
@@ -146,7 +146,7 @@ impl Addresses {
         })
     }
 
-    /// Gives an address back; it rests in quarantine unless its workload takes it over.
+    /// Gives an address back; it is in quarantine unless its workload takes it over.
     pub(super) fn release(
         &mut self,
         second: u64,

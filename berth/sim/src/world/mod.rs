@@ -66,7 +66,7 @@ struct World<'a> {
     /// Starts of each container so far.
     starts: Vec<u32>,
     /// Whether the container's own address is being handed over.
-    homeless: Vec<bool>,
+    awaiting_address: Vec<bool>,
     moves: Vec<Move>,
     /// When the overload of each host began.
     hot_since: Vec<Option<u64>>,
@@ -127,14 +127,14 @@ impl<'a> World<'a> {
         let names: Vec<String> = (0..hosts).map(|h| format!("host-{h:03}")).collect();
         let protector = placement::place(trace, hosts)?;
         let warm = setup.warm_up;
-        let centres: Vec<usize> = (0..hosts).map(placement::centre).collect();
+        let regions: Vec<usize> = (0..hosts).map(placement::region).collect();
         let mut world = Self {
             setup,
             figures: Figures::new(setup.protect, warm),
             of: trace.containers.iter().map(|c| c.service).collect(),
             protector,
             addresses: Addresses::new(setup.seed, trace, names.clone())?,
-            traffic: Traffic::new(setup.seed, &trace.services, &names, &centres, warm)?,
+            traffic: Traffic::new(setup.seed, &trace.services, &names, &regions, warm)?,
             shaping: (0..hosts)
                 .map(|_| Shaping::new())
                 .collect::<Result<_, _>>()?,
@@ -150,7 +150,7 @@ impl<'a> World<'a> {
             replicas: Vec::with_capacity(containers),
             tenants: Vec::with_capacity(containers),
             starts: vec![0; containers],
-            homeless: vec![false; containers],
+            awaiting_address: vec![false; containers],
             moves: Vec::new(),
             hot_since: vec![None; hosts],
             changed: true,
@@ -321,7 +321,7 @@ impl<'a> World<'a> {
             traffic,
             tenants,
             replicas,
-            homeless,
+            awaiting_address,
             figures,
             ..
         } = self;
@@ -335,7 +335,7 @@ impl<'a> World<'a> {
             if let Some(replica) = replicas.get_mut(replica).and_then(Option::as_mut) {
                 replica.factor = factor;
                 if factor > 0.0 {
-                    homeless[replica.container] = false;
+                    awaiting_address[replica.container] = false;
                 }
             }
         })
@@ -343,9 +343,13 @@ impl<'a> World<'a> {
 
     /// Divides the demand and the hosts' cores.
     fn serve_demand(&mut self, second: u64, demand: &[f32]) {
-        let lost = self
-            .load
-            .divide(second, demand, &self.of, &self.homeless, &mut self.replicas);
+        let lost = self.load.divide(
+            second,
+            demand,
+            &self.of,
+            &self.awaiting_address,
+            &mut self.replicas,
+        );
         self.figures.demand_core_seconds += demand.iter().map(|&d| f64::from(d)).sum::<f64>();
         self.figures.unserved_core_seconds += lost.over + lost.own + lost.gap;
         self.figures.unserved_start_core_seconds += lost.starting;

@@ -145,7 +145,7 @@ impl World<'_> {
             Stage::Starting { until } if second >= until => {
                 if fixed {
                     self.drain(second, m.old)?;
-                    self.homeless[m.container] = true;
+                    self.awaiting_address[m.container] = true;
                     m.stage = Stage::Draining {
                         until: second + DRAIN,
                     };

@@ -12,16 +12,16 @@ use scheduler_core::{Cluster, ModelBuilder, Protector};
 const SLOTS: u64 = 110;
 /// Resource 0: CPU in millicores, whose safety capacity is the overload threshold.
 const CPU: usize = 0;
-/// Centres; hosts take turns.
-const CENTRES: usize = 2;
+/// Regions; hosts take turns.
+const REGIONS: usize = 2;
 
-/// The centre of a host.
-pub(super) fn centre(host: usize) -> usize {
-    host % CENTRES
+/// The region of a host.
+pub(super) fn region(host: usize) -> usize {
+    host % REGIONS
 }
 
-/// Hosts of 8 cores in two centres; at most ceil(replicas / hosts) of a service on a host, and a service of two
-/// or more in both centres; placed by count.
+/// Hosts of 8 cores in two regions; at most ceil(replicas / hosts) of a service on a host, and a service of two
+/// or more in both regions; placed by count.
 pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
     let internal = |e: &dyn std::fmt::Display| Error::infeasible(e.to_string(), "placement");
     let resources = [
@@ -38,7 +38,7 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
     let millicores = (HOST_CORES * 1_000.0) as u64;
     let safety = (HOST_CORES * SAFETY * 1_000.0) as u64;
     for host in 0..hosts {
-        let (location, neighbourhood) = (centre(host) as u64, 0);
+        let (location, neighbourhood) = (region(host) as u64, 0);
         let (capacity, safety) = (&[millicores, SLOTS], &[safety, SLOTS]);
         builder
             .node(Node {
@@ -58,7 +58,7 @@ pub(super) fn place(trace: &Trace, hosts: usize) -> Result<Protector, Error> {
         let per_node = replicas
             .div_ceil(u32::try_from(hosts).unwrap_or(u32::MAX))
             .max(1);
-        let spread = replicas.min(CENTRES as u32);
+        let spread = replicas.min(REGIONS as u32);
         services.push(
             builder
                 .service(Service { spread, per_node })

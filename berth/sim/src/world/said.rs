@@ -53,7 +53,7 @@ impl Traffic {
                 "hold",
                 service(id),
                 if *held == 0 {
-                    "no endpoint is held back any more".to_owned()
+                    "no endpoint is held any longer".to_owned()
                 } else {
                     format!("{held} of {of} endpoints vanished at once")
                 },

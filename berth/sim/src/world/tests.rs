@@ -123,6 +123,6 @@ fn a_fixed_address_moves_with_its_container() {
             world.figures.unserved_gap_core_seconds > 0.0,
             "the gap counts"
         );
-        assert!(!world.homeless[container]);
+        assert!(!world.awaiting_address[container]);
     });
 }

@@ -5,7 +5,7 @@ use super::broken;
 use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
-use discovery_core::endpoint::{NodeId, RegionId, ServiceId, Warmth, ZoneId};
+use discovery_core::endpoint::{NodeId, RegionId, ServiceId, WarmUpStart, ZoneId};
 use discovery_core::engine::DrainTarget;
 use discovery_core::health::{CheckKind, HealthCheck, ProbeOutcome};
 use discovery_core::pick::LowDiscrepancy;
@@ -53,7 +53,7 @@ pub(super) struct Traffic {
     pub(super) services: Vec<Service>,
     nodes: Vec<NodeId>,
     zones: Vec<ZoneId>,
-    centres: Vec<RegionId>,
+    regions: Vec<RegionId>,
     known: BTreeMap<String, Known>,
     effects: Vec<Effect>,
     probes: Vec<(EndpointId, u32)>,
@@ -70,12 +70,12 @@ pub(super) fn at(second: u64) -> Timestamp {
 }
 
 impl Traffic {
-    /// An engine with every service, node and centre, and no endpoint.
+    /// An engine with every service, node and region, and no endpoint.
     pub(super) fn new(
         seed: u64,
         services: &[String],
         hosts: &[String],
-        centre_of: &[usize],
+        region_of: &[usize],
         warm: bool,
     ) -> Result<Self, Error> {
         let mut engine = Engine::new(seed);
@@ -106,12 +106,12 @@ impl Traffic {
             });
         }
         let mut nodes = Vec::with_capacity(hosts.len());
-        let (mut zones, mut centres) = (Vec::new(), Vec::new());
-        for (host, &centre) in hosts.iter().zip(centre_of) {
+        let (mut zones, mut regions) = (Vec::new(), Vec::new());
+        for (host, &region) in hosts.iter().zip(region_of) {
             nodes.push(engine.node(host).map_err(|e| fault(&e))?);
-            let name = format!("centre-{centre}");
+            let name = format!("region-{region}");
             zones.push(engine.zone(&name).map_err(|e| fault(&e))?);
-            centres.push(engine.region(&name).map_err(|e| fault(&e))?);
+            regions.push(engine.region(&name).map_err(|e| fault(&e))?);
         }
         let (known, effects, probes) = (BTreeMap::new(), Vec::new(), Vec::new());
         let registry = Registry::new();
@@ -121,7 +121,7 @@ impl Traffic {
             services: out,
             nodes,
             zones,
-            centres,
+            regions,
             known,
             effects,
             probes,
@@ -156,12 +156,16 @@ impl Traffic {
             self.services[service].id,
             self.nodes[host],
             self.zones[host],
-            self.centres[host],
+            self.regions[host],
             SocketAddr::new(address, 8080),
         )
         .with_base_weight(WEIGHT)
         .with_started_at(at(second))
-        .with_warmth(if warm { Warmth::Warm } else { Warmth::Cold });
+        .with_warm_up_start(if warm {
+            WarmUpStart::Done
+        } else {
+            WarmUpStart::WhenHealthy
+        });
         self.told(second, Input::Upsert { name, spec })?;
         let endpoint = self.engine.find(name);
         let slot = endpoint

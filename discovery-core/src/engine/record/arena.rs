@@ -60,7 +60,7 @@ impl Records {
         let hashed = hash(record.name.as_bytes());
         let new = || u32::try_from(self.all.len()).ok().filter(|&i| i < u32::MAX);
         let free = self.free.last().copied().or_else(new);
-        let index = free.ok_or(InputError::Full { what: "endpoints" })?;
+        let index = free.ok_or(InputError::Full { kind: "endpoints" })?;
         match self.all.get_mut(index as usize) {
             Some(place) => {
                 self.free.pop();

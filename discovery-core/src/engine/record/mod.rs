@@ -57,7 +57,7 @@ pub(super) struct Record {
     counted_region: u32,
     attempt: u32,
     /// The share of its base weight that warm-up allows.
-    permille: u16,
+    warm_permille: u16,
     checker: Checker,
     class: Class,
     registration_status: RegistrationStatus,
@@ -161,7 +161,7 @@ impl Record {
             base_weight: self.base,
             weight: self.weight,
             weight_if_used: self.full,
-            warm_permille: self.permille,
+            warm_permille: self.warm_permille,
             status: self.checker.status,
             conditions: self.conditions,
             draining: self.drained || places.drained(self.node, self.region),

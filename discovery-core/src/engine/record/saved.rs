@@ -80,7 +80,7 @@ impl Record {
             full: 0,
             counted_region: region.0,
             attempt: saved.attempt,
-            permille: 0,
+            warm_permille: 0,
             checker: saved.checker,
             class: Class::Out,
             registration_status: saved.registration_status,

@@ -48,7 +48,7 @@ impl Record {
             full: 0,
             counted_region: spec.region.0,
             attempt: 0,
-            permille: 0,
+            warm_permille: 0,
             checker: Checker {
                 status,
                 ..Checker::default()
@@ -97,7 +97,7 @@ impl Record {
         self.started_at = spec.started_at;
         let returned = core::mem::take(&mut self.held);
         if restarted {
-            self.warm_up_from(spec.warmth, now, lead);
+            self.warm_up_from(spec.warm_up_start, now, lead);
             self.seen_up = false;
             self.down_at = Timestamp::ZERO;
             self.ejected = false;

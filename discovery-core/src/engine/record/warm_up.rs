@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Class, Record};
 use crate::config::ServiceConfig;
-use crate::endpoint::Warmth;
+use crate::endpoint::WarmUpStart;
 use crate::engine::places::Places;
 use crate::health::Status;
 use crate::time::Timestamp;
@@ -34,7 +34,7 @@ impl Record {
         now: Timestamp,
     ) -> Timestamp {
         let (permille, due) = self.warmed(config, now);
-        self.permille = permille;
+        self.warm_permille = permille;
         self.class = self.classify(places);
         self.counted_region = self.region.0;
         self.full = self.weight_if_used(places);
@@ -48,7 +48,7 @@ impl Record {
             Class::Fallback => 1000,
             _ => places.share(self.region),
         };
-        scaled(self.base, self.permille, share)
+        scaled(self.base, self.warm_permille, share)
     }
 
     /// Ready and well: what warm-up counts from.
@@ -58,11 +58,16 @@ impl Record {
     }
 
     /// From when its warm-up counts. The time told is `lead` behind `now`.
-    pub(in crate::engine) fn warm_up_from(&mut self, told: Warmth, now: Timestamp, lead: Duration) {
-        (self.warm_from, self.warm) = match told {
-            Warmth::Cold => (Timestamp::MAX, false),
-            Warmth::Since(t) => (t.after(lead).min(now), false),
-            Warmth::Warm => (Timestamp::ZERO, true),
+    pub(in crate::engine) fn warm_up_from(
+        &mut self,
+        start: WarmUpStart,
+        now: Timestamp,
+        lead: Duration,
+    ) {
+        (self.warm_from, self.warm) = match start {
+            WarmUpStart::WhenHealthy => (Timestamp::MAX, false),
+            WarmUpStart::At(t) => (t.after(lead).min(now), false),
+            WarmUpStart::Done => (Timestamp::ZERO, true),
         };
     }
 

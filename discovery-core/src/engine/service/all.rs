@@ -44,7 +44,7 @@ impl Services {
                 false => Err(InputError::OtherConfig { service: id }),
             };
         }
-        let full = InputError::Full { what: "services" };
+        let full = InputError::Full { kind: "services" };
         let id = ServiceId(self.names.intern(name).ok_or(full)?);
         self.put(id, Service::new(config));
         Ok((id, true))
@@ -100,7 +100,7 @@ impl Services {
     /// Empties a service without members and frees its name and id.
     pub(in crate::engine) fn remove(&mut self, id: ServiceId) -> Result<(), InputError> {
         unused("service", id.0, self.known(id)?.slots.len())?;
-        self.names.forget(id.0);
+        self.names.remove(id.0);
         *self.of_mut(id) = Service::new(ServiceConfig::default());
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Held {
 impl Host {
     /// Leaves a container as it is: its section is refused, and a mistake in it must not take away what is there. Neither its
     /// devices (by either method) nor its class on the uplink are changed or removed, until it is admitted ([`Host::insert`]) or
-    /// let go ([`Host::remove`]). Shapes are not looked at. `had` is its class number, where it is not drawn from the id;
+    /// removed ([`Host::remove`]). Shapes are not looked at. `had` is its class number, where it is not drawn from the id;
     /// what that class has on the observed uplink counts as taken when others ask for more than they have.
     pub fn hold(&mut self, container: &Container, had: Option<u16>, observed: &ObservedState) {
         let mut holding = Holding {

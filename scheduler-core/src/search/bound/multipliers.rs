@@ -1,4 +1,4 @@
-//! Multipliers of what is scarce.
+//! Lagrange multipliers (shadow prices) of capacity and balance.
 
 use super::relaxed::Relaxed;
 use crate::model::Model;

@@ -26,23 +26,24 @@ struct Shared {
 /// The weights of one service's slots, written by one owner. Threads pick through [`Follower`]s of it.
 ///
 /// ```
-/// use discovery_core::pick::{Board, LowDiscrepancy, Request};
+/// use discovery_core::pick::{SharedWeights, LowDiscrepancy, Request};
 ///
-/// let mut board = Board::new(2);
-/// board.set_weight(0, 100);
-/// let mut follower = board.follow(|weights| LowDiscrepancy::new(weights, 1)); // one for each thread
+/// let mut shared = SharedWeights::new(2);
+/// shared.set_weight(0, 100);
+/// let mut follower = shared.follow(|weights| LowDiscrepancy::new(weights, 1)); // one for each thread
 /// assert_eq!(follower.pick(&Request::default()), Some(0));
-/// board.set_weight(0, 0);
-/// board.set_weight(1, 100);
+/// shared.set_weight(0, 0);
+/// shared.set_weight(1, 100);
 /// assert_eq!(follower.pick(&Request::default()), Some(1));
 /// ```
 #[derive(Debug)]
-pub struct Board {
+#[doc(alias = "Board")]
+pub struct SharedWeights {
     shared: Arc<Shared>,
 }
 
-impl Board {
-    /// Room for so many slots, all of weight 0. A service that outgrows its board gets a new one; the
+impl SharedWeights {
+    /// Room for so many slots, all of weight 0. A service that outgrows them gets new ones; the
     /// followers of the old one go on with what it says.
     #[must_use]
     pub fn new(slots: usize) -> Self {
@@ -117,9 +118,9 @@ fn join((tenants, weight): (u32, u32)) -> u64 {
     u64::from(tenants) << 32 | u64::from(weight)
 }
 
-/// A thread's own picker over a [`Board`]: it shares no cache line that is written with each pick, and looks
+/// A thread's own picker over a [`SharedWeights`]: it shares no cache line that is written with each pick, and looks
 /// at one counter to see whether weights changed. A [`Picker`] itself; what is told to it alone (a weight, a slot that
-/// is free) holds for this handle, and until the board says something else of that slot.
+/// is free) holds for this handle, and until its owner gives that slot another weight.
 #[derive(Debug)]
 pub struct Follower<P> {
     shared: Arc<Shared>,
@@ -237,22 +238,22 @@ mod tests {
 
     #[test]
     fn followers_take_in_what_changed_few_or_many() {
-        let mut board = Board::new(500);
-        assert!(!board.set_weight(500, 1));
-        let mut followers = [1, 2].map(|seed| board.follow(|w| LowDiscrepancy::new(w, seed)));
+        let mut owner = SharedWeights::new(500);
+        assert!(!owner.set_weight(500, 1));
+        let mut followers = [1, 2].map(|seed| owner.follow(|w| LowDiscrepancy::new(w, seed)));
         assert_eq!(followers[0].pick(&Request::default()), None);
         let mut rng = rng::stream(1, "board");
         for round in [1u64, 10, 5_000, 3] {
             for _ in 0..round {
                 let slot = rng.random_range(0..500) as usize;
-                board.set_weight(slot, rng.random_range(0..9) as u32);
+                owner.set_weight(slot, rng.random_range(0..9) as u32);
                 if rng.random_ratio(1, 9) {
-                    board.free(slot);
+                    owner.free(slot);
                 }
             }
             for f in &mut followers {
                 f.pick(&Request::default());
-                for (slot, weight) in board.shared.weights.iter().enumerate() {
+                for (slot, weight) in owner.shared.weights.iter().enumerate() {
                     assert_eq!(
                         f.picker().weight(slot),
                         split(weight.load(Ordering::Relaxed)).1
