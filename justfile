@@ -15,6 +15,10 @@ test:
 ci:
     .ci/run
 
+# The public APIs as text, compared with the committed ones; --update writes them anew.
+api *ARGS:
+    .ci/api {{ARGS}}
+
 # What takes hours; parts can be named.
 deep *PARTS:
     .ci/deep {{PARTS}}
