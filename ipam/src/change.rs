@@ -23,7 +23,9 @@ pub struct Change<'a> {
     /// When it was decided.
     pub at: Timestamp,
     /// What was decided.
-    pub what: ChangeKind<'a>,
+    #[cfg_attr(feature = "serde", serde(rename = "what"))]
+    #[doc(alias = "what")]
+    pub kind: ChangeKind<'a>,
 }
 
 /// Why a claim ended.
@@ -172,7 +174,8 @@ pub enum ChangeKind<'a> {
         /// The end of its lease.
         until: Option<Timestamp>,
         /// How long the addresses stay with the workload.
-        kept: RetentionKind,
+        #[cfg_attr(feature = "serde", serde(rename = "kept"))]
+        retention: RetentionKind,
         /// The IPv4 address.
         v4: Option<Place>,
         /// The IPv6 address.

@@ -20,7 +20,7 @@ pub(crate) fn chunk_of(address: IpAddr) -> Option<Cidr> {
 
 /// An address in quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DepartedRest {
+pub(crate) struct DepartedEntry {
     pub(crate) address: IpAddr,
     /// Since when.
     pub(crate) at: Timestamp,
@@ -36,8 +36,8 @@ pub(crate) struct Departed {
 
 impl Departed {
     /// Every address, by number, also those whose quarantine is over and of which nobody has taken note yet.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = DepartedRest> + '_ {
-        self.times.iter().map(rest)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = DepartedEntry> + '_ {
+        self.times.iter().map(entry)
     }
 
     /// What is in quarantine in a prefix for longer than now.
@@ -45,21 +45,21 @@ impl Departed {
         &self,
         cidr: Cidr,
         now: Timestamp,
-    ) -> impl Iterator<Item = DepartedRest> + '_ {
-        let inside = self.times.range(cidr.first()..=cidr.last()).map(rest);
-        inside.filter(move |rest| rest.until > now)
+    ) -> impl Iterator<Item = DepartedEntry> + '_ {
+        let inside = self.times.range(cidr.first()..=cidr.last()).map(entry);
+        inside.filter(move |entry| entry.until > now)
     }
 
     /// Takes out the addresses of a prefix: those in quarantine for longer than now, in the order in which that began.
-    pub(crate) fn take(&mut self, cidr: Cidr, now: Timestamp) -> Vec<DepartedRest> {
-        let mut rests: Vec<DepartedRest> = self.within(cidr, now).collect();
-        rests.sort_by_key(|rest| (rest.at, rest.address));
+    pub(crate) fn take(&mut self, cidr: Cidr, now: Timestamp) -> Vec<DepartedEntry> {
+        let mut entries: Vec<DepartedEntry> = self.within(cidr, now).collect();
+        entries.sort_by_key(|entry| (entry.at, entry.address));
         self.clear(cidr);
-        rests
+        entries
     }
 
-    pub(crate) fn extend(&mut self, rests: impl IntoIterator<Item = DepartedRest>) {
-        let times = rests.into_iter().map(|r| (r.address, (r.at, r.until)));
+    pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = DepartedEntry>) {
+        let times = entries.into_iter().map(|r| (r.address, (r.at, r.until)));
         self.times.extend(times);
     }
 
@@ -74,8 +74,8 @@ impl Departed {
 
     /// Takes out addresses whose quarantine is over; the prefixes whose records that alters.
     pub(crate) fn purge(&mut self, now: Timestamp) -> BTreeSet<Cidr> {
-        let over = self.iter().filter(|rest| rest.until <= now);
-        let over: BTreeSet<Cidr> = over.filter_map(|rest| chunk_of(rest.address)).collect();
+        let over = self.iter().filter(|entry| entry.until <= now);
+        let over: BTreeSet<Cidr> = over.filter_map(|entry| chunk_of(entry.address)).collect();
         self.times.retain(|_, (_, until)| *until > now);
         over
     }
@@ -97,17 +97,17 @@ impl Departed {
     pub(crate) fn record(&self, first: IpAddr, now: Timestamp) -> Option<Record<'static>> {
         let chunk = chunk_of(first)?;
         let base = number(chunk.first());
-        let rests = self.within(chunk, now);
-        let rested: Vec<DepartedAddress> = rests
-            .map(|rest| DepartedAddress {
-                offset: (number(rest.address) - base) as u32,
-                at: rest.at,
-                until: rest.until,
+        let entries = self.within(chunk, now);
+        let quarantined: Vec<DepartedAddress> = entries
+            .map(|entry| DepartedAddress {
+                offset: (number(entry.address) - base) as u32,
+                at: entry.at,
+                until: entry.until,
             })
             .collect();
-        (!rested.is_empty()).then_some(Record::Departed {
+        (!quarantined.is_empty()).then_some(Record::Departed {
             block: chunk,
-            rested,
+            quarantined,
         })
     }
 
@@ -126,28 +126,28 @@ impl Departed {
     /// Reads a chunk's record: what is in quarantine of it for longer than now, and whether the record says something else.
     pub(crate) fn read(
         block: Cidr,
-        rested: &[DepartedAddress],
+        quarantined: &[DepartedAddress],
         now: Timestamp,
-    ) -> Result<(Vec<DepartedRest>, bool), &'static str> {
+    ) -> Result<(Vec<DepartedEntry>, bool), &'static str> {
         if chunk_of(block.first()) != Some(block) {
             return Err("is no block of quarantined addresses");
         }
         let base = number(block.first());
-        let (mut rests, mut altered) = (Vec::with_capacity(rested.len()), false);
-        for rest in rested {
-            if rest.offset >= 1 << CHUNK_BITS {
+        let (mut entries, mut altered) = (Vec::with_capacity(quarantined.len()), false);
+        for entry in quarantined {
+            if entry.offset >= 1 << CHUNK_BITS {
                 return Err("quarantines an address that is not its own");
             }
-            let address = block.family().address(base + u128::from(rest.offset));
+            let address = block.family().address(base + u128::from(entry.offset));
             // It ends no earlier than it begins, whatever is stored.
-            let (at, until) = (rest.at, rest.until.max(rest.at));
-            altered |= until != rest.until || until <= now;
-            rests.push(DepartedRest { address, at, until });
+            let (at, until) = (entry.at, entry.until.max(entry.at));
+            altered |= until != entry.until || until <= now;
+            entries.push(DepartedEntry { address, at, until });
         }
-        Ok((rests, altered))
+        Ok((entries, altered))
     }
 }
 
-fn rest((&address, &(at, until)): (&IpAddr, &(Timestamp, Timestamp))) -> DepartedRest {
-    DepartedRest { address, at, until }
+fn entry((&address, &(at, until)): (&IpAddr, &(Timestamp, Timestamp))) -> DepartedEntry {
+    DepartedEntry { address, at, until }
 }

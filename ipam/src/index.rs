@@ -219,7 +219,7 @@ impl Index {
             if let Some(place) = bucket.place(mark, |entry| entry & ID == id) {
                 bucket.clear(place);
                 if at > home {
-                    self.forget(home, at);
+                    self.uncount(home, at);
                 }
                 if passed {
                     self.fill(at, tags);
@@ -235,7 +235,7 @@ impl Index {
 
     /// An entry that went past these buckets is gone from behind them.
     #[inline]
-    fn forget(&mut self, from: usize, to: usize) {
+    fn uncount(&mut self, from: usize, to: usize) {
         for bucket in self.buckets.iter_mut().take(to).skip(from) {
             bucket.marks[1] -= PASSED;
         }
@@ -278,7 +278,7 @@ impl Index {
             far => at - far,
         };
         self.buckets[at].clear(place);
-        self.forget(to, at);
+        self.uncount(to, at);
         self.buckets[to].push(mark as u32, entry & ID, to - home.min(to));
     }
 

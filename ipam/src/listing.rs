@@ -112,22 +112,22 @@ impl Ipam {
         let pools = self.pools.iter().flat_map(|(_, pool)| {
             pool.released
                 .iter(List::Quarantine)
-                .map(|(_, rest)| Quarantined {
+                .map(|(_, entry)| Quarantined {
                     pool: Some(&*pool.name),
-                    address: pool.address(rest.slot),
-                    since: rest.at,
-                    until: rest.at.after(pool.spec.quarantine),
+                    address: pool.address(entry.slot),
+                    since: entry.at,
+                    until: entry.at.after(pool.spec.quarantine),
                 })
         });
         let departed = self
             .departed
             .iter()
-            .filter(|rest| rest.until > self.now())
-            .map(|rest| Quarantined {
+            .filter(|entry| entry.until > self.now())
+            .map(|entry| Quarantined {
                 pool: None,
-                address: rest.address,
-                since: rest.at,
-                until: rest.until,
+                address: entry.address,
+                since: entry.at,
+                until: entry.until,
             });
         let mut all: Vec<Quarantined<'_>> = pools.chain(departed).collect();
         all.sort_unstable_by_key(|q| q.address);

@@ -21,14 +21,14 @@ fn address() -> IpAddr {
 }
 
 /// A store of nothing but an address in quarantine, as a process reads it.
-fn resting(begun: Timestamp, until: Timestamp, clock: Timestamp) -> Ipam {
+fn before(begun: Timestamp, until: Timestamp, clock: Timestamp) -> Ipam {
     let block: Cidr = "10.0.0.0/26".parse().expect("a prefix");
-    let rested = vec![DepartedAddress {
+    let quarantined = vec![DepartedAddress {
         offset: 1,
         at: begun,
         until,
     }];
-    let record = Record::Departed { block, rested };
+    let record = Record::Departed { block, quarantined };
     let bytes = record.encode();
     let record = Record::decode(&bytes).expect("a record");
     let (ipam, rejected) = Ipam::restore(clock, [record]);
@@ -52,13 +52,16 @@ fn gives(ipam: &Ipam, clock: Timestamp, quarantine: u64) -> bool {
 
 fn problems(ipam: &Ipam) -> Vec<(&'static str, String)> {
     let problems = ipam.fsck(Duration::from_secs(900), &[]);
-    problems.iter().map(|p| (p.kind, p.what.clone())).collect()
+    problems
+        .iter()
+        .map(|p| (p.kind, p.subject.clone()))
+        .collect()
 }
 
 #[test]
 fn a_quarantine_that_begins_ahead_of_the_clock_holds_its_address() {
     // An hour ahead: a clock that is behind, or another's ahead. Nothing to list.
-    let ipam = resting(at(DAY + 3600), at(DAY + 3660), at(DAY));
+    let ipam = before(at(DAY + 3600), at(DAY + 3660), at(DAY));
     assert_eq!(problems(&ipam), []);
     for quarantine in [0, 60, 3 * DAY] {
         assert!(!gives(&ipam, at(DAY), quarantine));
@@ -67,7 +70,7 @@ fn a_quarantine_that_begins_ahead_of_the_clock_holds_its_address() {
     assert!(gives(&ipam, at(DAY + 3660), 0));
     // One that is to end before it begins ends no earlier.
     for until in [0, DAY - 1, DAY + 3600] {
-        let ipam = resting(at(DAY + 3600), at(until), at(DAY));
+        let ipam = before(at(DAY + 3600), at(until), at(DAY));
         assert!(!gives(&ipam, at(DAY), 0), "until {until}");
         assert!(gives(&ipam, at(DAY + 3600), 0), "until {until}");
     }
@@ -85,7 +88,7 @@ fn one_more_than_a_day_ahead_is_listed_and_its_repair_begins_it_now() {
         (Timestamp::from_nanos(end.as_nanos() - 1), end, 60),
     ];
     for (begun, until, length) in lengths {
-        let mut ipam = resting(begun, until, at(DAY));
+        let mut ipam = before(begun, until, at(DAY));
         assert_eq!(problems(&ipam), [("future", ADDRESS.to_owned())]);
         assert!(!gives(&ipam, at(DAY), 0), "{begun} {until}");
         assert!(!gives(&ipam, at(50 * DAY), 0), "{begun} {until}");

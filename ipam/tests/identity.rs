@@ -184,7 +184,7 @@ fn a_reservation_that_ends_in_part_is_stored_with_the_claims_that_it_leaves() {
         let reserved: Vec<IpAddr> = replica.ipam().reserved_for("shop/web-0").collect();
         (
             reserved,
-            replica.ipam().claim_of("a").expect("a claim").kept(),
+            replica.ipam().claim_of("a").expect("a claim").retention(),
         )
     };
     let web = "shop/web-0";

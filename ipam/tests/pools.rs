@@ -141,7 +141,8 @@ fn quarantine_outlives_its_pool_whatever_comes_next() {
         let other = ipam.claim(at(until - 1), &Request::new("c"));
         let other = other.expect("another address").address();
         assert_ne!(other, Some(address), "{cidr} {quarantine}");
-        ipam.claim(at(until), &request).expect("it has rested");
+        ipam.claim(at(until), &request)
+            .expect("its quarantine is over");
         ipam.check_invariants().expect("a sound state");
     }
 }
@@ -174,7 +175,7 @@ fn quarantine_outlives_two_pools_and_a_pool_that_grows_over_it() {
 }
 
 #[test]
-fn a_sparse_pool_that_comes_back_lets_rest_what_rested() {
+fn a_sparse_pool_that_comes_back_quarantines_what_was_in_quarantine() {
     let mut ipam = Ipam::new(1);
     ipam.add_pool(at(0), spec("fd00::/64")).expect("a pool");
     let request = Request::new("a").families(ipam::claim::Families::V6);
@@ -225,7 +226,7 @@ fn what_a_live_pool_gives_out_can_change() {
     let full = ipam.claim(at(3), &Request::new("c"));
     assert!(
         matches!(&full, Err(ipam::claim::ClaimError::Exhausted { considered, .. })
-            if matches!(considered[0].why, PoolReason::Full { held: 2, .. })),
+            if matches!(considered[0].reason, PoolReason::Full { held: 2, .. })),
         "{full:?}"
     );
     // What is given back is given out again.

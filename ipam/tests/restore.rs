@@ -28,7 +28,7 @@ fn restored(workload: impl FnOnce(ipam::pool::PoolId) -> Record<'static>) -> (Ip
     records.push(workload(id));
     let (ipam, rejected) = Ipam::restore(NOW, records);
     ipam.check_invariants().expect("a sound state");
-    (ipam, rejected.into_iter().map(|m| m.why).collect())
+    (ipam, rejected.into_iter().map(|m| m.reason).collect())
 }
 
 fn address(last: u8) -> IpAddr {
@@ -46,7 +46,7 @@ fn workload(
         since: Timestamp::ZERO,
         until: Timestamp::MAX,
         fixed,
-        kept,
+        retained: kept,
         sticky: Vec::new(),
         moving,
     }
@@ -57,7 +57,7 @@ fn moving(to: &'static str) -> MoveRecord<'static> {
         from: "h1".into(),
         to: to.into(),
         since: NOW,
-        kept: RetentionKind::Fixed,
+        retention: RetentionKind::Fixed,
         addresses: Vec::new(),
     }
 }
@@ -70,7 +70,7 @@ fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
             workload(kept, false, Some(moving("")))
         });
         assert_eq!(rejected, ["a name must not be empty"]);
-        assert_eq!(ipam.kept_for("w").count(), 0);
+        assert_eq!(ipam.retained_for("w").count(), 0);
         assert_eq!(ipam.hosts().count(), 0);
     }
 }
@@ -85,7 +85,7 @@ fn an_address_is_kept_once_and_one_of_a_pool_for_a_time() {
     let reserved = |id| workload(vec![(id, address(2)), (id, address(3))], true, None);
     let (ipam, rejected) = restored(reserved);
     assert_eq!(rejected, [""; 0]);
-    assert_eq!(ipam.kept_for("w").count(), 2);
+    assert_eq!(ipam.retained_for("w").count(), 2);
 }
 
 #[test]
@@ -93,6 +93,6 @@ fn what_is_kept_until_the_end_of_time_is_kept() {
     let (mut ipam, rejected) = restored(|id| workload(vec![(id, address(2))], false, None));
     assert_eq!(rejected, [""; 0]);
     ipam.advance(Timestamp::from_nanos(u64::MAX - 2));
-    assert_eq!(ipam.kept_for("w").count(), 1);
+    assert_eq!(ipam.retained_for("w").count(), 1);
     ipam.check_invariants().expect("a sound state");
 }

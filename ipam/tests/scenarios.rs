@@ -205,7 +205,7 @@ impl Stage {
             .claims()
             .map(|c| {
                 let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
-                let kept = match c.kept() {
+                let kept = match c.retention() {
                     RetentionKind::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
                     kept => kept.name().into(),
                 };

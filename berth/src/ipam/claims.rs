@@ -19,7 +19,7 @@ pub(super) fn claim_failure(error: &ClaimError, place: &str) -> Failure {
         ClaimError::Moving { .. } => Failure::no("moving", message, "--workload"),
         ClaimError::Held { .. } => Failure::no("held", message, "--workload"),
         ClaimError::Unavailable {
-            why: UnavailableReason::NoPool,
+            reason: UnavailableReason::NoPool,
             ..
         } => Failure::input(message, place).of_kind("no_pool"),
         ClaimError::Unavailable { .. } => Failure::no("unavailable", message, place),

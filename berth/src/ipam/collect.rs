@@ -85,8 +85,8 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
             let keys = &args.forget;
             let known = |k: &String| session.rejected().iter().any(|m| m.key == *k);
             match keys.iter().find(|k| !known(k)) {
-                _ if keys.iter().any(String::is_empty) => session.forget(None)?,
-                None => session.forget(Some(keys))?,
+                _ if keys.iter().any(String::is_empty) => session.discard(None)?,
+                None => session.discard(Some(keys))?,
                 Some(key) => {
                     let message = format!("`{key}` is not the key of a damaged record");
                     return Err(Failure::input(message, "--forget"));
@@ -98,13 +98,13 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
     }
     let problems: Vec<Value> = found
         .iter()
-        .map(|p| json!({"kind": p.kind, "what": p.what, "repair": p.repair}))
+        .map(|p| json!({"kind": p.kind, "what": p.subject, "repair": p.repair}))
         .collect();
     let damaged: Vec<&str> = session.rejected().iter().map(|m| &*m.key).collect();
     let (claims, pools) = (session.ipam().claim_count(), session.ipam().pools().count());
     let mut text: String = found
         .iter()
-        .map(|p| format!("{}: {}: {}\n", p.kind, p.what, p.repair))
+        .map(|p| format!("{}: {}: {}\n", p.kind, p.subject, p.repair))
         .collect();
     let done = if args.repair {
         format!(", {left} left after repair")
@@ -251,7 +251,10 @@ pub(super) fn load(session: &mut Session, file: &Path, replace: bool) -> Result<
     let (mut ipam, rejected) = Ipam::restore(session.now(), records);
     if let Some(first) = rejected.first() {
         let count = rejected.len();
-        let message = format!("{} {} ({count} records do not fit)", first.what, first.why);
+        let message = format!(
+            "{} {} ({count} records do not fit)",
+            first.subject, first.reason
+        );
         return Err(Failure::input(message, format!("{place}: {}", first.key)));
     }
     ipam.resume_sequence(last_sequence(&document, &ipam, &place)?);

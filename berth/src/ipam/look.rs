@@ -104,7 +104,7 @@ pub(super) fn explain(session: &Session, args: &ClaimArgs) -> Result<Answer, Fai
                 return Err(failure);
             }
             if let ClaimError::Exhausted { considered, .. } = &error {
-                let one = |c: &ipam::claim::Considered| json!({"pool": c.pool, "reason": c.why.to_string()});
+                let one = |c: &ipam::claim::Considered| json!({"pool": c.pool, "reason": c.reason.to_string()});
                 json["considered"] = considered.iter().map(one).collect();
             }
             json["kind"] = failure.kind.into();

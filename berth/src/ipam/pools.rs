@@ -218,10 +218,10 @@ fn reserve_failure(error: ReserveError) -> Failure {
         ReserveError::Nothing
         | ReserveError::Parse(_)
         | ReserveError::Refused(ApplyError::Range { .. }) => Failure::input(message, "--address"),
-        ReserveError::Refused(ApplyError::Name { state, what, .. })
+        ReserveError::Refused(ApplyError::Name { state, field, .. })
             if state.contains("does not fit") =>
         {
-            Failure::input(message, format!("--{what}"))
+            Failure::input(message, format!("--{field}"))
         }
         ReserveError::Refused(ApplyError::Name { state, .. }) if state.contains("moving") => {
             Failure::no("moving", message, "--workload")
@@ -304,7 +304,7 @@ pub(super) fn set_host(session: &mut Session, args: &HostSetArgs) -> Result<Answ
                 (),
                 vec![Change {
                     at: now,
-                    what: set.clone(),
+                    kind: set.clone(),
                 }],
             ))
         },

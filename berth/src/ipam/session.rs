@@ -114,8 +114,8 @@ impl Session {
     }
 
     /// Drops damaged records: those named, or all.
-    pub(super) fn forget(&mut self, keys: Option<&[String]>) -> Result<usize, Failure> {
-        let dropped = at_once(self.replica.forget(self.now, keys), &self.place)?;
+    pub(super) fn discard(&mut self, keys: Option<&[String]>) -> Result<usize, Failure> {
+        let dropped = at_once(self.replica.discard(self.now, keys), &self.place)?;
         dropped.map_err(|e| store_failure(&e, &self.place))
     }
 

@@ -29,8 +29,8 @@ pub(super) fn claim(claim: ClaimRef<'_>) -> Value {
         "interface": claim.interface(),
         "host": claim.host().unwrap_or_default(),
         "sequence": claim.sequence(),
-        "retention": claim.kept().name(),
-        "sticky_seconds": match claim.kept() {
+        "retention": claim.retention().name(),
+        "sticky_seconds": match claim.retention() {
             RetentionKind::Sticky(ttl) => Some(ttl.as_secs_f64()),
             _ => None,
         },
@@ -49,7 +49,7 @@ pub(super) fn claim_line(claim: ClaimRef<'_>) -> String {
     let workload = claim.workload().zip(claim.interface());
     let workload = workload.map_or_else(|| "-".into(), |w| Identity::from(w).to_string());
     let host = claim.host().unwrap_or("-");
-    let (owner, kept) = (claim.owner(), claim.kept().name());
+    let (owner, kept) = (claim.owner(), claim.retention().name());
     format!(
         "{owner}  #{}  {}  {workload}  {host}  {kept}\n",
         claim.sequence(),

@@ -49,7 +49,12 @@ impl Ipam {
 
     /// The block of a prefix, made if need be, if its generation is still the one seen.
     fn guarded_block(&mut self, id: PoolId, cidr: Cidr, seen: u64) -> Result<u32, ApplyError> {
-        let refuse = |why| Err(ApplyError::Block { block: cidr, why });
+        let refuse = |reason| {
+            Err(ApplyError::Block {
+                block: cidr,
+                reason,
+            })
+        };
         let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
         let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
         if !inside || pool.spec.affinity == Affinity::Off {
@@ -87,7 +92,7 @@ impl Ipam {
         {
             return Err(ApplyError::Block {
                 block: cidr,
-                why: "is another host's and in use",
+                reason: "is another host's and in use",
             });
         }
         let host = self.intern_host(host);
@@ -115,7 +120,7 @@ impl Ipam {
         if before.host == NOBODY {
             return Err(ApplyError::Block {
                 block: cidr,
-                why: "belongs to nobody",
+                reason: "belongs to nobody",
             });
         }
         pool.blocks

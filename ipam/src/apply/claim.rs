@@ -14,7 +14,7 @@ use crate::store::MOST_COUNT;
 use crate::time::Timestamp;
 
 impl Ipam {
-    pub(super) fn apply_claimed(&mut self, what: &ChangeKind<'_>) -> Result<(), ApplyError> {
+    pub(super) fn apply_claimed(&mut self, kind: &ChangeKind<'_>) -> Result<(), ApplyError> {
         let ChangeKind::Claimed {
             owner,
             workload,
@@ -22,10 +22,10 @@ impl Ipam {
             host,
             sequence,
             until,
-            kept,
+            retention,
             v4,
             v6,
-        } = what
+        } = kind
         else {
             return Ok(());
         };
@@ -50,7 +50,7 @@ impl Ipam {
             host: host.as_deref().map(|h| self.named_host(named(h))),
             sequence: *sequence,
             until: until.unwrap_or(Timestamp::MAX),
-            kept: *kept,
+            retention: *retention,
             places: [*v4, *v6],
         };
         self.check_claimed(&draft)?;
@@ -64,7 +64,7 @@ impl Ipam {
         if draft.owner.id.is_some() {
             return odd("exists already");
         }
-        if draft.workload.is_none() && draft.kept != RetentionKind::Ephemeral {
+        if draft.workload.is_none() && draft.retention != RetentionKind::Ephemeral {
             return odd("retains an address for no workload");
         }
         let workload = draft.workload.and_then(|w| w.id);
@@ -90,7 +90,7 @@ impl Ipam {
         workload: Option<u32>,
     ) -> Result<(), ApplyError> {
         let address = place.address;
-        let refuse = |why| Err(ApplyError::Address { address, why });
+        let refuse = |reason| Err(ApplyError::Address { address, reason });
         let pool = self
             .pools
             .get(place.pool.0)
@@ -198,9 +198,9 @@ impl Ipam {
     }
 }
 
-pub(super) fn bad_name(what: &'static str, name: &str, state: &'static str) -> ApplyError {
+pub(super) fn bad_name(field: &'static str, name: &str, state: &'static str) -> ApplyError {
     ApplyError::Name {
-        what,
+        field,
         name: crate::cidr::shortened(name),
         state,
     }

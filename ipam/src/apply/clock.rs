@@ -40,9 +40,9 @@ impl Ipam {
             return Ok(());
         };
         let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
-        let why = "is not of its pool";
+        let reason = "is not of its pool";
         let slot = pool.slot(address);
-        let slot = slot.ok_or(ApplyError::Address { address, why })?;
+        let slot = slot.ok_or(ApplyError::Address { address, reason })?;
         let now = self.now();
         match pool.state(slot) {
             State::Held(claim) => self.cap_claim(claim),
@@ -50,7 +50,7 @@ impl Ipam {
             State::Quarantined(_) | State::Queued(_) | State::Blank => {}
         }
         if let Some(pool) = self.pools.get_mut(id.0) {
-            pool.cap_rest(slot, now);
+            pool.cap_quarantine(slot, now);
             pool.cap_block(slot, now);
         }
         self.catch_up();
@@ -90,12 +90,12 @@ impl Ipam {
 }
 
 impl Pool {
-    fn cap_rest(&mut self, slot: u32, now: Timestamp) {
+    fn cap_quarantine(&mut self, slot: u32, now: Timestamp) {
         let State::Quarantined(id) = self.state(slot) else {
             return;
         };
-        let rest = self.released.get(List::Quarantine, id);
-        if rest.is_some_and(|r| r.at.is_ahead_of(now)) {
+        let entry = self.released.get(List::Quarantine, id);
+        if entry.is_some_and(|r| r.at.is_ahead_of(now)) {
             self.quarantine(slot, now, now);
         }
     }

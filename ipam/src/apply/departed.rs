@@ -1,7 +1,7 @@
 //! What is in quarantine when its pool goes, and comes back with another.
 
 use crate::cidr::Cidr;
-use crate::departed::{Departed, DepartedRest};
+use crate::departed::{Departed, DepartedEntry};
 use crate::pool::PoolId;
 use crate::pool::released::List;
 use crate::state::Ipam;
@@ -18,17 +18,17 @@ impl Ipam {
         let Some(pool) = self.pools.get(id.0) else {
             return;
         };
-        let rests = pool.released.iter(List::Quarantine).map(|(_, rest)| {
-            let until = rest.at.after(pool.spec.quarantine);
+        let entries = pool.released.iter(List::Quarantine).map(|(_, entry)| {
+            let until = entry.at.after(pool.spec.quarantine);
             // A pool with a shorter quarantine may have quarantined it from later on; a time that cannot be is kept.
-            let at = match rest.at.is_ahead_of(now) {
-                true => rest.at,
-                false => rest.at.min(now),
+            let at = match entry.at.is_ahead_of(now) {
+                true => entry.at,
+                false => entry.at.min(now),
             };
-            let address = pool.address(rest.slot);
-            DepartedRest { address, at, until }
+            let address = pool.address(entry.slot);
+            DepartedEntry { address, at, until }
         });
-        self.departed.extend(rests);
+        self.departed.extend(entries);
     }
 
     /// Puts the addresses of a pool that came or grew back into quarantine, each for at least as long as it was to.
@@ -38,10 +38,10 @@ impl Ipam {
             return;
         };
         let quarantine = Timestamp::from(pool.spec.quarantine).as_nanos();
-        for rest in self.departed.take(pool.spec.cidr, now) {
-            let begun = rest.until.as_nanos().saturating_sub(quarantine);
-            let begun = Timestamp::from_nanos(begun).max(rest.at);
-            if let Some(slot) = pool.materialise(rest.address)
+        for entry in self.departed.take(pool.spec.cidr, now) {
+            let begun = entry.until.as_nanos().saturating_sub(quarantine);
+            let begun = Timestamp::from_nanos(begun).max(entry.at);
+            if let Some(slot) = pool.materialise(entry.address)
                 && begun.after(pool.spec.quarantine) > now
             {
                 let order = pool.released.next_order();
@@ -55,21 +55,21 @@ impl Ipam {
     pub(crate) fn restore_departed(
         &mut self,
         block: Cidr,
-        rested: &[DepartedAddress],
+        quarantined: &[DepartedAddress],
     ) -> Result<(), &'static str> {
         let now = self.now();
-        let (mut rests, altered) = Departed::read(block, rested, now)?;
-        if rests
+        let (mut entries, altered) = Departed::read(block, quarantined, now)?;
+        if entries
             .iter()
-            .any(|rest| self.pools.of_address(rest.address).is_some())
+            .any(|entry| self.pools.of_address(entry.address).is_some())
         {
             return Err("quarantines an address of a pool");
         }
         if altered {
             self.dirty.note(&departed_key(block.first()));
         }
-        rests.retain(|rest| rest.until > now);
-        self.departed.extend(rests);
+        entries.retain(|entry| entry.until > now);
+        self.departed.extend(entries);
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) host: Option<Named<'a>>,
     pub(crate) sequence: u64,
     pub(crate) until: Timestamp,
-    pub(crate) kept: RetentionKind,
+    pub(crate) retention: RetentionKind,
     /// IPv4 first.
     pub(crate) places: [Option<Place>; 2],
 }
@@ -86,7 +86,7 @@ impl Ipam {
         let host = draft.host.map_or(NONE, |h| {
             h.id.unwrap_or_else(|| self.hosts.intern(tag(h.hash), h.name))
         });
-        let kind = Kind::from(draft.kept);
+        let kind = Kind::from(draft.retention);
         let known = draft.workload.and_then(|w| w.id);
         let id = self.link_claim(&NewClaim {
             owner: draft.owner.name,
@@ -97,7 +97,7 @@ impl Ipam {
             workload,
             host,
             spots: Spots::EMPTY,
-            retention: draft.kept,
+            retention: draft.retention,
         });
         let mut spots = Spots::EMPTY;
         for place in draft.places.iter().flatten() {

@@ -69,10 +69,10 @@ fn rebuilt(
         }
     }
     for list in [List::Queued, List::Quarantine] {
-        for (_, rest) in old.released.iter(list) {
-            if let Some(to) = place(&mut new, rest.slot) {
+        for (_, entry) in old.released.iter(list) {
+            if let Some(to) = place(&mut new, entry.slot) {
                 // A quarantine that is over by `now` is freed at once, in order of release.
-                new.quarantine(to, rest.at, now);
+                new.quarantine(to, entry.at, now);
             }
         }
     }

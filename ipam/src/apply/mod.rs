@@ -29,10 +29,10 @@ pub enum ApplyError {
     #[error(transparent)]
     Pool(#[from] crate::pool::spec::PoolError),
     /// There is no such owner, workload or move, or there is one already.
-    #[error("{what} `{name}` {state}")]
+    #[error("{field} `{name}` {state}")]
     Name {
         /// `owner`, `workload`, `host`, `move of`.
-        what: &'static str,
+        field: &'static str,
         /// Its name.
         name: String,
         /// `is unknown`, `exists already`, or what is wrong with it.
@@ -49,28 +49,28 @@ pub enum ApplyError {
         current: u64,
     },
     /// An address cannot go to this claim or workload.
-    #[error("{address} {why}")]
+    #[error("{address} {reason}")]
     Address {
         /// The address.
         address: IpAddr,
         /// What stands in the way.
-        why: &'static str,
+        reason: &'static str,
     },
     /// A range cannot be reserved.
-    #[error("{range} {why}")]
+    #[error("{range} {reason}")]
     Range {
         /// The range.
         range: AddressRange,
         /// What stands in the way.
-        why: &'static str,
+        reason: &'static str,
     },
     /// A block is not what the change takes it for.
-    #[error("block {block} {why}")]
+    #[error("block {block} {reason}")]
     Block {
         /// The block's prefix.
         block: crate::cidr::Cidr,
         /// What stands in the way.
-        why: &'static str,
+        reason: &'static str,
     },
 }
 
@@ -81,7 +81,7 @@ impl Ipam {
     /// When the change does not fit the state; the state is then as it was, but for the time that passed.
     pub fn apply(&mut self, change: &Change<'_>) -> Result<(), ApplyError> {
         self.advance(change.at);
-        match &change.what {
+        match &change.kind {
             ChangeKind::PoolAdded { pool, spec } => self.apply_pool_added(*pool, spec),
             ChangeKind::PoolDrained { pool, draining } => self.apply_pool_drained(*pool, *draining),
             ChangeKind::PoolGrown { pool, cidr } => self.apply_pool_grown(*pool, *cidr),
@@ -151,9 +151,9 @@ impl Ipam {
     }
 }
 
-pub(super) fn unknown(what: &'static str, name: &str) -> ApplyError {
+pub(super) fn unknown(field: &'static str, name: &str) -> ApplyError {
     ApplyError::Name {
-        what,
+        field,
         name: crate::cidr::shortened(name),
         state: "is unknown",
     }

@@ -83,7 +83,7 @@ impl Ipam {
             .get(id.0)
             .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
         let old = &pool.spec;
-        let what = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
+        let setting = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
             "name and prefix"
         } else if (old.block_size, old.order) != (spec.block_size, spec.order) {
             "block size and order"
@@ -94,7 +94,7 @@ impl Ipam {
         } else {
             return self.check_bars(pool, spec);
         };
-        Err(PoolError::Immutable { what })
+        Err(PoolError::Immutable { setting })
     }
 
     /// Whether nobody has an address that a pool is to give out no more. Linear in the addresses in use, where

@@ -67,7 +67,7 @@ impl Ipam {
             self.set_reserved_idle(id, spot, true);
             return;
         }
-        // On its way an address waits for the new host, whatever else the workload holds; what it let go of
+        // On its way an address waits for the new host, whatever else the workload holds; what it releases
         // besides does not take that one's place.
         let moving = self.workloads.moving(id).map(|m| m.spots);
         if moving.and_then(|m| m.get(family)) == Some(spot) {

@@ -40,7 +40,7 @@ impl Ipam {
             return Err(bad_name("workload", workload, "is moving"));
         }
         for &(id, range) in ranges {
-            let refuse = |why| Err(ApplyError::Range { range, why });
+            let refuse = |reason| Err(ApplyError::Range { range, reason });
             if total > MOST_RESERVED {
                 return refuse("is more than 65,536 addresses");
             }
@@ -49,7 +49,7 @@ impl Ipam {
                 return refuse("is not of its pool");
             }
             for address in addresses(range) {
-                let refuse = |why| Err(ApplyError::Address { address, why });
+                let refuse = |reason| Err(ApplyError::Address { address, reason });
                 if pool.spec.excludes(address).is_some() {
                     return refuse("is excluded");
                 }
@@ -140,8 +140,8 @@ impl Ipam {
         let mut ending = BTreeSet::new();
         for &range in ranges {
             let mut found = reserved.range(range.first()..=range.last()).peekable();
-            let why = "is not reserved to this workload";
-            found.peek().ok_or(ApplyError::Range { range, why })?;
+            let reason = "is not reserved to this workload";
+            found.peek().ok_or(ApplyError::Range { range, reason })?;
             ending.extend(found.map(|(_, &spot)| spot));
         }
         Ok((id, ending))

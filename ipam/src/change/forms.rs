@@ -8,15 +8,15 @@ use alloc::string::ToString;
 use core::fmt;
 
 impl<'a> Change<'a> {
-    pub(crate) fn new(at: Timestamp, what: ChangeKind<'a>) -> Self {
-        Self { at, what }
+    pub(crate) fn new(at: Timestamp, kind: ChangeKind<'a>) -> Self {
+        Self { at, kind }
     }
 
     /// The same change with texts of its own, to be kept beyond the request that it was decided for.
     #[must_use]
     pub fn into_owned(self) -> Change<'static> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
-        let what = match self.what {
+        let kind = match self.kind {
             ChangeKind::PoolAdded { pool, spec } => ChangeKind::PoolAdded { pool, spec },
             ChangeKind::PoolDrained { pool, draining } => {
                 ChangeKind::PoolDrained { pool, draining }
@@ -75,7 +75,7 @@ impl<'a> Change<'a> {
                 host,
                 sequence,
                 until,
-                kept,
+                retention,
                 v4,
                 v6,
             } => {
@@ -88,7 +88,7 @@ impl<'a> Change<'a> {
                     host,
                     sequence,
                     until,
-                    kept,
+                    retention,
                     v4,
                     v6,
                 }
@@ -149,13 +149,13 @@ impl<'a> Change<'a> {
             ChangeKind::Cleared { owner } => ChangeKind::Cleared { owner: own(owner) },
             ChangeKind::TimesCapped { pool, address } => ChangeKind::TimesCapped { pool, address },
         };
-        Change { at: self.at, what }
+        Change { at: self.at, kind }
     }
 }
 
 impl fmt::Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.at, self.what)
+        write!(f, "{} {}", self.at, self.kind)
     }
 }
 

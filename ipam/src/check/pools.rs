@@ -27,12 +27,12 @@ impl Ipam {
                     .is_some_and(|c| c.spots.get(family) == Some(spot)),
                 State::Retained(w) => self.workloads.retained(w).any(|s| s == spot),
                 State::Quarantined(id) => {
-                    let rest = pool.released.get(List::Quarantine, id);
-                    rest.is_some_and(|r| r.slot == slot)
+                    let released = pool.released.get(List::Quarantine, id);
+                    released.is_some_and(|r| r.slot == slot)
                 }
                 State::Queued(id) => {
-                    let rest = pool.released.get(List::Queued, id);
-                    rest.is_some_and(|r| r.slot == slot)
+                    let released = pool.released.get(List::Queued, id);
+                    released.is_some_and(|r| r.slot == slot)
                 }
             };
             ensure!(backed, "{address} is {:?} without a reason", cell.state());
@@ -119,12 +119,12 @@ pub(super) fn check_blocks(pool: &Pool) -> Result<(), Broken> {
 /// A pool's counts agree with its cells, its bitmap with what is barred.
 pub(super) fn check_counts(pool: &Pool) -> Result<(), Broken> {
     let name = &pool.spec.name;
-    let (mut held, mut kept, mut resting, mut queued, mut barred_used) = (0, 0, 0, 0, 0);
+    let (mut held, mut retained, mut quarantined, mut queued, mut barred_used) = (0, 0, 0, 0, 0);
     for (slot, cell) in pool.cells.iter() {
         match cell.state() {
             State::Held(_) => held += 1,
-            State::Retained(_) => kept += 1,
-            State::Quarantined(_) => resting += 1,
+            State::Retained(_) => retained += 1,
+            State::Quarantined(_) => quarantined += 1,
             State::Queued(_) => queued += 1,
             State::Blank => {}
         }
@@ -137,12 +137,12 @@ pub(super) fn check_counts(pool: &Pool) -> Result<(), Broken> {
         pool.held
     );
     ensure!(
-        kept == pool.reserved,
-        "`{name}` counts {} reserved, not {kept}",
+        retained == pool.reserved,
+        "`{name}` counts {} reserved, not {retained}",
         pool.reserved
     );
     ensure!(
-        resting == pool.released.count(List::Quarantine),
+        quarantined == pool.released.count(List::Quarantine),
         "`{name}` miscounts quarantined addresses"
     );
     ensure!(
@@ -154,14 +154,14 @@ pub(super) fn check_counts(pool: &Pool) -> Result<(), Broken> {
         "the bitmap of `{name}` is inconsistent"
     );
     let mut last = None;
-    for (_, rest) in pool.released.iter(List::Quarantine) {
+    for (_, released) in pool.released.iter(List::Quarantine) {
         ensure!(
-            last <= Some(rest.at),
+            last <= Some(released.at),
             "`{name}` has quarantined addresses out of order"
         );
-        last = Some(rest.at);
+        last = Some(released.at);
     }
-    let used = u64::from(held + kept + resting) - barred_used;
+    let used = u64::from(held + retained + quarantined) - barred_used;
     let free = u64::from(pool.layout.len()) - barred_slots(pool) - used;
     let counted = u64::from(pool.free.free_count());
     ensure!(

@@ -23,10 +23,10 @@ impl Ipam {
             return Err(ClaimError::UnknownPool(shortened(request.owner)));
         };
         let owner = || shortened(request.owner);
-        if let Some(what) = self.difference(id, request) {
+        if let Some(field) = self.difference(id, request) {
             return Err(ClaimError::Different {
                 owner: owner(),
-                what,
+                field,
             });
         }
         let places: Vec<Place> = self.places_of(id).collect();
@@ -39,7 +39,7 @@ impl Ipam {
                 sequence,
                 until,
             });
-            let changes = renewed.map(|what| Change::new(self.now(), what));
+            let changes = renewed.map(|kind| Change::new(self.now(), kind));
             return Ok(Decision {
                 grant: Grant {
                     sequence,
@@ -53,13 +53,13 @@ impl Ipam {
         let next = self.tokens.next();
         let until = end(self.lease_end(request, places.iter(), self.now().max(claim.touched)));
         let (owner, sequence) = (Cow::Borrowed(request.owner), claim.sequence);
-        let what = ChangeKind::Reissued {
+        let kind = ChangeKind::Reissued {
             owner,
             sequence,
             next,
             until,
         };
-        let changes = alloc::vec![Change::new(self.now(), what)];
+        let changes = alloc::vec![Change::new(self.now(), kind)];
         Ok(Decision {
             grant: Grant {
                 sequence: next,

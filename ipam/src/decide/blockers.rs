@@ -55,12 +55,12 @@ impl Ipam {
         over.sort_unstable();
         for (sequence, id) in over {
             let owner = Cow::Owned(self.claims.owner(id).to_string());
-            let what = ChangeKind::Released {
+            let kind = ChangeKind::Released {
                 owner,
                 sequence,
                 reason: Reason::Expired,
             };
-            changes.push(Change::new(self.now(), what));
+            changes.push(Change::new(self.now(), kind));
         }
     }
 }

@@ -45,7 +45,7 @@ impl Ipam {
         workload: Option<u32>,
         address: IpAddr,
     ) -> Result<Place, ClaimError> {
-        let unavailable = |why| ClaimError::Unavailable { address, why };
+        let unavailable = |reason| ClaimError::Unavailable { address, reason };
         let found = self.pools.of_address(address);
         let (id, pool) = found.ok_or_else(|| unavailable(UnavailableReason::NoPool))?;
         let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
@@ -70,8 +70,8 @@ impl Ipam {
         let Some(pool) = self.pools.get(id.0) else {
             return Err(UnavailableReason::NoPool);
         };
-        if let Some(what) = pool.spec.excludes(address) {
-            return Err(UnavailableReason::Excluded(what));
+        if let Some(reason) = pool.spec.excludes(address) {
+            return Err(UnavailableReason::Excluded(reason));
         }
         if pool.is_frozen(address) {
             return Err(UnavailableReason::Damaged);
@@ -156,9 +156,9 @@ impl Ipam {
             let pool = self.pools.get(id.0)?;
             match self.try_pool(pool, request, family, requester) {
                 Ok(pick) => Some(chosen(id, pick)),
-                Err(why) => {
+                Err(reason) => {
                     let pool = pool.name.to_string();
-                    considered.push(Considered { pool, why });
+                    considered.push(Considered { pool, reason });
                     None
                 }
             }
@@ -241,8 +241,8 @@ impl Ipam {
         if pool.spec.cidr.family() != family {
             return Err(PoolReason::Family);
         }
-        if let Some(why) = missing_label(pool, request) {
-            return Err(why);
+        if let Some(reason) = missing_label(pool, request) {
+            return Err(reason);
         }
         if pool.draining {
             return Err(PoolReason::Draining);

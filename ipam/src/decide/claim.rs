@@ -142,7 +142,7 @@ impl Ipam {
             host,
             sequence: self.tokens.next(),
             until: self.lease_end(request, places.iter().flatten(), begins),
-            kept: request.retention.into(),
+            retention: request.retention.into(),
             places,
         }))
     }
@@ -192,19 +192,19 @@ impl Ipam {
             Decided::New(draft) => draft,
         };
         let [v4, v6] = draft.places;
-        let what = ChangeKind::Claimed {
+        let kind = ChangeKind::Claimed {
             owner: Cow::Borrowed(draft.owner.name),
             workload: draft.workload.map(|w| Cow::Borrowed(w.name)),
             interface: Cow::Borrowed(draft.interface),
             host: draft.host.map(|h| Cow::Borrowed(h.name)),
             sequence: draft.sequence,
             until: end(draft.until),
-            kept: draft.kept,
+            retention: draft.retention,
             v4,
             v6,
         };
         let mut changes = before;
-        changes.push(Change::new(self.now(), what));
+        changes.push(Change::new(self.now(), kind));
         Decision {
             grant: self.grant(&draft),
             changes,
@@ -273,14 +273,14 @@ impl Ipam {
             Cow::Borrowed(host),
             BlockState::Confirmed,
         );
-        let what = ChangeKind::BlockTaken {
+        let kind = ChangeKind::BlockTaken {
             pool,
             block,
             host,
             state,
             generation,
         };
-        changes.push(Change::new(self.now(), what));
+        changes.push(Change::new(self.now(), kind));
     }
 
     /// A fixed claim that names ranges reserves all of them first.
@@ -296,9 +296,9 @@ impl Ipam {
         if ranges.is_empty() {
             return Ok(());
         }
-        let refuse = |r: &AddressRange, why| ClaimError::Unavailable {
+        let refuse = |r: &AddressRange, reason| ClaimError::Unavailable {
             address: r.first(),
-            why,
+            reason,
         };
         let mut parts = Vec::new();
         for range in ranges {
@@ -310,12 +310,12 @@ impl Ipam {
         if let Err(error) = self.check_reserved(identity, &parts) {
             return Err(self.reserve_refusal(&error, ranges, workload));
         }
-        let what = ChangeKind::Reserved {
+        let kind = ChangeKind::Reserved {
             workload: Cow::Borrowed(name),
             interface: Cow::Borrowed(request.interface),
             ranges: parts,
         };
-        changes.push(Change::new(self.now(), what));
+        changes.push(Change::new(self.now(), kind));
         Ok(())
     }
 
@@ -333,10 +333,10 @@ impl Ipam {
         };
         let address = address.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED));
         let pool = self.pools.of_address(address);
-        let why = pool.and_then(|(id, _)| self.takeable(id, address, workload).err());
+        let reason = pool.and_then(|(id, _)| self.takeable(id, address, workload).err());
         ClaimError::Unavailable {
             address,
-            why: why.unwrap_or(UnavailableReason::NoPool),
+            reason: reason.unwrap_or(UnavailableReason::NoPool),
         }
     }
 }

@@ -30,23 +30,23 @@ impl Ipam {
             let moving = self.workloads.moving(id);
             let times = [Some(self.workloads.since(id)), moving.map(|m| m.since)];
             if let Some(at) = times.into_iter().flatten().find(|&at| ahead(at)) {
-                let kept: Vec<Spot> = self.workloads.retained(id).collect();
+                let retained: Vec<Spot> = self.workloads.retained(id).collect();
                 let moves = moving.into_iter().flat_map(|m| m.spots.iter());
-                let spots = match kept.is_empty() {
+                let spots = match retained.is_empty() {
                     true => moves.map(|(_, spot)| spot).collect(),
-                    false => kept,
+                    false => retained,
                 };
                 problems.extend(self.ahead(at, spots));
             }
         }
         for (id, pool) in self.pools.iter() {
             let spot = |slot| Spot { pool: id.0, slot };
-            for (_, rest) in pool
+            for (_, entry) in pool
                 .released
                 .iter(List::Quarantine)
                 .filter(|(_, r)| ahead(r.at))
             {
-                problems.extend(self.ahead(rest.at, [spot(rest.slot)]));
+                problems.extend(self.ahead(entry.at, [spot(entry.slot)]));
             }
             if pool.spec.affinity == Affinity::Off {
                 continue;
@@ -56,14 +56,14 @@ impl Ipam {
                     let first = spot(pool.blocks.slots(block).start);
                     let mut problem = self.ahead(known.empty_since, [first]);
                     if let Some(problem) = &mut problem {
-                        problem.what = pool.block_cidr(block).to_string();
+                        problem.subject = pool.block_cidr(block).to_string();
                     }
                     problems.extend(problem);
                 }
             }
         }
-        for rest in self.departed.iter().filter(|rest| ahead(rest.at)) {
-            problems.push(self.future(rest.at, rest.address.to_string(), None, rest.address));
+        for entry in self.departed.iter().filter(|entry| ahead(entry.at)) {
+            problems.push(self.future(entry.at, entry.address.to_string(), None, entry.address));
         }
         problems
     }
@@ -80,14 +80,14 @@ impl Ipam {
     fn future(
         &self,
         at: Timestamp,
-        what: String,
+        subject: String,
         pool: Option<PoolId>,
         address: IpAddr,
     ) -> Problem {
         let change = ChangeKind::TimesCapped { pool, address };
         Problem {
             kind: "future",
-            what,
+            subject,
             repair: format!("set its time {at}, more than 24 h ahead, to now"),
             changes: Vec::from([Change::new(self.now(), change)]),
         }

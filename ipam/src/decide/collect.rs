@@ -30,7 +30,8 @@ pub struct Problem {
     /// that does not decode), `rejected` (one that does not fit the others) or `broken`.
     pub kind: &'static str,
     /// The address or name it is about.
-    pub what: String,
+    #[cfg_attr(feature = "serde", serde(rename = "what"))]
+    pub subject: String,
     /// What repairs it, in words.
     pub repair: String,
     /// What repairs it; none where the store's driver does, and for `broken`.
@@ -60,7 +61,7 @@ impl Ipam {
             let suspected = suspected.filter(|(_, sequence)| *sequence == claim.sequence);
             let sequence = claim.sequence;
             let name = || Cow::Owned(owner.to_string());
-            let what = if lives(owner) {
+            let kind = if lives(owner) {
                 match suspected {
                     Some(_) => ChangeKind::Cleared { owner: name() },
                     None => continue,
@@ -90,7 +91,7 @@ impl Ipam {
                     }
                 }
             };
-            out.changes.push(Change::new(self.now(), what));
+            out.changes.push(Change::new(self.now(), kind));
         }
         out.suspects.sort();
         out.released.sort();
@@ -147,23 +148,23 @@ impl Ipam {
                     let given_up = draining || block.state == BlockState::Releasing;
                     if block.used == 0 && (given_up || (over && left > 1)) {
                         left -= 1;
-                        let what = ChangeKind::BlockReleased {
+                        let kind = ChangeKind::BlockReleased {
                             pool: id,
                             block: cidr,
                             generation,
                         };
-                        changes.push(Change::new(self.now(), what));
+                        changes.push(Change::new(self.now(), kind));
                     } else if draining && block.state != BlockState::Releasing {
                         let host = Cow::Owned(name.to_string());
                         let (pool, state) = (id, BlockState::Releasing);
-                        let what = ChangeKind::BlockTaken {
+                        let kind = ChangeKind::BlockTaken {
                             pool,
                             block: cidr,
                             host,
                             state,
                             generation,
                         };
-                        changes.push(Change::new(self.now(), what));
+                        changes.push(Change::new(self.now(), kind));
                     }
                 }
             }
@@ -178,7 +179,7 @@ impl Ipam {
         self.carry_out(&changes);
         changes
             .iter()
-            .filter(|c| matches!(c.what, ChangeKind::BlockReleased { .. }))
+            .filter(|c| matches!(c.kind, ChangeKind::BlockReleased { .. }))
             .count()
     }
 
@@ -209,7 +210,7 @@ impl Ipam {
                 let changes = Vec::from([self.move_ended(identity, false).into_owned()]);
                 problems.push(Problem {
                     kind: "stuck-move",
-                    what: identity.to_string(),
+                    subject: identity.to_string(),
                     repair,
                     changes,
                 });
@@ -221,7 +222,7 @@ impl Ipam {
             let repair = "restore from a dump; this is a fault of the program".into();
             problems.push(Problem {
                 kind: "broken",
-                what: broken.0,
+                subject: broken.0,
                 repair,
                 changes: Vec::new(),
             });
@@ -229,14 +230,14 @@ impl Ipam {
         problems
     }
 
-    fn end_problem(&self, kind: &'static str, id: u32, reason: Reason, why: &str) -> Problem {
+    fn end_problem(&self, kind: &'static str, id: u32, reason: Reason, detail: &str) -> Problem {
         let owner = self.claims.owner(id).to_string();
-        let what = self
+        let subject = self
             .places_of(id)
             .map(|p| p.address.to_string())
             .collect::<Vec<_>>()
             .join(", ");
-        let repair = format!("release owner {owner}, {why}");
+        let repair = format!("release owner {owner}, {detail}");
         let sequence = self.claims.get(id).map_or(0, |c| c.sequence);
         let released = ChangeKind::Released {
             owner: Cow::Owned(owner),
@@ -245,14 +246,14 @@ impl Ipam {
         };
         Problem {
             kind,
-            what,
+            subject,
             repair,
             changes: Vec::from([Change::new(self.now(), released)]),
         }
     }
 
     /// Carries out the repairs that are changes; how many problems they were for. Damaged records and times
-    /// ahead are the store's driver's: [`crate::Replica::rebuild`], [`crate::Replica::forget`].
+    /// ahead are the store's driver's: [`crate::Replica::rebuild`], [`crate::Replica::discard`].
     pub fn repair(&mut self, problems: &[Problem]) -> usize {
         let mut repaired = 0;
         for problem in problems.iter().filter(|p| !p.changes.is_empty()) {

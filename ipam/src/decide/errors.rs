@@ -93,12 +93,13 @@ pub struct Considered {
     /// The pool's name.
     pub pool: String,
     /// Why it gave nothing.
-    pub why: PoolReason,
+    #[cfg_attr(feature = "serde", serde(rename = "why"))]
+    pub reason: PoolReason,
 }
 
 impl fmt::Display for Considered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.pool, self.why)
+        write!(f, "`{}` {}", self.pool, self.reason)
     }
 }
 
@@ -140,7 +141,7 @@ impl fmt::Display for UnavailableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPool => f.write_str("is in no pool that was asked for"),
-            Self::Excluded(what) => write!(f, "is never given out: it is {what}"),
+            Self::Excluded(reason) => write!(f, "is never given out: it is {reason}"),
             Self::Held { owner, host, until } => {
                 write!(f, "is held by `{owner}`")?;
                 host.iter().try_for_each(|h| write!(f, " on `{h}`"))?;
@@ -179,13 +180,13 @@ pub enum ClaimError {
     },
     /// The owner has a claim that does not answer this request.
     #[error(
-        "`{owner}` has a claim already, and its {what} is not what is asked for now; release it first"
+        "`{owner}` has a claim already, and its {field} is not what is asked for now; release it first"
     )]
     Different {
         /// The owner.
         owner: String,
         /// What differs.
-        what: &'static str,
+        field: &'static str,
     },
     /// There is no such pool.
     #[error("there is no pool `{0}`")]
@@ -215,12 +216,12 @@ pub enum ClaimError {
         until: Option<Timestamp>,
     },
     /// An address cannot be had.
-    #[error("{address} {why}")]
+    #[error("{address} {reason}")]
     Unavailable {
         /// The address.
         address: IpAddr,
         /// What keeps it.
-        why: UnavailableReason,
+        reason: UnavailableReason,
     },
     /// No pool has an address for this claim.
     #[error("no {family} address for `{owner}`: {}", list(.considered))]

@@ -41,7 +41,7 @@ impl Ipam {
         let change = self.decide_renew(owner, sequence, lease)?;
         let applied = self.apply(&change);
         debug_assert_eq!(applied, Ok(()), "{change}");
-        match change.what {
+        match change.kind {
             ChangeKind::Renewed { until, .. } => Ok(until),
             _ => Ok(None),
         }
@@ -97,12 +97,12 @@ impl Ipam {
         let over = self.claims.iter().filter(|(_, c)| c.until <= self.now());
         over.map(|(id, claim)| {
             let owner = Cow::Owned(self.claims.owner(id).to_string());
-            let what = ChangeKind::Released {
+            let kind = ChangeKind::Released {
                 owner,
                 sequence: claim.sequence,
                 reason: Reason::Expired,
             };
-            Change::new(self.now(), what)
+            Change::new(self.now(), kind)
         })
         .collect()
     }

@@ -136,13 +136,13 @@ impl Ipam {
             field: "host",
             error,
         })?;
-        let what = ChangeKind::MoveBegun {
+        let kind = ChangeKind::MoveBegun {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             from: Cow::Borrowed(from),
             to: Cow::Borrowed(to),
         };
-        Ok(Change::new(self.now(), what))
+        Ok(Change::new(self.now(), kind))
     }
 
     fn ends_of(&self, moving: &Move) -> (String, String) {
@@ -166,8 +166,8 @@ impl Ipam {
         })?;
         let (id, moving) = self.moving(identity)?;
         if self.owner(owner).is_some() {
-            let (owner, what) = (shortened(owner), "host");
-            return Err(ClaimError::Different { owner, what }.into());
+            let (owner, field) = (shortened(owner), "host");
+            return Err(ClaimError::Different { owner, field }.into());
         }
         let mut changes = Vec::new();
         let mut places = [None, None];
@@ -213,7 +213,7 @@ impl Ipam {
                 host: Some(Cow::Owned(to)),
                 sequence,
                 until,
-                kept: moving.retention,
+                retention: moving.retention,
                 v4,
                 v6,
             },
@@ -230,8 +230,8 @@ impl Ipam {
     }
 
     fn lost(&self, address: core::net::IpAddr) -> MoveError {
-        let why = super::errors::UnavailableReason::Quarantined { until: self.now() };
-        ClaimError::Unavailable { address, why }.into()
+        let reason = super::errors::UnavailableReason::Quarantined { until: self.now() };
+        ClaimError::Unavailable { address, reason }.into()
     }
 
     /// The old owner's claim ends if its lease is over.
@@ -255,12 +255,12 @@ impl Ipam {
             });
         }
         let (owner, sequence) = (Cow::Owned(owner), claim.sequence);
-        let what = ChangeKind::Released {
+        let kind = ChangeKind::Released {
             owner,
             sequence,
             reason: Reason::Expired,
         };
-        let change = Change::new(self.now(), what);
+        let change = Change::new(self.now(), kind);
         if changes.last() != Some(&change) {
             changes.push(change);
         }
@@ -281,12 +281,12 @@ impl Ipam {
     }
 
     pub(super) fn move_ended<'a>(&self, identity: Identity<'a>, finished: bool) -> Change<'a> {
-        let what = ChangeKind::MoveEnded {
+        let kind = ChangeKind::MoveEnded {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             finished,
         };
-        Change::new(self.now(), what)
+        Change::new(self.now(), kind)
     }
 
     fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {

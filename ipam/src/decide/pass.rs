@@ -89,7 +89,7 @@ impl Ipam {
         }
         let mut tidy = self.decide_tidy_blocks();
         tidy.retain(free);
-        let given_up = |c: &&Change<'_>| matches!(c.what, ChangeKind::BlockReleased { .. });
+        let given_up = |c: &&Change<'_>| matches!(c.kind, ChangeKind::BlockReleased { .. });
         let blocks = tidy.iter().filter(given_up).count();
         changes.extend(tidy);
         Collection {
@@ -103,7 +103,7 @@ impl Ipam {
 
 /// The owner whose claim a change ends.
 fn released_of(change: &Change<'_>) -> Option<String> {
-    match &change.what {
+    match &change.kind {
         ChangeKind::Released { owner, .. } => Some(owner.to_string()),
         _ => None,
     }
@@ -111,7 +111,7 @@ fn released_of(change: &Change<'_>) -> Option<String> {
 
 /// The owner that a change is about.
 fn owner_of(change: &Change<'_>) -> Option<String> {
-    match &change.what {
+    match &change.kind {
         ChangeKind::Released { owner, .. }
         | ChangeKind::Cleared { owner }
         | ChangeKind::Suspected { owner, .. } => Some(owner.to_string()),

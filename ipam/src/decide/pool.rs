@@ -19,7 +19,7 @@ impl Ipam {
     pub fn add_pool(&mut self, now: Timestamp, spec: PoolSpec) -> Result<PoolId, PoolError> {
         self.advance(now);
         let change = self.decide_add_pool(spec)?;
-        let id = match &change.what {
+        let id = match &change.kind {
             ChangeKind::PoolAdded { pool, .. } => *pool,
             _ => PoolId(u16::MAX),
         };
@@ -168,10 +168,10 @@ impl Ipam {
         host: &str,
         settings: HostSettings,
     ) -> Result<(), ApplyError> {
-        let what = ChangeKind::HostSet {
+        let kind = ChangeKind::HostSet {
             host: Cow::Borrowed(host),
             settings,
         };
-        self.apply(&Change::new(now.max(self.now()), what))
+        self.apply(&Change::new(now.max(self.now()), kind))
     }
 }

@@ -34,12 +34,12 @@ impl Ipam {
             return Err(ReserveError::Nothing);
         }
         self.check_reserved(identity, &parts)?;
-        let what = ChangeKind::Reserved {
+        let kind = ChangeKind::Reserved {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             ranges: parts,
         };
-        Ok(Change::new(self.now(), what))
+        Ok(Change::new(self.now(), kind))
     }
 
     /// [`Ipam::decide_reserve`], carried out.
@@ -87,12 +87,12 @@ impl Ipam {
     }
 
     fn unreserved<'a>(&self, identity: Identity<'a>, ranges: Vec<AddressRange>) -> Change<'a> {
-        let what = ChangeKind::Unreserved {
+        let kind = ChangeKind::Unreserved {
             workload: Cow::Borrowed(identity.workload),
             interface: Cow::Borrowed(identity.interface),
             ranges,
         };
-        Change::new(self.now(), what)
+        Change::new(self.now(), kind)
     }
 
     /// Ends a workload's reservation, all of it; [`Ipam::decide_unreserve`], carried out.

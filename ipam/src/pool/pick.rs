@@ -43,15 +43,15 @@ impl Pool {
                 && !self.is_frozen(self.address(slot))
         };
         // A time that cannot be holds its address.
-        let (_, rest) = self
+        let (_, entry) = self
             .released
             .iter(List::Quarantine)
-            .take_while(|(_, rest)| !rest.at.is_ahead_of(now))
-            .find(|(_, rest)| mine(rest.slot))?;
-        let early = Some(rest.at.after(self.spec.quarantine).since(now));
+            .take_while(|(_, entry)| !entry.at.is_ahead_of(now))
+            .find(|(_, entry)| mine(entry.slot))?;
+        let early = Some(entry.at.after(self.spec.quarantine).since(now));
         Some(Pick {
             early,
-            ..self.picked(rest.slot)
+            ..self.picked(entry.slot)
         })
     }
 
@@ -81,7 +81,7 @@ impl Pool {
             from = offset + 1;
         }
         match self.released.front(List::Queued) {
-            Some(rest) => Some(self.address(rest.slot)),
+            Some(entry) => Some(self.address(entry.slot)),
             None => self.next_free(0).map(|offset| self.at(offset)),
         }
     }

@@ -52,7 +52,7 @@ impl Queue {
         self.first.wrapping_add(index as u32) & ID_MASK
     }
 
-    /// Lets go of entries that are gone, up to the first that is not.
+    /// Drops entries that are gone, up to the first that is not.
     #[inline]
     fn drop_gone(&mut self) {
         while self.entries.front().is_some_and(|e| e.slot == GONE) {

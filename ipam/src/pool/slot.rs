@@ -186,8 +186,8 @@ impl Pool {
         self.cells.set(slot, list_cell(list, put.id));
         if put.shifted {
             // What comes after has moved by one: of times ahead of this one, few.
-            for (id, rest) in self.released.iter_after(list, put.id) {
-                self.cells.set(rest.slot, list_cell(list, id));
+            for (id, entry) in self.released.iter_after(list, put.id) {
+                self.cells.set(entry.slot, list_cell(list, id));
             }
         } else if self.released.is_sparse(list) {
             self.released.compact(list);
@@ -197,8 +197,8 @@ impl Pool {
 
     /// Writes the numbers of a list's entries into their slots' cells anew.
     fn renumber_released(&mut self, list: List) {
-        for (id, rest) in self.released.iter(list) {
-            self.cells.set(rest.slot, list_cell(list, id));
+        for (id, entry) in self.released.iter(list) {
+            self.cells.set(entry.slot, list_cell(list, id));
         }
     }
 
@@ -248,11 +248,11 @@ impl Pool {
                 return self.prefetch_second();
             }
             // Its cell says what the list says: it is written and not waited for.
-            let Some(rest) = self.released.pop_front(List::Quarantine) else {
+            let Some(entry) = self.released.pop_front(List::Quarantine) else {
                 return;
             };
-            self.put_back(rest.slot, rest.at, Some(rest.order));
-            self.settle(rest.slot, true, false, due);
+            self.put_back(entry.slot, entry.at, Some(entry.order));
+            self.settle(entry.slot, true, false, due);
         }
     }
 }

@@ -257,15 +257,15 @@ impl PoolSpec {
     /// stays given.
     pub(crate) fn check_range(&self) -> Result<(), PoolError> {
         let own = self.cidr.range().numbers();
-        let fits = |&&(family, first, last, what): &&(Family, u128, u128, &str)| {
+        let fits = |&&(family, first, last, reserved): &&(Family, u128, u128, &str)| {
             let overlaps = family == self.cidr.family() && own.0 <= last && own.1 >= first;
-            overlaps && !(self.link_local && what == LINK_LOCAL)
+            overlaps && !(self.link_local && reserved == LINK_LOCAL)
         };
         match RESERVED.iter().find(fits) {
             None => Ok(()),
-            Some(&(.., what)) => Err(PoolError::Reserved {
+            Some(&(.., reserved)) => Err(PoolError::Reserved {
                 given: self.cidr,
-                what,
+                reserved,
             }),
         }
     }

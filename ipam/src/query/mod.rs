@@ -109,8 +109,12 @@ impl Ipam {
         self.tokens.latest()
     }
 
-    /// The addresses a workload has reserved, or keeps for a time, whether held now or not.
-    pub fn kept_for<'w>(&self, workload: impl Into<Identity<'w>>) -> impl Iterator<Item = IpAddr> {
+    /// The addresses that a workload has reserved, whether held now or not, or retains for a time.
+    #[doc(alias = "kept")]
+    pub fn retained_for<'w>(
+        &self,
+        workload: impl Into<Identity<'w>>,
+    ) -> impl Iterator<Item = IpAddr> {
         let spots = self
             .workload(workload.into())
             .into_iter()
@@ -122,8 +126,8 @@ impl Ipam {
     #[must_use]
     pub fn holder(&self, address: IpAddr) -> Option<Holder<'_>> {
         let (_, pool) = self.pools.of_address(address)?;
-        if let Some(what) = pool.spec.excludes(address) {
-            return Some(Holder::Excluded(what));
+        if let Some(reason) = pool.spec.excludes(address) {
+            return Some(Holder::Excluded(reason));
         }
         let state = pool
             .slot(address)
@@ -201,7 +205,7 @@ fn explain_grant(decision: &Decision<'_>) -> String {
         );
     }
     for change in &decision.changes {
-        let _ = writeln!(out, "  {}", change.what);
+        let _ = writeln!(out, "  {}", change.kind);
     }
     out
 }

@@ -52,7 +52,8 @@ impl<'a> ClaimRef<'a> {
 
     /// How long the addresses stay with the workload.
     #[must_use]
-    pub fn kept(self) -> RetentionKind {
+    #[doc(alias = "kept")]
+    pub fn retention(self) -> RetentionKind {
         self.ipam.claims.retention(self.id)
     }
 
@@ -143,7 +144,7 @@ pub struct BlockRef<'a> {
 pub enum Holder<'a> {
     /// An owner holds it.
     Held(ClaimRef<'a>),
-    /// It is kept for this workload, held by nobody.
+    /// It is retained for this workload, held by nobody.
     Retained(&'a str),
     /// It is in quarantine until then.
     Quarantined(Timestamp),

@@ -20,9 +20,9 @@ pub struct RejectedRecord {
     /// The record's key.
     pub key: String,
     /// The address or name it is about.
-    pub what: String,
+    pub subject: String,
     /// What is wrong with it.
-    pub why: String,
+    pub reason: String,
     /// What it may have held.
     pub frozen: Frozen,
     /// Whether it can be read, and only does not fit the others.
@@ -32,8 +32,8 @@ pub struct RejectedRecord {
 impl fmt::Display for RejectedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.frozen {
-            Frozen::Store => write!(f, "{} {}", self.what, self.why),
-            _ => write!(f, "record `{}`: {} {}", self.key, self.what, self.why),
+            Frozen::Store => write!(f, "{} {}", self.subject, self.reason),
+            _ => write!(f, "record `{}`: {} {}", self.key, self.subject, self.reason),
         }
     }
 }
@@ -61,12 +61,12 @@ impl RejectedRecord {
                 .into(),
         };
         let repair: String = match self.frozen {
-            Frozen::Store => format!("{}: {mends}", self.why),
-            _ => format!("record {}: {}: {mends}", self.key, self.why),
+            Frozen::Store => format!("{}: {mends}", self.reason),
+            _ => format!("record {}: {}: {mends}", self.key, self.reason),
         };
         Problem {
-            kind: if self.decodes { "misfit" } else { "damaged" },
-            what: self.what.clone(),
+            kind: if self.decodes { "rejected" } else { "damaged" },
+            subject: self.subject.clone(),
             repair: format!("{repair}; until then {}", self.frozen),
             changes: Vec::new(),
         }
@@ -74,11 +74,11 @@ impl RejectedRecord {
 
     // Errors and names alike are handed over by whoever has them.
     #[allow(clippy::needless_pass_by_value)]
-    pub(crate) fn new(key: &str, what: impl ToString, why: impl ToString) -> Self {
+    pub(crate) fn new(key: &str, subject: impl ToString, reason: impl ToString) -> Self {
         Self {
             key: key.to_string(),
-            what: what.to_string(),
-            why: why.to_string(),
+            subject: subject.to_string(),
+            reason: reason.to_string(),
             frozen: Frozen::of_key(key),
             decodes: false,
         }
@@ -138,14 +138,21 @@ impl Frozen {
             Record::Pool { id, .. } => Self::Pool(*id),
             Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
             Record::Workload {
-                kept,
+                retained,
                 sticky,
                 moving,
                 ..
             } => {
                 let moving = moving.iter().flat_map(|m| &m.addresses);
                 let sticky = sticky.iter().map(|s| (s.pool, s.address));
-                Self::Addresses(kept.iter().chain(moving).copied().chain(sticky).collect())
+                Self::Addresses(
+                    retained
+                        .iter()
+                        .chain(moving)
+                        .copied()
+                        .chain(sticky)
+                        .collect(),
+                )
             }
             Record::Claim { addresses, .. } => Self::Addresses(addresses.clone()),
         }
@@ -213,55 +220,55 @@ impl Ipam {
         let keys = self.touched(change);
         rejected
             .iter()
-            .find(|rejected| bars(self, rejected, &change.what, &keys))
+            .find(|rejected| bars(self, rejected, &change.kind, &keys))
     }
 }
 
 fn bars(
     ipam: &Ipam,
     rejected: &RejectedRecord,
-    what: &ChangeKind<'_>,
+    kind: &ChangeKind<'_>,
     keys: &BTreeSet<String>,
 ) -> bool {
     // Where a pool's order goes on is a hint, and written anew with the next address.
     let hint = rejected.key.starts_with("r/");
     // A host's settings are set whole: setting them mends them.
-    let mended = matches!(what, ChangeKind::HostSet { host, .. } if rejected.key.strip_prefix("h/") == Some(host));
+    let mended = matches!(kind, ChangeKind::HostSet { host, .. } if rejected.key.strip_prefix("h/") == Some(host));
     if keys.contains(&rejected.key) && !hint && !mended {
         return true;
     }
     let gives = matches!(
-        what,
+        kind,
         ChangeKind::Claimed { .. } | ChangeKind::Reserved { .. }
     );
     match &rejected.frozen {
         Frozen::Store => true,
         // Its pools may hold what it names: they stay.
-        Frozen::Everything => gives || matches!(what, ChangeKind::PoolRemoved { .. }),
+        Frozen::Everything => gives || matches!(kind, ChangeKind::PoolRemoved { .. }),
         // Another pool might be laid over it.
         Frozen::Pool(_) => matches!(
-            what,
+            kind,
             ChangeKind::PoolAdded { .. } | ChangeKind::PoolGrown { .. }
         ),
-        Frozen::Addresses(list) => match what {
+        Frozen::Addresses(list) => match kind {
             ChangeKind::PoolRemoved { pool } => list.iter().any(|(id, _)| id == pool),
-            _ => gives && given(what).any(|(id, range)| within(list, id, range)),
+            _ => gives && given(kind).any(|(id, range)| within(list, id, range)),
         },
         Frozen::Block(id, _) => {
-            matches!(what, ChangeKind::PoolRemoved { pool } if pool == id)
-                || gives && given(what).any(|(id, range)| ipam.is_frozen(id, range))
+            matches!(kind, ChangeKind::PoolRemoved { pool } if pool == id)
+                || gives && given(kind).any(|(id, range)| ipam.is_frozen(id, range))
         }
         // What is in quarantine there is unknown.
         Frozen::Nothing if rejected.key.starts_with("g/") => {
             matches!(
-                what,
+                kind,
                 ChangeKind::PoolAdded { .. } | ChangeKind::PoolGrown { .. }
             )
         }
         Frozen::Nothing => {
             // Its limit and whether it is being drained are unknown.
             let host = rejected.key.strip_prefix("h/");
-            matches!(what, ChangeKind::Claimed { host: Some(h), .. } if host == Some(h))
+            matches!(kind, ChangeKind::Claimed { host: Some(h), .. } if host == Some(h))
         }
     }
 }
@@ -271,8 +278,8 @@ fn within(list: &[(PoolId, IpAddr)], id: PoolId, range: AddressRange) -> bool {
 }
 
 /// The addresses that a change gives.
-fn given<'a>(what: &'a ChangeKind<'_>) -> impl Iterator<Item = (PoolId, AddressRange)> + 'a {
-    let (claimed, reserved) = match what {
+fn given<'a>(kind: &'a ChangeKind<'_>) -> impl Iterator<Item = (PoolId, AddressRange)> + 'a {
+    let (claimed, reserved) = match kind {
         ChangeKind::Claimed { v4, v6, .. } => ([*v4, *v6], None),
         ChangeKind::Reserved { ranges, .. } => ([None, None], Some(ranges)),
         _ => ([None, None], None),

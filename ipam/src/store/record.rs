@@ -56,8 +56,9 @@ pub struct MoveRecord<'a> {
     pub to: Cow<'a, str>,
     /// Since when.
     pub since: Timestamp,
-    /// How its addresses are kept.
-    pub kept: RetentionKind,
+    /// How its addresses are retained.
+    #[cfg_attr(feature = "serde", serde(rename = "kept"))]
+    pub retention: RetentionKind,
     /// What moves.
     pub addresses: Vec<(PoolId, IpAddr)>,
 }
@@ -70,7 +71,7 @@ pub struct StickyRecord {
     pub pool: PoolId,
     /// The address.
     pub address: IpAddr,
-    /// Until when it is kept; [`Timestamp::MAX`] for as long as the move takes.
+    /// Until when it is retained; [`Timestamp::MAX`] for as long as the move takes.
     pub until: Timestamp,
 }
 
@@ -124,7 +125,8 @@ pub enum Record<'a> {
         /// Since when it is empty, if it is.
         empty_since: Timestamp,
         /// Addresses in quarantine or queued.
-        rested: Vec<ReleasedAddress>,
+        #[cfg_attr(feature = "serde", serde(rename = "rested"))]
+        released: Vec<ReleasedAddress>,
     },
     /// A workload that keeps addresses or moves.
     Workload {
@@ -139,12 +141,13 @@ pub enum Record<'a> {
         /// The latest time known about what it keeps.
         #[cfg_attr(feature = "serde", serde(default))]
         since: Timestamp,
-        /// Until when it keeps `kept`, if that is no reservation.
+        /// Until when it retains `retained`, if that is no reservation.
         until: Timestamp,
-        /// Whether `kept` is a reservation.
+        /// Whether `retained` is a reservation.
         fixed: bool,
-        /// Addresses kept; of no reservation at most one of each family.
-        kept: Vec<(PoolId, IpAddr)>,
+        /// Addresses retained; of no reservation at most one of each family.
+        #[cfg_attr(feature = "serde", serde(rename = "kept"))]
+        retained: Vec<(PoolId, IpAddr)>,
         /// Sticky addresses that have an end of their own, at most one of a pool.
         #[cfg_attr(feature = "serde", serde(default))]
         sticky: Vec<StickyRecord>,
@@ -171,8 +174,9 @@ pub enum Record<'a> {
         touched: Timestamp,
         /// The end of its lease.
         until: Option<Timestamp>,
-        /// How its addresses are kept.
-        kept: RetentionKind,
+        /// How its addresses are retained.
+        #[cfg_attr(feature = "serde", serde(rename = "kept"))]
+        retention: RetentionKind,
         /// Its addresses, at most one of each family.
         addresses: Vec<(PoolId, IpAddr)>,
         /// Since when its owner is missing, and its token then.
@@ -183,7 +187,8 @@ pub enum Record<'a> {
         /// The /26 or /122 that they are in.
         block: Cidr,
         /// The addresses.
-        rested: Vec<DepartedAddress>,
+        #[cfg_attr(feature = "serde", serde(rename = "rested"))]
+        quarantined: Vec<DepartedAddress>,
     },
 }
 

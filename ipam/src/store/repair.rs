@@ -81,10 +81,10 @@ impl<S: Store> Replica<S> {
     /// When the store fails.
     pub async fn inspect(&mut self) -> Result<(), StoreError> {
         self.rejected.retain(|m| m.key != STRUCTURE);
-        if let Some(why) = self.store.inspect().await? {
+        if let Some(reason) = self.store.inspect().await? {
             self.rejected.push(RejectedRecord {
                 frozen: Frozen::Nothing,
-                ..RejectedRecord::new(STRUCTURE, "the store", why)
+                ..RejectedRecord::new(STRUCTURE, "the store", reason)
             });
         }
         Ok(())
@@ -141,7 +141,8 @@ impl<S: Store> Replica<S> {
     ///
     /// # Errors
     /// When the store fails or others change the records meanwhile.
-    pub async fn forget(
+    #[doc(alias = "forget")]
+    pub async fn discard(
         &mut self,
         now: Timestamp,
         keys: Option<&[String]>,
@@ -229,13 +230,13 @@ impl Ipam {
         if block.first() != first || !pool.spec.cidr.contains(first) {
             return None;
         }
-        let mut rested = Vec::new();
+        let mut released = Vec::new();
         for (offset, address) in crate::apply::workload::addresses(block.range()).enumerate() {
             let used = pool
                 .slot(address)
                 .is_some_and(|slot| is_used(pool.state(slot)));
             if !used && pool.spec.excludes(address).is_none() {
-                rested.push(ReleasedAddress {
+                released.push(ReleasedAddress {
                     offset: offset as u32,
                     at: self.now(),
                     order: offset as u64,
@@ -249,7 +250,7 @@ impl Ipam {
             // Above every generation that the block may have had: each of those took a commit.
             generation: self.tokens.latest().saturating_add(1 << 32),
             empty_since: self.now(),
-            rested,
+            released,
         };
         Some(record.encode())
     }

@@ -137,9 +137,9 @@ impl<S: Store> Replica<S> {
         }
         let revision = revision.unwrap_or(0);
         let whole = self.store.damage().await?;
-        let whole = whole.into_iter().map(|why| RejectedRecord {
+        let whole = whole.into_iter().map(|reason| RejectedRecord {
             frozen: Frozen::Store,
-            ..RejectedRecord::new(WHOLE, "the store", why)
+            ..RejectedRecord::new(WHOLE, "the store", reason)
         });
         let (mut ipam, mut rejected) = restorer.finish();
         rejected.extend(whole);
@@ -384,8 +384,10 @@ fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreErro
             Record::decode(value).map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
         }),
         Ok(record) => {
-            let why = alloc::format!("is the record of `{}`", record.key());
-            restorer.rejected.push(RejectedRecord::new(key, key, why));
+            let reason = alloc::format!("is the record of `{}`", record.key());
+            restorer
+                .rejected
+                .push(RejectedRecord::new(key, key, reason));
         }
         Err(RecordError::Version { .. }) => return known(key, value),
         Err(error) => restorer.rejected.push(RejectedRecord::new(key, key, error)),

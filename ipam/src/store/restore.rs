@@ -91,8 +91,8 @@ impl Restorer {
         match record {
             Record::Meta { seed, base } => {
                 if base > MOST_COUNT {
-                    let why = "counts further than anything can have been counted";
-                    return Err(RejectedRecord::new(key, key, why));
+                    let reason = "counts further than anything can have been counted";
+                    return Err(RejectedRecord::new(key, key, reason));
                 }
                 self.ipam.tokens.begin(base);
                 self.ipam.reseed(seed);
@@ -119,9 +119,9 @@ impl Restorer {
             block @ Record::Block { .. } => self.add_block(block, key),
             workload @ Record::Workload { .. } => self.add_workload(workload, key),
             claim @ Record::Claim { .. } => self.add_claim(claim, key),
-            Record::Departed { block, rested } => {
-                let restored = self.ipam.restore_departed(block, &rested);
-                restored.map_err(|why| RejectedRecord::new(key, block, why))
+            Record::Departed { block, quarantined } => {
+                let restored = self.ipam.restore_departed(block, &quarantined);
+                restored.map_err(|reason| RejectedRecord::new(key, block, reason))
             }
         }
     }
@@ -133,13 +133,13 @@ impl Restorer {
             host,
             generation,
             empty_since,
-            rested,
+            released,
         } = record
         else {
             return Ok(());
         };
         let now = self.ipam.now();
-        let rejected = |why: &str| RejectedRecord::new(key, cidr, why);
+        let rejected = |reason: &str| RejectedRecord::new(key, cidr, reason);
         let pool = self
             .ipam
             .pools
@@ -157,25 +157,25 @@ impl Restorer {
             pool.blocks.slots(pool.block_of(first)),
         );
         let quarantine = pool.spec.quarantine;
-        if generation > MOST_COUNT || rested.iter().any(|r| r.order > MOST_COUNT) {
+        if generation > MOST_COUNT || released.iter().any(|r| r.order > MOST_COUNT) {
             return Err(rejected(
                 "counts further than anything can have been counted",
             ));
         }
         let mut emptied = empty_since;
-        for rest in &rested {
-            let slot = slots.start.saturating_add(rest.offset);
+        for entry in &released {
+            let slot = slots.start.saturating_add(entry.offset);
             if !slots.contains(&slot) {
                 return Err(rejected("quarantines an address that is not its own"));
             }
-            let due = rest.at.after(quarantine);
+            let due = entry.at.after(quarantine);
             if due <= now {
                 emptied = emptied.max(due);
             }
             let spot = Spot { pool: id.0, slot };
             self.waiting.push(Waiting {
-                at: rest.at,
-                order: rest.order,
+                at: entry.at,
+                order: entry.order,
                 spot,
             });
         }
@@ -212,7 +212,7 @@ impl Restorer {
     /// The slot of an address that is nobody's yet.
     fn vacant(&mut self, place: (PoolId, IpAddr), key: &str) -> Result<Spot, RejectedRecord> {
         let (id, address) = place;
-        let rejected = |why: &str| RejectedRecord::new(key, address, why);
+        let rejected = |reason: &str| RejectedRecord::new(key, address, reason);
         let pool = self
             .ipam
             .pools
@@ -249,7 +249,7 @@ impl Restorer {
         for host in [from, to] {
             self.ipam.hosts.begin_use(host);
         }
-        let (since, retention) = (moving.since, moving.kept);
+        let (since, retention) = (moving.since, moving.retention);
         let moving = Move {
             from,
             to,
@@ -262,7 +262,7 @@ impl Restorer {
 
     /// Puts released addresses that nobody has into their lists, in order of release.
     pub(crate) fn finish(mut self) -> (Ipam, Vec<RejectedRecord>) {
-        // Stable: what was forgotten at one time stays in order of workload.
+        // Stable: what expired at one time stays in order of workload.
         self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now();
         self.ipam.freeze(&self.rejected);
@@ -271,7 +271,7 @@ impl Restorer {
                 continue;
             };
             if pool.state(waiting.spot.slot) == State::Blank {
-                pool.rest_again(waiting.spot.slot, waiting.at, waiting.order, now);
+                pool.release_again(waiting.spot.slot, waiting.at, waiting.order, now);
             }
         }
         self.ipam.catch_up();
@@ -281,8 +281,8 @@ impl Restorer {
 
 impl Pool {
     /// A released slot of a restored state, in its place in order of release.
-    fn rest_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
-        // A workload's forgetting has no order of its own: after all others of its time.
+    fn release_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
+        // What expires has no order of its own: after all others of its time.
         let order = if order == u64::MAX {
             self.released.next_order()
         } else {

@@ -86,17 +86,17 @@ impl Ipam {
     fn block_record(&self, id: PoolId, pool: &Pool, index: u32) -> Option<Record<'_>> {
         let block = pool.blocks.get(index);
         let slots = pool.blocks.slots(index);
-        let mut rested = Vec::new();
+        let mut released = Vec::new();
         for slot in slots.clone() {
-            let rest = match pool.state(slot) {
+            let entry = match pool.state(slot) {
                 State::Quarantined(id) => pool.released.get(List::Quarantine, id),
                 State::Queued(id) => pool.released.get(List::Queued, id),
                 _ => None,
             };
-            rested.extend(rest.map(|rest| ReleasedAddress {
+            released.extend(entry.map(|entry| ReleasedAddress {
                 offset: slot - slots.start,
-                at: rest.at,
-                order: rest.order,
+                at: entry.at,
+                order: entry.order,
             }));
         }
         let host = self
@@ -116,7 +116,7 @@ impl Ipam {
             host,
             generation,
             empty_since,
-            rested,
+            released,
         })
     }
 
@@ -126,7 +126,7 @@ impl Ipam {
                 from: self.hosts.name(m.from)?.into(),
                 to: self.hosts.name(m.to)?.into(),
                 since: m.since,
-                kept: m.retention,
+                retention: m.retention,
                 addresses: m
                     .spots
                     .iter()
@@ -148,16 +148,16 @@ impl Ipam {
             })
             .collect();
         sticky.sort_unstable_by_key(|s| (s.pool, s.address));
-        let (mut kept, mut until) = (Vec::new(), Timestamp::MAX);
+        let (mut retained, mut until) = (Vec::new(), Timestamp::MAX);
         let fixed = self.workloads.has_reservation(id);
         if fixed {
-            kept = self.workloads.reserved(id).filter_map(place).collect();
+            retained = self.workloads.reserved(id).filter_map(place).collect();
         } else if let Some(shared) = shared_end(&sticky) {
             until = shared;
-            kept = sticky.drain(..).map(|s| (s.pool, s.address)).collect();
+            retained = sticky.drain(..).map(|s| (s.pool, s.address)).collect();
         }
         // Its claims say the rest.
-        if kept.is_empty() && sticky.is_empty() && moving.is_none() {
+        if retained.is_empty() && sticky.is_empty() && moving.is_none() {
             return None;
         }
         let identity = self.workloads.identity(id)?;
@@ -167,7 +167,7 @@ impl Ipam {
             since: self.workloads.since(id),
             until,
             fixed,
-            kept,
+            retained,
             sticky,
             moving,
         })
@@ -184,7 +184,7 @@ impl Ipam {
             sequence: claim.sequence,
             touched: claim.touched,
             until: crate::state::end(claim.until),
-            kept: self.claims.retention(id),
+            retention: self.claims.retention(id),
             addresses: claim
                 .spots
                 .iter()
@@ -247,7 +247,7 @@ pub(super) fn blocks_noted(pool: &Pool) -> Vec<u32> {
         blocks.extend(
             pool.released
                 .iter(list)
-                .map(|(_, rest)| pool.block_of(rest.slot)),
+                .map(|(_, entry)| pool.block_of(entry.slot)),
         );
     }
     let mut blocks: Vec<u32> = blocks.into_iter().collect();

@@ -27,7 +27,7 @@ impl Ipam {
     /// The keys of what a change alters, asked before it is applied.
     pub(crate) fn touched(&self, change: &Change<'_>) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
-        match &change.what {
+        match &change.kind {
             ChangeKind::PoolAdded { pool, spec } => {
                 keys.insert(pool_key(*pool));
                 self.touch_arrival(*pool, spec.cidr, spec.block_size, &mut keys);
@@ -136,9 +136,9 @@ impl Ipam {
 
     /// The keys of the records that a pool's coming alters besides its own.
     fn touch_arrival(&self, id: PoolId, cidr: Cidr, block_size: u8, keys: &mut BTreeSet<String>) {
-        for rest in self.departed.within(cidr, self.now()) {
-            keys.extend(chunk_key(rest.address));
-            let block = Cidr::containing(rest.address, block_size);
+        for entry in self.departed.within(cidr, self.now()) {
+            keys.extend(chunk_key(entry.address));
+            let block = Cidr::containing(entry.address, block_size);
             keys.extend(block.map(|block| block_key(id, block.first())));
         }
     }
@@ -146,11 +146,11 @@ impl Ipam {
     /// The keys of the records that a pool's going alters besides its own.
     fn touch_departure(&self, id: PoolId, keys: &mut BTreeSet<String>) {
         let pool = self.pools.get(id.0);
-        let rests = pool.into_iter().flat_map(|p| {
-            let resting = p.released.iter(List::Quarantine);
-            resting.map(|(_, rest)| p.address(rest.slot))
+        let entries = pool.into_iter().flat_map(|p| {
+            let quarantined = p.released.iter(List::Quarantine);
+            quarantined.map(|(_, entry)| p.address(entry.slot))
         });
-        keys.extend(rests.filter_map(chunk_key));
+        keys.extend(entries.filter_map(chunk_key));
     }
 
     fn touch_workload(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {

@@ -159,8 +159,8 @@ impl Model {
                     ..HostSettings::default()
                 };
                 let host = format!("h{host}").into();
-                let what = crate::change::ChangeKind::HostSet { host, settings };
-                self.carry_out(vec![Change { at: self.now, what }]);
+                let kind = crate::change::ChangeKind::HostSet { host, settings };
+                self.carry_out(vec![Change { at: self.now, kind }]);
             }
             Op::Reconcile { alive } => self.reconcile(*alive),
             Op::TidyBlocks { .. } => {
@@ -291,7 +291,7 @@ impl Model {
     ) {
         let Some(last) = changes.pop() else { return };
         self.carry_out(changes);
-        let own = match last.what {
+        let own = match last.kind {
             crate::change::ChangeKind::Claimed { .. } => self.own(request),
             _ => Vec::new(),
         };

@@ -1,4 +1,4 @@
-//! What is kept of each workload's interface.
+//! The record of a workload's interface.
 
 use crate::spots::Spots;
 use crate::state::NONE;

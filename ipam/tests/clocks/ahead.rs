@@ -12,12 +12,15 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
     let sticky = Request::new("s").workload("w").sticky(seconds(500));
     let kept = store.claim(far, &sticky).expect("an address");
     store.release(far, "s");
-    let rested = store.claim(far, &Request::new("r")).expect("an address");
+    let quarantined = store.claim(far, &Request::new("r")).expect("an address");
     store.release(far, "r");
     let sane = at(DAY);
     let problems = store.read(sane).fsck(seconds(900), &[]);
-    let listed: Vec<(&str, String)> = problems.iter().map(|p| (p.kind, p.what.clone())).collect();
-    let expected = [held, kept, rested].map(|a| ("future", a.to_string()));
+    let listed: Vec<(&str, String)> = problems
+        .iter()
+        .map(|p| (p.kind, p.subject.clone()))
+        .collect();
+    let expected = [held, kept, quarantined].map(|a| ("future", a.to_string()));
     assert_eq!(listed, expected);
     // A clock within a day of it sees nothing wrong.
     assert_eq!(store.read(at(99 * DAY)).fsck(seconds(900), &[]), []);
@@ -27,11 +30,11 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
         let given = ipam.claim(sane, &Request::new(&format!("x{i}")));
         let given = given.ok().and_then(|g| g.address());
         assert!(
-            given.is_none_or(|a| ![held, kept, rested].contains(&a)),
+            given.is_none_or(|a| ![held, kept, quarantined].contains(&a)),
             "{given:?}"
         );
     }
-    for address in [held, kept, rested] {
+    for address in [held, kept, quarantined] {
         let asked = [address];
         let request = Request::new("asked").addresses(&asked);
         assert!(ipam.claim(sane, &request).is_err(), "{address}");
@@ -47,16 +50,19 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
         repaired.claim_of("held").expect("a claim").until(),
         Some(sane.after(seconds(300)))
     );
-    assert!(repaired.kept_for("w").eq([kept]));
+    assert!(repaired.retained_for("w").eq([kept]));
     assert_eq!(
-        store.read(sane.after(seconds(500))).kept_for("w").count(),
+        store
+            .read(sane.after(seconds(500)))
+            .retained_for("w")
+            .count(),
         0
     );
     let after = store.read(sane.after(seconds(60)));
     assert!(
-        matches!(after.holder(rested), Some(ipam::claim::Holder::Free)),
+        matches!(after.holder(quarantined), Some(ipam::claim::Holder::Free)),
         "{:?}",
-        after.holder(rested)
+        after.holder(quarantined)
     );
 }
 
@@ -93,31 +99,31 @@ fn a_move_and_an_empty_block_ahead_of_time_are_listed_and_repaired() {
         ipam.begin_move(far, "w", "h1", "h2").expect("a move");
     });
     store.release(far, "e");
-    let whats = |store: &Shared| -> Vec<String> {
+    let subjects = |store: &Shared| -> Vec<String> {
         let problems = store.read(sane).fsck(seconds(900), &[]);
         assert!(problems.iter().all(|p| p.kind == "future"), "{problems:?}");
-        problems.into_iter().map(|p| p.what).collect()
+        problems.into_iter().map(|p| p.subject).collect()
     };
-    let listed = whats(&store);
+    let listed = subjects(&store);
     assert_eq!(listed.len(), 3, "{listed:?}");
     assert_eq!(&listed[..2], [address.to_string(), address.to_string()]);
     store.by(sane, |ipam| {
         let problems = ipam.fsck(seconds(900), &[]);
         ipam.repair(&problems);
     });
-    assert_eq!(whats(&store), [""; 0]);
+    assert_eq!(subjects(&store), [""; 0]);
     let repaired = store.read(sane);
     assert_eq!(repaired.move_of("w"), Some(("h1", "h2", sane)));
     // Nothing ahead: nothing changes, and a change that is about no address is refused.
     let mut again = repaired.clone();
     let pool = again.pool("p").expect("the pool").id();
-    let what = |address| ChangeKind::TimesCapped {
+    let kind = |address| ChangeKind::TimesCapped {
         pool: Some(pool),
         address,
     };
     let change = |address| ipam::Change {
         at: sane,
-        what: what(address),
+        kind: kind(address),
     };
     assert_eq!(again.apply(&change(address)), Ok(()));
     assert_eq!(again.records(), repaired.records());

@@ -116,7 +116,7 @@ fn a_clock_that_is_behind_ends_no_retention_early() {
     store.claim(at(1_000), &sticky).expect("an address");
     store.release(at(100), "o");
     assert_eq!(stranger(&mut store, 1_559), None);
-    assert!(store.read(at(1_499)).kept_for("w").next().is_some());
+    assert!(store.read(at(1_499)).retained_for("w").next().is_some());
     assert!(stranger(&mut store, 1_560).is_some());
     // Claimed and given back by a clock that is behind, it is as old as it was.
     let mut store = Shared::new(ONE, QUARANTINE);
@@ -229,7 +229,7 @@ fn whichever_clock_comes_next_nothing_ends_early() {
             let held = store.read(at(1)).claim_of(&owner).map(|c| {
                 (
                     c.addresses().next().expect("an address"),
-                    c.kept(),
+                    c.retention(),
                     c.sequence(),
                 )
             });
@@ -265,7 +265,7 @@ fn whichever_clock_comes_next_nothing_ends_early() {
                 }
                 continue;
             }
-            let own = store.read(at(1)).kept_for(&*workload).next();
+            let own = store.read(at(1)).retained_for(&*workload).next();
             let before: BTreeMap<String, Option<Timestamp>> = {
                 let ipam = store.read(at(1));
                 ipam.claims()

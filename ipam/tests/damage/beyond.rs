@@ -41,7 +41,7 @@ fn a_time_a_day_ahead_holds_and_is_set_to_now_by_repair() {
         let mut record = Record::decode(&value).expect("a record");
         match &mut record {
             Record::Claim { touched, .. } => *touched = far,
-            Record::Block { rested, .. } => rested.iter_mut().for_each(|r| r.at = far),
+            Record::Block { released, .. } => released.iter_mut().for_each(|r| r.at = far),
             _ => continue,
         }
         write(&mut store, &key, record.encode());
@@ -53,16 +53,16 @@ fn a_time_a_day_ahead_holds_and_is_set_to_now_by_repair() {
     };
     let mut replica = open(store, NOW);
     assert!(ahead(&replica) >= 6, "{}", ahead(&replica));
-    let rested = |r: &Memory| -> u32 { r.ipam().pools().map(|p| p.usage().quarantined).sum() };
-    let resting = rested(&replica);
-    assert!(resting > 0);
+    let quarantined = |r: &Memory| -> u32 { r.ipam().pools().map(|p| p.usage().quarantined).sum() };
+    let before = quarantined(&replica);
+    assert!(before > 0);
     let later = NOW.after(Duration::from_secs(3600));
     ready(replica.catch_up(later)).unwrap().expect("a read");
-    assert_eq!(rested(&replica), resting, "its time has not come");
+    assert_eq!(quarantined(&replica), before, "its time has not come");
     assert!(ready(replica.rebuild(later)).unwrap().is_ok_and(|n| n >= 6));
     assert_eq!(ahead(&replica), 0);
     let later = later.after(Duration::from_secs(61));
     ready(replica.catch_up(later)).unwrap().expect("a read");
-    assert_eq!(rested(&replica), 0);
+    assert_eq!(quarantined(&replica), 0);
     exhaust(replica.into_store(), &taken, later);
 }

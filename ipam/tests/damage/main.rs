@@ -92,14 +92,14 @@ fn store() -> MemoryStore {
         release(&mut replica, NOW, &format!("{pool}-b"));
         release(&mut replica, NOW, &format!("{pool}-d"));
     }
-    let what = ipam::change::ChangeKind::HostSet {
+    let kind = ipam::change::ChangeKind::HostSet {
         host: "h1".into(),
         settings: ipam::change::HostSettings {
             block_limit: Some(3),
             ..Default::default()
         },
     };
-    let set = Change { at: NOW, what };
+    let set = Change { at: NOW, kind };
     transact(&mut replica, NOW, |_| {
         Ok::<_, std::convert::Infallible>(((), vec![set.clone()]))
     })
@@ -134,7 +134,10 @@ fn taken(store: &MemoryStore) -> BTreeMap<IpAddr, String> {
         taken.extend(claim.addresses().map(|a| (a, who.clone())));
     }
     for workload in ["p-wb", "q-wb"] {
-        taken.extend(ipam.kept_for(workload).map(|a| (a, workload.to_owned())));
+        taken.extend(
+            ipam.retained_for(workload)
+                .map(|a| (a, workload.to_owned())),
+        );
     }
     assert!(taken.len() >= 6, "{taken:?}");
     taken
@@ -300,10 +303,10 @@ fn claims_and_workloads_are_dropped_only_when_asked_for_by_name() {
         assert_eq!(ready(replica.rebuild(NOW)).expect("at once"), Ok(0));
         assert_eq!(replica.rejected().len(), 1, "{key}");
         let others = ["c/other".to_owned()];
-        let none = ready(replica.forget(NOW, Some(&others))).expect("at once");
+        let none = ready(replica.discard(NOW, Some(&others))).expect("at once");
         assert_eq!((none, replica.rejected().len()), (Ok(0), 1), "{key}");
         let named = [key.to_owned()];
-        let one = ready(replica.forget(NOW, Some(&named))).expect("at once");
+        let one = ready(replica.discard(NOW, Some(&named))).expect("at once");
         assert_eq!((one, replica.rejected().len()), (Ok(1), 0), "{key}");
         claim(&mut replica, NOW, &Request::new("x").host("h1")).expect("all is well again");
     }
@@ -340,11 +343,11 @@ fn settings_of_a_host_are_mended_by_setting_them() {
     let refused = claim(&mut replica, NOW, &Request::new("x").host("h1"));
     assert!(matches!(refused, Err(TransactError::Damaged(_))));
     claim(&mut replica, NOW, &Request::new("y").host("h2")).expect("another host");
-    let what = ipam::change::ChangeKind::HostSet {
+    let kind = ipam::change::ChangeKind::HostSet {
         host: "h1".into(),
         settings: ipam::change::HostSettings::default(),
     };
-    let set = Change { at: NOW, what };
+    let set = Change { at: NOW, kind };
     transact(&mut replica, NOW, |_| {
         Ok::<_, std::convert::Infallible>(((), vec![set.clone()]))
     })

@@ -213,7 +213,7 @@ impl Trace {
             (Some(_), Some(ClaimError::Exhausted { considered, .. })) => {
                 let limited = considered
                     .iter()
-                    .any(|c| matches!(c.why, PoolReason::Blocks { .. }));
+                    .any(|c| matches!(c.reason, PoolReason::Blocks { .. }));
                 same("a block limit was named", limited, true)
             }
             (Some(error), other) => Err(format!("want the error `{error}`, got {other:?}")),

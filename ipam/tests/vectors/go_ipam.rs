@@ -141,8 +141,8 @@ impl Namespace {
             Err(error @ ClaimError::Exhausted { .. }) => Err(format!("NoIPAvailable: {error}")),
             Err(ClaimError::Unavailable {
                 address,
-                why: why @ (UnavailableReason::Held { .. } | UnavailableReason::Excluded(_)),
-            }) => Err(format!("AlreadyAllocated: {address} {why}")),
+                reason: reason @ (UnavailableReason::Held { .. } | UnavailableReason::Excluded(_)),
+            }) => Err(format!("AlreadyAllocated: {address} {reason}")),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -132,12 +132,12 @@ pub enum PoolError {
         reserved: u32,
     },
     /// No container may have addresses of this range.
-    #[error("{given} holds {what}")]
+    #[error("{given} holds {reserved}")]
     Reserved {
         /// The prefix given.
         given: Cidr,
         /// What is in it.
-        what: &'static str,
+        reserved: &'static str,
     },
     /// Somebody has an address that the pool is to give out no more.
     #[error("{address} is held by or retained for `{holder}`: release it before it is excluded")]
@@ -148,10 +148,10 @@ pub enum PoolError {
         holder: String,
     },
     /// Something cannot change while the pool exists.
-    #[error("a pool's {what} cannot change; add another pool, or grow this one")]
+    #[error("a pool's {setting} cannot change; add another pool, or grow this one")]
     Immutable {
         /// What was to change.
-        what: &'static str,
+        setting: &'static str,
     },
     /// An address in use would become the network's or broadcast.
     #[error("{address} is in use and would be the network's or broadcast address of {cidr}")]

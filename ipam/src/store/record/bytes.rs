@@ -1,9 +1,9 @@
 //! Records as bytes.
 
 use super::fields::{
-    pool_id, read_departed, read_interface, read_kept, read_places, read_settings, read_since,
-    read_spec, read_state, read_sticky, write_departed, write_interface, write_kept, write_places,
-    write_settings, write_spec, write_sticky,
+    pool_id, read_departed, read_interface, read_places, read_retention, read_settings, read_since,
+    read_spec, read_state, read_sticky, write_departed, write_interface, write_places,
+    write_retention, write_settings, write_spec, write_sticky,
 };
 use super::{MoveRecord, Record, ReleasedAddress};
 use crate::store::codec::{Reader, RecordError, Writer};
@@ -48,7 +48,7 @@ impl<'a> Record<'a> {
                 host,
                 generation,
                 empty_since,
-                rested,
+                released,
             } => {
                 w.number(pool.0.into());
                 w.cidr(*block);
@@ -58,11 +58,11 @@ impl<'a> Record<'a> {
                 });
                 w.number(*generation);
                 w.time(*empty_since);
-                w.number(rested.len() as u64);
-                for rest in rested {
-                    w.number(rest.offset.into());
-                    w.time(rest.at);
-                    w.number(rest.order);
+                w.number(released.len() as u64);
+                for entry in released {
+                    w.number(entry.offset.into());
+                    w.time(entry.at);
+                    w.number(entry.order);
                 }
             }
             Self::Workload {
@@ -71,7 +71,7 @@ impl<'a> Record<'a> {
                 since,
                 until,
                 fixed,
-                kept,
+                retained,
                 sticky,
                 moving,
             } => {
@@ -80,20 +80,20 @@ impl<'a> Record<'a> {
                 w.time(*since);
                 w.time(*until);
                 w.flag(*fixed);
-                write_places(&mut w, kept);
+                write_places(&mut w, retained);
                 write_sticky(&mut w, sticky);
                 w.maybe(moving.as_ref(), |w, m| {
                     w.text(&m.from);
                     w.text(&m.to);
                     w.time(m.since);
-                    write_kept(w, m.kept);
+                    write_retention(w, m.retention);
                     write_places(w, &m.addresses);
                 });
             }
             Self::Claim { .. } => self.encode_claim(&mut w),
-            Self::Departed { block, rested } => {
+            Self::Departed { block, quarantined } => {
                 w.cidr(*block);
-                write_departed(&mut w, rested);
+                write_departed(&mut w, quarantined);
             }
         }
         w.finish()
@@ -108,7 +108,7 @@ impl<'a> Record<'a> {
             sequence,
             touched,
             until,
-            kept,
+            retention,
             addresses,
             suspect,
         } = self
@@ -122,7 +122,7 @@ impl<'a> Record<'a> {
         w.number(*sequence);
         w.time(*touched);
         w.maybe(*until, Writer::time);
-        write_kept(w, *kept);
+        write_retention(w, *retention);
         write_places(w, addresses);
         w.maybe(*suspect, |w, (at, sequence)| {
             w.time(at);
@@ -171,7 +171,7 @@ impl<'a> Record<'a> {
                 host: r.maybe(|r| Ok((r.text()?, read_state(r)?)))?,
                 generation: r.number()?,
                 empty_since: r.time()?,
-                rested: r.list(|r| {
+                released: r.list(|r| {
                     let offset = r
                         .number()?
                         .try_into()
@@ -189,14 +189,14 @@ impl<'a> Record<'a> {
                 since: read_since(&mut r)?,
                 until: r.time()?,
                 fixed: r.flag()?,
-                kept: read_places(&mut r)?,
+                retained: read_places(&mut r)?,
                 sticky: read_sticky(&mut r)?,
                 moving: r.maybe(|r| {
                     Ok(MoveRecord {
                         from: r.text()?,
                         to: r.text()?,
                         since: r.time()?,
-                        kept: read_kept(r)?,
+                        retention: read_retention(r)?,
                         addresses: read_places(r)?,
                     })
                 })?,
@@ -209,13 +209,13 @@ impl<'a> Record<'a> {
                 sequence: r.number()?,
                 touched: r.time()?,
                 until: r.maybe(Reader::time)?,
-                kept: read_kept(&mut r)?,
+                retention: read_retention(&mut r)?,
                 addresses: read_places(&mut r)?,
                 suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
             },
             7 => Self::Departed {
                 block: r.cidr()?,
-                rested: read_departed(&mut r)?,
+                quarantined: read_departed(&mut r)?,
             },
             _ => return Err(RecordError::Field("kind")),
         };

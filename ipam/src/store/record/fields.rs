@@ -80,8 +80,8 @@ pub(super) fn read_sticky(r: &mut Reader<'_>) -> Result<Vec<StickyRecord>, Recor
     })
 }
 
-pub(super) fn write_kept(w: &mut Writer, kept: RetentionKind) {
-    match kept {
+pub(super) fn write_retention(w: &mut Writer, retention: RetentionKind) {
+    match retention {
         RetentionKind::Ephemeral => w.byte(0),
         RetentionKind::Sticky(ttl) => {
             w.byte(1);
@@ -91,12 +91,12 @@ pub(super) fn write_kept(w: &mut Writer, kept: RetentionKind) {
     }
 }
 
-pub(super) fn read_kept(r: &mut Reader<'_>) -> Result<RetentionKind, RecordError> {
+pub(super) fn read_retention(r: &mut Reader<'_>) -> Result<RetentionKind, RecordError> {
     match r.byte()? {
         0 => Ok(RetentionKind::Ephemeral),
         1 => Ok(RetentionKind::Sticky(r.duration()?)),
         2 => Ok(RetentionKind::Fixed),
-        _ => Err(RecordError::Field("kept")),
+        _ => Err(RecordError::Field("retention")),
     }
 }
 
@@ -161,12 +161,12 @@ pub(super) fn write_spec(w: &mut Writer, spec: &PoolSpec) {
     w.flag(spec.link_local);
 }
 
-pub(super) fn write_departed(w: &mut Writer, rested: &[DepartedAddress]) {
-    w.number(rested.len() as u64);
-    for rest in rested {
-        w.number(rest.offset.into());
-        w.time(rest.at);
-        w.time(rest.until);
+pub(super) fn write_departed(w: &mut Writer, quarantined: &[DepartedAddress]) {
+    w.number(quarantined.len() as u64);
+    for entry in quarantined {
+        w.number(entry.offset.into());
+        w.time(entry.at);
+        w.time(entry.until);
     }
 }
 

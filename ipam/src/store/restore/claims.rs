@@ -29,7 +29,7 @@ impl Restorer {
             sequence,
             touched,
             until,
-            kept,
+            retention,
             addresses,
             suspect,
         } = record
@@ -46,7 +46,7 @@ impl Restorer {
             let fits = identity.check();
             fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
         }
-        let odd = |why: &str| RejectedRecord::new(key, &owner, why);
+        let odd = |reason: &str| RejectedRecord::new(key, &owner, reason);
         if sequence > MOST_COUNT {
             return Err(odd(
                 "has a sequence further than anything can have been counted",
@@ -65,7 +65,7 @@ impl Restorer {
             }
             spots.set(Family::of(address), Some(spot));
         }
-        if spots.is_empty() || (workload.is_none() && kept != RetentionKind::Ephemeral) {
+        if spots.is_empty() || (workload.is_none() && retention != RetentionKind::Ephemeral) {
             return Err(odd("holds nothing, or retains it for nobody"));
         }
         let holder = identity.map_or(NONE, |i| {
@@ -81,7 +81,7 @@ impl Restorer {
             workload: holder,
             host,
             spots,
-            retention: kept,
+            retention,
         });
         for (_, spot) in spots.iter() {
             let now = self.ipam.now();

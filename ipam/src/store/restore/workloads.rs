@@ -23,7 +23,7 @@ impl Restorer {
             since,
             until,
             fixed,
-            kept,
+            retained,
             sticky,
             moving,
         } = record
@@ -50,7 +50,11 @@ impl Restorer {
             Some(_) => WHILE_MOVING,
             None => LAST_END,
         };
-        let (reserved, shared): (&[_], &[_]) = if fixed { (&kept, &[]) } else { (&[], &kept) };
+        let (reserved, shared): (&[_], &[_]) = if fixed {
+            (&retained, &[])
+        } else {
+            (&[], &retained)
+        };
         let shared = shared.iter().map(|&place| (place, until));
         let apart = sticky.iter().map(|s| ((s.pool, s.address), s.until));
         let sticky: Vec<_> = shared.chain(apart).collect();
@@ -62,12 +66,12 @@ impl Restorer {
             .zip(ends)
             .partition(|&(_, until)| until <= self.ipam.now());
         // Expired meanwhile: it is in quarantine from then on, or from what is known since, unless it is in use by now.
-        let rests = over.iter().map(|&(spot, until)| Waiting {
+        let entries = over.iter().map(|&(spot, until)| Waiting {
             at: until.max(since),
             order: u64::MAX,
             spot,
         });
-        self.waiting.extend(rests);
+        self.waiting.extend(entries);
         if !over.is_empty() {
             self.ipam.dirty.note(key);
         }
@@ -124,8 +128,8 @@ impl Restorer {
         pools.sort_unstable();
         pools.dedup();
         if pools.len() < sticky.len() {
-            let why = "retains two addresses of one pool without a reservation";
-            return Err(RejectedRecord::new(key, key, why));
+            let reason = "retains two addresses of one pool without a reservation";
+            return Err(RejectedRecord::new(key, key, reason));
         }
         let sticky = spots.split_off(reserved.len());
         Ok((spots, sticky))

@@ -28,14 +28,14 @@ impl Model {
                 Keep::Sticky(ttl) => RetentionKind::Sticky(Duration::from_secs(ttl.into())),
                 Keep::Fixed => RetentionKind::Fixed,
             };
-            assert_eq!(claim.kept(), kept, "after {op:?}: `{owner}`");
+            assert_eq!(claim.retention(), kept, "after {op:?}: `{owner}`");
         }
         for (workload, (addresses, _)) in &self.moving {
             let held = |a: &IpAddr| {
                 let mut all = self.holdings.values();
                 all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
             };
-            let kept: Vec<IpAddr> = self.ipam.kept_for(identity(workload)).collect();
+            let kept: Vec<IpAddr> = self.ipam.retained_for(identity(workload)).collect();
             for address in addresses.iter().filter(|a| !held(a)) {
                 assert!(
                     kept.contains(address),
@@ -48,7 +48,7 @@ impl Model {
         for (address, workload) in &self.fixed {
             let kept = self
                 .ipam
-                .kept_for(identity(workload))
+                .retained_for(identity(workload))
                 .any(|a| a == *address);
             assert!(
                 kept,
@@ -78,12 +78,12 @@ impl Model {
         for pool in self.ipam.pools() {
             let named = request.pools.is_empty() || request.pools.contains(&&*pool.spec().name);
             let fits = named && pool.spec().cidr.family() == *family && !pool.draining();
-            let why = considered
+            let reason = considered
                 .iter()
                 .find(|c| c.pool == pool.spec().name)
-                .map(|c| &c.why);
+                .map(|c| &c.reason);
             let blocks = request.host.is_some()
-                && matches!(why, Some(crate::claim::PoolReason::Blocks { .. }));
+                && matches!(reason, Some(crate::claim::PoolReason::Blocks { .. }));
             assert!(
                 !fits || blocks || pool.usage().free == 0,
                 "{error}: {:?}",
@@ -103,16 +103,16 @@ fn identity(name: &str) -> (&str, &str) {
 pub(super) fn ranked(mut records: Vec<Record<'_>>) -> Vec<Record<'_>> {
     let mut all: Vec<(PoolId, Timestamp, u64)> = Vec::new();
     for record in &records {
-        if let Record::Block { pool, rested, .. } = record {
-            all.extend(rested.iter().map(|r| (*pool, r.at, r.order)));
+        if let Record::Block { pool, released, .. } = record {
+            all.extend(released.iter().map(|r| (*pool, r.at, r.order)));
         }
     }
     all.sort_unstable();
     for record in &mut records {
-        if let Record::Block { pool, rested, .. } = record {
-            for rest in rested {
-                let rank = all.binary_search(&(*pool, rest.at, rest.order));
-                rest.order = rank.unwrap_or(usize::MAX) as u64;
+        if let Record::Block { pool, released, .. } = record {
+            for entry in released {
+                let rank = all.binary_search(&(*pool, entry.at, entry.order));
+                entry.order = rank.unwrap_or(usize::MAX) as u64;
             }
         }
     }

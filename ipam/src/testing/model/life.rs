@@ -51,7 +51,7 @@ impl Model {
             [change] => {
                 assert!(asked, "{change} was not asked for");
                 let (ChangeKind::Renewed { until, .. } | ChangeKind::Reissued { until, .. }) =
-                    &change.what
+                    &change.kind
                 else {
                     panic!("a repeated claim gave {change}");
                 };

@@ -10,7 +10,7 @@ use core::net::IpAddr;
 impl Model {
     /// What a change means to the model.
     pub(super) fn note(&mut self, change: &Change<'_>) {
-        match &change.what {
+        match &change.kind {
             crate::change::ChangeKind::Released {
                 owner, sequence, ..
             } => self.note_released(owner, *sequence),
@@ -21,7 +21,7 @@ impl Model {
                 host,
                 sequence,
                 until,
-                kept,
+                retention,
                 v4,
                 v6,
             } => {
@@ -30,7 +30,7 @@ impl Model {
                 for place in &places {
                     self.check_given(place.address, place.origin, workload.as_deref());
                     self.sticky.retain(|s| s.address != place.address);
-                    if *kept == crate::claim::RetentionKind::Fixed {
+                    if *retention == crate::claim::RetentionKind::Fixed {
                         let workload = workload.as_deref().unwrap_or_default();
                         self.fixed.insert(place.address, workload.to_string());
                     }
@@ -40,7 +40,7 @@ impl Model {
                     "sequence {sequence} was used before"
                 );
                 self.last_sequence = *sequence;
-                let keep = match kept {
+                let keep = match retention {
                     crate::claim::RetentionKind::Ephemeral => Keep::Ephemeral,
                     crate::claim::RetentionKind::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
                     crate::claim::RetentionKind::Fixed => Keep::Fixed,

@@ -173,7 +173,8 @@ impl Model {
                 let sticky = self.sticky.iter().filter(|s| s.identity == identity);
                 let mut ours: Vec<IpAddr> = fixed.map(|(&a, _)| a).collect();
                 ours.extend(sticky.map(|s| s.address));
-                let mut theirs: Vec<IpAddr> = self.ipam.kept_for((&*workload, interface)).collect();
+                let mut theirs: Vec<IpAddr> =
+                    self.ipam.retained_for((&*workload, interface)).collect();
                 ours.sort();
                 theirs.sort();
                 assert_eq!(theirs, ours, "after {op:?}: kept for {identity}");
