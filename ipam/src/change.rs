@@ -17,6 +17,19 @@ use core::net::IpAddr;
 
 /// One alteration and its time. Changes serialise; applying the same changes to an allocator of the same
 /// seed gives the same state, whatever was asked or looked up in between.
+///
+/// ```
+/// # use ipam::change::ChangeKind;
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let change = ipam.decide_drain_pool("p", true)?;
+/// assert!(matches!(change.kind, ChangeKind::PoolDrained { draining: true, .. }));
+/// println!("{change}"); // a change explains itself
+/// ipam.apply(&change)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Change<'a> {
@@ -44,6 +57,18 @@ pub enum Reason {
 }
 
 /// A host's settings.
+///
+/// ```
+/// # use ipam::change::HostSettings;
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let settings = HostSettings { block_limit: Some(2), ..HostSettings::default() };
+/// ipam.set_host(at(1), "h1", settings)?;
+/// assert_eq!(ipam.host_settings("h1").and_then(|s| s.block_limit), Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]

@@ -1,72 +1,15 @@
 //! Prefixes and ranges of addresses, of both families.
 
+mod family;
 mod range;
 
+pub use family::{Family, number};
 pub use range::AddressRange;
 
 use alloc::string::String;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use core::str::FromStr;
-
-/// IPv4 or IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
-pub enum Family {
-    /// IPv4, 32 bits.
-    V4,
-    /// IPv6, 128 bits.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
-    }
-
-    /// Bits of an address: 32 or 128.
-    #[must_use]
-    pub fn bits(self) -> u8 {
-        match self {
-            Self::V4 => 32,
-            Self::V6 => 128,
-        }
-    }
-
-    /// An address from its number; what is above the family's bits is cut.
-    #[must_use]
-    pub fn address(self, number: u128) -> IpAddr {
-        match self {
-            Self::V4 => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
-            Self::V6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        })
-    }
-}
-
-/// An address as a number: 32 bits for IPv4, 128 for IPv6.
-#[must_use]
-pub fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(a) => u128::from(a.to_bits()),
-        IpAddr::V6(a) => a.to_bits(),
-    }
-}
 
 /// A prefix such as `10.9.0.0/22`, without host bits.
 ///
@@ -128,6 +71,15 @@ pub enum ParseError {
 impl Cidr {
     /// The prefix of `length` bits at `address`.
     ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// assert_eq!(Cidr::new("10.9.0.0".parse()?, 24)?.to_string(), "10.9.0.0/24");
+    /// let error = Cidr::new("10.9.0.5".parse()?, 24).unwrap_err();
+    /// assert_eq!(error.to_string(), "10.9.0.5/24 has host bits set; the network is 10.9.0.0/24");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the length is above the family's bits or the address has bits set after it.
     pub fn new(address: IpAddr, length: u8) -> Result<Self, ParseError> {
@@ -143,6 +95,13 @@ impl Cidr {
     }
 
     /// The prefix of `length` bits that contains `address`.
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// assert_eq!(Cidr::containing("10.9.0.5".parse()?, 24)?.to_string(), "10.9.0.0/24");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the length is above the family's bits.
@@ -201,6 +160,14 @@ impl Cidr {
     }
 
     /// Whether an address lies in it.
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// let cidr: Cidr = "10.9.0.0/24".parse()?;
+    /// assert!(cidr.contains("10.9.0.255".parse()?) && !cidr.contains("fd00::1".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         Family::of(address) == self.family
@@ -208,6 +175,14 @@ impl Cidr {
     }
 
     /// Whether two prefixes share an address.
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// let (site, rack): (Cidr, Cidr) = ("10.9.0.0/16".parse()?, "10.9.3.0/24".parse()?);
+    /// assert!(site.overlaps(rack) && rack.overlaps(site));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other.first()) || other.contains(self.first())
@@ -227,6 +202,14 @@ impl Cidr {
     /// The addresses a host may be given by the rules of the family: without network and broadcast in IPv4
     /// (both are usable in a /31, RFC 3021, and a /32), without the subnet-router anycast address in IPv6
     /// (usable in a /127, RFC 6164, and a /128).
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// assert_eq!("10.9.0.0/24".parse::<Cidr>()?.usable().to_string(), "10.9.0.1-10.9.0.254");
+    /// assert_eq!("10.9.0.0/31".parse::<Cidr>()?.usable().to_string(), "10.9.0.0-10.9.0.1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn usable(self) -> AddressRange {
         let AddressRange {
@@ -271,6 +254,14 @@ impl Cidr {
 
     /// Its parts of a prefix length, upwards; none when the length is shorter than its own or above the
     /// family's bits.
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// let racks: Vec<String> = "10.9.0.0/22".parse::<Cidr>()?.subnets(24).map(|c| c.to_string()).collect();
+    /// assert_eq!(racks, ["10.9.0.0/24", "10.9.1.0/24", "10.9.2.0/24", "10.9.3.0/24"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn subnets(self, length: u8) -> impl Iterator<Item = Self> {
         let bits = self.family.bits();
         let fits = (self.prefix..=bits).contains(&length);

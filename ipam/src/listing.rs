@@ -43,6 +43,17 @@ pub struct Quarantined<'a> {
 impl Ipam {
     /// Everything that workloads retain: in order of workload, interface, reserved ones first, pool and address. Linear in
     /// workloads and what they retain, sorting aside.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10".parse()?])?;
+    /// let retained = ipam.retained();
+    /// assert_eq!((retained[0].identity.workload, retained[0].reserved), ("shop/db-0", true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn retained(&self) -> Vec<Retained<'_>> {
         let all = self.workloads.ids().flat_map(|id| self.retained_by(id));
@@ -52,6 +63,16 @@ impl Ipam {
     }
 
     /// What is retained of one address, and by whom. Linear in what that workload retains.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10".parse()?])?;
+    /// assert!(ipam.retained_at("10.9.0.10".parse()?).is_some_and(|r| r.holder.is_none()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn retained_at(&self, address: IpAddr) -> Option<Retained<'_>> {
         let (_, pool) = self.pools.of_address(address)?;
@@ -97,6 +118,16 @@ impl Ipam {
     }
 
     /// The addresses reserved to a workload, held or not, in the order in which they were.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10-10.9.0.12".parse()?])?;
+    /// assert_eq!(ipam.reserved_for("shop/db-0").count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reserved_for<'w>(
         &self,
         workload: impl Into<Identity<'w>>,
@@ -107,6 +138,17 @@ impl Ipam {
     }
 
     /// Every address in quarantine, those of removed pools too, in order of address. Linear, sorting aside.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// ipam.release(at(2), "container-1/eth0", grant.sequence)?;
+    /// assert_eq!(ipam.quarantined()[0].until, at(62));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn quarantined(&self) -> Vec<Quarantined<'_>> {
         let pools = self.pools.iter().flat_map(|(_, pool)| {

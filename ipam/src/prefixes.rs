@@ -4,6 +4,18 @@ use crate::cidr::{Cidr, host_mask};
 use alloc::collections::{BTreeMap, BTreeSet};
 
 /// A prefix and what of it is taken, by whole prefixes. Neighbours that are both free become one again.
+///
+/// ```
+/// use ipam::net::Prefixes;
+///
+/// let mut site = Prefixes::new("10.9.0.0/16".parse()?);
+/// let rack = site.take(24)?;
+/// site.take_exact("10.9.7.0/24".parse()?)?;
+/// assert!(site.taken().any(|c| c == rack));
+/// site.release(rack)?;
+/// assert!(site.release(rack).is_err()); // it was given back before
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefixes {
     whole: Cidr,

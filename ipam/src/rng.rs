@@ -7,6 +7,15 @@ pub use rand_xoshiro::Xoshiro256PlusPlus;
 ///
 /// The generator is xoshiro256++ (Blackman and Vigna 2021), whose values are stable; whoever embeds may hand in any other
 /// [`rand::Rng`] where one is asked for.
+///
+/// ```
+/// use ipam::rng::stream;
+/// use rand::Rng as _;
+///
+/// let (mut one, mut same) = (stream(7, "back-off"), stream(7, "back-off"));
+/// assert_eq!(one.next_u64(), same.next_u64());
+/// assert_ne!(one.next_u64(), stream(7, "jitter").next_u64());
+/// ```
 #[must_use]
 pub fn stream(seed: u64, name: &str) -> Xoshiro256PlusPlus {
     // FNV-1a spreads names over seeds.

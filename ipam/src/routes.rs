@@ -87,6 +87,14 @@ impl Ipam {
 }
 
 /// Disjoint prefixes as few as possible: two halves of a prefix become that prefix.
+///
+/// ```
+/// use ipam::routes::merged;
+///
+/// let halves = vec!["10.9.0.128/25".parse()?, "10.9.0.0/25".parse()?];
+/// assert_eq!(merged(halves), ["10.9.0.0/24".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn merged(mut parts: Vec<Cidr>) -> Vec<Cidr> {
     parts.sort_by_key(|c| (c.family(), number(c.first()), c.prefix()));
@@ -227,6 +235,19 @@ pub enum RouteError {
 
 /// How packets of `family` go from one host to another: plain inside the sender's subnet (unless the policy
 /// is [`Wrap::Always`]), as the policy says across subnets.
+///
+/// ```
+/// use ipam::net::Family;
+/// use ipam::routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation};
+///
+/// let node = |name, address: &str, subnet: &str| -> Result<_, Box<dyn std::error::Error>> {
+///     Ok(Node { name, address: address.parse()?, subnet: subnet.parse()? })
+/// };
+/// let (h1, h2) = (node("h1", "192.0.2.1", "192.0.2.0/25")?, node("h2", "192.0.2.129", "192.0.2.128/25")?);
+/// let policy = RoutePolicy { wrap: Wrap::CrossSubnet, tunnel: Tunnel::Vxlan, gateways_know: false };
+/// assert_eq!(encapsulation(&h1, &h2, Family::V4, policy)?, Encapsulation::Vxlan);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`RouteError`], which names both hosts.

@@ -19,6 +19,17 @@ use crate::workloads::Workloads;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// The allocator. See the crate page.
+///
+/// ```
+/// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+///
+/// let now = Timestamp::from_secs(1);
+/// let mut ipam = Ipam::new(7);
+/// ipam.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let grant = ipam.claim(now, &Request::new("container-1/eth0"))?;
+/// ipam.release(now, "container-1/eth0", grant.sequence)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Ipam {
     seed: u64,
@@ -35,6 +46,20 @@ pub struct Ipam {
 impl Ipam {
     /// An empty allocator. The seed decides where hosts' blocks start and what random order gives, and
     /// guards the indices against chosen names.
+    ///
+    /// ```
+    /// use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    ///
+    /// // The same seed and the same calls give the same state, on any machine.
+    /// let state = || {
+    ///     let mut ipam = Ipam::new(7);
+    ///     ipam.add_pool(Timestamp::ZERO, PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    ///     ipam.claim(Timestamp::ZERO, &Request::new("container-1/eth0").host("h1"))?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(ipam)
+    /// };
+    /// assert_eq!(state()?.records(), state()?.records());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {

@@ -6,6 +6,17 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 /// The addresses from `first` to `last` of a subnet, both included.
+///
+/// ```
+/// use ipam::net::Subrange;
+///
+/// // As a CNI configuration writes it: subnet, rangeStart, rangeEnd, gateway.
+/// let end = "10.9.0.20".parse()?;
+/// let part = Subrange::new("10.9.0.0".parse()?, 24, Some("10.9.0.10".parse()?), Some(end), None)?;
+/// assert_eq!(part.range.to_string(), "10.9.0.10-10.9.0.20");
+/// assert_eq!(part.pool("p").gateway, Some("10.9.0.1".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subrange {
     /// The subnet.

@@ -7,6 +7,18 @@ use core::time::Duration;
 ///
 /// State that outlives a process (stores, leases) uses the Unix epoch. Alike in every core of the family, and convertible
 /// from and to a [`Duration`] since the epoch, so that a caller of several cores needs one clock.
+///
+/// ```
+/// use ipam::Timestamp;
+/// use std::time::Duration;
+///
+/// let start = Timestamp::from_secs(100);
+/// assert_eq!(start.after(Duration::from_secs(20)), Timestamp::from_secs(120));
+/// assert_eq!(Timestamp::from_secs(120).since(start), Duration::from_secs(20));
+/// // Arithmetic saturates: the last point in time means "never".
+/// assert_eq!(Timestamp::MAX.after(Duration::from_secs(1)), Timestamp::MAX);
+/// assert_eq!(Timestamp::from(Duration::from_millis(5)), Timestamp::from_millis(5));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",

@@ -77,6 +77,23 @@ pub enum ApplyError {
 impl Ipam {
     /// Carries out one change. Costs what the operation costs that decided it.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let mut copy = ipam.clone();
+    /// let decision = ipam.decide_claim(&Request::new("container-1/eth0"))?;
+    /// for change in &decision.changes {
+    ///     ipam.apply(change)?;
+    ///     copy.apply(change)?;
+    /// }
+    /// assert_eq!(copy.records(), ipam.records());
+    /// // It was decided on another state than this one.
+    /// assert!(copy.apply(&decision.changes[0]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the change does not fit the state; the state is then as it was, but for the time that passed.
     pub fn apply(&mut self, change: &Change<'_>) -> Result<(), ApplyError> {
@@ -143,6 +160,17 @@ impl Ipam {
     }
 
     /// Carries out changes in their order, stopping at the first that is refused.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let decision = ipam.decide_claim(&Request::new("container-1/eth0"))?;
+    /// ipam.apply_all(&decision.changes)?;
+    /// assert_eq!(ipam.claim_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Ipam::apply`]; the changes before the refused one stand.

@@ -8,6 +8,19 @@ use crate::time::Timestamp;
 impl Ipam {
     /// Lets time pass. Every operation does this with its own `now` first. Time that goes backwards stands
     /// still. Cost: one comparison unless a quarantine or a retention has ended, then logarithmic for each.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// ipam.release(at(2), "container-1/eth0", grant.sequence)?;
+    /// assert_eq!(ipam.quarantined().len(), 1);
+    /// ipam.advance(at(62)); // a pool's quarantine is 60 s unless its spec says otherwise
+    /// assert!(ipam.quarantined().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         if self.clock.pass(now) {
@@ -36,6 +49,16 @@ impl Ipam {
     }
 
     /// The time of the allocator's last operation or change.
+    ///
+    /// ```
+    /// use ipam::{Ipam, Timestamp};
+    ///
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.advance(Timestamp::from_secs(5));
+    /// ipam.advance(Timestamp::from_secs(3)); // time never runs backwards
+    /// assert_eq!(ipam.now(), Timestamp::from_secs(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -13,6 +13,19 @@ impl<'a> Change<'a> {
     }
 
     /// The same change with texts of its own, to be kept beyond the request that it was decided for.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let owner = String::from("container-1/eth0");
+    /// let decision = ipam.decide_claim(&Request::new(&owner))?;
+    /// let changes: Vec<_> = decision.changes.into_iter().map(|c| c.into_owned()).collect();
+    /// drop(owner); // the changes have texts of their own
+    /// ipam.apply_all(&changes)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_owned(self) -> Change<'static> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());

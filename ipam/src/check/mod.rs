@@ -29,6 +29,16 @@ impl Ipam {
     /// Checks every invariant: no address is held twice, none is lost, all counts and indices agree with
     /// what they summarise. Linear in claims, workloads and touched slots.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// ipam.check_invariants()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The first that does not hold.
     pub fn check_invariants(&self) -> Result<(), Broken> {

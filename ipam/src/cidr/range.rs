@@ -6,6 +6,15 @@ use core::net::IpAddr;
 use core::str::FromStr;
 
 /// Addresses from the first to the last, both included.
+///
+/// ```
+/// use ipam::net::AddressRange;
+///
+/// let range: AddressRange = "10.9.0.10-10.9.0.19".parse()?;
+/// assert_eq!((range.count(), range.contains("10.9.0.12".parse()?)), (10, true));
+/// assert_eq!("10.9.0.0/24".parse::<ipam::Cidr>()?.range().intersection(range), Some(range));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressRange {
     pub(super) family: Family,
@@ -83,6 +92,16 @@ impl AddressRange {
     }
 
     /// What lies before and after `inner`.
+    ///
+    /// ```
+    /// use ipam::{Cidr, net::AddressRange};
+    ///
+    /// let inner: AddressRange = "10.9.0.64-10.9.0.127".parse()?;
+    /// let whole = "10.9.0.0/24".parse::<Cidr>()?.range();
+    /// let outside: Vec<String> = whole.outside(inner).map(|r| r.to_string()).collect();
+    /// assert_eq!(outside, ["10.9.0.0-10.9.0.63", "10.9.0.128-10.9.0.255"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn outside(self, inner: Self) -> impl Iterator<Item = Self> {
         let family = self.family;
         let before = inner.first.checked_sub(1).filter(|&l| l >= self.first);

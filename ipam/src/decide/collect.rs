@@ -47,6 +47,20 @@ impl Ipam {
     /// becomes a suspect; a suspect that is still missing `grace` later, in another pass, loses its claim.
     /// Who claimed or renewed since the pass began is left alone: the pass may have looked too early.
     /// Linear in the claims.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("gone"))?;
+    /// ipam.advance(at(100));
+    /// let pass = ipam.decide_reconcile(at(99), Duration::from_secs(900), |_| false);
+    /// assert_eq!(pass.suspects, ["gone"]);
+    /// ipam.apply_all(&pass.changes)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn decide_reconcile(
         &self,
@@ -130,6 +144,21 @@ impl Ipam {
     /// Blocks to give up: a draining host's at once when empty, others' when they have been empty for the
     /// pool's `reclaim_after`, but never a host's last one. A draining host's blocks in use take nothing
     /// new. Each change is guarded by the block's generation. Linear in the hosts' blocks.
+    ///
+    /// ```
+    /// # use ipam::change::HostSettings;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let settings = HostSettings { draining: true, ..HostSettings::default() };
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0").host("h1"))?;
+    /// ipam.set_host(at(2), "h1", settings)?;
+    /// ipam.release(at(3), "container-1/eth0", grant.sequence)?;
+    /// ipam.advance(at(70)); // the quarantine is over: the block is empty
+    /// assert_eq!(ipam.decide_tidy_blocks().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn decide_tidy_blocks(&self) -> Vec<Change<'static>> {
         let mut changes = Vec::new();
@@ -173,6 +202,20 @@ impl Ipam {
     }
 
     /// [`Ipam::decide_tidy_blocks`], carried out; how many blocks are free for others again.
+    ///
+    /// ```
+    /// # use ipam::change::HostSettings;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let settings = HostSettings { draining: true, ..HostSettings::default() };
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0").host("h1"))?;
+    /// ipam.set_host(at(2), "h1", settings)?;
+    /// ipam.release(at(3), "container-1/eth0", grant.sequence)?;
+    /// assert_eq!(ipam.tidy_blocks(at(70)), 1); // the quarantine is over: the block is empty
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn tidy_blocks(&mut self, now: Timestamp) -> usize {
         self.advance(now);
         let changes = self.decide_tidy_blocks();
@@ -186,6 +229,20 @@ impl Ipam {
     /// Everything that is wrong, each with its repair: claims whose lease is over, claims whose owner has
     /// been missing for `grace`, moves that do not end, times that lie more than 24 hours ahead, stored records that do
     /// not fit, and broken invariants. Linear.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0").lease(Duration::from_secs(60)))?;
+    /// ipam.advance(at(100));
+    /// let problems = ipam.fsck(Duration::from_secs(900), &[]);
+    /// assert_eq!(problems[0].kind, "expired");
+    /// assert_eq!(problems[0].repair, "release owner container-1/eth0, lease over");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn fsck(&self, grace: Duration, rejected: &[RejectedRecord]) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -254,6 +311,20 @@ impl Ipam {
 
     /// Carries out the repairs that are changes; how many problems they were for. Damaged records and times
     /// ahead are the store's driver's: [`crate::Replica::rebuild`], [`crate::Replica::discard`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0").lease(Duration::from_secs(60)))?;
+    /// ipam.advance(at(100));
+    /// let problems = ipam.fsck(Duration::from_secs(900), &[]);
+    /// assert_eq!(ipam.repair(&problems), 1);
+    /// assert_eq!(ipam.claim_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn repair(&mut self, problems: &[Problem]) -> usize {
         let mut repaired = 0;
         for problem in problems.iter().filter(|p| !p.changes.is_empty()) {

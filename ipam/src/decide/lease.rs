@@ -49,6 +49,17 @@ impl Ipam {
 
     /// Decides a renewal and alters nothing.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// let change = ipam.decide_renew("container-1/eth0", grant.sequence, None)?;
+    /// ipam.apply(&change)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RenewError`].
     pub fn decide_renew<'a>(
@@ -92,6 +103,18 @@ impl Ipam {
     }
 
     /// The releases of every claim whose lease is over, by owner record. Linear in the claims.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0").lease(Duration::from_secs(60)))?;
+    /// ipam.advance(at(61));
+    /// assert_eq!(ipam.decide_expire().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn decide_expire(&self) -> Vec<Change<'static>> {
         let over = self.claims.iter().filter(|(_, c)| c.until <= self.now());
@@ -108,6 +131,18 @@ impl Ipam {
     }
 
     /// Ends every claim whose lease is over; how many.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0").lease(Duration::from_secs(60)))?;
+    /// assert_eq!(ipam.expire(at(60)), 0);
+    /// assert_eq!(ipam.expire(at(61)), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expire(&mut self, now: Timestamp) -> usize {
         self.advance(now);
         let changes = self.decide_expire();

@@ -52,6 +52,22 @@ impl Ipam {
     /// Gives the moving address to a new owner on the new host, once the old owner has released it or its
     /// lease is over.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// let first = ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// // The old owner still uses the address.
+    /// assert!(ipam.finish_move(at(3), "shop/web-0", "container-2/eth0").is_err());
+    /// ipam.release(at(4), "container-1/eth0", first.sequence)?;
+    /// let second = ipam.finish_move(at(5), "shop/web-0", "container-2/eth0")?;
+    /// assert_eq!(second.address(), first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MoveError::StillHeld`] until then.
     pub fn finish_move<'a>(
@@ -67,6 +83,19 @@ impl Ipam {
     }
 
     /// Calls a move off. The address stays with whoever holds it, or with the workload.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// ipam.abort_move(at(3), "shop/web-0")?;
+    /// assert_eq!(ipam.move_of("shop/web-0"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MoveError::NotMoving`].
@@ -88,6 +117,19 @@ impl Ipam {
     }
 
     /// Decides the beginning of a move and alters nothing.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// ipam.claim(at(1), &request)?;
+    /// let change = ipam.decide_begin_move("shop/web-0", "h1", "h2")?;
+    /// ipam.apply(&change)?;
+    /// assert!(ipam.move_of("shop/web-0").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MoveError`].
@@ -151,6 +193,21 @@ impl Ipam {
     }
 
     /// Decides the end of a move and alters nothing.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// let first = ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// ipam.release(at(3), "container-1/eth0", first.sequence)?;
+    /// let decision = ipam.decide_finish_move("shop/web-0", "container-2/eth0")?;
+    /// ipam.apply_all(&decision.changes)?;
+    /// assert_eq!(decision.grant.address(), first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MoveError`].
@@ -269,6 +326,20 @@ impl Ipam {
 
     /// Decides the calling off of a move and alters nothing.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// ipam.claim(at(1), &request)?;
+    /// assert!(ipam.decide_abort_move("shop/web-0").is_err()); // it does not move
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// let change = ipam.decide_abort_move("shop/web-0")?;
+    /// ipam.apply(&change)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MoveError::NotMoving`].
     pub fn decide_abort_move<'a>(
@@ -298,6 +369,18 @@ impl Ipam {
     }
 
     /// A moving workload's hosts, from and to, and since when.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// assert_eq!(ipam.move_of("shop/web-0"), Some(("h1", "h2", at(2))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn move_of<'w>(
         &self,

@@ -11,6 +11,19 @@ use core::fmt;
 use core::time::Duration;
 
 /// Who lives, for one pass of collection.
+///
+/// ```
+/// use ipam::{Timestamp, collect::Census};
+/// use std::collections::HashSet;
+/// use std::time::Duration;
+///
+/// let began = Timestamp::from_secs(99);
+/// let alive = HashSet::from(["container-1/eth0"]); // listed from then on
+/// let lives = |owner: &str| alive.contains(owner);
+/// let census = Census { began, grace: Duration::from_secs(900), lives: &lives };
+/// assert!((census.lives)("container-1/eth0"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Census<'a> {
     /// When the list of the living was begun: who claimed since is not on it, and is left alone.

@@ -14,6 +14,16 @@ use alloc::string::ToString;
 impl Ipam {
     /// Adds a pool.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Timestamp};
+    /// # let now = Timestamp::from_secs(1);
+    /// let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// // No two pools overlap.
+    /// assert!(ipam.add_pool(now, PoolSpec::new("q", "10.9.0.0/16".parse()?)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError`]: impossible as such, of a name there is, or overlapping another.
     pub fn add_pool(&mut self, now: Timestamp, spec: PoolSpec) -> Result<PoolId, PoolError> {
@@ -28,6 +38,17 @@ impl Ipam {
     }
 
     /// Decides the addition of a pool and alters nothing.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Timestamp};
+    /// # let now = Timestamp::from_secs(1);
+    /// let mut ipam = Ipam::new(7);
+    /// let change = ipam.decide_add_pool(PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// assert!(ipam.pool("p").is_none());
+    /// ipam.apply(&change)?;
+    /// assert!(ipam.pool("p").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PoolError`].
@@ -48,6 +69,17 @@ impl Ipam {
 
     /// Decides that a pool gives nothing more, or does so again. Who holds an address keeps it.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let change = ipam.decide_drain_pool("p", true)?;
+    /// ipam.apply(&change)?;
+    /// assert!(ipam.pool("p").is_some_and(|p| p.draining()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError::Unknown`].
     pub fn decide_drain_pool(&self, name: &str, on: bool) -> Result<Change<'static>, PoolError> {
@@ -59,6 +91,17 @@ impl Ipam {
     }
 
     /// Decides that a pool's prefix becomes a larger one that contains it.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let change = ipam.decide_grow_pool("p", "10.9.0.0/22".parse()?)?;
+    /// ipam.apply(&change)?;
+    /// assert!(ipam.decide_grow_pool("p", "10.8.0.0/22".parse()?).is_err()); // not a larger one
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PoolError`].
@@ -79,6 +122,18 @@ impl Ipam {
     /// quarantine, early reuse, borrowing, block limit, lease, VLAN, bridge, labels. What is excluded while in quarantine stays so.
     /// Linear in the pool's claims where gateway or ranges change.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let mut spec = ipam.pool("p").ok_or("no such pool")?.spec().clone();
+    /// spec.vlan = Some(120);
+    /// let change = ipam.decide_change_pool(spec)?;
+    /// ipam.apply(&change)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError::BarredInUse`] where somebody has an address that is to be excluded; [`PoolError::Immutable`] for
     /// the rest.
@@ -96,6 +151,18 @@ impl Ipam {
 
     /// [`Ipam::decide_change_pool`], carried out.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let mut spec = ipam.pool("p").ok_or("no such pool")?.spec().clone();
+    /// spec.vlan = Some(120);
+    /// ipam.change_pool(at(1), spec)?;
+    /// assert_eq!(ipam.claim(at(2), &Request::new("container-1/eth0"))?.leases[0].vlan, Some(120));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError`].
     pub fn change_pool(&mut self, now: Timestamp, spec: PoolSpec) -> Result<(), PoolError> {
@@ -107,6 +174,16 @@ impl Ipam {
 
     /// Decides that a pool goes. Its addresses in quarantine stay so: a pool added later gives them no
     /// earlier than this one would have.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// assert!(ipam.decide_remove_pool("p").is_err()); // it is in use
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PoolError::InUse`] while addresses of it are held or reserved.
@@ -127,6 +204,16 @@ impl Ipam {
 
     /// [`Ipam::decide_drain_pool`], carried out.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.drain_pool(at(1), "p", true)?;
+    /// assert!(ipam.claim(at(2), &Request::new("container-1/eth0")).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError::Unknown`].
     pub fn drain_pool(&mut self, now: Timestamp, name: &str, on: bool) -> Result<(), PoolError> {
@@ -137,6 +224,16 @@ impl Ipam {
     }
 
     /// [`Ipam::decide_grow_pool`], carried out. Linear in the allocator's claims.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.grow_pool(at(1), "p", "10.9.0.0/22".parse()?)?;
+    /// assert_eq!(ipam.pool("p").map(|p| p.spec().cidr), Some("10.9.0.0/22".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PoolError`].
@@ -149,6 +246,16 @@ impl Ipam {
 
     /// [`Ipam::decide_remove_pool`], carried out.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.remove_pool(at(1), "p")?;
+    /// assert_eq!(ipam.pools().count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PoolError`].
     pub fn remove_pool(&mut self, now: Timestamp, name: &str) -> Result<(), PoolError> {
@@ -159,6 +266,18 @@ impl Ipam {
     }
 
     /// Sets a host's block limit, start and drain.
+    ///
+    /// ```
+    /// # use ipam::change::HostSettings;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let settings = HostSettings { draining: true, ..HostSettings::default() };
+    /// ipam.set_host(at(1), "h1", settings)?;
+    /// assert!(ipam.host_settings("h1").is_some_and(|s| s.draining));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the name does not fit.

@@ -45,6 +45,18 @@ impl Ipam {
 
     /// Decides a release and alters nothing.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// let change = ipam.decide_release("container-1/eth0", grant.sequence)?;
+    /// ipam.apply(&change)?;
+    /// assert_eq!(ipam.claim_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReleaseError`].
     pub fn decide_release<'a>(

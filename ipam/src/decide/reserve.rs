@@ -16,6 +16,17 @@ use core::net::IpAddr;
 impl Ipam {
     /// Decides that addresses are reserved to a workload, whether it is running or not.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let change = ipam.decide_reserve("shop/db-0", &["10.9.0.10-10.9.0.12".parse()?])?;
+    /// ipam.apply(&change)?;
+    /// assert!(ipam.is_reserved("shop/db-0"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReserveError`]: outside all pools, or held by, retained for or quarantined after others.
     pub fn decide_reserve<'a>(
@@ -74,6 +85,18 @@ impl Ipam {
     /// keeps it until released, by a claim that stays fixed (repeated, it is answered; another fixed one of the same
     /// workload and interface is refused); the others go into quarantine, as it does once released.
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10-10.9.0.12".parse()?])?;
+    /// let change = ipam.decide_unreserve("shop/db-0", &["10.9.0.11".parse()?])?;
+    /// ipam.apply(&change)?;
+    /// assert_eq!(ipam.reserved_for("shop/db-0").count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the workload has no reservation or is moving, or nothing of a range is reserved to it.
     pub fn decide_unreserve<'a>(
@@ -96,6 +119,17 @@ impl Ipam {
     }
 
     /// Ends a workload's reservation, all of it; [`Ipam::decide_unreserve`], carried out.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10-10.9.0.12".parse()?])?;
+    /// ipam.unreserve(at(2), "shop/db-0")?;
+    /// assert!(!ipam.is_reserved("shop/db-0"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the workload has no reservation or is moving.
@@ -140,6 +174,17 @@ impl Ipam {
     /// Decides that these addresses are reserved to a workload, and no others any more. Who holds one of the others
     /// keeps it until released, as with [`Ipam::decide_unreserve`].
     ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10".parse()?])?;
+    /// let changes = ipam.decide_replace_reservation("shop/db-0", &["10.9.0.20".parse()?])?;
+    /// ipam.apply_all(&changes)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Ipam::decide_reserve`].
     pub fn decide_replace_reservation<'a>(
@@ -163,6 +208,17 @@ impl Ipam {
     }
 
     /// [`Ipam::decide_replace_reservation`], carried out.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.reserve(at(1), "shop/db-0", &["10.9.0.10".parse()?])?;
+    /// ipam.replace_reservation(at(2), "shop/db-0", &["10.9.0.20".parse()?])?;
+    /// assert!(ipam.reserved_for("shop/db-0").eq(["10.9.0.20".parse::<std::net::IpAddr>()?]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReserveError`].

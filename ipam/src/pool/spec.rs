@@ -8,64 +8,30 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 mod errors;
+mod order;
 
 pub(crate) use errors::name_fits;
 pub use errors::{NameError, PoolError, check_name};
+pub use order::{Affinity, Order};
 
 /// How long addresses are in quarantine unless a pool is told otherwise.
 pub(crate) const QUARANTINE: Duration = Duration::from_secs(60);
 
-/// Which free address comes next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Order {
-    /// The lowest free address.
-    Lowest,
-    /// The next free one after the last that was given out, then from the start again.
-    RoundRobin,
-    /// Never used ones upwards, then the one that was released longest ago.
-    #[default]
-    Lru,
-    /// The next free one after a place drawn from the seed.
-    Random,
-}
-
-impl Order {
-    /// The name on command lines: `lowest`, `round-robin`, `lru`, `random`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lowest => "lowest",
-            Self::RoundRobin => "round-robin",
-            Self::Lru => "lru",
-            Self::Random => "random",
-        }
-    }
-
-    /// The order of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Lowest, Self::RoundRobin, Self::Lru, Self::Random];
-        all.into_iter().find(|o| o.name() == name)
-    }
-}
-
-/// What blocks mean to hosts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Affinity {
-    /// Nothing: every host draws from the whole pool.
-    Off,
-    /// A host fills blocks of its own first and takes from other hosts' blocks when there are none left.
-    #[default]
-    Borrow,
-    /// A host never takes from another host's block.
-    Strict,
-}
-
 /// A pool as it is asked for. [`crate::Ipam::add_pool`] checks it.
+///
+/// ```
+/// use ipam::PoolSpec;
+/// use std::time::Duration;
+///
+/// let spec = PoolSpec::new("front", "10.9.0.0/22".parse()?)
+///     .gateway("10.9.0.1".parse()?)
+///     .exclude("10.9.3.0-10.9.3.255".parse::<ipam::net::AddressRange>()?)
+///     .vlan(120)
+///     .label("rack", "r1")
+///     .quarantine(Duration::from_secs(300));
+/// assert_eq!((spec.block_size, spec.vlan), (26, Some(120)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PoolSpec {
@@ -161,6 +127,18 @@ impl PoolSpec {
     }
 
     /// With a quarantine.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # use std::time::Duration;
+    /// # let (mut ipam, at) = (Ipam::new(7), Timestamp::from_secs);
+    /// let spec = PoolSpec::new("p", "10.9.0.0/24".parse()?).quarantine(Duration::from_secs(300));
+    /// ipam.add_pool(at(0), spec)?;
+    /// let grant = ipam.claim(at(1), &Request::new("c1/eth0"))?;
+    /// ipam.release(at(2), "c1/eth0", grant.sequence)?;
+    /// assert_eq!(ipam.quarantined()[0].until, at(302));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn quarantine(mut self, rest: Duration) -> Self {
         self.quarantine = rest;
@@ -175,6 +153,15 @@ impl PoolSpec {
     }
 
     /// With an order.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp, pool::Order};
+    /// # let (mut ipam, now) = (Ipam::new(7), Timestamp::from_secs(1));
+    /// let spec = PoolSpec::new("p", "10.9.0.0/24".parse()?).order(Order::Lowest);
+    /// ipam.add_pool(now, spec)?;
+    /// assert_eq!(ipam.claim(now, &Request::new("c1/eth0"))?.address(), Some("10.9.0.1".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;

@@ -11,6 +11,18 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// One owner's claim, looked at in place.
+///
+/// ```
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// ipam.claim(at(1), &Request::new("container-1/eth0").workload("shop/web-0").host("h1"))?;
+/// let claim = ipam.claim_of("container-1/eth0").ok_or("a claim")?;
+/// assert_eq!((claim.workload(), claim.host()), (Some("shop/web-0"), Some("h1")));
+/// assert_eq!((claim.touched(), claim.until()), (at(1), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimRef<'a> {
     ipam: &'a Ipam,
@@ -92,6 +104,16 @@ impl<'a> ClaimRef<'a> {
 }
 
 /// One pool, looked at in place.
+///
+/// ```
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let pool = ipam.pool("p").ok_or("a pool")?;
+/// assert_eq!((pool.spec().name.as_str(), pool.usage().held), ("p", 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PoolRef<'a> {
     id: PoolId,

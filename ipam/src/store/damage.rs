@@ -208,6 +208,16 @@ impl Ipam {
 impl Ipam {
     /// The rejected beside which a change must not be made, if there is one: it would give what that may hold, or
     /// write over its record. [`crate::Replica::transact`] refuses such changes.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let change = ipam.decide_drain_pool("p", true)?;
+    /// assert!(ipam.barred_by(&[], &change).is_none()); // no record was rejected
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn barred_by<'m>(
         &self,

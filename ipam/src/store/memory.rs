@@ -16,6 +16,18 @@ const HISTORY_KEYS: usize = 1 << 16;
 /// Keys and values in a map, beside a bounded history: who asks what changed before it is told
 /// [`Watched::Compacted`] and lists everything. A read, a commit and a watch cost what they touch
 /// (logarithmic in the keys), however many owners came and went.
+///
+/// ```
+/// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+/// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+/// replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+/// # Ok(())
+/// # }
+/// # ready(run()).ok_or("a store in memory never waits")??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     entries: BTreeMap<String, (Revision, Vec<u8>)>,

@@ -76,6 +76,19 @@ pub struct StickyRecord {
 }
 
 /// One stored record. Together they are the allocator's whole state.
+///
+/// ```
+/// # use ipam::store::Record;
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let record = ipam.records().into_iter().find(|r| matches!(r, Record::Pool { .. }));
+/// let record = record.ok_or("a pool's record")?;
+/// assert_eq!(record.key(), "p/00000");
+/// assert_eq!(Record::decode(&record.encode())?, record);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(tag = "record", rename_all = "kebab-case"))]

@@ -21,6 +21,18 @@ impl<S: Store> Replica<S> {
     /// nothing, begin anew. Times more than 24 h ahead of the clock are set to now. Claims, workloads and
     /// hosts stand nowhere else: they are left as they are.
     ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// assert_eq!(replica.rebuild(now).await?, 0); // nothing is damaged
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the store fails or others change the records meanwhile.
     pub async fn rebuild(&mut self, now: Timestamp) -> Result<usize, StoreError> {
@@ -139,6 +151,20 @@ impl<S: Store> Replica<S> {
     /// Drops damaged records, and with them whatever they held, for good: those of the keys named, or all. Whoever
     /// uses an address of theirs must be stopped before, since it will be given to others. How many were dropped.
     ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// // What is damaged, by key; `None` for all of it.
+    /// let keys: Vec<String> = replica.rejected().iter().map(|r| r.key.clone()).collect();
+    /// assert_eq!(replica.discard(now, Some(&keys)).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the store fails or others change the records meanwhile.
     #[doc(alias = "forget")]
@@ -173,6 +199,24 @@ impl<S: Store> Replica<S> {
     }
 
     /// Replaces the whole store by a state: every other record goes.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// // As a dump is loaded: another state takes the place of what the store holds.
+    /// let (state, rejected) = ipam::Ipam::restore(now, replica.ipam().records());
+    /// assert!(rejected.is_empty());
+    /// let mut other = Replica::open(MemoryStore::default(), now, 8).await?;
+    /// other.replace(now, &state).await?;
+    /// assert!(other.ipam().pool("p").is_some());
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the store fails or others write meanwhile.

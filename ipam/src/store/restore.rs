@@ -33,6 +33,18 @@ struct Waiting {
 impl Ipam {
     /// The state that records describe, at `now`. What does not fit is left out and listed: of two claims
     /// to one address the one that comes first in the order of keys stays. Linear, sorting aside.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// let (again, rejected) = Ipam::restore(at(1), ipam.records());
+    /// assert!(rejected.is_empty());
+    /// assert_eq!(again.records(), ipam.records());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn restore<'a>(
         now: Timestamp,
@@ -304,6 +316,16 @@ impl Pool {
 impl Ipam {
     /// Sees to it that tokens come after `sequence`. Stores count commits and do this by themselves; who
     /// keeps records elsewhere keeps the latest token too, for the claims that are gone.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.resume_sequence(41);
+    /// assert_eq!(ipam.claim(at(1), &Request::new("container-1/eth0"))?.sequence, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resume_sequence(&mut self, sequence: u64) {
         self.tokens.note(sequence);
     }

@@ -18,6 +18,19 @@ use alloc::vec::Vec;
 
 impl Ipam {
     /// The whole state as records, in the order in which [`Ipam::restore`] takes them. Linear.
+    ///
+    /// ```
+    /// # use ipam::store::Record;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// for record in ipam.records() {
+    ///     let (key, value) = (record.key(), record.encode()); // as stores hold it
+    ///     assert_eq!(Record::decode(&value)?.key(), key);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn records(&self) -> Vec<Record<'_>> {
         let mut out = Vec::from([self.meta()]);

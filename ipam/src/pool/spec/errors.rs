@@ -34,6 +34,13 @@ pub enum NameError {
 
 /// Whether an owner, a workload, a host or a pool can have a name: 1 to 253 bytes without control characters.
 ///
+/// ```
+/// use ipam::pool::check_name;
+///
+/// assert!(check_name("container-1/eth0").is_ok());
+/// assert!(check_name("two\nlines").is_err());
+/// ```
+///
 /// # Errors
 /// [`NameError`].
 pub fn check_name(name: &str) -> Result<(), NameError> {

@@ -1,16 +1,17 @@
 //! An allocator kept in step with a store: decide on the copy in memory, commit, or learn what changed and
 //! decide again.
 
-use super::codec::RecordError;
-use super::damage::{Frozen, RejectedRecord, WHOLE};
-use super::record::{COPIES, KINDS, Record, copy_key};
-use super::restore::Restorer;
-use super::seam::{Event, Revision, Store, StoreError, Txn, Watched};
-use crate::change::Change;
 use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
+mod commit;
+
+use crate::change::Change;
+use crate::store::codec::RecordError;
+use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
+use crate::store::record::{COPIES, KINDS, Record};
+use crate::store::restore::Restorer;
+use crate::store::seam::{Event, Revision, Store, StoreError, Watched};
 use crate::time::Timestamp;
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -39,6 +40,23 @@ pub enum TransactError<E> {
 }
 
 /// An allocator beside its store.
+///
+/// ```
+/// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+/// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+/// replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+/// let grant = replica.claim(now, &Request::new("container-1/eth0"), sleep).await?;
+/// // Whoever opens the store next finds the claim.
+/// let replica = Replica::open(replica.into_store(), now, 7).await?;
+/// let claim = replica.ipam().claim_of("container-1/eth0").ok_or("a claim")?;
+/// assert_eq!(claim.sequence(), grant.sequence);
+/// # Ok(())
+/// # }
+/// # ready(run()).ok_or("a store in memory never waits")??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Replica<S> {
     pub(super) store: S,
@@ -59,6 +77,18 @@ const ATTEMPTS: u32 = 32;
 
 impl<S: Store> Replica<S> {
     /// Reads a store's whole state. An empty store is given `seed`; another keeps its own.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// assert_eq!(replica.ipam().claim_count(), 0);
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the store fails.
@@ -91,13 +121,25 @@ impl<S: Store> Replica<S> {
     }
 
     /// The store.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// let store: MemoryStore = replica.into_store();
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_store(self) -> S {
         self.store
     }
 
     /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
     /// done over.
-    pub(super) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::store) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             if let Some((ipam, rejected, revision)) = self.read_all(now).await? {
                 (self.ipam, self.rejected, self.revision) = (ipam, rejected, revision);
@@ -152,6 +194,19 @@ impl<S: Store> Replica<S> {
     }
 
     /// Learns what others committed since.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// replica.catch_up(now).await?;
+    /// assert_eq!(replica.ipam().now(), now);
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the store fails.
@@ -231,6 +286,32 @@ impl<S: Store> Replica<S> {
     /// were quicker; a conflict costs a reading of the keys that changed, not of the pool. `wait` is awaited
     /// between attempts for the duration given: adapters sleep there.
     ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// // Two claims at once, or none.
+    /// let pair = ["container-1/eth0", "container-2/eth0"];
+    /// let decide = |ipam: &ipam::Ipam| {
+    ///     let mut next = ipam.clone();
+    ///     let mut changes = Vec::new();
+    ///     for owner in pair {
+    ///         let decision = next.decide_claim(&Request::new(owner))?;
+    ///         let owned = decision.changes.into_iter().map(|change| change.into_owned());
+    ///         changes.extend(owned.inspect(|change| next.apply(change).expect("just decided")));
+    ///     }
+    ///     Ok::<_, ipam::claim::ClaimError>(((), changes))
+    /// };
+    /// replica.transact(now, decide, sleep).await?;
+    /// assert_eq!(replica.ipam().claim_count(), 2);
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TransactError`].
     pub async fn transact<T, E, W: Future<Output = ()>>(
@@ -262,102 +343,6 @@ impl<S: Store> Replica<S> {
             key: contended,
             attempts: self.attempts,
         })
-    }
-
-    /// Applies changes to the copy and commits the records they altered; a refusal undoes the copy.
-    pub(super) async fn commit(
-        &mut self,
-        now: Timestamp,
-        changes: &[Change<'_>],
-    ) -> Result<(), StoreError> {
-        let mut keys = BTreeSet::new();
-        if changes.is_empty() && self.ipam.dirty.is_empty() {
-            return Ok(());
-        }
-        let (mut before, mut structural) = (Vec::new(), false);
-        for change in changes {
-            let fresh: Vec<String> = self
-                .ipam
-                .touched(change)
-                .into_iter()
-                .filter(|k| !keys.contains(k))
-                .collect();
-            for key in fresh {
-                structural |= is_structural(&key);
-                let value = self.ipam.record(&key).map(|r| r.encode());
-                before.push(Event {
-                    key: key.clone(),
-                    value,
-                });
-                keys.insert(key);
-            }
-            if let Err(error) = self.ipam.apply(change) {
-                self.undo(before, structural, now).await?;
-                return Err(StoreError::Io(error.to_string()));
-            }
-        }
-        keys.extend(self.ipam.dirty.take());
-        keys.insert("m/".to_string());
-        let mends = self.rejected.iter().any(|m| keys.contains(&m.key));
-        let txn = self.transaction(keys, !self.seeded);
-        match self.store.commit(txn).await {
-            Ok(revision) => {
-                self.seeded = true;
-                // Others' commits in between are still to be learned.
-                if revision == self.revision + 1 {
-                    self.revision = revision;
-                }
-                self.ipam.tokens.count(revision);
-                match mends {
-                    true => self.reload(now).await,
-                    false => Ok(()),
-                }
-            }
-            Err(error) => {
-                self.undo(before, structural, now).await?;
-                Err(error)
-            }
-        }
-    }
-
-    fn transaction(&self, keys: BTreeSet<String>, first: bool) -> Txn {
-        let mut txn = Txn {
-            since: self.revision,
-            ..Txn::default()
-        };
-        for key in keys {
-            if key == "m/" && !first {
-                continue;
-            }
-            match self.ipam.record(&key) {
-                Some(record) => txn.put.push((key.clone(), record.encode())),
-                None => txn.delete.push(key.clone()),
-            }
-            if let Some(copy) = copy_key(&key) {
-                match txn.put.last().filter(|(k, _)| *k == key) {
-                    Some((_, bytes)) => txn.put.push((copy, bytes.clone())),
-                    None => txn.delete.push(copy),
-                }
-            }
-            // Where a pool goes on is a hint: it is nobody's ground for a conflict.
-            if !key.starts_with("r/") {
-                txn.unchanged.push(key);
-            }
-        }
-        txn
-    }
-
-    /// Makes the copy what it was, from the records as they were.
-    async fn undo(
-        &mut self,
-        before: Vec<Event>,
-        structural: bool,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if structural || !self.rejected.is_empty() {
-            return self.reload(now).await;
-        }
-        self.overwrite(&before, now)
     }
 }
 
