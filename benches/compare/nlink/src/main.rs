@@ -102,7 +102,11 @@ fn theirs(config: &NetworkConfig, snapshot: &Snapshot) -> Result<usize, Failure>
 }
 
 /// Milliseconds of our diff and of nlink's, where both find what was changed and nothing else.
-fn compare(wanted: &Wanted, snapshot: &Snapshot, kernel: &ObservedState) -> Result<(f64, f64), Failure> {
+fn compare(
+    wanted: &Wanted,
+    snapshot: &Snapshot,
+    kernel: &ObservedState,
+) -> Result<(f64, f64), Failure> {
     let before = (
         ours(wanted, kernel).len(),
         theirs(&wanted.config()?, snapshot)?,

@@ -2,8 +2,8 @@
 
 use crate::Failure;
 use crate::trees::Wanted;
-use netshape::{DevName, Device, ObservedState};
 use netshape::plan::{diff, diff_device};
+use netshape::{DevName, Device, ObservedState};
 use nlink::Route;
 use nlink::netlink::config::Snapshot;
 use nlink::replay::{Frame, Recorder};

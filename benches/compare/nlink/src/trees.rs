@@ -1,9 +1,9 @@
 //! The same trees for both sides.
 
 use crate::Failure;
-use netshape::{Capabilities, Container, DevName, Direction, Host, Rate, Shape, Tier, Uplink};
 use netshape::object::{Handle, QdiscKind};
 use netshape::policy::{EgressPoint, Slot};
+use netshape::{Capabilities, Container, DevName, Direction, Host, Rate, Shape, Tier, Uplink};
 use nlink::netlink::config::NetworkConfig;
 use nlink::netlink::tc::{HtbClassConfig, HtbQdiscConfig};
 use nlink::{Bytes, TcHandle};
@@ -89,9 +89,10 @@ impl Wanted {
             let QdiscKind::Htb(htb) = root.kind else {
                 return Err("the root is not HTB".into());
             };
+            let major = TcHandle::major_only(root.handle.major());
             config = config.qdisc(&name.dev, |q| {
                 let root = HtbQdiscConfig::new().default_class(htb.default);
-                q.handle(TcHandle::major_only(1)).spec(root)
+                q.handle(major).spec(root)
             });
             config = config.tc(&name.dev, |mut tc| {
                 for class in tree.classes() {
