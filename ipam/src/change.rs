@@ -279,7 +279,7 @@ pub enum ChangeKind<'a> {
     TimesCapped {
         /// The pool; none of an address that is still in quarantine after its pool was removed.
         pool: Option<PoolId>,
-        /// The address: its claim, what is kept with it, its quarantine, its block.
+        /// The address: its claim, what is retained with it, its quarantine, its block.
         address: IpAddr,
     },
 }

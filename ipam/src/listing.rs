@@ -21,7 +21,7 @@ pub struct Retained<'a> {
     pub address: IpAddr,
     /// Whether it is reserved, for good; otherwise it is sticky, and nobody holds it.
     pub reserved: bool,
-    /// Until when it is kept; `None` for a reservation, and for as long as a move takes.
+    /// Until when it is retained; `None` for a reservation, and for as long as a move takes.
     pub until: Option<Timestamp>,
     /// The claim of the workload that holds a reserved address.
     pub holder: Option<ClaimRef<'a>>,
@@ -109,7 +109,7 @@ impl Ipam {
         };
         Some(Retained {
             identity: self.workloads.identity(id)?,
-            pool: &pool.name,
+            pool: pool.name(),
             address: pool.address(spot.slot),
             reserved,
             until,
@@ -152,13 +152,13 @@ impl Ipam {
     #[must_use]
     pub fn quarantined(&self) -> Vec<Quarantined<'_>> {
         let pools = self.pools.iter().flat_map(|(_, pool)| {
-            pool.released
+            pool.released()
                 .iter(List::Quarantine)
                 .map(|(_, entry)| Quarantined {
-                    pool: Some(&*pool.name),
+                    pool: Some(pool.name()),
                     address: pool.address(entry.slot),
                     since: entry.at,
-                    until: entry.at.after(pool.spec.quarantine),
+                    until: entry.at.after(pool.spec().quarantine),
                 })
         });
         let departed = self

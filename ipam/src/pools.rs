@@ -50,7 +50,7 @@ impl Pools {
 
     /// The pool that an address is of. Linear in the pools.
     pub(crate) fn of_address(&self, address: IpAddr) -> Option<(PoolId, &Pool)> {
-        self.iter().find(|(_, p)| p.spec.cidr.contains(address))
+        self.iter().find(|(_, p)| p.spec().cidr.contains(address))
     }
 
     /// A place's pool and address.
@@ -66,7 +66,7 @@ impl Pools {
     /// An address as a number, by which those of a pool are in an order that no process sees otherwise.
     pub(crate) fn number(&self, spot: Spot) -> u128 {
         self.get(spot.pool)
-            .map_or(0, |p| p.layout.number(spot.slot))
+            .map_or(0, |p| p.layout().number(spot.slot))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -88,12 +88,12 @@ impl Pools {
     /// Whether a prefix overlaps no pool's, but for one's.
     pub(crate) fn check_overlap(&self, cidr: Cidr, but: Option<PoolId>) -> Result<(), PoolError> {
         let mut others = self.iter().filter(|&(id, _)| but != Some(id));
-        match others.find(|(_, p)| p.spec.cidr.overlaps(cidr)) {
+        match others.find(|(_, p)| p.spec().cidr.overlaps(cidr)) {
             None => Ok(()),
             Some((_, other)) => Err(PoolError::Overlap {
                 given: cidr,
-                with: other.spec.cidr,
-                pool: other.spec.name.clone(),
+                with: other.spec().cidr,
+                pool: other.spec().name.clone(),
             }),
         }
     }
@@ -120,7 +120,7 @@ impl Pools {
             self.pools.resize_with(index + 1, || None);
         }
         let pool = Pool::new(spec.clone());
-        self.names.insert(pool.name.clone(), id);
+        self.names.insert(pool.shared_name(), id);
         if let Some(place) = self.pools.get_mut(index) {
             *place = Some(pool);
         }
@@ -131,7 +131,7 @@ impl Pools {
     pub(crate) fn replace(&mut self, id: PoolId, make: impl FnOnce(&Pool) -> Pool) {
         if let Some(pool) = self.get_mut(id.0) {
             let new = make(pool);
-            debug_assert_eq!(new.name, pool.name);
+            debug_assert_eq!(new.name(), pool.name());
             *pool = new;
         }
     }
@@ -139,7 +139,7 @@ impl Pools {
     pub(crate) fn remove(&mut self, id: PoolId) {
         let place = self.pools.get_mut(usize::from(id.0));
         if let Some(pool) = place.and_then(Option::take) {
-            self.names.remove(&pool.name);
+            self.names.remove(pool.name());
         }
     }
 }

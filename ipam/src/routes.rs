@@ -63,12 +63,12 @@ impl Ipam {
         let mut parts = Vec::new();
         for (_, pool) in self.pools.iter() {
             let blocks = pool
-                .blocks
+                .blocks()
                 .hosts
                 .get(id)
                 .into_iter()
                 .flat_map(|h| h.all.iter());
-            let routed = blocks.filter(|&b| pool.blocks.get(b).state != BlockState::Pending);
+            let routed = blocks.filter(|&b| pool.blocks().get(b).state != BlockState::Pending);
             parts.extend(routed.map(|b| pool.block_cidr(b)));
         }
         for (_, claim) in self.claims.iter().filter(|(_, c)| c.host == id) {
@@ -76,7 +76,7 @@ impl Ipam {
                 let Some(pool) = self.pools.get(spot.pool) else {
                     continue;
                 };
-                let block = pool.blocks.get(pool.block_of(spot.slot));
+                let block = pool.blocks().get(pool.block_of(spot.slot));
                 let own = block.host == id && block.state != BlockState::Pending;
                 let single = Cidr::new(pool.address(spot.slot), family.bits()).ok();
                 parts.extend(single.filter(|_| !own));

@@ -68,3 +68,6 @@ impl Spots {
             .filter_map(move |f| Some((f, self.get(f)?)))
     }
 }
+
+/// Families index two-element arrays.
+const _: () = assert!(Family::V6 as usize == 1);

@@ -5,9 +5,9 @@ use super::claim::bad_name;
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
 use crate::index::tag;
+use crate::pool::PoolId;
 use crate::pool::blocks::{BlockState, NOBODY};
 use crate::pool::spec::{Affinity, name_fits};
-use crate::pool::{Pool, PoolId};
 use crate::state::Ipam;
 
 impl Ipam {
@@ -18,7 +18,7 @@ impl Ipam {
     /// Removes a host without claims, blocks, moves and settings of its own.
     pub(crate) fn drop_host_if_idle(&mut self, id: u32) {
         let mut pools = self.pools.iter();
-        let has_blocks = || pools.any(|(_, p)| p.blocks.hosts.get(id).is_some());
+        let has_blocks = || pools.any(|(_, p)| p.blocks().hosts.get(id).is_some());
         self.hosts.remove_idle(id, has_blocks);
     }
 
@@ -56,12 +56,13 @@ impl Ipam {
             })
         };
         let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
-        let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
-        if !inside || pool.spec.affinity == Affinity::Off {
+        let inside =
+            cidr.prefix() == pool.spec().block_size && pool.spec().cidr.contains(cidr.first());
+        if !inside || pool.spec().affinity == Affinity::Off {
             return refuse("is no block of its pool");
         }
         let known = pool.slot(cidr.first());
-        let generation = known.map_or(0, |s| pool.blocks.get(pool.block_of(s)).generation);
+        let generation = known.map_or(0, |s| pool.blocks().get(pool.block_of(s)).generation);
         if generation != seen {
             return refuse("has changed hands meanwhile");
         }
@@ -85,7 +86,7 @@ impl Ipam {
         let owner = self
             .pools
             .get(id.0)
-            .map(|p| p.blocks.get(block))
+            .map(|p| p.blocks().get(block))
             .filter(|b| b.host != NOBODY);
         if let Some(other) = owner.filter(|b| Some(b.host) != known)
             && other.used > 0
@@ -97,8 +98,7 @@ impl Ipam {
         }
         let host = self.intern_host(host);
         if let Some(pool) = self.pools.get_mut(id.0) {
-            let open = has_free(pool, block);
-            pool.blocks.set_host(block, host, state, open);
+            pool.take_block(block, host, state);
         }
         if let Some(before) = owner {
             self.drop_host_if_idle(before.host);
@@ -116,20 +116,15 @@ impl Ipam {
         let Some(pool) = self.pools.get_mut(id.0) else {
             return Ok(());
         };
-        let before = pool.blocks.get(block);
+        let before = pool.blocks().get(block);
         if before.host == NOBODY {
             return Err(ApplyError::Block {
                 block: cidr,
                 reason: "belongs to nobody",
             });
         }
-        pool.blocks
-            .set_host(block, NOBODY, BlockState::Pending, false);
+        pool.release_block(block);
         self.drop_host_if_idle(before.host);
         Ok(())
     }
-}
-
-pub(super) fn has_free(pool: &Pool, block: u32) -> bool {
-    pool.free.first_in(pool.blocks.slots(block)).is_some()
 }

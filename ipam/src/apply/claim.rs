@@ -95,10 +95,10 @@ impl Ipam {
             .pools
             .get(place.pool.0)
             .ok_or(ApplyError::NoPool(place.pool))?;
-        if Family::of(address) != family || !pool.spec.cidr.contains(address) {
+        if Family::of(address) != family || !pool.spec().cidr.contains(address) {
             return refuse("is not of its pool");
         }
-        if pool.spec.excludes(address).is_some() {
+        if pool.spec().excludes(address).is_some() {
             return refuse("is excluded");
         }
         let Some(slot) = pool.slot(address) else {

@@ -1,10 +1,8 @@
 //! Stored times that no sane clock can have written: what they are about is held until a repair sets them.
 
 use super::ApplyError;
+use crate::pool::PoolId;
 use crate::pool::cells::State;
-use crate::pool::released::List;
-use crate::pool::spec::Affinity;
-use crate::pool::{Pool, PoolId};
 use crate::state::{Ipam, NONE};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
@@ -76,41 +74,15 @@ impl Ipam {
         if !since.is_ahead_of(now) {
             return;
         }
-        // What ends before that was kept by a clock that was right.
+        // What ends before that was written by a clock that was right.
         let late: Vec<_> = self.workloads.sticky(id).collect();
         let late = late.into_iter().filter(|&(_, until)| until > since);
         for (spot, until) in late.filter(|&(_, until)| until != Timestamp::MAX) {
-            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec().cidr.family()) {
                 self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, now.after(until.since(since)));
             }
         }
         self.workloads.set_since(id, now);
-    }
-}
-
-impl Pool {
-    fn cap_quarantine(&mut self, slot: u32, now: Timestamp) {
-        let State::Quarantined(id) = self.state(slot) else {
-            return;
-        };
-        let entry = self.released.get(List::Quarantine, id);
-        if entry.is_some_and(|r| r.at.is_ahead_of(now)) {
-            self.quarantine(slot, now, now);
-        }
-    }
-
-    fn cap_block(&mut self, slot: u32, now: Timestamp) {
-        if self.spec.affinity == Affinity::Off {
-            return;
-        }
-        let block = self.block_of(slot);
-        let (generation, since) = {
-            let block = self.blocks.get(block);
-            (block.generation, block.empty_since)
-        };
-        if since.is_ahead_of(now) {
-            self.blocks.set_age(block, generation, now);
-        }
     }
 }

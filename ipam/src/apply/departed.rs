@@ -18,9 +18,9 @@ impl Ipam {
         let Some(pool) = self.pools.get(id.0) else {
             return;
         };
-        let entries = pool.released.iter(List::Quarantine).map(|(_, entry)| {
-            let until = entry.at.after(pool.spec.quarantine);
-            // A pool with a shorter quarantine may have quarantined it from later on; a time that cannot be is kept.
+        let entries = pool.released().iter(List::Quarantine).map(|(_, entry)| {
+            let until = entry.at.after(pool.spec().quarantine);
+            // A pool with a shorter quarantine may have quarantined it from later on; a time that cannot be stays.
             let at = match entry.at.is_ahead_of(now) {
                 true => entry.at,
                 false => entry.at.min(now),
@@ -37,15 +37,14 @@ impl Ipam {
         let Some(pool) = self.pools.get_mut(id.0) else {
             return;
         };
-        let quarantine = Timestamp::from(pool.spec.quarantine).as_nanos();
-        for entry in self.departed.take(pool.spec.cidr, now) {
+        let quarantine = Timestamp::from(pool.spec().quarantine).as_nanos();
+        for entry in self.departed.take(pool.spec().cidr, now) {
             let begun = entry.until.as_nanos().saturating_sub(quarantine);
             let begun = Timestamp::from_nanos(begun).max(entry.at);
             if let Some(slot) = pool.materialise(entry.address)
-                && begun.after(pool.spec.quarantine) > now
+                && begun.after(pool.spec().quarantine) > now
             {
-                let order = pool.released.next_order();
-                pool.quarantine_at(slot, begun, order, now);
+                pool.quarantine_next(slot, begun, now);
             }
         }
         self.catch_up();

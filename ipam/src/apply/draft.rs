@@ -140,9 +140,10 @@ impl Ipam {
                     let claim = self.claims.get(c);
                     claim.map_or(at, |c| c.touched.max(self.workloads.since(c.workload)))
                 }
-                State::Quarantined(id) => {
-                    pool.released.get(List::Quarantine, id).map_or(at, |r| r.at)
-                }
+                State::Quarantined(id) => pool
+                    .released()
+                    .get(List::Quarantine, id)
+                    .map_or(at, |r| r.at),
                 _ => at,
             });
         }

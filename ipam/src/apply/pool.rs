@@ -21,10 +21,8 @@ impl Ipam {
     }
 
     pub(super) fn apply_pool_drained(&mut self, id: PoolId, on: bool) -> Result<(), ApplyError> {
-        self.pools
-            .get_mut(id.0)
-            .ok_or(ApplyError::NoPool(id))?
-            .draining = on;
+        let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
+        pool.set_draining(on);
         Ok(())
     }
 
@@ -34,7 +32,7 @@ impl Ipam {
             .pools
             .get(id.0)
             .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
-        let old = pool.spec.cidr;
+        let old = pool.spec().cidr;
         if cidr.family() != old.family()
             || !cidr.contains(old.first())
             || cidr.prefix() > old.prefix()
@@ -46,7 +44,7 @@ impl Ipam {
         }
         let spec = PoolSpec {
             cidr,
-            ..pool.spec.clone()
+            ..pool.spec().clone()
         };
         spec.check()?;
         // A /31's or /127's edges are usable, those of what it grows to are not.
@@ -62,11 +60,11 @@ impl Ipam {
 
     pub(super) fn apply_pool_grown(&mut self, id: PoolId, cidr: Cidr) -> Result<(), ApplyError> {
         self.check_growth(id, cidr)?;
-        let Some(old) = self.pools.get(id.0).map(|p| (p.spec.cidr, p.draining)) else {
+        let Some(old) = self.pools.get(id.0).map(|p| (p.spec().cidr, p.draining())) else {
             return Err(ApplyError::NoPool(id));
         };
         if old.0 != cidr {
-            let spec = self.pools.get(id.0).map(|p| p.spec.clone());
+            let spec = self.pools.get(id.0).map(|p| p.spec().clone());
             if let Some(spec) = spec {
                 self.rebuild_pool(id, PoolSpec { cidr, ..spec }, old.1);
             }
@@ -82,7 +80,7 @@ impl Ipam {
             .pools
             .get(id.0)
             .ok_or_else(|| PoolError::Unknown(alloc::format!("{id}")))?;
-        let old = &pool.spec;
+        let old = &pool.spec();
         let setting = if (&old.name, old.cidr) != (&spec.name, spec.cidr) {
             "name and prefix"
         } else if (old.block_size, old.order) != (spec.block_size, spec.order) {
@@ -100,13 +98,13 @@ impl Ipam {
     /// Whether nobody has an address that a pool is to give out no more. Linear in the addresses in use, where
     /// the bars differ.
     fn check_bars(&self, pool: &Pool, spec: &PoolSpec) -> Result<(), PoolError> {
-        if !bars_differ(&pool.spec, spec) {
+        if !bars_differ(pool.spec(), spec) {
             return Ok(());
         }
-        for (slot, cell) in pool.cells.iter() {
+        for (slot, cell) in pool.cells().iter() {
             let address = pool.address(slot);
             let barred =
-                || pool.spec.excludes(address).is_none() && spec.excludes(address).is_some();
+                || pool.spec().excludes(address).is_none() && spec.excludes(address).is_some();
             let holder = match cell.state() {
                 State::Held(claim) if barred() => self.claims.owner(claim).into(),
                 State::Retained(workload) if barred() => {
@@ -127,13 +125,12 @@ impl Ipam {
     ) -> Result<(), ApplyError> {
         self.check_change(id, spec)?;
         let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
-        if bars_differ(&pool.spec, spec) {
-            let draining = pool.draining;
+        if bars_differ(pool.spec(), spec) {
+            let draining = pool.draining();
             self.rebuild_pool(id, spec.clone(), draining);
         }
         let pool = self.pools.get_mut(id.0).ok_or(ApplyError::NoPool(id))?;
-        pool.bridge = spec.bridge.as_deref().map(alloc::sync::Arc::from);
-        pool.spec = spec.clone();
+        pool.set_spec(spec.clone());
         // A shorter quarantine may be over already.
         self.catch_up();
         Ok(())
@@ -141,9 +138,9 @@ impl Ipam {
 
     pub(super) fn apply_pool_removed(&mut self, id: PoolId) -> Result<(), ApplyError> {
         let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
-        if pool.held > 0 || pool.reserved > 0 {
-            let (held, reserved) = (pool.held, pool.reserved);
-            let pool = pool.spec.name.clone();
+        if pool.held() > 0 || pool.reserved() > 0 {
+            let (held, reserved) = (pool.held(), pool.reserved());
+            let pool = pool.spec().name.clone();
             return Err(PoolError::InUse {
                 pool,
                 held,
@@ -151,7 +148,7 @@ impl Ipam {
             }
             .into());
         }
-        let hosts: Vec<u32> = pool.blocks.hosts.iter().map(|(id, _)| id).collect();
+        let hosts: Vec<u32> = pool.blocks().hosts.iter().map(|(id, _)| id).collect();
         self.depart(id);
         self.pools.remove(id);
         for host in hosts {

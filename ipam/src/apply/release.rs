@@ -3,6 +3,7 @@
 use super::ApplyError;
 use crate::cidr::Family;
 use crate::index::tag;
+use crate::pool::Pool;
 use crate::state::{Claim, Ipam, Kind, Spot};
 use crate::time::Timestamp;
 use crate::workloads::{LAST_END, WHILE_MOVING};
@@ -55,7 +56,7 @@ impl Ipam {
     ) {
         let id = claim.workload;
         let fixed = self.workloads.has_reservation(id);
-        // Most are neither kept nor on their way.
+        // Most are neither retained nor on their way.
         if claim.kind == Kind::Ephemeral && !fixed && !self.workloads.any_moving() {
             return self.quarantine_held(spot, at);
         }
@@ -71,20 +72,20 @@ impl Ipam {
         // besides does not take that one's place.
         let moving = self.workloads.moving(id).map(|m| m.spots);
         if moving.and_then(|m| m.get(family)) == Some(spot) {
-            return self.keep_sticky(id, family, spot, at, WHILE_MOVING);
+            return self.retain_sticky(id, family, spot, at, WHILE_MOVING);
         }
         if claim.kind == Kind::Sticky && !self.has_other_in(id, spot.pool) {
             let until = at.after(ttl).min(LAST_END);
-            return self.keep_sticky(id, family, spot, at, until);
+            return self.retain_sticky(id, family, spot, at, until);
         }
         self.quarantine_held(spot, at);
     }
 
-    /// Whether nothing of a pool is to be kept for a workload's interface: it drains, or the interface holds or moves
+    /// Whether nothing of a pool is to be retained for a workload's interface: it drains, or the interface holds or moves
     /// another of its addresses that is sticky.
     fn has_other_in(&self, id: u32, pool: u16) -> bool {
         let mut held = self.claims_of(id).filter_map(|c| self.claims.get(c));
-        self.pools.get(pool).is_none_or(|p| p.draining)
+        self.pools.get(pool).is_none_or(Pool::draining)
             || held.any(|c| self.is_sticky_in(c, pool))
             || self.workloads.is_moving_in(id, pool)
     }
@@ -99,8 +100,8 @@ impl Ipam {
         }
     }
 
-    /// A sticky workload will find this address again; the one it kept of the pool goes.
-    fn keep_sticky(
+    /// A sticky workload will find this address again; the one it retained of the pool goes.
+    fn retain_sticky(
         &mut self,
         id: u32,
         family: Family,

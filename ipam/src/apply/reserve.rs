@@ -45,12 +45,13 @@ impl Ipam {
                 return refuse("is more than 65,536 addresses");
             }
             let pool = self.pools.get(id.0).ok_or(ApplyError::NoPool(id))?;
-            if !pool.spec.cidr.contains(range.first()) || !pool.spec.cidr.contains(range.last()) {
+            if !pool.spec().cidr.contains(range.first()) || !pool.spec().cidr.contains(range.last())
+            {
                 return refuse("is not of its pool");
             }
             for address in addresses(range) {
                 let refuse = |reason| Err(ApplyError::Address { address, reason });
-                if pool.spec.excludes(address).is_some() {
+                if pool.spec().excludes(address).is_some() {
                     return refuse("is excluded");
                 }
                 if pool.is_frozen(address) {
@@ -97,7 +98,7 @@ impl Ipam {
                     continue;
                 };
                 if !matches!(pool.state(slot), State::Held(_)) {
-                    pool.keep(slot, id, now);
+                    pool.retain(slot, id, now);
                 }
                 let spot = Spot {
                     pool: pool_id.0,
@@ -160,7 +161,7 @@ impl Ipam {
             .collect();
         self.workloads.end_reservation(id);
         for &spot in &left {
-            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec().cidr.family()) {
                 self.add_reserved(id, family, spot);
             }
         }

@@ -83,7 +83,7 @@ impl Ipam {
     fn expire_at_once(&mut self, due: Timestamp) {
         let mut over = self.workloads.take_expired(due);
         if over.len() > 1 {
-            // An interface keeps one of a pool: among its own any order will do.
+            // An interface retains one of a pool: among its own any order will do.
             over.sort_by_cached_key(|&(id, ..)| self.workloads.identity(id).map(workload_key));
         }
         for (id, spot, at) in over {

@@ -80,7 +80,7 @@ impl Ipam {
         for host in [from, to] {
             self.end_host_use(host);
         }
-        // What was kept for as long as the move took is kept for the usual time from now on.
+        // What was retained for as long as the move took is retained for the usual time from now on.
         let ttl = match retention {
             RetentionKind::Sticky(ttl) => ttl,
             RetentionKind::Ephemeral | RetentionKind::Fixed => Duration::ZERO,
@@ -93,7 +93,7 @@ impl Ipam {
             .filter(|&(_, u)| u == WHILE_MOVING);
         let waiting: Vec<Spot> = waiting.map(|(spot, _)| spot).collect();
         for spot in waiting {
-            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec.cidr.family()) {
+            if let Some(family) = self.pools.get(spot.pool).map(|p| p.spec().cidr.family()) {
                 self.workloads.unretain(id, family, spot);
                 self.retain(id, family, spot, until);
                 self.workloads.note_since(id, since);

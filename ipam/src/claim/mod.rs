@@ -40,7 +40,7 @@ pub enum Retention<'a> {
     Fixed(&'a [AddressRange]),
 }
 
-/// A retention as it is kept with a claim.
+/// A retention as it is stored with a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]

@@ -25,9 +25,9 @@ use core::time::Duration;
 pub struct Request<'a> {
     /// The attachment: container id and interface, such as `container-1/eth0`.
     pub owner: &'a str,
-    /// The stable identity behind it, such as `shop/web-0`; needed to keep an address beyond the claim.
+    /// The stable identity behind it, such as `shop/web-0`; needed to retain an address beyond the claim.
     pub workload: Option<&'a str>,
-    /// The interface of the workload: what it keeps, it keeps for this one. Without a workload it says nothing.
+    /// The interface of the workload: what it retains, it retains for this one. Without a workload it says nothing.
     pub interface: &'a str,
     /// The host that will use the address.
     pub host: Option<&'a str>,

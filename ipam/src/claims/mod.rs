@@ -299,7 +299,7 @@ impl Claims {
             let claim = self.arena.get(id);
             ensure!(
                 claim.is_some_and(|c| c.ttl == Ttl::ODD),
-                "a time is kept of claim {id}, which has none"
+                "a time is noted of claim {id}, which has none"
             );
         }
         Ok(())

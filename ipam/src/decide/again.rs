@@ -142,7 +142,7 @@ impl Ipam {
             let Some(pool) = spot.and_then(|s| self.pools.get(s.pool)) else {
                 continue;
             };
-            let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+            let named = request.pools.is_empty() || request.pools.contains(&pool.name());
             if !named || missing_label(pool, request).is_some() {
                 return Some("pool");
             }

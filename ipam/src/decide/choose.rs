@@ -32,7 +32,7 @@ impl Ipam {
         if let Some(place) = self.choose_fixed(request, workload, family)? {
             return Ok(self.with_grab(requester, place));
         }
-        if let Some(place) = workload.and_then(|w| self.choose_kept(request, w, family)) {
+        if let Some(place) = workload.and_then(|w| self.choose_retained(request, w, family)) {
             return Ok(self.with_grab(requester, place));
         }
         self.choose_free(request, requester, family)
@@ -48,7 +48,7 @@ impl Ipam {
         let unavailable = |reason| ClaimError::Unavailable { address, reason };
         let found = self.pools.of_address(address);
         let (id, pool) = found.ok_or_else(|| unavailable(UnavailableReason::NoPool))?;
-        let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
+        let named = request.pools.is_empty() || request.pools.contains(&pool.name());
         if !named || missing_label(pool, request).is_some() {
             return Err(unavailable(UnavailableReason::NoPool));
         }
@@ -70,14 +70,14 @@ impl Ipam {
         let Some(pool) = self.pools.get(id.0) else {
             return Err(UnavailableReason::NoPool);
         };
-        if let Some(reason) = pool.spec.excludes(address) {
+        if let Some(reason) = pool.spec().excludes(address) {
             return Err(UnavailableReason::Excluded(reason));
         }
         if pool.is_frozen(address) {
             return Err(UnavailableReason::Damaged);
         }
         let Some(slot) = pool.slot(address) else {
-            return match (pool.draining, pool.has_room()) {
+            return match (pool.draining(), pool.has_room()) {
                 (true, _) => Err(UnavailableReason::Draining),
                 (_, false) => Err(UnavailableReason::NoSlots),
                 _ => Ok(Origin::Asked),
@@ -94,14 +94,14 @@ impl Ipam {
                 Err(UnavailableReason::Retained { workload })
             }
             State::Held(c) => self.takeable_from(c, spot, workload),
-            _ if pool.draining => Err(UnavailableReason::Draining),
+            _ if pool.draining() => Err(UnavailableReason::Draining),
             State::Quarantined(id) => {
                 let released = pool
-                    .released
+                    .released()
                     .get(List::Quarantine, id)
                     .map_or(self.now(), |r| r.at);
-                let until = released.after(pool.spec.quarantine);
-                match pool.spec.early_reuse && !released.is_ahead_of(self.now()) {
+                let until = released.after(pool.spec().quarantine);
+                match pool.spec().early_reuse && !released.is_ahead_of(self.now()) {
                     true => Ok(Origin::Early {
                         left: until.since(self.now()),
                     }),
@@ -157,7 +157,7 @@ impl Ipam {
             match self.try_pool(pool, request, family, requester) {
                 Ok(pick) => Some(chosen(id, pick)),
                 Err(reason) => {
-                    let pool = pool.name.to_string();
+                    let pool = pool.name().to_string();
                     considered.push(Considered { pool, reason });
                     None
                 }
@@ -196,7 +196,7 @@ impl Ipam {
         let fits = |id: &PoolId| {
             self.pools
                 .get(id.0)
-                .is_some_and(|p| p.spec.cidr.contains(after))
+                .is_some_and(|p| p.spec().cidr.contains(after))
         };
         let start = ids.iter().position(fits)?;
         let turns = ids
@@ -209,14 +209,17 @@ impl Ipam {
             let Some(pool) = self.pools.get(id.0) else {
                 continue;
             };
-            let open = pool.spec.cidr.family() == family && !pool.draining;
+            let open = pool.spec().cidr.family() == family && !pool.draining();
             if !open || missing_label(pool, request).is_some() {
                 continue;
             }
             let bounds = match turn {
-                0 => Some((number(after).checked_add(1)?, pool.spec.cidr.last_number())),
-                t if t == ids.len() => Some((pool.spec.cidr.base(), number(after))),
-                _ => Some((pool.spec.cidr.base(), pool.spec.cidr.last_number())),
+                0 => Some((
+                    number(after).checked_add(1)?,
+                    pool.spec().cidr.last_number(),
+                )),
+                t if t == ids.len() => Some((pool.spec().cidr.base(), number(after))),
+                _ => Some((pool.spec().cidr.base(), pool.spec().cidr.last_number())),
             };
             if let Some(address) = bounds.and_then(|(from, to)| pool.first_between(from, to)) {
                 let place = Place {
@@ -238,13 +241,13 @@ impl Ipam {
         family: Family,
         requester: Option<Requester>,
     ) -> Result<Pick, PoolReason> {
-        if pool.spec.cidr.family() != family {
+        if pool.spec().cidr.family() != family {
             return Err(PoolReason::Family);
         }
         if let Some(reason) = missing_label(pool, request) {
             return Err(reason);
         }
-        if pool.draining {
+        if pool.draining() {
             return Err(PoolReason::Draining);
         }
         let requester = requester.map(|a| self.started_in(pool, a));
@@ -282,7 +285,7 @@ impl Ipam {
         let known = self.hosts.settings(requester.host);
         let mut starts = known.into_iter().flat_map(|h| &h.starts);
         let start = starts
-            .find(|&&a| pool.spec.cidr.contains(a))
+            .find(|&&a| pool.spec().cidr.contains(a))
             .map(|&a| Start::At(a));
         Requester {
             start: start.unwrap_or(requester.start),

@@ -238,7 +238,7 @@ impl Ipam {
         if lease.is_none() {
             for place in places {
                 let pool = self.pools.get(place.pool.0);
-                if let Some(its) = pool.and_then(|p| p.spec.lease) {
+                if let Some(its) = pool.and_then(|p| p.spec().lease) {
                     lease = Some(lease.map_or(its, |l| l.min(its)));
                 }
             }
@@ -265,7 +265,7 @@ impl Ipam {
             return;
         };
         let address = choice.place.address;
-        let Ok(block) = crate::cidr::Cidr::containing(address, pool.spec.block_size) else {
+        let Ok(block) = crate::cidr::Cidr::containing(address, pool.spec().block_size) else {
             return;
         };
         let (pool, host, state) = (

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 impl Ipam {
-    /// Everything whose times are more than 24 hours ahead: claims, what workloads keep, moves, quarantines, empty
+    /// Everything whose times are more than 24 hours ahead: claims, what workloads retain, moves, quarantines, empty
     /// blocks. Each holds its address until its time is repaired. Linear.
     pub(crate) fn times_ahead(&self) -> Vec<Problem> {
         let ahead = |at: Timestamp| at.is_ahead_of(self.now());
@@ -42,18 +42,18 @@ impl Ipam {
         for (id, pool) in self.pools.iter() {
             let spot = |slot| Spot { pool: id.0, slot };
             for (_, entry) in pool
-                .released
+                .released()
                 .iter(List::Quarantine)
                 .filter(|(_, r)| ahead(r.at))
             {
                 problems.extend(self.ahead(entry.at, [spot(entry.slot)]));
             }
-            if pool.spec.affinity == Affinity::Off {
+            if pool.spec().affinity == Affinity::Off {
                 continue;
             }
-            for (block, known) in pool.blocks.iter() {
+            for (block, known) in pool.blocks().iter() {
                 if known.used == 0 && ahead(known.empty_since) {
-                    let first = spot(pool.blocks.slots(block).start);
+                    let first = spot(pool.blocks().slots(block).start);
                     let mut problem = self.ahead(known.empty_since, [first]);
                     if let Some(problem) = &mut problem {
                         problem.subject = pool.block_cidr(block).to_string();

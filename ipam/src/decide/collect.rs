@@ -163,7 +163,7 @@ impl Ipam {
     pub fn decide_tidy_blocks(&self) -> Vec<Change<'static>> {
         let mut changes = Vec::new();
         for (id, pool) in self.pools.iter() {
-            for (host, blocks) in pool.blocks.hosts.iter() {
+            for (host, blocks) in pool.blocks().hosts.iter() {
                 let known = self.hosts.name(host).zip(self.hosts.settings(host));
                 let Some((name, settings)) = known else {
                     continue;
@@ -171,9 +171,9 @@ impl Ipam {
                 let draining = settings.draining;
                 let mut left = blocks.all.len();
                 for index in blocks.all.iter() {
-                    let block = pool.blocks.get(index);
+                    let block = pool.blocks().get(index);
                     let (cidr, generation) = (pool.block_cidr(index), block.generation);
-                    let over = block.empty_since.after(pool.spec.reclaim_after) <= self.now();
+                    let over = block.empty_since.after(pool.spec().reclaim_after) <= self.now();
                     let given_up = draining || block.state == BlockState::Releasing;
                     if block.used == 0 && (given_up || (over && left > 1)) {
                         left -= 1;

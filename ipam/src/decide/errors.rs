@@ -103,7 +103,7 @@ impl fmt::Display for Considered {
     }
 }
 
-/// What keeps an address from being had.
+/// Why an address is unavailable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnavailableReason {
     /// It lies in no pool that was asked for.
@@ -167,8 +167,8 @@ pub enum ClaimError {
         /// What is wrong with it.
         error: NameError,
     },
-    /// Nothing can be kept for nobody.
-    #[error("a sticky or fixed claim needs a workload to keep the address for")]
+    /// Nothing can be retained for nobody.
+    #[error("a sticky or fixed claim needs a workload to retain the address for")]
     NeedsWorkload,
     /// Addresses asked for do not go with the families wanted, or are two of one family.
     #[error("{address} was asked for, but one address of {wanted} was wanted")]
@@ -189,7 +189,7 @@ pub enum ClaimError {
         field: &'static str,
     },
     /// There is no such pool.
-    #[error("there is no pool `{0}`")]
+    #[error("there is no pool `{0}`: add it, or name another")]
     UnknownPool(String),
     /// The workload is on its way.
     #[error("`{workload}` is moving from `{from}` to `{to}`: finish or abort the move")]
@@ -220,7 +220,7 @@ pub enum ClaimError {
     Unavailable {
         /// The address.
         address: IpAddr,
-        /// What keeps it.
+        /// Why it is unavailable.
         reason: UnavailableReason,
     },
     /// No pool has an address for this claim.
@@ -264,7 +264,7 @@ fn list(considered: &[Considered]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
     /// The owner holds nothing.
-    #[error("`{owner}` holds nothing")]
+    #[error("`{owner}` holds nothing: nothing is left to release")]
     Unknown {
         /// The owner.
         owner: String,
@@ -314,7 +314,7 @@ pub enum RenewError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoveError {
     /// The workload holds nothing there.
-    #[error("`{workload}` holds nothing on `{host}`")]
+    #[error("`{workload}` holds nothing on `{host}`: name the host that it leaves")]
     NotThere {
         /// The workload.
         workload: String,
@@ -328,7 +328,7 @@ pub enum MoveError {
         workload: String,
     },
     /// From a host to itself.
-    #[error("`{workload}` is on `{host}` already")]
+    #[error("`{workload}` is on `{host}` already: name another host")]
     SameHost {
         /// The workload.
         workload: String,
@@ -336,7 +336,7 @@ pub enum MoveError {
         host: String,
     },
     /// It is on its way already.
-    #[error("`{workload}` is moving from `{from}` to `{to}` already")]
+    #[error("`{workload}` is moving from `{from}` to `{to}` already: finish or abort that move")]
     Moving {
         /// The workload.
         workload: String,
@@ -346,13 +346,13 @@ pub enum MoveError {
         to: String,
     },
     /// It is not on its way.
-    #[error("`{workload}` is not moving")]
+    #[error("`{workload}` is not moving: begin a move first")]
     NotMoving {
         /// The workload.
         workload: String,
     },
     /// The old host may still use the address.
-    #[error("{address} is still held by `{owner}` on `{host}`{}", ending(*.until))]
+    #[error("{address} is still held by `{owner}` on `{host}`{}; release it first", ending(*.until))]
     StillHeld {
         /// The address.
         address: IpAddr,
@@ -379,7 +379,7 @@ pub enum ReserveError {
     #[error(transparent)]
     Refused(#[from] crate::apply::ApplyError),
     /// A range lies in no pool.
-    #[error("{0} lies in no pool")]
+    #[error("{0} lies in no pool: add one that contains it")]
     NoPool(crate::cidr::AddressRange),
     /// Nothing was given.
     #[error("a reservation needs at least one address")]

@@ -252,7 +252,7 @@ impl Ipam {
         let pools = places
             .iter()
             .flatten()
-            .filter_map(|p| self.pools.get(p.pool.0)?.spec.lease);
+            .filter_map(|p| self.pools.get(p.pool.0)?.spec().lease);
         let begins = self.beginning(Some(id), places.iter().flatten());
         let until = pools.min().map(|l| begins.after(l)).and_then(end);
         let leases = places

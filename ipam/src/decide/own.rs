@@ -13,7 +13,7 @@ use alloc::string::ToString;
 impl Ipam {
     /// The address that the workload's interface has reserved, else one that is sticky: of several that in the pool
     /// which the request prefers, or whose name comes first.
-    pub(super) fn choose_kept(
+    pub(super) fn choose_retained(
         &self,
         request: &Request<'_>,
         workload: u32,
@@ -22,8 +22,8 @@ impl Ipam {
         let wanted = |spot: &Spot| {
             let pool = self.pools.get(spot.pool);
             pool.is_some_and(|pool| {
-                let named = request.pools.is_empty() || request.pools.contains(&&*pool.name);
-                let family = pool.spec.cidr.family() == family;
+                let named = request.pools.is_empty() || request.pools.contains(&pool.name());
+                let family = pool.spec().cidr.family() == family;
                 family && named && missing_label(pool, request).is_none()
             })
         };
@@ -38,16 +38,16 @@ impl Ipam {
         if let Some(spot) = self.choose_reserved(workload, wanted) {
             return place(spot);
         }
-        let kept = self.workloads.sticky(workload).map(|(spot, _)| spot);
-        let kept = kept.filter(|&spot| !self.gives_way(workload, spot));
+        let sticky = self.workloads.sticky(workload).map(|(spot, _)| spot);
+        let sticky = sticky.filter(|&spot| !self.gives_way(workload, spot));
         let over = self.over_claims_of(workload).filter_map(|(_, claim)| {
             let mut spots = claim.spots.iter().map(|(_, spot)| spot);
-            spots.find(|&spot| wanted(&spot) && self.will_be_kept(claim, spot))
+            spots.find(|&spot| wanted(&spot) && self.will_be_retained(claim, spot))
         });
-        let open = |spot: &Spot| self.pools.get(spot.pool).is_some_and(|p| !p.draining);
-        let all = kept.chain(over).filter(wanted).filter(open);
+        let open = |spot: &Spot| self.pools.get(spot.pool).is_some_and(|p| !p.draining());
+        let all = sticky.chain(over).filter(wanted).filter(open);
         all.min_by_key(|spot| {
-            let name = self.pools.get(spot.pool).map(|p| &*p.name);
+            let name = self.pools.get(spot.pool).map(Pool::name);
             let rank = request.pools.iter().position(|n| Some(*n) == name);
             (rank, name)
         })
@@ -74,32 +74,35 @@ impl Ipam {
         all.min_by_key(|spot| (!first(spot), spot.pool, self.pools.number(*spot)))
     }
 
-    /// Whether a sticky address that is kept will not be any more once the workload's interface claims: it waits for the
+    /// Whether a sticky address that is retained will not be any more once the workload's interface claims: it waits for the
     /// end of a move, or a claim whose lease is over, and which ends first, leaves another of the pool behind.
     pub(super) fn gives_way(&self, workload: u32, spot: Spot) -> bool {
         if self.is_reserved_to(workload, spot) {
             return false;
         }
-        let kept = self.workloads.sticky_in(workload, spot.pool);
-        let waits = kept.is_some_and(|(_, until)| until == WHILE_MOVING);
+        let sticky = self.workloads.sticky_in(workload, spot.pool);
+        let waits = sticky.is_some_and(|(_, until)| until == WHILE_MOVING);
         let mut over = self.over_claims_of(workload);
         waits
             || over.any(|(_, claim)| {
                 let mut held = claim.spots.iter().map(|(_, s)| s);
-                held.any(|s| s.pool == spot.pool && self.will_be_kept(claim, s))
+                held.any(|s| s.pool == spot.pool && self.will_be_retained(claim, s))
             })
     }
 
-    /// Whether an address of a claim whose lease is over will be kept for its workload once the claim ends: it is
+    /// Whether an address of a claim whose lease is over will be retained for its workload once the claim ends: it is
     /// sticky, and its interface holds no other sticky one of the pool, by a claim that goes on or by one that ends later.
-    fn will_be_kept(&self, claim: &Claim, spot: Spot) -> bool {
+    fn will_be_retained(&self, claim: &Claim, spot: Spot) -> bool {
         let id = claim.workload;
         let of_pool = |c: &Claim| self.is_sticky_in(c, spot.pool);
         let stays = |c: &Claim| c.until > self.now() || c.sequence > claim.sequence;
         let mut claims = self.claims_of(id).filter_map(|c| self.claims.get(c));
         let other = claims.any(|c| c.sequence != claim.sequence && of_pool(c) && stays(c));
         let moves = self.workloads.is_moving_in(id, spot.pool);
-        let draining = self.pools.get(spot.pool).is_none_or(|p: &Pool| p.draining);
+        let draining = self
+            .pools
+            .get(spot.pool)
+            .is_none_or(|p: &Pool| p.draining());
         let sticky = claim.kind == Kind::Sticky && !self.is_reserved_to(id, spot);
         sticky && !other && !moves && !draining
     }
@@ -114,7 +117,8 @@ impl Ipam {
         let Some(claim) = self.claims.get(holder) else {
             return Err(UnavailableReason::NoPool);
         };
-        let stays = || self.is_reserved_to(claim.workload, spot) || self.will_be_kept(claim, spot);
+        let stays =
+            || self.is_reserved_to(claim.workload, spot) || self.will_be_retained(claim, spot);
         if claim.until <= self.now() && workload == Some(claim.workload) && stays() {
             return Ok(Origin::Reused);
         }

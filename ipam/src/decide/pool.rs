@@ -108,7 +108,7 @@ impl Ipam {
     pub fn decide_grow_pool(&self, name: &str, cidr: Cidr) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
         if let Some(pool) = self.pools.get(pool.0) {
-            let spec = pool.spec.clone();
+            let spec = pool.spec().clone();
             PoolSpec { cidr, ..spec }.check_range()?;
         }
         self.check_growth(pool, cidr)?;
@@ -190,11 +190,11 @@ impl Ipam {
     pub fn decide_remove_pool(&self, name: &str) -> Result<Change<'static>, PoolError> {
         let pool = self.pool_named(name)?;
         if let Some(p) = self.pools.get(pool.0)
-            && (p.held > 0 || p.reserved > 0)
+            && (p.held() > 0 || p.reserved() > 0)
         {
-            let (held, reserved) = (p.held, p.reserved);
+            let (held, reserved) = (p.held(), p.reserved());
             return Err(PoolError::InUse {
-                pool: p.name.to_string(),
+                pool: p.name().to_string(),
                 held,
                 reserved,
             });

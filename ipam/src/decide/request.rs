@@ -12,11 +12,11 @@ use core::net::IpAddr;
 pub(super) fn lease_of(pool: &Pool, place: &Place) -> Lease {
     Lease {
         address: place.address,
-        prefix_length: pool.spec.cidr.prefix(),
-        pool: pool.name.clone(),
-        gateway: pool.spec.gateway,
-        vlan: pool.spec.vlan,
-        bridge: pool.bridge.clone(),
+        prefix_length: pool.spec().cidr.prefix(),
+        pool: pool.shared_name(),
+        gateway: pool.spec().gateway,
+        vlan: pool.spec().vlan,
+        bridge: pool.bridge(),
         origin: place.origin,
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn wanted(request: &Request<'_>, family: Family) -> Option<IpAddr> {
 /// A label that a request asks for and a pool does not bear.
 pub(super) fn missing_label(pool: &Pool, request: &Request<'_>) -> Option<PoolReason> {
     request.labels.iter().find_map(|&(key, want)| {
-        let have = pool.spec.labels.get(key);
+        let have = pool.spec().labels.get(key);
         (have.map(|h| &**h) != Some(want)).then(|| PoolReason::Label {
             key: key.to_string(),
             want: want.to_string(),

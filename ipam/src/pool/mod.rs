@@ -9,20 +9,25 @@ pub use spec::{Affinity, NameError, Order, PoolError, PoolSpec, check_name};
 pub(crate) mod blocks;
 mod blockset;
 pub(crate) mod cells;
+mod check;
 pub(crate) mod layout;
 pub(crate) mod pick;
+mod rebuilt;
 pub(crate) mod released;
+mod restored;
 mod slot;
 pub(crate) mod spec;
 
 use crate::cidr::{AddressRange, Cidr, number};
 use crate::slots::SlotTree;
+use crate::time::Timestamp;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blocks::Blocks;
 use cells::{Cells, State};
 use core::net::IpAddr;
 use layout::Layout;
+pub(crate) use rebuilt::rebuilt;
 use released::{List, ReleaseQueues};
 pub(crate) use slot::is_used;
 
@@ -60,23 +65,23 @@ pub struct Usage {
 /// A pool's whole state.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    pub(crate) spec: PoolSpec,
-    pub(crate) name: Arc<str>,
-    pub(crate) bridge: Option<Arc<str>>,
-    pub(crate) layout: Layout,
-    pub(crate) free: SlotTree,
-    pub(crate) cells: Cells,
-    pub(crate) released: ReleaseQueues,
-    pub(crate) blocks: Blocks,
-    pub(crate) held: u32,
-    pub(crate) reserved: u32,
+    spec: PoolSpec,
+    name: Arc<str>,
+    bridge: Option<Arc<str>>,
+    layout: Layout,
+    free: SlotTree,
+    cells: Cells,
+    released: ReleaseQueues,
+    blocks: Blocks,
+    held: u32,
+    reserved: u32,
     /// Offset at which round robin goes on, and below which an LRU pool has given out unused addresses.
-    pub(crate) cursor: u128,
+    cursor: u128,
     /// In a sparse pool: every block below this number has slots and none of them free.
-    pub(crate) low: u128,
-    pub(crate) draining: bool,
+    low: u128,
+    draining: bool,
     /// What damaged records may hold: nothing of it is given, asked for or not.
-    pub(crate) frozen: Vec<AddressRange>,
+    frozen: Vec<AddressRange>,
 }
 
 impl Pool {
@@ -256,5 +261,114 @@ impl Pool {
     pub(crate) fn heap_bytes(&self) -> usize {
         let slots = self.free.heap_bytes() + self.cells.heap_bytes();
         slots + self.blocks.heap_bytes() + self.released.heap_bytes()
+    }
+}
+
+/// Looking.
+impl Pool {
+    #[inline]
+    pub(crate) fn spec(&self) -> &PoolSpec {
+        &self.spec
+    }
+
+    #[inline]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name, for leases to share.
+    #[inline]
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    #[inline]
+    pub(crate) fn bridge(&self) -> Option<Arc<str>> {
+        self.bridge.clone()
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    #[inline]
+    pub(crate) fn released(&self) -> &ReleaseQueues {
+        &self.released
+    }
+
+    #[inline]
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// How many addresses are held.
+    pub(crate) fn held(&self) -> u32 {
+        self.held
+    }
+
+    /// How many are retained and not held.
+    pub(crate) fn reserved(&self) -> u32 {
+        self.reserved
+    }
+
+    pub(crate) fn cursor(&self) -> u128 {
+        self.cursor
+    }
+
+    #[inline]
+    pub(crate) fn draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(crate) fn frozen(&self) -> &[AddressRange] {
+        &self.frozen
+    }
+
+    /// Whether a block has a free slot.
+    pub(crate) fn has_free(&self, block: u32) -> bool {
+        self.free.first_in(self.blocks.slots(block)).is_some()
+    }
+}
+
+/// Setting.
+impl Pool {
+    pub(crate) fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    pub(crate) fn set_cursor(&mut self, cursor: u128) {
+        self.cursor = cursor;
+    }
+
+    /// Goes on as another spec says, from which its slots and bits would be made as they are.
+    pub(crate) fn set_spec(&mut self, spec: PoolSpec) {
+        self.bridge = spec.bridge.as_deref().map(Arc::from);
+        self.spec = spec;
+    }
+
+    /// A host has a block from now on.
+    pub(crate) fn take_block(&mut self, block: u32, host: u32, state: BlockState) {
+        let open = self.has_free(block);
+        self.blocks.set_host(block, host, state, open);
+    }
+
+    /// A block belongs to nobody from now on.
+    pub(crate) fn release_block(&mut self, block: u32) {
+        self.blocks
+            .set_host(block, blocks::NOBODY, BlockState::Pending, false);
+    }
+
+    pub(crate) fn set_block_age(&mut self, block: u32, generation: u64, empty_since: Timestamp) {
+        self.blocks.set_age(block, generation, empty_since);
+    }
+
+    /// A slot goes into quarantine after all others of its time.
+    pub(crate) fn quarantine_next(&mut self, slot: u32, at: Timestamp, now: Timestamp) {
+        let order = self.released.next_order();
+        self.quarantine_at(slot, at, order, now);
     }
 }

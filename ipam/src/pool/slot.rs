@@ -79,7 +79,7 @@ impl Pool {
         self.set(slot, State::Held(claim), at);
     }
 
-    /// Keeps a slot that is known to be held for a workload.
+    /// Retains a slot that is known to be held for a workload.
     #[inline]
     pub(crate) fn retain_held(&mut self, slot: u32, workload: u32) {
         debug_assert!(matches!(self.state(slot), State::Held(_)));
@@ -88,8 +88,8 @@ impl Pool {
         self.cells.set(slot, Cell::pack(State::Retained(workload)));
     }
 
-    /// Keeps a slot for a workload.
-    pub(crate) fn keep(&mut self, slot: u32, workload: u32, at: Timestamp) {
+    /// Retains a slot for a workload.
+    pub(crate) fn retain(&mut self, slot: u32, workload: u32, at: Timestamp) {
         self.set(slot, State::Retained(workload), at);
     }
 

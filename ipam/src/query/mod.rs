@@ -100,7 +100,7 @@ impl Ipam {
         let pool = id.and_then(|id| self.pools.get(id.0));
         pool.into_iter().flat_map(move |pool| {
             let blocks = pool
-                .blocks
+                .blocks()
                 .iter()
                 .filter(|(_, b)| b.host != NOBODY || b.used > 0);
             blocks.map(move |(index, block)| BlockRef {
@@ -281,7 +281,7 @@ impl Ipam {
     #[must_use]
     pub fn holder(&self, address: IpAddr) -> Option<Holder<'_>> {
         let (_, pool) = self.pools.of_address(address)?;
-        if let Some(reason) = pool.spec.excludes(address) {
+        if let Some(reason) = pool.spec().excludes(address) {
             return Some(Holder::Excluded(reason));
         }
         let state = pool
@@ -291,10 +291,10 @@ impl Ipam {
             State::Held(id) => Holder::Held(self.claim_ref(id)?),
             State::Retained(id) => Holder::Retained(self.workloads.name(id)?),
             State::Quarantined(id) => Holder::Quarantined(
-                pool.released
+                pool.released()
                     .get(List::Quarantine, id)?
                     .at
-                    .after(pool.spec.quarantine),
+                    .after(pool.spec().quarantine),
             ),
             State::Blank | State::Queued(_) if pool.is_frozen(address) => Holder::Frozen,
             State::Blank | State::Queued(_) if pool.is_set_aside(address) => Holder::SetAside,

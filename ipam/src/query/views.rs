@@ -130,13 +130,13 @@ impl<'a> PoolRef<'a> {
     /// What it is.
     #[must_use]
     pub fn spec(self) -> &'a PoolSpec {
-        &self.pool.spec
+        self.pool.spec()
     }
 
     /// Whether it gives nothing more.
     #[must_use]
     pub fn draining(self) -> bool {
-        self.pool.draining
+        self.pool.draining()
     }
 
     /// How many addresses are in which state, as of the allocator's last operation. Constant time.

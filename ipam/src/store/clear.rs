@@ -4,7 +4,7 @@ use crate::change::HostSettings;
 use crate::departed::chunk_of;
 use crate::identity::Identity;
 use crate::index::tag;
-use crate::pool::blocks::{BlockState, NOBODY};
+use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::spec::Affinity;
 use crate::state::Ipam;
@@ -51,7 +51,7 @@ impl Ipam {
             self.set_reserved_idle(claim.workload, spot, reserved);
             if let Some(pool) = self.pools.get_mut(spot.pool) {
                 match reserved {
-                    true => pool.keep(spot.slot, claim.workload, now),
+                    true => pool.retain(spot.slot, claim.workload, now),
                     false => pool.clear(spot.slot, now),
                 }
             }
@@ -92,22 +92,21 @@ impl Ipam {
         let Some(pool) = self.pools.get_mut(id) else {
             return;
         };
-        let Some(slot) = pool.slot(pool.spec.cidr.family().address(first)) else {
+        let Some(slot) = pool.slot(pool.spec().cidr.family().address(first)) else {
             return;
         };
         let block = pool.block_of(slot);
-        for slot in pool.blocks.slots(block) {
+        for slot in pool.blocks().slots(block) {
             if matches!(pool.state(slot), State::Quarantined(_) | State::Queued(_)) {
                 pool.clear(slot, now);
             }
         }
-        if pool.spec.affinity == Affinity::Off {
+        if pool.spec().affinity == Affinity::Off {
             return;
         }
-        let host = pool.blocks.get(block).host;
+        let host = pool.blocks().get(block).host;
         if host != NOBODY {
-            pool.blocks
-                .set_host(block, NOBODY, BlockState::Pending, false);
+            pool.release_block(block);
             self.drop_host_if_idle(host);
         }
     }

@@ -90,7 +90,7 @@ pub(crate) const WHOLE: &str = "store";
 /// The key that stands for how the store keeps its records.
 pub(crate) const STRUCTURE: &str = "pages";
 
-/// What a rejected may have held.
+/// What a rejected record may have held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frozen {
     /// No address: a seed, a cursor, a host's settings.
@@ -178,7 +178,7 @@ impl fmt::Display for Frozen {
 }
 
 impl Ipam {
-    /// Sees to it that nothing is given out of what rejected may hold, where that is known by address.
+    /// Sees to it that nothing is given out of what rejected records may hold, where that is known by address.
     pub(crate) fn freeze(&mut self, rejected: &[RejectedRecord]) {
         for rejected in rejected {
             match &rejected.frozen {
@@ -194,8 +194,12 @@ impl Ipam {
                         continue;
                     };
                     // An IPv6 address below 2^32 looks like an IPv4 one in its key.
-                    let first = pool.spec.cidr.family().address(crate::cidr::number(*first));
-                    if let Ok(block) = Cidr::containing(first, pool.spec.block_size) {
+                    let first = pool
+                        .spec()
+                        .cidr
+                        .family()
+                        .address(crate::cidr::number(*first));
+                    if let Ok(block) = Cidr::containing(first, pool.spec().block_size) {
                         pool.freeze(block.range());
                     }
                 }
@@ -206,7 +210,7 @@ impl Ipam {
 }
 
 impl Ipam {
-    /// The rejected beside which a change must not be made, if there is one: it would give what that may hold, or
+    /// The rejected record beside which a change must not be made, if there is one: it would give what that may hold, or
     /// write over its record. [`crate::Replica::transact`] refuses such changes.
     ///
     /// ```
@@ -304,6 +308,6 @@ impl Ipam {
     /// Whether a damaged record may hold an address of a range.
     pub(crate) fn is_frozen(&self, id: PoolId, range: AddressRange) -> bool {
         let pool = self.pools.get(id.0);
-        pool.is_some_and(|p| p.frozen.iter().any(|f| f.intersection(range).is_some()))
+        pool.is_some_and(|p| p.frozen().iter().any(|f| f.intersection(range).is_some()))
     }
 }

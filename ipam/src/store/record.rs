@@ -141,7 +141,7 @@ pub enum Record<'a> {
         #[cfg_attr(feature = "serde", serde(rename = "rested"))]
         released: Vec<ReleasedAddress>,
     },
-    /// A workload that keeps addresses or moves.
+    /// A workload that retains addresses or moves.
     Workload {
         /// Its name.
         name: Cow<'a, str>,
@@ -151,7 +151,7 @@ pub enum Record<'a> {
             serde(default = "crate::identity::default_interface")
         )]
         interface: Cow<'a, str>,
-        /// The latest time known about what it keeps.
+        /// The latest time known about what it retains.
         #[cfg_attr(feature = "serde", serde(default))]
         since: Timestamp,
         /// Until when it retains `retained`, if that is no reservation.

@@ -102,7 +102,7 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Adds to a transaction what mends a rejected, if anything does.
+    /// Adds to a transaction what mends a rejected record, if anything does.
     async fn rebuilt(
         &mut self,
         rejected: &RejectedRecord,
@@ -269,9 +269,9 @@ impl Ipam {
     /// has may have been in use until a moment ago. `None` where its pool is unknown.
     fn block_anew(&self, id: PoolId, first: IpAddr) -> Option<Vec<u8>> {
         let pool = self.pools.get(id.0)?;
-        let first = pool.spec.cidr.family().address(crate::net::number(first));
-        let block = crate::Cidr::containing(first, pool.spec.block_size).ok()?;
-        if block.first() != first || !pool.spec.cidr.contains(first) {
+        let first = pool.spec().cidr.family().address(crate::net::number(first));
+        let block = crate::Cidr::containing(first, pool.spec().block_size).ok()?;
+        if block.first() != first || !pool.spec().cidr.contains(first) {
             return None;
         }
         let mut released = Vec::new();
@@ -279,7 +279,7 @@ impl Ipam {
             let used = pool
                 .slot(address)
                 .is_some_and(|slot| is_used(pool.state(slot)));
-            if !used && pool.spec.excludes(address).is_none() {
+            if !used && pool.spec().excludes(address).is_none() {
                 released.push(ReleasedAddress {
                     offset: offset as u32,
                     at: self.now(),

@@ -7,11 +7,11 @@ use super::damage::{Frozen, RejectedRecord};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
+use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::pool::spec::{Affinity, Order, name_fits};
-use crate::pool::{Pool, PoolId};
+use crate::pool::spec::{Affinity, name_fits};
 use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
@@ -114,14 +114,15 @@ impl Restorer {
                 let added = self.ipam.apply_pool_added(id, &spec);
                 added.map_err(|e: ApplyError| RejectedRecord::new(key, &spec.name, e))?;
                 if let Some(pool) = self.ipam.pools.get_mut(id.0) {
-                    pool.draining = draining;
+                    pool.set_draining(draining);
                 }
                 Ok(())
             }
             Record::Cursor { id, cursor } => {
                 let bad = || RejectedRecord::new(key, id, "is a cursor of no pool");
                 let cursor = cursor.parse().map_err(|_| bad())?;
-                self.ipam.pools.get_mut(id.0).ok_or_else(bad)?.cursor = cursor;
+                let pool = self.ipam.pools.get_mut(id.0).ok_or_else(bad)?;
+                pool.set_cursor(cursor);
                 Ok(())
             }
             Record::Host { name, settings } => {
@@ -157,7 +158,8 @@ impl Restorer {
             .pools
             .get_mut(id.0)
             .ok_or_else(|| rejected("is a block of no pool"))?;
-        let inside = cidr.prefix() == pool.spec.block_size && pool.spec.cidr.contains(cidr.first());
+        let inside =
+            cidr.prefix() == pool.spec().block_size && pool.spec().cidr.contains(cidr.first());
         if !inside {
             return Err(rejected("is no block of its pool"));
         }
@@ -166,9 +168,9 @@ impl Restorer {
             .ok_or_else(|| rejected("does not fit its pool"))?;
         let (index, slots) = (
             pool.block_of(first),
-            pool.blocks.slots(pool.block_of(first)),
+            pool.blocks().slots(pool.block_of(first)),
         );
-        let quarantine = pool.spec.quarantine;
+        let quarantine = pool.spec().quarantine;
         if generation > MOST_COUNT || released.iter().any(|r| r.order > MOST_COUNT) {
             return Err(rejected(
                 "counts further than anything can have been counted",
@@ -200,9 +202,9 @@ impl Restorer {
             .ipam
             .pools
             .get_mut(id.0)
-            .filter(|p| p.spec.affinity != Affinity::Off)
+            .filter(|p| p.spec().affinity != Affinity::Off)
         {
-            pool.blocks.set_age(index, generation, emptied);
+            pool.set_block_age(index, generation, emptied);
         }
         Ok(())
     }
@@ -212,10 +214,9 @@ impl Restorer {
             .ipam
             .pools
             .get_mut(id.0)
-            .filter(|p| p.spec.affinity != Affinity::Off)
+            .filter(|p| p.spec().affinity != Affinity::Off)
         {
-            let open = pool.free.first_in(pool.blocks.slots(index)).is_some();
-            pool.blocks.set_host(index, host, state, open);
+            pool.take_block(index, host, state);
         } else {
             self.ipam.drop_host_if_idle(host);
         }
@@ -230,7 +231,7 @@ impl Restorer {
             .pools
             .get_mut(id.0)
             .ok_or_else(|| rejected("is an address of no pool"))?;
-        if pool.spec.excludes(address).is_some() {
+        if pool.spec().excludes(address).is_some() {
             return Err(rejected("is excluded"));
         }
         let slot = pool
@@ -288,28 +289,6 @@ impl Restorer {
         }
         self.ipam.catch_up();
         (self.ipam, self.rejected)
-    }
-}
-
-impl Pool {
-    /// A released slot of a restored state, in its place in order of release.
-    fn release_again(&mut self, slot: u32, at: Timestamp, order: u64, now: Timestamp) {
-        // What expires has no order of its own: after all others of its time.
-        let order = if order == u64::MAX {
-            self.released.next_order()
-        } else {
-            order
-        };
-        if at.after(self.spec.quarantine) > now {
-            self.quarantine_at(slot, at, order, now);
-        } else if self.spec.order == Order::Lru {
-            self.queue_at(slot, at, order);
-        }
-    }
-
-    /// Makes a slot nobody's, without any quarantine: its block's record says whether it is in one.
-    pub(crate) fn clear(&mut self, slot: u32, now: Timestamp) {
-        self.vacate(slot, now);
     }
 }
 

@@ -76,16 +76,16 @@ impl Ipam {
         let pool = self.pools.get(id.0)?;
         Some(Record::Pool {
             id,
-            draining: pool.draining,
-            spec: Box::new(pool.spec.clone()),
+            draining: pool.draining(),
+            spec: Box::new(pool.spec().clone()),
         })
     }
 
     fn cursor_record(&self, id: PoolId) -> Option<Record<'_>> {
-        let pool = self.pools.get(id.0).filter(|p| p.cursor > 0)?;
+        let pool = self.pools.get(id.0).filter(|p| p.cursor() > 0)?;
         Some(Record::Cursor {
             id,
-            cursor: format!("{}", pool.cursor).into(),
+            cursor: format!("{}", pool.cursor()).into(),
         })
     }
 
@@ -97,13 +97,13 @@ impl Ipam {
     }
 
     fn block_record(&self, id: PoolId, pool: &Pool, index: u32) -> Option<Record<'_>> {
-        let block = pool.blocks.get(index);
-        let slots = pool.blocks.slots(index);
+        let block = pool.blocks().get(index);
+        let slots = pool.blocks().slots(index);
         let mut released = Vec::new();
         for slot in slots.clone() {
             let entry = match pool.state(slot) {
-                State::Quarantined(id) => pool.released.get(List::Quarantine, id),
-                State::Queued(id) => pool.released.get(List::Queued, id),
+                State::Quarantined(id) => pool.released().get(List::Quarantine, id),
+                State::Queued(id) => pool.released().get(List::Queued, id),
                 _ => None,
             };
             released.extend(entry.map(|entry| ReleasedAddress {
@@ -116,7 +116,7 @@ impl Ipam {
             .hosts
             .name(block.host)
             .map(|name| (Cow::Borrowed(name), block.state));
-        let (generation, empty_since) = match pool.spec.affinity {
+        let (generation, empty_since) = match pool.spec().affinity {
             Affinity::Off => (0, Timestamp::ZERO),
             // Of a block in use it says nothing.
             _ if block.used > 0 => (block.generation, Timestamp::ZERO),
@@ -227,7 +227,7 @@ impl Ipam {
             "b/" => {
                 let (id, first) = (id()?, u128::from_str_radix(rest.get(6..)?, 16).ok()?);
                 let pool = self.pools.get(id.0)?;
-                let slot = pool.slot(pool.spec.cidr.family().address(first))?;
+                let slot = pool.slot(pool.spec().cidr.family().address(first))?;
                 self.block_record(id, pool, pool.block_of(slot))
             }
             "w/" | "x/" => self.workload_record(self.workload(identity_of(key)?)?),
@@ -251,20 +251,25 @@ fn shared_end(sticky: &[StickyRecord]) -> Option<Timestamp> {
 /// its blocks as they are first used, and a restored one as they are read.
 pub(super) fn blocks_noted(pool: &Pool) -> Vec<u32> {
     let mut blocks: BTreeSet<u32> = BTreeSet::new();
-    if pool.spec.affinity != Affinity::Off {
+    if pool.spec().affinity != Affinity::Off {
         let noted =
             |b: &crate::pool::blocks::Block| b.host != NOBODY || b.generation > 0 || b.used > 0;
-        blocks.extend(pool.blocks.iter().filter(|(_, b)| noted(b)).map(|(i, _)| i));
+        blocks.extend(
+            pool.blocks()
+                .iter()
+                .filter(|(_, b)| noted(b))
+                .map(|(i, _)| i),
+        );
     }
     for list in [List::Quarantine, List::Queued] {
         blocks.extend(
-            pool.released
+            pool.released()
                 .iter(list)
                 .map(|(_, entry)| pool.block_of(entry.slot)),
         );
     }
     let mut blocks: Vec<u32> = blocks.into_iter().collect();
-    if matches!(pool.layout, Layout::Sparse { .. }) {
+    if matches!(pool.layout(), Layout::Sparse { .. }) {
         blocks.sort_unstable_by_key(|&b| pool.block_cidr(b).first());
     }
     blocks

@@ -20,7 +20,7 @@ use core::net::IpAddr;
 impl Ipam {
     fn block_of(&self, place: (PoolId, IpAddr)) -> Option<String> {
         let pool = self.pools.get(place.0.0)?;
-        let block = Cidr::containing(place.1, pool.spec.block_size).ok()?;
+        let block = Cidr::containing(place.1, pool.spec().block_size).ok()?;
         Some(block_key(place.0, block.first()))
     }
 
@@ -34,7 +34,7 @@ impl Ipam {
             }
             ChangeKind::PoolGrown { pool, cidr } => {
                 keys.insert(pool_key(*pool));
-                let block_size = self.pools.get(pool.0).map_or(0, |p| p.spec.block_size);
+                let block_size = self.pools.get(pool.0).map_or(0, |p| p.spec().block_size);
                 self.touch_arrival(*pool, *cidr, block_size, &mut keys);
             }
             ChangeKind::PoolDrained { pool, .. } | ChangeKind::PoolChanged { pool, .. } => {
@@ -110,7 +110,7 @@ impl Ipam {
                     let order = self
                         .pools
                         .get(place.pool.0)
-                        .map(|p| (p.spec.order, p.spec.affinity));
+                        .map(|p| (p.spec().order, p.spec().affinity));
                     let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
                     let whole = host.is_none() || affinity == Affinity::Off;
                     if order == Order::RoundRobin || (order == Order::Lru && whole) {
@@ -147,7 +147,7 @@ impl Ipam {
     fn touch_departure(&self, id: PoolId, keys: &mut BTreeSet<String>) {
         let pool = self.pools.get(id.0);
         let entries = pool.into_iter().flat_map(|p| {
-            let quarantined = p.released.iter(List::Quarantine);
+            let quarantined = p.released().iter(List::Quarantine);
             quarantined.map(|(_, entry)| p.address(entry.slot))
         });
         keys.extend(entries.filter_map(chunk_key));
@@ -224,7 +224,7 @@ impl Ipam {
         let Some(pool) = self.pools.get(id.0) else {
             return;
         };
-        let step = 1u128 << pool.blocks.shift;
+        let step = 1u128 << pool.blocks().shift;
         let mut at = number(range.first()) & !(step - 1);
         while at <= number(range.last()) {
             keys.insert(block_key(id, range.family().address(at)));

@@ -98,7 +98,7 @@ impl Sticky {
     }
 }
 
-/// Sticky addresses that do not share the one time of their workload's interface: kept beside a reservation, in several
+/// Sticky addresses that do not share the one time of their workload's interface: retained beside a reservation, in several
 /// pools with several ends, or for as long as a move takes ([`NEVER`]). Few are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Apart {

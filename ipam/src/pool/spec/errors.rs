@@ -17,7 +17,7 @@ pub enum NameError {
         given: usize,
     },
     /// Control characters would tear logs and listings.
-    #[error("a name must not hold control characters")]
+    #[error("a name must not hold control characters, such as a line break")]
     Control,
     /// No name of an interface.
     #[error(
@@ -105,10 +105,10 @@ pub enum PoolError {
         limit: usize,
     },
     /// There is a pool of that name.
-    #[error("there is a pool `{0}` already")]
+    #[error("there is a pool `{0}` already: choose another name")]
     Exists(String),
     /// Its addresses belong to another pool.
-    #[error("{given} overlaps {with} of pool `{pool}`")]
+    #[error("{given} overlaps {with} of pool `{pool}`: choose a prefix outside it")]
     Overlap {
         /// The prefix given.
         given: Cidr,
@@ -118,10 +118,10 @@ pub enum PoolError {
         pool: String,
     },
     /// There is no such pool.
-    #[error("there is no pool `{0}`")]
+    #[error("there is no pool `{0}`: add it, or name another")]
     Unknown(String),
     /// All pool numbers are in use.
-    #[error("there are {limit} pools already")]
+    #[error("there are {limit} pools already, the most there can be: remove one first")]
     TooManyPools {
         /// The most pools.
         limit: usize,
@@ -151,7 +151,7 @@ pub enum PoolError {
     BarredInUse {
         /// The address.
         address: IpAddr,
-        /// Its owner, or the workload it is kept for.
+        /// Its owner, or the workload it is retained for.
         holder: String,
     },
     /// Something cannot change while the pool exists.

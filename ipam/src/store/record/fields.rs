@@ -48,7 +48,7 @@ pub(super) fn read_interface<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, Rec
     Ok(other.unwrap_or(Cow::Borrowed(DEFAULT_INTERFACE)))
 }
 
-/// Where format 2 has the latest time known of what a workload keeps, format 1 had how long it keeps what it
+/// Where format 2 has the latest time known of what a workload retains, format 1 had how long it retains what it
 /// releases: its claims say that.
 pub(super) fn read_since(r: &mut Reader<'_>) -> Result<Timestamp, RecordError> {
     let field = r.time()?;

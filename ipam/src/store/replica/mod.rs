@@ -213,7 +213,7 @@ impl<S: Store> Replica<S> {
     pub async fn catch_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
         match self.store.watch("", self.revision).await? {
             Watched::Compacted => self.reload(now).await,
-            // What rejected may hold is worked out from the whole.
+            // What rejected records may hold is worked out from the whole.
             Watched::Events(events, _)
                 if events.iter().any(|e| is_structural(&e.key))
                     || !(events.is_empty() || self.rejected.is_empty()) =>

@@ -33,11 +33,11 @@ impl Restorer {
         let identity = Identity::from((&*name, &*interface));
         let fits = identity.check();
         fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
-        // A workload may be known by its claims, but keeps and moves by one record only.
+        // A workload may be known by its claims, but retains and moves by one record only.
         let known = self.ipam.workload(identity);
         let recorded = known.is_some_and(|id| {
-            let keeps = self.ipam.workloads.retained(id).next().is_some();
-            keeps || self.ipam.workloads.is_moving(id)
+            let retains = self.ipam.workloads.retained(id).next().is_some();
+            retains || self.ipam.workloads.is_moving(id)
         });
         if recorded {
             return Err(RejectedRecord::new(key, identity, "is recorded twice"));
@@ -59,7 +59,7 @@ impl Restorer {
         let apart = sticky.iter().map(|s| ((s.pool, s.address), s.until));
         let sticky: Vec<_> = shared.chain(apart).collect();
         let places: Vec<_> = sticky.iter().map(|&(place, _)| place).collect();
-        let (reserved, spots) = self.kept_vacant(reserved, &places, key)?;
+        let (reserved, spots) = self.vacant_retained(reserved, &places, key)?;
         let ends = sticky.iter().map(|&(_, until)| until.min(last));
         let (over, sticky): (Vec<_>, Vec<_>) = spots
             .into_iter()
@@ -80,7 +80,7 @@ impl Restorer {
         }
         let id = self.ipam.intern_workload(identity);
         self.ipam.workloads.note_since(id, since);
-        self.keep(id, &reserved, &sticky);
+        self.retain(id, &reserved, &sticky);
         if let Some(moving) = moving {
             self.add_move(id, &moving);
         }
@@ -88,8 +88,8 @@ impl Restorer {
         Ok(())
     }
 
-    /// Keeps addresses that are nobody's for a workload that keeps none yet.
-    fn keep(&mut self, id: u32, reserved: &[Spot], sticky: &[(Spot, Timestamp)]) {
+    /// Retains addresses that are nobody's for a workload that retains none yet.
+    fn retain(&mut self, id: u32, reserved: &[Spot], sticky: &[(Spot, Timestamp)]) {
         let now = self.ipam.now();
         let sticky = sticky.iter().map(|&(spot, until)| (spot, Some(until)));
         let all = reserved.iter().map(|&spot| (spot, None)).chain(sticky);
@@ -97,8 +97,8 @@ impl Restorer {
             let Some(pool) = self.ipam.pools.get_mut(spot.pool) else {
                 continue;
             };
-            pool.keep(spot.slot, id, now);
-            let family = pool.spec.cidr.family();
+            pool.retain(spot.slot, id, now);
+            let family = pool.spec().cidr.family();
             match until {
                 None => self.ipam.add_reserved(id, family, spot),
                 Some(until) => self.ipam.retain(id, family, spot, until),
@@ -106,9 +106,9 @@ impl Restorer {
         }
     }
 
-    /// The slots that a workload keeps, reserved and sticky: nobody's yet, each once, and of the sticky ones only one of
+    /// The slots that a workload retains, reserved and sticky: nobody's yet, each once, and of the sticky ones only one of
     /// a pool.
-    fn kept_vacant(
+    fn vacant_retained(
         &mut self,
         reserved: &[(PoolId, IpAddr)],
         sticky: &[(PoolId, IpAddr)],

@@ -1,59 +1,45 @@
-//! Pools: cells, bitmaps, counts and blocks.
+//! What must be true of a pool by itself: cells, bitmap, counts, lists and blocks agree.
 
-use super::Broken;
-use crate::cidr::Family;
-use crate::pool::Pool;
-use crate::pool::blocks::{BlockState, NOBODY};
-use crate::pool::cells::State;
-use crate::pool::released::List;
-use crate::pool::spec::Affinity;
-use crate::state::{Ipam, Spot};
+use super::Pool;
+use super::blocks::{BlockState, NOBODY};
+use super::cells::State;
+use super::released::List;
+use super::spec::Affinity;
+use crate::check::{Broken, ensure};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-impl Ipam {
-    /// Every cell of a pool is backed by what it refers to, and its bit is right.
-    pub(super) fn check_pool_state(&self, index: u16, pool: &Pool) -> Result<(), Broken> {
-        for (slot, cell) in pool.cells.iter() {
-            let address = pool.address(slot);
-            let spot = Spot { pool: index, slot };
-            let family = pool.spec.cidr.family();
-            let backed = match cell.state() {
-                State::Blank => true,
-                State::Held(c) => self
-                    .claims
-                    .get(c)
-                    .is_some_and(|c| c.spots.get(family) == Some(spot)),
-                State::Retained(w) => self.workloads.retained(w).any(|s| s == spot),
-                State::Quarantined(id) => {
-                    let released = pool.released.get(List::Quarantine, id);
-                    released.is_some_and(|r| r.slot == slot)
-                }
-                State::Queued(id) => {
-                    let released = pool.released.get(List::Queued, id);
-                    released.is_some_and(|r| r.slot == slot)
-                }
-            };
-            ensure!(backed, "{address} is {:?} without a reason", cell.state());
-            let free = matches!(cell.state(), State::Queued(_));
-            ensure!(
-                pool.free.is_free(slot) == free,
-                "{address} is {:?}, free {}",
-                cell.state(),
-                !free
-            );
-            ensure!(
-                !free || !pool.is_barred(address),
-                "{address} is free but excluded, set aside or frozen"
-            );
-        }
-        Ok(())
+impl Pool {
+    /// Checks the pool from scratch; whom its cells name is the allocator's matter.
+    pub(crate) fn check(&self) -> Result<(), Broken> {
+        check_bits(self)?;
+        check_counts(self)?;
+        check_blocks(self)
     }
 }
 
+/// Free are those whose quarantine is over, and what was never used.
+fn check_bits(pool: &Pool) -> Result<(), Broken> {
+    for (slot, cell) in pool.cells.iter() {
+        let address = pool.address(slot);
+        let free = matches!(cell.state(), State::Queued(_));
+        ensure!(
+            pool.free.is_free(slot) == free,
+            "{address} is {:?}, free {}",
+            cell.state(),
+            !free
+        );
+        ensure!(
+            !free || !pool.is_barred(address),
+            "{address} is free but excluded, set aside or frozen"
+        );
+    }
+    Ok(())
+}
+
 /// Blocks agree with the cells in them, with the lists that they are in, and with their hosts.
-pub(super) fn check_blocks(pool: &Pool) -> Result<(), Broken> {
+fn check_blocks(pool: &Pool) -> Result<(), Broken> {
     if pool.spec.affinity == Affinity::Off {
         return Ok(());
     }
@@ -117,7 +103,7 @@ pub(super) fn check_blocks(pool: &Pool) -> Result<(), Broken> {
 }
 
 /// A pool's counts agree with its cells, its bitmap with what is barred.
-pub(super) fn check_counts(pool: &Pool) -> Result<(), Broken> {
+fn check_counts(pool: &Pool) -> Result<(), Broken> {
     let name = &pool.spec.name;
     let (mut held, mut retained, mut quarantined, mut queued, mut barred_used) = (0, 0, 0, 0, 0);
     for (slot, cell) in pool.cells.iter() {
@@ -196,6 +182,3 @@ fn barred_slots(pool: &Pool) -> u64 {
         })
         .sum()
 }
-
-/// Families index two-element arrays.
-const _: () = assert!(Family::V6 as usize == 1);

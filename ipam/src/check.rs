@@ -1,7 +1,9 @@
 //! What must be true at all times, checked from scratch.
 
 use crate::index::tag;
+use crate::pool::Pool;
 use crate::pool::cells::State;
+use crate::pool::released::List;
 use crate::state::{Ipam, NONE, Spot};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -22,8 +24,6 @@ macro_rules! ensure {
 }
 
 pub(crate) use ensure;
-
-mod pools;
 
 impl Ipam {
     /// Checks every invariant: no address is held twice, none is lost, all counts and indices agree with
@@ -50,8 +50,7 @@ impl Ipam {
             .try_for_each(|id| self.check_workload(id))?;
         for (id, pool) in self.pools.iter() {
             self.check_pool_state(id.0, pool)?;
-            pools::check_counts(pool)?;
-            pools::check_blocks(pool)?;
+            pool.check()?;
         }
         self.check_hosts()?;
         let state = |spot: Spot| self.pools.state(spot);
@@ -79,7 +78,7 @@ impl Ipam {
                 state == Some(State::Held(id)),
                 "an address of `{owner}` is {state:?}"
             );
-            let fits = pool.is_some_and(|p| p.spec.cidr.family() == family);
+            let fits = pool.is_some_and(|p| p.spec().cidr.family() == family);
             ensure!(fits, "an address of `{owner}` is of the wrong family");
         }
         if claim.workload != NONE {
@@ -110,7 +109,7 @@ impl Ipam {
                 Some(State::Held(c)) => self.is_reserved_to(id, spot) && mine(c),
                 _ => false,
             };
-            ensure!(fits, "what `{name}` keeps is {state:?}");
+            ensure!(fits, "what `{name}` retains is {state:?}");
         }
         let mut pools: Vec<u16> = self
             .workloads
@@ -120,6 +119,33 @@ impl Ipam {
         pools.sort_unstable();
         let once = pools.windows(2).all(|two| two.first() != two.last());
         ensure!(once, "`{name}` retains two sticky addresses of a pool");
+        Ok(())
+    }
+
+    /// Every cell of a pool is backed by what it refers to.
+    fn check_pool_state(&self, index: u16, pool: &Pool) -> Result<(), Broken> {
+        for (slot, cell) in pool.cells().iter() {
+            let address = pool.address(slot);
+            let spot = Spot { pool: index, slot };
+            let family = pool.spec().cidr.family();
+            let backed = match cell.state() {
+                State::Blank => true,
+                State::Held(c) => self
+                    .claims
+                    .get(c)
+                    .is_some_and(|c| c.spots.get(family) == Some(spot)),
+                State::Retained(w) => self.workloads.retained(w).any(|s| s == spot),
+                State::Quarantined(id) => {
+                    let released = pool.released().get(List::Quarantine, id);
+                    released.is_some_and(|r| r.slot == slot)
+                }
+                State::Queued(id) => {
+                    let released = pool.released().get(List::Queued, id);
+                    released.is_some_and(|r| r.slot == slot)
+                }
+            };
+            ensure!(backed, "{address} is {:?} without a reason", cell.state());
+        }
         Ok(())
     }
 
