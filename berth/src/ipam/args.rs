@@ -1,7 +1,9 @@
 //! The command line of `berth ipam`.
 
+mod etcd;
 mod pool;
 
+pub use etcd::EtcdArgs;
 pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -17,15 +19,19 @@ use std::time::Duration;
     berth ipam --store redb:/var/lib/berth/ipam.redb claim --owner c1/eth0 --workload shop/web-0 --host h1 --sticky 1h\n  \
     berth ipam --store redb:/var/lib/berth/ipam.redb release --owner c1/eth0")]
 pub struct IpamArgs {
-    /// Where the state is kept: `redb:PATH`, or `memory`, which is gone at the end. Commands that write need it.
+    /// Where the state is kept: `redb:PATH`; `etcd:URL[,URL]`, the members of one etcd, shared by many hosts; or `memory`, which is
+    /// gone at the end. Commands that write need it.
     #[arg(long, value_name = "STORE", global = true)]
     pub store: Option<String>,
-    /// How long to wait for a store that another process uses.
+    /// How long to wait for a store that another process uses, or for etcd to answer (1s at least).
     #[arg(long, value_name = "TIME", global = true, default_value = "30s", value_parser = duration)]
     pub lock_wait: Duration,
     /// Seed of a new store: where hosts' blocks start, what random order gives.
     #[arg(long, value_name = "SEED", global = true)]
     pub seed: Option<u64>,
+    /// How to reach etcd.
+    #[command(flatten)]
+    pub etcd: EtcdArgs,
     #[command(subcommand)]
     pub(super) action: Action,
 }

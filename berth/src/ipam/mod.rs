@@ -8,9 +8,10 @@ mod look;
 mod pools;
 mod session;
 mod show;
+mod stores;
 mod text;
 
-pub use args::IpamArgs;
+pub use args::{EtcdArgs, IpamArgs};
 
 use crate::answer::{Answer, Failure};
 use args::{Action, HostAction, MoveAction, PoolAction};

@@ -51,7 +51,10 @@ fn member(given: &str, config: &EtcdConfig) -> Result<Member, ConfigError> {
         return Err(bad("it has a path".into()));
     }
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-        return Err(bad("a user belongs in the configuration, not here".into()));
+        // Not even in a message.
+        let given = format!("...@{}", given.rsplit('@').next().unwrap_or_default());
+        let why = "a user belongs in the configuration, not here".into();
+        return Err(ConfigError::BadEndpoint { given, why });
     }
     let secure = match uri.scheme_str() {
         Some("https") => true,
@@ -131,7 +134,6 @@ mod tests {
             "",
             "ftp://h:1",
             "http://h:1/path",
-            "http://u:p@h:1",
             "http://h:99999",
             "http://h",
             "a b",
@@ -142,6 +144,13 @@ mod tests {
                 "{given}: {named:?}"
             );
         }
+        let error = names(&["http://u:secret@h:1"])
+            .expect_err("a user")
+            .to_string();
+        assert!(
+            error.contains("...@h:1") && !error.contains("secret"),
+            "{error}"
+        );
         let config = EtcdConfig::new(["http://h:1"]).ca(b"x".to_vec());
         assert!(matches!(
             members(&config),

@@ -1,0 +1,148 @@
+//! The stores that `--store` names.
+
+use super::args::IpamArgs;
+use crate::answer::Failure;
+use ipam::Store;
+use ipam::store::{MemoryStore, StoreError, ready};
+use ipam_redb::RedbStore;
+
+/// A store, and what carries out its operations.
+pub(super) struct Opened {
+    pub(super) store: Box<dyn Store>,
+    pub(super) runner: Runner,
+    pub(super) place: String,
+}
+
+/// What carries out a store's operations.
+pub(super) enum Runner {
+    /// They never wait but by sleeping.
+    AtOnce,
+    /// They wait for the network.
+    #[cfg(feature = "etcd")]
+    Tokio(tokio::runtime::Runtime),
+}
+
+impl Runner {
+    /// Carries out an operation on the store at `place`.
+    pub(super) fn run<T>(
+        &self,
+        operation: impl Future<Output = T>,
+        place: &str,
+    ) -> Result<T, Failure> {
+        match self {
+            Self::AtOnce => {
+                let waits = || std::io::Error::other("the store waits for what never comes");
+                ready(operation).ok_or_else(|| Failure::io(&waits(), place))
+            }
+            #[cfg(feature = "etcd")]
+            Self::Tokio(runtime) => Ok(runtime.block_on(operation)),
+        }
+    }
+}
+
+/// Opens the store that the command is told, waiting for its turn.
+pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
+    let name = match &args.store {
+        Some(name) => &**name,
+        None if args.action.writes() => {
+            let message = "what this command writes must be kept somewhere: --store redb:PATH or etcd:URL[,URL] (or memory, which is gone at the end)";
+            return Err(Failure::input(message, "--store"));
+        }
+        None => {
+            eprintln!("berth: note: without --store there is nothing to look at");
+            "memory"
+        }
+    };
+    if args.store.is_some() && name == "memory" && args.action.writes() {
+        eprintln!("berth: note: --store memory is gone when this command ends");
+    }
+    let place = format!("--store {name}");
+    let kind = name.split_once(':');
+    if let (Some(option), false) = (args.etcd.first_given(), matches!(kind, Some(("etcd", _)))) {
+        let message = format!("{option} is for --store etcd:URL[,URL]");
+        return Err(Failure::input(message, option));
+    }
+    match kind {
+        None if name == "memory" => Ok(Opened {
+            store: Box::new(MemoryStore::default()),
+            runner: Runner::AtOnce,
+            place,
+        }),
+        Some(("redb", path)) if !path.is_empty() => {
+            ipam_redb::set_last_resort(last_words);
+            let mut store = RedbStore::new(path, args.lock_wait);
+            if !args.action.writes() && !store.is_there() {
+                return Err(nothing_there(&place));
+            }
+            store.hold().map_err(|e| failure(&e, &place))?;
+            Ok(Opened {
+                store: Box::new(store),
+                runner: Runner::AtOnce,
+                place,
+            })
+        }
+        Some(("etcd", urls)) if !urls.is_empty() => etcd(args, urls, place),
+        _ => {
+            let message = format!("`{name}` is no store: use redb:PATH, etcd:URL[,URL] or memory");
+            Err(Failure::input(message, "--store"))
+        }
+    }
+}
+
+#[cfg(not(feature = "etcd"))]
+fn etcd(_: &IpamArgs, _: &str, _: String) -> Result<Opened, Failure> {
+    let message = "this berth was built without etcd: build it with `--features etcd` (or `full`)";
+    Err(Failure::input(message, "--store"))
+}
+
+#[cfg(feature = "etcd")]
+fn etcd(args: &IpamArgs, urls: &str, place: String) -> Result<Opened, Failure> {
+    let config = args.etcd.config(urls, args.lock_wait)?;
+    let store = ipam_etcd::EtcdStore::new(config)
+        .map_err(|e| Failure::input(e.to_string(), option_of(&e)))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(Opened {
+        store: Box::new(store),
+        runner: Runner::Tokio(runtime.map_err(|e| Failure::io(&e, &*place))?),
+        place,
+    })
+}
+
+/// The option that a mistake is in.
+#[cfg(feature = "etcd")]
+fn option_of(error: &ipam_etcd::ConfigError) -> &'static str {
+    use ipam_etcd::ConfigError;
+    match error {
+        ConfigError::NoCa | ConfigError::BadTls(_) => "--etcd-ca",
+        _ => "--store",
+    }
+}
+
+/// Who only looks makes no store: one that is missing may be a slip in its name.
+fn nothing_there(place: &str) -> Failure {
+    let message = "there is no such file: the first command that writes (pool add, say) makes it";
+    let missing = std::io::Error::new(std::io::ErrorKind::NotFound, message);
+    Failure::io(&missing, place)
+}
+
+/// A store's error as the command's.
+pub(super) fn failure(error: &StoreError, place: &str) -> Failure {
+    let mut failure = Failure::io(&std::io::Error::other(error.to_string()), place);
+    failure.kind = match error {
+        StoreError::Busy { .. } => "busy".into(),
+        StoreError::Version { .. } => "version".into(),
+        StoreError::Damaged(_) => "damaged".into(),
+        _ => failure.kind,
+    };
+    failure
+}
+
+/// The store is so damaged that the process is about to abort: says so, and ends it as any other failure of the
+/// store does.
+fn last_words(why: &str) {
+    let json = std::env::args_os().any(|a| a == "--json");
+    let failure = Failure::io(&std::io::Error::other(why), "--store");
+    std::process::exit(crate::answer::print(Err(failure), json).into());
+}
