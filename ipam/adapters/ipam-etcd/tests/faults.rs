@@ -160,7 +160,7 @@ fn nobody_there_is_an_error_within_the_time_given() {
             "{error:?}"
         );
         assert!(
-            start.elapsed() < Duration::from_secs(5),
+            start.elapsed() < Duration::from_secs(20),
             "{:?}",
             start.elapsed()
         );
@@ -232,30 +232,28 @@ fn a_member_that_stands_still_delays_a_read_and_fails_a_write() {
     let config = EtcdConfig::new(members.iter().map(Etcd::url))
         .timeout(Duration::from_secs(4))
         .attempt_timeout(Duration::from_millis(300));
-    let mut store = open(config);
+    let others = EtcdConfig::new(members[1..].iter().map(Etcd::url));
     block_on(async {
-        let since = revision(&mut store).await;
-        commit(&mut store, since, &[("c/a", "1")], &[])
+        let mut other = open(others.timeout(Duration::from_secs(30)));
+        let since = revision(&mut other).await;
+        commit(&mut other, since, &[("c/a", "1")], &[])
             .await
             .expect("a write");
+        // It takes connections and requests, and answers none. Were it the leader, the others elect another.
         signal(&members[0], "STOP");
-        let start = Instant::now();
-        assert_eq!(get(&mut store, "c/a").await.as_deref(), Some("1"));
+        let since = revision(&mut other).await;
+        let mut writer = open(config.clone());
+        let outcome = commit(&mut writer, since, &[("c/b", "1")], &[]).await;
         assert!(
-            start.elapsed() >= Duration::from_millis(300),
-            "another member was asked first"
-        );
-        signal(&members[0], "CONT");
-        signal(&members[1], "STOP");
-        let since = revision(&mut open(EtcdConfig::new([members[2].url()]))).await;
-        let outcome = commit(&mut store, since, &[("c/b", "1")], &[]).await;
-        assert!(
-            matches!(&outcome, Err(StoreError::Io(why)) if why.contains("unknown")),
+            matches!(&outcome, Err(StoreError::Io(why)) if why.contains("unknown") && why.contains(&members[0].url())),
             "{outcome:?}"
         );
         // The next operation goes elsewhere.
-        assert_eq!(get(&mut store, "c/a").await.as_deref(), Some("1"));
-        signal(&members[1], "CONT");
+        assert_eq!(get(&mut writer, "c/a").await.as_deref(), Some("1"));
+        let start = Instant::now();
+        assert_eq!(get(&mut open(config), "c/a").await.as_deref(), Some("1"));
+        assert!(start.elapsed() >= Duration::from_millis(300));
+        signal(&members[0], "CONT");
     });
 }
 
@@ -368,7 +366,7 @@ fn what_is_no_etcd_is_an_error_in_time() {
         let error = block_on(store.get(&[]));
         assert!(matches!(error, Err(StoreError::Io(_))), "{error:?}");
         assert!(
-            start.elapsed() < Duration::from_secs(5),
+            start.elapsed() < Duration::from_secs(20),
             "{:?}",
             start.elapsed()
         );
