@@ -238,6 +238,15 @@ impl Cidr {
 
     /// The addresses between the first and the last, both left out; none in a prefix of one or two
     /// addresses.
+    ///
+    /// ```
+    /// use ipam::Cidr;
+    ///
+    /// let interior = |cidr: &str| Ok::<_, ipam::net::ParseError>(cidr.parse::<Cidr>()?.interior());
+    /// assert_eq!(interior("10.9.0.0/30")?.map(|r| r.to_string()), Some("10.9.0.1-10.9.0.2".into()));
+    /// assert_eq!(interior("10.9.0.0/31")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn interior(self) -> Option<AddressRange> {
         let AddressRange {

@@ -118,6 +118,16 @@ impl Prefixes {
     /// Takes a part of `length` bits from the smallest free part that has room, the lowest of those.
     /// Logarithmic, times the difference in length.
     ///
+    /// ```
+    /// use ipam::net::Prefixes;
+    ///
+    /// let mut site = Prefixes::new("10.9.0.0/23".parse()?);
+    /// assert_eq!(site.take(24)?, "10.9.0.0/24".parse()?);
+    /// assert_eq!(site.take(24)?, "10.9.1.0/24".parse()?);
+    /// assert!(site.take(24).is_err()); // nothing is left
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PrefixError::Length`], [`PrefixError::Full`].
     pub fn take(&mut self, length: u8) -> Result<Cidr, PrefixError> {

@@ -9,6 +9,15 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// The difference between two sets of prefixes.
+///
+/// ```
+/// use ipam::routes::RouteDelta;
+///
+/// let (before, after) = ("10.9.0.0/26".parse()?, "10.9.0.64/26".parse()?);
+/// let delta = RouteDelta::between(&[before], &[after]);
+/// assert_eq!((delta.add, delta.remove), (vec![after], vec![before]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RouteDelta {

@@ -112,6 +112,15 @@ impl Subrange {
 
     /// Whether parts can serve one attachment in turn: some, of one family, none overlapping.
     ///
+    /// ```
+    /// use ipam::net::Subrange;
+    ///
+    /// let part = |network: &str| Ok::<_, Box<dyn std::error::Error>>(Subrange::new(network.parse()?, 24, None, None, None)?);
+    /// Subrange::check_set(&[part("10.9.0.0")?, part("10.9.1.0")?])?;
+    /// assert!(Subrange::check_set(&[part("10.9.0.0")?, part("10.9.0.0")?]).is_err()); // they overlap
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SubrangeError`].
     pub fn check_set(set: &[Self]) -> Result<(), SubrangeError> {

@@ -58,12 +58,27 @@ impl Timestamp {
     }
 
     /// This point plus a duration, at most [`Timestamp::MAX`].
+    ///
+    /// ```
+    /// # use ipam::Timestamp;
+    /// # use std::time::Duration;
+    /// let end = Timestamp::from_secs(100).after(Duration::from_secs(20));
+    /// assert_eq!(end, Timestamp::from_secs(120));
+    /// ```
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(Self::from(wait).0))
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
+    ///
+    /// ```
+    /// # use ipam::Timestamp;
+    /// # use std::time::Duration;
+    /// let (start, end) = (Timestamp::from_secs(100), Timestamp::from_secs(120));
+    /// assert_eq!(end.since(start), Duration::from_secs(20));
+    /// assert_eq!(start.since(end), Duration::ZERO); // it is not after it
+    /// ```
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

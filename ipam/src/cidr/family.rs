@@ -16,6 +16,13 @@ pub enum Family {
 
 impl Family {
     /// The family of an address.
+    ///
+    /// ```
+    /// use ipam::net::Family;
+    ///
+    /// assert_eq!(Family::of("10.9.0.1".parse()?), Family::V4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() {
@@ -54,6 +61,14 @@ impl fmt::Display for Family {
 }
 
 /// An address as a number: 32 bits for IPv4, 128 for IPv6.
+///
+/// ```
+/// use ipam::net::{Family, number};
+///
+/// let address = "10.9.0.1".parse()?;
+/// assert_eq!(Family::V4.address(number(address) + 1), "10.9.0.2".parse::<std::net::IpAddr>()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn number(address: IpAddr) -> u128 {
     match address {

@@ -25,6 +25,15 @@ pub struct AddressRange {
 impl AddressRange {
     /// The range between two addresses.
     ///
+    /// ```
+    /// use ipam::net::AddressRange;
+    ///
+    /// let range = AddressRange::new("10.9.0.10".parse()?, "10.9.0.19".parse()?)?;
+    /// assert_eq!(range.count(), 10);
+    /// assert!(AddressRange::new("10.9.0.19".parse()?, "10.9.0.10".parse()?).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When they are of two families or the last is below the first.
     pub fn new(first: IpAddr, last: IpAddr) -> Result<Self, ParseError> {

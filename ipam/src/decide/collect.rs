@@ -23,6 +23,17 @@ pub struct Reconciliation {
 }
 
 /// What [`Ipam::fsck`] finds.
+///
+/// ```
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// for problem in ipam.fsck(std::time::Duration::from_secs(900), &[]) {
+///     println!("{}: {}: {}", problem.kind, problem.subject, problem.repair);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Problem {

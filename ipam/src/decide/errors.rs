@@ -1,5 +1,9 @@
 //! Why something is refused: what was asked, what stands in the way, what would be right.
 
+mod reasons;
+
+pub use reasons::{Considered, PoolReason, UnavailableReason};
+
 use crate::cidr::{Family, ParseError};
 use crate::pool::spec::NameError;
 use crate::time::Timestamp;
@@ -8,155 +12,21 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-/// Why one pool gave nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(tag = "why", rename_all = "kebab-case"))]
-pub enum PoolReason {
-    /// It is of the other family.
-    Family,
-    /// A label is missing or has another value.
-    Label {
-        /// The label's key.
-        key: String,
-        /// The value asked for.
-        want: String,
-        /// The pool's value.
-        have: Option<String>,
-    },
-    /// It gives nothing more.
-    Draining,
-    /// No address is free.
-    Full {
-        /// Held by owners.
-        held: u32,
-        /// Retained for workloads.
-        reserved: u32,
-        /// In quarantine after release.
-        quarantined: u32,
-        /// When the first of those becomes free.
-        next: Option<Timestamp>,
-    },
-    /// Addresses are free, but in blocks the host may not use.
-    Blocks {
-        /// The limit that keeps it from taking another block.
-        limit: Option<u32>,
-        /// Free addresses in other hosts' blocks.
-        free: u64,
-    },
-}
-
-impl fmt::Display for PoolReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Family => f.write_str("is of the other family"),
-            Self::Label {
-                key,
-                want,
-                have: Some(have),
-            } => {
-                write!(f, "has {key}={have}, not {key}={want}")
-            }
-            Self::Label {
-                key,
-                want,
-                have: None,
-            } => write!(f, "has no label {key}={want}"),
-            Self::Draining => f.write_str("is draining"),
-            Self::Full {
-                held,
-                reserved,
-                quarantined,
-                next,
-            } => {
-                write!(
-                    f,
-                    "is full: {held} held, {reserved} reserved, {quarantined} in quarantine"
-                )?;
-                next.map_or(Ok(()), |next| write!(f, " (the first until {next})"))
-            }
-            Self::Blocks { limit, free } => {
-                let limit = limit.map_or_else(String::new, |l| alloc::format!(" of {l}"));
-                write!(
-                    f,
-                    "has {free} free addresses in other hosts' blocks only; this host is at its limit{limit} or the pool is strict"
-                )
-            }
-        }
-    }
-}
-
-/// One pool that was considered for a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Considered {
-    /// The pool's name.
-    pub pool: String,
-    /// Why it gave nothing.
-    #[cfg_attr(feature = "serde", serde(rename = "why"))]
-    pub reason: PoolReason,
-}
-
-impl fmt::Display for Considered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.pool, self.reason)
-    }
-}
-
-/// Why an address is unavailable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UnavailableReason {
-    /// It lies in no pool that was asked for.
-    NoPool,
-    /// The pool never gives it out, because it is this.
-    Excluded(&'static str),
-    /// An owner holds it.
-    Held {
-        /// The owner.
-        owner: String,
-        /// Its host.
-        host: Option<String>,
-        /// The end of its lease.
-        until: Option<Timestamp>,
-    },
-    /// It is retained for a workload.
-    Retained {
-        /// The workload.
-        workload: String,
-    },
-    /// It is in quarantine after release.
-    Quarantined {
-        /// Until then.
-        until: Timestamp,
-    },
-    /// Its pool gives nothing more.
-    Draining,
-    /// The sparse pool that it lies in has no room for another block.
-    NoSlots,
-    /// A stored record that may hold it is damaged.
-    Damaged,
-}
-
-impl fmt::Display for UnavailableReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPool => f.write_str("is in no pool that was asked for"),
-            Self::Excluded(reason) => write!(f, "is never given out: it is {reason}"),
-            Self::Held { owner, host, until } => {
-                write!(f, "is held by `{owner}`")?;
-                host.iter().try_for_each(|h| write!(f, " on `{h}`"))?;
-                until.iter().try_for_each(|u| write!(f, " until {u}"))
-            }
-            Self::Retained { workload } => write!(f, "is retained for `{workload}`"),
-            Self::Quarantined { until } => write!(f, "is in quarantine until {until}"),
-            Self::Draining => f.write_str("is in a draining pool"),
-            Self::Damaged => f.write_str("may be held: a stored record about it is damaged"),
-            Self::NoSlots => f.write_str("would need another block than the pool has room for"),
-        }
-    }
-}
-
 /// Why a claim is refused.
+///
+/// ```
+/// # use ipam::claim::ClaimError;
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let request = Request::new("c1/eth0").pools(&["q"]);
+/// match ipam.claim(at(1), &request) {
+///     Err(ClaimError::UnknownPool(name)) => assert_eq!(name, "q"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     /// A name does not fit.
@@ -261,6 +131,18 @@ fn list(considered: &[Considered]) -> String {
 }
 
 /// Why a release frees nothing.
+///
+/// ```
+/// # use ipam::claim::ReleaseError;
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// let grant = ipam.claim(at(1), &Request::new("c1/eth0"))?;
+/// let late = ipam.release(at(2), "c1/eth0", grant.sequence - 1);
+/// assert!(matches!(late, Err(ReleaseError::Stale { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
     /// The owner holds nothing.

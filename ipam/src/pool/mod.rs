@@ -47,6 +47,17 @@ impl core::fmt::Display for PoolId {
 }
 
 /// How many addresses of a pool are in which state.
+///
+/// ```
+/// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+/// # let at = Timestamp::from_secs;
+/// # let mut ipam = Ipam::new(7);
+/// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+/// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+/// let usage = ipam.pool("p").ok_or("a pool")?.usage();
+/// assert_eq!((usage.capacity, usage.held, usage.free), (254, 1, 253));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Usage {

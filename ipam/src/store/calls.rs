@@ -70,6 +70,19 @@ fn owned(changes: Vec<Change<'_>>) -> Vec<Change<'static>> {
 impl<S: Store> Replica<S> {
     /// [`Ipam::claim`](crate::Ipam::claim) in the store.
     ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # ready(async {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// let grant = replica.claim(now, &Request::new("container-1/eth0"), sleep).await?;
+    /// assert_eq!(replica.ipam().sequence(), grant.sequence);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TransactError`] of [`ClaimError`].
     pub async fn claim<W: Future<Output = ()>>(
@@ -98,6 +111,20 @@ impl<S: Store> Replica<S> {
     }
 
     /// [`Ipam::renew`](crate::Ipam::renew) in the store.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # ready(async {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// let hour = std::time::Duration::from_secs(3600);
+    /// let grant = replica.claim(now, &Request::new("c1/eth0").lease(hour), sleep).await?;
+    /// replica.renew(now, "c1/eth0", grant.sequence, Some(hour), sleep).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TransactError`] of [`RenewError`]; one that is [refused](TransactError::Refused) means: stop using the address.
@@ -130,6 +157,23 @@ impl<S: Store> Replica<S> {
 
     /// [`Ipam::finish_move`](crate::Ipam::finish_move) in the store.
     ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # ready(async {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// let request = Request::new("c1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// let first = replica.claim(now, &request, sleep).await?;
+    /// replica.begin_move(now, "shop/web-0".into(), ("h1", "h2"), sleep).await?;
+    /// replica.release(now, "c1/eth0", first.sequence, sleep).await?;
+    /// let second = replica.finish_move(now, "shop/web-0".into(), "c2/eth0", sleep).await?;
+    /// assert_eq!(second.address(), first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TransactError`] of [`MoveError`].
     pub async fn finish_move<W: Future<Output = ()>>(
@@ -158,6 +202,20 @@ impl<S: Store> Replica<S> {
     }
 
     /// [`Ipam::reserve`](crate::Ipam::reserve) in the store.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # ready(async {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// let range = "10.9.0.10-10.9.0.12".parse()?;
+    /// replica.reserve(now, "shop/db-0".into(), &[range], sleep).await?;
+    /// assert!(replica.ipam().is_reserved("shop/db-0"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TransactError`] of [`ReserveError`].
@@ -207,6 +265,19 @@ impl<S: Store> Replica<S> {
 
     /// One pass of collection ([`Ipam::decide_collection`](crate::Ipam::decide_collection)) in the store. Its changes
     /// are committed; what is given back has them to look at.
+    ///
+    /// ```
+    /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
+    /// # ready(async {
+    /// # let (now, sleep) = (Timestamp::from_secs(1), |_| std::future::ready(()));
+    /// # let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// # replica.add_pool(now, PoolSpec::new("p", "10.9.0.0/24".parse()?), sleep).await?;
+    /// let pass = replica.collect(now, None, sleep).await?; // leases and blocks only
+    /// assert!(pass.released.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TransactError`]; nothing is refused.

@@ -8,6 +8,17 @@ use alloc::vec::Vec;
 pub type Revision = u64;
 
 /// All or nothing.
+///
+/// ```
+/// # use ipam::{Store as _, store::{MemoryStore, StoreError, Txn, ready}};
+/// # let mut store = MemoryStore::default();
+/// let put = vec![("k".to_string(), b"1".to_vec())];
+/// let txn = Txn { put, unchanged: vec!["k".into()], ..Txn::default() };
+/// assert_eq!(ready(store.commit(txn.clone())), Some(Ok(1)));
+/// // It was written on the ground of revision 0, and somebody wrote the key since.
+/// let conflict = StoreError::Conflict { key: "k".into() };
+/// assert_eq!(ready(store.commit(txn)), Some(Err(conflict)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Txn {
     /// Keys that nobody may have written or deleted since `since`.
@@ -88,6 +99,17 @@ pub enum StoreError {
 /// A store of keys and values with transactions. Runtime-free: what never waits answers at the first poll.
 ///
 /// What every store must do is checked by `ipam::testing::check_store`.
+///
+/// ```
+/// use ipam::Store;
+///
+/// /// Whether a store holds anything: works with each, whatever it waits for.
+/// async fn is_empty(store: &mut impl Store) -> Result<bool, ipam::store::StoreError> {
+///     Ok(store.list("", None, 1).await?.entries.is_empty())
+/// }
+/// # use ipam::store::{MemoryStore, ready};
+/// # assert_eq!(ready(is_empty(&mut MemoryStore::default())), Some(Ok(true)));
+/// ```
 #[async_trait::async_trait]
 pub trait Store: Send {
     /// The values of keys, in their order, and the store's revision.

@@ -1,6 +1,14 @@
 //! In which order addresses are given out, and to which hosts.
 
 /// Which free address comes next.
+///
+/// ```
+/// use ipam::{PoolSpec, pool::Order};
+///
+/// let spec = PoolSpec::new("p", "10.9.0.0/24".parse()?).order(Order::RoundRobin);
+/// assert_eq!(spec.order.name(), "round-robin");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
