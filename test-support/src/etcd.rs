@@ -127,6 +127,26 @@ impl Etcd {
         self.wait();
     }
 
+    /// Copies its data, for [`Etcd::set_back`]. It is stopped and started for that.
+    ///
+    /// # Panics
+    /// When it can't be copied.
+    pub fn save(&mut self) {
+        self.kill();
+        copy(&self.folder.join("data"), &self.folder.join("saved"));
+        self.restart();
+    }
+
+    /// Starts it again on the data that was saved: what was written since is lost.
+    ///
+    /// # Panics
+    /// When nothing was saved.
+    pub fn set_back(&mut self) {
+        self.kill();
+        copy(&self.folder.join("saved"), &self.folder.join("data"));
+        self.restart();
+    }
+
     /// Posts to etcd's JSON gateway, which administers what the client under test does not: users, compaction. Plain text only.
     ///
     /// # Panics
@@ -209,6 +229,20 @@ pub fn temporary_folder() -> PathBuf {
     let folder: &Path = &std::env::temp_dir().join(name);
     std::fs::create_dir_all(folder).expect("a folder");
     folder.to_owned()
+}
+
+/// Replaces a folder by a copy of another.
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        match entry.file_type().expect("a type").is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).expect("a copy")),
+        }
+    }
 }
 
 fn peer_url(port: u16) -> String {

@@ -31,9 +31,16 @@ fn most_ops(width: usize) -> usize {
 /// one transaction. Conditions can't be moved down; many become fewer on ranges of keys, which are stricter: a change between two of the
 /// keys is a conflict too.
 ///
+/// Nothing is written to a store whose last commit is before `seen`, which was the last one once.
+///
 /// # Errors
 /// More than fits.
-pub(crate) fn request(keys: &Keys, txn: &Txn, max_ops: usize) -> Result<TxnRequest, StoreError> {
+pub(crate) fn request(
+    keys: &Keys,
+    txn: &Txn,
+    seen: Revision,
+    max_ops: usize,
+) -> Result<TxnRequest, StoreError> {
     let mut ops = leaves(keys, txn);
     if !ops.is_empty() {
         // Last, so that whoever watches has seen everything of the commit before it.
@@ -58,13 +65,22 @@ pub(crate) fn request(keys: &Keys, txn: &Txn, max_ops: usize) -> Result<TxnReque
     let (mut compare, mut failure) = (Vec::new(), Vec::new());
     for (first, last) in &spans {
         for name in [Keys::record, Keys::tombstone] {
-            let (key, end) = (name(keys, first), after(name(keys, last)));
+            let key = name(keys, first);
+            let end = match first == last {
+                true => Vec::new(),
+                false => after(name(keys, last)),
+            };
             compare.push(unchanged(key.clone(), end.clone(), txn.since));
             failure.push(changed(key, end, txn.since));
         }
     }
     if !spans.is_empty() {
         compare.push(within_horizon(keys, txn.since));
+    }
+    if seen > 0 {
+        compare.push(not_before(keys.head(), seen));
+    }
+    if !compare.is_empty() {
         failure.extend([keys.horizon(), keys.head()].map(point));
     }
     Ok(TxnRequest {
@@ -77,10 +93,11 @@ pub(crate) fn request(keys: &Keys, txn: &Txn, max_ops: usize) -> Result<TxnReque
 /// What etcd answered.
 ///
 /// # Errors
-/// [`StoreError::Conflict`], and answers that no etcd gives.
+/// [`StoreError::Conflict`], [`StoreError::Damaged`], and answers that no etcd gives.
 pub(crate) fn outcome(
     keys: &Keys,
     txn: &Txn,
+    seen: Revision,
     answer: &TxnResponse,
     revision: Revision,
 ) -> Result<Outcome, StoreError> {
@@ -94,6 +111,10 @@ pub(crate) fn outcome(
     });
     let head = found.next_back().ok_or_else(odd)??;
     let horizon = found.next_back().ok_or_else(odd)??;
+    let last = head.map_or(0, |kv| unsigned(kv.mod_revision));
+    if let Some(damage) = set_back(last, seen) {
+        return Err(StoreError::Damaged(damage));
+    }
     for (at, kv) in found.enumerate() {
         let key = match (kv?, at % 2) {
             (None, _) => continue,
@@ -113,6 +134,15 @@ pub(crate) fn outcome(
         }),
         false => Err(odd()),
     }
+}
+
+/// What is wrong with a store whose last commit is of revision `last`, where one of `seen` was seen.
+pub(crate) fn set_back(last: Revision, seen: Revision) -> Option<String> {
+    (last < seen).then(|| {
+        format!(
+            "its last commit is of revision {last}, but one of revision {seen} was seen: etcd was set back, or the keys were removed"
+        )
+    })
 }
 
 /// Writes the first horizon: nothing is known of deletions up to `revision`.
@@ -258,6 +288,17 @@ fn unchanged(key: Vec<u8>, range_end: Vec<u8>, since: Revision) -> Compare {
         key,
         range_end,
         operand: Some(Operand::ModRevision(signed(since.saturating_add(1)))),
+    }
+}
+
+/// Whether a key was written at `seen` or later.
+fn not_before(key: Vec<u8>, seen: Revision) -> Compare {
+    Compare {
+        result: CompareResult::Greater.into(),
+        target: CompareTarget::Mod.into(),
+        key,
+        range_end: Vec::new(),
+        operand: Some(Operand::ModRevision(signed(seen.saturating_sub(1)))),
     }
 }
 

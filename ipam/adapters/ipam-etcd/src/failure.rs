@@ -34,8 +34,8 @@ impl Failure {
     /// What a status is: tonic makes one of every failure, etcd's own begin with its name.
     pub(crate) fn of(member: &str, status: &Status) -> Self {
         let (member, message) = (member.to_owned(), shortened(status.message()));
-        if status.source().is_some() {
-            let why = shortened(&chain(status));
+        if let Some(source) = status.source() {
+            let why = shortened(&chain(source));
             return match never_sent(status) {
                 true => Self::NotSent { member, why },
                 false => Self::Unknown { member, why },

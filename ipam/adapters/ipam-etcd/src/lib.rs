@@ -35,6 +35,11 @@
 //! a write is a [`StoreError::Io`](ipam::store::StoreError::Io) of unknown outcome. Members of another cluster than the first that
 //! answered are refused.
 //!
+//! # Damage
+//! Each record has a checksum of its own (`ipam::store::Record`). A handle remembers the last commit it saw; a store whose last commit
+//! is older was set back, to a backup say, and nothing is committed to it through that handle until
+//! [`Store::accept`](ipam::Store::accept). Handles opened afterwards can't know: stop them all before a backup is restored.
+//!
 //! # Watching
 //! [`Store::watch`](ipam::Store::watch) costs one read of one key while nothing has changed. The first times that something has, the
 //! keys of later revisions are asked for, for which etcd walks through all keys below the prefix. From the second time on a watch of etcd's

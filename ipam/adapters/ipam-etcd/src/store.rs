@@ -25,6 +25,8 @@ use tokio::time::Instant;
 pub struct EtcdStore {
     pub(crate) client: Client,
     pub(crate) keys: Keys,
+    /// The revision of the last commit that was seen: a store whose last one is older was set back.
+    seen: Revision,
     /// Once it pays.
     feed: Option<Feed>,
     /// Watches that had to ask for what changed.
@@ -55,6 +57,7 @@ impl EtcdStore {
         Ok(Self {
             client,
             keys,
+            seen: 0,
             feed: None,
             asked: 0,
         })
@@ -323,11 +326,15 @@ impl Store for EtcdStore {
         if txn.unchanged.is_empty() && txn.put.is_empty() && txn.delete.is_empty() {
             return Ok(self.head().await?.1);
         }
-        let request = commit::request(&self.keys, &txn, self.client.config.max_txn_ops)?;
+        let most = self.client.config.max_txn_ops;
+        let request = commit::request(&self.keys, &txn, self.seen, most)?;
         for _ in 0..HORIZONS {
             let answer: TxnResponse = self.client.write(path::TXN, &request).await?;
-            match commit::outcome(&self.keys, &txn, &answer, answer.revision())? {
+            match commit::outcome(&self.keys, &txn, self.seen, &answer, answer.revision())? {
                 Outcome::Committed(revision) => {
+                    if !request.success.is_empty() {
+                        self.seen = revision;
+                    }
                     let deleted = u64::try_from(txn.delete.len()).unwrap_or(u64::MAX);
                     if draw(revision) < deleted {
                         // The commit stands, whatever becomes of this.
@@ -347,10 +354,11 @@ impl Store for EtcdStore {
 
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
         let (head, now) = self.head().await?;
-        // A store that was set back to an older one; what was known of it is of no use.
-        if from > now {
+        // A store that was set back to an older one: what was known of it is of no use.
+        if from > now || head < self.seen {
             return Ok(Watched::Compacted);
         }
+        self.seen = head;
         if head <= from {
             return Ok(Watched::Events(Vec::new(), now));
         }
@@ -364,5 +372,23 @@ impl Store for EtcdStore {
             self.feed = Feed::open(&mut self.client, &self.keys, *upto).await.ok();
         }
         Ok(watched)
+    }
+
+    /// Whether the store was set back to an older one, such as a backup, since this handle saw its last commit. Then nothing is
+    /// committed through it until [`Store::accept`].
+    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
+        let (head, _) = self.head().await?;
+        match commit::set_back(head, self.seen) {
+            Some(damage) => Ok(vec![damage]),
+            None => {
+                self.seen = head;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn accept(&mut self) -> Result<(), StoreError> {
+        self.seen = self.head().await?.0;
+        Ok(())
     }
 }

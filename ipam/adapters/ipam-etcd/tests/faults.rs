@@ -167,6 +167,47 @@ fn nobody_there_is_an_error_within_the_time_given() {
     });
 }
 
+fn a_store_that_was_set_back_is_not_written_to_until_accepted() {
+    let mut etcd = Etcd::start(&[]);
+    let config = config(&etcd).timeout(Duration::from_secs(20));
+    let (mut one, mut two) = (open(config.clone()), open(config.clone()));
+    block_on(async {
+        let since = revision(&mut one).await;
+        commit(&mut one, since, &[("c/a", "1")], &[])
+            .await
+            .expect("a write");
+        etcd.save();
+        let since = revision(&mut one).await;
+        let lost = commit(&mut one, since, &[("c/b", "1")], &[])
+            .await
+            .expect("a write");
+        assert_eq!(two.damage().await, Ok(Vec::new()));
+        etcd.set_back();
+        // A connection that broke is noticed by whoever runs it, and this thread was elsewhere.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Both saw the commit that is lost; the one wrote it, the other only saw it.
+        for store in [&mut one, &mut two] {
+            let refused = commit(store, lost, &[("c/c", "1")], &[]).await;
+            assert!(
+                matches!(&refused, Err(StoreError::Damaged(why)) if why.contains(&lost.to_string())),
+                "{refused:?}"
+            );
+            assert_eq!(store.watch("", lost).await, Ok(Watched::Compacted));
+            let told = store.damage().await.expect("a reading");
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(get(store, "c/b").await, None);
+        }
+        one.accept().await.expect("accepted");
+        assert_eq!(one.damage().await, Ok(Vec::new()));
+        let since = revision(&mut one).await;
+        commit(&mut one, since, &[("c/c", "1")], &[])
+            .await
+            .expect("a write");
+        // Whoever comes new to it finds nothing wrong.
+        assert_eq!(open(config).damage().await, Ok(Vec::new()));
+    });
+}
+
 const NOW: Timestamp = Timestamp::from_secs(1);
 
 /// A claim and its address; a failure of unknown outcome is asked about again, as every caller must.
@@ -377,6 +418,7 @@ test_support::tests! {
     compaction_during_a_watch_loses_nothing [ETCD],
     who_is_behind_the_horizon_reads_again [ETCD],
     a_server_that_comes_back_is_found_again [ETCD],
+    a_store_that_was_set_back_is_not_written_to_until_accepted [ETCD],
     nobody_there_is_an_error_within_the_time_given [ETCD],
     three_members_of_which_one_dies_go_on [ETCD],
     a_member_that_stands_still_delays_a_read_and_fails_a_write [ETCD],
