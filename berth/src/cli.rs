@@ -1,12 +1,13 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer::{self, Answer, Failure};
+use crate::examples;
 use crate::ipam::{self, IpamArgs};
 use crate::place::{self, PlaceArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::shape::{self, ShapeArgs};
 use clap::error::ContextKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -46,15 +47,11 @@ enum Command {
     /// Place tasks: solve, check and order reassignments.
     Place(PlaceArgs),
     /// Print the completion script of a shell.
-    #[command(after_help = "Example:\n  berth completions zsh > ~/.zfunc/_berth")]
     Completions {
         /// The shell to print it for.
         shell: clap_complete::Shell,
     },
     /// Print the manual page (roff) of the binary or of one of its commands.
-    #[command(
-        after_help = "Examples:\n  berth man | man -l -\n  berth man ipam claim > berth-ipam-claim.1"
-    )]
     Man {
         /// The command to describe, such as `ipam claim`; none describes the binary.
         command: Vec<String>,
@@ -64,7 +61,7 @@ enum Command {
 /// Parses the process's arguments, runs the command, prints, and returns the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -82,16 +79,27 @@ pub fn main() -> ExitCode {
     ExitCode::from(answer::print(outcome, cli.json))
 }
 
+/// The whole command line, examples included.
+fn command() -> clap::Command {
+    examples::added(Cli::command())
+}
+
+fn parsed(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 /// The completion script.
 fn completions(shell: clap_complete::Shell) -> Answer {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "berth", &mut text);
+    clap_complete::generate(shell, &mut command(), "berth", &mut text);
     document("completions", &text)
 }
 
 /// The manual page of the command that `path` leads to.
 fn man(path: &[String]) -> Result<Answer, Failure> {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     let mut name = String::from("berth");
     for part in path {
@@ -174,7 +182,7 @@ fn usage_failure(error: &clap::Error) -> Failure {
     let about = lines
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty());
-    let message = about.collect::<Vec<_>>().join("; ");
+    let message = about.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
     let argument = error
         .get(ContextKind::InvalidArg)
         .map(ToString::to_string)
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -220,7 +228,45 @@ mod tests {
                 walk(&[path, &[name]].concat(), inner);
             }
         }
-        walk(&[], &Cli::command());
+        walk(&[], &command());
         assert_eq!(man(&["nothing".into()]).expect_err("unknown").status(), 2);
+    }
+
+    /// The arguments of an example's commands, from `berth` on; what a pipe or a redirection adds is left out.
+    fn commands_of(line: &str) -> Vec<Vec<OsString>> {
+        let parts = line.split(" | ").filter(|part| part.starts_with("berth"));
+        let words = |part: &str| {
+            let words = part.split(" > ").next().unwrap_or_default();
+            words.split_whitespace().map(OsString::from).collect()
+        };
+        parts.map(words).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        fn walk(command: &clap::Command, path: &str) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("no example: {path}"));
+            let lines = help.lines().filter(|line| line.contains("berth"));
+            let mut parts = lines.flat_map(|line| commands_of(line.trim())).peekable();
+            assert!(parts.peek().is_some(), "{path}: {help}");
+            for args in parts.filter(|_| path != "berth") {
+                if let Err(error) = parsed(args.clone()) {
+                    panic!("{path}: {args:?}: {error}");
+                }
+            }
+            for inner in command.get_subcommands() {
+                walk(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        walk(&command(), "berth");
+    }
+
+    #[test]
+    fn required_arguments_are_named_in_one_sentence() {
+        let error = parsed(["berth", "ipam", "claim"].map(OsString::from)).expect_err("no owner");
+        let failure = usage_failure(&error);
+        let wanted = "the following required arguments were not provided: --owner <OWNER>";
+        assert_eq!(failure.message, wanted);
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod cli;
+mod examples;
 pub mod ipam;
 mod outputs;
 pub mod place;

@@ -52,9 +52,6 @@ pub enum Events {
 
 /// Arguments of `berth replay`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Examples:\n  berth replay\n  berth replay --trace ../shared/data/planetlab/20110303 --format planetlab --out out\n  berth replay --hosts 40 --protect on --out out --events all"
-)]
 pub struct ReplayArgs {
     /// A load trace; without one, a day is generated from the seed.
     #[arg(long, value_name = "PATH")]

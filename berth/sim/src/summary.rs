@@ -88,27 +88,26 @@ impl Summary {
     /// The result in one sentence for somebody who has not seen the figures.
     #[must_use]
     pub fn plain_words(&self) -> String {
-        let share = |run: &Figures| {
-            let (seconds, percent) = (run.overloaded_host_seconds, 100.0 * run.overloaded_share());
-            format!("overloaded for {seconds} host-seconds ({percent:.2} %)")
-        };
+        let share = |run: &Figures| format!("{:.2} % of the time", 100.0 * run.overloaded_share());
         let moves = |run: &Figures| {
             let per = run.moves as f64 / self.container_days();
-            format!("{} moves ({per:.2} per container and day)", run.moves)
+            format!("{} moves, {per:.2} per container and day", run.moves)
         };
         match (self.run(false), self.run(true)) {
             (Some(off), Some(on)) => format!(
-                "Without protection the hosts were {}; with it they were {}, for {}.",
+                "Without protection a host was overloaded {}, with protection {}; that took {}.",
                 share(off),
                 share(on),
                 moves(on)
             ),
             (None, Some(on)) => format!(
-                "With protection the hosts were {}, for {}.",
+                "With protection a host was overloaded {}; that took {}.",
                 share(on),
                 moves(on)
             ),
-            (Some(off), None) => format!("Without protection the hosts were {}.", share(off)),
+            (Some(off), None) => {
+                format!("Without protection a host was overloaded {}.", share(off))
+            }
             (None, None) => "No run.".into(),
         }
     }
@@ -265,6 +264,26 @@ mod tests {
         assert!(with(vec![run(false, 9), run(true, 0)]).too_light());
         assert!(!with(vec![run(false, 10), run(true, 0)]).too_light());
         assert!(!with(vec![run(true, 0)]).too_light());
+    }
+
+    #[test]
+    fn the_headline_is_a_sentence_without_terms_of_ours() {
+        let with = |runs| Summary {
+            runs,
+            ..Summary::default()
+        };
+        let both = with(vec![run(false, 500), run(true, 100)]).plain_words();
+        assert!(
+            both.starts_with("Without protection a host was overloaded 50.00 % of the time"),
+            "{both}"
+        );
+        assert!(
+            both.contains("with protection 10.00 % of the time"),
+            "{both}"
+        );
+        assert!(!both.contains("host-second"), "{both}");
+        let off = with(vec![run(false, 500)]).plain_words();
+        assert!(off.ends_with("overloaded 50.00 % of the time."), "{off}");
     }
 
     #[test]

@@ -14,10 +14,6 @@ use std::time::Duration;
 
 /// Addresses: pools, claims, releases, collection, routes.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  \
-    berth ipam --store redb:/var/lib/berth/ipam.redb pool add p 10.9.0.0/22 --gateway 10.9.0.1 --vlan 120\n  \
-    berth ipam --store redb:/var/lib/berth/ipam.redb claim --owner c1/eth0 --workload shop/web-0 --host h1 --sticky 1h\n  \
-    berth ipam --store redb:/var/lib/berth/ipam.redb release --owner c1/eth0")]
 pub struct IpamArgs {
     /// Where the state is kept: `redb:PATH`; `etcd:URL[,URL]`, the members of one etcd, shared by many hosts; or `memory`, which is
     /// gone at the end. Commands that write need it.
@@ -50,16 +46,12 @@ pub(super) enum Action {
     /// Give addresses back: an owner's, or all of a host's or a workload's.
     Release(ReleaseArgs),
     /// Who has an address, or why nobody has.
-    #[command(after_help = "Example:\n  berth ipam --store redb:ipam.redb who 10.9.0.17")]
     Who {
         /// The address.
         address: IpAddr,
     },
     /// What a claim would be given now, or which pools were considered and what each lacks; exit 1 if it would be
     /// refused. Nothing is written.
-    #[command(
-        after_help = "Example:\n  berth ipam --store redb:ipam.redb explain --owner c1/eth0 --host h1 --label env=prod"
-    )]
     Explain(ClaimArgs),
     /// Claims, and what is reserved, kept for workloads and in quarantine.
     Show {

@@ -9,8 +9,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Says whether a solution is feasible and what it costs. Exit status 1 when it is not feasible.
-///
-/// Example: berth place check --model a1_1.model.txt --assignment a1_1.assignment.txt --solution new.txt
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]

@@ -10,8 +10,6 @@ use std::path::PathBuf;
 
 /// Orders the moves from the initial assignment to a solution into waves: within a wave any order, and all
 /// at once, is safe. Exit status 1 when moves had to be given up.
-///
-/// Example: berth place order --model a1_1.model.txt --assignment a1_1.assignment.txt --solution new.txt
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
     #[command(flatten)]

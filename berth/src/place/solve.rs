@@ -17,8 +17,6 @@ use std::time::Instant;
 
 /// Searches for a cheaper assignment. The answer is never worse than the initial assignment, and feasible if
 /// that one is; one that breaks constraints is mended first, at what that costs, and nothing is broken more often. Ctrl-C ends the search; the best answer so far is kept.
-///
-/// Example: berth place solve --model a1_1.model.txt --assignment a1_1.assignment.txt --solution new.txt
 /// --cpu-seconds 60
 #[derive(Debug, Args)]
 pub(super) struct SolveArgs {

@@ -23,16 +23,10 @@ pub struct ShapeArgs {
 #[derive(Debug, Subcommand)]
 enum ShapeCommand {
     /// Say what would be done to get from the observed state to the declared policy.
-    ///
-    /// Example: berth shape plan --desired policy.toml --observed seen.json --format batch
     Plan(plan::PlanArgs),
     /// Write the netlink messages that tc sends for a batch, as text.
-    ///
-    /// Example: berth shape encode --batch setup.tc --era 6.1 --ifindex d0=3,d1=2
     Encode(encode::EncodeArgs),
     /// Read netlink messages in that text form.
-    ///
-    /// Example: berth shape decode d0.class.dump.nl --json
     Decode(decode::DecodeArgs),
 }
 

@@ -13,7 +13,11 @@ const STYLE: &str = include_str!("report.css");
 #[must_use]
 pub(super) fn html(summary: &Summary) -> String {
     let mut page = String::new();
-    let title = format!("Replay of {}", escape(&summary.trace));
+    let title = if summary.generated {
+        "Replay of a generated day".to_owned()
+    } else {
+        format!("Replay of {}", escape(&summary.trace))
+    };
     let _ = write!(
         page,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
@@ -155,6 +159,24 @@ mod tests {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(page.contains("prefers-color-scheme: dark"));
+    }
+
+    #[test]
+    fn no_text_is_below_11_px_on_a_phone() {
+        for rule in STYLE.split("font-size:").skip(1) {
+            let size = rule.split([';', ' ', '}']).find(|part| !part.is_empty());
+            let size = size.expect("a size");
+            // The narrow page's own size is 15 px; `rem` is the browser's 16 px.
+            let pixels = match size.strip_suffix("px") {
+                Some(number) => number.parse::<f64>(),
+                None => size
+                    .trim_end_matches("rem")
+                    .parse::<f64>()
+                    .map(|n| 16.0 * n),
+            };
+            let pixels = pixels.expect("px or rem");
+            assert!(pixels >= 11.0, "{size}");
+        }
     }
 
     #[test]

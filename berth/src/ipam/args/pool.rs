@@ -26,9 +26,6 @@ pub(in crate::ipam) enum PoolAction {
         undo: bool,
     },
     /// Change what a live pool does with its addresses; what is not named stays as it is.
-    #[command(
-        after_help = "Example:\n  berth ipam --store redb:ipam.redb pool change p --exclude 10.9.3.0-10.9.3.15 --label env=prod"
-    )]
     Change(Box<PoolChangeArgs>),
     /// Make a pool's prefix larger.
     Grow {
