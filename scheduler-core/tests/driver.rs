@@ -106,7 +106,7 @@ fn run(
             shared.now
         };
         while poll_once(driver.wait(pending())) {
-            let round = driver.round(protector, Timestamp::from_secs(now));
+            let round = driver.run_once(protector, Timestamp::from_secs(now));
             assert_eq!(round.refused, []);
             ended.extend(round.ended);
         }
@@ -181,11 +181,11 @@ fn waiting_ends_at_the_deadline_and_refused_samples_are_reported() {
     let (world, mut p, mut driver) = setup(1, Outcome::Finished);
     assert!(!poll_once(driver.wait(pending())), "nothing is there yet");
     assert!(poll_once(driver.wait(async {})), "the deadline is");
-    assert_eq!(driver.round(&mut p, Timestamp::ZERO).plan.moves, []);
+    assert_eq!(driver.run_once(&mut p, Timestamp::ZERO).plan.moves, []);
     world.lock().unwrap().now = 1;
     for (second, taken) in [(5, true), (5, false)] {
         assert!(poll_once(driver.wait(pending())));
-        let round = driver.round(&mut p, Timestamp::from_secs(second));
+        let round = driver.run_once(&mut p, Timestamp::from_secs(second));
         let backwards =
             |e: &DriverError| matches!(e, DriverError::Sample(SampleError::Backwards { .. }));
         assert_eq!(round.refused.is_empty(), taken);

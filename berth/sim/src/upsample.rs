@@ -8,7 +8,7 @@
 //! container draws from a stream of its own, so one more container changes nothing for the rest.
 
 use super::trace::Trace;
-use crate::rng::Rng;
+use crate::rng::{Xoshiro256PlusPlus, bell, stream};
 
 /// What of the noise stays from one second to the next: e^(-1/10).
 const KEEP: f32 = 0.904_837_4;
@@ -22,7 +22,7 @@ const LEAST: f32 = 1.0;
 pub struct Upsampler<'a> {
     trace: &'a Trace,
     noise: Vec<f32>,
-    streams: Vec<Rng>,
+    streams: Vec<Xoshiro256PlusPlus>,
     limits: Vec<f32>,
 }
 
@@ -30,9 +30,9 @@ impl<'a> Upsampler<'a> {
     /// An upsampler at second 0.
     #[must_use]
     pub fn new(trace: &'a Trace, seed: u64) -> Self {
-        let stream = |i: usize| Rng::stream(seed, "upsample", i as u64);
-        let mut streams: Vec<Rng> = (0..trace.containers.len()).map(stream).collect();
-        let noise = streams.iter_mut().map(Rng::bell).collect();
+        let count = trace.containers.len() as u64;
+        let mut streams: Vec<_> = (0..count).map(|i| stream(seed, "upsample", i)).collect();
+        let noise = streams.iter_mut().map(bell).collect();
         let limits = trace.containers.iter().map(|c| c.cores() * 100.0).collect();
         Self {
             trace,
@@ -64,7 +64,7 @@ impl<'a> Upsampler<'a> {
             let here = here.unwrap_or(0.0);
             let next = container.samples.get(at + 1).copied().unwrap_or(here);
             let line = here + (next - here) * part;
-            *noise = KEEP * *noise + fresh * rng.bell();
+            *noise = KEEP * *noise + fresh * bell(rng);
             let room = line.min(limit - line).max(LEAST);
             *out = (line + DEPTH * room * *noise).clamp(0.0, *limit) * 0.01;
         }

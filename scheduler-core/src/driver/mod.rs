@@ -61,7 +61,7 @@ struct Running<'s> {
     work: Work<'s, Outcome>,
 }
 
-/// Runs a protector between its seams, in any runtime or none. The protector is borrowed for [`Driver::round`] only,
+/// Runs a protector between its seams, in any runtime or none. The protector is borrowed for [`Driver::run_once`] only,
 /// which does not wait; in [`Driver::wait`] sampler and moves go on together, and whoever is ready first ends it. So a
 /// sampler may wait for ever and a move may take an hour: neither holds the other up.
 ///
@@ -106,7 +106,7 @@ struct Running<'s> {
 /// let mut driver = Driver::new(Constant(1700), Print);
 /// # let mut running = Box::pin(async {
 /// for second in 1..60 {
-///     let round = driver.round(&mut protector, Timestamp::from_secs(second));
+///     let round = driver.run_once(&mut protector, Timestamp::from_secs(second));
 ///     assert!(round.refused.is_empty());
 ///     driver.wait(core::future::pending()).await; // or a deadline of your runtime
 /// }
@@ -150,7 +150,7 @@ impl<'s, S: Sampler + 's, A: Actuator + 's> Driver<'s, S, A> {
 
     /// Tells the protector which moves have ended and what was sampled, and begins what it plans then. Does not wait;
     /// what begins is carried out in [`Driver::wait`]. O(nodes + tasks), and what [`Protector::plan`] costs.
-    pub fn round(&mut self, protector: &mut Protector, now: Timestamp) -> Round {
+    pub fn run_once(&mut self, protector: &mut Protector, now: Timestamp) -> Round {
         let mut round = Round::default();
         for (task, outcome) in core::mem::take(&mut self.ended) {
             let end = match outcome {
@@ -235,7 +235,7 @@ impl<'s, S: Sampler + 's, A: Actuator + 's> Driver<'s, S, A> {
         Ok(changed)
     }
 
-    /// Waits until [`Driver::round`] has something to do, or until `until` ends, whichever is first. Neither the sampler's
+    /// Waits until [`Driver::run_once`] has something to do, or until `until` ends, whichever is first. Neither the sampler's
     /// waiting nor a move is broken off, not even when this future is dropped.
     pub async fn wait(&mut self, until: impl Future<Output = ()>) {
         let mut until = pin!(until);

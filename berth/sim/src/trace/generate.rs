@@ -7,7 +7,8 @@
 //! a part that changes each sample (autocorrelation 0.1). Services are sized by Zipf's law.
 
 use super::Trace;
-use crate::rng::Rng;
+use crate::rng::{bell, stream};
+use rand::{Rng, RngExt as _};
 
 const CONTAINERS: usize = 1_052;
 const SERVICES: usize = 57;
@@ -29,7 +30,7 @@ pub fn generate(seed: u64) -> Trace {
     for (service, &size) in sizes.iter().enumerate() {
         for replica in 0..size {
             let index = rows.len();
-            let mut rng = Rng::stream(seed, "generate/samples", index as u64);
+            let mut rng = stream(seed, "generate/samples", index as u64);
             let samples = samples(levels[index], &mut rng);
             rows.push((
                 format!("s{service:02}-{replica:03}"),
@@ -56,24 +57,24 @@ fn zipf(total: usize, services: usize) -> Vec<usize> {
 fn levels(seed: u64) -> Vec<f64> {
     let stratum = |i: usize| normal_quantile((i as f64 + 0.5) / CONTAINERS as f64);
     let mut levels: Vec<f64> = (0..CONTAINERS).map(stratum).collect();
-    let mut rng = Rng::stream(seed, "generate/levels", 0);
+    let mut rng = stream(seed, "generate/levels", 0);
     for i in (1..levels.len()).rev() {
-        levels.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+        levels.swap(i, rng.random_range(0..=i as u64) as usize);
     }
     levels
 }
 
 /// One container's day around its level, in whole percent of one core.
-fn samples(level: f64, rng: &mut Rng) -> Vec<f32> {
+fn samples(level: f64, rng: &mut impl Rng) -> Vec<f32> {
     let own = libm::sqrt(BETWEEN) * level;
     let (keep, fresh) = (
         AUTOCORRELATION,
         libm::sqrt(1.0 - AUTOCORRELATION * AUTOCORRELATION),
     );
-    let mut moving = f64::from(rng.bell());
+    let mut moving = f64::from(bell(rng));
     let mut out = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
-        moving = keep * moving + fresh * f64::from(rng.bell());
+        moving = keep * moving + fresh * f64::from(bell(rng));
         let z = own + libm::sqrt(1.0 - BETWEEN) * moving;
         out.push(libm::round(100.0 * quantile(normal_cdf(z))) as f32);
     }
