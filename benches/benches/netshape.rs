@@ -103,7 +103,7 @@ fn plans(c: &mut Criterion) {
 }
 
 /// Requests for the classes of one device.
-fn requests() -> Result<Vec<TcMessage>, Failure> {
+fn requests() -> Result<Vec<TcMessage<'static>>, Failure> {
     let devices = [("d0".to_owned(), 3)].into_iter().collect();
     let request = |i: usize| {
         let (minor, rate) = (i + 256, 1 + i % 90);

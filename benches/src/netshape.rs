@@ -163,7 +163,7 @@ fn dump() -> Result<Vec<u8>, String> {
         );
         let message = parse_line(&line, netshape::tc::TickRounding::Ceil, &devices)
             .map_err(|e| e.to_string())?;
-        let message: TcMessage = message.ok_or("no message")?;
+        let message: TcMessage<'static> = message.ok_or("no message")?;
         let start = bytes.len();
         message.encode(&mut bytes).map_err(|e| e.to_string())?;
         // TCA_XSTATS, TCA_STATS, TCA_STATS2 {basic, queue, app}: what a real dump carries and a plan passes over.

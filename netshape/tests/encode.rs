@@ -1,6 +1,10 @@
 //! Messages into buffers of all kinds: the same bytes, or nothing.
 
-use netshape::netlink::{BufferTooSmall, Message, TcMessage, decode};
+use std::borrow::Cow;
+
+use netshape::netlink::{
+    BufferTooSmall, Message, ObjectKind, Options, REQUEST, TcMessage, Verb, decode,
+};
 use netshape::tc::{IfIndexes, TickRounding, parse_line};
 
 /// One line of each form that the encoder has a branch for.
@@ -16,7 +20,7 @@ const LINES: [&str; 9] = [
     "filter add dev d0 parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev d1",
 ];
 
-fn messages() -> Vec<TcMessage> {
+fn messages() -> Vec<TcMessage<'static>> {
     let devices: IfIndexes = [("d0".to_owned(), 2), ("d1".to_owned(), 3)].into();
     let parse = |line| parse_line(line, TickRounding::Ceil, &devices);
     let parsed = LINES.map(|line| parse(line).unwrap_or_else(|e| panic!("{line}: {e}")));
@@ -65,4 +69,26 @@ fn a_buffer_that_is_too_small_is_left_as_it_was() {
         .encode(&mut [0; 3].as_mut_slice())
         .unwrap_err();
     assert!(error.to_string().ends_with("room for 3: give it more"));
+}
+
+#[test]
+fn decoded_kind_and_untyped_options_are_slices_of_the_bytes() {
+    let mut sent = TcMessage::new(ObjectKind::Qdisc, Verb::New, REQUEST);
+    sent.kind = Some("cake".into());
+    sent.options = Some(Options::Raw(vec![7; 40].into()));
+    let owned = {
+        let bytes = sent.to_bytes();
+        let Some(Ok(Message::Tc(message))) = decode(&bytes).next() else {
+            panic!("one message was written");
+        };
+        let (Some(Cow::Borrowed(kind)), Some(Options::Raw(Cow::Borrowed(options)))) =
+            (&message.kind, &message.options)
+        else {
+            panic!("copied: {message:?}");
+        };
+        assert!(bytes.as_ptr_range().contains(&kind.as_ptr()));
+        assert!(bytes.as_ptr_range().contains(&options.as_ptr()));
+        message.into_owned()
+    };
+    assert_eq!(owned, sent, "it outlives the bytes");
 }

@@ -32,14 +32,14 @@ pub(super) fn sample_bytes() -> Result<Measured, String> {
 /// sequence numbers, and keeps every other field.
 fn requests(text: &str, rounding: netshape::tc::TickRounding) -> Result<(u32, u32), String> {
     use netshape::netlink::{HexLine, Message, decode, hex_lines};
-    let mut cases: Vec<(&str, Option<TcMessage>)> = Vec::new();
+    let mut cases: Vec<(&str, Option<TcMessage<'static>>)> = Vec::new();
     for line in hex_lines(text) {
         match line.map_err(|e| e.to_string())? {
             HexLine::Command(command) => cases.push((command, None)),
             HexLine::Sent(bytes) => {
                 let first = decode(&bytes).next();
                 if let (Some(Ok(Message::Tc(m))), Some(case)) = (first, cases.last_mut()) {
-                    let (mut message, none) = (*m, 0);
+                    let (mut message, none) = (m.into_owned(), 0);
                     (message.seq, message.pid) = (none, none);
                     case.1.get_or_insert(message);
                 }
@@ -74,7 +74,7 @@ fn requests(text: &str, rounding: netshape::tc::TickRounding) -> Result<(u32, u3
             }
         }
     }
-    let same = |(command, theirs): &&(&str, Option<TcMessage>)| {
+    let same = |(command, theirs): &&(&str, Option<TcMessage<'static>>)| {
         let ours = parse_line(command, rounding, &devices).ok().flatten();
         ours.as_ref().map(TcMessage::to_bytes) == theirs.as_ref().map(TcMessage::to_bytes)
     };

@@ -7,7 +7,7 @@ use netshape::object::{
 use serde_json::{Map, Value, json};
 
 /// A message as `berth shape decode` promises it.
-pub(super) fn json(m: &TcMessage) -> Value {
+pub(super) fn json(m: &TcMessage<'_>) -> Value {
     let object = match m.object {
         ObjectKind::Qdisc => "qdisc",
         ObjectKind::Class => "class",
@@ -116,7 +116,7 @@ pub(super) fn u32_handle(raw: u32) -> String {
     }
 }
 
-fn options(options: &Options) -> Value {
+fn options(options: &Options<'_>) -> Value {
     match options {
         Options::Htb(h) => json!({
             "r2q": h.rate2quantum, "default": h.default, "debug": h.debug, "direct_qlen": h.direct_qlen,

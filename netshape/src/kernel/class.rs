@@ -12,7 +12,7 @@ const LEVELS: u32 = 8;
 const PRIOS: u32 = 8;
 
 /// Answers one request.
-pub(super) fn request(device: &mut Device, m: &TcMessage) -> Result<(), KernelError> {
+pub(super) fn request(device: &mut Device, m: &TcMessage<'_>) -> Result<(), KernelError> {
     let root = device.root().map_or(Handle::NONE, |q| q.handle);
     let (major, parent_major) = (m.handle.major(), m.parent.major());
     let named = m.parent != Handle::ROOT && parent_major != 0;
@@ -54,7 +54,7 @@ pub(super) fn request(device: &mut Device, m: &TcMessage) -> Result<(), KernelEr
 
 fn set(
     device: &mut Device,
-    m: &TcMessage,
+    m: &TcMessage<'_>,
     root: Htb,
     id: Handle,
     parent: Handle,

@@ -18,7 +18,7 @@ const FIRST_PRIO: u16 = 0xc000;
 /// Answers one request.
 pub(super) fn request(
     device: &mut Device,
-    m: &TcMessage,
+    m: &TcMessage<'_>,
     facts: DeviceProperties,
 ) -> Result<(), KernelError> {
     let parent = parent(device, m.parent)?;
@@ -69,7 +69,7 @@ fn rows(device: &Device, parent: Handle) -> impl Iterator<Item = &Filter> {
 
 fn set(
     device: &mut Device,
-    m: &TcMessage,
+    m: &TcMessage<'_>,
     mut wanted: Filter,
     facts: DeviceProperties,
 ) -> Result<(), KernelError> {
@@ -129,7 +129,7 @@ fn set(
 /// Gives the filter its priority, where it has none, and the protocol of that. The protocol of the priority, if it is there already.
 fn settle_priority(
     device: &Device,
-    m: &TcMessage,
+    m: &TcMessage<'_>,
     wanted: &mut Filter,
 ) -> Result<Option<u16>, KernelError> {
     if wanted.prio == 0 {
@@ -250,7 +250,7 @@ fn kept(given: &U32, handle: u32, old: Option<&Filter>) -> alloc::vec::Vec<U32Pa
 }
 
 /// Takes off one filter or table, a whole priority where no handle is said, or a whole chain where no priority is.
-fn delete(device: &mut Device, m: &TcMessage, wanted: &Filter) -> Result<(), KernelError> {
+fn delete(device: &mut Device, m: &TcMessage<'_>, wanted: &Filter) -> Result<(), KernelError> {
     let (prio, handle) = (wanted.prio, m.handle.raw());
     let chain = |f: &Filter| f.parent == wanted.parent && f.chain == wanted.chain;
     let group = |f: &Filter| chain(f) && f.prio == prio;

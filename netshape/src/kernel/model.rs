@@ -111,7 +111,7 @@ impl KernelModel {
     ///
     /// # Errors
     /// What the kernel would answer; nothing is changed then.
-    pub fn request(&mut self, name: &DevName, message: &TcMessage) -> Result<(), KernelError> {
+    pub fn request(&mut self, name: &DevName, message: &TcMessage<'_>) -> Result<(), KernelError> {
         let facts = self.facts.get(name).copied().unwrap_or_default();
         if message.ifindex == -1 {
             return self.block_request(message);
@@ -125,7 +125,7 @@ impl KernelModel {
     }
 
     /// A filter of a shared block is one filter of each device that shares it.
-    fn block_request(&mut self, message: &TcMessage) -> Result<(), KernelError> {
+    fn block_request(&mut self, message: &TcMessage<'_>) -> Result<(), KernelError> {
         let block = message.parent.raw();
         let facts = &self.facts;
         let mut found = false;

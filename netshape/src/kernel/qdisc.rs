@@ -13,7 +13,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 /// Answers one request.
 pub(super) fn request(
     device: &mut Device,
-    m: &TcMessage,
+    m: &TcMessage<'_>,
     facts: DeviceProperties,
 ) -> Result<(), KernelError> {
     match m.verb {
@@ -51,7 +51,11 @@ fn special(parent: Handle) -> bool {
     matches!(parent, Handle::ROOT | Handle::INGRESS)
 }
 
-fn modify(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
+fn modify(
+    device: &mut Device,
+    m: &TcMessage<'_>,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     let name = m.kind.as_deref();
     if m.parent.is_none() {
         let old = device
@@ -96,7 +100,7 @@ fn modify(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result
     }
 }
 
-fn change(device: &mut Device, old: &Qdisc, m: &TcMessage) -> Result<(), KernelError> {
+fn change(device: &mut Device, old: &Qdisc, m: &TcMessage<'_>) -> Result<(), KernelError> {
     if m.flags & EXCL != 0 {
         return Err(KernelError::QdiscExists);
     }
@@ -125,7 +129,11 @@ fn change(device: &mut Device, old: &Qdisc, m: &TcMessage) -> Result<(), KernelE
     Ok(())
 }
 
-fn create(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
+fn create(
+    device: &mut Device,
+    m: &TcMessage<'_>,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     if m.flags & CREATE == 0 {
         return Err(KernelError::NeedsCreate);
     }
@@ -180,7 +188,11 @@ fn default_of(parent: Handle) -> Qdisc {
 }
 
 /// The options as they are once the qdisc runs.
-fn made(kind: QdiscKind, m: &TcMessage, facts: DeviceProperties) -> Result<QdiscKind, KernelError> {
+fn made(
+    kind: QdiscKind,
+    m: &TcMessage<'_>,
+    facts: DeviceProperties,
+) -> Result<QdiscKind, KernelError> {
     Ok(match kind {
         QdiscKind::Htb(_) if m.options.is_none() => return Err(KernelError::Invalid),
         QdiscKind::Htb(htb) if htb.offload => return Err(KernelError::NoOffload),
@@ -289,7 +301,11 @@ fn bytes_in(spec: &RateSpec, ticks: u32) -> u64 {
     bytes.saturating_sub(u64::from(spec.overhead))
 }
 
-fn delete(device: &mut Device, m: &TcMessage, facts: DeviceProperties) -> Result<(), KernelError> {
+fn delete(
+    device: &mut Device,
+    m: &TcMessage<'_>,
+    facts: DeviceProperties,
+) -> Result<(), KernelError> {
     if m.parent.is_none() {
         return Err(KernelError::Invalid);
     }

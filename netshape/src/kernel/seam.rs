@@ -15,13 +15,13 @@ pub struct Request {
     /// The device; its [`Netns`] is where the request must be sent.
     pub device: DevName,
     /// The message; its `ifindex` is 0 where the device was not observed with a number: look it up by name then.
-    pub message: TcMessage,
+    pub message: TcMessage<'static>,
 }
 
 impl Request {
     /// A request for a device.
     #[must_use]
-    pub const fn new(device: DevName, message: TcMessage) -> Self {
+    pub const fn new(device: DevName, message: TcMessage<'static>) -> Self {
         Self { device, message }
     }
 

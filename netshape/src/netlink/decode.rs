@@ -6,6 +6,7 @@ use super::kind::ObjectKind;
 use super::message::{Message, Options, TcMessage};
 use super::{queue, stats, u32};
 use crate::object::{Estimator, Handle, Stab};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -24,7 +25,8 @@ pub struct Messages<'a> {
     at: usize,
 }
 
-/// Iterates over the messages in `bytes`, which are borrowed: only names, tables and options of unknown kinds are copied. Of a
+/// Iterates over the messages in `bytes`, which are borrowed: kinds, and options of kinds without a typed form, are slices of
+/// them. Typed options are values; only size tables and what a u32 filter holds (keys, actions) are gathered in vectors. Of a
 /// [`bytes::Buf`] in one piece, take its `chunk()`.
 ///
 /// ```
@@ -34,9 +36,10 @@ pub struct Messages<'a> {
 /// let devices = IfIndexes::from([("eth0".to_owned(), 2)]);
 /// let line = "qdisc add dev eth0 root handle 1: htb default 10";
 /// let sent = parse_line(line, TickRounding::Ceil, &devices)?.unwrap();
-/// for message in decode(&sent.to_bytes()) {
+/// let bytes = sent.to_bytes();
+/// for message in decode(&bytes) {
 ///     let Message::Tc(message) = message? else { continue };
-///     assert_eq!((message.ifindex, message.kind.as_deref()), (2, Some("htb")));
+///     assert_eq!((message.ifindex, message.kind.as_deref()), (2, Some("htb"))); // a slice of `bytes`
 /// }
 /// assert!(decode(&[1, 2, 3]).next().unwrap().is_err());
 /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -98,8 +101,8 @@ impl<'a> Messages<'a> {
     }
 }
 
-impl Iterator for Messages<'_> {
-    type Item = Result<Message, DecodeError>;
+impl<'a> Iterator for Messages<'a> {
+    type Item = Result<Message<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let raw = match self.raw()? {
@@ -114,7 +117,7 @@ impl Iterator for Messages<'_> {
     }
 }
 
-fn message(raw: &Raw<'_>) -> Result<Message, DecodeError> {
+fn message<'a>(raw: &Raw<'a>) -> Result<Message<'a>, DecodeError> {
     let short = |want| DecodeError::Truncated {
         at: raw.at,
         want: want + HEAD,
@@ -130,8 +133,8 @@ fn message(raw: &Raw<'_>) -> Result<Message, DecodeError> {
             })
         }
         number => match ObjectKind::of(number) {
-            Some((what, verb)) => {
-                let mut message = TcMessage::new(what, verb, raw.flags);
+            Some((object, verb)) => {
+                let mut message = TcMessage::new(object, verb, raw.flags);
                 (message.seq, message.pid) = (raw.seq, raw.pid);
                 let attrs = head(&mut message, raw)?;
                 attributes(&mut message, attrs)?;
@@ -143,7 +146,7 @@ fn message(raw: &Raw<'_>) -> Result<Message, DecodeError> {
 }
 
 /// `tcmsg` into a message; what follows it.
-fn head<'a>(message: &mut TcMessage, raw: &Raw<'a>) -> Result<Attrs<'a>, DecodeError> {
+fn head<'a>(message: &mut TcMessage<'a>, raw: &Raw<'a>) -> Result<Attrs<'a>, DecodeError> {
     let (want, have) = (HEAD + TCMSG, HEAD + raw.body.len());
     let Some((head, rest)) = raw.body.split_first_chunk::<TCMSG>() else {
         return Err(DecodeError::Truncated {
@@ -161,12 +164,12 @@ fn head<'a>(message: &mut TcMessage, raw: &Raw<'a>) -> Result<Attrs<'a>, DecodeE
     Ok(Attrs::new(rest))
 }
 
-fn attributes(message: &mut TcMessage, attrs: Attrs<'_>) -> Result<(), DecodeError> {
-    let (mut options, mut xstats, mut app): (Option<Attr<'_>>, &[u8], &[u8]) = (None, &[], &[]);
+fn attributes<'a>(message: &mut TcMessage<'a>, attrs: Attrs<'a>) -> Result<(), DecodeError> {
+    let (mut options, mut xstats, mut app): (Option<Attr<'a>>, &[u8], &[u8]) = (None, &[], &[]);
     for attr in attrs {
         let attr = attr?;
         match attr.kind {
-            1 => message.kind = Some(attr.text()?.into()),
+            1 => message.kind = Some(Cow::Borrowed(attr.text()?)),
             2 => options = Some(attr),
             4 => xstats = attr.data,
             5 => {
@@ -207,9 +210,9 @@ fn attributes(message: &mut TcMessage, attrs: Attrs<'_>) -> Result<(), DecodeErr
 }
 
 /// Options by kind; those of an unknown kind or without their main part stay as they are.
-fn typed(what: ObjectKind, kind: &str, attr: Attr<'_>) -> Result<Options, DecodeError> {
-    let raw = || Options::Raw(attr.data.to_vec());
-    Ok(match (what, kind) {
+fn typed<'a>(object: ObjectKind, kind: &str, attr: Attr<'a>) -> Result<Options<'a>, DecodeError> {
+    let raw = || Options::Raw(Cow::Borrowed(attr.data));
+    Ok(match (object, kind) {
         (ObjectKind::Qdisc, "htb") => queue::read_htb(attr.nest())?.map_or_else(raw, Options::Htb),
         (ObjectKind::Class, "htb") => {
             queue::read_class(attr.nest())?.map_or_else(raw, Options::HtbClass)

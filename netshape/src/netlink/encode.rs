@@ -28,7 +28,7 @@ pub struct BufferTooSmall {
     pub remaining: usize,
 }
 
-impl TcMessage {
+impl TcMessage<'_> {
     /// Appends the message's bytes to any buffer: a `Vec<u8>`, a `BytesMut`, a `&mut [u8]`. O(bytes), no allocation of its own for
     /// qdiscs and classes.
     ///
@@ -119,7 +119,7 @@ impl TcMessage {
         }
     }
 
-    fn options(&self, options: &Options, out: &mut Out<'_>) {
+    fn options(&self, options: &Options<'_>, out: &mut Out<'_>) {
         match options {
             Options::Htb(htb) => out.nest(OPTIONS, |o| queue::write_htb(htb, o)),
             Options::HtbClass(class) => out.nest(OPTIONS, |o| queue::write_class(class, o)),

@@ -125,7 +125,7 @@ fn class(body: &[u8]) -> Result<Option<(i32, Class)>, DecodeError> {
 }
 
 /// One dumped qdisc or filter.
-fn put(message: &TcMessage, objects: &mut Objects) {
+fn put(message: &TcMessage<'_>, objects: &mut Objects) {
     match message.object {
         ObjectKind::Qdisc => objects.qdiscs.push(qdisc_of(message)),
         ObjectKind::Filter => objects.filters.push(filter_of(message)),

@@ -7,13 +7,12 @@ use super::kind::Verb;
 use super::stats::Stats;
 use crate::object::U32;
 use crate::object::{Estimator, Filter, FilterKind, FqCodel, Handle, Htb, HtbClass, Stab, Tbf};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// `TCA_OPTIONS`, by kind. A request without options has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Options {
+pub enum Options<'a> {
     /// An HTB qdisc's.
     Htb(Htb),
     /// An HTB class's.
@@ -27,15 +26,32 @@ pub enum Options {
     /// A u32 filter's.
     U32(Box<U32>),
     /// Of a kind without a typed form, as they came.
-    Raw(Vec<u8>),
+    Raw(Cow<'a, [u8]>),
 }
 
-/// One message about a qdisc, a class or a filter.
+impl Options<'_> {
+    /// The same without a borrow; copies options of unknown kinds.
+    #[must_use]
+    pub fn into_owned(self) -> Options<'static> {
+        match self {
+            Self::Htb(htb) => Options::Htb(htb),
+            Self::HtbClass(class) => Options::HtbClass(class),
+            Self::Tbf(tbf) => Options::Tbf(tbf),
+            Self::Fifo(limit) => Options::Fifo(limit),
+            Self::FqCodel(fq_codel) => Options::FqCodel(fq_codel),
+            Self::U32(u32) => Options::U32(u32),
+            Self::Raw(bytes) => Options::Raw(Cow::Owned(bytes.into_owned())),
+        }
+    }
+}
+
+/// One message about a qdisc, a class or a filter. Decoded, it borrows its kind and options of unknown kinds from the bytes;
+/// [`TcMessage::into_owned`] lets it outlive them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "tcmsg")]
 #[doc(alias = "RTM_NEWQDISC")]
-pub struct TcMessage {
+pub struct TcMessage<'a> {
     /// What it is about.
     pub object: ObjectKind,
     /// What is done with it.
@@ -55,9 +71,9 @@ pub struct TcMessage {
     /// `tcm_info`: a filter's priority and protocol, a dumped qdisc's reference count, a dumped class's leaf.
     pub info: u32,
     /// `TCA_KIND`.
-    pub kind: Option<String>,
+    pub kind: Option<Cow<'a, str>>,
     /// `TCA_OPTIONS`.
-    pub options: Option<Options>,
+    pub options: Option<Options<'a>>,
     /// `TCA_CHAIN`.
     pub chain: Option<u32>,
     /// `TCA_RATE`.
@@ -72,7 +88,7 @@ pub struct TcMessage {
     pub stats: Option<Box<Stats>>,
 }
 
-impl TcMessage {
+impl TcMessage<'_> {
     /// A message with nothing in it.
     #[must_use]
     pub const fn new(object: ObjectKind, verb: Verb, flags: u16) -> Self {
@@ -97,6 +113,30 @@ impl TcMessage {
         }
     }
 
+    /// The same without a borrow; copies the kind and options of unknown kinds.
+    #[must_use]
+    pub fn into_owned(self) -> TcMessage<'static> {
+        TcMessage {
+            kind: self.kind.map(|kind| Cow::Owned(kind.into_owned())),
+            options: self.options.map(Options::into_owned),
+            object: self.object,
+            verb: self.verb,
+            flags: self.flags,
+            seq: self.seq,
+            pid: self.pid,
+            ifindex: self.ifindex,
+            handle: self.handle,
+            parent: self.parent,
+            info: self.info,
+            chain: self.chain,
+            estimator: self.estimator,
+            stab: self.stab,
+            ingress_block: self.ingress_block,
+            egress_block: self.egress_block,
+            stats: self.stats,
+        }
+    }
+
     /// Sets parent, chain, priority, protocol, kind and options to a filter's.
     pub(crate) fn set_filter(&mut self, filter: &Filter) {
         self.parent = filter.parent;
@@ -108,7 +148,7 @@ impl TcMessage {
                 self.kind = Some("u32".into());
                 self.options = Some(Options::U32(u32.clone()));
             }
-            FilterKind::Other(kind) => self.kind = Some(kind.clone()),
+            FilterKind::Other(kind) => self.kind = Some(Cow::Owned(kind.clone())),
         }
     }
 
@@ -127,9 +167,9 @@ impl TcMessage {
 
 /// What one netlink message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum Message<'a> {
     /// About shaping.
-    Tc(Box<TcMessage>),
+    Tc(Box<TcMessage<'a>>),
     /// `NLMSG_ERROR`: 0 is an acknowledgement, else a negative errno.
     Answer {
         /// The sequence number that it answers.

@@ -1,8 +1,8 @@
 //! Netlink's `RTM_*QDISC`, `*TCLASS` and `*TFILTER` messages, both ways, from the kernel's headers
 //! (`linux/rtnetlink.h`, `pkt_sched.h`, `pkt_cls.h`, `tc_act/tc_mirred.h`).
 //!
-//! [`TcMessage::encode`] appends to any [`bytes::BufMut`]; [`decode`] reads from borrowed bytes and copies only what a message
-//! keeps. [`load`] reads a whole dump into devices. Rate tables are neither written nor kept: kernels from 3.11 on ignore them
+//! [`TcMessage::encode`] appends to any [`bytes::BufMut`]; [`decode`] reads from borrowed bytes without copying them:
+//! [`TcMessage::into_owned`] is for messages that must outlive them. [`load`] reads a whole dump into devices. Rate tables are neither written nor kept: kernels from 3.11 on ignore them
 //! when a link layer is given.
 
 mod action;

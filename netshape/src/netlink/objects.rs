@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 /// A qdisc of a request or dump.
 #[must_use]
-pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
+pub(crate) fn qdisc_of(message: &TcMessage<'_>) -> Qdisc {
     let name = message.kind.as_deref().unwrap_or("");
     let kind = match (name, &message.options) {
         // What was counted is no part of what is there.
@@ -27,7 +27,7 @@ pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
         ("mq", _) => QdiscKind::Mq,
         (_, options) => {
             let options = match options {
-                Some(Options::Raw(bytes)) => Some(bytes.clone()),
+                Some(Options::Raw(bytes)) => Some(bytes.to_vec()),
                 _ => None,
             };
             QdiscKind::Other(Box::new(Other {
@@ -53,11 +53,11 @@ pub(crate) fn qdisc_of(message: &TcMessage) -> Qdisc {
 
 /// A filter of a request or dump.
 #[must_use]
-pub(crate) fn filter_of(message: &TcMessage) -> Filter {
+pub(crate) fn filter_of(message: &TcMessage<'_>) -> Filter {
     let kind = match &message.options {
         Some(Options::U32(u32)) => FilterKind::U32(u32.clone()),
         None if message.kind.as_deref() == Some("u32") => FilterKind::U32(Box::default()),
-        _ => FilterKind::Other(message.kind.clone().unwrap_or_default()),
+        _ => FilterKind::Other(message.kind.as_deref().unwrap_or_default().into()),
     };
     Filter {
         parent: message.parent,

@@ -23,12 +23,12 @@ impl Plan {
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage {
+    pub fn message(&self, op: &Op, ifindex: i32) -> TcMessage<'static> {
         message(op, ifindex)
     }
 }
 
-fn message(op: &Op, ifindex: i32) -> TcMessage {
+fn message(op: &Op, ifindex: i32) -> TcMessage<'static> {
     let (verb, flags) = match op.action {
         Action::Add => (Verb::New, EXCL | CREATE),
         Action::Change => (Verb::New, 0),
@@ -53,7 +53,7 @@ fn message(op: &Op, ifindex: i32) -> TcMessage {
 }
 
 /// As in the words: made by number alone, taken off by the whole handle where that is known.
-fn filter_handle(message: &mut TcMessage, whole: bool) {
+fn filter_handle(message: &mut TcMessage<'_>, whole: bool) {
     let handle = message.handle.raw();
     let said = match whole {
         true => made_as(handle),
@@ -66,13 +66,13 @@ fn filter_handle(message: &mut TcMessage, whole: bool) {
     }
 }
 
-fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {
+fn qdisc(message: &mut TcMessage<'_>, q: &Qdisc, whole: bool) {
     (message.handle, message.parent) = (q.handle, q.parent);
     let hook = q.parent == Handle::INGRESS;
     if !whole && !hook {
         return;
     }
-    message.kind = Some(String::from(q.kind.name()));
+    message.kind = Some(String::from(q.kind.name()).into());
     if !whole {
         return;
     }
@@ -86,7 +86,7 @@ fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {
         QdiscKind::Bfifo(limit) | QdiscKind::Pfifo(limit) => limit.map(Options::Fifo),
         QdiscKind::FqCodel(f) => Some(Options::FqCodel(f.clone())),
         QdiscKind::Ingress | QdiscKind::Clsact | QdiscKind::Mq => None,
-        QdiscKind::Other(other) => other.options.clone().map(Options::Raw),
+        QdiscKind::Other(other) => other.options.clone().map(|o| Options::Raw(o.into())),
     };
     if let Some(extras) = &q.extras {
         message.stab = extras.stab.clone().map(Box::new);
@@ -96,11 +96,11 @@ fn qdisc(message: &mut TcMessage, q: &Qdisc, whole: bool) {
     }
 }
 
-fn class(message: &mut TcMessage, c: &Class, whole: bool) {
+fn class(message: &mut TcMessage<'_>, c: &Class, whole: bool) {
     message.handle = c.id;
     if whole {
         message.parent = c.parent;
-        message.kind = Some(String::from("htb"));
+        message.kind = Some("htb".into());
         // The level is the kernel's to say.
         message.options = Some(Options::HtbClass(HtbClass { level: 0, ..c.htb }));
     }

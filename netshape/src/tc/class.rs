@@ -9,10 +9,10 @@ use crate::netlink::TcMessage;
 use crate::object::Handle;
 
 pub(super) fn parse(
-    mut message: TcMessage,
+    mut message: TcMessage<'static>,
     words: &mut Words<'_>,
     context: &Context<'_>,
-) -> Result<TcMessage, TcError> {
+) -> Result<TcMessage<'static>, TcError> {
     let mut dev = None;
     let mut kind = None;
     while let Some(word) = words.next() {

@@ -20,7 +20,7 @@ pub(super) fn qdisc(
     words: &mut Words<'_>,
     context: &Context<'_>,
     dev: Option<&str>,
-) -> Result<Option<Options>, TcError> {
+) -> Result<Option<Options<'static>>, TcError> {
     match kind {
         "htb" => htb(words).map(|h| Some(Options::Htb(h))),
         "tbf" => tbf(words, Rates::of(context, dev)),
@@ -51,7 +51,7 @@ pub(super) fn class(
     words: &mut Words<'_>,
     context: &Context<'_>,
     dev: Option<&str>,
-) -> Result<Option<Options>, TcError> {
+) -> Result<Option<Options<'static>>, TcError> {
     match kind {
         "htb" => htb_class(words, Rates::of(context, dev)).map(|c| Some(Options::HtbClass(c))),
         other => Err(TcError::new(format!(
@@ -253,7 +253,7 @@ pub(super) fn once<T: Default + PartialEq>(
     Ok(())
 }
 
-fn fifo(kind: &str, words: &mut Words<'_>) -> Result<Option<Options>, TcError> {
+fn fifo(kind: &str, words: &mut Words<'_>) -> Result<Option<Options<'static>>, TcError> {
     let mut limit = None;
     while let Some(word) = words.next() {
         if word != "limit" {

@@ -32,7 +32,7 @@ pub fn parse_line(
     line: &str,
     rounding: TickRounding,
     devices: &IfIndexes,
-) -> Result<Option<TcMessage>, TcError> {
+) -> Result<Option<TcMessage<'static>>, TcError> {
     static NONE: IfIndexes = IfIndexes::new();
     parse_line_with_speeds(line, rounding, devices, &NONE)
 }
@@ -58,7 +58,7 @@ pub fn parse_line_with_speeds(
     rounding: TickRounding,
     devices: &IfIndexes,
     speeds: &IfIndexes,
-) -> Result<Option<TcMessage>, TcError> {
+) -> Result<Option<TcMessage<'static>>, TcError> {
     let mut words = Words::split(line)?;
     if words.peek() == Some("tc") {
         words.skip();

@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 /// Sets the parent, once.
-fn set_parent(message: &mut TcMessage, parent: Handle, name: &str) -> Result<(), TcError> {
+fn set_parent(message: &mut TcMessage<'_>, parent: Handle, name: &str) -> Result<(), TcError> {
     if !message.parent.is_none() {
         return Err(TcError::new(format!(
             "Error: \"{name}\" is a duplicate parent ID"
@@ -22,10 +22,10 @@ fn set_parent(message: &mut TcMessage, parent: Handle, name: &str) -> Result<(),
 }
 
 pub(super) fn parse(
-    mut message: TcMessage,
+    mut message: TcMessage<'static>,
     words: &mut Words<'_>,
     context: &Context<'_>,
-) -> Result<TcMessage, TcError> {
+) -> Result<TcMessage<'static>, TcError> {
     let mut dev = None;
     let mut kind = None;
     while let Some(word) = words.next() {

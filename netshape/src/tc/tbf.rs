@@ -127,7 +127,10 @@ fn bytes_of_ticks(text: &str, cell: &mut Option<u8>) -> Option<u32> {
     u32::try_from(bytes).ok()
 }
 
-pub(super) fn tbf(words: &mut Words<'_>, rates: Rates) -> Result<Option<Options>, TcError> {
+pub(super) fn tbf(
+    words: &mut Words<'_>,
+    rates: Rates,
+) -> Result<Option<Options<'static>>, TcError> {
     let rounding = rates.rounding;
     let t = TbfWords::read(words, rates)?;
     t.complete()?;

@@ -31,10 +31,10 @@ struct Head<'a> {
 }
 
 pub(super) fn parse(
-    mut message: TcMessage,
+    mut message: TcMessage<'static>,
     words: &mut Words<'_>,
     context: &Context<'_>,
-) -> Result<TcMessage, TcError> {
+) -> Result<TcMessage<'static>, TcError> {
     let head = head(&mut message, words)?;
     let creates = message.verb == Verb::New && message.flags & CREATE != 0;
     let protocol = head.protocol.unwrap_or(if creates { ALL } else { 0 });
@@ -74,7 +74,7 @@ pub(super) fn parse(
     Ok(message)
 }
 
-fn head<'a>(message: &mut TcMessage, words: &mut Words<'a>) -> Result<Head<'a>, TcError> {
+fn head<'a>(message: &mut TcMessage<'_>, words: &mut Words<'a>) -> Result<Head<'a>, TcError> {
     let mut head = Head::default();
     let exclusive = || TcError::new("Error: \"dev\" and \"block\" are mutually exclusive");
     while let Some(word) = words.next() {
@@ -177,7 +177,7 @@ struct Said {
 }
 
 fn options(
-    message: &mut TcMessage,
+    message: &mut TcMessage<'_>,
     words: &mut Words<'_>,
     context: &Context<'_>,
     handled: bool,
