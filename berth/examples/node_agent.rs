@@ -223,6 +223,18 @@ fn protector() -> Result<Protector, Box<dyn Error>> {
     Ok(Protector::new(cluster, 0, ProtectorConfig::default())?)
 }
 
+/// A host whose containers are limited to 200 Mbit/s, and a kernel with their devices.
+fn shaped() -> Result<(KernelModel, Host), Box<dyn Error>> {
+    let mut kernel = KernelModel::new();
+    let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
+    for (name, veth) in REPLICAS.into_iter().zip(["veth0", "veth1"]) {
+        let shape = Shape::new(Rate::ZERO, Rate::mbit(200))?;
+        host.insert(Container::new(name, veth)?.with_shape(Direction::Ingress, shape))?;
+        kernel.put_device(DevName::host(veth), Device::new());
+    }
+    Ok((kernel, host))
+}
+
 async fn run(path: std::path::PathBuf) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let (tell, notes) = mpsc::unbounded_channel();
@@ -234,18 +246,14 @@ async fn run(path: std::path::PathBuf) -> Result<(), Box<dyn Error>> {
         .add_pool(start.elapsed().into(), pool, sleep)
         .await?;
 
-    let mut kernel = KernelModel::new();
-    let mut host = Host::new(None, Vec::new(), Capabilities::default())?;
-    for (name, veth) in REPLICAS.into_iter().zip(["veth0", "veth1"]) {
+    for name in REPLICAS {
         let request = Request::new(name).workload(name).host("h0").fixed(&[]);
         let grant = addresses
             .claim(start.elapsed().into(), &request, sleep)
             .await?;
         tell.send(Note::Runs(name, "h0", grant.address().ok_or("no address")?))?;
-        let shape = Shape::new(Rate::ZERO, Rate::mbit(200))?;
-        host.insert(Container::new(name, veth)?.with_shape(Direction::Ingress, shape))?;
-        kernel.put_device(DevName::host(veth), Device::new());
     }
+    let (kernel, mut host) = shaped()?;
     let addresses = Arc::new(Mutex::new(addresses));
 
     let mut engine = Engine::new(7);
@@ -274,7 +282,7 @@ async fn run(path: std::path::PathBuf) -> Result<(), Box<dyn Error>> {
         if let Some(outcome) = shaper.run_once(&mut host) {
             println!("{:?}: shaping: {outcome:?}", start.elapsed());
         }
-        let round = moves.round(&mut protector, start.elapsed().into());
+        let round = moves.run_once(&mut protector, start.elapsed().into());
         for (task, outcome) in round.ended {
             println!(
                 "{:?}: {} has moved: {outcome:?}",
@@ -293,12 +301,8 @@ async fn run(path: std::path::PathBuf) -> Result<(), Box<dyn Error>> {
         }
     }
     let moved = protector.cluster().placement().tasks_on(NodeId(1)).len();
-    let addresses = addresses.lock().await;
-    assert_eq!(
-        (moved, addresses.ipam().claim_count()),
-        (1, 2),
-        "one replica moved, both have addresses"
-    );
+    let claims = addresses.lock().await.ipam().claim_count();
+    assert_eq!((moved, claims), (1, 2), "one moved, both have addresses");
     Ok(())
 }
 

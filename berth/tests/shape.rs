@@ -184,77 +184,40 @@ fn encode_goes_on_after_a_refused_line_and_decode_reads_it() {
     );
 }
 
+/// The status and JSON of `shape plan` for a policy of this text.
+fn plan_of(name: &str, policy: &str) -> (Option<i32>, Value) {
+    let policy = file(name, policy);
+    let desired = policy.to_str().unwrap();
+    let out = berth(&["shape", "plan", "--desired", desired, "--json"]);
+    (
+        out.status.code(),
+        serde_json::from_slice(&out.stdout).unwrap(),
+    )
+}
+
 #[test]
 fn bad_input_says_what_and_where() {
-    let bad = file(
-        "bad.toml",
-        "[[container]]\nid = \"a\"\nveth = \"v\"\ningress = { ceiling = \"50mbps\" }\n",
-    );
-    let out = berth(&[
-        "shape",
-        "plan",
-        "--desired",
-        bad.to_str().unwrap(),
-        "--json",
-    ]);
-    assert_eq!(out.status.code(), Some(1));
-    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!(
-        answer["refused"][0]["field"],
-        "container[0].ingress.ceiling"
-    );
-    assert!(
-        answer["refused"][0]["why"]
-            .as_str()
-            .unwrap()
-            .contains("50mbit or 50MB/s")
-    );
-    let unknown = file("unknown.toml", "[host]\nuplnk = 1\n");
-    let out = berth(&[
-        "shape",
-        "plan",
-        "--desired",
-        unknown.to_str().unwrap(),
-        "--json",
-    ]);
-    assert_eq!(out.status.code(), Some(2));
-    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert!(
-        answer["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("uplnk"),
-        "{answer}"
-    );
-    let short = file(
-        "short.toml",
-        "[host]\nuplink = { dev = \"eth0\", capacity = \"10g\" }\n",
-    );
-    let out = berth(&[
-        "shape",
-        "plan",
-        "--desired",
-        short.to_str().unwrap(),
-        "--json",
-    ]);
-    assert_eq!(out.status.code(), Some(2));
-    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert!(
-        answer["error"]["where"]
-            .as_str()
-            .unwrap()
-            .ends_with("host.uplink.capacity"),
-        "{answer}"
-    );
+    let bad = "[[container]]\nid = \"a\"\nveth = \"v\"\ningress = { ceiling = \"50mbps\" }\n";
+    let (status, answer) = plan_of("bad.toml", bad);
+    assert_eq!(status, Some(1));
+    let refused = &answer["refused"][0];
+    assert_eq!(refused["field"], "container[0].ingress.ceiling");
+    let why = refused["why"].as_str().unwrap();
+    assert!(why.contains("50mbit or 50MB/s"), "{why}");
+    let (status, answer) = plan_of("unknown.toml", "[host]\nuplnk = 1\n");
+    assert_eq!(status, Some(2));
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("uplnk"), "{answer}");
+    let short = "[host]\nuplink = { dev = \"eth0\", capacity = \"10g\" }\n";
+    let (status, answer) = plan_of("short.toml", short);
+    assert_eq!(status, Some(2));
+    let place = answer["error"]["where"].as_str().unwrap();
+    assert!(place.ends_with("host.uplink.capacity"), "{answer}");
     let missing = berth(&["shape", "decode", "/nonexistent/x.nl", "--json"]);
     assert_eq!(missing.status.code(), Some(3));
     let hex = file("odd.nl", "> 123\n");
-    assert_eq!(
-        berth(&["shape", "decode", hex.to_str().unwrap()])
-            .status
-            .code(),
-        Some(2)
-    );
+    let odd = berth(&["shape", "decode", hex.to_str().unwrap()]);
+    assert_eq!(odd.status.code(), Some(2));
 }
 
 /// What `shape plan` says of a policy, as text on both streams.

@@ -4,8 +4,8 @@ mod fixture;
 
 use fixture::{NODE, TASK, at, feed, model, protector};
 use scheduler_core::live::{ChangeError, MoveOutcome};
-use scheduler_core::model::{ModelError, Node, Resource, Service, Task};
-use scheduler_core::{ModelBuilder, NodeId, Protector, ServiceId, TaskId};
+use scheduler_core::model::{ModelError, Node, NodeSetId, Resource, Service, Task};
+use scheduler_core::{Model, ModelBuilder, NodeId, Protector, ServiceId, TaskId};
 
 #[test]
 fn a_pod_that_starts_elsewhere_ends_no_window_and_no_overload() {
@@ -154,8 +154,9 @@ fn a_change_that_does_not_hold_together_is_refused_and_changes_nothing() {
     assert_eq!(p.change(at(22), second, &[]), Err(ChangeError::Stale));
 }
 
-#[test]
-fn labels_dependencies_and_costs_survive_an_edit() {
+/// Three nodes and three services of one task each; the third needs the second, task 1 has labels to keep to, task 2 keeps off
+/// a node.
+fn labelled() -> (Model, [ServiceId; 3], NodeSetId) {
     let cpu = Resource {
         transient: false,
         load_weight: 1,
@@ -190,7 +191,12 @@ fn labels_dependencies_and_costs_survive_an_edit() {
     let set = b.node_set(&[NodeId(1), NodeId(2)]).unwrap();
     b.only_on(TaskId(1), set).unwrap();
     b.forbid(TaskId(2), NodeId(0)).unwrap();
-    let model = b.build().unwrap();
+    (b.build().unwrap(), services, set)
+}
+
+#[test]
+fn labels_dependencies_and_costs_survive_an_edit() {
+    let (model, services, set) = labelled();
     let mut edit = model.edit();
     edit.remove_service(services[0]).unwrap();
     edit.remove_task(TaskId(0)).unwrap();

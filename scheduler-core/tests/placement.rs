@@ -7,7 +7,7 @@ use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::placement::Constraint;
 use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
 use scheduler_core::testing::Uniform as _;
-use scheduler_core::{ModelBuilder, NodeId, Placement, TaskId};
+use scheduler_core::{Model, ModelBuilder, NodeId, Placement, TaskId};
 
 /// Random moves over random instances: after each the cost is what a pass over everything says, and every
 /// refusal is one by the rules. Now and then everything is compared with the rules written down anew.
@@ -207,48 +207,49 @@ fn roadef_like(facts: &Facts) -> bool {
         && facts.try_model().is_ok()
 }
 
+/// Nodes of capacity 10 with one task size of 3.
+fn simple(nodes: u64, safety: u64, tasks: usize) -> Model {
+    let cpu = Resource {
+        transient: false,
+        load_weight: 1,
+    };
+    let mut b = ModelBuilder::new(&[cpu]).unwrap();
+    for location in 0..nodes {
+        let node = Node {
+            location,
+            neighbourhood: 0,
+            capacity: &[10],
+            safety: &[safety],
+        };
+        b.node(node).unwrap();
+    }
+    let service = Service {
+        spread: 0,
+        per_node: 9,
+    };
+    let service = b.service(service).unwrap();
+    for _ in 0..tasks {
+        let task = Task {
+            service,
+            need: &[3],
+            move_cost: 1,
+        };
+        b.task(task).unwrap();
+    }
+    b.build().unwrap()
+}
+
 #[test]
 fn a_placement_asked_with_another_model_says_so_and_changes_nothing() {
-    let model = |nodes: u64, safety: u64, tasks: usize| {
-        let cpu = Resource {
-            transient: false,
-            load_weight: 1,
-        };
-        let mut b = ModelBuilder::new(&[cpu]).unwrap();
-        for location in 0..nodes {
-            b.node(Node {
-                location,
-                neighbourhood: 0,
-                capacity: &[10],
-                safety: &[safety],
-            })
-            .unwrap();
-        }
-        let service = b
-            .service(Service {
-                spread: 0,
-                per_node: 9,
-            })
-            .unwrap();
-        for _ in 0..tasks {
-            b.task(Task {
-                service,
-                need: &[3],
-                move_cost: 1,
-            })
-            .unwrap();
-        }
-        b.build().unwrap()
-    };
-    let own = model(3, 5, 2);
+    let own = simple(3, 5, 2);
     let mut p = Placement::new(&own, &[NodeId(0); 2]).unwrap();
     // An equal model is the same model, wherever it was built.
-    assert_eq!(p.cost(&model(3, 5, 2)), p.cost(&own));
+    assert_eq!(p.cost(&simple(3, 5, 2)), p.cost(&own));
     let before = p.clone();
     for other in [
-        model(1, 5, 1),
-        model(9, 5, 40),
-        model(3, 4, 2),
+        simple(1, 5, 1),
+        simple(9, 5, 40),
+        simple(3, 4, 2),
         ModelBuilder::new(&[]).unwrap().build().unwrap(),
     ] {
         let (task, to) = (TaskId(0), NodeId(1));

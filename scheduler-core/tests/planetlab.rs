@@ -101,6 +101,14 @@ struct Outcome {
     most_moves: u32,
 }
 
+/// The load of a second, on the line between two samples.
+fn between(load: &[f32], second: u64) -> f32 {
+    let (slot, part) = ((second / 300) as usize, (second % 300) as f32 / 300.0);
+    let sample = |slot: usize| load[slot.min(load.len() - 1)];
+    let (a, b) = (sample(slot), sample(slot + 1));
+    a + (b - a) * part
+}
+
 fn run(trace: &Trace, protect: bool, config: ProtectorConfig, seconds: u64, seed: u64) -> Outcome {
     let tasks = trace.load.len();
     let mean = |v: &Vec<f32>| f64::from(v.iter().sum::<f32>()) / v.len() as f64;
@@ -123,14 +131,9 @@ fn run(trace: &Trace, protect: bool, config: ProtectorConfig, seconds: u64, seed
     for second in 0..seconds {
         let now = Timestamp::from_secs(second + 1);
         on_host.fill(0);
-        let (slot, part) = ((second / 300) as usize, (second % 300) as f32 / 300.0);
         for (task, load) in trace.load.iter().enumerate() {
-            let (a, b) = (
-                load[slot.min(load.len() - 1)],
-                load[(slot + 1).min(load.len() - 1)],
-            );
             let wobble = 0.9 + 0.2 * noise.unit() as f32;
-            let value = ((a + (b - a) * part) * 10.0 * wobble) as Sample;
+            let value = (between(load, second) * 10.0 * wobble) as Sample;
             use_of[task] = value;
             on_host[at[task]] += value;
         }

@@ -58,6 +58,93 @@ const BOUND_WORK_PER_SECOND: f64 = 3e7;
 
 pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     let start = Instant::now();
+    prepare(args)?;
+    let (model, initial) = args.instance.read()?;
+    let bound = bound(args, &model, &initial)?;
+    let limit = match (args.seconds, args.cpu_seconds, args.evaluations) {
+        (_, Some(s), _) => Limit::Cpu(s, thread_cpu()),
+        (_, _, Some(n)) => Limit::Evaluations(n),
+        (s, _, _) => Limit::Wall(s.unwrap_or(DEFAULT_SECONDS)),
+    };
+    let (found, curve) = search(args, limit, start, &model, &initial)?;
+    let placement =
+        Placement::moved(&model, &initial, &found.assignment).map_err(|e| refused(&e))?;
+    let feasible = found.violations.is_empty();
+    let before = Placement::new(&model, &initial).map_err(|e| refused(&e))?;
+    let before = before.violations(&model);
+    if let Some(path) = &args.solution {
+        write(path, &roadef::write_assignment(&found.assignment))?;
+    }
+    if let Some(path) = &args.curve {
+        write(path, &csv(&curve))?;
+    }
+    // The relaxed bound holds for what is feasible.
+    let bound = match feasible {
+        true => bound.max(found.lower_bound),
+        false => found.lower_bound,
+    };
+    let outcome = Outcome {
+        moves: placement.moves(),
+        seconds: start.elapsed().as_secs_f64(),
+        bound,
+        before,
+        found,
+    };
+    Ok(outcome.answer(args))
+}
+
+/// A search that is over.
+struct Outcome {
+    found: scheduler_core::search::Answer,
+    before: scheduler_core::placement::Violations,
+    bound: i64,
+    moves: usize,
+    seconds: f64,
+}
+
+impl Outcome {
+    fn answer(&self, args: &SolveArgs) -> Answer {
+        let Self {
+            found,
+            before,
+            bound,
+            moves,
+            seconds,
+        } = self;
+        let feasible = found.violations.is_empty();
+        let gap = match found.cost {
+            0 => 0.0,
+            cost => (cost - bound) as f64 / cost as f64,
+        };
+        let text = format!(
+            "cost {} (was {}, bound {}, gap {:.4} %){}, {moves} moves, {} evaluations in {seconds:.1} s\n",
+            found.cost,
+            found.initial,
+            bound,
+            gap * 100.0,
+            match (feasible, before.is_empty()) {
+                (true, true) => "",
+                (true, false) => ", feasible again",
+                (false, _) => ", not feasible",
+            },
+            found.evaluations
+        );
+        let json = json!({
+            "initial": found.initial, "final": found.cost, "lower_bound": bound, "gap": gap,
+            "feasible": feasible, "moves": moves, "evaluations": found.evaluations, "seconds": seconds,
+            "cpu_seconds": cpu_seconds(), "seed": args.seed, "threads": args.threads,
+            "initial_violations": counts(before), "violations": counts(&found.violations),
+        });
+        Answer {
+            text,
+            json,
+            status: u8::from(!feasible),
+        }
+    }
+}
+
+/// Refuses what the command line contradicts itself in, and files that cannot be written, before the search begins.
+fn prepare(args: &SolveArgs) -> Result<(), Failure> {
     for (name, value) in [
         ("--seconds", args.seconds),
         ("--cpu-seconds", args.cpu_seconds),
@@ -79,65 +166,7 @@ pub(super) fn run(args: &SolveArgs) -> Result<Answer, Failure> {
     for path in [&args.solution, &args.curve].into_iter().flatten() {
         writable(path)?;
     }
-    let (model, initial) = args.instance.read()?;
-    let bound = bound(args, &model, &initial)?;
-    let limit = match (args.seconds, args.cpu_seconds, args.evaluations) {
-        (_, Some(s), _) => Limit::Cpu(s, thread_cpu()),
-        (_, _, Some(n)) => Limit::Evaluations(n),
-        (s, _, _) => Limit::Wall(s.unwrap_or(DEFAULT_SECONDS)),
-    };
-    let (found, curve) = search(args, limit, start, &model, &initial)?;
-    let placement =
-        Placement::moved(&model, &initial, &found.assignment).map_err(|e| refused(&e))?;
-    let feasible = found.violations.is_empty();
-    let before = Placement::new(&model, &initial).map_err(|e| refused(&e))?;
-    let before = before.violations(&model);
-    if let Some(path) = &args.solution {
-        write(path, &roadef::write_assignment(&found.assignment))?;
-    }
-    if let Some(path) = &args.curve {
-        write(path, &csv(&curve))?;
-    }
-    // The relaxed bound holds for what is feasible.
-    let bound = if feasible {
-        bound.max(found.lower_bound)
-    } else {
-        found.lower_bound
-    };
-    let gap = if found.cost == 0 {
-        0.0
-    } else {
-        (found.cost - bound) as f64 / found.cost as f64
-    };
-    let (moves, seconds, cpu) = (
-        placement.moves(),
-        start.elapsed().as_secs_f64(),
-        cpu_seconds(),
-    );
-    let text = format!(
-        "cost {} (was {}, bound {}, gap {:.4} %){}, {moves} moves, {} evaluations in {seconds:.1} s\n",
-        found.cost,
-        found.initial,
-        bound,
-        gap * 100.0,
-        match (feasible, before.is_empty()) {
-            (true, true) => "",
-            (true, false) => ", feasible again",
-            (false, _) => ", not feasible",
-        },
-        found.evaluations
-    );
-    let json = json!({
-        "initial": found.initial, "final": found.cost, "lower_bound": bound, "gap": gap,
-        "feasible": feasible, "moves": moves, "evaluations": found.evaluations, "seconds": seconds,
-        "cpu_seconds": cpu, "seed": args.seed, "threads": args.threads,
-        "initial_violations": counts(&before), "violations": counts(&found.violations),
-    });
-    Ok(Answer {
-        text,
-        json,
-        status: u8::from(!feasible),
-    })
+    Ok(())
 }
 
 /// Whether a file can be written, asked before the search rather than after it. Nothing is changed.

@@ -70,6 +70,31 @@ fn mistakes_that_are_alike_have_the_same_status() {
         }
     }
     for args in [
+        &["release", "--owner", "nobody"][..],
+        &["renew", "--owner", "nobody", "--sequence", "1"],
+        &["show", "--owner", "nobody"],
+        &["release", "--host", "nobody"],
+        &["move", "abort", "--workload", "nobody"],
+        &["reserve", "--workload", "nobody", "--remove"],
+        &["routes", "--host", "nobody"],
+    ] {
+        status(args, 1);
+    }
+    for args in [
+        &["pool", "add", "z", "127.0.0.0/24"][..],
+        &["pool", "add", "z", "224.0.0.0/24"],
+        &["pool", "add", "z", "169.254.0.0/24"],
+        &["pool", "add", "z", "::ffff:10.0.0.0/120"],
+    ] {
+        status(args, 2);
+    }
+    status(&["pool", "add", "z", "169.254.0.0/24", "--link-local"], 0);
+}
+
+#[test]
+fn unknown_pools_are_told_apart_from_addresses_of_no_pool() {
+    let store = filled("kinds");
+    for args in [
         &["pool", "rm", "nope"][..],
         &["pool", "drain", "nope"],
         &["pool", "grow", "nope", "10.0.0.0/8"],
@@ -105,24 +130,4 @@ fn mistakes_that_are_alike_have_the_same_status() {
             "{args:?}"
         );
     }
-    for args in [
-        &["release", "--owner", "nobody"][..],
-        &["renew", "--owner", "nobody", "--sequence", "1"],
-        &["show", "--owner", "nobody"],
-        &["release", "--host", "nobody"],
-        &["move", "abort", "--workload", "nobody"],
-        &["reserve", "--workload", "nobody", "--remove"],
-        &["routes", "--host", "nobody"],
-    ] {
-        status(args, 1);
-    }
-    for args in [
-        &["pool", "add", "z", "127.0.0.0/24"][..],
-        &["pool", "add", "z", "224.0.0.0/24"],
-        &["pool", "add", "z", "169.254.0.0/24"],
-        &["pool", "add", "z", "::ffff:10.0.0.0/120"],
-    ] {
-        status(args, 2);
-    }
-    status(&["pool", "add", "z", "169.254.0.0/24", "--link-local"], 0);
 }

@@ -11,13 +11,15 @@
 
 mod balancer;
 mod load;
+mod member;
 mod preference;
 mod usable;
 mod zones;
 
-pub use balancer::{Balancer, EndpointHealth, MAX_PRIORITIES, Member};
+pub use balancer::Balancer;
 pub(crate) use load::Capacity;
 pub use load::{Loads, PriorityHealth, PriorityRules, priority_loads};
+pub use member::{EndpointHealth, MAX_PRIORITIES, Member};
 pub use preference::{Failover, Locality, compact_priorities, locality_priority, locality_weight};
 pub use usable::{Candidate, TrafficPolicy, usable};
 pub use zones::{ZoneRules, zone_shares, zone_weights};

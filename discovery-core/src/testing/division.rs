@@ -83,36 +83,37 @@ pub(super) fn shares(members: &[Seen], panic: f64) -> (Mode, Vec<f64>) {
         true => spare.min(100 - healthy.min(100)),
         false => 100,
     };
-    let mode = if spare > 0 {
-        Mode::Degraded
-    } else {
-        Mode::Normal
+    let each = by_weight(&good).into_iter().zip(by_weight(&degraded));
+    let ordinary = each.map(|(g, d)| (g * f64::from(100 - spare) + d * f64::from(spare)) / 100.0);
+    let some = |&&r: &&usize| panics(r) && count(r, &available) > 0;
+    let panicking: Vec<usize> = regions.iter().filter(some).copied().collect();
+    let mode = match (panicking.is_empty(), spare) {
+        (false, _) => Mode::Panic,
+        (true, 0) => Mode::Normal,
+        (true, _) => Mode::Degraded,
     };
-    let (to_good, to_degraded) = (by_weight(&good), by_weight(&degraded));
-    let each = to_good.iter().zip(&to_degraded);
-    let ordinary: Vec<f64> = each
-        .map(|(g, d)| (g * f64::from(100 - spare) + d * f64::from(spare)) / 100.0)
-        .collect();
-    // A region that panics while others do not spreads what it has over all of its hosts.
-    let mut mode = mode;
-    let mut out = ordinary.clone();
-    for &r in regions
-        .iter()
-        .filter(|&&r| panics(r) && count(r, &available) > 0)
-    {
-        mode = Mode::Panic;
+    (
+        mode,
+        spread(members, &panicking, &ordinary.collect::<Vec<_>>(), &host),
+    )
+}
+
+/// A region that panics while others do not spreads what it has over all of its hosts.
+fn spread(
+    members: &[Seen],
+    panicking: &[usize],
+    ordinary: &[f64],
+    host: &dyn Fn(&Seen) -> bool,
+) -> Vec<f64> {
+    let mut out = ordinary.to_vec();
+    for &r in panicking {
         let here = |m: &Seen| m.region == r && host(m);
-        let carried: f64 = members
-            .iter()
-            .zip(&ordinary)
-            .filter(|(m, _)| here(m))
-            .map(|(_, s)| s)
-            .sum();
-        for ((share, even), member) in out.iter_mut().zip(by_weight(&here)).zip(members) {
-            if here(member) {
-                *share = carried * even;
-            }
+        let all = || members.iter().zip(ordinary).filter(|(m, _)| here(m));
+        let carried: f64 = all().map(|(_, share)| share).sum();
+        let weight: f64 = all().map(|(m, _)| m.weight).sum();
+        for (share, member) in out.iter_mut().zip(members).filter(|(_, m)| here(m)) {
+            *share = carried * (member.weight / weight.max(1.0));
         }
     }
-    (mode, out)
+    out
 }

@@ -10,7 +10,7 @@ use super::model::{DAY, Known, NAMES, Naive, answers};
 use super::ops::Op;
 use crate::endpoint::{NodeId, RegionId, ServiceId, ZoneId};
 use crate::engine::DrainTarget;
-use crate::health::ProbeOutcome;
+use crate::health::{CallOutcome, ProbeOutcome};
 use crate::{Effect, EndpointSpec, Engine, Input, InputError, Timestamp};
 
 impl Naive {
@@ -18,37 +18,11 @@ impl Naive {
         let mut out = Vec::new();
         let now = self.now;
         let told = match *op {
-            Op::Upsert {
-                name,
-                service,
-                node,
-                region,
-                weight,
-                conditions,
-                started,
-            } => {
-                let spec = EndpointSpec::new(
-                    ServiceId(service.into()),
-                    NodeId(node.into()),
-                    ZoneId(0),
-                    RegionId(region.into()),
-                    ([10, 0, 0, name], 80).into(),
-                )
-                .with_base_weight(weight)
-                .with_conditions(conditions)
-                .with_started_at(Timestamp::from_secs(started.into()));
-                let name = NAMES[name as usize % 10];
-                let held = self.held(name);
-                let told = self
-                    .engine
-                    .handle(now, Input::Upsert { name, spec }, &mut out);
-                self.learn(name, spec, held, told)?;
-                told
-            }
+            Op::Upsert { .. } => self.upsert(op, &mut out)?,
             Op::Remove { name } => {
                 let name = NAMES[name as usize % 10];
                 let told = self.engine.handle(now, Input::Remove { name }, &mut out);
-                self.forget_lost();
+                self.drop_lost();
                 told
             }
             Op::Snapshot { service, names } => {
@@ -60,7 +34,7 @@ impl Naive {
                 let told = self
                     .engine
                     .handle(now, Input::Confirm { service }, &mut out);
-                self.forget_lost();
+                self.drop_lost();
                 told
             }
             Op::Answer {
@@ -72,60 +46,108 @@ impl Naive {
                 name,
                 outcome,
                 count,
-            } => match self.engine.find(NAMES[name as usize % 10]) {
-                None => Ok(()),
-                Some(endpoint) => {
-                    let input = Input::CallsEnded {
-                        endpoint,
-                        outcome,
-                        count: count.into(),
-                    };
-                    self.engine.handle(now, input, &mut out)
-                }
-            },
+            } => self.call(name, outcome, count, &mut out),
             Op::Drain { kind, which, on } => self.drain(kind, which, on, &mut out),
             Op::Wait { ms } => {
                 self.now = now.after(Duration::from_millis(ms.into()));
                 let told = self.engine.handle(self.now, Input::Time, &mut out);
-                self.forget_lost();
+                self.drop_lost();
                 told
             }
             Op::Back => self.engine.handle(Timestamp::ZERO, Input::Time, &mut out),
-            Op::Jump { ahead } => {
-                self.now = if ahead {
-                    self.time_out();
-                    now.after(DAY)
-                } else {
-                    Timestamp::ZERO.after(now.since(Timestamp::ZERO.after(DAY)))
-                };
-                let told = self.engine.handle(self.now, Input::Time, &mut out);
-                // It is seen to run on, and believed.
-                self.now = self.now.after(Duration::from_secs(1));
-                let again = self.engine.handle(self.now, Input::Time, &mut out);
-                let stands = self.engine.now().since(self.now);
-                if self.now.since(self.engine.now()) > Duration::ZERO
-                    || stands > Duration::from_secs(1)
-                {
-                    return Err(format!("it is {:?}, not {:?}", self.engine.now(), self.now));
-                }
-                self.now = self.engine.now();
-                self.forget_lost();
-                told.and(again)
-            }
-            Op::Restart => {
-                let snapshot = self.engine.snapshot();
-                self.engine = Engine::restore(&snapshot, now).map_err(|e| format!("{e}"))?;
-                if now == snapshot.taken_at() && self.engine.snapshot() != snapshot {
-                    return Err(format!(
-                        "restored {:?}\nof {snapshot:?}",
-                        self.engine.snapshot()
-                    ));
-                }
-                self.probes.clear();
-                self.engine.handle(now, Input::Time, &mut out)
-            }
+            Op::Jump { ahead } => self.jump(ahead, &mut out)?,
+            Op::Restart => self.restart(&mut out)?,
         };
         Ok((told.is_ok(), out))
+    }
+
+    fn upsert(&mut self, op: &Op, out: &mut Vec<Effect>) -> Result<Result<(), InputError>, String> {
+        let Op::Upsert {
+            name,
+            service,
+            node,
+            region,
+            weight,
+            conditions,
+            started,
+        } = *op
+        else {
+            return Ok(Ok(()));
+        };
+        let spec = EndpointSpec::new(
+            ServiceId(service.into()),
+            NodeId(node.into()),
+            ZoneId(0),
+            RegionId(region.into()),
+            ([10, 0, 0, name], 80).into(),
+        )
+        .with_base_weight(weight)
+        .with_conditions(conditions)
+        .with_started_at(Timestamp::from_secs(started.into()));
+        let name = NAMES[name as usize % 10];
+        let held = self.held(name);
+        let input = Input::Upsert { name, spec };
+        let told = self.engine.handle(self.now, input, out);
+        self.learn(name, spec, held, told)?;
+        Ok(told)
+    }
+
+    fn call(
+        &mut self,
+        name: u8,
+        outcome: CallOutcome,
+        count: u8,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), InputError> {
+        let Some(endpoint) = self.engine.find(NAMES[name as usize % 10]) else {
+            return Ok(());
+        };
+        let input = Input::CallsEnded {
+            endpoint,
+            outcome,
+            count: count.into(),
+        };
+        self.engine.handle(self.now, input, out)
+    }
+
+    /// The clock leaps a day ahead or back, and is seen to run on from there.
+    fn jump(
+        &mut self,
+        ahead: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<Result<(), InputError>, String> {
+        let now = self.now;
+        self.now = if ahead {
+            self.time_out();
+            now.after(DAY)
+        } else {
+            Timestamp::ZERO.after(now.since(Timestamp::ZERO.after(DAY)))
+        };
+        let told = self.engine.handle(self.now, Input::Time, out);
+        // It is seen to run on, and believed.
+        self.now = self.now.after(Duration::from_secs(1));
+        let again = self.engine.handle(self.now, Input::Time, out);
+        let stands = self.engine.now().since(self.now);
+        let behind = self.now.since(self.engine.now());
+        if behind > Duration::ZERO || stands > Duration::from_secs(1) {
+            return Err(format!("it is {:?}, not {:?}", self.engine.now(), self.now));
+        }
+        self.now = self.engine.now();
+        self.drop_lost();
+        Ok(told.and(again))
+    }
+
+    fn restart(&mut self, out: &mut Vec<Effect>) -> Result<Result<(), InputError>, String> {
+        let snapshot = self.engine.snapshot();
+        self.engine = Engine::restore(&snapshot, self.now).map_err(|e| format!("{e}"))?;
+        if self.now == snapshot.taken_at() && self.engine.snapshot() != snapshot {
+            return Err(format!(
+                "restored {:?}\nof {snapshot:?}",
+                self.engine.snapshot()
+            ));
+        }
+        self.probes.clear();
+        Ok(self.engine.handle(self.now, Input::Time, out))
     }
 
     /// Whether the engine took or refused a spec for the reasons the model knows.
@@ -214,7 +236,7 @@ impl Naive {
         for (name, spec) in strangers {
             self.learn(name, spec, true, told)?;
         }
-        self.forget_lost();
+        self.drop_lost();
         let rejected = |e: &Effect| match e {
             Effect::Rejected { name, .. } => Some(String::from(&**name)),
             _ => None,
@@ -228,14 +250,14 @@ impl Naive {
 
     /// What the engine deregistered the model drops. Services 0 and 1 hold nothing back, so there the model
     /// checks that removals happen in [`Naive::compare`] by what is left.
-    fn forget_lost(&mut self) {
+    fn drop_lost(&mut self) {
         let engine = &self.engine;
         self.known.retain(|name, _| engine.find(name).is_some());
         self.probes.retain(|name, _| engine.find(name).is_some());
     }
 
     /// What was lost and held before an operation may go with any: it may fail its check, too.
-    pub(super) fn forget_held(&mut self, before: &Engine) {
+    pub(super) fn drop_held(&mut self, before: &Engine) {
         let engine = &self.engine;
         let held = |name: &str| {
             let endpoint = before.find(name).and_then(|id| before.endpoint(id));

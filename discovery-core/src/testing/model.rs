@@ -148,7 +148,7 @@ impl Naive {
     pub fn apply(&mut self, op: &Op) -> Result<(), String> {
         let before = self.engine.clone();
         let (input_ok, out) = self.carry_out(op)?;
-        self.forget_held(&before);
+        self.drop_held(&before);
         if !input_ok
             && !matches!(op, Op::Restart)
             && format!("{before:?}") != format!("{:?}", self.engine)

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use discovery_core::Input;
-use discovery_core::endpoint::Conditions;
+use discovery_core::endpoint::{Conditions, NodeId};
 use discovery_core::engine::DrainTarget;
 use discovery_core::registry::Entry;
 use rand::RngExt as _;
@@ -21,40 +21,19 @@ impl World {
         let Some(name) = self.some_pod() else {
             return self.add(5);
         };
-        let (down, now) = (500 + self.rng.random_range(0..6_000), self.now);
+        let down = 500 + self.rng.random_range(0..6_000);
         let kind = self.rng.random_range(0..20);
         let fresh = self.rng.random_range(0..PODS);
         let free = !self.pods.contains_key(&format!("p{fresh}"));
-        let Some(pod) = self.pods.get_mut(&name) else {
+        let Some(spec) = self.pods.get(&name).map(|p| p.spec) else {
             return;
         };
-        let staying = !pod.spec.conditions.terminating;
         match kind {
             0..=2 if free => self.add(fresh),
-            3 | 4 => {
-                pod.spec.conditions = Conditions::TERMINATING;
-                let gone = Event::Gone(name.clone(), pod.spec.started_at.as_nanos());
-                self.say(&name);
-                self.again(down, gone);
-            }
-            5 | 6 => pod.well = !pod.well,
-            7 if staying => {
-                pod.spec.started_at = time(now);
-                (pod.well, pod.drained) = (true, false);
-                self.say(&name);
-            }
-            8 if staying => {
-                pod.spec.conditions = if pod.spec.conditions.ready {
-                    Conditions::STARTING
-                } else {
-                    Conditions::READY
-                };
-                self.say(&name);
-            }
-            9 => pod.drained = !pod.drained,
+            0..=9 => self.trouble_pod(kind, &name, down),
             10 => {
-                self.nodes_drained.insert(pod.spec.node);
-                let undrain = Event::Undrain(DrainTarget::Node(pod.spec.node));
+                self.nodes_drained.insert(spec.node);
+                let undrain = Event::Undrain(DrainTarget::Node(spec.node));
                 self.again(down, undrain);
             }
             11 => {
@@ -65,38 +44,70 @@ impl World {
                 self.registry_up = false;
                 self.again(down, Event::RegistryBack);
             }
+            13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
             14 => {
                 self.source_up = false;
                 self.again(down, Event::SourceBack);
             }
             15 => {
-                let region = pod.spec.region;
-                self.region_drained = Some(region);
-                self.again(down, Event::Undrain(DrainTarget::Region(region)));
-            }
-            13 => self.again(0, Event::ProxyCrash(fresh as usize % 2)),
-            18 | 19 => {
-                let by = [300, 3_000, 60_000, DAY][self.rng.random_range(0..4) as usize];
-                self.again(0, Event::Jump(if kind == 18 { by } else { -by }));
+                self.region_drained = Some(spec.region);
+                self.again(down, Event::Undrain(DrainTarget::Region(spec.region)));
             }
             17 => {
                 self.callers_up = false;
                 self.again(down, Event::CallersBack);
             }
-            _ => {
-                // A pod vanishes without a word, with others of its node.
-                let node = pod.spec.node;
-                let gone: Vec<String> = self
-                    .pods
-                    .iter()
-                    .filter(|(_, p)| p.spec.node == node)
-                    .map(|(n, _)| n.clone())
-                    .collect();
-                for name in gone {
-                    self.pods.remove(&name);
-                    self.say(&name);
-                }
+            18 | 19 => {
+                let by = [300, 3_000, 60_000, DAY][self.rng.random_range(0..4) as usize];
+                self.again(0, Event::Jump(if kind == 18 { by } else { -by }));
             }
+            _ => self.lose_node(spec.node),
+        }
+    }
+
+    /// Something happens to one pod.
+    fn trouble_pod(&mut self, kind: u64, name: &str, down: u64) {
+        let now = self.now;
+        let Some(pod) = self.pods.get_mut(name) else {
+            return;
+        };
+        let staying = !pod.spec.conditions.terminating;
+        match kind {
+            3 | 4 => {
+                pod.spec.conditions = Conditions::TERMINATING;
+                let gone = Event::Gone(name.to_owned(), pod.spec.started_at.as_nanos());
+                self.say(name);
+                self.again(down, gone);
+            }
+            5 | 6 => pod.well = !pod.well,
+            7 if staying => {
+                pod.spec.started_at = time(now);
+                (pod.well, pod.drained) = (true, false);
+                self.say(name);
+            }
+            8 if staying => {
+                pod.spec.conditions = if pod.spec.conditions.ready {
+                    Conditions::STARTING
+                } else {
+                    Conditions::READY
+                };
+                self.say(name);
+            }
+            9 => pod.drained = !pod.drained,
+            _ => {
+                let node = pod.spec.node;
+                self.lose_node(node);
+            }
+        }
+    }
+
+    /// The pods of a node vanish without a word.
+    fn lose_node(&mut self, node: NodeId) {
+        let on_node = self.pods.iter().filter(|(_, p)| p.spec.node == node);
+        let gone: Vec<String> = on_node.map(|(n, _)| n.clone()).collect();
+        for name in gone {
+            self.pods.remove(&name);
+            self.say(&name);
         }
     }
 

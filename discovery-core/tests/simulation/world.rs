@@ -288,16 +288,7 @@ impl World {
                     outcome,
                 });
             }
-            Event::Called(name, outcome) => {
-                let id = self.engine.as_ref().and_then(|e| e.find(&name));
-                if let Some(endpoint) = id {
-                    return self.tell(Input::CallsEnded {
-                        endpoint,
-                        outcome,
-                        count: 1,
-                    });
-                }
-            }
+            Event::Called(name, outcome) => return self.called(&name, outcome),
             Event::Sync => self.sync(),
             Event::Write(id, ops) => return self.write(id, &ops),
             Event::Written(id, well) => self.written(id, well),
@@ -310,12 +301,37 @@ impl World {
                 }
                 self.again(2_500, Event::Save);
             }
+            Event::Crash
+            | Event::Restart
+            | Event::RegistryBack
+            | Event::SourceBack
+            | Event::CallersBack
+            | Event::ProxyCrash(_)
+            | Event::Undrain(_) => return self.fail_or_return(&event),
+            Event::Operator => return self.operate(),
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, name: &str, outcome: CallOutcome) -> Result<(), String> {
+        match self.engine.as_ref().and_then(|e| e.find(name)) {
+            Some(endpoint) => self.tell(Input::CallsEnded {
+                endpoint,
+                outcome,
+                count: 1,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Something goes down, or comes up again.
+    fn fail_or_return(&mut self, event: &Event) -> Result<(), String> {
+        match *event {
             Event::Crash => {
                 (self.engine, self.writing) = (None, None);
                 self.fence = self.syncs;
             }
             Event::Restart if self.engine.is_none() => return self.restart(),
-            Event::Restart => {}
             Event::RegistryBack => self.registry_up = true,
             Event::SourceBack => self.source_up = true,
             Event::CallersBack => self.callers_up = true,
@@ -324,12 +340,11 @@ impl World {
                 self.proxies[i].weights.clear();
                 self.proxies[i].picker = LowDiscrepancy::new(&[], 0);
             }
-            Event::Operator => return self.operate(),
             Event::Undrain(DrainTarget::Node(node)) => {
                 self.nodes_drained.remove(&node);
             }
             Event::Undrain(DrainTarget::Region(_)) => self.region_drained = None,
-            Event::Undrain(DrainTarget::Endpoint(_)) => {}
+            _ => {}
         }
         Ok(())
     }

@@ -198,32 +198,7 @@ pub(crate) fn grpc_outlier_detection() {
             .with_failure_percentage(failure_percentage(case)?);
         let n = integer(case, "hosts")? as usize;
         let mut hosts = Hosts::new(n, outliers);
-        let failing = integers(case, "failing_hosts");
-        let mut most: BTreeMap<usize, u64> = BTreeMap::new();
-        if let Some(limits) = case.get("max_calls") {
-            let limits = limits.as_object().ok_or("limits that name no hosts")?;
-            for (host, limit) in limits {
-                most.insert(
-                    host.parse().map_err(|e| format!("{e}"))?,
-                    limit.as_u64().ok_or("a limit that is no number")?,
-                );
-            }
-        }
-        let mut calls = vec![0u64; n];
-        for call in 0..integer(case, "total_calls")? as usize {
-            let host = call % n;
-            if most.get(&host).is_some_and(|m| calls[host] >= *m) {
-                continue;
-            }
-            calls[host] += 1;
-            let fails = failing.contains(&(host as u64));
-            let outcome = if fails {
-                CallOutcome::Error
-            } else {
-                CallOutcome::Ok
-            };
-            hosts.call(Timestamp::ZERO, host, outcome, 1);
-        }
+        call_round_robin(case, n, &mut hosts)?;
         let mut now = Timestamp::ZERO.after(outliers.interval);
         hosts.tell(now, Input::Time);
         expect("ejected", case, &hosts.ejected())?;
@@ -244,6 +219,33 @@ pub(crate) fn grpc_outlier_detection() {
         }
         expect("ejected", then, &hosts.ejected())
     });
+}
+
+/// The calls of a case, host by host, each host up to its limit.
+fn call_round_robin(case: &Value, n: usize, hosts: &mut Hosts) -> Result<(), String> {
+    let failing = integers(case, "failing_hosts");
+    let mut most: BTreeMap<usize, u64> = BTreeMap::new();
+    if let Some(limits) = case.get("max_calls") {
+        let limits = limits.as_object().ok_or("limits that name no hosts")?;
+        for (host, limit) in limits {
+            let host = host.parse().map_err(|e| format!("{e}"))?;
+            most.insert(host, limit.as_u64().ok_or("a limit that is no number")?);
+        }
+    }
+    let mut calls = vec![0u64; n];
+    for call in 0..integer(case, "total_calls")? as usize {
+        let host = call % n;
+        if most.get(&host).is_some_and(|m| calls[host] >= *m) {
+            continue;
+        }
+        calls[host] += 1;
+        let outcome = match failing.contains(&(host as u64)) {
+            true => CallOutcome::Error,
+            false => CallOutcome::Ok,
+        };
+        hosts.call(Timestamp::ZERO, host, outcome, 1);
+    }
+    Ok(())
 }
 
 /// The numbers of a rate's rule: its limit, and those that both kinds have.

@@ -1,115 +1,21 @@
 //! Assignments that break rules: accepted, reported, and led to whole in few moves that never break more.
 
+#[path = "../random_model/mod.rs"]
+mod random_model;
 mod small;
 
+use random_model::broken;
 use small::{plain, tasks};
 
 use scheduler_core::model::{Node, Resource, Service, Task, Weights};
 use scheduler_core::order::{OrderLimits, order_moves};
 use scheduler_core::placement::Violations;
-use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
+use scheduler_core::rng::stream;
 use scheduler_core::search::{
     Evaluations, Improver as _, UrgentMoves, keep_best_moves, relieve, repair,
 };
 use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
-
-/// A random model and an assignment that breaks rules of every kind, and one that breaks none.
-fn broken(
-    rng: &mut Xoshiro256PlusPlus,
-    tasks: usize,
-    nodes: usize,
-) -> (Model, Vec<NodeId>, Vec<NodeId>) {
-    let resources = [
-        Resource {
-            transient: false,
-            load_weight: 1,
-        },
-        Resource {
-            transient: rng.below(2) == 0,
-            load_weight: rng.below(3) as u64,
-        },
-    ];
-    let mut b = ModelBuilder::new(&resources).unwrap();
-    let at = |rng: &mut Xoshiro256PlusPlus| -> Vec<NodeId> {
-        let draw = |_| NodeId(rng.below(nodes) as u32);
-        (0..tasks).map(draw).collect()
-    };
-    let whole = at(rng);
-    let need: Vec<[u64; 2]> = (0..tasks)
-        .map(|_| [rng.below(9) as u64, rng.below(9) as u64])
-        .collect();
-    let place: Vec<(u64, u64)> = (0..nodes)
-        .map(|_| (rng.below(3) as u64, rng.below(2) as u64))
-        .collect();
-    for (n, (location, neighbourhood)) in place.iter().copied().enumerate() {
-        let used = |r: usize| -> u64 {
-            let here = (0..tasks).filter(|t| whole[*t].index() == n);
-            here.map(|t| need[t][r]).sum()
-        };
-        let capacity = [0, 1].map(|r| used(r) + 4 + rng.below(12) as u64);
-        b.node(Node {
-            location,
-            neighbourhood,
-            capacity: &capacity,
-            safety: &[capacity[0] / 2, capacity[1]],
-        })
-        .unwrap();
-    }
-    let services = 1 + rng.below(tasks);
-    let service: Vec<usize> = (0..tasks).map(|_| rng.below(services)).collect();
-    let mine = |s: usize| {
-        (0..tasks).filter(move |t| *t < usize::MAX).filter({
-            let service = service.clone();
-            move |t| service[*t] == s
-        })
-    };
-    let areas = |s: usize| -> Vec<u64> { mine(s).map(|t| place[whole[t].index()].1).collect() };
-    for s in 0..services {
-        let on = |n: usize| mine(s).filter(|t| whole[*t].index() == n).count();
-        let per_node = (0..nodes).map(on).max().unwrap_or(0).max(1) as u32;
-        let mut locations: Vec<u64> = mine(s).map(|t| place[whole[t].index()].0).collect();
-        locations.sort_unstable();
-        locations.dedup();
-        let spread = rng.below(locations.len() + 1) as u32;
-        b.service(Service { spread, per_node }).unwrap();
-    }
-    for s in 0..services {
-        let on = rng.below(services);
-        if rng.below(3) == 0 && areas(s).iter().all(|a| areas(on).contains(a)) {
-            b.depends(ServiceId(s as u32), ServiceId(on as u32));
-        }
-    }
-    for t in 0..tasks {
-        let service = ServiceId(service[t] as u32);
-        let (need, move_cost) = (&need[t][..], 1);
-        let task = Task {
-            service,
-            need,
-            move_cost,
-        };
-        let task = b.task(task).unwrap();
-        let node = NodeId(rng.below(nodes) as u32);
-        if rng.below(3) == 0 && node != whole[t] {
-            b.forbid(task, node).unwrap();
-        }
-    }
-    b.weights(Weights {
-        task_move: 1,
-        service_move: 0,
-        node_move: 0,
-    })
-    .unwrap();
-    // Most tasks stand where they should.
-    let other = at(rng);
-    let mut initial = whole.clone();
-    for t in 0..tasks {
-        if rng.below(3) == 0 {
-            initial[t] = other[t];
-        }
-    }
-    (b.build().unwrap(), initial, whole)
-}
 
 fn within(a: &Violations, b: &Violations) -> bool {
     a.capacity <= b.capacity

@@ -1,111 +1,16 @@
 //! Deltas against recomputation and searches against brute force, on random small models.
 
 mod meeting;
+#[path = "../random_model/mod.rs"]
+mod random_model;
 
-use scheduler_core::model::{Balance, Node, Resource, Service, Task, Weights};
-use scheduler_core::rng::{Xoshiro256PlusPlus, stream};
+use random_model::instance;
+
+use scheduler_core::model::{Node, Resource, Service, Task};
+use scheduler_core::rng::stream;
 use scheduler_core::search::{Evaluations, Exchange, Improver as _, lower_bound, relieve};
 use scheduler_core::testing::Uniform as _;
 use scheduler_core::{Model, ModelBuilder, NodeId, Placement, ServiceId, Solver, TaskId};
-
-/// A random model and a feasible initial assignment of it.
-fn instance(rng: &mut Xoshiro256PlusPlus, tasks: usize, nodes: usize) -> (Model, Vec<NodeId>) {
-    let width = 1 + rng.below(3);
-    let resources: Vec<Resource> = (0..width)
-        .map(|_| Resource {
-            transient: rng.below(2) == 0,
-            load_weight: rng.below(10) as u64,
-        })
-        .collect();
-    let mut b = ModelBuilder::new(&resources).unwrap();
-    let services = 1 + rng.below(tasks);
-    let at: Vec<NodeId> = (0..tasks)
-        .map(|_| NodeId(rng.below(nodes) as u32))
-        .collect();
-    let service: Vec<usize> = (0..tasks).map(|_| rng.below(services)).collect();
-    let need: Vec<Vec<u64>> = (0..tasks)
-        .map(|_| (0..width).map(|_| rng.below(20) as u64).collect())
-        .collect();
-    let place: Vec<(u64, u64)> = (0..nodes)
-        .map(|_| (rng.below(3) as u64, rng.below(2) as u64))
-        .collect();
-    for (n, (location, neighbourhood)) in place.iter().copied().enumerate() {
-        let used = |r: usize| -> u64 {
-            (0..tasks)
-                .filter(|t| at[*t].index() == n)
-                .map(|t| need[t][r])
-                .sum()
-        };
-        let capacity: Vec<u64> = (0..width).map(|r| used(r) + rng.below(25) as u64).collect();
-        let safety: Vec<u64> = capacity
-            .iter()
-            .map(|c| c * rng.below(10) as u64 / 10)
-            .collect();
-        b.node(Node {
-            location,
-            neighbourhood,
-            capacity: &capacity,
-            safety: &safety,
-        })
-        .unwrap();
-    }
-    // Constraints that the assignment just fulfils.
-    let members = |s: usize| (0..tasks).filter(move |t| *t < usize::MAX && s < usize::MAX);
-    for s in 0..services {
-        let mine: Vec<usize> = members(s).filter(|t| service[*t] == s).collect();
-        let on = |n: usize| mine.iter().filter(|t| at[**t].index() == n).count();
-        let per_node = (0..nodes).map(on).max().unwrap_or(0).max(1) as u32;
-        let mut locations: Vec<u64> = mine.iter().map(|t| place[at[*t].index()].0).collect();
-        locations.sort_unstable();
-        locations.dedup();
-        let spread = rng.below(locations.len() + 1) as u32;
-        b.service(Service { spread, per_node }).unwrap();
-    }
-    for s in 0..services {
-        let on = rng.below(services);
-        let areas = |s: usize| -> Vec<u64> {
-            let mut v: Vec<u64> = (0..tasks)
-                .filter(|t| service[*t] == s)
-                .map(|t| place[at[t].index()].1)
-                .collect();
-            v.sort_unstable();
-            v.dedup();
-            v
-        };
-        if rng.below(3) == 0 && areas(s).iter().all(|a| areas(on).contains(a)) {
-            b.depends(ServiceId(s as u32), ServiceId(on as u32));
-        }
-    }
-    for t in 0..tasks {
-        let service = ServiceId(service[t] as u32);
-        let move_cost = rng.below(5) as u64;
-        b.task(Task {
-            service,
-            need: &need[t],
-            move_cost,
-        })
-        .unwrap();
-    }
-    if rng.below(2) == 0 {
-        let (first, second) = (rng.below(width), rng.below(width));
-        b.balance(Balance {
-            first,
-            second,
-            target: 2,
-            weight: 3,
-        })
-        .unwrap();
-    }
-    b.node_move_costs((0..nodes * nodes).map(|_| rng.below(4) as u32).collect())
-        .unwrap();
-    b.weights(Weights {
-        task_move: 1,
-        service_move: 10,
-        node_move: 2,
-    })
-    .unwrap();
-    (b.build().unwrap(), at)
-}
 
 #[test]
 fn deltas_and_counters_equal_recomputation_on_many_random_moves() {

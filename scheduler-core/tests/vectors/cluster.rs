@@ -237,24 +237,30 @@ pub(crate) fn pod<'a>(value: &'a Value, nodes: &[Node<'_>]) -> Result<Pod<'a>, S
         node_selector: pairs(field("NodeSelector", "node_selector"))?
             .into_iter()
             .collect(),
-        node_affinity: each(api(affinity, "nodeSelectorTerms"))?
-            .iter()
-            .map(|term| {
-                api_only(term, &["matchExpressions", "matchFields"])?;
-                if !each(api(term, "matchFields"))?.is_empty() {
-                    return Err("fields to match are not read".into());
-                }
-                each(api(term, "matchExpressions"))?
-                    .iter()
-                    .map(expression)
-                    .collect()
-            })
-            .collect::<Result<_, _>>()?,
+        node_affinity: terms(affinity)?,
         tolerations: each(field("Tolerations", "tolerations"))?
             .iter()
             .map(toleration)
             .collect::<Result<_, _>>()?,
     })
+}
+
+/// The terms of a node affinity, of which one must match.
+fn terms(affinity: &Value) -> Result<Vec<Vec<Expression<'_>>>, String> {
+    let terms = each(api(affinity, "nodeSelectorTerms"))?;
+    terms
+        .iter()
+        .map(|term| {
+            api_only(term, &["matchExpressions", "matchFields"])?;
+            if !each(api(term, "matchFields"))?.is_empty() {
+                return Err("fields to match are not read".into());
+            }
+            each(api(term, "matchExpressions"))?
+                .iter()
+                .map(expression)
+                .collect()
+        })
+        .collect()
 }
 
 fn containers(value: &Value) -> Result<Vec<Container<'_>>, String> {
