@@ -30,15 +30,15 @@ fn json(output: &Output) -> Value {
 }
 
 /// A small trace in our own format: services that are quiet but for one whose replicas turn hot in turn, so
-/// that hosts get overloaded and there is something to move.
+/// that hosts get overloaded and there is something to move (with room: six seeds were tried).
 fn small(dir: &Path) -> String {
     let path = dir.join("small.jsonl");
     let mut text =
         String::from("{\"berth_trace\": 1, \"name\": \"small\", \"interval_seconds\": 120}\n");
     for i in 0..60 {
         let level = |t: usize| {
-            let hot = i % 4 == 0 && (t / 3 + i / 4).is_multiple_of(3);
-            if hot { 95 } else { 5 + (i * 7 + t * 3) % 40 }
+            let hot = i % 3 == 0 && (t / 3 + i / 3).is_multiple_of(3);
+            if hot { 98 } else { 3 + (i * 7 + t * 3) % 34 }
         };
         let samples: Vec<String> = (0..12).map(|t| level(t).to_string()).collect();
         let (service, samples) = (i % 7, samples.join(", "));
