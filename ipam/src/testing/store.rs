@@ -15,6 +15,7 @@ use core::time::Duration;
 /// the store does not do what it must.
 pub async fn check_store<S: Store>(mut open: impl FnMut() -> S) {
     check_transactions(&mut open()).await;
+    check_edges(&mut open()).await;
     check_listing(&mut open()).await;
     check_watching(open(), open()).await;
     check_replicas(&mut open).await;
@@ -99,6 +100,62 @@ async fn clear<S: Store>(store: &mut S) {
     store.commit(txn).await.expect("a deletion");
 }
 
+/// What a store made of another one gets wrong: keys that are not there, values of no bytes, more keys than one of its requests takes.
+async fn check_edges<S: Store>(store: &mut S) {
+    let start = revision(store).await;
+    let write = |since, put, delete| Txn {
+        since,
+        put,
+        delete,
+        ..Txn::default()
+    };
+    let one = |key: &str| vec![key.to_string()];
+    // Made and deleted again, it looks as if nothing had been.
+    let made = write(start, vec![put("e/a", "1"), put("e/empty", "")], vec![]);
+    let made = store.commit(made).await.expect("a write");
+    let deleted = store.commit(write(made, vec![], one("e/a"))).await;
+    let deleted = deleted.expect("a deletion");
+    let mut late = write(start, vec![put("e/a", "2")], vec![]);
+    late.unchanged = one("e/a");
+    let key = || "e/a".to_string();
+    let refused = store.commit(late).await;
+    assert_eq!(refused, Err(StoreError::Conflict { key: key() }));
+    let news = store.watch("e/", start).await.expect("a watch");
+    let Watched::Events(events, _) = news else {
+        panic!("two commits are not too many to remember");
+    };
+    let news: BTreeSet<_> = events.into_iter().map(|e| (e.key, e.value)).collect();
+    let want = [(key(), None), ("e/empty".to_string(), Some(Vec::new()))];
+    assert_eq!(news, BTreeSet::from(want));
+    let (values, _) = store
+        .get(&["e/empty".to_string(), key()])
+        .await
+        .expect("a read");
+    assert_eq!(values, [Some(Vec::new()), None]);
+    // To delete what is not there is no change of it.
+    let nothing = write(deleted, vec![], one("e/none"));
+    store.commit(nothing).await.expect("nothing to delete");
+    let mut first = write(deleted, vec![put("e/none", "1")], vec![]);
+    first.unchanged = one("e/none");
+    store.commit(first).await.expect("nobody wrote it");
+    let many: Vec<_> = (0..300).map(|i| format!("e/{i:03}")).collect();
+    let since = revision(store).await;
+    let mut all = write(since, many.iter().map(|k| put(k, k)).collect(), vec![]);
+    all.unchanged.clone_from(&many);
+    let written = store.commit(all.clone()).await.expect("300 keys at once");
+    let stale = store.commit(all).await;
+    assert!(matches!(stale, Err(StoreError::Conflict { key }) if many.contains(&key)));
+    let (values, at) = store.get(&many).await.expect("300 keys at once");
+    assert_eq!(at, written);
+    assert!(
+        values
+            .iter()
+            .zip(&many)
+            .all(|(v, k)| v.as_deref() == Some(k.as_bytes()))
+    );
+    clear(store).await;
+}
+
 /// In order, page by page, below a prefix.
 async fn check_listing<S: Store>(store: &mut S) {
     let names: Vec<String> = (0..25).map(|i| format!("l/{i:02}")).collect();
@@ -129,6 +186,13 @@ async fn check_listing<S: Store>(store: &mut S) {
         }
     }
     assert_eq!(seen, names);
+    for (limit, more) in [(25, false), (24, true), (0, true)] {
+        let page = store.list("l/", None, limit).await.expect("a page");
+        assert_eq!((page.entries.len(), page.more), (limit, more));
+    }
+    let after = store.list("l/", names.last().map(|n| &**n), 10).await;
+    let after = after.expect("a page");
+    assert!(after.entries.is_empty() && !after.more);
     clear(store).await;
     assert!(
         store

@@ -172,7 +172,10 @@ impl Client {
         match answer {
             Ok(answer) => {
                 let token = answer.token.parse();
-                let token = token.map_err(|_| self.odd("a token that is no header's value"))?;
+                let mut token: MetadataValue<Ascii> =
+                    token.map_err(|_| self.odd("a token that is no header's value"))?;
+                // For logs, and for the tables of headers that both sides keep.
+                token.set_sensitive(true);
                 self.token = Some(token);
                 Ok(())
             }

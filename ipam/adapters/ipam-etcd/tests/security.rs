@@ -63,6 +63,11 @@ fn a_user_with_its_prefix_is_enough() {
             .await
             .expect("a write");
         let since = revision(&mut writer).await;
+        let shown = format!("{writer:?}");
+        assert!(
+            shown.contains("Sensitive") && !shown.contains("secret"),
+            "{shown}"
+        );
         etcd.restart();
         assert_eq!(get(&mut reader, "c/a").await.as_deref(), Some("1"));
         commit(&mut writer, since, &[("c/a", "2")], &[])
