@@ -56,10 +56,10 @@ impl<T> Directory<T> {
         self.entries.get_mut(id).map(|e| &mut e.record)
     }
 
-    /// The tag of a record's name; zero of none.
+    /// A record and the tag of its name.
     #[inline]
-    pub(crate) fn tag(&self, id: u32) -> u32 {
-        tag_of(&self.entries, id)
+    pub(crate) fn tagged(&self, id: u32) -> Option<(&T, u32)> {
+        self.entries.get(id).map(|e| (&e.record, e.tag))
     }
 
     pub(crate) fn name(&self, id: u32) -> Option<&str> {
@@ -67,6 +67,7 @@ impl<T> Directory<T> {
     }
 
     /// Adds a record; the caller knows that none bears its name.
+    #[inline]
     pub(crate) fn insert(&mut self, tag: u32, name: &str, record: T) -> u32 {
         let name = self.names.insert(name);
         let id = self.entries.insert(Entry { name, tag, record });
@@ -75,6 +76,7 @@ impl<T> Directory<T> {
         id
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u32) {
         let Some(&Entry { name, tag, .. }) = self.entries.get(id) else {
             return;

@@ -41,6 +41,7 @@ impl Hosts {
 
     /// The number of a host, which is added if it is not known yet. Who does not refer to it afterwards
     /// [removes](Self::remove_idle) it again.
+    #[inline]
     pub(crate) fn intern(&mut self, tag: u32, name: &str) -> u32 {
         match self.find(tag, name) {
             Some(id) => id,

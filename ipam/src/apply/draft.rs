@@ -111,8 +111,8 @@ impl Ipam {
     #[inline(always)]
     pub(crate) fn link_claim(&mut self, new: &NewClaim<'_>) -> u32 {
         let (workload, host, sequence) = (new.workload, new.host, new.sequence);
-        let first = self.workloads.first_claim(workload);
-        let id = self.claims.insert(new, first, self.workloads.tag(workload));
+        let (first, workload_tag) = self.workloads.first_claim_and_tag(workload);
+        let id = self.claims.insert(new, first, workload_tag);
         self.workloads.set_first_claim(workload, id);
         self.hosts.begin_use(host);
         self.tokens.note(sequence);

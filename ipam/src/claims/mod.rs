@@ -58,6 +58,7 @@ impl Claims {
     }
 
     /// The owner's name; empty of no claim.
+    #[inline]
     pub(crate) fn owner(&self, id: u32) -> &str {
         match self.arena.get(id) {
             Some(_) => self.arena.owner(id),
@@ -132,6 +133,7 @@ impl Claims {
     }
 
     /// Since when a claim's owner is missing, and its token then.
+    #[inline]
     pub(crate) fn suspected(&self, id: u32) -> Option<(Timestamp, u64)> {
         self.suspects.get(&id).copied()
     }
@@ -181,6 +183,7 @@ impl Claims {
     }
 
     /// Takes out a claim, whose owner's tag this is; with it the workload's first claim, where that is another from now on.
+    #[inline]
     pub(crate) fn remove(&mut self, id: u32, tag: u32) -> Option<(Claim, Option<u32>)> {
         let claim = self.arena.remove(id)?;
         let arena = &self.arena;

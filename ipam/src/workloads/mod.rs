@@ -48,6 +48,7 @@ impl Workloads {
     }
 
     /// A workload and interface that are not known yet; the tag is its key's.
+    #[inline]
     pub(crate) fn insert(&mut self, tag: u32, identity: Identity<'_>) -> u32 {
         if identity.interface != DEFAULT_INTERFACE {
             let interfaces = self.interfaces.entry(identity.workload.into());
@@ -57,6 +58,7 @@ impl Workloads {
     }
 
     /// Removes a record that neither holds nor retains anything.
+    #[inline]
     pub(crate) fn remove_idle(&mut self, id: u32) {
         let Some(workload) = self.directory.get(id) else {
             return;
@@ -113,16 +115,17 @@ impl Workloads {
         self.directory.iter().map(|(id, _)| id)
     }
 
-    /// The tag of a record's key; zero of none.
-    #[inline]
-    pub(crate) fn tag(&self, id: u32) -> u32 {
-        self.directory.tag(id)
-    }
-
     /// The first of a workload's claims, [`NONE`] of none: the claims themselves name the next.
     #[inline]
     pub(crate) fn first_claim(&self, id: u32) -> u32 {
         self.directory.get(id).map_or(NONE, Workload::head)
+    }
+
+    /// As [`Workloads::first_claim`], with the tag of the record's key, which is zero of no record.
+    #[inline]
+    pub(crate) fn first_claim_and_tag(&self, id: u32) -> (u32, u32) {
+        let known = self.directory.tagged(id);
+        known.map_or((NONE, 0), |(workload, tag)| (workload.head(), tag))
     }
 
     #[inline]

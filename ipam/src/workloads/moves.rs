@@ -22,11 +22,13 @@ impl Workloads {
         self.moves.get(&id)
     }
 
+    #[inline]
     pub(crate) fn is_moving(&self, id: u32) -> bool {
         self.moves.contains_key(&id)
     }
 
     /// Whether any is on its way.
+    #[inline]
     pub(crate) fn any_moving(&self) -> bool {
         !self.moves.is_empty()
     }

@@ -19,6 +19,7 @@ pub(crate) const LAST_END: Timestamp = Timestamp::from_nanos(u64::MAX - 1);
 /// All that is retained, and since when.
 impl Workloads {
     /// The addresses that a workload's interface retains, reserved ones first.
+    #[inline]
     pub(crate) fn retained(&self, id: u32) -> impl Iterator<Item = Spot> + '_ {
         let own = self.directory.get(id).map_or(Spots::EMPTY, |w| w.spots);
         let apart = self.apart.of(id).map(|(spot, _)| spot);
@@ -28,11 +29,13 @@ impl Workloads {
 
     /// Since when, at the earliest, an address that a workload's interface retains can be out of use: no time about it
     /// runs backwards past this, whichever clock comes to it.
+    #[inline]
     pub(crate) fn since(&self, id: u32) -> Timestamp {
         self.directory.get(id).map_or(Timestamp::ZERO, |w| w.since)
     }
 
     /// Notes a time about the addresses of a workload's interface.
+    #[inline]
     pub(crate) fn note_since(&mut self, id: u32, at: Timestamp) {
         if let Some(workload) = self.directory.get_mut(id) {
             workload.since = workload.since.max(at);
@@ -47,6 +50,7 @@ impl Workloads {
     }
 
     /// Of what is retained no more, claims and quarantines know the times.
+    #[inline]
     pub(crate) fn settle_since(&mut self, id: u32) {
         if self.retained(id).next().is_none() {
             self.set_since(id, Timestamp::ZERO);
@@ -116,6 +120,7 @@ impl Workloads {
     }
 
     /// Whether an address is reserved to a workload's interface, held or not.
+    #[inline]
     pub(crate) fn is_reserved(&self, id: u32, spot: Spot, number: impl Fn() -> u128) -> bool {
         let Some(record) = self.directory.get(id).filter(|w| w.fixed()) else {
             return false;
@@ -128,6 +133,7 @@ impl Workloads {
     }
 
     /// Notes that somebody holds a reserved address, or nobody does any more.
+    #[inline]
     pub(crate) fn set_idle(&mut self, id: u32, spot: Spot, number: impl Fn() -> u128, idle: bool) {
         if let Some(extra) = self.extra.get_mut(&id) {
             extra.set_idle(spot, number(), idle);
@@ -229,6 +235,7 @@ impl Workloads {
     }
 
     /// A sticky address is not retained any more.
+    #[inline]
     pub(crate) fn unretain(&mut self, id: u32, family: Family, spot: Spot) {
         if self.apart.remove(id, spot).is_none() {
             let Some(workload) = self.directory.get_mut(id) else {
