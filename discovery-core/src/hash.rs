@@ -1,6 +1,10 @@
 //! Fixed hashes, the same on every machine, and draws from them: a draw by hash belongs to a name and a moment, so that nobody
 //! else's draws move it.
 
+use core::time::Duration;
+
+use crate::duration::nanos;
+
 /// The upper 64 bits of a product: scales a 64-bit fraction to `0..bound`.
 #[must_use]
 pub(crate) fn high(fraction: u64, bound: u64) -> u64 {
@@ -13,6 +17,12 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+/// A part of a duration, drawn evenly.
+#[must_use]
+pub(crate) fn part(seed: u64, whole: Duration) -> Duration {
+    Duration::from_nanos(high(mix(seed), nanos(whole)))
 }
 
 /// A fixed hash of some bytes, the same on every machine (eight at a time, multiplied and mixed).

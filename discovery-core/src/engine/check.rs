@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::service::{Counted, Loss, Service, Tally};
+use super::class::Counted;
+use super::service::{Loss, Service, Tally};
 use super::{Engine, Snapshot};
 use crate::effect::Mode;
 use crate::hash::mix;

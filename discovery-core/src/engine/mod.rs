@@ -38,6 +38,7 @@ mod batch;
 #[cfg(feature = "testing")]
 mod check;
 mod checks;
+mod class;
 mod clock;
 mod drains;
 mod endpoints;
@@ -47,6 +48,7 @@ mod places;
 mod query;
 mod reconcile;
 mod record;
+mod saved;
 mod service;
 mod snapshot;
 mod timers;
@@ -70,8 +72,8 @@ use hints::Hints;
 use places::Places;
 pub use reconcile::Reconciled;
 use record::{Record, Records};
+pub use saved::Snapshot;
 use service::Services;
-pub use snapshot::Snapshot;
 use timers::{Owner, Timers};
 
 /// The engine of one set of services. See the crate page for the model and the costs.

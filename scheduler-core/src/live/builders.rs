@@ -1,6 +1,7 @@
 //! Builders of configurations: each sets one field of what [`Default`] gives.
 
-use super::{DetectorConfig, ProtectorConfig};
+use super::config::ProtectorConfig;
+use super::samples::DetectorConfig;
 use core::time::Duration;
 
 macro_rules! with {

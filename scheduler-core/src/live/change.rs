@@ -1,6 +1,7 @@
 //! A cluster that changes while it is protected: nodes and tasks come, go and change.
 
-use super::{Cluster, InFlight, ProtectorError};
+use super::cluster::{Cluster, InFlight};
+use super::config::ProtectorError;
 use crate::model::{ModelBuilder, ModelError, NodeId, Renumbered, TaskId};
 use crate::placement::{Placement, PlacementError};
 use alloc::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The knobs of protection, with the reasons for their values.
 
-use super::DetectorConfig;
+use super::samples::DetectorConfig;
 use crate::model::{Model, NodeId};
 use core::time::Duration;
 use thiserror::Error;

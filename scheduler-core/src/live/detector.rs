@@ -1,9 +1,10 @@
 //! Overload with hysteresis: entered when the mean over a window is above a threshold and a window's worth of the
 //! last two windows' samples were, so that no spike shorter than the window enters; left below a lower threshold.
 
+use super::config::ProtectorError;
 use super::pace::Pace;
 use super::samples::FIRST_UNKNOWN;
-use super::{DetectorConfig, Event, EventKind, ProtectorError, Sample, SampleError, UNKNOWN};
+use super::samples::{DetectorConfig, Event, EventKind, Sample, SampleError, UNKNOWN};
 use crate::model::NodeId;
 use crate::time::Timestamp;
 use alloc::vec;

@@ -1,6 +1,9 @@
 //! What is known of each node at the time of a plan, and what its samples do not show yet.
 
-use super::{Changed, Cluster, Protector, StaleNode};
+use super::change::Changed;
+use super::cluster::Cluster;
+use super::plan::StaleNode;
+use super::protector::Protector;
 use crate::model::{NodeId, TaskId};
 use crate::time::Timestamp;
 use alloc::vec;

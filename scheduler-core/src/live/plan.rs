@@ -1,6 +1,6 @@
 //! What a planner answers: moves with their reasons, and what kept it from doing more.
 
-use super::Sample;
+use super::samples::Sample;
 use crate::model::{NodeId, TaskId};
 use crate::placement::{Constraint, Violations};
 use crate::time::Timestamp;

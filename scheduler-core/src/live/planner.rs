@@ -1,9 +1,10 @@
 //! Which tasks leave a node that is too full, and where they go.
 
+use super::cluster::{Cluster, MoveError};
 use super::levels::Levels;
-use super::{
-    Cluster, Figures, Move, MoveError, MovePlan, Obstacle, Protector, Reason, Sample, Unrelieved,
-};
+use super::plan::{Figures, Move, MovePlan, Obstacle, Reason, Unrelieved};
+use super::protector::Protector;
+use super::samples::Sample;
 use crate::model::{NodeId, TaskId};
 use crate::placement::Constraint;
 use crate::time::Timestamp;

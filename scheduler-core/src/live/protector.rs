@@ -1,13 +1,15 @@
 //! Samples in, events and plans out, for one cluster.
 
+use super::change::{ChangeError, Changed, MoveOutcome};
+use super::cluster::{Cluster, InFlight, MoveError};
 use super::config::thresholds;
+use super::config::{ProtectorConfig, ProtectorError};
+use super::detector::Detector;
 use super::levels::{Before, Departed};
+use super::plan::MovePlan;
 use super::planner::Planner;
+use super::samples::{Event, Sample, SampleError};
 use super::signals::Signals;
-use super::{
-    ChangeError, Changed, Cluster, Detector, Event, InFlight, MoveError, MoveOutcome, MovePlan,
-    ProtectorConfig, ProtectorError, Sample, SampleError,
-};
 use crate::model::{ModelBuilder, NodeId, TaskId};
 use crate::time::Timestamp;
 use alloc::vec;

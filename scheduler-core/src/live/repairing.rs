@@ -1,7 +1,8 @@
 //! Moves that repair what is broken: before any that relieve, since no measurement has to speak for them.
 
+use super::cluster::MoveError;
+use super::plan::{MovePlan, Obstacle, Reason, Unrepaired};
 use super::planner::Planner;
-use super::{MoveError, MovePlan, Obstacle, Reason, Unrepaired};
 use crate::model::{NodeId, TaskId};
 use crate::repair::{Lazy, suspects};
 use alloc::collections::BTreeMap;

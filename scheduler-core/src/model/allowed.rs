@@ -1,8 +1,10 @@
 //! Where tasks may run: sets of nodes for labels and taints, and single forbidden pairs.
 
+use super::build::ModelBuilder;
 use super::checks::known;
-use super::{ModelBuilder, ModelError, NodeSet};
-use crate::model::{NodeId, TaskId};
+use super::error::ModelError;
+use super::ids::{NodeId, TaskId};
+use super::sets::NodeSet;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 

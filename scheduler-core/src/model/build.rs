@@ -1,17 +1,18 @@
 //! How a model comes to be: nodes, services and tasks are added one by one, each checked as it comes.
 
+use super::Model;
 use super::allowed::Allowed;
 use super::checks::{amounts, known, positive, room_for, signed, some_per_node};
 use super::edit::{Base, Removed, Renumbered};
-use super::{Balance, Lists, Model, ModelError, Node, Resource, Service, Task, Weights};
-use crate::model::{NodeId, ServiceId, TaskId};
+use super::error::ModelError;
+use super::ids::{NodeId, ServiceId, TaskId};
+use super::sets::Lists;
+use super::spec::{Balance, Node, Resource, Service, Task, Weights};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// The most a model's cost may reach: a fourth of `i64`, so that sums and differences of costs never overflow.
 pub(super) const COST_LIMIT: i128 = (i64::MAX / 4) as i128;
-/// Indices are 32 bits wide.
-pub(super) const COUNT_LIMIT: usize = u32::MAX as usize / 2;
 
 /// Collects a [`Model`]; every call checks what it is given and a refused call changes nothing.
 ///

@@ -1,8 +1,10 @@
 //! Checks of what a builder is given.
 
-use super::ModelError;
-use super::build::COUNT_LIMIT;
+use super::error::ModelError;
 use alloc::vec::Vec;
+
+/// The most nodes, services or tasks: indices are 32 bits wide.
+const COUNT_LIMIT: usize = u32::MAX as usize / 2;
 
 pub(super) fn room_for(count: usize, kind: &'static str) -> Result<(), ModelError> {
     if count < COUNT_LIMIT {

@@ -1,8 +1,12 @@
 //! A model that changes: nodes, services and tasks that come, go and change, as an edit of the model before.
 
+use super::Model;
+use super::allowed::NodeSetId;
+use super::build::ModelBuilder;
 use super::checks::{amounts, known, signed};
-use super::{Model, ModelBuilder, ModelError, Node, NodeSetId, Service, Task};
-use crate::model::{NodeId, ServiceId, TaskId};
+use super::error::ModelError;
+use super::ids::{NodeId, ServiceId, TaskId};
+use super::spec::{Node, Service, Task};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 

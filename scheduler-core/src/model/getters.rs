@@ -1,6 +1,8 @@
 //! What a model holds, as it was given to its builder.
 
-use super::{Balance, Model, NodeId, Resource, Service, ServiceId, TaskId, Weights};
+use super::Model;
+use super::ids::{NodeId, ServiceId, TaskId};
+use super::spec::{Balance, Resource, Service, Weights};
 
 impl Model {
     /// The ids of all nodes, ascending.

@@ -1,6 +1,7 @@
 //! A model's mark: what tells a placement of this model from one of another.
 
-use super::{Lists, Model, NodeSet};
+use super::Model;
+use super::sets::{Lists, NodeSet};
 
 /// The golden ratio in 64 bits (Knuth, The Art of Computer Programming 3, 6.4): odd, its bits well mixed.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,7 +1,9 @@
 //! Objectives in order: one unit of an earlier one outweighs all that the later ones can come to.
 
+use super::Model;
+use super::build::ModelBuilder;
 use super::build::{Worst, worst_cost};
-use super::{Model, ModelBuilder, ModelError};
+use super::error::ModelError;
 
 /// A part of the cost that can stand before others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! What a model is built from.
 
-use crate::model::ServiceId;
+use super::ids::ServiceId;
 
 /// One resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::Record;
 use crate::duration::nanos;
 use crate::effect::Reason;
 use crate::engine::clock::Moved;
-use crate::hash::{high, mix};
+use crate::hash::{high, mix, part};
 use crate::health::{CheckKind, Checker, HealthCheck, ProbeOutcome, Status};
 use crate::time::Timestamp;
 
@@ -195,9 +195,4 @@ impl Record {
         };
         self.check_due < now
     }
-}
-
-/// A part of a duration, drawn evenly.
-pub(in crate::engine) fn part(seed: u64, whole: Duration) -> Duration {
-    Duration::from_nanos(high(mix(seed), nanos(whole)))
 }

@@ -1,39 +1,10 @@
 //! How an endpoint counts, and what a registry is told of it.
 
 use super::Record;
+use crate::engine::class::Class;
 use crate::engine::places::Places;
 use crate::health::Status;
 use crate::registry::RegistrationStatus;
-
-/// How an endpoint counts in its service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(in crate::engine) enum Class {
-    /// Neither used nor counted: not ready, drained, going without serving, or of weight 0.
-    #[default]
-    Out,
-    /// Ready, not yet checked: neither used nor counted.
-    Pending,
-    /// Ready, failing or ejected: counted, used in panic only.
-    Failed,
-    /// Ready, asks for less.
-    Degraded,
-    /// Ready and well.
-    Good,
-    /// On its way out and well: used when nothing else is.
-    Fallback,
-}
-
-impl Class {
-    /// Whether outlier detection may eject it: who takes no traffic anyway needs no ejection.
-    pub(in crate::engine) fn may_be_ejected(self) -> bool {
-        matches!(self, Self::Good | Self::Degraded | Self::Failed)
-    }
-
-    /// Counts among the hosts that the cap on ejections is a share of.
-    pub(in crate::engine) fn counts_for_cap(self) -> bool {
-        self.may_be_ejected() || self == Self::Pending
-    }
-}
 
 impl Record {
     /// Works out how it counts. Kubernetes' reading: ready ones are used, else those that still serve.

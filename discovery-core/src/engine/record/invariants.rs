@@ -3,8 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Class, Record};
+use super::Record;
 use crate::config::ServiceConfig;
+use crate::engine::class::Class;
 use crate::engine::places::Places;
 use crate::time::Timestamp;
 

@@ -15,11 +15,10 @@ use alloc::boxed::Box;
 
 use address::Address;
 pub(super) use arena::Records;
-pub(super) use checks::{DueCheck, Rearmed, part};
-pub(super) use class::Class;
+pub(super) use checks::{DueCheck, Rearmed};
 
+use super::class::{Class, Counted};
 use super::places::Places;
-use super::service::Counted;
 use crate::endpoint::{Conditions, Endpoint};
 use crate::hash::hash;
 use crate::health::Checker;

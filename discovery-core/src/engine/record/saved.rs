@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Class, Record};
+use super::Record;
 use crate::config::ServiceConfig;
 use crate::endpoint::MAX_WEIGHT;
+use crate::engine::class::Class;
 use crate::engine::places::Places;
-use crate::engine::snapshot::SavedEndpoint;
+use crate::engine::saved::SavedEndpoint;
 use crate::error::InputError;
 use crate::id::{NodeId, RegionId, ServiceId, ZoneId};
 use crate::time::Timestamp;

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::{Class, Record};
+use super::Record;
 use crate::endpoint::EndpointSpec;
+use crate::engine::class::Class;
 use crate::health::{Checker, Status};
 use crate::registry::RegistrationStatus;
 use crate::time::Timestamp;

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use super::{Class, Record};
+use super::Record;
 use crate::config::ServiceConfig;
 use crate::endpoint::WarmUpStart;
+use crate::engine::class::Class;
 use crate::engine::places::Places;
 use crate::health::Status;
 use crate::time::Timestamp;

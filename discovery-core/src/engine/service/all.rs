@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Service;
 use crate::config::ServiceConfig;
 use crate::engine::names::{put_back, unused, valid};
-use crate::engine::snapshot::SavedService;
+use crate::engine::saved::SavedService;
 use crate::error::{InputError, RestoreError};
 use crate::id::{Names, ServiceId};
 

@@ -8,17 +8,8 @@
 use alloc::vec::Vec;
 
 use crate::effect::Mode;
-use crate::engine::record::Class;
+use crate::engine::class::{Class, Counted};
 use crate::locality::{Capacity, PriorityHealth, PriorityRules};
-
-/// How one member counts; regions by their ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine) struct Counted {
-    pub(in crate::engine) class: Class,
-    pub(in crate::engine) region: u32,
-    /// What it would weigh if it were used: warm-up and its region's drain taken off.
-    pub(in crate::engine) weight: u32,
-}
 
 /// The members of one region, by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use core::time::Duration;
 
 pub(super) use all::Services;
 use call_reports::CallReports;
-pub(super) use division::Counted;
 #[cfg(feature = "testing")]
 pub(super) use division::Tally;
 use first_checks::FirstChecks;
@@ -24,11 +23,12 @@ use settling::Settling;
 use slots::Slots;
 use traffic::Traffic;
 
+use super::class::Counted;
 use super::clock::Moved;
-use super::record::part;
-use super::snapshot::SavedService;
+use super::saved::SavedService;
 use super::timers::{Owner, Timers};
 use crate::config::ServiceConfig;
+use crate::hash::part;
 use crate::health::{CheckKind, OutlierDetection, Reports};
 use crate::id::ServiceId;
 use crate::time::Timestamp;

@@ -1,7 +1,8 @@
 //! How a service's members count, and how its traffic is divided over them by that.
 
-use super::division::{Counted, Division, Tally};
+use super::division::{Division, Tally};
 use crate::effect::Mode;
+use crate::engine::class::Counted;
 
 /// A tally, and the division that was made of it.
 #[derive(Clone, Debug, Default)]
