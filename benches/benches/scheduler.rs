@@ -4,7 +4,7 @@
 //! - `place`: every task's first node, by count: what a rollout of the whole cluster costs.
 //! - `shift`: one candidate of a search: may this task go to that node, and what would it cost?
 //! - `observe`: a second's samples of all nodes and tasks.
-//! - `plan/calm` and `plan/overload`: whether somebody must move, when nobody must, and the moves that relieve one hot node.
+//! - `plan/nothing-to-do` and `plan/overload`: whether somebody must move, when nobody must, and the moves that relieve one hot node.
 //! - `solve/20000-evaluations`: a short search for a cheaper assignment; divide by 20,000 for one evaluation.
 //! - `order`: a safe order for the moves that the search found.
 #![forbid(unsafe_code)]
@@ -118,17 +118,17 @@ fn protector(seconds: u64, hot: Option<NodeId>) -> Protector {
 fn protection(c: &mut Criterion) {
     let (_, at) = placed();
     let (nodes, tasks) = samples(&at, None);
-    let mut calm = protector(60, None);
+    let mut quiet = protector(60, None);
     let (mut second, mut events) = (60, Vec::new());
     c.bench_function("observe", |b| {
         b.iter(|| {
             second += 1;
-            calm.observe(Timestamp::from_secs(second), &nodes, &tasks, &mut events)
+            quiet.observe(Timestamp::from_secs(second), &nodes, &tasks, &mut events)
         });
     });
     let now = Timestamp::from_secs(second);
-    assert!(calm.plan(now).moves.is_empty());
-    c.bench_function("plan/calm", |b| b.iter(|| calm.plan(now)));
+    assert!(quiet.plan(now).moves.is_empty());
+    c.bench_function("plan/nothing-to-do", |b| b.iter(|| quiet.plan(now)));
     let hot = protector(60, Some(NodeId(7)));
     let now = Timestamp::from_secs(60);
     c.bench_function("plan/overload", |b| {

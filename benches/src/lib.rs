@@ -122,7 +122,9 @@ pub fn figures() -> Vec<Figure> {
     .concat()
 }
 
-/// The README's examples, compiled and run as doctests: this crate sees all cores and is not published.
+/// The READMEs' examples, compiled and run as doctests: this crate sees all cores and is not published. (The other cores'
+/// READMEs are their crate pages.)
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../ipam/README.md")]
 pub struct ReadmeExamples;

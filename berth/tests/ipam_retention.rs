@@ -248,7 +248,7 @@ fn reservations_are_replaced_and_end_one_by_one_and_show_lists_them() {
     let (kind, _) = store.refused("reserve --workload shop/web-0 --remove --address 10.9.0.21");
     assert_eq!(kind, "not_reserved");
     assert_eq!(listed(&store.done("show"), "quarantined"), ["10.9.0.21"]);
-    // Moved from .10 to .20: who holds .10 keeps it until it lets go, and then it is nobody's.
+    // Moved from .10 to .20: who holds .10 has it until it is released, and then it is nobody's.
     let left = store.done("reserve --workload shop/web-0 --replace --address 10.9.0.20");
     assert_eq!(left["reserved"], serde_json::json!(["10.9.0.20"]));
     assert_eq!(store.done("show")["claims"][0]["retention"], "fixed");

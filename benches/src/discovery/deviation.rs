@@ -35,7 +35,7 @@ fn of(mut picker: impl Picker, weights: &[u32]) -> f64 {
     deviation(weights, || picker.pick(&request))
 }
 
-fn golden() -> Result<Measured, String> {
+fn low_discrepancy() -> Result<Measured, String> {
     let mut worst = 0f64;
     for n in [10, 1_000, 10_000] {
         let weights = weights(n);
@@ -78,7 +78,7 @@ pub(super) fn figures() -> Vec<Figure> {
             "smooth picker's largest deviation over 10^6 picks; 10, 1,000 and 10,000 endpoints, 100 starts each",
             5.0,
             3.0,
-            golden,
+            low_discrepancy,
         ),
         row(
             "discovery/edf-deviation",

@@ -29,7 +29,7 @@ fn told() -> Result<(Engine, Vec<(String, EndpointSpec)>), String> {
             service.map_err(text)?,
             engine.node(&format!("node-{}", i % 2_000)).map_err(text)?,
             engine.zone(&format!("zone-{}", i % 6)).map_err(text)?,
-            engine.region(&format!("centre-{}", i % 2)).map_err(text)?,
+            engine.region(&format!("region-{}", i % 2)).map_err(text)?,
             ([10, (i >> 16) as u8, (i >> 8) as u8, i as u8], 8080).into(),
         );
         endpoints.push((format!("service-{:03}/pod-{i:06}", i % SERVICES), spec));

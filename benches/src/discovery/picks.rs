@@ -106,7 +106,7 @@ fn smooth(n: usize) -> Result<Measured, String> {
 fn one_change() -> Result<Measured, String> {
     let n = 10_000;
     let weights = weights(n);
-    let mut golden = LowDiscrepancy::new(&weights, 1);
+    let mut picker = LowDiscrepancy::new(&weights, 1);
     let mut rng = rng::stream(6, "changes");
     let moves: Vec<(usize, u32)> = (0..n)
         .map(|_| {
@@ -118,7 +118,7 @@ fn one_change() -> Result<Measured, String> {
         .collect();
     let ns = ns_per_call(5, n * 100, |i| {
         let (slot, weight) = moves[i % n];
-        golden.set_weight(slot, weight);
+        picker.set_weight(slot, weight);
     })?;
     Ok(Measured::alone(ns / 1000.0))
 }

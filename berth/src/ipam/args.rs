@@ -53,7 +53,7 @@ pub(super) enum Action {
     /// What a claim would be given now, or which pools were considered and what each lacks; exit 1 if it would be
     /// refused. Nothing is written.
     Explain(ClaimArgs),
-    /// Claims, and what is reserved, kept for workloads and in quarantine.
+    /// Claims, and what is reserved, retained for workloads and in quarantine.
     Show {
         /// Of this owner only, and of the workload and interface behind it.
         #[arg(long)]

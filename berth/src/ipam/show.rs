@@ -1,4 +1,4 @@
-//! What is held, reserved, kept and in quarantine.
+//! What is held, reserved, retained and in quarantine.
 
 use super::session::Session;
 use super::text;

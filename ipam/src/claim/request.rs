@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sticky: the workload finds its address again within `ttl` after release.
+    /// Sticky: the workload finds its address again within `ttl` after release. It needs a [`Request::workload`].
     ///
     /// ```
     /// # use std::time::Duration;
@@ -141,7 +141,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Fixed: these addresses are reserved to the workload; of none given, whichever this claim takes.
+    /// Fixed: these addresses are reserved to the workload, which it needs; of none given, whichever this claim takes.
     ///
     /// ```
     /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
