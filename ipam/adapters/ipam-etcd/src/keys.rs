@@ -102,6 +102,19 @@ pub(crate) fn after(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
+/// Where a listing from `start` to `end` goes on after a page; `None` where the page is none of it: without a key though there are more,
+/// or with keys out of order or range, with which a listing might never end.
+pub(crate) fn next_start(start: &[u8], end: &[u8], page: &[KeyValue]) -> Option<Vec<u8>> {
+    let mut least = start;
+    for kv in page {
+        if kv.key.as_slice() < least || kv.key.as_slice() >= end {
+            return None;
+        }
+        least = &kv.key;
+    }
+    page.last().map(|kv| after(kv.key.clone()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +135,22 @@ mod tests {
             within(keys.head()) && within(keys.record("")) && within(keys.record("\u{10ffff}"))
         );
         assert!(!within(keys.tombstone("x")) && !within(keys.life_sign("h")));
+    }
+
+    #[test]
+    fn a_listing_goes_on_after_what_is_in_order_and_in_range() {
+        let page = |keys: &[&str]| -> Vec<KeyValue> {
+            let kv = |key: &&str| KeyValue {
+                key: key.as_bytes().to_vec(),
+                ..KeyValue::default()
+            };
+            keys.iter().map(kv).collect()
+        };
+        let next = |keys: &[&str]| next_start(b"b", b"d", &page(keys));
+        assert_eq!(next(&["b", "bb", "c"]), Some(b"c\0".to_vec()));
+        for wrong in [&[][..], &["a"], &["d"], &["c", "b"], &["b", "zz"]] {
+            assert_eq!(next(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

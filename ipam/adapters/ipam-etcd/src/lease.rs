@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::keys::after_prefix;
+use crate::keys::{after_prefix, next_start};
 use crate::proto::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
     LeaseRevokeRequest, LeaseRevokeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
@@ -102,7 +102,7 @@ impl EtcdStore {
         let mut key = first;
         loop {
             let request = RangeRequest {
-                key,
+                key: key.clone(),
                 range_end: range_end.clone(),
                 limit: PAGE,
                 keys_only: true,
@@ -112,10 +112,11 @@ impl EtcdStore {
             for kv in &answer.kvs {
                 hosts.push(self.keys.host_of(kv)?);
             }
-            match answer.kvs.into_iter().next_back() {
-                Some(last) if answer.more => key = crate::keys::after(last.key),
-                _ => return Ok(hosts),
+            if !answer.more {
+                return Ok(hosts);
             }
+            let next = next_start(&key, &range_end, &answer.kvs);
+            key = next.ok_or_else(|| self.client.odd("a page of other keys"))?;
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::commit::{self, Outcome};
 use crate::config::{ConfigError, EtcdConfig};
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::keys::{Keys, after, after_prefix};
+use crate::keys::{Keys, after, after_prefix, next_start};
 use crate::proto::{
     Answer, Headed, Op, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse, path,
     signed,
@@ -147,8 +147,10 @@ impl EtcdStore {
                 page.revision = answer.revision();
             }
             page.more = answer.more || answer.kvs.len() > left;
-            if let Some(last) = answer.kvs.last() {
-                start = after(last.key.clone());
+            if page.more || !answer.kvs.is_empty() {
+                let next = next_start(&start, end, &answer.kvs);
+                let odd = || PageFailure::Call(self.client.odd("a page of other keys"));
+                start = next.ok_or_else(odd)?;
             }
             for kv in answer.kvs.into_iter().take(left) {
                 let key = self.keys.record_of(&kv).map_err(PageFailure::Foreign)?;
