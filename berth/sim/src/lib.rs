@@ -26,6 +26,7 @@
 mod error;
 mod events;
 mod figures;
+mod host;
 mod load;
 mod report;
 pub mod rng;
@@ -38,10 +39,6 @@ mod world;
 pub use error::{Error, ErrorKind};
 pub use events::Detail;
 pub use figures::{BUCKET, Bucket, Figures, TcOps};
+pub use host::{HOST_CORES, SAFETY};
 pub use run::{FILES, Options, Protect, replay};
 pub use summary::Summary;
-
-/// Cores of a host.
-pub const HOST_CORES: f64 = 8.0;
-/// Safety capacity of a host, as a share of its cores: above it, a host is overloaded.
-pub const SAFETY: f64 = 0.8;

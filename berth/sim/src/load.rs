@@ -6,7 +6,7 @@
 //! (one in traces that are percentages of one core), and a host's cores are shared in proportion to demand; what
 //! exceeds either is lost, not queued. Network demand follows the requests.
 
-use super::HOST_CORES;
+use super::host::HOST_CORES;
 
 /// Seconds until a replica that has begun to serve is warm.
 pub(super) const COLD_SECONDS: u64 = 60;

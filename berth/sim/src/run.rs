@@ -1,9 +1,12 @@
 //! The runs that were asked for, side by side, and the files they leave.
 
+use crate::error::Error;
 use crate::events::{self, Detail, Events};
 use crate::figures::Figures;
+use crate::host::{HOST_CORES, SAFETY};
+use crate::summary::Summary;
 use crate::trace::Trace;
-use crate::{Error, HOST_CORES, SAFETY, Summary, report, world};
+use crate::{report, world};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -166,7 +169,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
     use crate::trace::generate;
 
     #[test]

@@ -13,10 +13,10 @@ mod shares;
 mod traffic;
 mod watch;
 
-use crate::HOST_CORES;
 use crate::error::Error;
 use crate::events::Events;
 use crate::figures::Figures;
+use crate::host::HOST_CORES;
 use crate::load::{Load, Replica};
 use crate::trace::Trace;
 use crate::upsample::Upsampler;

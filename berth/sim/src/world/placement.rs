@@ -1,8 +1,8 @@
 //! The cluster's model and its first placement, for both runs the same.
 
 use crate::error::Error;
+use crate::host::{HOST_CORES, SAFETY};
 use crate::trace::Trace;
-use crate::{HOST_CORES, SAFETY};
 use scheduler_core::live::ProtectorConfig;
 use scheduler_core::model::{Node, Resource, Service, Task};
 use scheduler_core::search::{ByCount, Placer};

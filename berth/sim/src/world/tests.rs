@@ -1,7 +1,7 @@
 //! The checks can fail: each test breaks one thing behind the cores' backs and must be told, with the step.
 
 use super::*;
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 use crate::events::Detail;
 use crate::trace::generate;
 

@@ -1,9 +1,9 @@
 //! What is measured of the hosts each second, and every invariant of every core after each step.
 
 use super::{Samples, World, at, broken, node_of};
-use crate::HOST_CORES;
 use crate::error::Error;
 use crate::events::Events;
+use crate::host::HOST_CORES;
 use scheduler_core::live::{EventKind, Sample};
 use serde_json::json;
 
