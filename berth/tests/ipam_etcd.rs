@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
+use test_support::authority::Authority;
 use test_support::etcd::{ETCD, Etcd, temporary_folder};
 
 fn berth(store: &str, args: &[&str]) -> Command {
@@ -231,6 +232,62 @@ fn a_password_comes_from_the_environment_or_a_file() {
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
 
+fn certificates_come_from_files() {
+    let authority = Authority::new();
+    let folder = temporary_folder();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let ca = file("ca.pem", authority.certificate());
+    let (certificate, key) = authority.sign("127.0.0.1");
+    let arguments = [
+        format!("--cert-file={}", file("server.pem", &certificate)),
+        format!("--key-file={}", file("server.key", &key)),
+        format!("--trusted-ca-file={ca}"),
+        "--client-cert-auth".to_owned(),
+    ];
+    let etcd = Etcd::start(&arguments.each_ref().map(|a| &**a));
+    let store = &*store_of(&etcd);
+    assert!(store.starts_with("etcd:https://"));
+    let (certificate, key) = authority.sign("berth");
+    let (certificate, key) = (file("berth.pem", &certificate), file("berth.key", &key));
+    let known = [
+        "--etcd-ca",
+        &ca,
+        "--etcd-cert",
+        &certificate,
+        "--etcd-key",
+        &key,
+    ];
+    done(
+        store,
+        &[&known[..], &["pool", "add", "p", "10.9.0.0/24"]].concat(),
+    );
+    done(store, &[&known[..], &["claim", "--owner", "c1"]].concat());
+    let anonymous = ["--lock-wait", "1s", "--etcd-ca", &ca, "pool", "list"];
+    assert_eq!(run(store, &anonymous).0, 3);
+    // The key of another certificate.
+    let mixed = [
+        "--etcd-ca",
+        &ca,
+        "--etcd-cert",
+        &certificate,
+        "--etcd-key",
+        &ca,
+        "pool",
+        "list",
+    ];
+    let (status, json) = run(store, &mixed);
+    assert_eq!(
+        (status, &json["error"]["where"]),
+        (2, &Value::from("--etcd-ca")),
+        "{json}"
+    );
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}
+
 /// Each exits 2 and names the option, before anything is sent.
 fn mistakes_are_told_before_etcd_is_asked() {
     let missing = "/nonexistent/file";
@@ -276,5 +333,6 @@ test_support::tests! {
     processes_that_claim_at_once_are_given_different_addresses [ETCD],
     one_member_of_several_is_enough [ETCD],
     a_password_comes_from_the_environment_or_a_file [ETCD],
+    certificates_come_from_files [ETCD],
     mistakes_are_told_before_etcd_is_asked [],
 }

@@ -8,8 +8,8 @@ use common::{block_on, commit, config, get, open, revision};
 use ipam::Store as _;
 use ipam::store::StoreError;
 use ipam_etcd::EtcdConfig;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use std::time::Duration;
+use test_support::authority::Authority;
 use test_support::etcd::{ETCD, Etcd, temporary_folder};
 
 /// Users `root`, and `berth`, who may read and write below the default prefix.
@@ -94,53 +94,6 @@ fn a_user_where_none_is_asked_for_does_no_harm() {
     });
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(64)
-        .filter_map(|l| std::str::from_utf8(l).ok())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
-}
-
-/// A certificate authority and what it signs, all PEM.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).expect("signed");
-        Self {
-            certificate: pem("CERTIFICATE", certificate.der()),
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// A certificate of a name or address, and its key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let signed = params.signed_by(&key, &self.issuer).expect("signed");
-        (
-            pem("CERTIFICATE", signed.der()),
-            pem("PRIVATE KEY", &key.serialize_der()),
-        )
-    }
-}
-
 fn tls_with_certificates_of_both_sides() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let folder = temporary_folder();
@@ -155,13 +108,13 @@ fn tls_with_certificates_of_both_sides() {
         format!("--key-file={}", file("server.key", &key)),
         format!(
             "--trusted-ca-file={}",
-            file("ca.pem", &authority.certificate)
+            file("ca.pem", authority.certificate())
         ),
         "--client-cert-auth".to_owned(),
     ];
     let etcd = Etcd::start(&arguments.each_ref().map(|a| &**a));
     let (certificate, key) = authority.sign("berth");
-    let trusting = config(&etcd).ca(authority.certificate.clone());
+    let trusting = config(&etcd).ca(authority.certificate());
     let known = trusting
         .clone()
         .client_certificate(certificate.clone(), key.clone());
@@ -171,7 +124,7 @@ fn tls_with_certificates_of_both_sides() {
     assert!(!anonymous.is_empty(), "{anonymous}");
     let unknown_server = refusal(
         config(&etcd)
-            .ca(stranger.certificate.clone())
+            .ca(stranger.certificate())
             .client_certificate(certificate, key),
     );
     assert!(unknown_server.contains("certificate"), "{unknown_server}");
