@@ -353,3 +353,6 @@ pub(crate) fn horizon_of(kvs: &[crate::proto::KeyValue]) -> Result<Revision, Sto
 pub(crate) fn head_of(kvs: &[crate::proto::KeyValue]) -> Revision {
     kvs.first().map_or(0, |kv| unsigned(kv.mod_revision))
 }
+
+#[cfg(test)]
+mod tests;
