@@ -107,11 +107,13 @@ impl Drop for Files {
 }
 
 #[test]
-fn a_damaged_claim_stops_what_needs_it_until_it_is_dropped_by_name() {
+fn a_damaged_claim_stops_what_needs_it_until_it_is_rebuilt_from_its_block() {
     let files = Files::new("claim");
+    let before = files.done(&["show", "--owner", "a"]);
+    let claim = |key: &str| before["claims"][0][key].clone();
+    let address = claim("addresses")[0]["address"].clone();
+    let address = address.as_str().expect("an address");
     files.damage("c/a");
-    let before = files.keys("");
-    files.refused(&["claim", "--owner", "new"]);
     files.refused(&[
         "claim",
         "--owner",
@@ -126,8 +128,8 @@ fn a_damaged_claim_stops_what_needs_it_until_it_is_dropped_by_name() {
     files.refused(&["release", "--owner", "a"]);
     files.refused(&["renew", "--owner", "a", "--sequence", "1"]);
     files.refused(&["show", "--owner", "a"]);
-    files.refused(&["reserve", "--workload", "x", "--address", "10.9.1.7"]);
-    files.refused(&["pool", "rm", "q"]);
+    files.refused(&["claim", "--owner", "x", "--address", address]);
+    files.refused(&["reserve", "--workload", "x", "--address", address]);
     let (status, shown, said) = files.run(&["show"]);
     assert_eq!(
         (status, shown["claims"].as_array().map(Vec::len)),
@@ -140,19 +142,47 @@ fn a_damaged_claim_stops_what_needs_it_until_it_is_dropped_by_name() {
         (1, &"damaged".into())
     );
     assert_eq!(found["damaged"], serde_json::json!(["c/a"]));
-    let (status, found, _) = files.run(&["fsck", "--repair"]);
-    assert_eq!((status, &found["left"]), (1, &1.into()), "{found}");
-    assert_eq!(files.keys(""), before, "nothing was dropped unasked");
-    // What does not need it goes on.
+    // What does not need it goes on, and is given other addresses.
+    let new = files.done(&["claim", "--owner", "new"]);
+    assert_ne!(new["addresses"][0]["address"], address);
     files.done(&["release", "--owner", "b"]);
     files.done(&["pool", "add", "r", "10.9.2.0/26"]);
     assert_eq!(
         files.run(&["fsck", "--repair", "--forget", "c/nobody"]).0,
         2
     );
+    let (status, found, _) = files.run(&["fsck", "--repair"]);
+    assert_eq!((status, &found["left"]), (0, &0.into()), "{found}");
+    let after = files.done(&["show", "--owner", "a"]);
+    for key in ["sequence", "addresses", "workload", "host"] {
+        assert_eq!(after["claims"][0][key], claim(key), "{key}");
+    }
+    files.done(&["release", "--owner", "a"]);
+}
+
+#[test]
+fn a_claim_damaged_with_its_block_is_dropped_only_when_asked_for_by_name() {
+    let files = Files::new("both");
+    let held =
+        files.done(&["show", "--owner", "a"])["claims"][0]["addresses"][0]["address"].clone();
+    files.damage("c/a");
+    let blocks = files.keys("b/00000/");
+    blocks.iter().for_each(|block| files.damage(block));
+    let before = files.keys("");
+    let address = held.as_str().expect("an address");
+    files.refused(&["claim", "--owner", "x", "--address", address]);
+    files.refused(&["claim", "--owner", "x", "--host", "h1"]);
+    files.refused(&["reserve", "--workload", "x", "--address", "10.9.1.7"]);
+    let (status, found, _) = files.run(&["fsck", "--repair"]);
+    assert_eq!(status, 1, "{found}");
+    assert_eq!(files.keys(""), before, "nothing was dropped unasked");
+    files.refused(&["claim", "--owner", "x", "--address", address]);
+    files.refused(&["claim", "--owner", "x", "--host", "h1"]);
+    // A pool of which nothing is damaged has nothing that could have been held.
+    files.done(&["claim", "--owner", "new", "--pool", "q"]);
     assert_eq!(files.run(&["fsck", "--repair", "--forget", "c/a"]).0, 0);
     assert_eq!(files.run(&["fsck"]).0, 0);
-    files.done(&["claim", "--owner", "new"]);
+    files.done(&["claim", "--owner", "x", "--host", "h1"]);
 }
 
 #[test]

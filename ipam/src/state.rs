@@ -10,10 +10,11 @@ use crate::identity::Identity;
 use crate::index::tag;
 use crate::pools::Pools;
 pub(crate) use crate::spots::{Spot, Spots};
-use crate::store::DirtyKeys;
+use crate::store::{DirtyKeys, UsedAddress};
 use crate::time::Timestamp;
 use crate::tokens::Tokens;
 use crate::workloads::Workloads;
+use alloc::collections::BTreeMap;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -41,6 +42,8 @@ pub struct Ipam {
     pub(crate) hosts: Hosts,
     pub(crate) departed: Departed,
     pub(crate) dirty: DirtyKeys,
+    /// What blocks tell of addresses whose claims or workloads are lost: stored with their blocks until that is repaired.
+    pub(crate) lost: BTreeMap<Spot, UsedAddress<'static>>,
 }
 
 impl Ipam {
@@ -72,6 +75,7 @@ impl Ipam {
             hosts: Hosts::default(),
             departed: Departed::default(),
             dirty: DirtyKeys::default(),
+            lost: BTreeMap::new(),
         }
     }
 

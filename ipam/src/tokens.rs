@@ -47,6 +47,21 @@ impl Tokens {
         self.base = self.latest.saturating_add(BEYOND).min(MOST_COUNT);
     }
 
+    /// Sees to it that a store whose next commit is of this revision has then counted all that were given, however many
+    /// that commit gives: where counting began before, if that was not so.
+    pub(crate) fn begin_later(&mut self, revision: u64) -> Option<u64> {
+        let missing = self
+            .latest
+            .saturating_sub(self.base.saturating_add(revision));
+        let later = self.base.saturating_add(missing);
+        (missing > 0).then(|| core::mem::replace(&mut self.base, later))
+    }
+
+    /// Counting began there after all.
+    pub(crate) fn begin_again(&mut self, base: u64) {
+        self.base = base;
+    }
+
     /// A store's revision: numbers come after every commit, also after those whose claims are gone.
     pub(crate) fn count(&mut self, revision: u64) {
         self.note(self.base.saturating_add(revision));

@@ -7,6 +7,8 @@ use ipam::{
 
 /// Every kind of record as format 1 wrote it, with what it says.
 const FORMAT_1: &str = include_str!("format/version-1.txt");
+/// The same as format 3 wrote it.
+const FORMAT_3: &str = include_str!("format/version-3.txt");
 
 fn bytes(hex: &str) -> Vec<u8> {
     let pairs = hex.as_bytes().chunks(2);
@@ -31,6 +33,31 @@ fn records_of_format_1_are_read_and_rewritten_in_the_present_format() {
     assert!(kinds >= 9, "{kinds} records");
 }
 
+/// Format 3 knew nothing of what records tell of one another.
+#[test]
+fn records_of_format_3_are_read_and_rewritten_in_the_present_format() {
+    let mut kinds = 0;
+    for line in FORMAT_3.lines().filter(|l| !l.starts_with('#')) {
+        let (key, hex) = line.split_once(' ').expect("a key and its bytes");
+        let old = bytes(hex);
+        assert_eq!(old[0], 3, "{key}");
+        let record = Record::decode(&old).unwrap_or_else(|e| panic!("{key}: {e}"));
+        assert_eq!(record.key(), key);
+        match &record {
+            Record::Meta { whole, .. } => assert!(!whole),
+            Record::Block { used, .. } => assert_eq!(*used, None),
+            Record::Host { blocks, .. } => assert_eq!(*blocks, None),
+            Record::Workload { owners, .. } => assert_eq!(*owners, None),
+            _ => {}
+        }
+        let new = record.encode();
+        assert_eq!(new[0], 4, "{key}");
+        assert_eq!(Record::decode(&new).as_ref(), Ok(&record), "{key}");
+        kinds += 1;
+    }
+    assert!(kinds >= 9, "{kinds} records");
+}
+
 /// Format 2 differs from 3 in the record of what all pools share, which had no base.
 #[test]
 fn records_of_format_2_are_read() {
@@ -38,17 +65,21 @@ fn records_of_format_2_are_read() {
     let sum = crc32(&old).to_le_bytes();
     old.extend(sum);
     let record = Record::decode(&old).expect("format 2");
-    assert_eq!(record, Record::Meta { seed: 7, base: 0 });
-    let kept = Record::Meta { seed: 7, base: 41 };
+    assert_eq!(record, meta(7, 0));
+    let kept = Record::Meta {
+        seed: 7,
+        base: 41,
+        whole: true,
+    };
     assert_eq!(Record::decode(&kept.encode()), Ok(kept));
-    for line in FORMAT_1
+    for line in FORMAT_3
         .lines()
         .filter(|l| !l.starts_with('#') && !l.starts_with("m/"))
     {
         let (key, hex) = line.split_once(' ').expect("a key and its bytes");
-        let record = bytes(hex);
-        let record = Record::decode(&record).expect("format 1");
-        let mut old = record.encode();
+        let newer = bytes(hex);
+        let record = Record::decode(&newer).expect("format 3");
+        let mut old = newer.clone();
         old[0] = 2;
         let body = old.len() - 4;
         let sum = crc32(&old[..body]).to_le_bytes();
@@ -57,9 +88,17 @@ fn records_of_format_2_are_read() {
     }
 }
 
+fn meta(seed: u64, base: u64) -> Record<'static> {
+    Record::Meta {
+        seed,
+        base,
+        whole: false,
+    }
+}
+
 #[test]
 fn a_record_of_a_later_format_is_refused_by_its_version_and_a_changed_version_by_the_checksum() {
-    let mut record = Record::Meta { seed: 7, base: 0 }.encode();
+    let mut record = meta(7, 0).encode();
     record[0] = 99;
     assert!(matches!(
         Record::decode(&record),
@@ -85,7 +124,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn a_store_with_a_record_of_a_later_format_is_refused_whole() {
-    let mut record = Record::Meta { seed: 7, base: 0 }.encode();
+    let mut record = meta(7, 0).encode();
     record[0] = 99;
     let body = record.len() - 4;
     let sum = crc32(&record[..body]).to_le_bytes();

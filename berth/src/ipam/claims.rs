@@ -5,7 +5,7 @@ use super::session::Session;
 use super::text;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Grant, Identity, Request, Retention,
+    Grant, Identity, PoolSpec, Request, Retention,
     claim::{ClaimError, Families, MoveError, UnavailableReason},
     net::{AddressRange, Family},
 };
@@ -31,7 +31,12 @@ pub(super) fn claim_failure(error: &ClaimError, place: &str) -> Failure {
 }
 
 /// The answer of a claim.
-fn granted(owner: &str, workload: Option<&str>, interface: &str, grant: &Grant) -> Answer {
+pub(super) fn granted(
+    owner: &str,
+    workload: Option<&str>,
+    interface: &str,
+    grant: &Grant,
+) -> Answer {
     let mut lines = String::new();
     for lease in &grant.leases {
         let gateway = lease
@@ -60,7 +65,11 @@ fn granted(owner: &str, workload: Option<&str>, interface: &str, grant: &Grant) 
 }
 
 /// The families wanted: as said, else of the addresses, else of the pools named, IPv4 where both would do.
-fn families(session: &Session, args: &ClaimArgs, fixed: &[AddressRange]) -> Families {
+fn families<'p>(
+    pools: impl Iterator<Item = &'p PoolSpec>,
+    args: &ClaimArgs,
+    fixed: &[AddressRange],
+) -> Families {
     let of = |families: Vec<Family>| {
         let (v4, v6) = (
             families.contains(&Family::V4),
@@ -79,8 +88,8 @@ fn families(session: &Session, args: &ClaimArgs, fixed: &[AddressRange]) -> Fami
         (Some(FamilyArg::Dual), _) | (None, (true, true)) => Families::Dual,
         (None, (false, false)) => {
             let named = |name: &str| args.pool.is_empty() || args.pool.iter().any(|p| p == name);
-            let pools = session.ipam().pools().filter(|p| named(&p.spec().name));
-            match of(pools.map(|p| p.spec().cidr.family()).collect()) {
+            let pools = pools.filter(|spec| named(&spec.name));
+            match of(pools.map(|spec| spec.cidr.family()).collect()) {
                 (false, true) => Families::V6,
                 _ => Families::V4,
             }
@@ -98,7 +107,10 @@ pub(super) struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    pub(super) fn new(session: &Session, args: &'a ClaimArgs) -> Result<Self, Failure> {
+    pub(super) fn new<'p>(
+        pools: impl Iterator<Item = &'p PoolSpec>,
+        args: &'a ClaimArgs,
+    ) -> Result<Self, Failure> {
         let bad = |e: ipam::net::ParseError| Failure::input(e.to_string(), "--fixed");
         let fixed: Vec<AddressRange> = match args.fixed.as_deref() {
             None | Some("") => Vec::new(),
@@ -108,7 +120,7 @@ impl<'a> Wish<'a> {
                 .collect::<Result<_, _>>()?,
         };
         Ok(Self {
-            families: families(session, args, &fixed),
+            families: families(pools, args, &fixed),
             fixed,
             pools: args.pool.iter().map(String::as_str).collect(),
             labels: args.label.iter().map(|(k, v)| (&**k, &**v)).collect(),
@@ -154,7 +166,7 @@ impl<'a> Wish<'a> {
 }
 
 pub(super) fn claim(session: &mut Session, args: &ClaimArgs) -> Result<Answer, Failure> {
-    let wish = Wish::new(session, args)?;
+    let wish = Wish::new(session.pools(), args)?;
     let (request, place) = (wish.request(), wish.place());
     let grant = session.transact(
         |ipam| {

@@ -80,10 +80,12 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
     let found = session.ipam().fsck(args.grace, session.rejected());
     let mut left = found.len();
     if args.repair {
+        let damaged: Vec<String> = session.rejected().iter().map(|m| m.key.clone()).collect();
         session.rebuild()?;
         if !args.forget.is_empty() {
             let keys = &args.forget;
-            let known = |k: &String| session.rejected().iter().any(|m| m.key == *k);
+            let damaged_now = |k: &String| session.rejected().iter().any(|m| m.key == *k);
+            let known = |k: &&String| damaged.contains(k) || damaged_now(k);
             match keys.iter().find(|k| !known(k)) {
                 _ if keys.iter().any(String::is_empty) => session.discard(None)?,
                 None => session.discard(Some(keys))?,
@@ -92,6 +94,8 @@ pub(super) fn fsck(session: &mut Session, args: &FsckArgs) -> Result<Answer, Fai
                     return Err(Failure::input(message, "--forget"));
                 }
             };
+            // What waited for those can be rebuilt now.
+            session.rebuild()?;
         }
         release_what_is_over(session, args.grace)?;
         left = session.ipam().fsck(args.grace, session.rejected()).len();

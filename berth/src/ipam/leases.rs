@@ -4,7 +4,7 @@ use super::args::{ReleaseArgs, RenewArgs, Whose};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
 use ipam::{
-    Change, Ipam,
+    Change, Ipam, Timestamp,
     claim::{ClaimRef, ReleaseError, RenewError},
 };
 use serde_json::{Value, json};
@@ -59,14 +59,18 @@ pub(super) fn renew(session: &mut Session, args: &RenewArgs) -> Result<Answer, F
         },
         |e: RenewError| Failure::no(renew_kind(&e), e.to_string(), "--owner"),
     )?;
-    let json =
-        json!({"owner": owner, "sequence": sequence, "until_unix_ns": until(session, owner)});
-    Ok(Answer::done(format!("{owner} #{sequence} renewed\n"), json))
+    Ok(renewed(owner, sequence, until(session, owner)))
 }
 
-fn until(session: &Session, owner: &str) -> Option<u64> {
-    let claim = session.ipam().claim_of(owner)?;
-    claim.until().map(ipam::Timestamp::as_nanos)
+/// The answer of a renewal.
+pub(super) fn renewed(owner: &str, sequence: u64, until: Option<Timestamp>) -> Answer {
+    let until = until.map(Timestamp::as_nanos);
+    let json = json!({"owner": owner, "sequence": sequence, "until_unix_ns": until});
+    Answer::done(format!("{owner} #{sequence} renewed\n"), json)
+}
+
+fn until(session: &Session, owner: &str) -> Option<Timestamp> {
+    session.ipam().claim_of(owner)?.until()
 }
 
 /// Renews what can be renewed, and tells of the rest: exit 1 if there is any.
@@ -99,7 +103,10 @@ fn renew_all(session: &mut Session, args: &RenewArgs) -> Result<Answer, Failure>
     for (_, error) in &refused {
         text += &format!("{error}\n");
     }
-    let each = |(owner, sequence): &(String, u64)| json!({"owner": owner, "sequence": sequence, "until_unix_ns": until(session, owner)});
+    let each = |(owner, sequence): &(String, u64)| {
+        let until = until(session, owner).map(Timestamp::as_nanos);
+        json!({"owner": owner, "sequence": sequence, "until_unix_ns": until})
+    };
     let renewed: Vec<Value> = renewed.iter().map(each).collect();
     let each = |(owner, error): &(String, RenewError)| json!({"owner": owner, "kind": renew_kind(error), "message": error.to_string()});
     let refused: Vec<Value> = refused.iter().map(each).collect();
@@ -112,7 +119,7 @@ pub(super) fn release(session: &mut Session, args: &ReleaseArgs) -> Result<Answe
     let Some(owner) = &args.whose.owner else {
         return release_all(session, args);
     };
-    let released = session.transact(
+    let sequence = session.transact(
         |ipam| {
             let held = || ipam.claim_of(owner).map(ClaimRef::sequence);
             let sequence = args.sequence.or_else(held).unwrap_or_default();
@@ -127,11 +134,13 @@ pub(super) fn release(session: &mut Session, args: &ReleaseArgs) -> Result<Answe
             Failure::no(kind, e.to_string(), "--owner")
         },
     )?;
-    let json = json!({"owner": owner, "sequence": released, "released": true});
-    Ok(Answer::done(
-        format!("{owner} #{released} released\n"),
-        json,
-    ))
+    Ok(released(owner, sequence))
+}
+
+/// The answer of a release.
+pub(super) fn released(owner: &str, sequence: u64) -> Answer {
+    let json = json!({"owner": owner, "sequence": sequence, "released": true});
+    Answer::done(format!("{owner} #{sequence} released\n"), json)
 }
 
 /// All of them, or none.

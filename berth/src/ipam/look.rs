@@ -73,7 +73,7 @@ pub(super) fn who(session: &Session, address: IpAddr) -> Result<Answer, Failure>
 
 /// What a claim would be given; a well-formed no where it would be refused.
 pub(super) fn explain(session: &Session, args: &ClaimArgs) -> Result<Answer, Failure> {
-    let wish = Wish::new(session, args)?;
+    let wish = Wish::new(session.pools(), args)?;
     let request = wish.request();
     let ipam = session.ipam();
     let words = ipam.explain(&request);

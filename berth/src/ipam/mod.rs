@@ -8,6 +8,7 @@ mod look;
 mod pools;
 mod session;
 mod show;
+mod single;
 mod stores;
 mod text;
 
@@ -28,7 +29,11 @@ pub fn run(args: &IpamArgs) -> Result<Answer, Failure> {
 
 fn answered(args: &IpamArgs) -> Result<Answer, Failure> {
     args.action.check_names()?;
-    let mut session = Session::open(args)?;
+    let mut opened = stores::open(args)?;
+    if let Some(answer) = single::answer(&mut opened, &args.action)? {
+        return Ok(answer);
+    }
+    let mut session = Session::read(opened)?;
     if !matches!(args.action, Action::Fsck(_)) {
         session.warn_of_damage();
     }

@@ -1,13 +1,11 @@
 //! One command's hold on the store: read, decide, commit.
 
-use super::args::IpamArgs;
 use super::stores::{self, Opened, Runner};
 use crate::answer::{Class, Failure};
 use ipam::{
-    Change, Ipam, Replica, Store, Timestamp,
+    Change, Ipam, PoolSpec, Replica, Store, Timestamp,
     store::{Frozen, RejectedRecord, TransactError},
 };
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a command works with.
 pub(super) struct Session {
@@ -19,18 +17,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens the store, waiting for its turn, and reads it.
-    pub(super) fn open(args: &IpamArgs) -> Result<Self, Failure> {
+    /// Reads a store whole.
+    pub(super) fn read(opened: Opened) -> Result<Self, Failure> {
         let Opened {
             store,
             runner,
+            now,
+            seed,
             place,
-        } = stores::open(args)?;
-        let now = clock();
-        // A new store's seed need not be told from another's, only be another.
-        let seed = args
-            .seed
-            .unwrap_or(now.as_nanos() ^ u64::from(std::process::id()) << 32);
+        } = opened;
         let opened = runner.run(Replica::open(store, now, seed), &place)?;
         let replica = opened.map_err(|e| stores::failure(&e, &place))?;
         Ok(Self {
@@ -43,6 +38,11 @@ impl Session {
 
     pub(super) fn ipam(&self) -> &Ipam {
         self.replica.ipam()
+    }
+
+    /// The pools as they were asked for.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &PoolSpec> {
+        self.ipam().pools().map(ipam::pool::PoolRef::spec)
     }
 
     pub(super) fn rejected(&self) -> &[RejectedRecord] {
@@ -154,12 +154,4 @@ impl Session {
             .run(self.replica.replace(self.now, ipam), &self.place)?;
         replaced.map_err(|e| stores::failure(&e, &self.place))
     }
-}
-
-/// Since the Unix epoch: leases outlive the process.
-fn clock() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::ZERO.after(since)
 }

@@ -2,15 +2,33 @@
 
 use super::args::IpamArgs;
 use crate::answer::Failure;
-use ipam::Store;
 use ipam::store::{MemoryStore, StoreError, ready};
+use ipam::{Store, Timestamp};
 use ipam_redb::RedbStore;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A store, and what carries out its operations.
 pub(super) struct Opened {
     pub(super) store: Box<dyn Store>,
     pub(super) runner: Runner,
+    pub(super) now: Timestamp,
+    /// What a new store is given: it need not be told from another's, only be another.
+    pub(super) seed: u64,
     pub(super) place: String,
+}
+
+impl Opened {
+    fn new(store: impl Store + 'static, runner: Runner, args: &IpamArgs, place: String) -> Self {
+        let now = clock();
+        let other = now.as_nanos() ^ u64::from(std::process::id()) << 32;
+        Self {
+            store: Box::new(store),
+            runner,
+            now,
+            seed: args.seed.unwrap_or(other),
+            place,
+        }
+    }
 }
 
 /// What carries out a store's operations.
@@ -63,11 +81,10 @@ pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
         return Err(Failure::input(message, option));
     }
     match kind {
-        None if name == "memory" => Ok(Opened {
-            store: Box::new(MemoryStore::default()),
-            runner: Runner::AtOnce,
-            place,
-        }),
+        None if name == "memory" => {
+            let store = MemoryStore::default();
+            Ok(Opened::new(store, Runner::AtOnce, args, place))
+        }
         Some(("redb", path)) if !path.is_empty() => {
             ipam_redb::set_last_resort(last_words);
             let mut store = RedbStore::new(path, args.lock_wait);
@@ -75,11 +92,7 @@ pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
                 return Err(nothing_there(&place));
             }
             store.hold().map_err(|e| failure(&e, &place))?;
-            Ok(Opened {
-                store: Box::new(store),
-                runner: Runner::AtOnce,
-                place,
-            })
+            Ok(Opened::new(store, Runner::AtOnce, args, place))
         }
         Some(("etcd", urls)) if !urls.is_empty() => etcd(args, urls, place),
         _ => {
@@ -103,11 +116,8 @@ fn etcd(args: &IpamArgs, urls: &str, place: String) -> Result<Opened, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    Ok(Opened {
-        store: Box::new(store),
-        runner: Runner::Tokio(runtime.map_err(|e| Failure::io(&e, &*place))?),
-        place,
-    })
+    let runner = Runner::Tokio(runtime.map_err(|e| Failure::io(&e, &*place))?);
+    Ok(Opened::new(store, runner, args, place))
 }
 
 /// The option that a mistake is in.
@@ -145,4 +155,12 @@ fn last_words(why: &str) {
     let json = std::env::args_os().any(|a| a == "--json");
     let failure = Failure::io(&std::io::Error::other(why), "--store");
     std::process::exit(crate::answer::print(Err(failure), json).into());
+}
+
+/// Since the Unix epoch: leases outlive the process.
+fn clock() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::ZERO.after(since)
 }

@@ -23,3 +23,4 @@ pub use errors::{
     UnavailableReason,
 };
 pub use pass::{Census, Collection};
+pub(crate) use request::wanted;

@@ -22,7 +22,7 @@ pub(super) fn lease_of(pool: &Pool, place: &Place) -> Lease {
 }
 
 /// The address of a family that a request asks for.
-pub(super) fn wanted(request: &Request<'_>, family: Family) -> Option<IpAddr> {
+pub(crate) fn wanted(request: &Request<'_>, family: Family) -> Option<IpAddr> {
     request
         .addresses
         .iter()

@@ -121,6 +121,16 @@ impl Blocks {
         }
     }
 
+    /// No block is anybody's to take until it is [opened](Self::open_unclaimed).
+    pub(crate) fn close(&mut self) {
+        self.unclaimed = SlotTree::new(self.unclaimed.len());
+    }
+
+    /// A block that belongs to nobody is to be had.
+    pub(crate) fn open_unclaimed(&mut self, block: u32) {
+        self.unclaimed.release(block);
+    }
+
     /// Makes room for more blocks, all unclaimed.
     pub(crate) fn grow(&mut self, blocks: u32) {
         let before = self.unclaimed.len();

@@ -11,12 +11,14 @@ mod blockset;
 pub(crate) mod cells;
 mod check;
 pub(crate) mod layout;
+mod part;
 pub(crate) mod pick;
 mod rebuilt;
 pub(crate) mod released;
 mod restored;
 mod slot;
 pub(crate) mod spec;
+mod summary;
 
 use crate::cidr::{AddressRange, Cidr, number};
 use crate::slots::SlotTree;
@@ -91,6 +93,8 @@ pub(crate) struct Pool {
     /// In a sparse pool: every block below this number has slots and none of them free.
     low: u128,
     draining: bool,
+    /// Whether only some of its blocks are known: the others give nothing.
+    part: bool,
     /// What damaged records may hold: nothing of it is given, asked for or not.
     frozen: Vec<AddressRange>,
 }
@@ -121,6 +125,7 @@ impl Pool {
             cursor: 0,
             low: 0,
             draining: false,
+            part: false,
             frozen: Vec::new(),
             layout,
             spec,

@@ -5,8 +5,8 @@ use super::blocks::{BlockState, NOBODY};
 use super::cells::State;
 use super::layout::{Layout, MOST_SLOTS};
 use super::released::List;
-use super::spec::{Affinity, Order};
-use crate::cidr::{host_mask, number};
+use super::spec::{Affinity, Order, next_outside};
+use crate::cidr::host_mask;
 use crate::slots::SlotTree;
 use crate::time::Timestamp;
 use core::net::IpAddr;
@@ -60,10 +60,7 @@ impl Pool {
         let from = match self.spec.order {
             Order::Lowest => 0,
             Order::RoundRobin => self.cursor,
-            Order::Random => {
-                let draw = u128::from(draw.number());
-                (draw << 64 | draw) & host_mask(self.spec.cidr.host_bits())
-            }
+            Order::Random => draw.offset(self.spec.cidr.host_bits()),
             Order::Lru => return self.pick_lru(),
         };
         let found = self.next_free(from).or_else(|| self.next_free(0))?;
@@ -116,6 +113,11 @@ impl Pool {
                 .checked_sub(base)?;
             let block = offset >> shift;
             let Some(&index) = blocks.get(&block) else {
+                if self.part {
+                    let (next, _) = blocks.range(block..).next()?;
+                    offset = next.checked_shl(shift.into())?;
+                    continue;
+                }
                 return self.can_materialise().then_some(offset);
             };
             let slots = index << shift..(index + 1) << shift;
@@ -144,18 +146,8 @@ impl Pool {
     }
 
     /// The first address at `from` or above that is not barred, as a number.
-    fn next_usable(&self, mut from: u128) -> Option<u128> {
-        let last = self.spec.cidr.last_number();
-        while from <= last {
-            let over = self
-                .barred()
-                .find(|r| (r.numbers().0..=r.numbers().1).contains(&from));
-            match over {
-                None => return Some(from),
-                Some(range) => from = range.numbers().1.checked_add(1)?,
-            }
-        }
-        None
+    fn next_usable(&self, from: u128) -> Option<u128> {
+        next_outside(from, self.spec.cidr.last_number(), || self.barred())
     }
 
     /// An address in the host's blocks, in a new block of its own, in one taken over, in another's.
@@ -249,24 +241,9 @@ impl Pool {
         best
     }
 
-    /// The number of the block at which a host starts to search.
-    fn start_block(&self, start: Start) -> u128 {
-        let shift = self.blocks.shift;
-        let count_bits = self.spec.cidr.host_bits().saturating_sub(shift);
-        match start {
-            Start::At(address) if self.spec.cidr.contains(address) => {
-                (number(address) - self.spec.cidr.base()) >> shift
-            }
-            Start::Hash(hash) => {
-                (u128::from(hash) << 64 | u128::from(hash)) >> 3 & host_mask(count_bits)
-            }
-            Start::At(_) => 0,
-        }
-    }
-
     /// An address in a block that belongs to nobody: from the host's start on, then from the pool's.
     fn pick_new_block(&self, requester: Requester, draw: Draw) -> Option<Pick> {
-        let start = self.start_block(requester.start);
+        let start = self.spec.start_block(requester.start);
         if let Layout::Sparse { shift, .. } = &self.layout {
             let offset = self
                 .new_sparse_block(start)
@@ -334,7 +311,7 @@ impl Pool {
     /// A free address of another host's block, searched from the host's start on.
     fn pick_borrowed(&self, requester: Requester, draw: Draw) -> Option<u32> {
         let first =
-            self.spec.cidr.base() + (self.start_block(requester.start) << self.blocks.shift);
+            self.spec.cidr.base() + (self.spec.start_block(requester.start) << self.blocks.shift);
         let start = self
             .layout
             .slot(first)

@@ -17,8 +17,16 @@ impl Pool {
         };
         if at.after(self.spec.quarantine) > now {
             self.quarantine_at(slot, at, order, now);
-        } else if self.spec.order == Order::Lru {
+            return;
+        }
+        if self.spec.order == Order::Lru {
             self.queue_at(slot, at, order);
+        }
+        // Its block has been empty since then at the earliest, whoever's record told of it.
+        let (block, due) = (self.block_of(slot), at.after(self.spec.quarantine));
+        let known = self.blocks.get(block);
+        if self.spec.affinity != Affinity::Off && known.empty_since < due {
+            self.blocks.set_age(block, known.generation, due);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a pool is asked to be, and what makes such a wish impossible.
 
-use crate::cidr::{AddressRange, Cidr, Family, number};
+use super::pick::Start;
+use crate::cidr::{AddressRange, Cidr, Family, host_mask, number};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -106,6 +107,32 @@ impl PoolSpec {
             .filter_map(move |r| r.intersection(whole))
     }
 
+    /// Bits of an address within its block.
+    pub(crate) fn block_bits(&self) -> u8 {
+        let bits = self.cidr.family().bits();
+        bits.saturating_sub(self.block_size).min(24)
+    }
+
+    /// The number of the block at which a host starts to search.
+    pub(crate) fn start_block(&self, start: Start) -> u128 {
+        let shift = self.block_bits();
+        let count_bits = self.cidr.host_bits().saturating_sub(shift);
+        match start {
+            Start::At(address) if self.cidr.contains(address) => {
+                (number(address) - self.cidr.base()) >> shift
+            }
+            Start::Hash(hash) => {
+                (u128::from(hash) << 64 | u128::from(hash)) >> 3 & host_mask(count_bits)
+            }
+            Start::At(_) => 0,
+        }
+    }
+
+    /// The first address at `from` or above that may be given out without being asked for, as a number.
+    pub(crate) fn next_usable(&self, from: u128) -> Option<u128> {
+        next_outside(from, self.cidr.last_number(), || self.barred())
+    }
+
     /// Refuses prefixes of which no container may have an address. Not asked of stored pools: what was given
     /// stays given.
     pub(crate) fn check_range(&self) -> Result<(), PoolError> {
@@ -169,6 +196,22 @@ impl PoolSpec {
         }
         Ok(())
     }
+}
+
+/// The first number at `from` or above, and up to the last, that is in none of some ranges.
+pub(crate) fn next_outside<I: Iterator<Item = AddressRange>>(
+    mut from: u128,
+    last: u128,
+    ranges: impl Fn() -> I,
+) -> Option<u128> {
+    while from <= last {
+        let over = ranges().find(|r| (r.numbers().0..=r.numbers().1).contains(&from));
+        match over {
+            None => return Some(from),
+            Some(range) => from = range.numbers().1.checked_add(1)?,
+        }
+    }
+    None
 }
 
 const LINK_LOCAL: &str =

@@ -39,6 +39,13 @@ impl fmt::Display for RejectedRecord {
 }
 
 impl RejectedRecord {
+    /// Whether blocks tell what it holds: it is a claim's or a workload's.
+    pub(crate) fn is_told_of_by_blocks(&self) -> bool {
+        ["c/", "w/", "x/"]
+            .iter()
+            .any(|kind| self.key.starts_with(kind))
+    }
+
     /// As a problem of [`Ipam::fsck`].
     pub(crate) fn problem(&self) -> Problem {
         let mends = match &self.frozen {
@@ -52,7 +59,13 @@ impl RejectedRecord {
             Frozen::Nothing if self.key.starts_with("g/") => {
                 "stands nowhere else: --forget drops it, and the quarantine of removed pools' addresses".into()
             }
-            Frozen::Nothing if !self.key.starts_with("h/") => "written anew".into(),
+            Frozen::Addresses(_) if self.is_told_of_by_blocks() && !self.decodes => {
+                "rebuilt from what its blocks tell".into()
+            }
+            Frozen::Nothing if self.key.starts_with("c/") => {
+                "stands nowhere else: restore a backup, or --forget drops it".into()
+            }
+            Frozen::Nothing if !self.key.starts_with("h/") || self.decodes => "written anew".into(),
             Frozen::Nothing => format!("host set {} mends it", self.key.replacen("h/", "", 1)),
             Frozen::Store => {
                 "stands nowhere else: restore a backup, or --forget what was lost".into()
@@ -121,7 +134,7 @@ impl Frozen {
             Some(Self::Block(id()?, family.address(number)))
         };
         match kind {
-            "m/" | "r/" | "h/" | "g/" | COPIES => Self::Nothing,
+            "m/" | "r/" | "h/" | "g/" | "s/" | COPIES => Self::Nothing,
             "p/" => id().map_or(Self::Everything, Self::Pool),
             "b/" => block().unwrap_or(Self::Everything),
             _ => Self::Everything,
@@ -134,7 +147,8 @@ impl Frozen {
             Record::Meta { .. }
             | Record::Cursor { .. }
             | Record::Host { .. }
-            | Record::Departed { .. } => Self::Nothing,
+            | Record::Departed { .. }
+            | Record::Summary { .. } => Self::Nothing,
             Record::Pool { id, .. } => Self::Pool(*id),
             Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
             Record::Workload {
@@ -155,6 +169,23 @@ impl Frozen {
                 )
             }
             Record::Claim { addresses, .. } => Self::Addresses(addresses.clone()),
+        }
+    }
+}
+
+impl Frozen {
+    /// What is known of it besides: addresses say more than that it may be any.
+    pub(crate) fn join(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Addresses(known), Self::Addresses(more)) => {
+                known.extend(more);
+                known.sort_unstable();
+                known.dedup();
+            }
+            (known @ (Self::Everything | Self::Nothing), more @ Self::Addresses(_)) => {
+                *known = more;
+            }
+            _ => {}
         }
     }
 }
@@ -184,7 +215,8 @@ impl Ipam {
             match &rejected.frozen {
                 Frozen::Addresses(list) => {
                     for &(id, address) in list {
-                        if let Some(pool) = self.pools.get_mut(id.0) {
+                        let pool = self.pools.get_mut(id.0);
+                        if let Some(pool) = pool.filter(|p| !p.is_frozen(address)) {
                             pool.freeze(address.into());
                         }
                     }
@@ -305,6 +337,19 @@ fn given<'a>(kind: &'a ChangeKind<'_>) -> impl Iterator<Item = (PoolId, AddressR
 }
 
 impl Ipam {
+    /// Drops what blocks tell of lost claims and workloads with these addresses.
+    pub(crate) fn forget_lost(&mut self, frozen: &Frozen) {
+        let Frozen::Addresses(list) = frozen else {
+            return;
+        };
+        for &(id, address) in list {
+            let slot = self.pools.get(id.0).and_then(|pool| pool.slot(address));
+            if let Some(slot) = slot {
+                self.lost.remove(&crate::state::Spot { pool: id.0, slot });
+            }
+        }
+    }
+
     /// Whether a damaged record may hold an address of a range.
     pub(crate) fn is_frozen(&self, id: PoolId, range: AddressRange) -> bool {
         let pool = self.pools.get(id.0);

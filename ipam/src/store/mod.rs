@@ -6,21 +6,30 @@ pub(crate) mod codec;
 mod damage;
 mod dirty;
 mod memory;
+mod partial;
+mod proof;
 mod ready;
+mod rebuild;
 pub(crate) mod record;
 mod repair;
 mod replica;
 mod restore;
 mod seam;
 mod snapshot;
+mod summary;
 mod touched;
+mod write;
 
 pub use codec::RecordError;
 pub use damage::{Frozen, RejectedRecord};
 pub(crate) use dirty::DirtyKeys;
 pub use memory::MemoryStore;
+pub use partial::PartialReplica;
 pub use ready::ready;
-pub use record::{DepartedAddress, MoveRecord, Record, ReleasedAddress, StickyRecord};
+pub use record::{
+    BlockSummary, DepartedAddress, Holder, MoveRecord, Record, ReleasedAddress, StickyRecord,
+    UsedAddress,
+};
 pub use replica::{Replica, TransactError};
 pub(crate) use restore::MOST_COUNT;
 pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};

@@ -3,6 +3,8 @@
 mod bytes;
 mod fields;
 mod keys;
+mod summary;
+mod used;
 
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
@@ -19,8 +21,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 pub(crate) use keys::{
     COPIES, KINDS, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of, host_key,
-    identity_of, pool_key, workload_key,
+    identity_of, pool_key, summary_key, workload_key,
 };
+pub use summary::BlockSummary;
 
 /// A released address of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,36 @@ pub struct ReleasedAddress {
     pub at: Timestamp,
     /// Breaks ties of `at`.
     pub order: u64,
+}
+
+/// An address of a block that is held, or retained for a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct UsedAddress<'a> {
+    /// Its number within the block.
+    pub offset: u32,
+    /// Who holds it; none of an address that is only retained.
+    pub holder: Option<Holder<'a>>,
+    /// The workload behind the holder, or the one that it is retained for, and its interface.
+    pub workload: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Whether it is reserved to that workload, held or not.
+    pub reserved: bool,
+    /// Until when an address that nobody holds stays with its workload; none of a reserved one.
+    pub until: Option<Timestamp>,
+}
+
+/// Who holds an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Holder<'a> {
+    /// The owner.
+    pub owner: Cow<'a, str>,
+    /// Its fencing token.
+    pub sequence: u64,
+    /// The host that uses it.
+    pub host: Option<Cow<'a, str>>,
+    /// How its addresses are retained.
+    pub retention: RetentionKind,
 }
 
 /// A released address of a pool that is gone.
@@ -101,6 +134,10 @@ pub enum Record<'a> {
         /// counted before its state was brought here.
         #[cfg_attr(feature = "serde", serde(default))]
         base: u64,
+        /// Whether every block's record tells of all its addresses, every workload's of its owners and every host's of its
+        /// blocks, and summaries stand beside them: a store of format 3 or older becomes so with its first write.
+        #[cfg_attr(feature = "serde", serde(default))]
+        whole: bool,
     },
     /// A pool.
     Pool {
@@ -124,6 +161,9 @@ pub enum Record<'a> {
         name: Cow<'a, str>,
         /// The settings.
         settings: HostSettings,
+        /// Its blocks, by pool and first address; not told by formats before 4.
+        #[cfg_attr(feature = "serde", serde(default))]
+        blocks: Option<Vec<(PoolId, IpAddr)>>,
     },
     /// A block: the unit of compare-and-swap.
     Block {
@@ -140,8 +180,11 @@ pub enum Record<'a> {
         /// Addresses in quarantine or queued.
         #[cfg_attr(feature = "serde", serde(rename = "rested"))]
         released: Vec<ReleasedAddress>,
+        /// Addresses held or retained, in order of offset; not told by formats before 4.
+        #[cfg_attr(feature = "serde", serde(default))]
+        used: Option<Vec<UsedAddress<'a>>>,
     },
-    /// A workload that retains addresses or moves.
+    /// A workload that holds or retains addresses, or moves.
     Workload {
         /// Its name.
         name: Cow<'a, str>,
@@ -166,6 +209,9 @@ pub enum Record<'a> {
         sticky: Vec<StickyRecord>,
         /// Its move.
         moving: Option<MoveRecord<'a>>,
+        /// The owners of its claims, in order; not told by formats before 4.
+        #[cfg_attr(feature = "serde", serde(default))]
+        owners: Option<Vec<Cow<'a, str>>>,
     },
     /// A claim.
     Claim {
@@ -203,6 +249,17 @@ pub enum Record<'a> {
         #[cfg_attr(feature = "serde", serde(rename = "rested"))]
         quarantined: Vec<DepartedAddress>,
     },
+    /// Where a pool's free blocks are: a page of the tree over them (see [`BlockSummary`]).
+    Summary {
+        /// The pool.
+        pool: PoolId,
+        /// Its height in the tree: 0 tells of blocks, others of the 64 pages below.
+        level: u8,
+        /// The first address of what it tells of.
+        first: IpAddr,
+        /// What is not as an untouched block, by number from 0 to 63.
+        parts: Vec<(u8, BlockSummary)>,
+    },
 }
 
 impl<'a> Record<'a> {
@@ -220,6 +277,9 @@ impl<'a> Record<'a> {
             } => workload_key(Identity::from((&**name, &**interface))),
             Self::Claim { owner, .. } => claim_key(owner),
             Self::Departed { block, .. } => departed_key(block.first()),
+            Self::Summary {
+                pool, level, first, ..
+            } => summary_key(*pool, *level, *first),
         }
     }
 
@@ -245,6 +305,7 @@ impl<'a> Record<'a> {
             Self::Workload { .. } => 5,
             Self::Claim { .. } => 6,
             Self::Departed { .. } => 7,
+            Self::Summary { .. } => 8,
         }
     }
 }

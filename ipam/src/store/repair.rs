@@ -1,25 +1,27 @@
 //! Mending a store: what can be rebuilt from the rest is, what cannot is dropped only when asked for by name.
 
 use super::damage::{Frozen, RejectedRecord, STRUCTURE};
-use super::record::{COPIES, KINDS, Record, ReleasedAddress, copy_key, pool_key};
+use super::record::{COPIES, KINDS, Record, copy_key};
 use super::replica::{PAGE, Replica};
 use super::seam::{Store, StoreError, Txn};
-use crate::pool::PoolId;
-use crate::pool::is_used;
+use super::summary::Summaries;
 use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+
+/// Rounds of rebuilding: pools, blocks, what those tell of, and what points at that.
+const ROUNDS: usize = 6;
 
 impl<S: Store> Replica<S> {
     /// Rebuilds the damaged records of which everything stands elsewhere too; how many.
     ///
-    /// A pool from its copy. A block from the claims and workloads that hold its addresses: the others of its
-    /// addresses go into quarantine from now on, and it belongs to no host. A cursor and a seed, which hold
-    /// nothing, begin anew. Times more than 24 h ahead of the clock are set to now. Claims, workloads and
-    /// hosts stand nowhere else: they are left as they are.
+    /// A pool from its copy. A block from the claims and workloads that hold its addresses and the host that names it: the
+    /// others of its addresses go into quarantine from now on. A claim from the blocks that tell of it: without a lease, since
+    /// only it told of that. A workload from the blocks that tell what it retains and the claims that it is behind: a move of it
+    /// is over. A summary from the blocks. A cursor and a seed, which hold nothing, begin anew. Times more than 24 h ahead of
+    /// the clock are set to now. A host's settings stand nowhere else: they are left as they are.
     ///
     /// ```
     /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
@@ -46,19 +48,22 @@ impl<S: Store> Replica<S> {
             self.store.mend().await?;
         }
         let mut rebuilt = self.set_times(now).await?;
-        // Pools first: what the others hold is known only then.
-        for pools in [true, false] {
+        // Pools first: what the others hold is known only then. What was read of one record may tell of the next.
+        for round in 0..ROUNDS {
             let mut txn = Txn {
                 since: self.revision,
                 ..Txn::default()
             };
             for rejected in self.rejected.clone() {
-                if rejected.key.starts_with("p/") == pools {
+                if rejected.key.starts_with("p/") == (round == 0) {
                     self.rebuilt(&rejected, &mut txn).await?;
                 }
             }
             if txn.put.is_empty() && txn.delete.is_empty() {
-                continue;
+                match round {
+                    0 => continue,
+                    _ => break,
+                }
             }
             rebuilt += txn.unchanged.len();
             self.store.commit(txn).await?;
@@ -102,52 +107,6 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Adds to a transaction what mends a rejected record, if anything does.
-    async fn rebuilt(
-        &mut self,
-        rejected: &RejectedRecord,
-        txn: &mut Txn,
-    ) -> Result<(), StoreError> {
-        let key = rejected.key.clone();
-        let put = match &rejected.frozen {
-            Frozen::Pool(id) => self.pool_copy(*id).await?,
-            Frozen::Block(id, first) => self.ipam.block_anew(*id, *first),
-            Frozen::Nothing if key.starts_with(COPIES) => {
-                let own = self.ipam.record(&key.replacen(COPIES, "p/", 1));
-                own.map(|record| record.encode())
-            }
-            Frozen::Nothing if key == "m/" => Some(self.ipam.meta().encode()),
-            Frozen::Nothing if key.starts_with("r/") => {
-                txn.delete.push(key.clone());
-                txn.unchanged.push(key);
-                return Ok(());
-            }
-            _ => None,
-        };
-        if let Some(bytes) = put {
-            txn.unchanged.push(key.clone());
-            txn.put.push((key, bytes));
-        }
-        Ok(())
-    }
-
-    /// The copy of a pool's record, where it is sound and the pool fits beside the others.
-    async fn pool_copy(&mut self, id: PoolId) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = pool_key(id);
-        let copy = Vec::from_iter(copy_key(&key));
-        let (values, _) = self.store.get(&copy).await?;
-        let bytes = values.into_iter().next().flatten();
-        Ok(bytes.filter(|bytes| match Record::decode(bytes) {
-            Ok(record @ Record::Pool { .. }) if record.has_key(&key) => {
-                let Record::Pool { spec, .. } = record else {
-                    return false;
-                };
-                self.ipam.pools.check(&spec).is_ok()
-            }
-            _ => false,
-        }))
-    }
-
     /// Drops damaged records, and with them whatever they held, for good: those of the keys named, or all. Whoever
     /// uses an address of theirs must be stopped before, since it will be given to others. How many were dropped.
     ///
@@ -180,20 +139,22 @@ impl<S: Store> Replica<S> {
             self.store.accept().await?;
             self.reload(now).await?;
         }
-        let mut delete: Vec<String> = Vec::new();
+        let mut keys: BTreeSet<String> = BTreeSet::new();
         for rejected in meant.iter().filter(|m| m.frozen != Frozen::Store) {
-            delete.extend(copy_key(&rejected.key));
-            delete.push(rejected.key.clone());
+            keys.insert(rejected.key.clone());
+            keys.extend(self.blocks_of(rejected));
+            self.ipam.forget_lost(&rejected.frozen);
         }
-        if !delete.is_empty() {
-            let txn = Txn {
-                unchanged: delete.clone(),
-                since: self.revision,
-                put: Vec::new(),
-                delete,
-            };
-            self.store.commit(txn).await?;
+        if !keys.is_empty() {
+            self.write_anew(&keys).await?;
             self.reload(now).await?;
+            // What named them does so no longer.
+            let pointers = self.rejected.iter().filter(|m| m.is_pointer());
+            let pointers: BTreeSet<String> = pointers.map(|m| m.key.clone()).collect();
+            if !pointers.is_empty() {
+                self.write_anew(&pointers).await?;
+                self.reload(now).await?;
+            }
         }
         Ok(meant.len())
     }
@@ -233,6 +194,7 @@ impl<S: Store> Replica<S> {
                 *told = base;
             }
         }
+        records.extend(Summaries::of_state(ipam));
         let mut put: Vec<(String, Vec<u8>)> = Vec::with_capacity(records.len());
         for record in &records {
             let (key, bytes) = (record.key(), record.encode());
@@ -261,41 +223,5 @@ impl<S: Store> Replica<S> {
         };
         self.store.commit(txn).await?;
         self.reload(now).await
-    }
-}
-
-impl Ipam {
-    /// A damaged block's record, made from the claims and workloads that hold its addresses: whatever else it
-    /// has may have been in use until a moment ago. `None` where its pool is unknown.
-    fn block_anew(&self, id: PoolId, first: IpAddr) -> Option<Vec<u8>> {
-        let pool = self.pools.get(id.0)?;
-        let first = pool.spec().cidr.family().address(crate::net::number(first));
-        let block = crate::Cidr::containing(first, pool.spec().block_size).ok()?;
-        if block.first() != first || !pool.spec().cidr.contains(first) {
-            return None;
-        }
-        let mut released = Vec::new();
-        for (offset, address) in crate::apply::workload::addresses(block.range()).enumerate() {
-            let used = pool
-                .slot(address)
-                .is_some_and(|slot| is_used(pool.state(slot)));
-            if !used && pool.spec().excludes(address).is_none() {
-                released.push(ReleasedAddress {
-                    offset: offset as u32,
-                    at: self.now(),
-                    order: offset as u64,
-                });
-            }
-        }
-        let record = Record::Block {
-            pool: id,
-            block,
-            host: None,
-            // Above every generation that the block may have had: each of those took a commit.
-            generation: self.tokens.latest().saturating_add(1 << 32),
-            empty_since: self.now(),
-            released,
-        };
-        Some(record.encode())
     }
 }

@@ -1,9 +1,13 @@
 //! Records as state: the whole at once, or one key after another.
 
 mod claims;
+mod restored;
 mod workloads;
 
+pub(crate) use restored::Restored;
+
 use super::damage::{Frozen, RejectedRecord};
+use super::proof::{Doubts, Told};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
@@ -15,7 +19,7 @@ use crate::pool::spec::{Affinity, name_fits};
 use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -55,11 +59,18 @@ impl Ipam {
             records.sort_by_key(Record::rank);
         }
         let mut restorer = Restorer::new(now);
-        for record in records {
+        for record in &records {
             let key = record.key();
-            restorer.add(record.clone(), &key, || Frozen::of_record(&record));
+            restorer.add(record.clone(), &key, || Frozen::of_record(record));
         }
-        restorer.finish()
+        let mut restored = restorer.finish(true);
+        let doubts: Vec<String> = restored.doubts.blocks.iter().cloned().collect();
+        for key in doubts {
+            let record = records.iter().find(|r| r.rank() == 4 && r.key() == key);
+            restored.explain(&key, record);
+        }
+        restored.settle();
+        (restored.ipam, restored.rejected)
     }
 }
 
@@ -68,6 +79,11 @@ pub(crate) struct Restorer {
     pub(crate) ipam: Ipam,
     waiting: Vec<Waiting>,
     pub(crate) rejected: Vec<RejectedRecord>,
+    pub(super) told: Told,
+    /// Whether records prove each other: those of formats before 4 do not.
+    pub(crate) whole: bool,
+    /// Whether only some records are added: blocks give nothing unless [opened](Self::open_block).
+    part: bool,
 }
 
 impl Restorer {
@@ -83,7 +99,36 @@ impl Restorer {
             ipam,
             waiting: Vec::new(),
             rejected: Vec::new(),
+            told: Told::default(),
+            whole: false,
+            part: false,
         }
+    }
+
+    /// Only some records will be added.
+    pub(crate) fn begin_part(&mut self) {
+        self.part = true;
+    }
+
+    /// The block of a key is known: its addresses are free but for what its record, if there is one, and others say.
+    pub(crate) fn open_block(&mut self, key: &str) {
+        let Some((id, block)) = self.ipam.block_named(key) else {
+            return;
+        };
+        if let Some(pool) = self.ipam.pools.get_mut(id.0) {
+            pool.open_block(block.first());
+        }
+    }
+
+    /// A host has blocks that may not be among those that are known.
+    fn note_blocks_of(&mut self, name: &str, blocks: &[(PoolId, IpAddr)]) {
+        let host = self.ipam.intern_host(name);
+        for &(id, first) in blocks {
+            if let Some(pool) = self.ipam.pools.get_mut(id.0) {
+                pool.note_block(first, host);
+            }
+        }
+        self.ipam.drop_host_if_idle(host);
     }
 
     /// Adds a record, whose key this is; `frozen` says what it may hold should it not fit.
@@ -101,11 +146,12 @@ impl Restorer {
 
     fn try_add(&mut self, record: Record<'_>, key: &str) -> Result<(), RejectedRecord> {
         match record {
-            Record::Meta { seed, base } => {
+            Record::Meta { seed, base, whole } => {
                 if base > MOST_COUNT {
                     let reason = "counts further than anything can have been counted";
                     return Err(RejectedRecord::new(key, key, reason));
                 }
+                self.whole = whole;
                 self.ipam.tokens.begin(base);
                 self.ipam.reseed(seed);
                 Ok(())
@@ -115,6 +161,9 @@ impl Restorer {
                 added.map_err(|e: ApplyError| RejectedRecord::new(key, &spec.name, e))?;
                 if let Some(pool) = self.ipam.pools.get_mut(id.0) {
                     pool.set_draining(draining);
+                    if self.part {
+                        pool.close();
+                    }
                 }
                 Ok(())
             }
@@ -125,7 +174,17 @@ impl Restorer {
                 pool.set_cursor(cursor);
                 Ok(())
             }
-            Record::Host { name, settings } => {
+            Record::Host {
+                name,
+                settings,
+                blocks,
+            } => {
+                if let Some(blocks) = blocks {
+                    self.note_blocks(&name, &blocks);
+                    if self.part && name_fits(&name).is_ok() {
+                        self.note_blocks_of(&name, &blocks);
+                    }
+                }
                 let set = self.ipam.apply_host_set(&name, &settings);
                 set.map_err(|e| RejectedRecord::new(key, &name, e))
             }
@@ -136,6 +195,8 @@ impl Restorer {
                 let restored = self.ipam.restore_departed(block, &quarantined);
                 restored.map_err(|reason| RejectedRecord::new(key, block, reason))
             }
+            // It stands in the blocks; who keeps it in step reads it apart.
+            Record::Summary { .. } => Ok(()),
         }
     }
 
@@ -147,6 +208,7 @@ impl Restorer {
             generation,
             empty_since,
             released,
+            used,
         } = record
         else {
             return Ok(());
@@ -166,10 +228,8 @@ impl Restorer {
         let first = pool
             .materialise(cidr.first())
             .ok_or_else(|| rejected("does not fit its pool"))?;
-        let (index, slots) = (
-            pool.block_of(first),
-            pool.blocks().slots(pool.block_of(first)),
-        );
+        let index = pool.block_of(first);
+        let slots = pool.blocks().slots(index);
         let quarantine = pool.spec().quarantine;
         if generation > MOST_COUNT || released.iter().any(|r| r.order > MOST_COUNT) {
             return Err(rejected(
@@ -192,6 +252,9 @@ impl Restorer {
                 order: entry.order,
                 spot,
             });
+        }
+        if let Some(used) = used {
+            self.note_used(id, index, &used);
         }
         if let Some((name, state)) = host {
             name_fits(&name).map_err(|e| rejected(&e.to_string()))?;
@@ -274,7 +337,8 @@ impl Restorer {
     }
 
     /// Puts released addresses that nobody has into their lists, in order of release.
-    pub(crate) fn finish(mut self) -> (Ipam, Vec<RejectedRecord>) {
+    /// With `complete`, where every record was added, what no record tells of is looked for too.
+    pub(crate) fn finish(mut self, complete: bool) -> Restored {
         // Stable: what expired at one time stays in order of workload.
         self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now();
@@ -288,7 +352,16 @@ impl Restorer {
             }
         }
         self.ipam.catch_up();
-        (self.ipam, self.rejected)
+        let doubts = match self.whole {
+            true => self.doubts(complete),
+            false => Doubts::default(),
+        };
+        Restored {
+            ipam: self.ipam,
+            rejected: self.rejected,
+            doubts,
+            whole: self.whole,
+        }
     }
 }
 

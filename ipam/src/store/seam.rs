@@ -156,45 +156,52 @@ pub trait Store: Send {
     }
 }
 
-#[async_trait::async_trait]
-impl<S: Store + ?Sized> Store for Box<S> {
-    async fn get(
-        &mut self,
-        keys: &[String],
-    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
-        (**self).get(keys).await
-    }
+/// A store behind a pointer is one.
+macro_rules! forward {
+    ($pointer:ty) => {
+        #[async_trait::async_trait]
+        impl<S: Store + ?Sized> Store for $pointer {
+            async fn get(
+                &mut self,
+                keys: &[String],
+            ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
+                (**self).get(keys).await
+            }
 
-    async fn list(
-        &mut self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        (**self).list(prefix, after, limit).await
-    }
+            async fn list(
+                &mut self,
+                prefix: &str,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Page, StoreError> {
+                (**self).list(prefix, after, limit).await
+            }
 
-    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        (**self).commit(txn).await
-    }
+            async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
+                (**self).commit(txn).await
+            }
 
-    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
-        (**self).watch(prefix, from).await
-    }
+            async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
+                (**self).watch(prefix, from).await
+            }
 
-    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
-        (**self).damage().await
-    }
+            async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
+                (**self).damage().await
+            }
 
-    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
-        (**self).inspect().await
-    }
+            async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
+                (**self).inspect().await
+            }
 
-    async fn mend(&mut self) -> Result<(), StoreError> {
-        (**self).mend().await
-    }
+            async fn mend(&mut self) -> Result<(), StoreError> {
+                (**self).mend().await
+            }
 
-    async fn accept(&mut self) -> Result<(), StoreError> {
-        (**self).accept().await
-    }
+            async fn accept(&mut self) -> Result<(), StoreError> {
+                (**self).accept().await
+            }
+        }
+    };
 }
+forward!(Box<S>);
+forward!(&mut S);

@@ -1,20 +1,24 @@
 //! The state as records.
 
-use super::record::{MoveRecord, Record, ReleasedAddress, StickyRecord, departed_of, identity_of};
+use super::record::{
+    BlockSummary, Holder, MoveRecord, Record, ReleasedAddress, StickyRecord, UsedAddress,
+    departed_of, identity_of,
+};
 use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::blocks::NOBODY;
 use crate::pool::cells::State;
 use crate::pool::layout::Layout;
 use crate::pool::released::List;
 use crate::pool::spec::Affinity;
-use crate::pool::{Pool, PoolId};
-use crate::state::Ipam;
+use crate::pool::{Pool, PoolId, is_used};
+use crate::state::{Ipam, Spot};
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 impl Ipam {
     /// The whole state as records, in the order in which [`Ipam::restore`] takes them. Linear.
@@ -90,24 +94,47 @@ impl Ipam {
     }
 
     fn host_record(&self, id: u32) -> Option<Record<'_>> {
-        Some(Record::Host {
-            name: Cow::Borrowed(self.hosts.name(id)?),
-            settings: self.hosts.own_settings(id)?.clone(),
+        let (name, settings) = (self.hosts.name(id)?, self.hosts.settings(id)?);
+        let blocks = self.blocks_of_host(id);
+        let tells = self.hosts.own_settings(id).is_some() || !blocks.is_empty();
+        tells.then(|| Record::Host {
+            name: Cow::Borrowed(name),
+            settings: settings.clone(),
+            blocks: Some(blocks),
         })
+    }
+
+    /// A host's blocks, by pool and first address, in order.
+    pub(super) fn blocks_of_host(&self, id: u32) -> Vec<(PoolId, IpAddr)> {
+        let mut blocks: Vec<(PoolId, IpAddr)> = self
+            .pools
+            .iter()
+            .flat_map(|(pool, p)| {
+                let all = p.blocks().hosts.get(id).into_iter();
+                let all = all.flat_map(|blocks| blocks.all.iter());
+                all.map(move |block| (pool, p.block_cidr(block).first()))
+            })
+            .collect();
+        blocks.sort_unstable();
+        blocks
     }
 
     fn block_record(&self, id: PoolId, pool: &Pool, index: u32) -> Option<Record<'_>> {
         let block = pool.blocks().get(index);
         let slots = pool.blocks().slots(index);
-        let mut released = Vec::new();
+        let (mut released, mut used) = (Vec::new(), Vec::new());
         for slot in slots.clone() {
+            let offset = slot - slots.start;
+            let spot = Spot { pool: id.0, slot };
+            let lost = self.lost.get(&spot).cloned();
+            used.extend(lost.or_else(|| self.used_address(spot, offset)));
             let entry = match pool.state(slot) {
                 State::Quarantined(id) => pool.released().get(List::Quarantine, id),
                 State::Queued(id) => pool.released().get(List::Queued, id),
                 _ => None,
             };
             released.extend(entry.map(|entry| ReleasedAddress {
-                offset: slot - slots.start,
+                offset,
                 at: entry.at,
                 order: entry.order,
             }));
@@ -130,7 +157,50 @@ impl Ipam {
             generation,
             empty_since,
             released,
+            used: Some(used),
         })
+    }
+
+    /// What a block's record says of an address that is held or retained.
+    pub(super) fn used_address(&self, spot: Spot, offset: u32) -> Option<UsedAddress<'_>> {
+        let (claim, workload) = match self.pools.get(spot.pool)?.state(spot.slot) {
+            State::Held(id) => (Some(id), self.claims.get(id)?.workload),
+            State::Retained(workload) => (None, workload),
+            _ => return None,
+        };
+        let holder = claim.and_then(|id| {
+            let claim = self.claims.get(id)?;
+            Some(Holder {
+                owner: self.claims.owner(id).into(),
+                sequence: claim.sequence,
+                host: self.hosts.name(claim.host).map(Cow::Borrowed),
+                retention: self.claims.retention(id),
+            })
+        });
+        let identity = self.workloads.identity(workload);
+        let reserved = self.is_reserved_to(workload, spot);
+        let until = (holder.is_none() && !reserved).then(|| {
+            let mut sticky = self.workloads.sticky(workload);
+            sticky.find(|(s, _)| *s == spot).map(|(_, until)| until)
+        });
+        Some(UsedAddress {
+            offset,
+            holder,
+            workload: identity.map(|i| (i.workload.into(), i.interface.into())),
+            reserved,
+            until: until.flatten(),
+        })
+    }
+
+    /// What a summary says of a block that has a record.
+    pub(super) fn block_summary(&self, id: PoolId, index: u32) -> BlockSummary {
+        let until = |workload, slot| {
+            let mut sticky = self.workloads.sticky(workload);
+            let spot = Spot { pool: id.0, slot };
+            sticky.find(|(s, _)| *s == spot).map(|(_, until)| until)
+        };
+        let pool = self.pools.get(id.0);
+        pool.map_or(BlockSummary::UNTOUCHED, |p| p.block_summary(index, until))
     }
 
     fn workload_record(&self, id: u32) -> Option<Record<'_>> {
@@ -169,8 +239,12 @@ impl Ipam {
             until = shared;
             retained = sticky.drain(..).map(|s| (s.pool, s.address)).collect();
         }
-        // Its claims say the rest.
-        if retained.is_empty() && sticky.is_empty() && moving.is_none() {
+        let mut owners: Vec<Cow<'_, str>> = self
+            .claims_of(id)
+            .map(|claim| Cow::Borrowed(self.claims.owner(claim)))
+            .collect();
+        owners.sort_unstable();
+        if retained.is_empty() && sticky.is_empty() && moving.is_none() && owners.is_empty() {
             return None;
         }
         let identity = self.workloads.identity(id)?;
@@ -183,6 +257,7 @@ impl Ipam {
             retained,
             sticky,
             moving,
+            owners: Some(owners),
         })
     }
 
@@ -212,6 +287,7 @@ impl Ipam {
         Record::Meta {
             seed: self.seed(),
             base: self.tokens.base(),
+            whole: true,
         }
     }
 
@@ -261,6 +337,11 @@ pub(super) fn blocks_noted(pool: &Pool) -> Vec<u32> {
                 .map(|(i, _)| i),
         );
     }
+    let used = pool
+        .cells()
+        .iter()
+        .filter(|(_, cell)| is_used(cell.state()));
+    blocks.extend(used.map(|(slot, _)| pool.block_of(slot)));
     for list in [List::Quarantine, List::Queued] {
         blocks.extend(
             pool.released()

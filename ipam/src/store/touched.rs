@@ -43,16 +43,17 @@ impl Ipam {
             ChangeKind::PoolRemoved { pool } => {
                 keys.extend([pool_key(*pool), cursor_key(*pool)]);
                 self.touch_departure(*pool, &mut keys);
-                let blocks = self.pools.get(pool.0).map(|p| (p, blocks_noted(p)));
-                keys.extend(blocks.into_iter().flat_map(|(p, list)| {
-                    list.into_iter()
-                        .map(|b| block_key(*pool, p.block_cidr(b).first()))
-                }));
+                self.touch_blocks(*pool, &mut keys);
             }
             ChangeKind::HostSet { host, .. } => drop(keys.insert(host_key(host))),
-            ChangeKind::BlockTaken { pool, block, .. }
-            | ChangeKind::BlockReleased { pool, block, .. } => {
-                keys.insert(block_key(*pool, block.first()));
+            ChangeKind::BlockTaken {
+                pool, block, host, ..
+            } => {
+                keys.insert(host_key(host));
+                self.touch_host_of(*pool, block.first(), &mut keys);
+            }
+            ChangeKind::BlockReleased { pool, block, .. } => {
+                self.touch_host_of(*pool, block.first(), &mut keys);
             }
             ChangeKind::Reserved {
                 workload,
@@ -119,8 +120,11 @@ impl Ipam {
                 }
             }
             ChangeKind::Released { owner, .. } => self.touch_release(owner, &mut keys),
+            ChangeKind::Reissued { owner, .. } => {
+                keys.insert(claim_key(owner));
+                self.touch_blocks_of_claim(owner, &mut keys);
+            }
             ChangeKind::Renewed { owner, .. }
-            | ChangeKind::Reissued { owner, .. }
             | ChangeKind::Suspected { owner, .. }
             | ChangeKind::Cleared { owner } => drop(keys.insert(claim_key(owner))),
             ChangeKind::TimesCapped {
@@ -153,18 +157,59 @@ impl Ipam {
         keys.extend(entries.filter_map(chunk_key));
     }
 
+    /// The keys of what a change rests on without altering it: its addresses' pools, which others may be removing.
+    pub(crate) fn rests_on(change: &Change<'_>) -> impl Iterator<Item = String> {
+        let (claimed, reserved) = match &change.kind {
+            ChangeKind::Claimed { v4, v6, .. } => ([*v4, *v6], None),
+            ChangeKind::Reserved { ranges, .. } => ([None; 2], Some(ranges)),
+            _ => ([None; 2], None),
+        };
+        let claimed = claimed.into_iter().flatten().map(|place| place.pool);
+        let reserved = reserved.into_iter().flatten().map(|(pool, _)| *pool);
+        claimed.chain(reserved).map(pool_key)
+    }
+
     fn touch_workload(&self, identity: Identity<'_>, keys: &mut BTreeSet<String>) {
         keys.insert(workload_key(identity));
         let Some(id) = self.workload(identity) else {
             return;
         };
-        // What is reserved stays so, whoever holds it: no block's record tells of it.
+        // What is reserved stays so, whoever holds it.
         let sticky = self.workloads.sticky(id);
         keys.extend(sticky.filter_map(|(s, _)| self.block_of(self.pools.place(s)?)));
     }
 
-    /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks in
-    /// which addresses go into quarantine. Claims go on as they are.
+    /// A block and the host that has it.
+    fn touch_host_of(&self, id: PoolId, first: IpAddr, keys: &mut BTreeSet<String>) {
+        keys.insert(block_key(id, first));
+        let host = self.pools.get(id.0).and_then(|pool| {
+            let block = pool.block_of(pool.slot(first)?);
+            self.hosts.name(pool.blocks().get(block).host)
+        });
+        keys.extend(host.map(host_key));
+    }
+
+    /// All of a pool's blocks, and the hosts that have any.
+    fn touch_blocks(&self, id: PoolId, keys: &mut BTreeSet<String>) {
+        let Some(pool) = self.pools.get(id.0) else {
+            return;
+        };
+        for block in blocks_noted(pool) {
+            keys.insert(block_key(id, pool.block_cidr(block).first()));
+        }
+        let hosts = pool.blocks().hosts.iter();
+        keys.extend(hosts.filter_map(|(host, _)| self.hosts.name(host).map(host_key)));
+    }
+
+    /// The blocks of a claim's addresses.
+    fn touch_blocks_of_claim(&self, owner: &str, keys: &mut BTreeSet<String>) {
+        let claim = self.owner(owner).and_then(|id| self.claims.get(id));
+        let spots = claim.into_iter().flat_map(|c| c.spots.iter());
+        keys.extend(spots.filter_map(|(_, s)| self.block_of(self.pools.place(s)?)));
+    }
+
+    /// What the end of a reservation, of these ranges or of all, alters besides the workload's own record: the blocks of its
+    /// addresses. Claims go on as they are.
     fn touch_unreserved(
         &self,
         identity: Identity<'_>,
@@ -187,12 +232,7 @@ impl Ipam {
         let Some(claim) = self.owner(owner).and_then(|id| self.claims.get(id)) else {
             return;
         };
-        keys.extend(
-            claim
-                .spots
-                .iter()
-                .filter_map(|(_, s)| self.block_of(self.pools.place(s)?)),
-        );
+        self.touch_blocks_of_claim(owner, keys);
         if claim.workload != NONE
             && let Some(identity) = self.workloads.identity(claim.workload)
         {

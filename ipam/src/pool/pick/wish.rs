@@ -1,5 +1,6 @@
 //! What is asked of a pool when an address is chosen, and what comes of it.
 
+use crate::cidr::host_mask;
 use crate::hash::mix;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -26,6 +27,12 @@ pub(crate) struct Draw {
 impl Draw {
     pub(crate) fn number(self) -> u64 {
         mix(self.seed ^ mix(self.turn))
+    }
+
+    /// A number below that of the addresses with so many bits.
+    pub(crate) fn offset(self, bits: u8) -> u128 {
+        let draw = u128::from(self.number());
+        (draw << 64 | draw) & host_mask(bits)
     }
 }
 

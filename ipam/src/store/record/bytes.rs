@@ -5,7 +5,8 @@ use super::fields::{
     read_spec, read_state, read_sticky, write_departed, write_interface, write_places,
     write_retention, write_settings, write_spec, write_sticky,
 };
-use super::{MoveRecord, Record, ReleasedAddress};
+use super::used::{read_used, write_used};
+use super::{BlockSummary, MoveRecord, Record, ReleasedAddress};
 use crate::store::codec::{Reader, RecordError, Writer};
 use alloc::boxed::Box;
 use alloc::format;
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 /// The version that is written, and the oldest that is still read: a field that came with a version is read
 /// where [`Reader::version`] is that version or later, and has its default in older records. A record is
 /// rewritten in the present version by the first write that alters it.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const OLDEST_VERSION: u8 = 1;
 
 impl<'a> Record<'a> {
@@ -25,9 +26,10 @@ impl<'a> Record<'a> {
         w.byte(VERSION);
         w.byte(self.rank() as u8);
         match self {
-            Self::Meta { seed, base } => {
+            Self::Meta { seed, base, whole } => {
                 w.number(*seed);
                 w.number(*base);
+                w.flag(*whole);
             }
             Self::Pool { id, draining, spec } => {
                 w.number(id.0.into());
@@ -38,9 +40,14 @@ impl<'a> Record<'a> {
                 w.number(id.0.into());
                 w.wide(cursor.parse().unwrap_or_default());
             }
-            Self::Host { name, settings } => {
+            Self::Host {
+                name,
+                settings,
+                blocks,
+            } => {
                 w.text(name);
                 write_settings(&mut w, settings);
+                w.maybe(blocks.as_deref(), write_places);
             }
             Self::Block {
                 pool,
@@ -49,6 +56,7 @@ impl<'a> Record<'a> {
                 generation,
                 empty_since,
                 released,
+                used,
             } => {
                 w.number(pool.0.into());
                 w.cidr(*block);
@@ -64,6 +72,7 @@ impl<'a> Record<'a> {
                     w.time(entry.at);
                     w.number(entry.order);
                 }
+                w.maybe(used.as_deref(), write_used);
             }
             Self::Workload {
                 name,
@@ -74,6 +83,7 @@ impl<'a> Record<'a> {
                 retained,
                 sticky,
                 moving,
+                owners,
             } => {
                 w.text(name);
                 write_interface(&mut w, interface);
@@ -89,11 +99,30 @@ impl<'a> Record<'a> {
                     write_retention(w, m.retention);
                     write_places(w, &m.addresses);
                 });
+                w.maybe(owners.as_deref(), |w, owners| {
+                    w.number(owners.len() as u64);
+                    owners.iter().for_each(|owner| w.text(owner));
+                });
             }
             Self::Claim { .. } => self.encode_claim(&mut w),
             Self::Departed { block, quarantined } => {
                 w.cidr(*block);
                 write_departed(&mut w, quarantined);
+            }
+            Self::Summary {
+                pool,
+                level,
+                first,
+                parts,
+            } => {
+                w.number(pool.0.into());
+                w.byte(*level);
+                w.address(*first);
+                w.number(parts.len() as u64);
+                for (number, part) in parts {
+                    w.byte(*number);
+                    part.write(&mut w);
+                }
             }
         }
         w.finish()
@@ -148,6 +177,7 @@ impl<'a> Record<'a> {
             0 => Self::Meta {
                 seed: r.number()?,
                 base: if r.version > 2 { r.number()? } else { 0 },
+                whole: r.version > 3 && r.flag()?,
             },
             1 => {
                 let (id, draining) = (pool_id(&mut r)?, r.flag()?);
@@ -164,6 +194,7 @@ impl<'a> Record<'a> {
             3 => Self::Host {
                 name: r.text()?,
                 settings: read_settings(&mut r)?,
+                blocks: since_4(&mut r, read_places)?,
             },
             4 => Self::Block {
                 pool: pool_id(&mut r)?,
@@ -182,6 +213,7 @@ impl<'a> Record<'a> {
                         order: r.number()?,
                     })
                 })?,
+                used: since_4(&mut r, read_used)?,
             },
             5 => Self::Workload {
                 name: r.text()?,
@@ -200,6 +232,7 @@ impl<'a> Record<'a> {
                         addresses: read_places(r)?,
                     })
                 })?,
+                owners: since_4(&mut r, |r| r.list(Reader::text))?,
             },
             6 => Self::Claim {
                 owner: r.text()?,
@@ -217,9 +250,26 @@ impl<'a> Record<'a> {
                 block: r.cidr()?,
                 quarantined: read_departed(&mut r)?,
             },
+            8 => Self::Summary {
+                pool: pool_id(&mut r)?,
+                level: r.byte()?,
+                first: r.address()?,
+                parts: r.list(|r| Ok((r.byte()?, BlockSummary::read(r)?)))?,
+            },
             _ => return Err(RecordError::Field("kind")),
         };
         r.end()?;
         Ok(record)
+    }
+}
+
+/// A field that came with format 4, and may be absent there too.
+fn since_4<'a, T>(
+    r: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, RecordError>,
+) -> Result<Option<T>, RecordError> {
+    match r.version {
+        ..4 => Ok(None),
+        _ => r.maybe(read),
     }
 }

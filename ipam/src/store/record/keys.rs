@@ -9,7 +9,7 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 /// The keys' first parts, in the order in which a state is restored.
-pub(crate) const KINDS: [&str; 9] = ["m/", "p/", "r/", "h/", "b/", "w/", "x/", "c/", "g/"];
+pub(crate) const KINDS: [&str; 10] = ["m/", "p/", "r/", "h/", "b/", "w/", "x/", "c/", "g/", "s/"];
 
 pub(crate) fn pool_key(id: PoolId) -> String {
     format!("p/{:05}", id.0)
@@ -29,6 +29,11 @@ pub(crate) fn cursor_key(id: PoolId) -> String {
 
 pub(crate) fn block_key(id: PoolId, first: IpAddr) -> String {
     format!("b/{:05}/{}", id.0, hex(first))
+}
+
+/// `s/POOL/LEVEL/` and the first address.
+pub(crate) fn summary_key(id: PoolId, level: u8, first: IpAddr) -> String {
+    format!("s/{:05}/{level:02}/{}", id.0, hex(first))
 }
 
 pub(crate) fn host_key(name: &str) -> String {

@@ -1,13 +1,12 @@
 //! Changes on their way into the store.
 
-use super::{Replica, is_structural};
+use super::Replica;
 use crate::change::Change;
-use crate::store::record::copy_key;
-use crate::store::seam::{Event, Store, StoreError, Txn};
+use crate::store::seam::{Store, StoreError};
+use crate::store::summary::Summaries;
+use crate::store::write::Altered;
 use crate::time::Timestamp;
-use alloc::collections::BTreeSet;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::ToString;
 
 impl<S: Store> Replica<S> {
     /// Applies changes to the copy and commits the records they altered; a refusal undoes the copy.
@@ -16,39 +15,33 @@ impl<S: Store> Replica<S> {
         now: Timestamp,
         changes: &[Change<'_>],
     ) -> Result<(), StoreError> {
-        let mut keys = BTreeSet::new();
         if changes.is_empty() && self.ipam.dirty.is_empty() {
             return Ok(());
         }
-        let (mut before, mut structural) = (Vec::new(), false);
-        for change in changes {
-            let fresh: Vec<String> = self
-                .ipam
-                .touched(change)
-                .into_iter()
-                .filter(|k| !keys.contains(k))
-                .collect();
-            for key in fresh {
-                structural |= is_structural(&key);
-                let value = self.ipam.record(&key).map(|r| r.encode());
-                before.push(Event {
-                    key: key.clone(),
-                    value,
-                });
-                keys.insert(key);
-            }
-            if let Err(error) = self.ipam.apply(change) {
-                self.undo(before, structural, now).await?;
-                return Err(StoreError::Io(error.to_string()));
-            }
+        let mut altered = Altered::default();
+        if let Err(error) = altered.apply(&mut self.ipam, changes) {
+            self.undo(altered, now).await?;
+            return Err(StoreError::Io(error.to_string()));
         }
-        keys.extend(self.ipam.dirty.take());
-        keys.insert("m/".to_string());
-        let mends = self.rejected.iter().any(|m| keys.contains(&m.key));
-        let txn = self.transaction(keys, !self.seeded);
+        if !self.seeded {
+            altered.add("m/");
+        }
+        // A store of a format before is written anew with the first commit, unless damage leaves in doubt what it held.
+        let upgrades = !self.whole && self.rejected.is_empty();
+        if upgrades {
+            altered.add_all(&self.ipam);
+            self.summaries = Summaries::whole();
+        }
+        altered.count(&mut self.ipam, self.revision);
+        if self.whole || upgrades {
+            altered.summarise(&self.ipam, &mut self.summaries);
+        }
+        let mends = self.rejected.iter().any(|m| altered.alters(&m.key));
+        let txn = altered.transaction(&self.ipam, &self.summaries, self.revision);
         match self.store.commit(txn).await {
             Ok(revision) => {
                 self.seeded = true;
+                self.whole |= upgrades;
                 // Others' commits in between are still to be learned.
                 if revision == self.revision + 1 {
                     self.revision = revision;
@@ -60,49 +53,22 @@ impl<S: Store> Replica<S> {
                 }
             }
             Err(error) => {
-                self.undo(before, structural, now).await?;
+                self.undo(altered, now).await?;
                 Err(error)
             }
         }
     }
 
-    fn transaction(&self, keys: BTreeSet<String>, first: bool) -> Txn {
-        let mut txn = Txn {
-            since: self.revision,
-            ..Txn::default()
-        };
-        for key in keys {
-            if key == "m/" && !first {
-                continue;
-            }
-            match self.ipam.record(&key) {
-                Some(record) => txn.put.push((key.clone(), record.encode())),
-                None => txn.delete.push(key.clone()),
-            }
-            if let Some(copy) = copy_key(&key) {
-                match txn.put.last().filter(|(k, _)| *k == key) {
-                    Some((_, bytes)) => txn.put.push((copy, bytes.clone())),
-                    None => txn.delete.push(copy),
-                }
-            }
-            // Where a pool goes on is a hint: it is nobody's ground for a conflict.
-            if !key.starts_with("r/") {
-                txn.unchanged.push(key);
-            }
-        }
-        txn
-    }
-
     /// Makes the copy what it was, from the records as they were.
-    async fn undo(
-        &mut self,
-        before: Vec<Event>,
-        structural: bool,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if structural || !self.rejected.is_empty() {
-            return self.reload(now).await;
+    async fn undo(&mut self, altered: Altered, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(base) = altered.base {
+            self.ipam.tokens.begin_again(base);
         }
-        self.overwrite(&before, now)
+        self.summaries.undo(altered.pages);
+        let sure = !altered.structural && self.whole && self.rejected.is_empty();
+        match sure && self.overwrite(&altered.before, now)? {
+            true => Ok(()),
+            false => self.reload(now).await,
+        }
     }
 }

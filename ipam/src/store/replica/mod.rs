@@ -1,18 +1,20 @@
 //! An allocator kept in step with a store: decide on the copy in memory, commit, or learn what changed and
 //! decide again.
 
-use crate::rng::{Xoshiro256PlusPlus, stream};
-use crate::state::Ipam;
 mod commit;
+mod read;
+
+pub(in crate::store) use read::{add, known};
 
 use crate::change::Change;
-use crate::store::codec::RecordError;
-use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
-use crate::store::record::{COPIES, KINDS, Record};
-use crate::store::restore::Restorer;
-use crate::store::seam::{Event, Revision, Store, StoreError, Watched};
+use crate::rng::{Xoshiro256PlusPlus, stream};
+use crate::state::Ipam;
+use crate::store::damage::RejectedRecord;
+use crate::store::seam::{Revision, Store, StoreError, Watched};
+use crate::store::summary::Summaries;
+use crate::store::write::is_structural;
 use crate::time::Timestamp;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 use rand::RngExt as _;
@@ -59,21 +61,25 @@ pub enum TransactError<E> {
 /// ```
 #[derive(Debug)]
 pub struct Replica<S> {
-    pub(super) store: S,
-    pub(super) ipam: Ipam,
-    pub(super) revision: Revision,
+    pub(in crate::store) store: S,
+    pub(in crate::store) ipam: Ipam,
+    pub(in crate::store) revision: Revision,
     /// Whether the store has a seed: the first commit gives it one.
-    seeded: bool,
-    pub(super) rejected: Vec<RejectedRecord>,
+    pub(in crate::store) seeded: bool,
+    pub(in crate::store) rejected: Vec<RejectedRecord>,
+    /// Where free blocks are, as it is stored.
+    pub(in crate::store) summaries: Summaries,
+    /// Whether the store's records prove each other; those of formats before 4 do not.
+    pub(in crate::store) whole: bool,
     rng: Xoshiro256PlusPlus,
     /// How often a transaction is tried.
     attempts: u32,
 }
 
 /// Keys of one page of a listing.
-pub(super) const PAGE: usize = 4096;
+pub(in crate::store) const PAGE: usize = 4096;
 /// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
-const ATTEMPTS: u32 = 32;
+pub(in crate::store) const ATTEMPTS: u32 = 32;
 
 impl<S: Store> Replica<S> {
     /// Reads a store's whole state. An empty store is given `seed`; another keeps its own.
@@ -101,6 +107,8 @@ impl<S: Store> Replica<S> {
             revision: 0,
             seeded: false,
             rejected,
+            summaries: Summaries::whole(),
+            whole: true,
             rng,
             attempts: ATTEMPTS,
         };
@@ -137,62 +145,6 @@ impl<S: Store> Replica<S> {
         self.store
     }
 
-    /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
-    /// done over.
-    pub(in crate::store) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
-            if let Some((ipam, rejected, revision)) = self.read_all(now).await? {
-                (self.ipam, self.rejected, self.revision) = (ipam, rejected, revision);
-                return Ok(());
-            }
-        }
-        Err(StoreError::Io(
-            "the store changed faster than it could be read".into(),
-        ))
-    }
-
-    async fn read_all(
-        &mut self,
-        now: Timestamp,
-    ) -> Result<Option<(Ipam, Vec<RejectedRecord>, Revision)>, StoreError> {
-        let mut ipam = Ipam::new(self.ipam.seed());
-        ipam.dirty.track();
-        let mut restorer = Restorer::onto(ipam, now);
-        self.seeded = false;
-        let mut revision = None;
-        for kind in KINDS {
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
-                if *revision.get_or_insert(page.revision) != page.revision {
-                    return Ok(None);
-                }
-                for (key, value) in &page.entries {
-                    self.seeded |= key == "m/";
-                    add(&mut restorer, key, value)?;
-                }
-                after = page.entries.last().map(|(key, _)| key.clone());
-                if !page.more {
-                    break;
-                }
-            }
-        }
-        let revision = revision.unwrap_or(0);
-        let whole = self.store.damage().await?;
-        let whole = whole.into_iter().map(|reason| RejectedRecord {
-            frozen: Frozen::Store,
-            ..RejectedRecord::new(WHOLE, "the store", reason)
-        });
-        let (mut ipam, mut rejected) = restorer.finish();
-        rejected.extend(whole);
-        rejected.extend(self.bad_copies(&ipam).await?);
-        if rejected.iter().any(|m| m.key == "m/") {
-            ipam.tokens.begin_anew();
-        }
-        ipam.tokens.count(revision);
-        Ok(Some((ipam, rejected, revision)))
-    }
-
     /// Learns what others committed since.
     ///
     /// ```
@@ -221,8 +173,8 @@ impl<S: Store> Replica<S> {
                 self.reload(now).await
             }
             Watched::Events(events, revision) => {
-                self.overwrite(&events, now)?;
-                if !self.rejected.is_empty() && !events.is_empty() {
+                let fits = self.overwrite(&events, now)?;
+                if !fits || !self.rejected.is_empty() && !events.is_empty() {
                     return self.reload(now).await;
                 }
                 self.revision = revision;
@@ -231,55 +183,6 @@ impl<S: Store> Replica<S> {
                 Ok(())
             }
         }
-    }
-
-    /// Copies of pools' records that are not what they copy.
-    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<RejectedRecord>, StoreError> {
-        let mut bad = Vec::new();
-        // As many as there may be pools: one page.
-        for (key, value) in self.store.list(COPIES, None, usize::MAX).await?.entries {
-            let own = key.replacen(COPIES, "p/", 1);
-            match ipam.record(&own).map(|r| r.encode()) {
-                Some(bytes)
-                    if bytes != value && Record::decode(&value).ok() != ipam.record(&own) =>
-                {
-                    bad.push(RejectedRecord::new(
-                        &key,
-                        &own,
-                        "is not the copy of its pool's record",
-                    ));
-                }
-                _ => {}
-            }
-        }
-        Ok(bad)
-    }
-
-    /// Makes the records of some keys what the events say.
-    fn overwrite(&mut self, events: &[Event], now: Timestamp) -> Result<(), StoreError> {
-        for (key, value) in events
-            .iter()
-            .filter_map(|e| Some((&e.key, e.value.as_ref()?)))
-        {
-            known(key, value)?;
-        }
-        let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
-        events.iter().for_each(|event| ipam.clear_key(&event.key));
-        self.rejected
-            .retain(|m| !events.iter().any(|e| e.key == m.key));
-        let mut restorer = Restorer::onto(ipam, now);
-        let copy = |e: &&Event| e.key.starts_with(COPIES);
-        let mut present: Vec<&Event> = events.iter().filter(|e| !copy(e)).collect();
-        present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
-        for event in present {
-            if let Some(value) = &event.value {
-                add(&mut restorer, &event.key, value)?;
-            }
-        }
-        let (ipam, rejected) = restorer.finish();
-        self.ipam = ipam;
-        self.rejected.extend(rejected);
-        Ok(())
     }
 
     /// Decides on the state at `now` and commits what was decided. `decide` may be called again when others
@@ -344,38 +247,4 @@ impl<S: Store> Replica<S> {
             attempts: self.attempts,
         })
     }
-}
-
-/// Whether a key's change alters the ground that others stand on.
-fn is_structural(key: &str) -> bool {
-    key.starts_with("p/") || key.starts_with("m/")
-}
-
-/// Refuses what a later version wrote.
-fn known(key: &str, value: &[u8]) -> Result<(), StoreError> {
-    match Record::decode(value) {
-        Err(RecordError::Version { found, known }) => Err(StoreError::Version {
-            key: key.to_string(),
-            found,
-            known,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn add(restorer: &mut Restorer, key: &str, value: &[u8]) -> Result<(), StoreError> {
-    match Record::decode(value) {
-        Ok(record) if record.has_key(key) => restorer.add(record, key, || {
-            Record::decode(value).map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
-        }),
-        Ok(record) => {
-            let reason = alloc::format!("is the record of `{}`", record.key());
-            restorer
-                .rejected
-                .push(RejectedRecord::new(key, key, reason));
-        }
-        Err(RecordError::Version { .. }) => return known(key, value),
-        Err(error) => restorer.rejected.push(RejectedRecord::new(key, key, error)),
-    }
-    Ok(())
 }

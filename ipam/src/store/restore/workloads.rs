@@ -1,11 +1,12 @@
 //! What workloads retain, out of their records.
 
 use super::{RejectedRecord, Restorer, Waiting};
+use crate::cidr::Cidr;
 use crate::identity::Identity;
 use crate::pool::PoolId;
 use crate::pool::spec::name_fits;
 use crate::state::Spot;
-use crate::store::record::Record;
+use crate::store::record::{Record, block_key};
 use crate::time::Timestamp;
 use crate::workloads::{LAST_END, WHILE_MOVING};
 use alloc::vec::Vec;
@@ -26,6 +27,7 @@ impl Restorer {
             retained,
             sticky,
             moving,
+            owners,
         } = record
         else {
             return Ok(());
@@ -41,6 +43,9 @@ impl Restorer {
         });
         if recorded {
             return Err(RejectedRecord::new(key, identity, "is recorded twice"));
+        }
+        if let Some(owners) = owners {
+            self.note_owners(key, &owners);
         }
         for host in moving.iter().flat_map(|m| [&m.from, &m.to]) {
             name_fits(host).map_err(|e| RejectedRecord::new(key, host, e))?;
@@ -66,6 +71,10 @@ impl Restorer {
             .zip(ends)
             .partition(|&(_, until)| until <= self.ipam.now());
         // Expired meanwhile: it is in quarantine from then on, or from what is known since, unless it is in use by now.
+        for &(spot, _) in &over {
+            // Its quarantine is the block's to tell from now on.
+            self.note_dirty_block(spot);
+        }
         let entries = over.iter().map(|&(spot, until)| Waiting {
             at: until.max(since),
             order: u64::MAX,
@@ -86,6 +95,18 @@ impl Restorer {
         }
         self.ipam.workloads.remove_idle(id);
         Ok(())
+    }
+
+    /// The record of an address's block is no longer true.
+    fn note_dirty_block(&mut self, spot: Spot) {
+        let Some((id, address)) = self.ipam.pools.place(spot) else {
+            return;
+        };
+        let size = self.ipam.pools.get(id.0).map(|pool| pool.spec().block_size);
+        let block = size.and_then(|size| Cidr::containing(address, size).ok());
+        if let Some(block) = block {
+            self.ipam.dirty.note(&block_key(id, block.first()));
+        }
     }
 
     /// Retains addresses that are nobody's for a workload that retains none yet.

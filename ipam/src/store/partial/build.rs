@@ -1,0 +1,100 @@
+//! A part of the state, from the records that were read.
+
+use super::strangers::Strangers;
+use super::view::View;
+use crate::state::Ipam;
+use crate::store::damage::Frozen;
+use crate::store::record::{KINDS, Record};
+use crate::store::replica::add;
+use crate::store::restore::Restorer;
+use crate::store::seam::{Revision, Store, StoreError};
+use crate::store::summary::Summaries;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What reading came to.
+pub(super) enum Part {
+    /// A part of the state that can be decided on.
+    State(Box<Known>),
+    /// Records do not fit one another, since others committed while they were read.
+    Mixed,
+    /// Only the whole state tells.
+    Unknown,
+}
+
+/// A part of the state.
+pub(super) struct Known {
+    pub(super) ipam: Ipam,
+    pub(super) summaries: Summaries,
+    pub(super) since: Revision,
+    /// The keys of all that was read: nothing else may be altered.
+    pub(super) known: BTreeSet<String>,
+}
+
+impl<S: Store> View<'_, S> {
+    /// The state that the records are part of. Blocks that were not read give nothing; who holds the addresses of those that
+    /// were, and is not known by a record of his own, is known by what the block tells.
+    pub(super) fn build(self) -> Result<Part, StoreError> {
+        let Some(Record::Meta {
+            seed, whole: true, ..
+        }) = self.record("m/")
+        else {
+            return Ok(Part::Unknown);
+        };
+        let mut ipam = Ipam::new(seed);
+        ipam.dirty.track();
+        let mut restorer = Restorer::onto(ipam, self.now);
+        restorer.begin_part();
+        let mut keys: Vec<&String> = self.values.keys().collect();
+        keys.sort_by_key(|key| KINDS.iter().position(|kind| key.starts_with(kind)));
+        let mut blocks: Vec<&String> = Vec::new();
+        for key in keys {
+            if key.starts_with("s/") {
+                continue;
+            }
+            if key.starts_with("b/") {
+                blocks.push(key);
+                restorer.open_block(key);
+            }
+            if let Some(Some(value)) = self.values.get(key) {
+                add(&mut restorer, key, value)?;
+            }
+        }
+        let mut strangers = Strangers::default();
+        for key in blocks {
+            match self.record(key) {
+                Some(Record::Block {
+                    pool,
+                    block,
+                    used: Some(used),
+                    ..
+                }) => {
+                    let known = |key: &str| self.values.contains_key(key);
+                    strangers.note(pool, block, &used, self.now, known);
+                }
+                None if self.values.get(key).is_some_and(Option::is_none) => {}
+                _ => return Ok(Part::Unknown),
+            }
+        }
+        for record in strangers.into_records() {
+            restorer.add(record.clone(), &record.key(), || Frozen::of_record(&record));
+        }
+        let restored = restorer.finish(false);
+        if !restored.rejected.is_empty() || !restored.doubts.is_empty() {
+            return Ok(match self.mixed {
+                true => Part::Mixed,
+                false => Part::Unknown,
+            });
+        }
+        let mut ipam = restored.ipam;
+        ipam.tokens.count(self.since);
+        Ok(Part::State(Box::new(Known {
+            ipam,
+            summaries: self.summaries,
+            since: self.since,
+            known: self.values.into_keys().collect(),
+        })))
+    }
+}

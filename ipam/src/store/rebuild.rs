@@ -1,0 +1,337 @@
+//! One damaged record, made from those that say the same.
+
+use super::damage::{Frozen, RejectedRecord};
+use super::record::{
+    COPIES, Record, ReleasedAddress, StickyRecord, UsedAddress, block_key, copy_key, identity_of,
+    pool_key,
+};
+use super::replica::{PAGE, Replica};
+use super::seam::{Store, StoreError, Txn};
+use crate::cidr::Cidr;
+use crate::identity::{DEFAULT_INTERFACE, Identity};
+use crate::pool::blocks::BlockState;
+use crate::pool::{PoolId, is_used};
+use crate::state::{Ipam, Spot};
+use crate::time::Timestamp;
+use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// Addresses as their blocks tell of them.
+type Told = Vec<(PoolId, IpAddr, UsedAddress<'static>)>;
+
+impl RejectedRecord {
+    /// Whether only what it says of other records is wrong: the state has it right.
+    pub(super) fn is_pointer(&self) -> bool {
+        let kinds = ["b/", "w/", "x/", "h/", "s/"];
+        let kind = kinds.iter().any(|kind| self.key.starts_with(kind));
+        self.frozen == Frozen::Nothing && self.decodes && kind
+    }
+}
+
+impl<S: Store> Replica<S> {
+    /// Adds to a transaction what mends a rejected, if anything does.
+    pub(super) async fn rebuilt(
+        &mut self,
+        rejected: &RejectedRecord,
+        txn: &mut Txn,
+    ) -> Result<(), StoreError> {
+        let key = rejected.key.clone();
+        let put = match &rejected.frozen {
+            Frozen::Pool(id) => self.pool_copy(*id).await?,
+            // It may have told of what nothing else tells of any more.
+            _ if key.starts_with("b/") && self.has_untold() => None,
+            Frozen::Block(id, first) => {
+                let host = self.host_naming(*id, *first).await?;
+                self.ipam.block_anew(*id, *first, host.as_deref())
+            }
+            Frozen::Nothing if key.starts_with(COPIES) => {
+                let own = self.ipam.record(&key.replacen(COPIES, "p/", 1));
+                own.map(|record| record.encode())
+            }
+            Frozen::Nothing if key == "m/" => Some(self.meta_anew()),
+            Frozen::Nothing if key.starts_with("r/") => {
+                txn.delete.push(key.clone());
+                txn.unchanged.push(key);
+                return Ok(());
+            }
+            Frozen::Nothing if rejected.is_pointer() || key.starts_with("s/") => {
+                let record = self.bytes_now(&key);
+                if record.is_none() {
+                    txn.delete.push(key.clone());
+                    txn.unchanged.push(key.clone());
+                }
+                record
+            }
+            Frozen::Nothing | Frozen::Addresses(_) if self.whole => {
+                self.told_anew(rejected).await?
+            }
+            _ => None,
+        };
+        if let Some(bytes) = put {
+            txn.unchanged.push(key.clone());
+            txn.put.push((key, bytes));
+        }
+        Ok(())
+    }
+
+    /// Whether a claim or workload is damaged of which no block tells.
+    fn has_untold(&self) -> bool {
+        let untold =
+            |one: &RejectedRecord| one.frozen == Frozen::Everything && one.is_told_of_by_blocks();
+        self.rejected.iter().any(untold)
+    }
+
+    /// The record of what all pools share. What else proves what is no longer known: the next write sees to that.
+    fn meta_anew(&self) -> Vec<u8> {
+        let mut meta = self.ipam.meta();
+        if let Record::Meta { whole, .. } = &mut meta {
+            *whole = false;
+        }
+        meta.encode()
+    }
+
+    /// A record as the state has it.
+    fn bytes_now(&self, key: &str) -> Option<Vec<u8>> {
+        if key.starts_with("s/") {
+            let record = self.summaries.record_of(&self.ipam, key);
+            return record.map(|record| record.encode());
+        }
+        self.ipam.record(key).map(|record| record.encode())
+    }
+
+    /// Stores some keys' records as the state has them.
+    pub(super) async fn write_anew(&mut self, keys: &BTreeSet<String>) -> Result<(), StoreError> {
+        let mut txn = Txn {
+            since: self.revision,
+            unchanged: keys.iter().cloned().collect(),
+            ..Txn::default()
+        };
+        for key in keys {
+            let bytes = self.bytes_now(key);
+            if let Some(copy) = copy_key(key) {
+                match &bytes {
+                    Some(bytes) => txn.put.push((copy, bytes.clone())),
+                    None => txn.delete.push(copy),
+                }
+            }
+            match bytes {
+                Some(bytes) => txn.put.push((key.clone(), bytes)),
+                None => txn.delete.push(key.clone()),
+            }
+        }
+        self.store.commit(txn).await.map(drop)
+    }
+
+    /// The keys of the blocks that tell of what a claim or workload held.
+    pub(super) fn blocks_of(&self, rejected: &RejectedRecord) -> BTreeSet<String> {
+        let Frozen::Addresses(list) = &rejected.frozen else {
+            return BTreeSet::new();
+        };
+        let key = |&(id, address): &(PoolId, IpAddr)| {
+            let pool = self.ipam.pools.get(id.0)?;
+            let block = Cidr::containing(address, pool.spec().block_size).ok()?;
+            Some(block_key(id, block.first()))
+        };
+        list.iter().filter_map(key).collect()
+    }
+
+    /// A claim or a workload as its blocks tell of it.
+    async fn told_anew(
+        &mut self,
+        rejected: &RejectedRecord,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let keys: Vec<String> = self.blocks_of(rejected).into_iter().collect();
+        let (values, _) = self.store.get(&keys).await?;
+        let mut told = Told::new();
+        for value in values.iter().flatten() {
+            if let Ok(Record::Block {
+                pool, block, used, ..
+            }) = Record::decode(value)
+            {
+                let base = crate::cidr::number(block.first());
+                for one in used.unwrap_or_default() {
+                    let address = block.family().address(base + u128::from(one.offset));
+                    told.push((pool, address, one.into_owned()));
+                }
+            }
+        }
+        let damaged = |m: &RejectedRecord| matches!(m.frozen, Frozen::Block(..) | Frozen::Pool(_));
+        let record = match (rejected.key.strip_prefix("c/"), identity_of(&rejected.key)) {
+            (Some(owner), _) => claim_told(owner, told, self.ipam.now()),
+            // What a damaged block tells of it is unknown.
+            (None, Some(_)) if self.rejected.iter().any(damaged) => None,
+            (None, Some(identity)) => self.ipam.workload_told(identity, told),
+            _ => None,
+        };
+        Ok(record.map(|record| record.encode()))
+    }
+
+    /// The host whose record names a block.
+    async fn host_naming(
+        &mut self,
+        id: PoolId,
+        first: IpAddr,
+    ) -> Result<Option<String>, StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.list("h/", after.as_deref(), PAGE).await?;
+            for (_, value) in &page.entries {
+                if let Ok(Record::Host {
+                    name,
+                    blocks: Some(blocks),
+                    ..
+                }) = Record::decode(value)
+                    && blocks.iter().any(|(pool, block)| {
+                        *pool == id && crate::cidr::number(*block) == crate::cidr::number(first)
+                    })
+                {
+                    return Ok(Some(name.into_owned()));
+                }
+            }
+            after = page.entries.last().map(|(key, _)| key.clone());
+            if !page.more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The copy of a pool's record, where it is sound and the pool fits beside the others.
+    async fn pool_copy(&mut self, id: PoolId) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = pool_key(id);
+        let copy = Vec::from_iter(copy_key(&key));
+        let (values, _) = self.store.get(&copy).await?;
+        let bytes = values.into_iter().next().flatten();
+        Ok(bytes.filter(|bytes| match Record::decode(bytes) {
+            Ok(record @ Record::Pool { .. }) if record.has_key(&key) => {
+                let Record::Pool { spec, .. } = record else {
+                    return false;
+                };
+                self.ipam.pools.check(&spec).is_ok()
+            }
+            _ => false,
+        }))
+    }
+}
+
+/// A claim as its blocks tell of it. Only it told of its lease: without one it ends when it is released or collected.
+fn claim_told(owner: &str, mut told: Told, now: Timestamp) -> Option<Record<'static>> {
+    told.retain(|(_, _, one)| one.holder.as_ref().is_some_and(|h| h.owner == owner));
+    let sequence = |one: &UsedAddress<'_>| one.holder.as_ref().map_or(0, |h| h.sequence);
+    let latest = told.iter().map(|(_, _, one)| sequence(one)).max()?;
+    told.retain(|(_, _, one)| sequence(one) == latest);
+    let (_, _, first) = told.first()?.clone();
+    let holder = first.holder?;
+    let (workload, interface) = first.workload.unzip();
+    Some(Record::Claim {
+        owner: holder.owner,
+        workload,
+        interface: interface.unwrap_or(Cow::Borrowed(DEFAULT_INTERFACE)),
+        host: holder.host,
+        sequence: latest,
+        touched: now,
+        until: None,
+        retention: holder.retention,
+        addresses: told
+            .iter()
+            .map(|(pool, address, _)| (*pool, *address))
+            .collect(),
+        suspect: None,
+    })
+}
+
+impl UsedAddress<'_> {
+    pub(crate) fn into_owned(self) -> UsedAddress<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        UsedAddress {
+            offset: self.offset,
+            holder: self.holder.map(|holder| super::record::Holder {
+                owner: owned(holder.owner),
+                sequence: holder.sequence,
+                host: holder.host.map(owned),
+                retention: holder.retention,
+            }),
+            workload: self.workload.map(|(a, b)| (owned(a), owned(b))),
+            reserved: self.reserved,
+            until: self.until,
+        }
+    }
+}
+
+impl Ipam {
+    /// What a workload retains as its blocks tell of it, and the claims that it is behind. A move of it, which only it told of,
+    /// is over.
+    fn workload_told(&self, identity: Identity<'_>, mut told: Told) -> Option<Record<'static>> {
+        told.retain(|(_, _, one)| {
+            let whose = one.workload.as_ref();
+            whose.is_some_and(|(w, i)| *w == identity.workload && *i == identity.interface)
+        });
+        let reserved = told.iter().filter(|(_, _, one)| one.reserved);
+        let kept: Vec<(PoolId, IpAddr)> = reserved.map(|&(pool, at, _)| (pool, at)).collect();
+        let sticky = told.iter().filter_map(|(pool, address, one)| {
+            Some(StickyRecord {
+                pool: *pool,
+                address: *address,
+                until: one.until.filter(|_| one.holder.is_none())?,
+            })
+        });
+        let id = self.workload(identity);
+        let claims = id.into_iter().flat_map(|id| self.claims_of(id));
+        let mut owners: Vec<Cow<'static, str>> = claims
+            .map(|claim| Cow::Owned(self.claims.owner(claim).into()))
+            .collect();
+        owners.sort_unstable();
+        let sticky: Vec<StickyRecord> = sticky.collect();
+        let record = Record::Workload {
+            name: Cow::Owned(identity.workload.into()),
+            interface: Cow::Owned(identity.interface.into()),
+            since: self.now(),
+            until: Timestamp::MAX,
+            fixed: !kept.is_empty(),
+            retained: kept,
+            sticky,
+            moving: None,
+            owners: Some(owners),
+        };
+        Some(record)
+    }
+
+    /// A damaged block's record, made from the claims and workloads that hold its addresses and the host that names it:
+    /// whatever else it has may have been in use until a moment ago. `None` where its pool is unknown.
+    fn block_anew(&self, id: PoolId, first: IpAddr, host: Option<&str>) -> Option<Vec<u8>> {
+        let pool = self.pools.get(id.0)?;
+        let first = pool.spec().cidr.family().address(crate::net::number(first));
+        let block = Cidr::containing(first, pool.spec().block_size).ok()?;
+        if block.first() != first || !pool.spec().cidr.contains(first) {
+            return None;
+        }
+        let (mut released, mut used_addresses) = (Vec::new(), Vec::new());
+        for (offset, address) in crate::apply::workload::addresses(block.range()).enumerate() {
+            let offset = offset as u32;
+            let slot = pool.slot(address);
+            let used = slot.is_some_and(|slot| is_used(pool.state(slot)));
+            let told = slot.and_then(|slot| self.used_address(Spot { pool: id.0, slot }, offset));
+            used_addresses.extend(told);
+            if !used && pool.spec().excludes(address).is_none() {
+                released.push(ReleasedAddress {
+                    offset,
+                    at: self.now(),
+                    order: offset.into(),
+                });
+            }
+        }
+        let record = Record::Block {
+            pool: id,
+            block,
+            host: host.map(|name| (name.into(), BlockState::Confirmed)),
+            // Above every generation that the block may have had: each of those took a commit.
+            generation: self.tokens.latest().saturating_add(1 << 32),
+            empty_since: self.now(),
+            released,
+            used: Some(used_addresses),
+        };
+        Some(record.encode())
+    }
+}

@@ -1,0 +1,263 @@
+//! A store's records as a state: all of them, or those that changed.
+
+use super::{ATTEMPTS, PAGE, Replica};
+use crate::state::Ipam;
+use crate::store::codec::RecordError;
+use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
+use crate::store::record::{COPIES, KINDS, Record};
+use crate::store::restore::{Restored, Restorer};
+use crate::store::seam::{Event, Revision, Store, StoreError};
+use crate::store::snapshot::blocks_noted;
+use crate::store::summary::{Geometry, Summaries};
+use crate::time::Timestamp;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Records of summaries as they were read.
+type Pages = Vec<(String, Vec<u8>)>;
+
+impl<S: Store> Replica<S> {
+    /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
+    /// done over.
+    pub(in crate::store) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            if self.read_all(now).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Io(
+            "the store changed faster than it could be read".into(),
+        ))
+    }
+
+    /// Whether nobody committed meanwhile.
+    async fn read_all(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let mut ipam = Ipam::new(self.ipam.seed());
+        ipam.dirty.track();
+        let mut restorer = Restorer::onto(ipam, now);
+        let (mut seeded, mut revision, mut empty) = (false, None, true);
+        let mut pages = Pages::new();
+        for kind in KINDS {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
+                if *revision.get_or_insert(page.revision) != page.revision {
+                    return Ok(false);
+                }
+                empty &= page.entries.is_empty();
+                after = page.entries.last().map(|(key, _)| key.clone());
+                for (key, value) in page.entries {
+                    seeded |= key == "m/";
+                    match kind {
+                        "s/" => pages.push((key, value)),
+                        _ => add(&mut restorer, &key, &value)?,
+                    }
+                }
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        restorer.whole |= empty;
+        let mut restored = restorer.finish(true);
+        let Some(revision) = self.explain(&mut restored, revision.unwrap_or(0)).await? else {
+            return Ok(false);
+        };
+        let whole = self.store.damage().await?;
+        let whole = whole.into_iter().map(|why| RejectedRecord {
+            frozen: Frozen::Store,
+            ..RejectedRecord::new(WHOLE, "the store", why)
+        });
+        restored.rejected.extend(whole);
+        let bad = self.bad_copies(&restored.ipam).await?;
+        restored.rejected.extend(bad);
+        if restored.rejected.iter().any(|m| m.key == "m/") {
+            restored.ipam.tokens.begin_anew();
+        }
+        restored.ipam.tokens.count(revision);
+        self.summaries = Summaries::whole();
+        if restored.whole {
+            let bad = self.read_summaries(&restored.ipam, &pages, &restored.rejected)?;
+            restored.rejected.extend(bad);
+        }
+        (self.seeded, self.whole) = (seeded, restored.whole);
+        (self.ipam, self.rejected, self.revision) = (restored.ipam, restored.rejected, revision);
+        Ok(true)
+    }
+
+    /// Finds out what is behind each doubt, which takes the blocks' records once more. None where others committed meanwhile.
+    async fn explain(
+        &mut self,
+        restored: &mut Restored,
+        revision: Revision,
+    ) -> Result<Option<Revision>, StoreError> {
+        let keys: Vec<String> = restored.doubts.blocks.iter().cloned().collect();
+        for keys in keys.chunks(PAGE) {
+            let (values, now) = self.store.get(keys).await?;
+            if now != revision {
+                return Ok(None);
+            }
+            for (key, value) in keys.iter().zip(values) {
+                let record = value.as_deref().and_then(|v| Record::decode(v).ok());
+                restored.explain(key, record.as_ref());
+            }
+        }
+        restored.settle();
+        Ok(Some(revision))
+    }
+
+    /// Takes the summaries over as they are stored; those that are not what the blocks say.
+    fn read_summaries(
+        &mut self,
+        ipam: &Ipam,
+        pages: &Pages,
+        rejected: &[RejectedRecord],
+    ) -> Result<Vec<RejectedRecord>, StoreError> {
+        let unknown_pools = rejected.iter().filter_map(|r| r.key.strip_prefix("p/"));
+        let unknown_pools: Vec<&str> = unknown_pools.collect();
+        let mut stored = Summaries::whole();
+        let mut bad: BTreeMap<&str, &str> = BTreeMap::new();
+        for (key, value) in pages {
+            known(key, value)?;
+            // Of a pool whose own record is damaged it is not known what its pages are.
+            if unknown_pools.iter().any(|id| key.get(2..7) == Some(id)) {
+                continue;
+            }
+            let taken = match Record::decode(value) {
+                Ok(record) if record.has_key(key) => stored.take(ipam, &record),
+                _ => false,
+            };
+            if !taken {
+                bad.insert(key, "is no page of a pool's summary");
+            }
+        }
+        let mut bad: Vec<RejectedRecord> = bad
+            .into_iter()
+            .map(|(key, why)| RejectedRecord::new(key, key, why))
+            .collect();
+        for (id, pool) in ipam.pools.iter() {
+            let geometry = Geometry::new(id, pool.spec());
+            let clock = (ipam.now(), pool.spec().quarantine);
+            let mut blocks: BTreeMap<_, _> = stored.leaves(id).into_iter().collect();
+            for block in blocks_noted(pool) {
+                let number = geometry.block_of(pool.block_cidr(block).first());
+                let is = ipam.block_summary(id, block);
+                let told = blocks.entry(number).or_insert(is);
+                if !told.admits(is, clock) {
+                    *told = is;
+                }
+            }
+            for (block, summary) in blocks {
+                let summary = Some(summary);
+                self.summaries
+                    .set(&geometry, block, summary, &mut BTreeMap::new());
+            }
+            for page in self.summaries.differing(&stored, id) {
+                let key = geometry.key(page);
+                if bad.iter().all(|r| r.key != key) {
+                    let why = "tells otherwise of free blocks than they are";
+                    bad.push(RejectedRecord {
+                        decodes: true,
+                        ..RejectedRecord::new(&key, &key, why)
+                    });
+                }
+            }
+        }
+        Ok(bad)
+    }
+
+    /// Copies of pools' records that are not what they copy.
+    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<RejectedRecord>, StoreError> {
+        let mut bad = Vec::new();
+        // As many as there may be pools: one page.
+        for (key, value) in self.store.list(COPIES, None, usize::MAX).await?.entries {
+            let own = key.replacen(COPIES, "p/", 1);
+            match ipam.record(&own).map(|r| r.encode()) {
+                Some(bytes)
+                    if bytes != value && Record::decode(&value).ok() != ipam.record(&own) =>
+                {
+                    bad.push(RejectedRecord::new(
+                        &key,
+                        &own,
+                        "is not the copy of its pool's record",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(bad)
+    }
+
+    /// Makes the records of some keys what the events say; whether they fit the rest.
+    pub(in crate::store) fn overwrite(
+        &mut self,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        for (key, value) in events
+            .iter()
+            .filter_map(|e| Some((&e.key, e.value.as_ref()?)))
+        {
+            known(key, value)?;
+        }
+        let mut ipam = core::mem::replace(&mut self.ipam, Ipam::new(0));
+        events.iter().for_each(|event| ipam.clear_key(&event.key));
+        self.rejected
+            .retain(|m| !events.iter().any(|e| e.key == m.key));
+        let mut restorer = Restorer::onto(ipam, now);
+        restorer.whole = self.whole;
+        let apart = |e: &&Event| e.key.starts_with(COPIES) || e.key.starts_with("s/");
+        let mut present: Vec<&Event> = events.iter().filter(|e| !apart(e)).collect();
+        present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
+        for event in present {
+            if let Some(value) = &event.value {
+                add(&mut restorer, &event.key, value)?;
+            }
+        }
+        let restored = restorer.finish(false);
+        self.ipam = restored.ipam;
+        self.rejected.extend(restored.rejected);
+        let mut fits = restored.doubts.is_empty();
+        for event in events.iter().filter(|e| e.key.starts_with("s/")) {
+            let record = event.value.as_deref().map(Record::decode).transpose();
+            fits &= match record {
+                Ok(Some(record)) => self.summaries.take(&self.ipam, &record),
+                Ok(None) => self.summaries.drop_key(&self.ipam, &event.key),
+                Err(_) => false,
+            };
+        }
+        Ok(fits)
+    }
+}
+
+/// Refuses what a later version wrote.
+pub(in crate::store) fn known(key: &str, value: &[u8]) -> Result<(), StoreError> {
+    match Record::decode(value) {
+        Err(RecordError::Version { found, known }) => Err(StoreError::Version {
+            key: key.to_string(),
+            found,
+            known,
+        }),
+        _ => Ok(()),
+    }
+}
+
+pub(in crate::store) fn add(
+    restorer: &mut Restorer,
+    key: &str,
+    value: &[u8],
+) -> Result<(), StoreError> {
+    match Record::decode(value) {
+        Ok(record) if record.has_key(key) => restorer.add(record, key, || {
+            Record::decode(value).map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
+        }),
+        Ok(record) => {
+            let why = alloc::format!("is the record of `{}`", record.key());
+            restorer.rejected.push(RejectedRecord::new(key, key, why));
+        }
+        Err(RecordError::Version { .. }) => return known(key, value),
+        Err(error) => restorer.rejected.push(RejectedRecord::new(key, key, error)),
+    }
+    Ok(())
+}
