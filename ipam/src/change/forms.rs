@@ -7,6 +7,43 @@ use alloc::borrow::Cow;
 use alloc::string::ToString;
 use core::fmt;
 
+/// A text that may be borrowed.
+trait Text {
+    type Own;
+    fn own(self) -> Self::Own;
+}
+
+impl Text for Cow<'_, str> {
+    type Own = Cow<'static, str>;
+
+    fn own(self) -> Self::Own {
+        Cow::Owned(self.into_owned())
+    }
+}
+
+impl<T: Text> Text for Option<T> {
+    type Own = Option<T::Own>;
+
+    fn own(self) -> Self::Own {
+        self.map(Text::own)
+    }
+}
+
+/// A change kind with texts of its own: of each variant the fields that stay as they are, then its texts. It takes every
+/// variant and every field, or it does not compile.
+macro_rules! with_own_texts {
+    ($kind:expr, {
+        $($variant:ident { $($field:ident),* $(; $($text:ident),+)? })+
+    }) => {
+        match $kind {
+            $(ChangeKind::$variant { $($field,)* $($($text),+)? } => ChangeKind::$variant {
+                $($field,)*
+                $($($text: $text.own()),+)?
+            },)+
+        }
+    };
+}
+
 impl<'a> Change<'a> {
     pub(crate) fn new(at: Timestamp, kind: ChangeKind<'a>) -> Self {
         Self { at, kind }
@@ -28,140 +65,27 @@ impl<'a> Change<'a> {
     /// ```
     #[must_use]
     pub fn into_owned(self) -> Change<'static> {
-        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
-        let kind = match self.kind {
-            ChangeKind::PoolAdded { pool, spec } => ChangeKind::PoolAdded { pool, spec },
-            ChangeKind::PoolDrained { pool, draining } => {
-                ChangeKind::PoolDrained { pool, draining }
-            }
-            ChangeKind::PoolGrown { pool, cidr } => ChangeKind::PoolGrown { pool, cidr },
-            ChangeKind::PoolChanged { pool, spec } => ChangeKind::PoolChanged { pool, spec },
-            ChangeKind::PoolRemoved { pool } => ChangeKind::PoolRemoved { pool },
-            ChangeKind::HostSet { host, settings } => ChangeKind::HostSet {
-                host: own(host),
-                settings,
-            },
-            ChangeKind::BlockTaken {
-                pool,
-                block,
-                host,
-                state,
-                generation,
-            } => ChangeKind::BlockTaken {
-                pool,
-                block,
-                host: own(host),
-                state,
-                generation,
-            },
-            ChangeKind::BlockReleased {
-                pool,
-                block,
-                generation,
-            } => ChangeKind::BlockReleased {
-                pool,
-                block,
-                generation,
-            },
-            ChangeKind::Reserved {
-                workload,
-                interface,
-                ranges,
-            } => ChangeKind::Reserved {
-                workload: own(workload),
-                interface: own(interface),
-                ranges,
-            },
-            ChangeKind::Unreserved {
-                workload,
-                interface,
-                ranges,
-            } => ChangeKind::Unreserved {
-                workload: own(workload),
-                interface: own(interface),
-                ranges,
-            },
-            ChangeKind::Claimed {
-                owner,
-                workload,
-                interface,
-                host,
-                sequence,
-                until,
-                retention,
-                v4,
-                v6,
-            } => {
-                let (owner, workload, host) = (own(owner), workload.map(own), host.map(own));
-                let interface = own(interface);
-                ChangeKind::Claimed {
-                    owner,
-                    workload,
-                    interface,
-                    host,
-                    sequence,
-                    until,
-                    retention,
-                    v4,
-                    v6,
-                }
-            }
-            ChangeKind::Renewed {
-                owner,
-                sequence,
-                until,
-            } => ChangeKind::Renewed {
-                owner: own(owner),
-                sequence,
-                until,
-            },
-            ChangeKind::Reissued {
-                owner,
-                sequence,
-                next,
-                until,
-            } => ChangeKind::Reissued {
-                owner: own(owner),
-                sequence,
-                next,
-                until,
-            },
-            ChangeKind::Released {
-                owner,
-                sequence,
-                reason,
-            } => ChangeKind::Released {
-                owner: own(owner),
-                sequence,
-                reason,
-            },
-            ChangeKind::MoveBegun {
-                workload,
-                interface,
-                from,
-                to,
-            } => ChangeKind::MoveBegun {
-                workload: own(workload),
-                interface: own(interface),
-                from: own(from),
-                to: own(to),
-            },
-            ChangeKind::MoveEnded {
-                workload,
-                interface,
-                finished,
-            } => ChangeKind::MoveEnded {
-                workload: own(workload),
-                interface: own(interface),
-                finished,
-            },
-            ChangeKind::Suspected { owner, sequence } => ChangeKind::Suspected {
-                owner: own(owner),
-                sequence,
-            },
-            ChangeKind::Cleared { owner } => ChangeKind::Cleared { owner: own(owner) },
-            ChangeKind::TimesCapped { pool, address } => ChangeKind::TimesCapped { pool, address },
-        };
+        let kind = with_own_texts!(self.kind, {
+            PoolAdded { pool, spec }
+            PoolDrained { pool, draining }
+            PoolGrown { pool, cidr }
+            PoolChanged { pool, spec }
+            PoolRemoved { pool }
+            HostSet { settings; host }
+            BlockTaken { pool, block, state, generation; host }
+            BlockReleased { pool, block, generation }
+            Reserved { ranges; workload, interface }
+            Unreserved { ranges; workload, interface }
+            Claimed { sequence, until, retention, v4, v6; owner, workload, interface, host }
+            Renewed { sequence, until; owner }
+            Reissued { sequence, next, until; owner }
+            Released { sequence, reason; owner }
+            MoveBegun { ; workload, interface, from, to }
+            MoveEnded { finished; workload, interface }
+            Suspected { sequence; owner }
+            Cleared { ; owner }
+            TimesCapped { pool, address }
+        });
         Change { at: self.at, kind }
     }
 }
@@ -206,6 +130,25 @@ impl fmt::Display for ChangeKind<'_> {
                 write!(f, "{block} of {pool} {state:?} for {host}")
             }
             Self::BlockReleased { pool, block, .. } => write!(f, "{block} of {pool} given up"),
+            Self::Reserved { .. }
+            | Self::Unreserved { .. }
+            | Self::MoveBegun { .. }
+            | Self::MoveEnded { .. } => self.fmt_retained(f),
+            Self::Claimed { .. }
+            | Self::Renewed { .. }
+            | Self::Reissued { .. }
+            | Self::Released { .. }
+            | Self::Suspected { .. }
+            | Self::Cleared { .. } => self.fmt_claim(f),
+            Self::TimesCapped { address, .. } => write!(f, "times of {address} set to now"),
+        }
+    }
+}
+
+impl ChangeKind<'_> {
+    /// Reservations and moves.
+    fn fmt_retained(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Reserved {
                 workload,
                 interface,
@@ -231,6 +174,31 @@ impl fmt::Display for ChangeKind<'_> {
                 f.write_str(part)?;
                 ranges.iter().try_for_each(|range| write!(f, " {range}"))
             }
+            Self::MoveBegun {
+                workload,
+                interface,
+                from,
+                to,
+            } => {
+                let workload = Identity::from((&**workload, &**interface));
+                write!(f, "{workload} leaves {from} for {to}")
+            }
+            Self::MoveEnded {
+                workload,
+                interface,
+                finished,
+            } => {
+                let workload = Identity::from((&**workload, &**interface));
+                let how = if *finished { "has moved" } else { "stays" };
+                write!(f, "{workload} {how}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What happens to one claim.
+    fn fmt_claim(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Claimed {
                 owner,
                 sequence,
@@ -262,27 +230,9 @@ impl fmt::Display for ChangeKind<'_> {
             } => {
                 write!(f, "{owner} #{sequence} ended: {reason:?}")
             }
-            Self::MoveBegun {
-                workload,
-                interface,
-                from,
-                to,
-            } => {
-                let workload = Identity::from((&**workload, &**interface));
-                write!(f, "{workload} leaves {from} for {to}")
-            }
-            Self::MoveEnded {
-                workload,
-                interface,
-                finished,
-            } => {
-                let workload = Identity::from((&**workload, &**interface));
-                let how = if *finished { "has moved" } else { "stays" };
-                write!(f, "{workload} {how}")
-            }
             Self::Suspected { owner, sequence } => write!(f, "{owner} #{sequence} is missing"),
             Self::Cleared { owner } => write!(f, "{owner} is alive"),
-            Self::TimesCapped { address, .. } => write!(f, "times of {address} set to now"),
+            _ => Ok(()),
         }
     }
 }

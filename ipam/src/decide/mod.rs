@@ -7,6 +7,7 @@ pub(crate) mod claim;
 mod clock;
 mod collect;
 mod errors;
+mod finish;
 mod lease;
 mod moving;
 mod own;

@@ -1,19 +1,15 @@
 //! A workload's way from host to host with its address: never may both use it.
 
-use super::claim::Decision;
 use super::errors::{ClaimError, MoveError};
-use crate::change::{Change, ChangeKind, Reason};
-use crate::cidr::{Family, shortened};
-use crate::claim::{Grant, Origin, Place};
+use crate::change::{Change, ChangeKind};
+use crate::cidr::shortened;
+use crate::claim::Grant;
 use crate::identity::Identity;
-use crate::pool::PoolId;
-use crate::pool::cells::State;
-use crate::state::{Ipam, Kind, end};
+use crate::state::{Ipam, Kind};
 use crate::time::Timestamp;
 use crate::workloads::Move;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 impl Ipam {
     /// Notes that a workload leaves `from` for `to` with its fixed or sticky address. From now on no
@@ -187,141 +183,9 @@ impl Ipam {
         Ok(Change::new(self.now(), kind))
     }
 
-    fn ends_of(&self, moving: &Move) -> (String, String) {
+    pub(super) fn ends_of(&self, moving: &Move) -> (String, String) {
         let name = |host| self.hosts.name(host).unwrap_or_default().to_string();
         (name(moving.from), name(moving.to))
-    }
-
-    /// Decides the end of a move and alters nothing.
-    ///
-    /// ```
-    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
-    /// # let at = Timestamp::from_secs;
-    /// # let mut ipam = Ipam::new(7);
-    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
-    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
-    /// let first = ipam.claim(at(1), &request)?;
-    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
-    /// ipam.release(at(3), "container-1/eth0", first.sequence)?;
-    /// let decision = ipam.decide_finish_move("shop/web-0", "container-2/eth0")?;
-    /// ipam.apply_all(&decision.changes)?;
-    /// assert_eq!(decision.grant.address(), first.address());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`MoveError`].
-    pub fn decide_finish_move<'a>(
-        &self,
-        workload: impl Into<Identity<'a>>,
-        owner: &'a str,
-    ) -> Result<Decision<'a>, MoveError> {
-        let identity = workload.into();
-        crate::pool::spec::name_fits(owner).map_err(|error| ClaimError::Name {
-            field: "owner",
-            error,
-        })?;
-        let (id, moving) = self.moving(identity)?;
-        if self.owner(owner).is_some() {
-            let (owner, field) = (shortened(owner), "host");
-            return Err(ClaimError::Different { owner, field }.into());
-        }
-        let mut changes = Vec::new();
-        let mut places = [None, None];
-        for (family, spot) in moving.spots.iter() {
-            let Some(pool) = self.pools.get(spot.pool) else {
-                continue;
-            };
-            let address = pool.address(spot.slot);
-            match pool.state(spot.slot) {
-                State::Retained(w) if w == id => {}
-                State::Held(c) if self.claims.get(c).is_some_and(|c| c.workload == id) => {
-                    self.end_expired(c, address, &mut changes)?;
-                }
-                _ => return Err(self.lost(address)),
-            }
-            let pool = PoolId(spot.pool);
-            places[family as usize] = Some(Place {
-                pool,
-                address,
-                origin: Origin::Reused,
-            });
-        }
-        let (_, to) = self.ends_of(moving);
-        let sequence = self.tokens.next();
-        let pools = places
-            .iter()
-            .flatten()
-            .filter_map(|p| self.pools.get(p.pool.0)?.spec().lease);
-        let begins = self.beginning(Some(id), places.iter().flatten());
-        let until = pools.min().map(|l| begins.after(l)).and_then(end);
-        let leases = places
-            .iter()
-            .flatten()
-            .filter_map(|&p| self.lease(p))
-            .collect();
-        let [v4, v6] = places;
-        changes.push(Change::new(
-            self.now(),
-            ChangeKind::Claimed {
-                owner: Cow::Borrowed(owner),
-                workload: Some(Cow::Borrowed(identity.workload)),
-                interface: Cow::Borrowed(identity.interface),
-                host: Some(Cow::Owned(to)),
-                sequence,
-                until,
-                retention: moving.retention,
-                v4,
-                v6,
-            },
-        ));
-        changes.push(self.move_ended(identity, true));
-        Ok(Decision {
-            grant: Grant {
-                sequence,
-                until,
-                leases,
-            },
-            changes,
-        })
-    }
-
-    fn lost(&self, address: core::net::IpAddr) -> MoveError {
-        let reason = super::errors::UnavailableReason::Quarantined { until: self.now() };
-        ClaimError::Unavailable { address, reason }.into()
-    }
-
-    /// The old owner's claim ends if its lease is over.
-    fn end_expired(
-        &self,
-        holder: u32,
-        address: core::net::IpAddr,
-        changes: &mut Vec<Change<'_>>,
-    ) -> Result<(), MoveError> {
-        let Some(claim) = self.claims.get(holder) else {
-            return Err(self.lost(address));
-        };
-        let owner = self.claims.owner(holder).to_string();
-        if claim.until > self.now() {
-            let host = self.hosts.name(claim.host).unwrap_or_default().to_string();
-            return Err(MoveError::StillHeld {
-                address,
-                owner,
-                host,
-                until: end(claim.until),
-            });
-        }
-        let (owner, sequence) = (Cow::Owned(owner), claim.sequence);
-        let kind = ChangeKind::Released {
-            owner,
-            sequence,
-            reason: Reason::Expired,
-        };
-        let change = Change::new(self.now(), kind);
-        if changes.last() != Some(&change) {
-            changes.push(change);
-        }
-        Ok(())
     }
 
     /// Decides the calling off of a move and alters nothing.
@@ -360,7 +224,7 @@ impl Ipam {
         Change::new(self.now(), kind)
     }
 
-    fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
+    pub(super) fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
         let id = self.workload(identity);
         let found = id.and_then(|id| Some((id, self.workloads.moving(id)?)));
         found.ok_or_else(|| MoveError::NotMoving {
@@ -394,6 +258,3 @@ impl Ipam {
         ))
     }
 }
-
-/// Families in the order in which they are stored.
-const _: () = assert!(Family::V4 as usize == 0 && Family::V6 as usize == 1);

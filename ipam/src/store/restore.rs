@@ -1,5 +1,6 @@
 //! Records as state: the whole at once, or one key after another.
 
+mod blocks;
 mod claims;
 mod restored;
 mod workloads;
@@ -12,14 +13,13 @@ use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
 use crate::pool::PoolId;
-use crate::pool::blocks::BlockState;
 use crate::pool::cells::State;
 use crate::pool::released::List;
-use crate::pool::spec::{Affinity, name_fits};
+use crate::pool::spec::name_fits;
 use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -197,91 +197,6 @@ impl Restorer {
             }
             // It stands in the blocks; who keeps it in step reads it apart.
             Record::Summary { .. } => Ok(()),
-        }
-    }
-
-    fn add_block(&mut self, record: Record<'_>, key: &str) -> Result<(), RejectedRecord> {
-        let Record::Block {
-            pool: id,
-            block: cidr,
-            host,
-            generation,
-            empty_since,
-            released,
-            used,
-        } = record
-        else {
-            return Ok(());
-        };
-        let now = self.ipam.now();
-        let rejected = |reason: &str| RejectedRecord::new(key, cidr, reason);
-        let pool = self
-            .ipam
-            .pools
-            .get_mut(id.0)
-            .ok_or_else(|| rejected("is a block of no pool"))?;
-        let inside =
-            cidr.prefix() == pool.spec().block_size && pool.spec().cidr.contains(cidr.first());
-        if !inside {
-            return Err(rejected("is no block of its pool"));
-        }
-        let first = pool
-            .materialise(cidr.first())
-            .ok_or_else(|| rejected("does not fit its pool"))?;
-        let index = pool.block_of(first);
-        let slots = pool.blocks().slots(index);
-        let quarantine = pool.spec().quarantine;
-        if generation > MOST_COUNT || released.iter().any(|r| r.order > MOST_COUNT) {
-            return Err(rejected(
-                "counts further than anything can have been counted",
-            ));
-        }
-        let mut emptied = empty_since;
-        for entry in &released {
-            let slot = slots.start.saturating_add(entry.offset);
-            if !slots.contains(&slot) {
-                return Err(rejected("quarantines an address that is not its own"));
-            }
-            let due = entry.at.after(quarantine);
-            if due <= now {
-                emptied = emptied.max(due);
-            }
-            let spot = Spot { pool: id.0, slot };
-            self.waiting.push(Waiting {
-                at: entry.at,
-                order: entry.order,
-                spot,
-            });
-        }
-        if let Some(used) = used {
-            self.note_used(id, index, &used);
-        }
-        if let Some((name, state)) = host {
-            name_fits(&name).map_err(|e| rejected(&e.to_string()))?;
-            let host = self.ipam.intern_host(&name);
-            self.give_block(id, index, host, state);
-        }
-        if let Some(pool) = self
-            .ipam
-            .pools
-            .get_mut(id.0)
-            .filter(|p| p.spec().affinity != Affinity::Off)
-        {
-            pool.set_block_age(index, generation, emptied);
-        }
-        Ok(())
-    }
-
-    fn give_block(&mut self, id: PoolId, index: u32, host: u32, state: BlockState) {
-        if let Some(pool) = self
-            .ipam
-            .pools
-            .get_mut(id.0)
-            .filter(|p| p.spec().affinity != Affinity::Off)
-        {
-            pool.take_block(index, host, state);
-        } else {
-            self.ipam.drop_host_if_idle(host);
         }
     }
 

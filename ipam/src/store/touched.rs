@@ -28,23 +28,11 @@ impl Ipam {
     pub(crate) fn touched(&self, change: &Change<'_>) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
         match &change.kind {
-            ChangeKind::PoolAdded { pool, spec } => {
-                keys.insert(pool_key(*pool));
-                self.touch_arrival(*pool, spec.cidr, spec.block_size, &mut keys);
-            }
-            ChangeKind::PoolGrown { pool, cidr } => {
-                keys.insert(pool_key(*pool));
-                let block_size = self.pools.get(pool.0).map_or(0, |p| p.spec().block_size);
-                self.touch_arrival(*pool, *cidr, block_size, &mut keys);
-            }
-            ChangeKind::PoolDrained { pool, .. } | ChangeKind::PoolChanged { pool, .. } => {
-                keys.insert(pool_key(*pool));
-            }
-            ChangeKind::PoolRemoved { pool } => {
-                keys.extend([pool_key(*pool), cursor_key(*pool)]);
-                self.touch_departure(*pool, &mut keys);
-                self.touch_blocks(*pool, &mut keys);
-            }
+            kind @ (ChangeKind::PoolAdded { .. }
+            | ChangeKind::PoolDrained { .. }
+            | ChangeKind::PoolGrown { .. }
+            | ChangeKind::PoolChanged { .. }
+            | ChangeKind::PoolRemoved { .. }) => self.touch_pool(kind, &mut keys),
             ChangeKind::HostSet { host, .. } => drop(keys.insert(host_key(host))),
             ChangeKind::BlockTaken {
                 pool, block, host, ..
@@ -55,70 +43,11 @@ impl Ipam {
             ChangeKind::BlockReleased { pool, block, .. } => {
                 self.touch_host_of(*pool, block.first(), &mut keys);
             }
-            ChangeKind::Reserved {
-                workload,
-                interface,
-                ranges,
-            } => {
-                self.touch_workload((&**workload, &**interface).into(), &mut keys);
-                ranges
-                    .iter()
-                    .for_each(|&(id, range)| self.touch_range(id, range, &mut keys));
-            }
-            ChangeKind::MoveBegun {
-                workload,
-                interface,
-                from,
-                ..
-            } => {
-                let identity = (&**workload, &**interface).into();
-                self.touch_workload(identity, &mut keys);
-                let claim = self
-                    .workload(identity)
-                    .zip(self.host(from))
-                    .and_then(|(id, host)| self.claim_on(id, host));
-                keys.extend(claim.map(|id| claim_key(self.claims.owner(id))));
-            }
-            ChangeKind::Unreserved {
-                workload,
-                interface,
-                ranges,
-            } => {
-                let identity = (&**workload, &**interface).into();
-                self.touch_workload(identity, &mut keys);
-                self.touch_unreserved(identity, ranges, &mut keys);
-            }
-            ChangeKind::MoveEnded {
-                workload,
-                interface,
-                ..
-            } => self.touch_workload((&**workload, &**interface).into(), &mut keys),
-            ChangeKind::Claimed {
-                owner,
-                workload,
-                interface,
-                host,
-                v4,
-                v6,
-                ..
-            } => {
-                keys.insert(claim_key(owner));
-                if let Some(workload) = workload {
-                    self.touch_workload((&**workload, &**interface).into(), &mut keys);
-                }
-                for place in [v4, v6].into_iter().flatten() {
-                    keys.extend(self.block_of((place.pool, place.address)));
-                    let order = self
-                        .pools
-                        .get(place.pool.0)
-                        .map(|p| (p.spec().order, p.spec().affinity));
-                    let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
-                    let whole = host.is_none() || affinity == Affinity::Off;
-                    if order == Order::RoundRobin || (order == Order::Lru && whole) {
-                        keys.insert(cursor_key(place.pool));
-                    }
-                }
-            }
+            kind @ (ChangeKind::Reserved { .. }
+            | ChangeKind::Unreserved { .. }
+            | ChangeKind::MoveBegun { .. }
+            | ChangeKind::MoveEnded { .. }) => self.touch_retained(kind, &mut keys),
+            kind @ ChangeKind::Claimed { .. } => self.touch_claimed(kind, &mut keys),
             ChangeKind::Released { owner, .. } => self.touch_release(owner, &mut keys),
             ChangeKind::Reissued { owner, .. } => {
                 keys.insert(claim_key(owner));
@@ -136,6 +65,105 @@ impl Ipam {
             }
         }
         keys
+    }
+
+    /// What the changes of pools alter.
+    fn touch_pool(&self, kind: &ChangeKind<'_>, keys: &mut BTreeSet<String>) {
+        match kind {
+            ChangeKind::PoolAdded { pool, spec } => {
+                keys.insert(pool_key(*pool));
+                self.touch_arrival(*pool, spec.cidr, spec.block_size, keys);
+            }
+            ChangeKind::PoolGrown { pool, cidr } => {
+                keys.insert(pool_key(*pool));
+                let block_size = self.pools.get(pool.0).map_or(0, |p| p.spec().block_size);
+                self.touch_arrival(*pool, *cidr, block_size, keys);
+            }
+            ChangeKind::PoolDrained { pool, .. } | ChangeKind::PoolChanged { pool, .. } => {
+                keys.insert(pool_key(*pool));
+            }
+            ChangeKind::PoolRemoved { pool } => {
+                keys.extend([pool_key(*pool), cursor_key(*pool)]);
+                self.touch_departure(*pool, keys);
+                self.touch_blocks(*pool, keys);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the changes of reservations and moves alter: the workload's record, and what hangs on it.
+    fn touch_retained(&self, kind: &ChangeKind<'_>, keys: &mut BTreeSet<String>) {
+        let (ChangeKind::Reserved {
+            workload,
+            interface,
+            ..
+        }
+        | ChangeKind::Unreserved {
+            workload,
+            interface,
+            ..
+        }
+        | ChangeKind::MoveBegun {
+            workload,
+            interface,
+            ..
+        }
+        | ChangeKind::MoveEnded {
+            workload,
+            interface,
+            ..
+        }) = kind
+        else {
+            return;
+        };
+        let identity = (&**workload, &**interface).into();
+        self.touch_workload(identity, keys);
+        match kind {
+            ChangeKind::Reserved { ranges, .. } => ranges
+                .iter()
+                .for_each(|&(id, range)| self.touch_range(id, range, keys)),
+            ChangeKind::Unreserved { ranges, .. } => self.touch_unreserved(identity, ranges, keys),
+            ChangeKind::MoveBegun { from, .. } => {
+                let claim = self
+                    .workload(identity)
+                    .zip(self.host(from))
+                    .and_then(|(id, host)| self.claim_on(id, host));
+                keys.extend(claim.map(|id| claim_key(self.claims.owner(id))));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a new claim alters: its own record, its workload's, its addresses' blocks, and where their pools' orders go on.
+    fn touch_claimed(&self, kind: &ChangeKind<'_>, keys: &mut BTreeSet<String>) {
+        let ChangeKind::Claimed {
+            owner,
+            workload,
+            interface,
+            host,
+            v4,
+            v6,
+            ..
+        } = kind
+        else {
+            return;
+        };
+        keys.insert(claim_key(owner));
+        if let Some(workload) = workload {
+            self.touch_workload((&**workload, &**interface).into(), keys);
+        }
+        for place in [v4, v6].into_iter().flatten() {
+            keys.extend(self.block_of((place.pool, place.address)));
+            let order = self
+                .pools
+                .get(place.pool.0)
+                .map(|p| (p.spec().order, p.spec().affinity));
+            let (order, affinity) = order.unwrap_or((Order::Lowest, Affinity::Off));
+            let whole = host.is_none() || affinity == Affinity::Off;
+            if order == Order::RoundRobin || (order == Order::Lru && whole) {
+                keys.insert(cursor_key(place.pool));
+            }
+        }
     }
 
     /// The keys of the records that a pool's coming alters besides its own.

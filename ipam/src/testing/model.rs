@@ -3,6 +3,7 @@
 mod checks;
 mod leases;
 mod life;
+mod moves;
 mod notes;
 mod pools;
 mod reserve;
@@ -12,7 +13,7 @@ use super::op::{Keep, Op};
 use crate::{
     Change, Grant, Ipam, Request, Retention, Timestamp,
     change::HostSettings,
-    claim::{Families, MoveError},
+    claim::{ClaimError, Families},
     store::Record,
 };
 use alloc::collections::BTreeMap;
@@ -116,18 +117,7 @@ impl Model {
                 let changes = self.ipam.decide_expire();
                 self.carry_out(changes);
             }
-            Op::BeginMove {
-                workload,
-                interface,
-                from,
-                to,
-            } => {
-                let names = (format!("w{workload}"), format!("h{from}"), format!("h{to}"));
-                let identity = (&*names.0, INTERFACES[usize::from(*interface)]);
-                let change = self.ipam.decide_begin_move(identity, &names.1, &names.2);
-                let change = change.map(owned);
-                self.carry_out(change.into_iter().collect());
-            }
+            Op::BeginMove { .. } => self.begin_move(op),
             Op::FinishMove {
                 workload,
                 interface,
@@ -136,12 +126,7 @@ impl Model {
             Op::AbortMove {
                 workload,
                 interface,
-            } => {
-                let workload = format!("w{workload}");
-                let identity = (&*workload, INTERFACES[usize::from(*interface)]);
-                let change = self.ipam.decide_abort_move(identity).map(owned);
-                self.carry_out(change.into_iter().collect());
-            }
+            } => self.abort_move(*workload, *interface),
             Op::Reserve { .. } => self.reserve(op),
             Op::Unreserve {
                 workload,
@@ -273,13 +258,18 @@ impl Model {
             Err(error) => {
                 assert_eq!(direct.as_ref(), Err(&error));
                 assert_eq!(before, (self.ipam.claim_count(), listing(&self.ipam)));
-                assert!(!error.to_string().is_empty());
-                if let crate::claim::ClaimError::Held { owner, .. } = &error {
-                    assert!(holders.contains(owner), "{error}, not by {holders:?}");
-                }
-                self.check_exhausted(&request, &error);
+                self.check_refused(&request, &error, &holders);
             }
         }
+    }
+
+    /// A refusal that names a holder names one of these.
+    fn check_refused(&self, request: &Request<'_>, error: &ClaimError, holders: &[String]) {
+        assert!(!error.to_string().is_empty());
+        if let ClaimError::Held { owner, .. } = error {
+            assert!(holders.contains(owner), "{error}, not by {holders:?}");
+        }
+        self.check_exhausted(request, error);
     }
 
     /// Carries out a claim, whose workload is given its own as far as it has something when the claim is made.
@@ -297,38 +287,6 @@ impl Model {
         };
         self.carry_out(vec![last]);
         Self::check_own(grant, &own, request);
-    }
-
-    fn finish_move(&mut self, workload: u8, interface: u8, owner: u8) {
-        let (workload, owner) = (format!("w{workload}"), format!("c{owner}"));
-        let identity = (&*workload, INTERFACES[usize::from(interface)]);
-        let moving = self
-            .ipam
-            .move_of(identity)
-            .map(|(a, b, _)| (a.to_string(), b.to_string()));
-        match self.ipam.decide_finish_move(identity, &owner) {
-            Ok(decision) => {
-                let (from, to) = moving.expect("a move");
-                let changes: Vec<_> = decision.changes.into_iter().map(owned).collect();
-                self.carry_out(changes);
-                assert_eq!(self.holdings[&owner].host, Some(to));
-                // Nobody on the old host is left with what moved.
-                for (other, holding) in &self.holdings {
-                    let shares = holding
-                        .addresses
-                        .iter()
-                        .any(|a| *other != owner && self.holdings[&owner].addresses.contains(a));
-                    assert!(!shares, "`{other}` on {from} shares a moved address");
-                }
-            }
-            Err(MoveError::StillHeld { until, .. }) => {
-                assert!(
-                    until.is_none_or(|u| u > self.now),
-                    "a lease that is over blocks a move"
-                );
-            }
-            Err(_) => {}
-        }
     }
 
     /// The state goes on as its own records describe it, and these describe it the same again.

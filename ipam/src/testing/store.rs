@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// Checks a store: each call of `open` gives another handle of the one store, empty at first. Panics where
@@ -237,8 +238,6 @@ async fn check_watching<S: Store>(mut one: S, mut two: S) {
     clear(&mut one).await;
 }
 
-async fn pause(_: Duration) {}
-
 /// Two allocators on one store, empty at first, never give an address twice and end up the same. Panics where
 /// they do not.
 pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
@@ -252,44 +251,14 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
     let mut two = Replica::open(open(), at(1), 8).await.expect("open");
     let (mut given, mut held) = (BTreeSet::new(), Vec::new());
     for i in 0..40u64 {
-        let owner = format!("c{i}");
-        let host = format!("h{}", i % 3);
-        let workload = format!("w{}", i % 5);
-        let sticky = Duration::from_secs(30);
-        let mut request = Request::new(&owner).host(&host);
-        if i % 2 == 0 {
-            request = request.workload(&workload).sticky(sticky);
-        }
         let replica = if i % 2 == 0 { &mut one } else { &mut two };
-        let claim = |ipam: &Ipam| {
-            let decision = ipam.decide_claim(&request)?;
-            let changes = decision
-                .changes
-                .into_iter()
-                .map(crate::Change::into_owned)
-                .collect();
-            Ok::<_, crate::claim::ClaimError>((decision.grant, changes))
-        };
-        let grant = replica
-            .transact(at(2 + i), claim, pause)
-            .await
-            .expect("an address");
-        let address = grant.address().expect("an address");
+        let (owner, sequence, address) = claim_number(replica, at(2 + i), i).await;
         assert!(given.insert(address), "{address} was given twice");
-        held.push((owner, grant.sequence, address));
+        held.push((owner, sequence, address));
         if i % 3 == 2 {
             let (owner, sequence, address) = held.remove(0);
             let replica = if i % 4 == 0 { &mut one } else { &mut two };
-            let release = |ipam: &Ipam| {
-                Ok::<_, crate::claim::ReleaseError>((
-                    (),
-                    vec![ipam.decide_release(&owner, sequence)?.into_owned()],
-                ))
-            };
-            replica
-                .transact(at(2 + i), release, pause)
-                .await
-                .expect("a release");
+            release(replica, at(2 + i), &owner, sequence).await;
             given.remove(&address);
         }
         one.ipam()
@@ -317,6 +286,43 @@ pub async fn check_replicas<S: Store>(mut open: impl FnMut() -> S) {
         ))
     ));
 }
+
+/// The claim of the owner of this number: every other one is a workload's.
+async fn claim_number<S: Store>(
+    replica: &mut Replica<S>,
+    now: Timestamp,
+    number: u64,
+) -> (String, u64, IpAddr) {
+    let owner = format!("c{number}");
+    let host = format!("h{}", number % 3);
+    let workload = format!("w{}", number % 5);
+    let sticky = Duration::from_secs(30);
+    let mut request = Request::new(&owner).host(&host);
+    if number.is_multiple_of(2) {
+        request = request.workload(&workload).sticky(sticky);
+    }
+    let claim = |ipam: &Ipam| {
+        let decision = ipam.decide_claim(&request)?;
+        let changes = decision.changes.into_iter();
+        let changes = changes.map(crate::Change::into_owned).collect();
+        Ok::<_, crate::claim::ClaimError>((decision.grant, changes))
+    };
+    let grant = replica.transact(now, claim, pause).await;
+    let grant = grant.expect("an address");
+    let address = grant.address().expect("an address");
+    (owner, grant.sequence, address)
+}
+
+async fn release<S: Store>(replica: &mut Replica<S>, now: Timestamp, owner: &str, sequence: u64) {
+    let release = |ipam: &Ipam| {
+        let change = ipam.decide_release(owner, sequence)?.into_owned();
+        Ok::<_, crate::claim::ReleaseError>(((), vec![change]))
+    };
+    let released = replica.transact(now, release, pause).await;
+    released.expect("a release");
+}
+
+async fn pause(_: Duration) {}
 
 /// Two processes: who claims again between two passes of collection keeps its address, whichever process it asks; a
 /// claim repeated without need writes nothing.

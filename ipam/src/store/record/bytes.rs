@@ -49,61 +49,8 @@ impl<'a> Record<'a> {
                 write_settings(&mut w, settings);
                 w.maybe(blocks.as_deref(), write_places);
             }
-            Self::Block {
-                pool,
-                block,
-                host,
-                generation,
-                empty_since,
-                released,
-                used,
-            } => {
-                w.number(pool.0.into());
-                w.cidr(*block);
-                w.maybe(host.as_ref(), |w, (name, state)| {
-                    w.text(name);
-                    w.byte(*state as u8);
-                });
-                w.number(*generation);
-                w.time(*empty_since);
-                w.number(released.len() as u64);
-                for entry in released {
-                    w.number(entry.offset.into());
-                    w.time(entry.at);
-                    w.number(entry.order);
-                }
-                w.maybe(used.as_deref(), write_used);
-            }
-            Self::Workload {
-                name,
-                interface,
-                since,
-                until,
-                fixed,
-                retained,
-                sticky,
-                moving,
-                owners,
-            } => {
-                w.text(name);
-                write_interface(&mut w, interface);
-                w.time(*since);
-                w.time(*until);
-                w.flag(*fixed);
-                write_places(&mut w, retained);
-                write_sticky(&mut w, sticky);
-                w.maybe(moving.as_ref(), |w, m| {
-                    w.text(&m.from);
-                    w.text(&m.to);
-                    w.time(m.since);
-                    write_retention(w, m.retention);
-                    write_places(w, &m.addresses);
-                });
-                w.maybe(owners.as_deref(), |w, owners| {
-                    w.number(owners.len() as u64);
-                    owners.iter().for_each(|owner| w.text(owner));
-                });
-            }
+            Self::Block { .. } => self.encode_block(&mut w),
+            Self::Workload { .. } => self.encode_workload(&mut w),
             Self::Claim { .. } => self.encode_claim(&mut w),
             Self::Departed { block, quarantined } => {
                 w.cidr(*block);
@@ -126,6 +73,71 @@ impl<'a> Record<'a> {
             }
         }
         w.finish()
+    }
+
+    fn encode_block(&self, w: &mut Writer) {
+        let Self::Block {
+            pool,
+            block,
+            host,
+            generation,
+            empty_since,
+            released,
+            used,
+        } = self
+        else {
+            return;
+        };
+        w.number(pool.0.into());
+        w.cidr(*block);
+        w.maybe(host.as_ref(), |w, (name, state)| {
+            w.text(name);
+            w.byte(*state as u8);
+        });
+        w.number(*generation);
+        w.time(*empty_since);
+        w.number(released.len() as u64);
+        for entry in released {
+            w.number(entry.offset.into());
+            w.time(entry.at);
+            w.number(entry.order);
+        }
+        w.maybe(used.as_deref(), write_used);
+    }
+
+    fn encode_workload(&self, w: &mut Writer) {
+        let Self::Workload {
+            name,
+            interface,
+            since,
+            until,
+            fixed,
+            retained,
+            sticky,
+            moving,
+            owners,
+        } = self
+        else {
+            return;
+        };
+        w.text(name);
+        write_interface(w, interface);
+        w.time(*since);
+        w.time(*until);
+        w.flag(*fixed);
+        write_places(w, retained);
+        write_sticky(w, sticky);
+        w.maybe(moving.as_ref(), |w, m| {
+            w.text(&m.from);
+            w.text(&m.to);
+            w.time(m.since);
+            write_retention(w, m.retention);
+            write_places(w, &m.addresses);
+        });
+        w.maybe(owners.as_deref(), |w, owners| {
+            w.number(owners.len() as u64);
+            owners.iter().for_each(|owner| w.text(owner));
+        });
     }
 
     fn encode_claim(&self, w: &mut Writer) {
@@ -196,56 +208,9 @@ impl<'a> Record<'a> {
                 settings: read_settings(&mut r)?,
                 blocks: since_4(&mut r, read_places)?,
             },
-            4 => Self::Block {
-                pool: pool_id(&mut r)?,
-                block: r.cidr()?,
-                host: r.maybe(|r| Ok((r.text()?, read_state(r)?)))?,
-                generation: r.number()?,
-                empty_since: r.time()?,
-                released: r.list(|r| {
-                    let offset = r
-                        .number()?
-                        .try_into()
-                        .map_err(|_| RecordError::Field("offset"))?;
-                    Ok(ReleasedAddress {
-                        offset,
-                        at: r.time()?,
-                        order: r.number()?,
-                    })
-                })?,
-                used: since_4(&mut r, read_used)?,
-            },
-            5 => Self::Workload {
-                name: r.text()?,
-                interface: read_interface(&mut r)?,
-                since: read_since(&mut r)?,
-                until: r.time()?,
-                fixed: r.flag()?,
-                retained: read_places(&mut r)?,
-                sticky: read_sticky(&mut r)?,
-                moving: r.maybe(|r| {
-                    Ok(MoveRecord {
-                        from: r.text()?,
-                        to: r.text()?,
-                        since: r.time()?,
-                        retention: read_retention(r)?,
-                        addresses: read_places(r)?,
-                    })
-                })?,
-                owners: since_4(&mut r, |r| r.list(Reader::text))?,
-            },
-            6 => Self::Claim {
-                owner: r.text()?,
-                workload: r.maybe(Reader::text)?,
-                interface: read_interface(&mut r)?,
-                host: r.maybe(Reader::text)?,
-                sequence: r.number()?,
-                touched: r.time()?,
-                until: r.maybe(Reader::time)?,
-                retention: read_retention(&mut r)?,
-                addresses: read_places(&mut r)?,
-                suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
-            },
+            4 => Self::decode_block(&mut r)?,
+            5 => Self::decode_workload(&mut r)?,
+            6 => Self::decode_claim(&mut r)?,
             7 => Self::Departed {
                 block: r.cidr()?,
                 quarantined: read_departed(&mut r)?,
@@ -260,6 +225,65 @@ impl<'a> Record<'a> {
         };
         r.end()?;
         Ok(record)
+    }
+
+    fn decode_block(r: &mut Reader<'a>) -> Result<Self, RecordError> {
+        Ok(Self::Block {
+            pool: pool_id(r)?,
+            block: r.cidr()?,
+            host: r.maybe(|r| Ok((r.text()?, read_state(r)?)))?,
+            generation: r.number()?,
+            empty_since: r.time()?,
+            released: r.list(|r| {
+                let offset = r
+                    .number()?
+                    .try_into()
+                    .map_err(|_| RecordError::Field("offset"))?;
+                Ok(ReleasedAddress {
+                    offset,
+                    at: r.time()?,
+                    order: r.number()?,
+                })
+            })?,
+            used: since_4(r, read_used)?,
+        })
+    }
+
+    fn decode_workload(r: &mut Reader<'a>) -> Result<Self, RecordError> {
+        Ok(Self::Workload {
+            name: r.text()?,
+            interface: read_interface(r)?,
+            since: read_since(r)?,
+            until: r.time()?,
+            fixed: r.flag()?,
+            retained: read_places(r)?,
+            sticky: read_sticky(r)?,
+            moving: r.maybe(|r| {
+                Ok(MoveRecord {
+                    from: r.text()?,
+                    to: r.text()?,
+                    since: r.time()?,
+                    retention: read_retention(r)?,
+                    addresses: read_places(r)?,
+                })
+            })?,
+            owners: since_4(r, |r| r.list(Reader::text))?,
+        })
+    }
+
+    fn decode_claim(r: &mut Reader<'a>) -> Result<Self, RecordError> {
+        Ok(Self::Claim {
+            owner: r.text()?,
+            workload: r.maybe(Reader::text)?,
+            interface: read_interface(r)?,
+            host: r.maybe(Reader::text)?,
+            sequence: r.number()?,
+            touched: r.time()?,
+            until: r.maybe(Reader::time)?,
+            retention: read_retention(r)?,
+            addresses: read_places(r)?,
+            suspect: r.maybe(|r| Ok((r.time()?, r.number()?)))?,
+        })
     }
 }
 

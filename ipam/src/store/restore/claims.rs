@@ -57,14 +57,7 @@ impl Restorer {
             return Err(odd("has another claim"));
         }
         let known = identity.and_then(|i| self.ipam.workload(i));
-        let mut spots = Spots::EMPTY;
-        for &(id, address) in &addresses {
-            let spot = self.claimable((id, address), known, key)?;
-            if spots.get(Family::of(address)).is_some() {
-                return Err(odd("has two addresses of one family"));
-            }
-            spots.set(Family::of(address), Some(spot));
-        }
+        let spots = self.claimed_spots(&addresses, known, key, &owner)?;
         if spots.is_empty() || (workload.is_none() && retention != RetentionKind::Ephemeral) {
             return Err(odd("holds nothing, or retains it for nobody"));
         }
@@ -83,17 +76,42 @@ impl Restorer {
             spots,
             retention,
         });
-        for (_, spot) in spots.iter() {
-            let now = self.ipam.now();
-            if let Some(pool) = self.ipam.pools.get_mut(spot.pool) {
-                pool.hold(spot.slot, id, now);
-            }
-            self.ipam.set_reserved_idle(holder, spot, false);
-        }
+        self.hold(spots, id, holder);
         if let Some(suspect) = suspect {
             self.ipam.claims.restore_suspect(id, suspect);
         }
         Ok(())
+    }
+
+    /// The slots of a claim's addresses, each of which it may hold, at most one of each family.
+    fn claimed_spots(
+        &mut self,
+        addresses: &[(PoolId, IpAddr)],
+        workload: Option<u32>,
+        key: &str,
+        owner: &str,
+    ) -> Result<Spots, RejectedRecord> {
+        let mut spots = Spots::EMPTY;
+        for &(id, address) in addresses {
+            let spot = self.claimable((id, address), workload, key)?;
+            if spots.get(Family::of(address)).is_some() {
+                let reason = "has two addresses of one family";
+                return Err(RejectedRecord::new(key, owner, reason));
+            }
+            spots.set(Family::of(address), Some(spot));
+        }
+        Ok(spots)
+    }
+
+    /// A restored claim of this workload holds its addresses.
+    fn hold(&mut self, spots: Spots, claim: u32, workload: u32) {
+        let now = self.ipam.now();
+        for (_, spot) in spots.iter() {
+            if let Some(pool) = self.ipam.pools.get_mut(spot.pool) {
+                pool.hold(spot.slot, claim, now);
+            }
+            self.ipam.set_reserved_idle(workload, spot, false);
+        }
     }
 
     /// The slot of an address that this workload's claim may hold: nobody's, or reserved to it.

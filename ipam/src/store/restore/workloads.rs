@@ -33,17 +33,7 @@ impl Restorer {
             return Ok(());
         };
         let identity = Identity::from((&*name, &*interface));
-        let fits = identity.check();
-        fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
-        // A workload may be known by its claims, but retains and moves by one record only.
-        let known = self.ipam.workload(identity);
-        let recorded = known.is_some_and(|id| {
-            let retains = self.ipam.workloads.retained(id).next().is_some();
-            retains || self.ipam.workloads.is_moving(id)
-        });
-        if recorded {
-            return Err(RejectedRecord::new(key, identity, "is recorded twice"));
-        }
+        self.check_workload(identity, key)?;
         if let Some(owners) = owners {
             self.note_owners(key, &owners);
         }
@@ -70,8 +60,39 @@ impl Restorer {
             .into_iter()
             .zip(ends)
             .partition(|&(_, until)| until <= self.ipam.now());
-        // Expired meanwhile: it is in quarantine from then on, or from what is known since, unless it is in use by now.
-        for &(spot, _) in &over {
+        self.end_retention(&over, since, key);
+        if reserved.is_empty() && sticky.is_empty() && moving.is_none() {
+            return Ok(());
+        }
+        let id = self.ipam.intern_workload(identity);
+        self.ipam.workloads.note_since(id, since);
+        self.retain(id, &reserved, &sticky);
+        if let Some(moving) = moving {
+            self.add_move(id, &moving);
+        }
+        self.ipam.workloads.remove_idle(id);
+        Ok(())
+    }
+
+    /// A workload's names fit, and no other record tells what it retains.
+    fn check_workload(&self, identity: Identity<'_>, key: &str) -> Result<(), RejectedRecord> {
+        let fits = identity.check();
+        fits.map_err(|(_, e)| RejectedRecord::new(key, identity, e))?;
+        // A workload may be known by its claims, but retains and moves by one record only.
+        let known = self.ipam.workload(identity);
+        let recorded = known.is_some_and(|id| {
+            let retains = self.ipam.workloads.retained(id).next().is_some();
+            retains || self.ipam.workloads.is_moving(id)
+        });
+        if recorded {
+            return Err(RejectedRecord::new(key, identity, "is recorded twice"));
+        }
+        Ok(())
+    }
+
+    /// What expired meanwhile is in quarantine from then on, or from what is known `since`, unless it is in use by now.
+    fn end_retention(&mut self, over: &[(Spot, Timestamp)], since: Timestamp, key: &str) {
+        for &(spot, _) in over {
             // Its quarantine is the block's to tell from now on.
             self.note_dirty_block(spot);
         }
@@ -84,17 +105,6 @@ impl Restorer {
         if !over.is_empty() {
             self.ipam.dirty.note(key);
         }
-        if reserved.is_empty() && sticky.is_empty() && moving.is_none() {
-            return Ok(());
-        }
-        let id = self.ipam.intern_workload(identity);
-        self.ipam.workloads.note_since(id, since);
-        self.retain(id, &reserved, &sticky);
-        if let Some(moving) = moving {
-            self.add_move(id, &moving);
-        }
-        self.ipam.workloads.remove_idle(id);
-        Ok(())
     }
 
     /// The record of an address's block is no longer true.

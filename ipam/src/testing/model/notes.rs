@@ -2,7 +2,8 @@
 
 use super::sticky::Sticky;
 use super::{Holding, Keep, Model, named};
-use crate::{Change, claim::Origin};
+use crate::change::{Change, ChangeKind};
+use crate::claim::{Origin, RetentionKind};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,59 +12,16 @@ impl Model {
     /// What a change means to the model.
     pub(super) fn note(&mut self, change: &Change<'_>) {
         match &change.kind {
-            crate::change::ChangeKind::Released {
+            ChangeKind::Released {
                 owner, sequence, ..
             } => self.note_released(owner, *sequence),
-            crate::change::ChangeKind::Claimed {
-                owner,
-                workload,
-                interface,
-                host,
-                sequence,
-                until,
-                retention,
-                v4,
-                v6,
-            } => {
-                let workload = workload.as_deref().map(|w| named(w, interface));
-                let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
-                for place in &places {
-                    self.check_given(place.address, place.origin, workload.as_deref());
-                    self.sticky.retain(|s| s.address != place.address);
-                    if *retention == crate::claim::RetentionKind::Fixed {
-                        let workload = workload.as_deref().unwrap_or_default();
-                        self.fixed.insert(place.address, workload.to_string());
-                    }
-                }
-                assert!(
-                    *sequence > self.last_sequence,
-                    "sequence {sequence} was used before"
-                );
-                self.last_sequence = *sequence;
-                let keep = match retention {
-                    crate::claim::RetentionKind::Ephemeral => Keep::Ephemeral,
-                    crate::claim::RetentionKind::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
-                    crate::claim::RetentionKind::Fixed => Keep::Fixed,
-                };
-                let holding = Holding {
-                    sequence: *sequence,
-                    addresses: places.iter().map(|p| p.address).collect(),
-                    workload: workload.clone(),
-                    host: host.as_deref().map(ToString::to_string),
-                    keep,
-                    until: *until,
-                    seen: self.now,
-                    missing: None,
-                };
-                let before = self.holdings.insert(owner.to_string(), holding);
-                assert!(before.is_none(), "`{owner}` was given a second claim");
-            }
-            crate::change::ChangeKind::Renewed { owner, until, .. } => {
+            claimed @ ChangeKind::Claimed { .. } => self.note_claimed(claimed),
+            ChangeKind::Renewed { owner, until, .. } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
                     (holding.until, holding.seen, holding.missing) = (*until, self.now, None);
                 }
             }
-            crate::change::ChangeKind::Reissued {
+            ChangeKind::Reissued {
                 owner, next, until, ..
             } => {
                 if let Some(holding) = self.holdings.get_mut(&**owner) {
@@ -72,13 +30,13 @@ impl Model {
                     self.last_sequence = *next;
                 }
             }
-            crate::change::ChangeKind::MoveBegun {
+            ChangeKind::MoveBegun {
                 workload,
                 interface,
                 from,
                 ..
             } => self.note_move(&named(workload, interface), from),
-            crate::change::ChangeKind::MoveEnded {
+            ChangeKind::MoveEnded {
                 workload,
                 interface,
                 ..
@@ -90,6 +48,55 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    fn note_claimed(&mut self, claimed: &ChangeKind<'_>) {
+        let ChangeKind::Claimed {
+            owner,
+            workload,
+            interface,
+            host,
+            sequence,
+            until,
+            retention,
+            v4,
+            v6,
+        } = claimed
+        else {
+            return;
+        };
+        let workload = workload.as_deref().map(|w| named(w, interface));
+        let places: Vec<_> = [v4, v6].into_iter().flatten().collect();
+        for place in &places {
+            self.check_given(place.address, place.origin, workload.as_deref());
+            self.sticky.retain(|s| s.address != place.address);
+            if *retention == RetentionKind::Fixed {
+                let workload = workload.as_deref().unwrap_or_default();
+                self.fixed.insert(place.address, workload.to_string());
+            }
+        }
+        assert!(
+            *sequence > self.last_sequence,
+            "sequence {sequence} was used before"
+        );
+        self.last_sequence = *sequence;
+        let keep = match retention {
+            RetentionKind::Ephemeral => Keep::Ephemeral,
+            RetentionKind::Sticky(ttl) => Keep::Sticky(ttl.as_secs() as u8),
+            RetentionKind::Fixed => Keep::Fixed,
+        };
+        let holding = Holding {
+            sequence: *sequence,
+            addresses: places.iter().map(|p| p.address).collect(),
+            workload: workload.clone(),
+            host: host.as_deref().map(ToString::to_string),
+            keep,
+            until: *until,
+            seen: self.now,
+            missing: None,
+        };
+        let before = self.holdings.insert(owner.to_string(), holding);
+        assert!(before.is_none(), "`{owner}` was given a second claim");
     }
 
     /// What moves is the latest claim of the workload on the host that it leaves.
