@@ -51,66 +51,17 @@ impl Stage {
                 self.ipam.advance(self.now);
                 "ok\n".into()
             }
-            "claim" => with_request(&mut words, |request| match self.ipam.claim(now, request) {
-                Ok(grant) => {
-                    let mut out = format!("#{}", grant.sequence);
-                    for lease in &grant.leases {
-                        let _ = write!(
-                            out,
-                            " {}/{} {:?}",
-                            lease.address, lease.prefix_length, lease.origin
-                        );
-                    }
-                    out + "\n"
-                }
-                Err(error) => format!("no: {error}\n"),
-            }),
+            "claim" => self.claim(&mut words),
             "explain" => with_request(&mut words, |request| self.ipam.explain(request)),
-            "release" => {
-                let (owner, given) = (
-                    words.next(),
-                    words.next().trim_start_matches('#').parse().ok(),
-                );
-                let sequence = given.or_else(|| {
-                    self.ipam
-                        .claim_of(owner)
-                        .map(ipam::claim::ClaimRef::sequence)
-                });
-                answer(self.ipam.release(now, owner, sequence.unwrap_or(0)))
-            }
-            "renew" => {
-                let owner = words.next();
-                let sequence = words
-                    .next()
-                    .trim_start_matches('#')
-                    .parse()
-                    .expect("a sequence");
-                answer(
-                    self.ipam
-                        .renew(now, owner, sequence, Some(words.seconds()))
-                        .map(|_| ()),
-                )
-            }
+            "release" => self.release(&mut words),
+            "renew" => self.renew(&mut words),
             "expire" => format!("{} ended\n", self.ipam.expire(now)),
             "move" => {
                 let (workload, from, to) = (words.next(), words.next(), words.next());
                 let identity = (workload, words.interface());
                 answer(self.ipam.begin_move(now, identity, from, to))
             }
-            "finish" => {
-                let (workload, owner) = (words.next(), words.next());
-                match self
-                    .ipam
-                    .finish_move(now, (workload, words.interface()), owner)
-                {
-                    Ok(grant) => format!(
-                        "#{} {}\n",
-                        grant.sequence,
-                        grant.address().expect("an address")
-                    ),
-                    Err(error) => format!("no: {error}\n"),
-                }
-            }
+            "finish" => self.finish(&mut words),
             "abort" => {
                 let workload = words.next();
                 answer(self.ipam.abort_move(now, (workload, words.interface())))
@@ -118,36 +69,16 @@ impl Stage {
             how @ ("reserve" | "replace" | "unreserve") => self.reserve(&mut words, how),
             "host" => self.host(&mut words),
             "tidy" => format!("{} given up\n", self.ipam.tidy_blocks(now)),
-            "reconcile" => {
-                let (grace, live): (_, Vec<&str>) = (words.seconds(), words.0.collect());
-                let out = self
-                    .ipam
-                    .reconcile(now, now, grace, |owner| live.contains(&owner));
-                format!("suspects {:?}, released {:?}\n", out.suspects, out.released)
-            }
+            "reconcile" => self.reconcile(&mut words),
             "show" => self.show(),
-            "restore" => {
-                // The process ends and another goes on from the stored records.
-                let (again, rejected) = Ipam::restore(now, self.ipam.records());
-                let sequence = self.ipam.sequence();
-                self.ipam = again;
-                self.ipam.resume_sequence(sequence);
-                format!("{} rejected\n", rejected.len())
-            }
+            "restore" => self.restore(),
             "routes" => self
                 .ipam
                 .routes(words.next())
                 .iter()
                 .map(|r| format!("{r}\n"))
                 .collect(),
-            "usage" => {
-                let usage = self.ipam.pool(words.next()).expect("a pool").usage();
-                let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
-                format!(
-                    "{held} held, {kept} reserved, {resting} in quarantine, {} free\n",
-                    usage.free
-                )
-            }
+            "usage" => self.usage(&mut words),
             other => panic!("no command `{other}`"),
         }
     }
@@ -171,6 +102,82 @@ impl Stage {
             };
         }
         answer(self.ipam.add_pool(self.now, spec).map(|_| ()))
+    }
+
+    fn claim(&mut self, words: &mut Words<'_>) -> String {
+        let now = self.now;
+        with_request(words, |request| match self.ipam.claim(now, request) {
+            Ok(grant) => {
+                let mut out = format!("#{}", grant.sequence);
+                for lease in &grant.leases {
+                    let _ = write!(
+                        out,
+                        " {}/{} {:?}",
+                        lease.address, lease.prefix_length, lease.origin
+                    );
+                }
+                out + "\n"
+            }
+            Err(error) => format!("no: {error}\n"),
+        })
+    }
+
+    /// `OWNER [#SEQUENCE]`, or else the claim's own sequence.
+    fn release(&mut self, words: &mut Words<'_>) -> String {
+        let owner = words.next();
+        let given = words.next().trim_start_matches('#').parse().ok();
+        let claim = self.ipam.claim_of(owner);
+        let sequence = given.or_else(|| claim.map(ipam::claim::ClaimRef::sequence));
+        answer(self.ipam.release(self.now, owner, sequence.unwrap_or(0)))
+    }
+
+    /// `OWNER #SEQUENCE SECONDS`
+    fn renew(&mut self, words: &mut Words<'_>) -> String {
+        let owner = words.next();
+        let sequence = words.next().trim_start_matches('#').parse();
+        let sequence = sequence.expect("a sequence");
+        let length = Some(words.seconds());
+        let renewed = self.ipam.renew(self.now, owner, sequence, length);
+        answer(renewed.map(|_| ()))
+    }
+
+    /// `WORKLOAD OWNER [INTERFACE]`
+    fn finish(&mut self, words: &mut Words<'_>) -> String {
+        let (workload, owner) = (words.next(), words.next());
+        let identity = (workload, words.interface());
+        match self.ipam.finish_move(self.now, identity, owner) {
+            Ok(grant) => {
+                let address = grant.address().expect("an address");
+                format!("#{} {address}\n", grant.sequence)
+            }
+            Err(error) => format!("no: {error}\n"),
+        }
+    }
+
+    /// `GRACE [OWNER]...`: a pass of collection that finds these owners alive.
+    fn reconcile(&mut self, words: &mut Words<'_>) -> String {
+        let (grace, live): (_, Vec<&str>) = (words.seconds(), words.0.by_ref().collect());
+        let alive = |owner: &str| live.contains(&owner);
+        let out = self.ipam.reconcile(self.now, self.now, grace, alive);
+        format!("suspects {:?}, released {:?}\n", out.suspects, out.released)
+    }
+
+    /// The process ends and another goes on from the stored records.
+    fn restore(&mut self) -> String {
+        let (again, rejected) = Ipam::restore(self.now, self.ipam.records());
+        let sequence = self.ipam.sequence();
+        self.ipam = again;
+        self.ipam.resume_sequence(sequence);
+        format!("{} rejected\n", rejected.len())
+    }
+
+    fn usage(&self, words: &mut Words<'_>) -> String {
+        let usage = self.ipam.pool(words.next()).expect("a pool").usage();
+        let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
+        format!(
+            "{held} held, {kept} reserved, {resting} in quarantine, {} free\n",
+            usage.free
+        )
     }
 
     /// `WORKLOAD[:INTERFACE] [RANGE]...`

@@ -1,13 +1,9 @@
 //! Processes whose clocks differ share a store: no time about an address runs backwards past what is stored of it.
 
 mod ahead;
+mod lives;
 
-use ipam::{
-    Ipam, PoolSpec, Request, Timestamp, change::ChangeKind, pool::Affinity, rng::stream,
-    store::Record,
-};
-use rand::RngExt as _;
-use std::collections::BTreeMap;
+use ipam::{Ipam, PoolSpec, Request, Timestamp, change::ChangeKind, pool::Affinity, store::Record};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -190,116 +186,4 @@ fn who_was_suspected_by_a_clock_that_is_behind_has_its_grace() {
     assert_eq!(pass(&mut store, 1_001, 1_001), [""; 0]);
     assert_eq!(pass(&mut store, 1_900, 1_899), [""; 0]);
     assert_eq!(pass(&mut store, 1_901, 1_900), ["o"]);
-}
-
-/// Everything that is known of an address: the latest time, and from when on a stranger may have it.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    at: Timestamp,
-    lease: Option<Timestamp>,
-    free: Timestamp,
-}
-
-/// Random lives under clocks that differ by up to twenty hours.
-#[test]
-fn whichever_clock_comes_next_nothing_ends_early() {
-    let (ttl, lease) = (seconds(500), seconds(300));
-    for seed in 0..60 {
-        let mut rng = stream(seed, "clocks");
-        let mut store = Shared::new("10.0.0.0/30", QUARANTINE);
-        let mut known: BTreeMap<IpAddr, Known> = BTreeMap::new();
-        let mut now = 100_000u64;
-        for _ in 0..120 {
-            now += rng.random_range(0..120);
-            let clock = at(match rng.random_range(0..4) {
-                0 => now - rng.random_range(0..900),
-                1 => now - rng.random_range(0..72_000),
-                2 => now + rng.random_range(0..900),
-                _ => now,
-            });
-            let (who, kind) = (rng.random_range(0..4), rng.random_range(0..4));
-            let (owner, workload) = (format!("o{who}"), format!("w{who}"));
-            let base = Request::new(&owner).workload(&workload);
-            let request = match kind {
-                0 => base,
-                1 => base.lease(lease),
-                2 => base.sticky(ttl),
-                _ => base.fixed(&[]),
-            };
-            let held = store.read(at(1)).claim_of(&owner).map(|c| {
-                (
-                    c.addresses().next().expect("an address"),
-                    c.retention(),
-                    c.sequence(),
-                )
-            });
-            if let Some((address, kept, sequence)) = held {
-                let entry = known.get_mut(&address).expect("what is held is known");
-                if rng.random_range(0..3) == 0 {
-                    // Renewed, unless its lease is over.
-                    let length = entry.lease.map(|_| lease);
-                    let renewed =
-                        store.by(clock, |ipam| ipam.renew(clock, &owner, sequence, length));
-                    if renewed.is_ok() {
-                        entry.at = entry.at.max(clock);
-                        entry.lease = length.map(|l| entry.at.after(l));
-                        assert_eq!(renewed, Ok(entry.lease), "seed {seed}");
-                    }
-                    continue;
-                }
-                store.release(clock, &owner);
-                entry.at = entry.at.max(clock);
-                entry.lease = None;
-                entry.free = match kept {
-                    ipam::claim::RetentionKind::Ephemeral => entry.at.after(QUARANTINE),
-                    ipam::claim::RetentionKind::Sticky(ttl) => {
-                        entry.at.after(ttl).after(QUARANTINE)
-                    }
-                    ipam::claim::RetentionKind::Fixed => Timestamp::MAX,
-                };
-                if kept == ipam::claim::RetentionKind::Fixed && rng.random_range(0..2) == 0 {
-                    store.by(clock, |ipam| {
-                        ipam.unreserve(clock, &*workload).expect("an end");
-                    });
-                    entry.free = entry.at.after(QUARANTINE);
-                }
-                continue;
-            }
-            let own = store.read(at(1)).retained_for(&*workload).next();
-            let before: BTreeMap<String, Option<Timestamp>> = {
-                let ipam = store.read(at(1));
-                ipam.claims()
-                    .map(|c| (c.owner().to_owned(), c.until()))
-                    .collect()
-            };
-            // Collection by the same clock first: it ends only what is over by it.
-            store.by(clock, |ipam| ipam.expire(clock));
-            let left = store.read(at(1));
-            for (owner, until) in before {
-                if left.claim_of(&owner).is_none() {
-                    assert!(until.is_some_and(|u| u <= clock), "seed {seed}");
-                    let gone = known.values_mut().find(|k| k.lease == until);
-                    let gone = gone.expect("a lease that is known");
-                    gone.at = gone.at.max(clock);
-                    (gone.free, gone.lease) = (gone.at.after(QUARANTINE), None);
-                }
-            }
-            let Some(address) = store.claim(clock, &request) else {
-                continue;
-            };
-            let entry = known.entry(address).or_insert(Known {
-                at: clock,
-                lease: None,
-                free: Timestamp::ZERO,
-            });
-            assert!(
-                own == Some(address) || clock >= entry.free,
-                "seed {seed}: {address} given at {clock}: {entry:?}"
-            );
-            entry.at = entry.at.max(clock);
-            entry.lease = (kind == 1).then(|| entry.at.after(lease));
-            let until = store.read(at(1)).claim_of(&owner).expect("a claim").until();
-            assert_eq!(until, entry.lease, "seed {seed}");
-        }
-    }
 }
