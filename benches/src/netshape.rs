@@ -261,6 +261,11 @@ fn whole_diff() -> Result<Measured, String> {
 /// The rows.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
+    [alone(), beside()].concat()
+}
+
+/// What our own operations take.
+fn alone() -> Vec<Figure> {
     let row = |id, what, must, aim, run| Figure {
         id,
         what,
@@ -314,6 +319,12 @@ pub fn figures() -> Vec<Figure> {
             10.0,
             whole_diff,
         ),
+    ]
+}
+
+/// Ours beside a peer's, and beside what tc sends.
+fn beside() -> Vec<Figure> {
+    vec![
         beside_nlink(
             "netshape/diff-nlink",
             "diff beside nlink 0.33's, one device with 10,000 containers' classes as a kernel dumps them, 1,000 differ",

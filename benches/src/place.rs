@@ -4,11 +4,14 @@
 use crate::measure::{median, ns_per_call, peak_rss_bytes, thread_cpu_ns};
 use crate::{Figure, Judge, Limit, Measured};
 use rand::RngExt as _;
-use scheduler_core::model::{Node, Resource, Service, Task, Weights};
 use scheduler_core::order::{OrderLimits, order_moves};
 use scheduler_core::rng::stream;
 use scheduler_core::search::{Evaluations, Improver as _, lower_bound, relieve};
-use scheduler_core::{Model, ModelBuilder, NodeId, Placement, Solver, TaskId, roadef};
+use scheduler_core::{Model, NodeId, Placement, Solver, TaskId, roadef};
+
+mod cluster;
+
+use cluster::{synthetic, synthetic_far};
 
 type Outcome = Result<Measured, String>;
 
@@ -80,7 +83,7 @@ macro_rules! costs {
 /// This area's rows.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    let mut figures = speed();
+    let mut figures = [speed(), size()].concat();
     figures.extend(costs! {
         "a1_1", 44_306_501.0 * 1.001, 44_306_501.0;
         "a1_2", 777_912_030.0 * 1.001, 777_912_030.0;
@@ -101,8 +104,16 @@ pub fn figures() -> Vec<Figure> {
     figures
 }
 
-fn speed() -> Vec<Figure> {
-    let row = |id, what, unit, must, aim, run| Figure {
+/// A row on its own, quick enough for every run.
+fn row(
+    id: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    must: Limit,
+    aim: Limit,
+    run: fn() -> Outcome,
+) -> Figure {
+    Figure {
         id,
         what,
         unit,
@@ -111,7 +122,10 @@ fn speed() -> Vec<Figure> {
         aim,
         long: false,
         run,
-    };
+    }
+}
+
+fn speed() -> Vec<Figure> {
     let (most, least) = (Limit::AtMost, Limit::AtLeast);
     vec![
         row(
@@ -162,6 +176,13 @@ fn speed() -> Vec<Figure> {
             most(1.0),
             || order("b_5"),
         ),
+    ]
+}
+
+/// What a thousand times the tasks cost.
+fn size() -> Vec<Figure> {
+    let most = Limit::AtMost;
+    vec![
         row(
             "place/growth",
             "time of the cost of a random shift, 1,000,000 tasks x 10,000 nodes over 1,000 x 10",
@@ -235,68 +256,6 @@ fn random_shifts(model: &Model) -> Vec<(TaskId, NodeId)> {
     (0..1 << 16)
         .map(|_| (TaskId(below(tasks)), NodeId(below(nodes))))
         .collect()
-}
-
-/// A synthetic cluster: `tasks` tasks of 12 resources on `nodes` nodes, services of ten.
-fn synthetic(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String> {
-    cluster(tasks, nodes, false)
-}
-
-/// The same with a cost of moving for each pair of nodes.
-fn synthetic_far(tasks: usize, nodes: usize) -> Result<(Model, Vec<NodeId>), String> {
-    cluster(tasks, nodes, true)
-}
-
-fn cluster(tasks: usize, nodes: usize, far: bool) -> Result<(Model, Vec<NodeId>), String> {
-    let mut rng = stream(7, "synthetic");
-    let resources: Vec<Resource> = (0..12)
-        .map(|r| Resource {
-            transient: r < 2,
-            load_weight: 1 + r,
-        })
-        .collect();
-    let mut b = ModelBuilder::new(&resources).map_err(|e| e.to_string())?;
-    let each = (tasks / nodes).max(1) as u64;
-    for n in 0..nodes as u64 {
-        let (capacity, safety) = ([each * 80; 12], [each * 52; 12]);
-        let node = Node {
-            location: n % 50,
-            neighbourhood: n % 5,
-            capacity: &capacity,
-            safety: &safety,
-        };
-        b.node(node).map_err(|e| e.to_string())?;
-    }
-    if far {
-        let costs = (0..nodes * nodes).map(|i| i as u32 % 7).collect();
-        b.node_move_costs(costs).map_err(|e| e.to_string())?;
-    }
-    let mut at = Vec::with_capacity(tasks);
-    for t in 0..tasks {
-        if t % 10 == 0 {
-            b.service(Service {
-                spread: 2,
-                per_node: 1,
-            })
-            .map_err(|e| e.to_string())?;
-        }
-        let need: Vec<u64> = (0..12).map(|_| rng.random_range(0..100)).collect();
-        let service = scheduler_core::ServiceId((t / 10) as u32);
-        b.task(Task {
-            service,
-            need: &need,
-            move_cost: 1,
-        })
-        .map_err(|e| e.to_string())?;
-        at.push(NodeId((t % nodes) as u32));
-    }
-    b.weights(Weights {
-        task_move: 1,
-        service_move: 10,
-        node_move: 1,
-    })
-    .map_err(|e| e.to_string())?;
-    Ok((b.build().map_err(|e| e.to_string())?, at))
 }
 
 fn urgent() -> Outcome {

@@ -14,129 +14,122 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 /// The rows of this area.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    let row = |id, what, unit, judge, must, aim, long, run| Figure {
+    [days(), whole(), trees()].concat()
+}
+
+/// A row that every run measures.
+fn row(
+    id: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    judge: Judge,
+    must: Limit,
+    aim: Limit,
+    run: fn() -> Result<Measured, String>,
+) -> Figure {
+    Figure {
         id,
         what,
         unit,
         judge,
         must,
         aim,
-        long,
+        long: false,
         run,
-    };
-    use Judge::{Ours, Ratio};
-    use Limit::{AtMost, None};
+    }
+}
+
+/// One day.
+fn days() -> Vec<Figure> {
     vec![
         row(
             "replay/cpu",
             "planetlab/20110303, both modes",
             "CPU s",
-            Ours,
-            AtMost(120.0),
-            AtMost(60.0),
-            false,
+            Judge::Ours,
+            Limit::AtMost(120.0),
+            Limit::AtMost(60.0),
             cpu,
         ),
         row(
             "replay/memory",
             "the same, peak resident",
             "MB",
-            Ours,
-            AtMost(500.0),
-            None,
-            false,
+            Judge::Ours,
+            Limit::AtMost(500.0),
+            Limit::None,
             memory,
         ),
         row(
             "replay/overload",
             "overloaded host-seconds, protected (peer: unprotected)",
             "s",
-            Ratio,
-            AtMost(0.5),
-            AtMost(0.2),
-            false,
+            Judge::Ratio,
+            Limit::AtMost(0.5),
+            Limit::AtMost(0.2),
             overload,
         ),
         row(
             "replay/moves",
             "moves per container and day",
             "moves",
-            Ours,
-            AtMost(2.0),
-            None,
-            false,
+            Judge::Ours,
+            Limit::AtMost(2.0),
+            Limit::None,
             moves,
         ),
-        row(
+    ]
+}
+
+/// What takes minutes: three days, and a build from nothing.
+fn whole() -> Vec<Figure> {
+    let long = |id, what, unit, judge, must, aim, run| Figure {
+        long: true,
+        ..row(id, what, unit, judge, must, aim, run)
+    };
+    vec![
+        long(
             "replay/warm-up",
             "unserved core-seconds of starting replicas, three days (peer: without warm-up)",
             "core s",
-            Ratio,
-            AtMost(0.5),
-            AtMost(0.2),
-            true,
+            Judge::Ratio,
+            Limit::AtMost(0.5),
+            Limit::AtMost(0.2),
             warm_up,
         ),
-        row(
+        long(
             "replay/invariants",
             "invariants broken, three days and three seeds",
             "count",
-            Ours,
-            AtMost(0.0),
-            None,
-            true,
+            Judge::Ours,
+            Limit::AtMost(0.0),
+            Limit::None,
             invariants,
         ),
-        row(
+        long(
             "replay/first-command",
             "cargo run --release in a fresh clone, building included",
             "s",
-            Ours,
-            AtMost(300.0),
-            AtMost(180.0),
-            true,
+            Judge::Ours,
+            Limit::AtMost(300.0),
+            Limit::AtMost(180.0),
             first_command,
         ),
-        row(
-            "tree/ipam",
-            "crates in the dependency tree",
-            "crates",
-            Ours,
-            AtMost(24.0),
-            AtMost(18.0),
-            false,
-            || tree("ipam"),
-        ),
-        row(
-            "tree/netshape",
-            "crates in the dependency tree",
-            "crates",
-            Ours,
-            AtMost(24.0),
-            AtMost(18.0),
-            false,
-            || tree("netshape"),
-        ),
-        row(
-            "tree/discovery-core",
-            "crates in the dependency tree",
-            "crates",
-            Ours,
-            AtMost(24.0),
-            AtMost(18.0),
-            false,
-            || tree("discovery-core"),
-        ),
-        row(
-            "tree/scheduler-core",
-            "crates in the dependency tree",
-            "crates",
-            Ours,
-            AtMost(24.0),
-            AtMost(18.0),
-            false,
-            || tree("scheduler-core"),
-        ),
+    ]
+}
+
+/// How much a core brings with it.
+fn trees() -> Vec<Figure> {
+    let tree = |id, run| {
+        let what = "crates in the dependency tree";
+        let (must, aim) = (Limit::AtMost(24.0), Limit::AtMost(18.0));
+        row(id, what, "crates", Judge::Ours, must, aim, run)
+    };
+    vec![
+        tree("tree/ipam", || in_tree("ipam")),
+        tree("tree/netshape", || in_tree("netshape")),
+        tree("tree/discovery-core", || in_tree("discovery-core")),
+        tree("tree/scheduler-core", || in_tree("scheduler-core")),
     ]
 }
 
@@ -286,7 +279,7 @@ fn first_command() -> Result<Measured, String> {
 }
 
 /// Unique crate names in `cargo tree -p X -e normal --prefix none`, without X.
-fn tree(core: &str) -> Result<Measured, String> {
+fn in_tree(core: &str) -> Result<Measured, String> {
     let out = cargo()
         .args(["tree", "-q", "-p", core, "-e", "normal", "--prefix", "none"])
         .output();

@@ -45,6 +45,13 @@ fn message(json: &Value) -> &str {
 fn every_command_works_on_etcd() {
     let etcd = Etcd::start(&[]);
     let store = &*store_of(&etcd);
+    let sequence = claims_are_made_and_found(store);
+    claims_are_renewed_and_released(store, &sequence);
+    what_is_dumped_is_loaded_elsewhere(store);
+}
+
+/// Returns the fencing token of `c1`.
+fn claims_are_made_and_found(store: &str) -> String {
     assert_eq!(
         done(store, &["pool", "list"])["pools"],
         Value::Array(Vec::new())
@@ -79,7 +86,10 @@ fn every_command_works_on_etcd() {
     );
     assert_eq!(done(store, &["who", bare])["owner"], "c1");
     done(store, &["explain", "--owner", "c3", "--host", "h1"]);
-    let sequence = first["sequence"].to_string();
+    first["sequence"].to_string()
+}
+
+fn claims_are_renewed_and_released(store: &str, sequence: &str) {
     done(
         store,
         &[
@@ -87,7 +97,7 @@ fn every_command_works_on_etcd() {
             "--owner",
             "c1",
             "--sequence",
-            &sequence,
+            sequence,
             "--lease",
             "1h",
         ],
@@ -108,14 +118,13 @@ fn every_command_works_on_etcd() {
         (status, &stale["error"]["kind"]),
         (1, &Value::from("stale"))
     );
-    done(
-        store,
-        &["release", "--owner", "c1", "--sequence", &sequence],
-    );
+    done(store, &["release", "--owner", "c1", "--sequence", sequence]);
     done(store, &["gc"]);
     assert_eq!(done(store, &["fsck"])["problems"], Value::Array(Vec::new()));
+}
 
-    // What is dumped from etcd is loaded into another store of the same etcd, and dumped from there alike.
+/// Into another store of the same etcd, and dumped from there alike.
+fn what_is_dumped_is_loaded_elsewhere(store: &str) {
     let dump = berth(store, &["dump"]).output().expect("berth");
     let folder = temporary_folder();
     let file = folder.join("dump.json");

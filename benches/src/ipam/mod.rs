@@ -7,7 +7,7 @@ mod peers;
 mod slots;
 mod stored;
 
-use crate::{Figure, Judge, Limit};
+use crate::{Figure, Judge, Limit, Measured};
 use claims::{How, memory_empty, memory_per_claim, scattered, whole_claim};
 use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
@@ -17,23 +17,42 @@ use stored::{Stored, stored};
 /// Live claims of the large figures.
 const MILLION: u64 = 1_000_000;
 
+fn unmeasured() -> Result<Measured, String> {
+    Err("no measurement".into())
+}
+
+/// What the figures here have in common.
+const BASE: Figure = Figure {
+    id: "",
+    what: "",
+    unit: "ns",
+    judge: Judge::Ours,
+    must: Limit::None,
+    aim: Limit::None,
+    long: false,
+    run: unmeasured,
+};
+
 /// The figures of this area.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    let base = Figure {
-        id: "",
-        what: "",
-        unit: "ns",
-        judge: Judge::Ours,
-        must: Limit::None,
-        aim: Limit::None,
-        long: false,
-        run: || Err("no measurement".into()),
-    };
+    [
+        of_slots(),
+        of_claims(),
+        of_memory(),
+        of_peers(),
+        of_growth(),
+        of_stores(),
+    ]
+    .concat()
+}
+
+/// A slot in a pool.
+fn of_slots() -> Vec<Figure> {
     let slot = Figure {
         must: Limit::AtMost(40.0),
         aim: Limit::AtMost(20.0),
-        ..base
+        ..BASE
     };
     vec![
         Figure {
@@ -78,7 +97,7 @@ pub fn figures() -> Vec<Figure> {
             unit: "ratio",
             must: Limit::AtMost(3.0),
             run: spread,
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/slot-8-random",
@@ -86,15 +105,21 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(80.0),
             aim: Limit::AtMost(50.0),
             run: random_release,
-            ..base
+            ..BASE
         },
+    ]
+}
+
+/// A whole claim among a million.
+fn of_claims() -> Vec<Figure> {
+    vec![
         Figure {
             id: "ipam/claim",
             what: "claim + release (owner, workload, host, quarantine) at 1,000,000 live claims, releases in random order; beside two maps of std that forget and learn the same names",
             must: Limit::AtMost(2500.0),
             aim: Limit::AtMost(1500.0),
             run: || whole_claim(scattered, How::AtOnce),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/claim-in-order",
@@ -102,7 +127,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(2500.0),
             aim: Limit::AtMost(1500.0),
             run: || whole_claim(|i| i, How::AtOnce),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/claim-changes",
@@ -110,7 +135,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(2500.0),
             aim: Limit::AtMost(1500.0),
             run: || whole_claim(scattered, How::ByChanges),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/claim-ratio",
@@ -119,8 +144,14 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.5),
             aim: Limit::AtMost(1.0),
             run: || whole_claim(scattered, How::ByChanges),
-            ..base
+            ..BASE
         },
+    ]
+}
+
+/// What a state weighs.
+fn of_memory() -> Vec<Figure> {
+    vec![
         Figure {
             id: "ipam/memory-claim",
             what: "memory per live claim with owner, workload and host, besides the bytes of names",
@@ -128,7 +159,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(128.0),
             aim: Limit::AtMost(80.0),
             run: memory_per_claim,
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/memory-empty-8",
@@ -136,8 +167,14 @@ pub fn figures() -> Vec<Figure> {
             unit: "MiB",
             must: Limit::AtMost(4.0),
             run: memory_empty,
-            ..base
+            ..BASE
         },
+    ]
+}
+
+/// An address, beside others' ways.
+fn of_peers() -> Vec<Figure> {
+    vec![
         Figure {
             id: "ipam/go-ipam",
             what: "an address of a /16, the first 1,000, beside go-ipam's way (two map copies and a scan; 96 us in Go)",
@@ -145,7 +182,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.0 / 50.0),
             aim: Limit::AtMost(1.0 / 200.0),
             run: beside_go_ipam,
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/anchor-go-ipam",
@@ -154,7 +191,7 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.0 / 50.0),
             aim: Limit::AtMost(1.0 / 200.0),
             run: || beside_anchor(96_000.0, false),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/anchor-calico",
@@ -163,17 +200,27 @@ pub fn figures() -> Vec<Figure> {
             must: Limit::AtMost(1.0 / 50.0),
             aim: Limit::AtMost(1.0 / 200.0),
             run: || beside_anchor(65_000.0, true),
-            ..base
+            ..BASE
         },
-        Figure {
-            id: "ipam/growth",
-            what: "claim + release in a state 32 times as large over the smaller one, the worst of 23 dimensions grown apart",
-            unit: "ratio",
-            must: Limit::AtMost(4.0),
-            aim: Limit::AtMost(2.0),
-            run: growth,
-            ..base
-        },
+    ]
+}
+
+/// Whether anything grows with the state.
+fn of_growth() -> Vec<Figure> {
+    vec![Figure {
+        id: "ipam/growth",
+        what: "claim + release in a state 32 times as large over the smaller one, the worst of 23 dimensions grown apart",
+        unit: "ratio",
+        must: Limit::AtMost(4.0),
+        aim: Limit::AtMost(2.0),
+        run: growth,
+        ..BASE
+    }]
+}
+
+/// A million claims in a file.
+fn of_stores() -> Vec<Figure> {
+    vec![
         Figure {
             id: "ipam/open",
             what: "open a redb file of 1,000,000 claims and restore the allocator",
@@ -182,7 +229,7 @@ pub fn figures() -> Vec<Figure> {
             aim: Limit::AtMost(1.5),
             long: true,
             run: || stored(&Stored::Open),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/open-after-kill",
@@ -192,7 +239,7 @@ pub fn figures() -> Vec<Figure> {
             aim: Limit::AtMost(1.5),
             long: true,
             run: || stored(&Stored::OpenKilled),
-            ..base
+            ..BASE
         },
         Figure {
             id: "ipam/fsck",
@@ -202,7 +249,7 @@ pub fn figures() -> Vec<Figure> {
             aim: Limit::AtMost(3.0),
             long: true,
             run: || stored(&Stored::Fsck),
-            ..base
+            ..BASE
         },
     ]
 }
