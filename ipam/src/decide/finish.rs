@@ -1,11 +1,9 @@
-//! The end of a move: a new owner on the new host has the address that moved.
+//! The end of a move: what moved is the new owner's, once the old one has released it or its lease is over.
 
-use super::claim::Decision;
 use super::errors::{ClaimError, MoveError, UnavailableReason};
 use crate::change::{Change, ChangeKind, Reason};
-use crate::cidr::{Family, shortened};
-use crate::claim::{Grant, Origin, Place};
-use crate::identity::Identity;
+use crate::cidr::Family;
+use crate::claim::{Origin, Place};
 use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::state::{Ipam, end};
@@ -16,83 +14,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 impl Ipam {
-    /// Decides the end of a move and alters nothing.
-    ///
-    /// ```
-    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
-    /// # let at = Timestamp::from_secs;
-    /// # let mut ipam = Ipam::new(7);
-    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
-    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
-    /// let first = ipam.claim(at(1), &request)?;
-    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
-    /// ipam.release(at(3), "container-1/eth0", first.sequence)?;
-    /// let decision = ipam.decide_finish_move("shop/web-0", "container-2/eth0")?;
-    /// ipam.apply_all(&decision.changes)?;
-    /// assert_eq!(decision.grant.address(), first.address());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`MoveError`].
-    pub fn decide_finish_move<'a>(
-        &self,
-        workload: impl Into<Identity<'a>>,
-        owner: &'a str,
-    ) -> Result<Decision<'a>, MoveError> {
-        let identity = workload.into();
-        crate::pool::spec::name_fits(owner).map_err(|error| ClaimError::Name {
-            field: "owner",
-            error,
-        })?;
-        let (id, moving) = self.moving(identity)?;
-        if self.owner(owner).is_some() {
-            let (owner, field) = (shortened(owner), "host");
-            return Err(ClaimError::Different { owner, field }.into());
-        }
-        let mut changes = Vec::new();
-        let places = self.moved_places(id, moving, &mut changes)?;
-        let (_, to) = self.ends_of(moving);
-        let sequence = self.tokens.next();
-        let pools = places
-            .iter()
-            .flatten()
-            .filter_map(|p| self.pools.get(p.pool.0)?.spec().lease);
-        let begins = self.beginning(Some(id), places.iter().flatten());
-        let until = pools.min().map(|l| begins.after(l)).and_then(end);
-        let leases = places
-            .iter()
-            .flatten()
-            .filter_map(|&p| self.lease(p))
-            .collect();
-        let [v4, v6] = places;
-        changes.push(Change::new(
-            self.now(),
-            ChangeKind::Claimed {
-                owner: Cow::Borrowed(owner),
-                workload: Some(Cow::Borrowed(identity.workload)),
-                interface: Cow::Borrowed(identity.interface),
-                host: Some(Cow::Owned(to)),
-                sequence,
-                until,
-                retention: moving.retention,
-                v4,
-                v6,
-            },
-        ));
-        changes.push(self.move_ended(identity, true));
-        Ok(Decision {
-            grant: Grant {
-                sequence,
-                until,
-                leases,
-            },
-            changes,
-        })
-    }
-
     /// Where the moving addresses are, by family. The old owner's claim to them ends with `changes`.
-    fn moved_places(
+    pub(super) fn moved_places(
         &self,
         id: u32,
         moving: &Move,

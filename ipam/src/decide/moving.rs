@@ -1,15 +1,17 @@
 //! A workload's way from host to host with its address: never may both use it.
 
+use super::claim::Decision;
 use super::errors::{ClaimError, MoveError};
 use crate::change::{Change, ChangeKind};
 use crate::cidr::shortened;
 use crate::claim::Grant;
 use crate::identity::Identity;
-use crate::state::{Ipam, Kind};
+use crate::state::{Ipam, Kind, end};
 use crate::time::Timestamp;
 use crate::workloads::Move;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 impl Ipam {
     /// Notes that a workload leaves `from` for `to` with its fixed or sticky address. From now on no
@@ -183,9 +185,84 @@ impl Ipam {
         Ok(Change::new(self.now(), kind))
     }
 
-    pub(super) fn ends_of(&self, moving: &Move) -> (String, String) {
+    fn ends_of(&self, moving: &Move) -> (String, String) {
         let name = |host| self.hosts.name(host).unwrap_or_default().to_string();
         (name(moving.from), name(moving.to))
+    }
+
+    /// Decides the end of a move and alters nothing.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let request = Request::new("container-1/eth0").workload("shop/web-0").host("h1").fixed(&[]);
+    /// let first = ipam.claim(at(1), &request)?;
+    /// ipam.begin_move(at(2), "shop/web-0", "h1", "h2")?;
+    /// ipam.release(at(3), "container-1/eth0", first.sequence)?;
+    /// let decision = ipam.decide_finish_move("shop/web-0", "container-2/eth0")?;
+    /// ipam.apply_all(&decision.changes)?;
+    /// assert_eq!(decision.grant.address(), first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MoveError`].
+    pub fn decide_finish_move<'a>(
+        &self,
+        workload: impl Into<Identity<'a>>,
+        owner: &'a str,
+    ) -> Result<Decision<'a>, MoveError> {
+        let identity = workload.into();
+        crate::pool::spec::name_fits(owner).map_err(|error| ClaimError::Name {
+            field: "owner",
+            error,
+        })?;
+        let (id, moving) = self.moving(identity)?;
+        if self.owner(owner).is_some() {
+            let (owner, field) = (shortened(owner), "host");
+            return Err(ClaimError::Different { owner, field }.into());
+        }
+        let mut changes = Vec::new();
+        let places = self.moved_places(id, moving, &mut changes)?;
+        let (_, to) = self.ends_of(moving);
+        let sequence = self.tokens.next();
+        let pools = places
+            .iter()
+            .flatten()
+            .filter_map(|p| self.pools.get(p.pool.0)?.spec().lease);
+        let begins = self.beginning(Some(id), places.iter().flatten());
+        let until = pools.min().map(|l| begins.after(l)).and_then(end);
+        let leases = places
+            .iter()
+            .flatten()
+            .filter_map(|&p| self.lease(p))
+            .collect();
+        let [v4, v6] = places;
+        changes.push(Change::new(
+            self.now(),
+            ChangeKind::Claimed {
+                owner: Cow::Borrowed(owner),
+                workload: Some(Cow::Borrowed(identity.workload)),
+                interface: Cow::Borrowed(identity.interface),
+                host: Some(Cow::Owned(to)),
+                sequence,
+                until,
+                retention: moving.retention,
+                v4,
+                v6,
+            },
+        ));
+        changes.push(self.move_ended(identity, true));
+        Ok(Decision {
+            grant: Grant {
+                sequence,
+                until,
+                leases,
+            },
+            changes,
+        })
     }
 
     /// Decides the calling off of a move and alters nothing.
@@ -224,7 +301,7 @@ impl Ipam {
         Change::new(self.now(), kind)
     }
 
-    pub(super) fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
+    fn moving(&self, identity: Identity<'_>) -> Result<(u32, &Move), MoveError> {
         let id = self.workload(identity);
         let found = id.and_then(|id| Some((id, self.workloads.moving(id)?)));
         found.ok_or_else(|| MoveError::NotMoving {
