@@ -111,7 +111,7 @@ impl Pools {
     /// Adds a pool that was [checked](Self::check) under a number that is free.
     ///
     /// A number far above the others would be an allocation of the forger's choice: 2 MB at the most.
-    pub(crate) fn insert(&mut self, id: PoolId, spec: &PoolSpec) -> Result<(), PoolError> {
+    pub(crate) fn insert(&mut self, id: PoolId, pool: Pool) -> Result<(), PoolError> {
         let index = usize::from(id.0);
         if index >= MOST_POOLS || self.get(id.0).is_some() {
             return Err(PoolError::TooManyPools { limit: MOST_POOLS });
@@ -119,7 +119,6 @@ impl Pools {
         if self.pools.len() <= index {
             self.pools.resize_with(index + 1, || None);
         }
-        let pool = Pool::new(spec.clone());
         self.names.insert(pool.shared_name(), id);
         if let Some(place) = self.pools.get_mut(index) {
             *place = Some(pool);

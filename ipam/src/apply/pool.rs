@@ -15,7 +15,7 @@ impl Ipam {
         spec: &PoolSpec,
     ) -> Result<(), ApplyError> {
         self.pools.check(spec)?;
-        self.pools.insert(id, spec)?;
+        self.pools.insert(id, Pool::new(spec.clone()))?;
         self.arrive(id);
         Ok(())
     }

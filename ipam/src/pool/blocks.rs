@@ -121,22 +121,17 @@ impl Blocks {
         }
     }
 
-    /// No block is anybody's to take until it is [opened](Self::open_unclaimed).
-    pub(crate) fn close(&mut self) {
-        self.unclaimed = SlotTree::new(self.unclaimed.len());
-    }
-
     /// A block that belongs to nobody is to be had.
     pub(crate) fn open_unclaimed(&mut self, block: u32) {
         self.unclaimed.release(block);
     }
 
-    /// Makes room for more blocks, all unclaimed.
-    pub(crate) fn grow(&mut self, blocks: u32) {
+    /// Makes room for more blocks, which belong to nobody and are to be had, or not.
+    pub(crate) fn grow(&mut self, blocks: u32, unclaimed: bool) {
         let before = self.unclaimed.len();
         self.unclaimed.grow(blocks);
         self.open.grow(blocks);
-        self.unclaimed.fill(before..blocks, true);
+        self.unclaimed.fill(before..blocks, unclaimed);
     }
 
     #[inline]

@@ -33,19 +33,22 @@ impl Layout {
     pub(crate) fn new(cidr: Cidr, block_size: u8) -> Self {
         let base = cidr.base();
         if is_sparse(cidr) {
-            let shift = 128u8.saturating_sub(block_size).min(16);
-            let host_bits = cidr.host_bits();
-            return Self::Sparse {
-                base,
-                shift,
-                host_bits,
-                blocks: BTreeMap::new(),
-                numbers: Vec::new(),
-            };
+            return Self::sparse(cidr, 128u8.saturating_sub(block_size).min(16));
         }
         Self::Dense {
             base,
             len: 1u32 << cidr.host_bits().min(24),
+        }
+    }
+
+    /// A sparse one, whatever the pool: what only few blocks are known of takes no more room than they do.
+    pub(crate) fn sparse(cidr: Cidr, shift: u8) -> Self {
+        Self::Sparse {
+            base: cidr.base(),
+            shift,
+            host_bits: cidr.host_bits(),
+            blocks: BTreeMap::new(),
+            numbers: Vec::new(),
         }
     }
 

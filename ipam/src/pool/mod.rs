@@ -102,12 +102,11 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(spec: PoolSpec) -> Self {
         let layout = Layout::new(spec.cidr, spec.block_size);
-        let shift = spec
-            .cidr
-            .family()
-            .bits()
-            .saturating_sub(spec.block_size)
-            .min(24);
+        Self::laid_out(spec, layout, false)
+    }
+
+    fn laid_out(spec: PoolSpec, layout: Layout, part: bool) -> Self {
+        let shift = spec.block_bits();
         let blocks = if spec.affinity == Affinity::Off {
             0
         } else {
@@ -125,7 +124,7 @@ impl Pool {
             cursor: 0,
             low: 0,
             draining: false,
-            part: false,
+            part,
             frozen: Vec::new(),
             layout,
             spec,
@@ -136,6 +135,9 @@ impl Pool {
 
     /// Makes the slots from `from` on free, barred ones excepted.
     fn free_new(&mut self, from: u32) {
+        if self.part {
+            return;
+        }
         let to = self.layout.len();
         self.free.fill(from..to, true);
         let Some(last) = to.checked_sub(1).filter(|&l| l >= from) else {
@@ -180,7 +182,8 @@ impl Pool {
         self.free.grow(self.layout.len());
         self.free_new(from);
         if self.spec.affinity != Affinity::Off {
-            self.blocks.grow(self.layout.len() >> self.blocks.shift);
+            self.blocks
+                .grow(self.layout.len() >> self.blocks.shift, !self.part);
         }
         self.layout.slot(number(address))
     }

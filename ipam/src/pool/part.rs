@@ -3,16 +3,15 @@
 use super::Pool;
 use super::blocks::{BlockState, NOBODY};
 use super::layout::Layout;
-use super::spec::Affinity;
-use crate::slots::SlotTree;
+use super::spec::{Affinity, PoolSpec};
 use core::net::IpAddr;
 
 impl Pool {
-    /// Gives nothing out of any block from now on, until it is [opened](Self::open_block). Of a pool that is new.
-    pub(crate) fn close(&mut self) {
-        self.part = true;
-        self.free = SlotTree::new(self.layout.len());
-        self.blocks.close();
+    /// A pool that gives nothing out of any block until that is [opened](Self::open_block). It takes the room of those that are
+    /// known, whatever its size.
+    pub(crate) fn part(spec: PoolSpec) -> Self {
+        let layout = Layout::sparse(spec.cidr, spec.block_bits());
+        Self::laid_out(spec, layout, true)
     }
 
     /// Makes the addresses of a block free that may be given out.
@@ -27,8 +26,7 @@ impl Pool {
             }
         }
         if self.spec.affinity != Affinity::Off {
-            let host = self.blocks.get(block).host;
-            match host {
+            match self.blocks.get(block).host {
                 NOBODY => self.blocks.open_unclaimed(block),
                 _ => self.blocks.set_open(block, true),
             }
@@ -37,20 +35,12 @@ impl Pool {
 
     /// A block is a host's, whatever else may be known of it.
     pub(crate) fn note_block(&mut self, first: IpAddr, host: u32) {
-        if self.spec.affinity == Affinity::Off || self.spec.cidr.first() > first {
+        if self.spec.affinity == Affinity::Off {
             return;
         }
-        let sparse = matches!(self.layout, Layout::Sparse { .. });
-        let known = self.slot(first).is_some();
-        let Some(slot) = self.materialise(first) else {
-            return;
-        };
-        let block = self.block_of(slot);
-        if sparse && !known {
-            let slots = self.blocks.slots(block);
-            self.free.fill(slots, false);
+        if let Some(slot) = self.materialise(first) {
+            let (block, state) = (self.block_of(slot), BlockState::Confirmed);
+            self.blocks.set_host(block, host, state, false);
         }
-        self.blocks
-            .set_host(block, host, BlockState::Confirmed, false);
     }
 }

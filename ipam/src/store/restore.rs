@@ -12,10 +12,10 @@ use super::proof::{Doubts, Told};
 use super::record::{MoveRecord, Record};
 use crate::apply::ApplyError;
 use crate::cidr::Family;
-use crate::pool::PoolId;
 use crate::pool::cells::State;
 use crate::pool::released::List;
 use crate::pool::spec::name_fits;
+use crate::pool::{Pool, PoolId, PoolSpec};
 use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
@@ -110,6 +110,13 @@ impl Restorer {
         self.part = true;
     }
 
+    /// A pool of which only some blocks will be known.
+    fn add_pool_part(&mut self, id: PoolId, spec: &PoolSpec) -> Result<(), ApplyError> {
+        self.ipam.pools.check(spec)?;
+        self.ipam.pools.insert(id, Pool::part(spec.clone()))?;
+        Ok(())
+    }
+
     /// The block of a key is known: its addresses are free but for what its record, if there is one, and others say.
     pub(crate) fn open_block(&mut self, key: &str) {
         let Some((id, block)) = self.ipam.block_named(key) else {
@@ -157,13 +164,13 @@ impl Restorer {
                 Ok(())
             }
             Record::Pool { id, draining, spec } => {
-                let added = self.ipam.apply_pool_added(id, &spec);
+                let added = match self.part {
+                    true => self.add_pool_part(id, &spec),
+                    false => self.ipam.apply_pool_added(id, &spec),
+                };
                 added.map_err(|e: ApplyError| RejectedRecord::new(key, &spec.name, e))?;
                 if let Some(pool) = self.ipam.pools.get_mut(id.0) {
                     pool.set_draining(draining);
-                    if self.part {
-                        pool.close();
-                    }
                 }
                 Ok(())
             }
