@@ -1,6 +1,8 @@
 //! How figures are taken: CPU time of this thread or process, medians of several runs.
 
 pub use berth::process::{cpu_seconds, peak_rss_bytes};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use std::hint::black_box;
 
 /// Nanoseconds of CPU time this thread has run, from `/proc/thread-self/schedstat` (first field).
@@ -15,6 +17,16 @@ pub fn thread_cpu_ns() -> Result<u64, String> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|e| e.to_string())?;
     let field = text.split_whitespace().next().ok_or("empty schedstat")?;
     field.parse().map_err(|e| format!("schedstat: {e}"))
+}
+
+/// CPU seconds, user and system, of every child process that was waited for, to the microsecond (getrusage(2)).
+///
+/// # Errors
+/// Where the system does not tell.
+pub fn children_cpu_seconds() -> Result<f64, String> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| e.to_string())?;
+    let spent = usage.user_time() + usage.system_time();
+    Ok(spent.num_microseconds() as f64 / 1e6)
 }
 
 /// Nanoseconds of this thread's CPU time per call of `op`: the least of `rounds` rounds of `calls` calls.

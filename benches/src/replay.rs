@@ -146,7 +146,7 @@ fn cargo() -> Command {
 }
 
 /// The release binary, built once.
-fn binary() -> Result<&'static Path, String> {
+pub(crate) fn binary() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let status = cargo()

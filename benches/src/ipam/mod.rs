@@ -4,6 +4,7 @@
 mod claims;
 mod growth;
 mod peers;
+mod process;
 mod slots;
 mod stored;
 
@@ -11,6 +12,7 @@ use crate::{Figure, Judge, Limit, Measured};
 use claims::{How, memory_empty, memory_per_claim, scattered, whole_claim};
 use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
+use process::{claim_process, process_growth};
 use slots::{random_release, slots, spread};
 use stored::{Stored, stored};
 
@@ -43,6 +45,7 @@ pub fn figures() -> Vec<Figure> {
         of_peers(),
         of_growth(),
         of_stores(),
+        of_processes(),
     ]
     .concat()
 }
@@ -250,6 +253,62 @@ fn of_stores() -> Vec<Figure> {
             long: true,
             run: || stored(&Stored::Fsck),
             ..BASE
+        },
+    ]
+}
+
+/// One command, from its start to its end, whatever the store holds.
+fn of_processes() -> Vec<Figure> {
+    let process = Figure {
+        unit: "ms",
+        must: Limit::AtMost(5.0),
+        aim: Limit::AtMost(3.0),
+        ..BASE
+    };
+    let growth = Figure {
+        unit: "ratio",
+        must: Limit::AtMost(1.5),
+        aim: Limit::AtMost(1.2),
+        ..BASE
+    };
+    vec![
+        Figure {
+            id: "ipam/claim-process/0",
+            what: "CPU of one `berth ipam claim` as a process, redb without a claim, the worse of with and without --host",
+            run: || claim_process(0),
+            ..process
+        },
+        Figure {
+            id: "ipam/claim-process/20000",
+            what: "the same at 20,000 claims",
+            run: || claim_process(20_000),
+            ..process
+        },
+        Figure {
+            id: "ipam/claim-process/100000",
+            what: "the same at 100,000 claims",
+            run: || claim_process(100_000),
+            ..process
+        },
+        Figure {
+            id: "ipam/claim-process/1000000",
+            what: "the same at 1,000,000 claims",
+            long: true,
+            run: || claim_process(MILLION),
+            ..process
+        },
+        Figure {
+            id: "ipam/claim-process/growth",
+            what: "worst over best of 0, 20,000 and 100,000 claims",
+            run: || process_growth(&[0, 20_000, 100_000]),
+            ..growth
+        },
+        Figure {
+            id: "ipam/claim-process/growth-million",
+            what: "1,000,000 claims included",
+            long: true,
+            run: || process_growth(&[0, 20_000, 100_000, MILLION]),
+            ..growth
         },
     ]
 }
