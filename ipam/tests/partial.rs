@@ -304,12 +304,19 @@ fn empty() -> Replica<MemoryStore> {
     now(Replica::open(MemoryStore::default(), Timestamp::ZERO, 7)).expect("open")
 }
 
-/// A state's records, but for what only orders releases at one time.
+/// A state's records, but for what only orders releases at one time, and since when blocks are empty.
 fn listing(ipam: &Ipam) -> Vec<Record<'static>> {
     let mut records: Vec<Record<'static>> =
         ipam.records().iter().map(|record| owned(record)).collect();
     for record in &mut records {
-        if let Record::Block { released, .. } = record {
+        if let Record::Block {
+            released,
+            empty_since,
+            ..
+        } = record
+        {
+            // Where a pool's quarantine is altered it depends on when the block was last written.
+            *empty_since = Timestamp::ZERO;
             released.iter_mut().for_each(|rest| rest.order = 0);
         }
     }
