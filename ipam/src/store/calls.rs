@@ -43,7 +43,7 @@ impl<S: Store> Replica<S> {
     }
 }
 
-fn owned(changes: Vec<Change<'_>>) -> Vec<Change<'static>> {
+pub(super) fn owned(changes: Vec<Change<'_>>) -> Vec<Change<'static>> {
     changes.into_iter().map(Change::into_owned).collect()
 }
 

@@ -7,6 +7,7 @@ mod plan;
 mod strangers;
 mod view;
 
+use super::calls::owned;
 use super::replica::{Replica, TransactError};
 use super::seam::{Store, StoreError};
 use super::write::Altered;
@@ -158,7 +159,10 @@ impl<S: Store> PartialReplica<S> {
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReleaseError>> {
         let decide = |ipam: &Ipam| {
-            Ok::<_, ReleaseError>(((), owned([ipam.decide_release(owner, sequence)?])))
+            Ok::<_, ReleaseError>((
+                (),
+                owned(Vec::from([ipam.decide_release(owner, sequence)?])),
+            ))
         };
         let part = self.try_with_claim(now, owner, decide, &mut wait).await;
         match part.map_err(TransactError::Store)? {
@@ -184,7 +188,7 @@ impl<S: Store> PartialReplica<S> {
     ) -> Result<(), TransactError<RenewError>> {
         let decide = |ipam: &Ipam| {
             let change = ipam.decide_renew(owner, sequence, lease)?;
-            Ok::<_, RenewError>(((), owned([change])))
+            Ok::<_, RenewError>(((), owned(Vec::from([change]))))
         };
         let part = self.try_with_claim(now, owner, decide, &mut wait).await;
         match part.map_err(TransactError::Store)? {
@@ -266,8 +270,4 @@ impl<S: Store> PartialReplica<S> {
             Err(error) => Err(error),
         }
     }
-}
-
-fn owned<'a>(changes: impl IntoIterator<Item = Change<'a>>) -> Vec<Change<'static>> {
-    changes.into_iter().map(Change::into_owned).collect()
 }
