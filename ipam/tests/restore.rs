@@ -42,7 +42,7 @@ fn address(last: u8) -> IpAddr {
 }
 
 fn workload(
-    kept: Vec<(ipam::pool::PoolId, IpAddr)>,
+    retained: Vec<(ipam::pool::PoolId, IpAddr)>,
     fixed: bool,
     moving: Option<MoveRecord<'static>>,
 ) -> Record<'static> {
@@ -52,7 +52,7 @@ fn workload(
         since: Timestamp::ZERO,
         until: Timestamp::MAX,
         fixed,
-        retained: kept,
+        retained,
         sticky: Vec::new(),
         moving,
         owners: None,
@@ -71,10 +71,10 @@ fn moving(to: &'static str) -> MoveRecord<'static> {
 
 #[test]
 fn a_move_to_a_host_without_a_name_takes_the_workload_with_it() {
-    for kept in [vec![], vec![2]] {
+    for retained in [vec![], vec![2]] {
         let (ipam, rejected) = restored(|id| {
-            let kept = kept.iter().map(|&last| (id, address(last))).collect();
-            workload(kept, false, Some(moving("")))
+            let retained = retained.iter().map(|&last| (id, address(last))).collect();
+            workload(retained, false, Some(moving("")))
         });
         assert_eq!(rejected, ["a name must not be empty"]);
         assert_eq!(ipam.retained_for("w").count(), 0);

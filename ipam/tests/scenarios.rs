@@ -173,9 +173,9 @@ impl Stage {
 
     fn usage(&self, words: &mut Words<'_>) -> String {
         let usage = self.ipam.pool(words.next()).expect("a pool").usage();
-        let (held, kept, resting) = (usage.held, usage.reserved, usage.quarantined);
+        let (held, reserved, quarantined) = (usage.held, usage.reserved, usage.quarantined);
         format!(
-            "{held} held, {kept} reserved, {resting} in quarantine, {} free\n",
+            "{held} held, {reserved} reserved, {quarantined} in quarantine, {} free\n",
             usage.free
         )
     }
@@ -212,12 +212,12 @@ impl Stage {
             .claims()
             .map(|c| {
                 let addresses: Vec<String> = c.addresses().map(|a| a.to_string()).collect();
-                let kept = match c.retention() {
+                let retention = match c.retention() {
                     RetentionKind::Sticky(ttl) => format!("sticky {} s", ttl.as_secs()),
-                    kept => kept.name().into(),
+                    other => other.name().into(),
                 };
                 format!(
-                    "{} #{} {} on {}, {kept}\n",
+                    "{} #{} {} on {}, {retention}\n",
                     c.owner(),
                     c.sequence(),
                     addresses.join(" "),

@@ -223,31 +223,46 @@ fn timed(
     Ok(spent as f64 / (MILLION / PARTS) as f64)
 }
 
-/// Each of a million claims is released once, in this order, and another made in its stead: nanoseconds of
-/// release and claim together, the least of twenty parts; beside it, part by part, two bare maps that forget the same
-/// names and learn the same, which tell how quick the machine's memory is at the time.
-pub(super) fn whole_claim(order: fn(u64) -> u64, how: How) -> Result<Measured, String> {
+/// Each of a million claims is released once, in this order, and another made in its stead, in twenty parts: nanoseconds of
+/// release and claim together; beside each, of two bare maps that forget the same names and learn the same, which tell how
+/// quick the machine's memory is at the time.
+fn parts_of_claims(order: fn(u64) -> u64, how: How) -> Result<Vec<(f64, f64)>, String> {
     let load = Load::new();
     let mut ipam = filled(&load, MILLION)?;
     let mut bare = Bare::filled(MILLION);
     let mut now = Timestamp::from_secs(2);
     let mut turns = Vec::new();
     turns.resize_with(BATCH as usize, Turn::default);
-    let (mut ours, mut floor) = (f64::INFINITY, f64::INFINITY);
+    let mut parts = Vec::new();
     for part in 0..PARTS {
-        let spent = timed(part, order, &mut turns, |turns| match how {
+        let ours = timed(part, order, &mut turns, |turns| match how {
             How::AtOnce => take_turns(&mut ipam, &mut now, &load, turns),
             How::ByChanges => decide_turns(&mut ipam, &mut now, &load, turns),
         })?;
-        ours = ours.min(spent);
-        let spent = timed(part, order, &mut turns, |turns| bare.take_turns(turns))?;
-        floor = floor.min(spent);
+        let floor = timed(part, order, &mut turns, |turns| bare.take_turns(turns))?;
+        parts.push((ours, floor));
     }
     if ipam.claim_count() as u64 != MILLION || bare.owners.len() as u64 != MILLION {
         return Err(format!("{} claims are live", ipam.claim_count()));
     }
     ipam.check_invariants().map_err(|e| e.to_string())?;
-    Ok(Measured::beside(ours, floor))
+    Ok(parts)
+}
+
+/// The least of the parts, ours and the maps'.
+pub(super) fn whole_claim(order: fn(u64) -> u64, how: How) -> Result<Measured, String> {
+    let parts = parts_of_claims(order, how)?;
+    let least = |values: Vec<f64>| values.into_iter().fold(f64::INFINITY, f64::min);
+    let (ours, floor) = parts.into_iter().unzip();
+    Ok(Measured::beside(least(ours), least(floor)))
+}
+
+/// The part whose ratio is the median of all parts' ratios: what was measured side by side is compared.
+pub(super) fn claim_ratio() -> Result<Measured, String> {
+    let mut parts = parts_of_claims(scattered, How::ByChanges)?;
+    parts.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    let middle = parts.get(parts.len() / 2).ok_or("no part ran")?;
+    Ok(Measured::beside(middle.0, middle.1))
 }
 
 /// Resident bytes of this process.

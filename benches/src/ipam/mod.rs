@@ -9,7 +9,7 @@ mod slots;
 mod stored;
 
 use crate::{Figure, Judge, Limit, Measured};
-use claims::{How, memory_empty, memory_per_claim, scattered, whole_claim};
+use claims::{How, claim_ratio, memory_empty, memory_per_claim, scattered, whole_claim};
 use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
 use process::{claim_process, process_growth};
@@ -142,11 +142,11 @@ fn of_claims() -> Vec<Figure> {
         },
         Figure {
             id: "ipam/claim-ratio",
-            what: "the same beside the two maps",
+            what: "the same beside the two maps, part by part of twenty: the median of the parts' ratios",
             judge: Judge::Ratio,
             must: Limit::AtMost(1.5),
             aim: Limit::AtMost(1.0),
-            run: || whole_claim(scattered, How::ByChanges),
+            run: claim_ratio,
             ..BASE
         },
     ]

@@ -269,7 +269,7 @@ impl Ipam {
             whose.is_some_and(|(w, i)| *w == identity.workload && *i == identity.interface)
         });
         let reserved = told.iter().filter(|(_, _, one)| one.reserved);
-        let kept: Vec<(PoolId, IpAddr)> = reserved.map(|&(pool, at, _)| (pool, at)).collect();
+        let retained: Vec<(PoolId, IpAddr)> = reserved.map(|&(pool, at, _)| (pool, at)).collect();
         let sticky = told.iter().filter_map(|(pool, address, one)| {
             Some(StickyRecord {
                 pool: *pool,
@@ -289,8 +289,8 @@ impl Ipam {
             interface: Cow::Owned(identity.interface.into()),
             since: self.now(),
             until: Timestamp::MAX,
-            fixed: !kept.is_empty(),
-            retained: kept,
+            fixed: !retained.is_empty(),
+            retained,
             sticky,
             moving: None,
             owners: Some(owners),

@@ -56,7 +56,7 @@ pub struct Model {
     fixed: BTreeMap<IpAddr, String>,
     /// Sticky addresses that nobody holds.
     sticky: Vec<Sticky>,
-    /// What is on its way, by workload, and how it is kept: nobody else may have it meanwhile, and it may not be lost.
+    /// What is on its way, by workload, and its retention: nobody else may have it meanwhile, and it may not be lost.
     moving: BTreeMap<String, (Vec<IpAddr>, Keep)>,
     last_sequence: u64,
 }
@@ -307,7 +307,7 @@ impl Model {
 /// The interfaces of the universe.
 const INTERFACES: [&str; 2] = [crate::claim::DEFAULT_INTERFACE, "eth1"];
 
-/// A workload and interface in one word: what is kept for one is never another's.
+/// A workload and interface in one word: what is retained for one is never another's.
 fn named(workload: &str, interface: &str) -> String {
     format!("{interface} of {workload}")
 }

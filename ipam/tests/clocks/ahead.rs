@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Times more than a day ahead: of a claim, of what is kept, of a quarantine, of an empty block.
+/// Times more than a day ahead: of a claim, of what is sticky, of a quarantine, of an empty block.
 #[test]
 fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
     let far = at(100 * DAY);
@@ -10,7 +10,7 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
     let lease = Request::new("held").lease(seconds(300));
     let held = store.claim(far, &lease).expect("an address");
     let sticky = Request::new("s").workload("w").sticky(seconds(500));
-    let kept = store.claim(far, &sticky).expect("an address");
+    let sticky_address = store.claim(far, &sticky).expect("an address");
     store.release(far, "s");
     let quarantined = store.claim(far, &Request::new("r")).expect("an address");
     store.release(far, "r");
@@ -20,7 +20,7 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
         .iter()
         .map(|p| (p.kind, p.subject.clone()))
         .collect();
-    let expected = [held, kept, quarantined].map(|a| ("future", a.to_string()));
+    let expected = [held, sticky_address, quarantined].map(|a| ("future", a.to_string()));
     assert_eq!(listed, expected);
     // A clock within a day of it sees nothing wrong.
     assert_eq!(store.read(at(99 * DAY)).fsck(seconds(900), &[]), []);
@@ -30,11 +30,11 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
         let given = ipam.claim(sane, &Request::new(&format!("x{i}")));
         let given = given.ok().and_then(|g| g.address());
         assert!(
-            given.is_none_or(|a| ![held, kept, quarantined].contains(&a)),
+            given.is_none_or(|a| ![held, sticky_address, quarantined].contains(&a)),
             "{given:?}"
         );
     }
-    for address in [held, kept, quarantined] {
+    for address in [held, sticky_address, quarantined] {
         let asked = [address];
         let request = Request::new("asked").addresses(&asked);
         assert!(ipam.claim(sane, &request).is_err(), "{address}");
@@ -50,7 +50,7 @@ fn a_time_more_than_a_day_ahead_holds_its_address_until_it_is_repaired() {
         repaired.claim_of("held").expect("a claim").until(),
         Some(sane.after(seconds(300)))
     );
-    assert!(repaired.retained_for("w").eq([kept]));
+    assert!(repaired.retained_for("w").eq([sticky_address]));
     assert_eq!(
         store
             .read(sane.after(seconds(500)))

@@ -56,7 +56,7 @@ impl Lives {
             let address = c.addresses().next().expect("an address");
             (address, c.retention(), c.sequence())
         });
-        let Some((address, kept, sequence)) = held else {
+        let Some((address, retention, sequence)) = held else {
             self.claim(clock, &owner, &workload, kind);
             return;
         };
@@ -64,8 +64,8 @@ impl Lives {
             self.renew(clock, &owner, address, sequence);
             return;
         }
-        self.release(clock, &owner, address, kept);
-        if kept == RetentionKind::Fixed && rng.random_range(0..2) == 0 {
+        self.release(clock, &owner, address, retention);
+        if retention == RetentionKind::Fixed && rng.random_range(0..2) == 0 {
             self.store.by(clock, |ipam| {
                 ipam.unreserve(clock, &*workload).expect("an end");
             });
@@ -93,12 +93,18 @@ impl Lives {
         }
     }
 
-    fn release(&mut self, clock: Timestamp, owner: &str, address: IpAddr, kept: RetentionKind) {
+    fn release(
+        &mut self,
+        clock: Timestamp,
+        owner: &str,
+        address: IpAddr,
+        retention: RetentionKind,
+    ) {
         self.store.release(clock, owner);
         let entry = self.entry(address);
         entry.at = entry.at.max(clock);
         entry.lease = None;
-        entry.free = match kept {
+        entry.free = match retention {
             RetentionKind::Ephemeral => entry.at.after(QUARANTINE),
             RetentionKind::Sticky(ttl) => entry.at.after(ttl).after(QUARANTINE),
             RetentionKind::Fixed => Timestamp::MAX,

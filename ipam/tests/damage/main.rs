@@ -125,7 +125,7 @@ fn write(store: &mut MemoryStore, key: &str, value: Vec<u8>) {
     ready(store.commit(txn)).expect("at once").expect("a write");
 }
 
-/// Who held or kept what, before the damage.
+/// Who held or retained what, before the damage.
 fn taken(store: &MemoryStore) -> BTreeMap<IpAddr, String> {
     let replica = open(store.clone(), NOW);
     let ipam = replica.ipam();
@@ -186,7 +186,7 @@ fn whatever_byte_of_whatever_record_is_flipped_no_address_is_given_twice() {
             damaged[at] ^= 0x41;
             let mut store = store.clone();
             write(&mut store, &key, damaged.clone());
-            // What was in quarantine may be given; what was held or kept may not.
+            // What was in quarantine may be given; what was held or retained may not.
             let step = (at % 7) as u64;
             let mut store = exhaust(store, &taken, NOW.after(Duration::from_secs(100 + step)));
             let left = entries(&mut store);

@@ -51,8 +51,8 @@ fn claims_and_workloads_are_rebuilt_from_their_blocks() {
                 );
             }
             for workload in ["p-wb", "q-wb", "p-wc"] {
-                let kept = |r: &Memory| r.ipam().retained_for(workload).collect::<Vec<_>>();
-                assert_eq!(kept(&replica), kept(&sound), "`{key}`");
+                let retained = |r: &Memory| r.ipam().retained_for(workload).collect::<Vec<_>>();
+                assert_eq!(retained(&replica), retained(&sound), "`{key}`");
             }
             rebuilt += 1;
         }

@@ -113,8 +113,8 @@ impl PoolSpec {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn quarantine(mut self, rest: Duration) -> Self {
-        self.quarantine = rest;
+    pub fn quarantine(mut self, quarantine: Duration) -> Self {
+        self.quarantine = quarantine;
         self
     }
 

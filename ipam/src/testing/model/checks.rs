@@ -23,35 +23,35 @@ impl Model {
             assert_eq!(claim.addresses().collect::<Vec<_>>(), holding.addresses);
             assert_eq!(claim.host().map(ToString::to_string), holding.host);
             assert_eq!(claim.until(), holding.until);
-            let kept = match holding.keep {
+            let retention = match holding.keep {
                 Keep::Ephemeral | Keep::Sticky(0) => RetentionKind::Ephemeral,
                 Keep::Sticky(ttl) => RetentionKind::Sticky(Duration::from_secs(ttl.into())),
                 Keep::Fixed => RetentionKind::Fixed,
             };
-            assert_eq!(claim.retention(), kept, "after {op:?}: `{owner}`");
+            assert_eq!(claim.retention(), retention, "after {op:?}: `{owner}`");
         }
         for (workload, (addresses, _)) in &self.moving {
             let held = |a: &IpAddr| {
                 let mut all = self.holdings.values();
                 all.any(|h| h.workload.as_ref() == Some(workload) && h.addresses.contains(a))
             };
-            let kept: Vec<IpAddr> = self.ipam.retained_for(identity(workload)).collect();
+            let retained: Vec<IpAddr> = self.ipam.retained_for(identity(workload)).collect();
             for address in addresses.iter().filter(|a| !held(a)) {
                 assert!(
-                    kept.contains(address),
+                    retained.contains(address),
                     "after {op:?}: {address} was lost while {workload} moved"
                 );
             }
         }
-        self.check_kept(op);
+        self.check_retained(op);
         // A reservation stands whether its address is held or not.
         for (address, workload) in &self.fixed {
-            let kept = self
+            let retained = self
                 .ipam
                 .retained_for(identity(workload))
                 .any(|a| a == *address);
             assert!(
-                kept,
+                retained,
                 "after {op:?}: {address} is no longer reserved to {workload}"
             );
         }

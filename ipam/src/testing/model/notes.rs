@@ -127,7 +127,7 @@ impl Model {
             "a stale release of `{owner}` was carried out"
         );
         for &address in &holding.addresses {
-            self.rests(address, self.now, holding.workload.clone());
+            self.enters_quarantine(address, self.now, holding.workload.clone());
             self.keep_released(&holding, address);
         }
     }
@@ -144,8 +144,8 @@ impl Model {
             assert_eq!(workload, Some(&**mine), "{address} is reserved");
         }
         let others = |s: &&Sticky| s.address == address && Some(&*s.identity) != workload;
-        let kept = self.sticky.iter().find(others);
-        assert!(kept.is_none(), "{address} is kept: {kept:?}");
+        let retained = self.sticky.iter().find(others);
+        assert!(retained.is_none(), "{address} is retained: {retained:?}");
         let pool = self.ipam.pools().find(|p| p.spec().cidr.contains(address));
         let pool = pool.unwrap_or_else(|| panic!("{address} is in no pool"));
         assert!(

@@ -100,7 +100,7 @@ impl Model {
                 .values()
                 .any(|h| h.addresses.contains(&address))
             {
-                self.rests(address, self.now, None);
+                self.enters_quarantine(address, self.now, None);
             }
         }
     }

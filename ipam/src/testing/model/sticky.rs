@@ -27,10 +27,10 @@ impl Model {
     }
 
     /// An address is held by nobody from `at` on, and in quarantine.
-    pub(super) fn rests(&mut self, address: IpAddr, at: Timestamp, by: Option<String>) {
+    pub(super) fn enters_quarantine(&mut self, address: IpAddr, at: Timestamp, by: Option<String>) {
         let quarantine = self.pool_of(address).map(|p| p.spec().quarantine);
-        let rest = (at, quarantine.unwrap_or(Duration::ZERO), by);
-        self.released.insert(address, rest);
+        let quarantined = (at, quarantine.unwrap_or(Duration::ZERO), by);
+        self.released.insert(address, quarantined);
     }
 
     /// What becomes of an address that a claim of an interface, which is over now, held.
@@ -75,7 +75,7 @@ impl Model {
         self.sticky = rest;
         let gone: Vec<Sticky> = same;
         for old in gone {
-            self.rests(old.address, self.now, None);
+            self.enters_quarantine(old.address, self.now, None);
         }
         self.sticky.push(Sticky {
             identity,
@@ -93,7 +93,7 @@ impl Model {
         self.sticky = left;
         let over: Vec<Sticky> = over;
         for sticky in over {
-            self.rests(sticky.address, sticky.until.unwrap_or(now), None);
+            self.enters_quarantine(sticky.address, sticky.until.unwrap_or(now), None);
         }
     }
 
@@ -164,7 +164,7 @@ impl Model {
     }
 
     /// Each interface keeps what the model says, no more and no less.
-    pub(super) fn check_kept(&self, op: &super::Op) {
+    pub(super) fn check_retained(&self, op: &super::Op) {
         for workload in 1..=5u8 {
             let workload = alloc::format!("w{workload}");
             for interface in super::INTERFACES {
@@ -177,7 +177,7 @@ impl Model {
                     self.ipam.retained_for((&*workload, interface)).collect();
                 ours.sort();
                 theirs.sort();
-                assert_eq!(theirs, ours, "after {op:?}: kept for {identity}");
+                assert_eq!(theirs, ours, "after {op:?}: retained for {identity}");
             }
         }
     }
