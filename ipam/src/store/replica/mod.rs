@@ -2,6 +2,7 @@
 //! decide again.
 
 mod commit;
+mod copy;
 mod read;
 
 pub(in crate::store) use read::{add, known};

@@ -1,6 +1,7 @@
 //! A store's records as a state: all of them, or those that changed.
 
-use super::{ATTEMPTS, PAGE, Replica};
+use super::copy::Copy;
+use super::{PAGE, Replica};
 use crate::state::Ipam;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
@@ -18,21 +19,18 @@ use alloc::vec::Vec;
 type Pages = Vec<(String, Vec<u8>)>;
 
 impl<S: Store> Replica<S> {
-    /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, it is
-    /// done over.
+    /// Reads everything anew. Kinds are listed one after another: should others commit meanwhile, all is copied first.
     pub(in crate::store) async fn reload(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
-            if self.read_all(now).await? {
-                return Ok(());
-            }
+        if self.read_all(now, None).await? {
+            return Ok(());
         }
-        Err(StoreError::Io(
-            "the store changed faster than it could be read".into(),
-        ))
+        let copy = self.copy_all().await?;
+        // Of a copy, which is of one revision, this is always so.
+        self.read_all(now, Some(&copy)).await.map(|_| ())
     }
 
     /// Whether nobody committed meanwhile.
-    async fn read_all(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+    async fn read_all(&mut self, now: Timestamp, copy: Option<&Copy>) -> Result<bool, StoreError> {
         let mut ipam = Ipam::new(self.ipam.seed());
         ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, now);
@@ -41,7 +39,7 @@ impl<S: Store> Replica<S> {
         for kind in KINDS {
             let mut after: Option<String> = None;
             loop {
-                let page = self.store.list(kind, after.as_deref(), PAGE).await?;
+                let page = self.list(copy, kind, after.as_deref(), PAGE).await?;
                 if *revision.get_or_insert(page.revision) != page.revision {
                     return Ok(false);
                 }
@@ -61,16 +59,19 @@ impl<S: Store> Replica<S> {
         }
         restorer.whole |= empty;
         let mut restored = restorer.finish(true);
-        let Some(revision) = self.explain(&mut restored, revision.unwrap_or(0)).await? else {
+        let revision = revision.unwrap_or(0);
+        if !self.explain(&mut restored, revision, copy).await? {
             return Ok(false);
-        };
+        }
         let whole = self.store.damage().await?;
         let whole = whole.into_iter().map(|why| RejectedRecord {
             frozen: Frozen::Store,
             ..RejectedRecord::new(WHOLE, "the store", why)
         });
         restored.rejected.extend(whole);
-        let bad = self.bad_copies(&restored.ipam).await?;
+        let Some(bad) = self.bad_copies(&restored.ipam, revision, copy).await? else {
+            return Ok(false);
+        };
         restored.rejected.extend(bad);
         if restored.rejected.iter().any(|m| m.key == "m/") {
             restored.ipam.tokens.begin_anew();
@@ -86,17 +87,18 @@ impl<S: Store> Replica<S> {
         Ok(true)
     }
 
-    /// Finds out what is behind each doubt, which takes the blocks' records once more. None where others committed meanwhile.
+    /// Finds out what is behind each doubt, which takes the blocks' records once more. Whether nobody committed meanwhile.
     async fn explain(
         &mut self,
         restored: &mut Restored,
         revision: Revision,
-    ) -> Result<Option<Revision>, StoreError> {
+        copy: Option<&Copy>,
+    ) -> Result<bool, StoreError> {
         let keys: Vec<String> = restored.doubts.blocks.iter().cloned().collect();
         for keys in keys.chunks(PAGE) {
-            let (values, now) = self.store.get(keys).await?;
+            let (values, now) = self.get(copy, keys).await?;
             if now != revision {
-                return Ok(None);
+                return Ok(false);
             }
             for (key, value) in keys.iter().zip(values) {
                 let record = value.as_deref().and_then(|v| Record::decode(v).ok());
@@ -104,7 +106,7 @@ impl<S: Store> Replica<S> {
             }
         }
         restored.settle();
-        Ok(Some(revision))
+        Ok(true)
     }
 
     /// Takes the summaries over as they are stored; those that are not what the blocks say.
@@ -167,11 +169,20 @@ impl<S: Store> Replica<S> {
         Ok(bad)
     }
 
-    /// Copies of pools' records that are not what they copy.
-    async fn bad_copies(&mut self, ipam: &Ipam) -> Result<Vec<RejectedRecord>, StoreError> {
+    /// Copies of pools' records that are not what they copy. None where others committed meanwhile.
+    async fn bad_copies(
+        &mut self,
+        ipam: &Ipam,
+        revision: Revision,
+        copy: Option<&Copy>,
+    ) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
         let mut bad = Vec::new();
         // As many as there may be pools: one page.
-        for (key, value) in self.store.list(COPIES, None, usize::MAX).await?.entries {
+        let page = self.list(copy, COPIES, None, usize::MAX).await?;
+        if page.revision != revision {
+            return Ok(None);
+        }
+        for (key, value) in page.entries {
             let own = key.replacen(COPIES, "p/", 1);
             match ipam.record(&own).map(|r| r.encode()) {
                 Some(bytes)
@@ -186,7 +197,7 @@ impl<S: Store> Replica<S> {
                 _ => {}
             }
         }
-        Ok(bad)
+        Ok(Some(bad))
     }
 
     /// Makes the records of some keys what the events say; whether they fit the rest.
