@@ -6,7 +6,7 @@ mod common;
 mod worker;
 
 use common::{block_on, open};
-use ipam::{PoolSpec, Replica, Timestamp};
+use ipam::{PoolSpec, Replica};
 use ipam_etcd::EtcdConfig;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -34,15 +34,15 @@ impl Host {
         Self { job, process }
     }
 
-    /// Whether it claimed all it should.
-    fn is_done(&mut self) -> bool {
+    /// Its process, until it has claimed all it should.
+    fn unfinished(&mut self) -> Option<&mut Child> {
         match self.process.try_wait().expect("a child") {
-            None => false,
-            Some(status) if status.success() => true,
+            None => Some(&mut self.process),
+            Some(status) if status.success() => None,
             // It gave up: the cluster was away for longer than it waits.
             Some(_) => {
                 self.process = spawn(&self.job);
-                false
+                Some(&mut self.process)
             }
         }
     }
@@ -77,11 +77,8 @@ fn signal(etcd: &Etcd, name: &str) {
 /// One member dies and comes back, the leader stands still, a host is killed: again and again until all is claimed.
 fn disturb(members: &mut [Etcd], hosts: &mut [Host], rng: &mut impl Rng) -> [u32; 3] {
     let (start, mut done) = (Instant::now(), [0; 3]);
-    while !hosts
-        .iter_mut()
-        .fold(true, |all, host| host.is_done() && all)
-    {
-        assert!(start.elapsed() < Duration::from_mins(10), "{done:?}");
+    while hosts.iter_mut().filter_map(Host::unfinished).count() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "{done:?}");
         let pause = Duration::from_millis(rng.random_range(100..600));
         std::thread::sleep(pause);
         let kind = rng.random_range(0..8);
@@ -104,7 +101,7 @@ fn disturb(members: &mut [Etcd], hosts: &mut [Host], rng: &mut impl Rng) -> [u32
             }
             _ => {
                 let host = &mut hosts[rng.random_range(0..HOSTS)];
-                if !host.is_done() {
+                if host.unfinished().is_some() {
                     host.kill();
                     host.process = spawn(&host.job);
                 }

@@ -199,6 +199,7 @@ impl Worker<'_> {
     /// Claims for an owner until the store answers: what became of an attempt without an answer, the next one tells.
     async fn claim(&mut self, owner: &str) -> u64 {
         let host = format!("host-{}", self.job.host);
+        let mut last = String::new();
         for _ in 0..100 {
             let request = Request::new(owner).host(&host);
             match self
@@ -212,10 +213,10 @@ impl Worker<'_> {
                     self.write(&format!("claimed {at} {owner} {address} {sequence}\n"));
                     return sequence;
                 }
-                Err(error) => eprintln!("{host}: {error}"),
+                Err(error) => last = error.to_string(),
             }
         }
-        panic!("{owner} was not claimed");
+        panic!("{owner} was not claimed: {last}");
     }
 
     async fn release(&mut self, owner: &str, sequence: u64) {
@@ -223,6 +224,7 @@ impl Worker<'_> {
             "releasing {} {owner} {sequence}\n",
             now().as_nanos()
         ));
+        let mut last = String::new();
         for _ in 0..100 {
             match self
                 .addresses
@@ -234,9 +236,9 @@ impl Worker<'_> {
                     self.write(&format!("released {owner}\n"));
                     return;
                 }
-                Err(error) => eprintln!("{owner}: {error}"),
+                Err(error) => last = error.to_string(),
             }
         }
-        panic!("{owner} was not released");
+        panic!("{owner} was not released: {last}");
     }
 }
