@@ -76,6 +76,7 @@ impl<'m, 'a> Search<'m, 'a> {
         let sum = |t: usize, of: &dyn Fn(usize) -> bool| -> f64 {
             (0..width).filter(|r| of(*r)).map(|r| load(t, r)).sum()
         };
+        let scope = Scope::whole(state);
         Self {
             incumbent,
             evaluations: 0,
@@ -84,7 +85,7 @@ impl<'m, 'a> Search<'m, 'a> {
             scale,
             rng: stream(seed, "annealing"),
             block: Block::default(),
-            together: Together::new(state),
+            together: Together::new(state, &scope),
             together_rng: stream(seed, "together"),
             draws: (0..DRAWS)
                 .map(|i| -libm::log((i as f64 + 0.5) / DRAWS as f64))
@@ -95,7 +96,7 @@ impl<'m, 'a> Search<'m, 'a> {
                 .collect(),
             strictness: vec![1.0; model.nodes],
             pool: Vec::new(),
-            scope: Scope::whole(state),
+            scope,
             overfull: Vec::new(),
         }
     }
@@ -104,6 +105,7 @@ impl<'m, 'a> Search<'m, 'a> {
     /// Tasks whose homes are others must be there.
     pub(super) fn narrow(&mut self, state: &Penalised<'_>, nodes: usize) {
         self.scope = Scope::sample(state, nodes, &mut self.rng);
+        self.together.narrow(state, &self.scope);
     }
 
     /// The share of the budget that is spent.

@@ -19,6 +19,8 @@ pub(super) struct Scope {
     /// The scope's nodes by location and by neighbourhood.
     locations: Vec<Vec<u32>>,
     neighbourhoods: Vec<Vec<u32>>,
+    /// Which nodes are in the scope.
+    inside: Vec<bool>,
     whole: bool,
 }
 
@@ -26,7 +28,8 @@ impl Scope {
     /// All nodes.
     pub(super) fn whole(state: &Penalised<'_>) -> Self {
         let nodes = (0..state.model.nodes as u32).collect();
-        Self::of(state, nodes, state.reach.movable.clone(), true)
+        let inside = vec![true; state.model.nodes];
+        Self::of(state, nodes, inside, true)
     }
 
     /// So many nodes, location by location in random order: what is near to what stays as it is.
@@ -43,25 +46,36 @@ impl Scope {
         for node in &nodes {
             inside[*node as usize] = true;
         }
-        let at_home_inside = |t: &u32| inside[state.home[*t as usize] as usize];
-        let movable = state.reach.movable.iter().copied();
-        let movable = movable.filter(at_home_inside).collect();
-        Self::of(state, nodes, movable, false)
+        Self::of(state, nodes, inside, false)
     }
 
-    fn of(state: &Penalised<'_>, nodes: Vec<u32>, movable: Vec<u32>, whole: bool) -> Self {
+    fn of(state: &Penalised<'_>, nodes: Vec<u32>, inside: Vec<bool>, whole: bool) -> Self {
         let model = state.model;
+        let at_home_inside = |t: &u32| inside[state.home[*t as usize] as usize];
+        let movable = state.reach.movable.iter().copied();
         Self {
+            movable: movable.filter(at_home_inside).collect(),
             locations: grouped(&nodes, &model.location, model.locations),
             neighbourhoods: grouped(&nodes, &model.neighbourhood, model.neighbourhoods),
             nodes,
-            movable,
+            inside,
             whole,
         }
     }
 
     pub(super) fn nodes(&self) -> &[u32] {
         &self.nodes
+    }
+
+    /// Tasks that may leave their homes, which are in the scope.
+    pub(super) fn movable(&self) -> &[u32] {
+        &self.movable
+    }
+
+    /// Whether a task's home is in the scope; a task whose home is not stays where it is.
+    #[inline]
+    pub(super) fn is_home_inside(&self, state: &Penalised<'_>, task: u32) -> bool {
+        self.inside[state.home[task as usize] as usize]
     }
 
     /// The nodes of a neighbourhood.

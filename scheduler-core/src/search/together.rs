@@ -27,7 +27,7 @@ const LOOKS: usize = 4;
 /// Finds and makes such moves; idle where no service depends on another.
 #[derive(Clone, Debug)]
 pub(super) struct Together {
-    /// Tasks that may leave their homes and whose services depend on others or are depended on.
+    /// Tasks that may leave their homes in the scope and whose services depend on others or are depended on.
     linked: Vec<u32>,
     tries: u64,
     /// Groups sent so far, and in the whole search at most.
@@ -44,21 +44,11 @@ pub(super) struct Together {
 }
 
 impl Together {
-    pub(super) fn new(state: &Penalised<'_>) -> Self {
+    pub(super) fn new(state: &Penalised<'_>, scope: &Scope) -> Self {
         let model = state.model;
-        let linked = |t: &u32| {
-            let s = model.service_of[*t as usize] as usize;
-            state.tables.neighbourhoods.has(s)
-        };
-        let movable = state.reach.movable.iter().copied();
-        let linked = if model.neighbourhoods > 1 {
-            movable.filter(linked).collect()
-        } else {
-            Vec::new()
-        };
         let tries = TRIES_BY_TASKS / model.tasks().max(1) as u64;
-        Self {
-            linked,
+        let mut together = Self {
+            linked: Vec::new(),
             tries: tries.clamp(TRIES.0, TRIES.1),
             sent: 0,
             most: MOST_TRIES_EACH * model.tasks() as f64,
@@ -67,6 +57,22 @@ impl Together {
             before: Vec::new(),
             nodes: Vec::new(),
             services: Vec::new(),
+        };
+        together.narrow(state, scope);
+        together
+    }
+
+    /// Only tasks at home in the scope are sent from now on.
+    pub(super) fn narrow(&mut self, state: &Penalised<'_>, scope: &Scope) {
+        let model = state.model;
+        let linked = |t: &u32| {
+            let s = model.service_of[*t as usize] as usize;
+            state.tables.neighbourhoods.has(s)
+        };
+        self.linked.clear();
+        if model.neighbourhoods > 1 {
+            let movable = scope.movable().iter().copied();
+            self.linked.extend(movable.filter(linked));
         }
     }
 
@@ -159,7 +165,7 @@ impl Together {
                 if *on == s || self.will_be(state, *on, entered) {
                     continue;
                 }
-                let Some(other) = self.partner(state, *on, left, rng) else {
+                let Some(other) = self.partner(state, scope, (*on, left), rng) else {
                     return false;
                 };
                 if !self.join(state, scope, (other, entered, to), rng) {
@@ -205,13 +211,14 @@ impl Together {
     fn partner(
         &self,
         state: &Penalised<'_>,
-        service: u32,
-        left: u32,
+        scope: &Scope,
+        (service, left): (u32, u32),
         rng: &mut impl Rng,
     ) -> Option<u32> {
         let model = state.model;
         let members = model.members.of(service as usize);
-        let free = |t: &u32| !self.group.iter().any(|(other, _)| other == t);
+        let grouped = |t: &u32| self.group.iter().any(|(other, _)| other == t);
+        let free = |t: &u32| scope.is_home_inside(state, *t) && !grouped(t);
         let here = |t: &u32| model.neighbourhood[state.at[*t as usize] as usize] == left;
         let mut any = None;
         for _ in 0..LOOKS.min(members.len()) {
@@ -226,7 +233,8 @@ impl Together {
         any
     }
 
-    /// Adds a task to the group, on the cheapest of some nodes of the neighbourhood.
+    /// Adds a task to the group, on the cheapest of some nodes of the neighbourhood; false if it may not leave or none may
+    /// take it.
     fn join(
         &mut self,
         state: &Penalised<'_>,
@@ -234,7 +242,7 @@ impl Together {
         (task, entered, beside): (u32, u32, u32),
         rng: &mut impl Rng,
     ) -> bool {
-        if self.group.len() >= MOST {
+        if self.group.len() >= MOST || !scope.is_home_inside(state, task) {
             return false;
         }
         let t = task as usize;
@@ -341,3 +349,7 @@ impl Together {
         false
     }
 }
+
+#[cfg(test)]
+#[path = "together_tests.rs"]
+mod tests;
