@@ -155,6 +155,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["berth ipam --store redb:ipam.redb routes --host h1 --wrap cross-subnet --tunnel vxlan"],
     ),
     (
+        "ipam serve",
+        &[
+            "berth ipam --store redb:ipam.redb serve --host h1 --metrics 127.0.0.1:9469",
+            "berth ipam --store etcd:http://10.0.0.1:2379 serve --host h1 --live /run/owners --grace 5m",
+        ],
+    ),
+    (
         "ipam dump",
         &["berth ipam --store redb:ipam.redb dump > ipam.json"],
     ),

@@ -2,9 +2,11 @@
 
 mod etcd;
 mod pool;
+mod serve;
 
 pub use etcd::EtcdArgs;
 pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
+pub(super) use serve::ServeArgs;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ipam::net::AddressRange;
@@ -77,6 +79,8 @@ pub(super) enum Action {
     Fsck(FsckArgs),
     /// Where packets to other hosts' addresses go.
     Routes(RoutesArgs),
+    /// Renew a host's leases, collect what is over and give up its empty blocks, until told to end (SIGTERM, Ctrl-C).
+    Serve(ServeArgs),
     /// The whole state as one JSON document.
     Dump,
     /// Read a dump into an empty store.

@@ -6,6 +6,7 @@ mod collect;
 mod leases;
 mod look;
 mod pools;
+mod serve;
 mod session;
 mod show;
 mod single;
@@ -76,6 +77,7 @@ fn answered(args: &IpamArgs) -> Result<Answer, Failure> {
         Action::Gc(gc) => collect::gc(&mut session, gc),
         Action::Fsck(fsck) => collect::fsck(&mut session, fsck),
         Action::Routes(routes) => collect::routes(&session, routes),
+        Action::Serve(serve) => serve::serve(session, serve),
         Action::Dump => collect::dump(&session),
         Action::Load { file, replace } => collect::load(&mut session, file, *replace),
     }
@@ -97,6 +99,7 @@ impl Action {
             Self::Release(release) => whose(&release.whose).to_vec(),
             Self::Show { owner } => vec![("--owner", owner.clone())],
             Self::Routes(routes) => vec![("--host", routes.host.clone())],
+            Self::Serve(serve) => vec![some("--host", &serve.host)],
             Self::Host {
                 action: HostAction::Set(set),
             } => vec![some("HOST", &set.name)],

@@ -36,6 +36,11 @@ impl Session {
         })
     }
 
+    /// For who goes on with the store.
+    pub(super) fn into_parts(self) -> (Replica<Box<dyn Store>>, Runner, String) {
+        (self.replica, self.runner, self.place)
+    }
+
     pub(super) fn ipam(&self) -> &Ipam {
         self.replica.ipam()
     }

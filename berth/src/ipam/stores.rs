@@ -1,10 +1,10 @@
 //! The stores that `--store` names.
 
-use super::args::IpamArgs;
+use super::args::{Action, IpamArgs};
 use crate::answer::Failure;
 use ipam::store::{MemoryStore, StoreError, ready};
 use ipam::{Store, Timestamp};
-use ipam_redb::RedbStore;
+use ipam_redb::{RedbStore, TokioStore};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A store, and what carries out its operations.
@@ -35,12 +35,17 @@ impl Opened {
 pub(super) enum Runner {
     /// They never wait but by sleeping.
     AtOnce,
-    /// They wait for the network.
-    #[cfg(feature = "etcd")]
+    /// They wait for the network, or for threads that work meanwhile.
     Tokio(tokio::runtime::Runtime),
 }
 
 impl Runner {
+    pub(super) fn tokio(place: &str) -> Result<Self, Failure> {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build();
+        runtime.map(Self::Tokio).map_err(|e| Failure::io(&e, place))
+    }
+
     /// Carries out an operation on the store at `place`.
     pub(super) fn run<T>(
         &self,
@@ -52,7 +57,6 @@ impl Runner {
                 let waits = || std::io::Error::other("the store waits for what never comes");
                 ready(operation).ok_or_else(|| Failure::io(&waits(), place))
             }
-            #[cfg(feature = "etcd")]
             Self::Tokio(runtime) => Ok(runtime.block_on(operation)),
         }
     }
@@ -88,8 +92,14 @@ pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
         Some(("redb", path)) if !path.is_empty() => {
             ipam_redb::set_last_resort(last_words);
             let mut store = RedbStore::new(path, args.lock_wait);
-            if !args.action.writes() && !store.is_there() {
+            let serves = matches!(args.action, Action::Serve(_));
+            if (serves || !args.action.writes()) && !store.is_there() {
                 return Err(nothing_there(&place));
+            }
+            // Who serves shares the file with others.
+            if serves {
+                let runner = Runner::tokio(&place)?;
+                return Ok(Opened::new(TokioStore::new(store), runner, args, place));
             }
             store.hold().map_err(|e| failure(&e, &place))?;
             Ok(Opened::new(store, Runner::AtOnce, args, place))
@@ -113,10 +123,7 @@ fn etcd(args: &IpamArgs, urls: &str, place: String) -> Result<Opened, Failure> {
     let config = args.etcd.config(urls, args.lock_wait)?;
     let store = ipam_etcd::EtcdStore::new(config)
         .map_err(|e| Failure::input(e.to_string(), option_of(&e)))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runner = Runner::Tokio(runtime.map_err(|e| Failure::io(&e, &*place))?);
+    let runner = Runner::tokio(&place)?;
     Ok(Opened::new(store, runner, args, place))
 }
 
@@ -130,7 +137,7 @@ fn option_of(error: &ipam_etcd::ConfigError) -> &'static str {
     }
 }
 
-/// Who only looks makes no store: one that is missing may be a slip in its name.
+/// Who only looks, or serves, makes no store: one that is missing may be a slip in its name.
 fn nothing_there(place: &str) -> Failure {
     let message = "there is no such file: the first command that writes (pool add, say) makes it";
     let missing = std::io::Error::new(std::io::ErrorKind::NotFound, message);
@@ -158,7 +165,7 @@ fn last_words(why: &str) {
 }
 
 /// Since the Unix epoch: leases outlive the process.
-fn clock() -> Timestamp {
+pub(super) fn clock() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
