@@ -85,14 +85,13 @@ impl Files {
     fn damage(&self, key: &str) {
         let mut store = RedbStore::new(self.path(), Duration::from_secs(5));
         let keys = [key.to_owned()];
-        let (values, since) = ready(store.get(&keys)).expect("at once").expect("a read");
+        let (values, _) = ready(store.get(&keys)).expect("at once").expect("a read");
         let mut value = values[0]
             .clone()
             .unwrap_or_else(|| panic!("no record `{key}`"));
         value[2] ^= 0x10;
         let put = vec![(key.to_owned(), value)];
         let txn = Txn {
-            since,
             put,
             ..Txn::default()
         };

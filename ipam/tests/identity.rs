@@ -119,9 +119,7 @@ fn a_forged_key_clears_no_other_record() {
         "w/shop/web-0\u{1f}net1",
     ];
     let put = keys.map(|key| (key.to_owned(), records[records.len() - 3].clone()));
-    let since = ready(store.get(&[])).expect("at once").expect("a read").1;
     let txn = Txn {
-        since,
         put: put.into(),
         ..Txn::default()
     };

@@ -1,38 +1,13 @@
 //! The store in memory passes what every store must pass.
 
 use ipam::{
-    Store,
-    store::{MemoryStore, Page, Revision, StoreError, Txn, Watched, ready},
+    Store as _,
+    store::{Guard, MemoryStore, Revision, StoreError, Txn, Watched, ready},
 };
-use std::sync::{Arc, Mutex};
 
-/// One memory store behind several handles.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<MemoryStore>>);
+mod shared;
 
-#[async_trait::async_trait]
-impl Store for Shared {
-    async fn get(
-        &mut self,
-        keys: &[String],
-    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
-        ready(self.0.lock().unwrap().get(keys)).unwrap()
-    }
-    async fn list(
-        &mut self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        ready(self.0.lock().unwrap().list(prefix, after, limit)).unwrap()
-    }
-    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        ready(self.0.lock().unwrap().commit(txn)).unwrap()
-    }
-    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
-        ready(self.0.lock().unwrap().watch(prefix, from)).unwrap()
-    }
-}
+use shared::Shared;
 
 #[test]
 fn memory_conforms() {
@@ -41,9 +16,7 @@ fn memory_conforms() {
 }
 
 fn put(store: &mut Shared, key: &str) -> Revision {
-    let (_, since) = ready(store.get(&[])).unwrap().expect("a read");
     let txn = Txn {
-        since,
         put: vec![(key.into(), vec![1])],
         ..Txn::default()
     };
@@ -51,9 +24,7 @@ fn put(store: &mut Shared, key: &str) -> Revision {
 }
 
 fn delete(store: &mut Shared, key: &str) -> Revision {
-    let (_, since) = ready(store.get(&[])).unwrap().expect("a read");
     let txn = Txn {
-        since,
         delete: vec![key.into()],
         ..Txn::default()
     };
@@ -79,12 +50,11 @@ fn history_is_bounded_and_what_lies_before_it_is_compacted() {
 
 #[test]
 fn a_deletion_that_history_has_dropped_is_still_a_conflict_for_who_is_behind() {
-    let mut store = Shared(Arc::new(Mutex::new(MemoryStore::with_history(4))));
+    let mut store = Shared::new(MemoryStore::with_history(4));
     let seen = put(&mut store, "key");
     delete(&mut store, "key");
     let write = |since| Txn {
-        unchanged: vec!["key".into()],
-        since,
+        guards: vec![Guard::unchanged("key", since)],
         put: vec![("key".into(), vec![2])],
         delete: vec![],
     };
@@ -102,8 +72,7 @@ fn a_deletion_that_history_has_dropped_is_still_a_conflict_for_who_is_behind() {
 #[test]
 fn two_replicas_agree_across_a_history_of_any_length() {
     for history in [0, 1, 3] {
-        let shared = Arc::new(Mutex::new(MemoryStore::with_history(history)));
-        let store = Shared(shared);
+        let store = Shared::new(MemoryStore::with_history(history));
         ready(ipam::testing::check_replicas(|| store.clone())).expect("memory never waits");
     }
 }

@@ -146,6 +146,9 @@ fn nothing_there(place: &str) -> Failure {
 
 /// A store's error as the command's.
 pub(super) fn failure(error: &StoreError, place: &str) -> Failure {
+    if let StoreError::Contended { .. } = error {
+        return Failure::no("contended", error.to_string(), place);
+    }
     let mut failure = Failure::io(&std::io::Error::other(error.to_string()), place);
     failure.kind = match error {
         StoreError::Busy { .. } => "busy".into(),

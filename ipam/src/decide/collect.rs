@@ -2,6 +2,7 @@
 
 use crate::change::{Change, ChangeKind, Reason};
 use crate::pool::blocks::BlockState;
+use crate::pool::{Pool, PoolId};
 use crate::state::Ipam;
 use crate::store::RejectedRecord;
 use crate::time::Timestamp;
@@ -175,41 +176,51 @@ impl Ipam {
         let mut changes = Vec::new();
         for (id, pool) in self.pools.iter() {
             for (host, blocks) in pool.blocks().hosts.iter() {
-                let known = self.hosts.name(host).zip(self.hosts.settings(host));
-                let Some((name, settings)) = known else {
-                    continue;
-                };
-                let draining = settings.draining;
-                let mut left = blocks.all.len();
-                for index in blocks.all.iter() {
-                    let block = pool.blocks().get(index);
-                    let (cidr, generation) = (pool.block_cidr(index), block.generation);
-                    let over = block.empty_since.after(pool.spec().reclaim_after) <= self.now();
-                    let given_up = draining || block.state == BlockState::Releasing;
-                    if block.used == 0 && (given_up || (over && left > 1)) {
-                        left -= 1;
-                        let kind = ChangeKind::BlockReleased {
-                            pool: id,
-                            block: cidr,
-                            generation,
-                        };
-                        changes.push(Change::new(self.now(), kind));
-                    } else if draining && block.state != BlockState::Releasing {
-                        let host = Cow::Owned(name.to_string());
-                        let (pool, state) = (id, BlockState::Releasing);
-                        let kind = ChangeKind::BlockTaken {
-                            pool,
-                            block: cidr,
-                            host,
-                            state,
-                            generation,
-                        };
-                        changes.push(Change::new(self.now(), kind));
-                    }
-                }
+                self.tidy_host((id, pool), host, blocks.all.len(), &mut changes);
             }
         }
         changes
+    }
+
+    /// What a host gives up of a pool, where it has as many blocks of it.
+    pub(super) fn tidy_host(
+        &self,
+        (id, pool): (PoolId, &Pool),
+        host: u32,
+        mut have: usize,
+        changes: &mut Vec<Change<'static>>,
+    ) {
+        let known = self.hosts.name(host).zip(self.hosts.settings(host));
+        let Some(((name, settings), blocks)) = known.zip(pool.blocks().hosts.get(host)) else {
+            return;
+        };
+        let draining = settings.draining;
+        for index in blocks.all.iter() {
+            let block = pool.blocks().get(index);
+            let (cidr, generation) = (pool.block_cidr(index), block.generation);
+            let over = block.empty_since.after(pool.spec().reclaim_after) <= self.now();
+            let given_up = draining || block.state == BlockState::Releasing;
+            if block.used == 0 && (given_up || (over && have > 1)) {
+                have = have.saturating_sub(1);
+                let kind = ChangeKind::BlockReleased {
+                    pool: id,
+                    block: cidr,
+                    generation,
+                };
+                changes.push(Change::new(self.now(), kind));
+            } else if draining && block.state != BlockState::Releasing {
+                let host = Cow::Owned(name.to_string());
+                let (pool, state) = (id, BlockState::Releasing);
+                let kind = ChangeKind::BlockTaken {
+                    pool,
+                    block: cidr,
+                    host,
+                    state,
+                    generation,
+                };
+                changes.push(Change::new(self.now(), kind));
+            }
+        }
     }
 
     /// [`Ipam::decide_tidy_blocks`], carried out; how many blocks are free for others again.

@@ -1,13 +1,16 @@
 //! One pass of collection: leases that are over, owners that are gone, blocks that nobody needs.
 
 use crate::change::{Change, ChangeKind};
+use crate::cidr::Cidr;
+use crate::pool::PoolId;
 use crate::state::Ipam;
 use crate::store::RejectedRecord;
 use crate::time::Timestamp;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// Who lives, for one pass of collection.
@@ -111,6 +114,65 @@ impl Ipam {
             blocks,
             changes,
         }
+    }
+
+    /// [`Ipam::decide_collection`] of one host: leases that are over, its own owners that the census lacks, and blocks of its own that it
+    /// does not need. Of the state only some of its blocks, by pool and first address, and what holds addresses there need be known; of
+    /// each pool it has as many blocks as `have` says.
+    pub(crate) fn decide_host_collection(
+        &self,
+        host: &str,
+        within: &[(PoolId, IpAddr)],
+        have: &BTreeMap<PoolId, usize>,
+        census: Option<Census<'_>>,
+    ) -> Collection {
+        let id = self.host(host);
+        // Who holds what else there is need not be known as well.
+        let told = |owner: &str| {
+            let claim = self.owner(owner);
+            let places = claim.into_iter().flat_map(|claim| self.places_of(claim));
+            places
+                .filter_map(|place| self.block_of_place(place.pool, place.address))
+                .any(|block| within.contains(&block))
+        };
+        let own = |owner: &str| {
+            let claim = self.owner(owner).and_then(|claim| self.claims.get(claim));
+            claim.is_some_and(|claim| Some(claim.host) == id) && told(owner)
+        };
+        let mut pass = Collection {
+            changes: self.decide_expire(),
+            ..Collection::default()
+        };
+        pass.changes
+            .retain(|change| owner_of(change).is_some_and(|owner| told(&owner)));
+        let over: BTreeSet<String> = pass.changes.iter().filter_map(owner_of).collect();
+        if let Some(census) = census {
+            let lives = |owner: &str| (census.lives)(owner) || over.contains(owner) || !own(owner);
+            let missing = self.decide_reconcile(census.began, census.grace, lives);
+            let changes = missing.changes.into_iter();
+            let of_own =
+                |c: &Change<'_>| owner_of(c).is_some_and(|o| own(&o) && !over.contains(&o));
+            pass.changes.extend(changes.filter(of_own));
+            pass.suspects = missing.suspects;
+        }
+        pass.released = pass.changes.iter().filter_map(released_of).collect();
+        if let Some(id) = id {
+            let claims = pass.changes.len();
+            for (pool, blocks) in self.pools.iter() {
+                let have = have.get(&pool).copied().unwrap_or(0);
+                self.tidy_host((pool, blocks), id, have, &mut pass.changes);
+            }
+            let tidy = pass.changes.get(claims..).unwrap_or_default();
+            let given_up = |c: &&Change<'_>| matches!(c.kind, ChangeKind::BlockReleased { .. });
+            pass.blocks = tidy.iter().filter(given_up).count();
+        }
+        pass
+    }
+
+    fn block_of_place(&self, id: PoolId, address: IpAddr) -> Option<(PoolId, IpAddr)> {
+        let size = self.pools.get(id.0)?.spec().block_size;
+        let block = Cidr::containing(address, size).ok()?;
+        Some((id, block.first()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store in memory, for tests and for allocators that need not outlive the process.
 
-use super::seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};
+use super::seam::{Event, Guard, Page, Revision, Store, StoreError, Txn, Watched};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -56,7 +56,7 @@ impl MemoryStore {
     /// let mut store = MemoryStore::with_history(2);
     /// for i in 0..5u8 {
     ///     let put = vec![("k".to_string(), vec![i])];
-    ///     ready(store.commit(Txn { put, since: u64::from(i), ..Txn::default() })).unwrap()?;
+    ///     ready(store.commit(Txn { put, ..Txn::default() })).unwrap()?;
     /// }
     /// assert_eq!(ready(store.watch("", 2)).unwrap()?, Watched::Compacted);
     /// assert!(matches!(ready(store.watch("", 3)).unwrap()?, Watched::Events(..)));
@@ -75,13 +75,16 @@ impl MemoryStore {
         }
     }
 
-    /// Whether a key may have been written or deleted after a revision. Of a key without a trace only the
+    /// Whether a key may be other than a guard has it. Of a key without a trace only the
     /// history's age is known.
-    fn changed_since(&self, key: &str, since: Revision) -> bool {
+    fn breaks(&self, Guard { key, since, absent }: &Guard) -> bool {
+        if *absent && self.entries.contains_key(key) {
+            return true;
+        }
         let written = self.entries.get(key).map(|(r, _)| *r);
         match written.or_else(|| self.gone.get(key).copied()) {
-            Some(latest) => latest > since,
-            None => since < self.oldest,
+            Some(latest) => latest > *since,
+            None => *since < self.oldest,
         }
     }
 
@@ -131,9 +134,10 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        let changed = |k: &&String| self.changed_since(k, txn.since);
-        if let Some(key) = txn.unchanged.iter().find(changed) {
-            return Err(StoreError::Conflict { key: key.clone() });
+        if let Some(guard) = txn.guards.iter().find(|guard| self.breaks(guard)) {
+            return Err(StoreError::Conflict {
+                key: guard.key.clone(),
+            });
         }
         self.revision += 1;
         let mut keys = Vec::with_capacity(txn.put.len() + txn.delete.len());

@@ -16,6 +16,7 @@ mod replica;
 mod restore;
 mod seam;
 mod snapshot;
+mod subject;
 mod summary;
 mod touched;
 mod write;
@@ -24,7 +25,7 @@ pub use codec::RecordError;
 pub use damage::{Frozen, RejectedRecord};
 pub(crate) use dirty::DirtyKeys;
 pub use memory::MemoryStore;
-pub use partial::PartialReplica;
+pub use partial::{HostReplica, PartialReplica};
 pub use ready::ready;
 pub use record::{
     BlockSummary, DepartedAddress, Holder, MoveRecord, Record, ReleasedAddress, StickyRecord,
@@ -32,4 +33,4 @@ pub use record::{
 };
 pub use replica::{Replica, TransactError};
 pub(crate) use restore::MOST_COUNT;
-pub use seam::{Event, Page, Revision, Store, StoreError, Txn, Watched};
+pub use seam::{Event, Guard, Page, Revision, Store, StoreError, Txn, Watched};

@@ -6,7 +6,7 @@ use super::record::{
     pool_key,
 };
 use super::replica::{PAGE, Replica};
-use super::seam::{Store, StoreError, Txn};
+use super::seam::{Guard, Store, StoreError, Txn};
 use crate::cidr::Cidr;
 use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::pool::blocks::BlockState;
@@ -54,14 +54,15 @@ impl<S: Store> Replica<S> {
             Frozen::Nothing if key == "m/" => Some(self.meta_anew()),
             Frozen::Nothing if key.starts_with("r/") => {
                 txn.delete.push(key.clone());
-                txn.unchanged.push(key);
+                txn.guards.push(Guard::unchanged(key, self.revision));
                 return Ok(());
             }
             Frozen::Nothing if rejected.is_pointer() || key.starts_with("s/") => {
                 let record = self.bytes_now(&key);
                 if record.is_none() {
                     txn.delete.push(key.clone());
-                    txn.unchanged.push(key.clone());
+                    txn.guards
+                        .push(Guard::unchanged(key.clone(), self.revision));
                 }
                 record
             }
@@ -71,7 +72,8 @@ impl<S: Store> Replica<S> {
             _ => None,
         };
         if let Some(bytes) = put {
-            txn.unchanged.push(key.clone());
+            txn.guards
+                .push(Guard::unchanged(key.clone(), self.revision));
             txn.put.push((key, bytes));
         }
         Ok(())
@@ -105,8 +107,10 @@ impl<S: Store> Replica<S> {
     /// Stores some keys' records as the state has them.
     pub(super) async fn write_anew(&mut self, keys: &BTreeSet<String>) -> Result<(), StoreError> {
         let mut txn = Txn {
-            since: self.revision,
-            unchanged: keys.iter().cloned().collect(),
+            guards: keys
+                .iter()
+                .map(|key| Guard::unchanged(key, self.revision))
+                .collect(),
             ..Txn::default()
         };
         for key in keys {

@@ -3,7 +3,7 @@
 use super::damage::{Frozen, RejectedRecord, STRUCTURE};
 use super::record::{COPIES, KINDS, Record, copy_key};
 use super::replica::{PAGE, Replica};
-use super::seam::{Store, StoreError, Txn};
+use super::seam::{Guard, Store, StoreError, Txn};
 use super::summary::Summaries;
 use crate::state::Ipam;
 use crate::time::Timestamp;
@@ -50,10 +50,7 @@ impl<S: Store> Replica<S> {
         let mut rebuilt = self.set_times(now).await?;
         // Pools first: what the others hold is known only then. What was read of one record may tell of the next.
         for round in 0..ROUNDS {
-            let mut txn = Txn {
-                since: self.revision,
-                ..Txn::default()
-            };
+            let mut txn = Txn::default();
             for rejected in self.rejected.clone() {
                 if rejected.key.starts_with("p/") == (round == 0) {
                     self.rebuilt(&rejected, &mut txn).await?;
@@ -65,7 +62,7 @@ impl<S: Store> Replica<S> {
                     _ => break,
                 }
             }
-            rebuilt += txn.unchanged.len();
+            rebuilt += txn.guards.len();
             self.store.commit(txn).await?;
             self.reload(now).await?;
         }
@@ -216,8 +213,10 @@ impl<S: Store> Replica<S> {
             }
         }
         let txn = Txn {
-            unchanged: delete.clone(),
-            since: self.revision,
+            guards: delete
+                .iter()
+                .map(|key| Guard::unchanged(key, self.revision))
+                .collect(),
             put,
             delete,
         };

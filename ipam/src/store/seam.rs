@@ -7,13 +7,55 @@ use alloc::vec::Vec;
 /// A store's count of its commits; a key's revision is that of the commit that last wrote or deleted it.
 pub type Revision = u64;
 
+/// A key that a transaction rests on, and what its writer knows of it.
+///
+/// ```
+/// # use ipam::{Store as _, store::{Guard, MemoryStore, StoreError, Txn, ready}};
+/// # let mut store = MemoryStore::default();
+/// let write = |guard| Txn { put: vec![("k".into(), b"1".to_vec())], guards: vec![guard], ..Txn::default() };
+/// let first = ready(store.commit(write(Guard::absent("k", 0)))).unwrap()?;
+/// let next = ready(store.commit(write(Guard::unchanged("k", first)))).unwrap()?;
+/// // Nobody wrote it since, but it is there.
+/// let conflict = StoreError::Conflict { key: "k".into() };
+/// assert_eq!(ready(store.commit(write(Guard::absent("k", next)))), Some(Err(conflict)));
+/// # Ok::<(), StoreError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The key.
+    pub key: String,
+    /// Nobody may have written or deleted it after this revision.
+    pub since: Revision,
+    /// Nor may it have a value, whenever that was written: so may rest on a key who never read it.
+    pub absent: bool,
+}
+
+impl Guard {
+    /// A key that was read, or written, at a revision.
+    pub fn unchanged(key: impl Into<String>, since: Revision) -> Self {
+        Self {
+            key: key.into(),
+            since,
+            absent: false,
+        }
+    }
+
+    /// A key that is taken to have no value, and not to have been deleted after a revision.
+    pub fn absent(key: impl Into<String>, since: Revision) -> Self {
+        Self {
+            absent: true,
+            ..Self::unchanged(key, since)
+        }
+    }
+}
+
 /// All or nothing.
 ///
 /// ```
-/// # use ipam::{Store as _, store::{MemoryStore, StoreError, Txn, ready}};
+/// # use ipam::{Store as _, store::{Guard, MemoryStore, StoreError, Txn, ready}};
 /// # let mut store = MemoryStore::default();
 /// let put = vec![("k".to_string(), b"1".to_vec())];
-/// let txn = Txn { put, unchanged: vec!["k".into()], ..Txn::default() };
+/// let txn = Txn { put, guards: vec![Guard::unchanged("k", 0)], ..Txn::default() };
 /// assert_eq!(ready(store.commit(txn.clone())), Some(Ok(1)));
 /// // It was written on the ground of revision 0, and somebody wrote the key since.
 /// let conflict = StoreError::Conflict { key: "k".into() };
@@ -21,10 +63,8 @@ pub type Revision = u64;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Txn {
-    /// Keys that nobody may have written or deleted since `since`.
-    pub unchanged: Vec<String>,
-    /// The revision up to which the writer knows those keys.
-    pub since: Revision,
+    /// What it rests on: one that does not hold is a conflict, and nothing is written.
+    pub guards: Vec<Guard>,
     /// What to write.
     pub put: Vec<(String, Vec<u8>)>,
     /// What to delete.
@@ -68,6 +108,16 @@ pub enum StoreError {
     Conflict {
         /// The first such key.
         key: String,
+    },
+    /// Others were quicker, every time.
+    #[error("{subject} was contended in all of {attempts} attempts")]
+    Contended {
+        /// The key that was in the way last.
+        key: String,
+        /// What that is, such as `block 10.0.0.64/26 of host h2`.
+        subject: String,
+        /// How often it was tried.
+        attempts: u32,
     },
     /// Another process holds the store and did not give it up in time.
     #[error("the store was in use by another process for {waited_ms} ms")]

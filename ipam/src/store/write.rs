@@ -1,7 +1,7 @@
 //! What changes alter of what is stored: applied to a state in memory, and put into one transaction.
 
 use super::record::{Record, copy_key};
-use super::seam::{Event, Revision, Txn};
+use super::seam::{Event, Guard, Revision, Txn};
 use super::snapshot::blocks_noted;
 use super::summary::{Geometry, Page, PageId, Summaries};
 use crate::apply::ApplyError;
@@ -147,12 +147,14 @@ impl Altered {
         summaries.set(&geometry, number, summary, &mut self.pages);
     }
 
-    /// The transaction that stores it all, for a writer who knows the store up to a revision.
-    pub(super) fn transaction(&self, ipam: &Ipam, summaries: &Summaries, since: Revision) -> Txn {
-        let mut txn = Txn {
-            since,
-            ..Txn::default()
-        };
+    /// The transaction that stores it all; `guard` says what is known of a key.
+    pub(super) fn transaction(
+        &self,
+        ipam: &Ipam,
+        summaries: &Summaries,
+        guard: impl Fn(&str) -> Guard,
+    ) -> Txn {
+        let mut txn = Txn::default();
         let mut store = |key: &str, bytes: Option<Vec<u8>>| match bytes {
             Some(bytes) => txn.put.push((key.to_string(), bytes)),
             None => txn.delete.push(key.to_string()),
@@ -178,8 +180,9 @@ impl Altered {
                 pages.push(key);
             }
         }
-        txn.unchanged = unchanged.into_iter().map(ToString::to_string).collect();
-        txn.unchanged.extend(pages);
+        let pages = pages.iter().map(String::as_str);
+        let guards = unchanged.into_iter().chain(pages);
+        txn.guards = guards.map(guard).collect();
         txn
     }
 }

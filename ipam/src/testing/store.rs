@@ -2,7 +2,7 @@
 
 use crate::{
     Ipam, PoolSpec, Replica, Request, Store, Timestamp,
-    store::{StoreError, TransactError, Txn, Watched},
+    store::{Guard, StoreError, TransactError, Txn, Watched},
 };
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -16,6 +16,7 @@ use core::time::Duration;
 /// the store does not do what it must.
 pub async fn check_store<S: Store>(mut open: impl FnMut() -> S) {
     check_transactions(&mut open()).await;
+    check_guards(&mut open()).await;
     check_edges(&mut open()).await;
     check_listing(&mut open()).await;
     check_watching(open(), open()).await;
@@ -35,9 +36,9 @@ async fn revision<S: Store>(store: &mut S) -> u64 {
 async fn check_transactions<S: Store>(store: &mut S) {
     let start = revision(store).await;
     let key = || vec!["t/a".to_string()];
+    let guard = |since| vec![Guard::unchanged("t/a", since)];
     let txn = Txn {
-        unchanged: key(),
-        since: start,
+        guards: guard(start),
         put: vec![put("t/a", "1"), put("t/b", "2")],
         delete: vec![],
     };
@@ -51,10 +52,10 @@ async fn check_transactions<S: Store>(store: &mut S) {
         "a refused commit does not count"
     );
     // One changed key among several refuses all of it.
-    let unchanged = vec!["t/c".to_string(), "t/b".to_string()];
     let half = Txn {
-        unchanged,
-        since: start,
+        guards: ["t/c", "t/b"]
+            .map(|key| Guard::unchanged(key, start))
+            .into(),
         put: vec![put("t/c", "3")],
         delete: key(),
     };
@@ -64,15 +65,13 @@ async fn check_transactions<S: Store>(store: &mut S) {
     assert_eq!(values, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
     // A deletion is a change, also to who never saw the key.
     let delete = Txn {
-        unchanged: key(),
-        since: first,
+        guards: guard(first),
         put: vec![],
         delete: key(),
     };
     let second = store.commit(delete).await.expect("known");
     let again = Txn {
-        unchanged: key(),
-        since: first,
+        guards: guard(first),
         put: vec![put("t/a", "4")],
         delete: vec![],
     };
@@ -81,8 +80,7 @@ async fn check_transactions<S: Store>(store: &mut S) {
         "the deletion went unnoticed"
     );
     let after = Txn {
-        unchanged: key(),
-        since: second,
+        guards: guard(second),
         put: vec![put("t/a", "5")],
         delete: vec![],
     };
@@ -90,11 +88,61 @@ async fn check_transactions<S: Store>(store: &mut S) {
     clear(store).await;
 }
 
+/// Each key has a revision of its own up to which the writer knows it, and may be wanted absent.
+async fn check_guards<S: Store>(store: &mut S) {
+    let write = |key: &str, guards| Txn {
+        put: vec![put(key, "1")],
+        guards,
+        ..Txn::default()
+    };
+    let unchanged = |key: &str, since| Guard::unchanged(key, since);
+    let absent = |key: &str, since| Guard::absent(key, since);
+    let conflict = |key: &str| Err(StoreError::Conflict { key: key.into() });
+    let a = store.commit(write("g/a", vec![])).await.expect("a write");
+    let b = store.commit(write("g/b", vec![])).await.expect("a write");
+    let stale = vec![unchanged("g/a", b), unchanged("g/b", a)];
+    assert_eq!(store.commit(write("g/c", stale)).await, conflict("g/b"));
+    let known = vec![unchanged("g/a", a), unchanged("g/b", b), absent("g/c", b)];
+    let c = store.commit(write("g/c", known)).await;
+    let c = c.expect("each is known as it is");
+    // Who takes a key for absent is wrong as soon as it is there, however long ago it was written.
+    let there = vec![absent("g/a", c)];
+    assert_eq!(store.commit(write("g/d", there)).await, conflict("g/a"));
+    // Nor may it have come and gone since.
+    let gone = Txn {
+        delete: vec!["g/a".into()],
+        ..Txn::default()
+    };
+    let gone = store.commit(gone).await.expect("a deletion");
+    let came = vec![absent("g/a", c)];
+    assert_eq!(store.commit(write("g/d", came)).await, conflict("g/a"));
+    let after = write("g/a", vec![absent("g/a", gone)]);
+    let after = store.commit(after).await.expect("it is gone");
+    // More than one of its requests takes, of both kinds.
+    let many = |present: &str, last| {
+        let each = (0..200).map(|i| absent(&format!("g/none/{i}"), after));
+        let other = (0..100).map(|i| unchanged(&format!("g/other/{i}"), after));
+        let all = each.chain(other);
+        all.chain([absent("g/z", last), unchanged(present, last)])
+            .collect()
+    };
+    let all = write("g/d", many("g/b", after));
+    let all = store.commit(all).await.expect("all hold");
+    let late = store.commit(write("g/e", many("g/d", after))).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+    let z = store.commit(write("g/z", vec![])).await.expect("a write");
+    let there = store.commit(write("g/e", many("g/b", z.max(all)))).await;
+    assert!(
+        matches!(there, Err(StoreError::Conflict { .. })),
+        "{there:?}"
+    );
+    clear(store).await;
+}
+
 async fn clear<S: Store>(store: &mut S) {
     let page = store.list("", None, usize::MAX).await.expect("a listing");
     let delete = page.entries.into_iter().map(|(key, _)| key).collect();
     let txn = Txn {
-        since: page.revision,
         delete,
         ..Txn::default()
     };
@@ -104,20 +152,19 @@ async fn clear<S: Store>(store: &mut S) {
 /// What a store made of another one gets wrong: keys that are not there, values of no bytes, more keys than one of its requests takes.
 async fn check_edges<S: Store>(store: &mut S) {
     let start = revision(store).await;
-    let write = |since, put, delete| Txn {
-        since,
+    let write = |put, delete| Txn {
         put,
         delete,
         ..Txn::default()
     };
     let one = |key: &str| vec![key.to_string()];
     // Made and deleted again, it looks as if nothing had been.
-    let made = write(start, vec![put("e/a", "1"), put("e/empty", "")], vec![]);
-    let made = store.commit(made).await.expect("a write");
-    let deleted = store.commit(write(made, vec![], one("e/a"))).await;
+    let made = write(vec![put("e/a", "1"), put("e/empty", "")], vec![]);
+    store.commit(made).await.expect("a write");
+    let deleted = store.commit(write(vec![], one("e/a"))).await;
     let deleted = deleted.expect("a deletion");
-    let mut late = write(start, vec![put("e/a", "2")], vec![]);
-    late.unchanged = one("e/a");
+    let mut late = write(vec![put("e/a", "2")], vec![]);
+    late.guards = vec![Guard::unchanged("e/a", start)];
     let key = || "e/a".to_string();
     let refused = store.commit(late).await;
     assert_eq!(refused, Err(StoreError::Conflict { key: key() }));
@@ -134,15 +181,16 @@ async fn check_edges<S: Store>(store: &mut S) {
         .expect("a read");
     assert_eq!(values, [Some(Vec::new()), None]);
     // To delete what is not there is no change of it.
-    let nothing = write(deleted, vec![], one("e/none"));
+    let nothing = write(vec![], one("e/none"));
     store.commit(nothing).await.expect("nothing to delete");
-    let mut first = write(deleted, vec![put("e/none", "1")], vec![]);
-    first.unchanged = one("e/none");
+    let mut first = write(vec![put("e/none", "1")], vec![]);
+    first.guards = vec![Guard::unchanged("e/none", deleted)];
     store.commit(first).await.expect("nobody wrote it");
     let many: Vec<_> = (0..300).map(|i| format!("e/{i:03}")).collect();
     let since = revision(store).await;
-    let mut all = write(since, many.iter().map(|k| put(k, k)).collect(), vec![]);
-    all.unchanged.clone_from(&many);
+    let mut all = write(many.iter().map(|k| put(k, k)).collect(), vec![]);
+    let guard = |key| Guard::unchanged(key, since);
+    all.guards = many.iter().map(guard).collect();
     let written = store.commit(all.clone()).await.expect("300 keys at once");
     let stale = store.commit(all).await;
     assert!(matches!(stale, Err(StoreError::Conflict { key }) if many.contains(&key)));
@@ -164,7 +212,6 @@ async fn check_listing<S: Store>(store: &mut S) {
     entries.extend([put("k/1", "x"), put("m/", "x"), put("l", "x")]);
     let txn = Txn {
         put: entries,
-        since: revision(store).await,
         ..Txn::default()
     };
     store.commit(txn).await.expect("a write");
@@ -211,14 +258,12 @@ async fn check_watching<S: Store>(mut one: S, mut two: S) {
     for (key, value) in [("w/a", "1"), ("w/b", "1"), ("w/a", "2"), ("x/a", "1")] {
         let txn = Txn {
             put: vec![put(key, value)],
-            since: revision(&mut two).await,
             ..Txn::default()
         };
         two.commit(txn).await.expect("a write");
     }
     let txn = Txn {
         delete: vec!["w/b".into()],
-        since: revision(&mut two).await,
         ..Txn::default()
     };
     two.commit(txn).await.expect("a deletion");

@@ -115,10 +115,8 @@ fn entries(store: &mut MemoryStore) -> BTreeMap<String, Vec<u8>> {
 
 /// Writes a value as damage does: without anybody's doing.
 fn write(store: &mut MemoryStore, key: &str, value: Vec<u8>) {
-    let (_, since) = ready(store.get(&[])).expect("at once").expect("a read");
     let put = vec![(key.to_owned(), value)];
     let txn = Txn {
-        since,
         put,
         ..Txn::default()
     };
@@ -315,9 +313,7 @@ fn claims_and_workloads_are_dropped_only_when_asked_for_by_name() {
 
 /// Deletes a record as damage does: without anybody's doing.
 fn delete(store: &mut MemoryStore, key: &str) {
-    let (_, since) = ready(store.get(&[])).expect("at once").expect("a read");
     let txn = Txn {
-        since,
         delete: vec![key.to_owned()],
         ..Txn::default()
     };

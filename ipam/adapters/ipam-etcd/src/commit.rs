@@ -9,7 +9,7 @@ use crate::proto::{
     Answer, Compare, CompareResult, CompareTarget, DeleteRangeRequest, Op, Operand, PutRequest,
     RangeRequest, RequestOp, TxnRequest, TxnResponse, signed, unsigned,
 };
-use ipam::store::{Revision, StoreError, Txn};
+use ipam::store::{Guard, Revision, StoreError, Txn};
 use std::collections::BTreeMap;
 
 /// What became of a transaction.
@@ -61,21 +61,28 @@ pub(crate) fn request(
             (width, nested)
         }
     };
-    let spans = spans(&txn.unchanged, (width - 2) / 2);
     let (mut compare, mut failure) = (Vec::new(), Vec::new());
-    for (first, last) in &spans {
-        for name in [Keys::record, Keys::tombstone] {
-            let key = name(keys, first);
-            let end = match first == last {
-                true => Vec::new(),
-                false => after(name(keys, last)),
-            };
-            compare.push(unchanged(key.clone(), end.clone(), txn.since));
-            failure.push(changed(key, end, txn.since));
+    let spans = spans(&txn.guards, (width - 2) / 2).ok_or_else(|| {
+        let given = txn.guards.len();
+        StoreError::Io(format!(
+            "a transaction of {count} operations with {given} guards, some of absent keys, does not fit etcd's limit (its --max-txn-ops is {max_ops}): nothing was written"
+        ))
+    })?;
+    for span in spans {
+        let since = span.since;
+        let (key, end) = span.range(keys, Keys::record);
+        match span.absent {
+            true => compare.push(absent(key.clone(), end.clone())),
+            false => compare.push(unchanged(key.clone(), end.clone(), since)),
         }
+        // What is there at all was written after revision 0.
+        failure.push(changed(key, end, if span.absent { 0 } else { since }));
+        let (key, end) = span.range(keys, Keys::tombstone);
+        compare.push(unchanged(key.clone(), end.clone(), since));
+        failure.push(changed(key, end, since));
     }
-    if !spans.is_empty() {
-        compare.push(within_horizon(keys, txn.since));
+    if let Some(since) = oldest(txn) {
+        compare.push(within_horizon(keys, since));
     }
     if seen > 0 {
         compare.push(not_before(keys.head(), seen));
@@ -128,12 +135,18 @@ pub(crate) fn outcome(
         return Ok(Outcome::NoHorizon(head.map_or(0, |_| revision)));
     };
     // Whether a key was deleted since then is no longer known.
-    match parse_horizon(&horizon.value)? > txn.since {
-        true => Err(StoreError::Conflict {
-            key: txn.unchanged.first().cloned().unwrap_or_default(),
+    let swept = parse_horizon(&horizon.value)?;
+    match txn.guards.iter().find(|guard| swept > guard.since) {
+        Some(guard) => Err(StoreError::Conflict {
+            key: guard.key.clone(),
         }),
-        false => Err(odd()),
+        None => Err(odd()),
     }
+}
+
+/// Up to where the writer knows the key that it knows least of.
+fn oldest(txn: &Txn) -> Option<Revision> {
+    txn.guards.iter().map(|guard| guard.since).min()
 }
 
 /// What is wrong with a store whose last commit is of revision `last`, where one of `seen` was seen.
@@ -148,7 +161,7 @@ pub(crate) fn set_back(last: Revision, seen: Revision) -> Option<String> {
 /// Writes the first horizon: nothing is known of deletions up to `revision`.
 pub(crate) fn first_horizon(keys: &Keys, revision: Revision) -> TxnRequest {
     TxnRequest {
-        compare: vec![absent(keys.horizon())],
+        compare: vec![absent(keys.horizon(), Vec::new())],
         success: vec![put(keys.horizon(), horizon_value(revision))],
         failure: Vec::new(),
     }
@@ -241,18 +254,69 @@ fn nested(mut ops: Vec<RequestOp>, width: usize) -> Option<Vec<RequestOp>> {
     (ops.len() <= width).then_some(ops)
 }
 
-/// The keys, each for itself and in their order; or, where they are more than `most`, ranges that cover them.
-fn spans(keys: &[String], most: usize) -> Vec<(&str, &str)> {
-    if keys.len() <= most {
-        return keys.iter().map(|key| (&**key, &**key)).collect();
+/// Guards of the keys from one to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span<'a> {
+    first: &'a str,
+    last: &'a str,
+    /// As little as is known of any of them.
+    since: Revision,
+    absent: bool,
+}
+
+impl<'a> Span<'a> {
+    fn of(guard: &'a Guard) -> Self {
+        Self {
+            first: &guard.key,
+            last: &guard.key,
+            since: guard.since,
+            absent: guard.absent,
+        }
     }
-    let mut sorted: Vec<&str> = keys.iter().map(|key| &**key).collect();
-    sorted.sort_unstable();
-    let length = sorted.len().div_ceil(most.max(1));
-    let parts = sorted.chunks(length);
-    parts
-        .filter_map(|part| Some((*part.first()?, *part.last()?)))
-        .collect()
+
+    /// Both, and what lies between.
+    fn join(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            since: self.since.min(other.since),
+            absent: self.absent && other.absent,
+        }
+    }
+
+    fn range(&self, keys: &Keys, name: fn(&Keys, &str) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+        let end = match self.first == self.last {
+            true => Vec::new(),
+            false => after(name(keys, self.last)),
+        };
+        (name(keys, self.first), end)
+    }
+}
+
+/// The guards, each for itself and in their order; or, where they are more than `most`, ranges that cover them. Of absent keys and of others
+/// there are ranges of their own: `None` where there is room for one of both.
+fn spans(guards: &[Guard], most: usize) -> Option<Vec<Span<'_>>> {
+    if guards.len() <= most {
+        return Some(guards.iter().map(Span::of).collect());
+    }
+    let mut parts = [Vec::new(), Vec::new()];
+    for guard in guards {
+        parts[usize::from(guard.absent)].push(Span::of(guard));
+    }
+    let shares = match parts.each_ref().map(Vec::len) {
+        [0, _] => [0, most],
+        [_, 0] => [most, 0],
+        _ if most < 2 => return None,
+        _ => [most.div_ceil(2), most / 2],
+    };
+    let mut spans = Vec::new();
+    for (mut part, share) in parts.into_iter().zip(shares) {
+        part.sort_unstable_by_key(|span| span.first);
+        let length = part.len().div_ceil(share.max(1)).max(1);
+        let joined = part.chunks(length);
+        spans.extend(joined.filter_map(|part| part.iter().copied().reduce(Span::join)));
+    }
+    Some(spans)
 }
 
 fn put(key: Vec<u8>, value: Vec<u8>) -> RequestOp {
@@ -325,21 +389,22 @@ fn within_horizon(keys: &Keys, since: Revision) -> Compare {
     }
 }
 
-fn absent(key: Vec<u8>) -> Compare {
-    created(key, CompareResult::Equal)
+/// Whether no key from `key` to `range_end` is there.
+fn absent(key: Vec<u8>, range_end: Vec<u8>) -> Compare {
+    created(key, range_end, CompareResult::Equal)
 }
 
 fn present(key: Vec<u8>) -> Compare {
-    created(key, CompareResult::Greater)
+    created(key, Vec::new(), CompareResult::Greater)
 }
 
 /// Compares the revision that made a key with that of none.
-fn created(key: Vec<u8>, result: CompareResult) -> Compare {
+fn created(key: Vec<u8>, range_end: Vec<u8>, result: CompareResult) -> Compare {
     Compare {
         result: result.into(),
         target: CompareTarget::Create.into(),
         key,
-        range_end: Vec::new(),
+        range_end,
         operand: Some(Operand::CreateRevision(0)),
     }
 }

@@ -325,7 +325,7 @@ impl Store for EtcdStore {
     }
 
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        if txn.unchanged.is_empty() && txn.put.is_empty() && txn.delete.is_empty() {
+        if txn.guards.is_empty() && txn.put.is_empty() && txn.delete.is_empty() {
             return Ok(self.head().await?.1);
         }
         let most = self.client.config.max_txn_ops;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{block_on, commit, config, get, open, revision};
 use ipam::Store as _;
-use ipam::store::{StoreError, Txn, Watched};
+use ipam::store::{Guard, StoreError, Txn, Watched};
 use test_support::etcd::{ETCD, Etcd};
 
 fn etcd_conforms() {
@@ -40,9 +40,12 @@ fn a_transaction_of_thousands_is_one_transaction() {
         let keys: Vec<String> = (0..5000).map(|i| format!("k/{i:04}")).collect();
         let put = |value: u8| keys.iter().map(|k| (k.clone(), vec![value])).collect();
         let since = revision(&mut store).await;
+        let guards = |since| {
+            let guard = |key| Guard::unchanged(key, since);
+            keys.iter().map(guard).collect()
+        };
         let txn = |since, value| Txn {
-            unchanged: keys.clone(),
-            since,
+            guards: guards(since),
             put: put(value),
             delete: Vec::new(),
         };
@@ -68,8 +71,7 @@ fn a_transaction_of_thousands_is_one_transaction() {
         assert_eq!(events.len(), 1);
         // Deleted in one, seen as deleted one by one.
         let delete = Txn {
-            unchanged: keys.clone(),
-            since: other,
+            guards: guards(other),
             put: Vec::new(),
             delete: keys.clone(),
         };
@@ -112,7 +114,6 @@ fn what_etcd_does_not_take_is_refused_with_both_figures() {
         // More operations than fit, however they are nested.
         let many = Txn {
             put: (0..300).map(|i| (format!("k/{i}"), Vec::new())).collect(),
-            since,
             ..Txn::default()
         };
         let mut store = open(config(&etcd).max_txn_ops(16));

@@ -262,7 +262,6 @@ fn a_write_whose_reply_is_lost_is_not_sent_again() {
         let put = vec![("c/a".to_owned(), b"1".to_vec())];
         let txn = Txn {
             put,
-            since: before,
             ..Txn::default()
         };
         let outcome = store.commit(txn).await;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use ipam::Store as _;
-use ipam::store::{StoreError, Txn, Watched};
+use ipam::store::{Guard, StoreError, Txn, Watched};
 use ipam_etcd::{EtcdConfig, EtcdStore};
 use std::time::{Duration, Instant};
 
@@ -101,8 +101,7 @@ fn outcomes(speech: Speech) -> Vec<Result<(), StoreError>> {
     let runtime = builder.enable_all().build().expect("a runtime");
     let start = Instant::now();
     let txn = Txn {
-        unchanged: vec!["c/a".into()],
-        since: 5,
+        guards: vec![Guard::unchanged("c/a", 5)],
         put: vec![("c/a".into(), vec![1])],
         delete: vec!["c/b".into()],
     };

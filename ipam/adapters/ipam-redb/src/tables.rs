@@ -2,7 +2,7 @@
 
 use crate::acknowledged::Acknowledged;
 use crate::digest::{Listed, Sum};
-use ipam::store::{Event, Page, Revision, Txn, Watched};
+use ipam::store::{Event, Guard, Page, Revision, Txn, Watched};
 use redb::{
     Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
     TableHandle as _, UntypedTableHandle, WriteTransaction,
@@ -152,13 +152,14 @@ fn write_all(
     let (mut log, mut counts) = (write.open_table(LOG)?, write.open_table(COUNTS)?);
     let oldest = count(&counts, "oldest")?;
     let mut sum = sealed(&counts, &data, latest)?;
-    for key in &txn.unchanged {
+    for Guard { key, since, absent } in &txn.guards {
         let written = data.get(key.as_str())?.map(|v| v.value().0);
         let deleted = gone.get(key.as_str())?.map(|v| v.value());
         let latest = written.max(deleted).unwrap_or(0);
         // Of a key without a trace only the log's age is known.
-        let unknown = written.is_none() && deleted.is_none() && txn.since < oldest;
-        if latest > txn.since || unknown {
+        let unknown = written.is_none() && deleted.is_none() && *since < oldest;
+        let there = *absent && written.is_some();
+        if latest > *since || unknown || there {
             return Err(Failure::Conflict(key.clone()));
         }
     }

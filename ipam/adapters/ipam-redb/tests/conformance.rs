@@ -70,9 +70,7 @@ fn damage(store: &mut RedbStore) -> Vec<String> {
 }
 
 fn write(store: &mut RedbStore, key: &str) -> Result<u64, StoreError> {
-    let (_, since) = ready(store.get(&[])).expect("an answer").expect("a read");
     let txn = ipam::store::Txn {
-        since,
         put: vec![(key.into(), vec![1, 2, 3])],
         ..ipam::store::Txn::default()
     };

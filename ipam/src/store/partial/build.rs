@@ -1,7 +1,7 @@
 //! A part of the state, from the records that were read.
 
 use super::strangers::Strangers;
-use super::view::View;
+use super::view::{Entries, View};
 use crate::state::Ipam;
 use crate::store::damage::Frozen;
 use crate::store::record::{KINDS, Record};
@@ -10,7 +10,6 @@ use crate::store::restore::Restorer;
 use crate::store::seam::{Revision, Store, StoreError};
 use crate::store::summary::Summaries;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -29,14 +28,14 @@ pub(super) struct Known {
     pub(super) ipam: Ipam,
     pub(super) summaries: Summaries,
     pub(super) since: Revision,
-    /// The keys of all that was read: nothing else may be altered.
-    pub(super) known: BTreeSet<String>,
+    /// All that was read: nothing else may be altered.
+    pub(super) entries: Entries,
 }
 
 impl<S: Store> View<'_, S> {
     /// The state that the records are part of. Blocks that were not read give nothing; who holds the addresses of those that
     /// were, and is not known by a record of his own, is known by what the block tells.
-    pub(super) fn build(self) -> Result<Part, StoreError> {
+    pub(super) fn build(&mut self) -> Result<Part, StoreError> {
         let Some(Record::Meta {
             seed, whole: true, ..
         }) = self.record("m/")
@@ -47,7 +46,7 @@ impl<S: Store> View<'_, S> {
         ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, self.now);
         restorer.begin_part();
-        let mut keys: Vec<&String> = self.values.keys().collect();
+        let mut keys: Vec<&String> = self.entries.keys().collect();
         keys.sort_by_key(|key| KINDS.iter().position(|kind| key.starts_with(kind)));
         let mut blocks: Vec<&String> = Vec::new();
         for key in keys {
@@ -58,8 +57,8 @@ impl<S: Store> View<'_, S> {
                 blocks.push(key);
                 restorer.open_block(key);
             }
-            if let Some(Some(value)) = self.values.get(key) {
-                add(&mut restorer, key, value)?;
+            if let Some(bytes) = self.bytes(key) {
+                add(&mut restorer, key, bytes)?;
             }
         }
         let mut strangers = Strangers::default();
@@ -71,10 +70,10 @@ impl<S: Store> View<'_, S> {
                     used: Some(used),
                     ..
                 }) => {
-                    let known = |key: &str| self.values.contains_key(key);
+                    let known = |key: &str| self.entries.contains_key(key);
                     strangers.note(pool, block, &used, self.now, known);
                 }
-                None if self.values.get(key).is_some_and(Option::is_none) => {}
+                None if self.bytes(key).is_none() => {}
                 _ => return Ok(Part::Unknown),
             }
         }
@@ -83,7 +82,7 @@ impl<S: Store> View<'_, S> {
         }
         let restored = restorer.finish(false);
         if !restored.rejected.is_empty() || !restored.doubts.is_empty() {
-            return Ok(match self.mixed {
+            return Ok(match self.is_mixed() {
                 true => Part::Mixed,
                 false => Part::Unknown,
             });
@@ -92,9 +91,9 @@ impl<S: Store> View<'_, S> {
         ipam.tokens.count(self.since);
         Ok(Part::State(Box::new(Known {
             ipam,
-            summaries: self.summaries,
+            summaries: core::mem::take(&mut self.summaries),
             since: self.since,
-            known: self.values.into_keys().collect(),
+            entries: core::mem::take(&mut self.entries),
         })))
     }
 }

@@ -127,10 +127,18 @@ impl<S: Store> View<'_, S> {
             None => Start::Hash(hash(self.seed(), host.as_bytes())),
         };
         let first = geometry.blocks().0;
-        for from in [first + pool.spec.start_block(start), first] {
+        let start = first + pool.spec.start_block(start);
+        // What others took meanwhile is not taken once more.
+        if !self.renew_pages(&geometry, geometry.path(start)).await? {
+            return Ok(Look::Unknown);
+        }
+        for from in [start, first] {
             if let Some(block) = self.search(pool, from, Wanted::Unclaimed).await? {
-                self.fetch([block_key(pool.id, geometry.first(block))])
-                    .await?;
+                let key = block_key(pool.id, geometry.first(block));
+                if self.summaries.block(&geometry, block).is_none() {
+                    self.assume([key.clone()]);
+                }
+                self.fetch([key]).await?;
                 return Ok(Look::Found);
             }
         }
@@ -140,6 +148,8 @@ impl<S: Store> View<'_, S> {
 
     /// The pool's next address, whichever block it is in.
     async fn look_anywhere(&mut self, pool: &PoolView, family: Family) -> Result<Look, StoreError> {
+        // Every host takes from the same blocks.
+        self.fresh_hints = true;
         let key = cursor_key(pool.id);
         self.fetch([key.clone()]).await?;
         let cursor = match self.record(&key) {
@@ -225,7 +235,7 @@ impl<S: Store> View<'_, S> {
                 taken.extend(released.iter().map(|one| one.offset));
                 taken.extend(used.iter().flatten().map(|one| one.offset));
             }
-            _ if self.values.get(key).is_some_and(Option::is_some) => return false,
+            _ if self.bytes(key).is_some() => return false,
             _ => {}
         }
         taken.sort_unstable();

@@ -1,8 +1,11 @@
 //! Single operations on a store, each from the few records that it needs: for processes that are started for one
 //! address and must not read them all.
 
+mod attempt;
 mod build;
+mod cache;
 mod free;
+mod host;
 mod plan;
 mod strangers;
 mod view;
@@ -10,7 +13,6 @@ mod view;
 use super::calls::owned;
 use super::replica::{Replica, TransactError};
 use super::seam::{Store, StoreError};
-use super::write::Altered;
 use crate::change::Change;
 use crate::claim::{ClaimError, Grant, ReleaseError, RenewError, Request};
 use crate::pool::PoolSpec;
@@ -18,10 +20,13 @@ use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::time::Timestamp;
 use alloc::vec::Vec;
-use build::Part;
+use cache::Cache;
 use core::time::Duration;
+use plan::Goal;
 use rand::RngExt as _;
 use view::View;
+
+pub use host::HostReplica;
 
 /// Attempts before an operation gives up, as those of a [`Replica`].
 const ATTEMPTS: u32 = super::replica::ATTEMPTS;
@@ -59,15 +64,8 @@ pub struct PartialReplica<S> {
     seed: u64,
     rng: Xoshiro256PlusPlus,
     whole_reads: u64,
-}
-
-/// What an attempt on a part of the state came to.
-enum Attempt<T> {
-    Done(T),
-    /// The part cannot tell.
-    Unknown,
-    /// Others were quicker.
-    Contended,
+    /// What a [`HostReplica`] knows from before.
+    cache: Option<Cache>,
 }
 
 impl<S: Store> PartialReplica<S> {
@@ -78,6 +76,7 @@ impl<S: Store> PartialReplica<S> {
             seed,
             rng: stream(seed, "back-off of parts"),
             whole_reads: 0,
+            cache: None,
         }
     }
 
@@ -97,7 +96,7 @@ impl<S: Store> PartialReplica<S> {
     /// When the store fails.
     pub async fn pools(&mut self) -> Result<Vec<PoolSpec>, StoreError> {
         let mut view = View::new(&mut self.store, Timestamp::ZERO);
-        view.fetch_all("p/", usize::MAX).await?;
+        view.fetch_pools(usize::MAX).await?;
         let pools = view.stored_pools();
         Ok(pools.filter_map(|(_, pool)| Some(pool?.spec)).collect())
     }
@@ -113,10 +112,10 @@ impl<S: Store> PartialReplica<S> {
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<Grant, TransactError<ClaimError>> {
         let part = self.try_claim(now, request, &mut wait).await;
-        match part.map_err(TransactError::Store)? {
+        match part? {
             Some(grant) => Ok(grant),
             None => {
-                let mut whole = self.whole(now).await.map_err(TransactError::Store)?;
+                let mut whole = self.whole(now).await?;
                 whole.claim(now, request, wait).await
             }
         }
@@ -125,7 +124,7 @@ impl<S: Store> PartialReplica<S> {
     /// As [`PartialReplica::claim`], and nothing where only the whole state tells what comes of it: also where the answer is no.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, and [`StoreError::Contended`].
     pub async fn try_claim<W: Future<Output = ()>>(
         &mut self,
         now: Timestamp,
@@ -136,15 +135,8 @@ impl<S: Store> PartialReplica<S> {
             let decision = ipam.decide_claim(request)?;
             Ok::<_, ClaimError>((decision.grant, owned(decision.changes)))
         };
-        for attempt in 0..ATTEMPTS {
-            let part = plan::for_claim(View::new(&mut self.store, now), request).await?;
-            match self.attempt(now, part, decide).await? {
-                Attempt::Done(grant) => return Ok(Some(grant)),
-                Attempt::Unknown => break,
-                Attempt::Contended => wait(self.pause(attempt)).await,
-            }
-        }
-        Ok(None)
+        self.operate(now, Goal::Claim(request), decide, &mut wait)
+            .await
     }
 
     /// [`Ipam::release`](crate::Ipam::release) in the store.
@@ -165,10 +157,10 @@ impl<S: Store> PartialReplica<S> {
             ))
         };
         let part = self.try_with_claim(now, owner, decide, &mut wait).await;
-        match part.map_err(TransactError::Store)? {
+        match part? {
             Some(()) => Ok(()),
             None => {
-                let mut whole = self.whole(now).await.map_err(TransactError::Store)?;
+                let mut whole = self.whole(now).await?;
                 whole.release(now, owner, sequence, wait).await
             }
         }
@@ -191,10 +183,10 @@ impl<S: Store> PartialReplica<S> {
             Ok::<_, RenewError>(((), owned(Vec::from([change]))))
         };
         let part = self.try_with_claim(now, owner, decide, &mut wait).await;
-        match part.map_err(TransactError::Store)? {
+        match part? {
             Some(()) => Ok(()),
             None => {
-                let mut whole = self.whole(now).await.map_err(TransactError::Store)?;
+                let mut whole = self.whole(now).await?;
                 whole.renew(now, owner, sequence, lease, wait).await
             }
         }
@@ -205,23 +197,15 @@ impl<S: Store> PartialReplica<S> {
     /// state tells.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, and [`StoreError::Contended`].
     pub async fn try_with_claim<T, E, W: Future<Output = ()>>(
         &mut self,
         now: Timestamp,
         owner: &str,
-        mut decide: impl FnMut(&Ipam) -> Result<(T, Vec<Change<'static>>), E>,
-        mut wait: impl FnMut(Duration) -> W,
+        decide: impl FnMut(&Ipam) -> Result<(T, Vec<Change<'static>>), E>,
+        wait: impl FnMut(Duration) -> W,
     ) -> Result<Option<T>, StoreError> {
-        for attempt in 0..ATTEMPTS {
-            let part = plan::for_owner(View::new(&mut self.store, now), owner).await?;
-            match self.attempt(now, part, &mut decide).await? {
-                Attempt::Done(answer) => return Ok(Some(answer)),
-                Attempt::Unknown => break,
-                Attempt::Contended => wait(self.pause(attempt)).await,
-            }
-        }
-        Ok(None)
+        self.operate(now, Goal::Owner(owner), decide, wait).await
     }
 
     /// Full jitter: up to 1 ms, doubling up to 256 ms, as a [`Replica`] pauses.
@@ -232,42 +216,10 @@ impl<S: Store> PartialReplica<S> {
 
     async fn whole(&mut self, now: Timestamp) -> Result<Replica<&mut S>, StoreError> {
         self.whole_reads += 1;
+        // What it writes is not seen here.
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
+        }
         Replica::open(&mut self.store, now, self.seed).await
-    }
-
-    /// Decides on a part of the state and commits.
-    async fn attempt<T, E>(
-        &mut self,
-        now: Timestamp,
-        part: Part,
-        mut decide: impl FnMut(&Ipam) -> Result<(T, Vec<Change<'static>>), E>,
-    ) -> Result<Attempt<T>, StoreError> {
-        let mut part = match part {
-            Part::State(part) => part,
-            Part::Mixed => return Ok(Attempt::Contended),
-            Part::Unknown => return Ok(Attempt::Unknown),
-        };
-        part.ipam.advance(now);
-        let Ok((answer, changes)) = decide(&part.ipam) else {
-            return Ok(Attempt::Unknown);
-        };
-        if changes.is_empty() {
-            return Ok(Attempt::Done(answer));
-        }
-        let mut altered = Altered::default();
-        if altered.apply(&mut part.ipam, &changes).is_err() {
-            return Ok(Attempt::Unknown);
-        }
-        altered.count(&mut part.ipam, part.since);
-        altered.summarise(&part.ipam, &mut part.summaries);
-        if !altered.is_within(|key| part.known.contains(key), &part.summaries) {
-            return Ok(Attempt::Unknown);
-        }
-        let txn = altered.transaction(&part.ipam, &part.summaries, part.since);
-        match self.store.commit(txn).await {
-            Ok(_) => Ok(Attempt::Done(answer)),
-            Err(StoreError::Conflict { .. }) => Ok(Attempt::Contended),
-            Err(error) => Err(error),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which records an operation needs.
 
 use super::build::Part;
-use super::view::View;
+use super::view::{Trust, View};
 use crate::cidr::{AddressRange, Cidr, Family};
 use crate::claim::{Request, Retention};
 use crate::decide::wanted;
@@ -23,24 +23,52 @@ const MOST_BLOCKS: usize = 64;
 /// whose addresses expired there.
 const ROUNDS: usize = 6;
 
+/// What an operation is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal<'g, 'r> {
+    /// An address for a request.
+    Claim(&'g Request<'r>),
+    /// The claim of an owner, which is ended or prolonged.
+    Owner(&'g str),
+    /// A host, some of its blocks, and all that holds addresses there.
+    Blocks(&'g str, &'g [(PoolId, IpAddr)]),
+}
+
+impl Goal<'_, '_> {
+    /// How far it may go by what is known from before: who collects looks.
+    pub(super) fn trust(self) -> Trust {
+        match self {
+            Self::Claim(_) | Self::Owner(_) => Trust::All,
+            Self::Blocks(..) => Trust::Nothing,
+        }
+    }
+
+    /// Reads what it takes.
+    pub(super) async fn read<S: Store>(self, view: &mut View<'_, S>) -> Result<Part, StoreError> {
+        match self {
+            Self::Claim(request) => for_claim(view, request).await,
+            Self::Owner(owner) => for_owner(view, owner).await,
+            Self::Blocks(host, blocks) => for_blocks(view, host, blocks).await,
+        }
+    }
+}
+
 /// Whether reading goes on: not where only the whole state tells.
 pub(super) type Goes = Result<bool, StoreError>;
 
 /// What a claim needs.
-pub(super) async fn for_claim<S: Store>(
-    mut view: View<'_, S>,
+async fn for_claim<S: Store>(
+    view: &mut View<'_, S>,
     request: &Request<'_>,
 ) -> Result<Part, StoreError> {
     let identity = request
         .workload
         .map(|w| Identity::from((w, request.interface)));
     let owner = claim_key(request.owner);
-    let keys = [
-        Some(owner.clone()),
-        identity.map(workload_key),
-        request.host.map(host_key),
-    ];
-    if request.after.is_some() || !view.begin(keys.into_iter().flatten()).await? {
+    let own = [Some(owner.clone()), identity.map(workload_key)];
+    view.assume(own.iter().flatten().cloned());
+    let keys = own.into_iter().chain([request.host.map(host_key)]);
+    if request.after.is_some() || !view.begin(keys.flatten()).await? {
         return Ok(Part::Unknown);
     }
     // An owner that has a claim needs no other address.
@@ -55,10 +83,7 @@ pub(super) async fn for_claim<S: Store>(
 }
 
 /// What it takes to end or prolong an owner's claim.
-pub(super) async fn for_owner<S: Store>(
-    mut view: View<'_, S>,
-    owner: &str,
-) -> Result<Part, StoreError> {
+async fn for_owner<S: Store>(view: &mut View<'_, S>, owner: &str) -> Result<Part, StoreError> {
     let key = claim_key(owner);
     if !view.begin([key.clone()]).await? || view.record(&key).is_none() {
         return Ok(Part::Unknown);
@@ -66,10 +91,36 @@ pub(super) async fn for_owner<S: Store>(
     view.end().await
 }
 
+/// What it takes to give blocks up, and to end claims there.
+async fn for_blocks<S: Store>(
+    view: &mut View<'_, S>,
+    host: &str,
+    blocks: &[(PoolId, IpAddr)],
+) -> Result<Part, StoreError> {
+    let keys = blocks.iter().map(|&(id, first)| block_key(id, first));
+    let keys: Vec<String> = keys.collect();
+    let all = keys.iter().cloned().chain([host_key(host)]);
+    if !view.begin(all).await? {
+        return Ok(Part::Unknown);
+    }
+    let mut owners = BTreeSet::new();
+    for key in &keys {
+        if let Some(Record::Block {
+            used: Some(used), ..
+        }) = view.record(key)
+        {
+            let holders = used.into_iter().filter_map(|one| one.holder);
+            owners.extend(holders.map(|holder| claim_key(&holder.owner)));
+        }
+    }
+    view.fetch(owners).await?;
+    view.end().await
+}
+
 impl<S: Store> View<'_, S> {
     /// The pools, some records by key, and what those tell of.
     async fn begin(&mut self, keys: impl IntoIterator<Item = String>) -> Goes {
-        if !self.fetch_all("p/", MOST_POOLS).await? || !self.read_pools() {
+        if !self.fetch_pools(MOST_POOLS).await? || !self.read_pools() {
             return Ok(false);
         }
         self.fetch(keys.into_iter().chain(["m/".to_owned()]))
@@ -78,7 +129,7 @@ impl<S: Store> View<'_, S> {
     }
 
     /// What is told of by all that was read, and where blocks stand in their pools' summaries.
-    async fn end(mut self) -> Result<Part, StoreError> {
+    async fn end(&mut self) -> Result<Part, StoreError> {
         if self.damaged || !self.follow().await? {
             return Ok(Part::Unknown);
         }
@@ -106,7 +157,7 @@ impl<S: Store> View<'_, S> {
             let first = u128::from_str_radix(rest.get(6..)?, 16).ok()?;
             Some((id, family.address(first)))
         };
-        self.values.keys().filter_map(block).collect()
+        self.entries.keys().filter_map(block).collect()
     }
 
     /// Reads what is told of by what was read: claims' and workloads' blocks, workloads' claims, and the workloads of addresses
@@ -114,16 +165,16 @@ impl<S: Store> View<'_, S> {
     async fn follow(&mut self) -> Goes {
         for _ in 0..ROUNDS {
             let mut keys = BTreeSet::new();
-            for key in self.values.keys() {
+            for key in self.entries.keys() {
                 if let Some(record) = self.record(key) {
                     self.told_of(&record, &mut keys);
                 }
             }
-            keys.retain(|key| !self.values.contains_key(key));
+            keys.retain(|key| !self.entries.contains_key(key));
             if keys.is_empty() {
                 return Ok(true);
             }
-            let known = self.values.keys().chain(&keys);
+            let known = self.entries.keys().chain(&keys);
             if known.filter(|key| key.starts_with("b/")).count() > MOST_BLOCKS {
                 return Ok(false);
             }

@@ -2,7 +2,7 @@
 
 use super::Replica;
 use crate::change::Change;
-use crate::store::seam::{Store, StoreError};
+use crate::store::seam::{Guard, Store, StoreError};
 use crate::store::summary::Summaries;
 use crate::store::write::Altered;
 use crate::time::Timestamp;
@@ -37,7 +37,8 @@ impl<S: Store> Replica<S> {
             altered.summarise(&self.ipam, &mut self.summaries);
         }
         let mends = self.rejected.iter().any(|m| altered.alters(&m.key));
-        let txn = altered.transaction(&self.ipam, &self.summaries, self.revision);
+        let guard = |key: &str| Guard::unchanged(key, self.revision);
+        let txn = altered.transaction(&self.ipam, &self.summaries, guard);
         match self.store.commit(txn).await {
             Ok(revision) => {
                 self.seeded = true;

@@ -12,6 +12,7 @@ use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::store::damage::RejectedRecord;
 use crate::store::seam::{Revision, Store, StoreError, Watched};
+use crate::store::subject::subject;
 use crate::store::summary::Summaries;
 use crate::store::write::is_structural;
 use crate::time::Timestamp;
@@ -27,10 +28,12 @@ pub enum TransactError<E> {
     #[error(transparent)]
     Refused(E),
     /// Others were quicker, every time.
-    #[error("`{key}` was contended in all of {attempts} attempts")]
+    #[error("{subject} was contended in all of {attempts} attempts")]
     Contended {
         /// The key that was in the way last.
         key: String,
+        /// What that is, such as `block 10.0.0.64/26 of host h2`.
+        subject: String,
         /// How often it was tried.
         attempts: u32,
     },
@@ -40,6 +43,23 @@ pub enum TransactError<E> {
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl<E> From<StoreError> for TransactError<E> {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Contended {
+                key,
+                subject,
+                attempts,
+            } => Self::Contended {
+                key,
+                subject,
+                attempts,
+            },
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// An allocator beside its store.
@@ -243,7 +263,9 @@ impl<S: Store> Replica<S> {
             let most = 1_000_000u64 << attempt.min(8);
             wait(Duration::from_nanos(self.rng.random_range(0..=most))).await;
         }
+        let record = self.ipam.record(&contended);
         Err(TransactError::Contended {
+            subject: subject(&self.ipam, &contended, record.as_ref()),
             key: contended,
             attempts: self.attempts,
         })

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use ipam::Store as _;
-use ipam::store::{Revision, StoreError, Txn};
+use ipam::store::{Guard, Revision, StoreError, Txn};
 use ipam_etcd::{EtcdConfig, EtcdStore};
 use test_support::etcd::Etcd;
 
@@ -41,10 +41,9 @@ pub(crate) async fn commit(
         .collect();
     let delete: Vec<_> = delete.iter().map(|k| (*k).to_owned()).collect();
     let keys = put.iter().map(|(k, _)| k).chain(&delete);
-    let unchanged = keys.cloned().collect();
+    let guards = keys.map(|key| Guard::unchanged(key, since)).collect();
     let txn = Txn {
-        unchanged,
-        since,
+        guards,
         put,
         delete,
     };
