@@ -6,8 +6,8 @@ use crate::search::penalised::Penalised;
 use crate::search::scope::Scope;
 use alloc::vec::Vec;
 
-/// Neighbourhoods of two nodes: in each a pair of services that need each other on its first node, and another pair with
-/// one service on either node.
+/// Neighbourhoods of two nodes: in each a pair of services of which one needs the other on its first node, and another
+/// such pair with one service on either node.
 fn pairs(neighbourhoods: u32) -> (Model, Vec<NodeId>) {
     let cpu = Resource {
         transient: false,
@@ -39,7 +39,6 @@ fn pairs(neighbourhoods: u32) -> (Model, Vec<NodeId>) {
                 at.push(NodeId(home));
                 service
             });
-            b.depends(one, other);
             b.depends(other, one);
         }
     }
