@@ -1,7 +1,7 @@
 //! One host's process: claims and releases, and writes down what it was told before it goes on.
 
 use crate::common::open;
-use ipam::store::PartialReplica;
+use ipam::store::HostReplica;
 use ipam::{Request, Timestamp};
 use ipam_etcd::{EtcdConfig, EtcdStore};
 use std::fs::OpenOptions;
@@ -131,7 +131,7 @@ fn leaves(number: usize) -> bool {
 
 struct Worker<'j> {
     job: &'j Job,
-    addresses: PartialReplica<EtcdStore>,
+    addresses: HostReplica<EtcdStore>,
     log: std::fs::File,
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn work(job: &Job) -> ExitCode {
     let seed = u64::from(std::process::id());
     let mut worker = Worker {
         job,
-        addresses: PartialReplica::new(open(config), seed),
+        addresses: HostReplica::new(open(config), &format!("host-{}", job.host), seed),
         log,
     };
     // A line that the end of the process cut off would swallow the next one.
@@ -198,10 +198,9 @@ impl Worker<'_> {
 
     /// Claims for an owner until the store answers: what became of an attempt without an answer, the next one tells.
     async fn claim(&mut self, owner: &str) -> u64 {
-        let host = format!("host-{}", self.job.host);
         let mut last = String::new();
         for _ in 0..100 {
-            let request = Request::new(owner).host(&host);
+            let request = Request::new(owner);
             match self
                 .addresses
                 .claim(now(), &request, tokio::time::sleep)
