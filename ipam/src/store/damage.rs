@@ -1,7 +1,7 @@
 //! Records that do not decode or do not fit: what they may have held is given to nobody, and nothing is
 //! written over them, until they are repaired or, asked for by name, dropped.
 
-use super::record::{COPIES, Record};
+use super::record::{COPIES, Record, TIME};
 use crate::change::{Change, ChangeKind};
 use crate::cidr::{AddressRange, Cidr, Family};
 use crate::decide::Problem;
@@ -134,7 +134,7 @@ impl Frozen {
             Some(Self::Block(id()?, family.address(number)))
         };
         match kind {
-            "m/" | "r/" | "h/" | "g/" | "s/" | COPIES => Self::Nothing,
+            "m/" | "r/" | "h/" | "g/" | "s/" | TIME | COPIES => Self::Nothing,
             "p/" => id().map_or(Self::Everything, Self::Pool),
             "b/" => block().unwrap_or(Self::Everything),
             _ => Self::Everything,
@@ -148,7 +148,8 @@ impl Frozen {
             | Record::Cursor { .. }
             | Record::Host { .. }
             | Record::Departed { .. }
-            | Record::Summary { .. } => Self::Nothing,
+            | Record::Summary { .. }
+            | Record::Time { .. } => Self::Nothing,
             Record::Pool { id, .. } => Self::Pool(*id),
             Record::Block { pool, block, .. } => Self::Block(*pool, block.first()),
             Record::Workload {

@@ -2,9 +2,11 @@
 
 mod calls;
 mod clear;
+mod clock;
 pub(crate) mod codec;
 mod damage;
 mod dirty;
+mod held;
 mod memory;
 mod partial;
 mod proof;
@@ -21,9 +23,11 @@ mod summary;
 mod touched;
 mod write;
 
+pub use clock::StoreClock;
 pub use codec::RecordError;
 pub use damage::{Frozen, RejectedRecord};
 pub(crate) use dirty::DirtyKeys;
+pub use held::{Due, Held, HeldClaims, Margin, Sent};
 pub use memory::MemoryStore;
 pub use partial::{HostReplica, PartialReplica};
 pub use ready::ready;

@@ -20,8 +20,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 pub(crate) use keys::{
-    COPIES, KINDS, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of, host_key,
-    identity_of, pool_key, summary_key, workload_key,
+    COPIES, KINDS, TIME, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of,
+    host_key, identity_of, pool_key, summary_key, workload_key,
 };
 pub use summary::BlockSummary;
 
@@ -260,6 +260,11 @@ pub enum Record<'a> {
         /// What is not as an untouched block, by number from 0 to 63.
         parts: Vec<(u8, BlockSummary)>,
     },
+    /// The store's time (see [`StoreClock`](crate::store::StoreClock)). No part of the allocator's state.
+    Time {
+        /// As it was when this was written.
+        now: Timestamp,
+    },
 }
 
 impl<'a> Record<'a> {
@@ -280,6 +285,7 @@ impl<'a> Record<'a> {
             Self::Summary {
                 pool, level, first, ..
             } => summary_key(*pool, *level, *first),
+            Self::Time { .. } => TIME.into(),
         }
     }
 
@@ -306,6 +312,7 @@ impl<'a> Record<'a> {
             Self::Claim { .. } => 6,
             Self::Departed { .. } => 7,
             Self::Summary { .. } => 8,
+            Self::Time { .. } => 9,
         }
     }
 }

@@ -203,7 +203,7 @@ impl Restorer {
                 restored.map_err(|reason| RejectedRecord::new(key, block, reason))
             }
             // It stands in the blocks; who keeps it in step reads it apart.
-            Record::Summary { .. } => Ok(()),
+            Record::Summary { .. } | Record::Time { .. } => Ok(()),
         }
     }
 

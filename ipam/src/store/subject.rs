@@ -1,6 +1,6 @@
 //! Keys as words: what was contended.
 
-use super::record::{COPIES, Record, departed_of, identity_of};
+use super::record::{COPIES, Record, TIME, departed_of, identity_of};
 use crate::cidr::{Cidr, shortened};
 use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::PoolId;
@@ -47,6 +47,7 @@ pub(super) fn subject(ipam: &Ipam, key: &str, record: Option<&Record<'_>>) -> St
             Some(first) => format!("quarantine of removed pools' addresses from {first}"),
             None => format!("record {}", shortened(key)),
         },
+        TIME => "the store's time".into(),
         "s/" => format!("the summary of free blocks of {}", pool()),
         _ => format!("record {}", shortened(key)),
     }

@@ -71,6 +71,7 @@ impl<'a> Record<'a> {
                     part.write(&mut w);
                 }
             }
+            Self::Time { now } => w.time(*now),
         }
         w.finish()
     }
@@ -221,6 +222,7 @@ impl<'a> Record<'a> {
                 first: r.address()?,
                 parts: r.list(|r| Ok((r.byte()?, BlockSummary::read(r)?)))?,
             },
+            9 => Self::Time { now: r.time()? },
             _ => return Err(RecordError::Field("kind")),
         };
         r.end()?;

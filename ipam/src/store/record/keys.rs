@@ -15,6 +15,9 @@ pub(crate) fn pool_key(id: PoolId) -> String {
     format!("p/{:05}", id.0)
 }
 
+/// Where the store's time stands: apart from the state, which is restored without it.
+pub(crate) const TIME: &str = "t/";
+
 /// The first part of the keys of copies.
 pub(crate) const COPIES: &str = "q/";
 

@@ -5,7 +5,7 @@ use super::{PAGE, Replica};
 use crate::state::Ipam;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
-use crate::store::record::{COPIES, KINDS, Record};
+use crate::store::record::{COPIES, KINDS, Record, TIME};
 use crate::store::restore::{Restored, Restorer};
 use crate::store::seam::{Event, Revision, Store, StoreError};
 use crate::store::snapshot::blocks_noted;
@@ -218,7 +218,8 @@ impl<S: Store> Replica<S> {
             .retain(|m| !events.iter().any(|e| e.key == m.key));
         let mut restorer = Restorer::onto(ipam, now);
         restorer.whole = self.whole;
-        let apart = |e: &&Event| e.key.starts_with(COPIES) || e.key.starts_with("s/");
+        let kinds = ["s/", COPIES, TIME];
+        let apart = |e: &&Event| kinds.iter().any(|kind| e.key.starts_with(kind));
         let mut present: Vec<&Event> = events.iter().filter(|e| !apart(e)).collect();
         present.sort_by_key(|e| KINDS.iter().position(|k| e.key.starts_with(k)));
         for event in present {
