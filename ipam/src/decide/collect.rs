@@ -52,7 +52,7 @@ pub struct Problem {
 }
 
 /// How long a move may be under way before it is called stuck.
-const STUCK: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const STUCK: Duration = Duration::from_secs(24 * 3600);
 
 impl Ipam {
     /// Compares the owners with those that live, as seen by a pass that began at `began`. Who is missing

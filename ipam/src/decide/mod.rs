@@ -18,6 +18,7 @@ mod request;
 mod reserve;
 
 pub use claim::Decision;
+pub(crate) use collect::STUCK;
 pub use collect::{Problem, Reconciliation};
 pub use errors::{
     ClaimError, Considered, MoveError, PoolReason, ReleaseError, RenewError, ReserveError,

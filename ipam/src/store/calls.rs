@@ -1,5 +1,6 @@
 //! Single calls of a [`Replica`]: what most callers do in a transaction of its own.
 
+use super::record::{claim_key, workload_key};
 use super::replica::{Replica, TransactError};
 use super::seam::Store;
 use crate::apply::ApplyError;
@@ -91,8 +92,13 @@ impl<S: Store> Replica<S> {
         request: &Request<'_>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<Grant, TransactError<ClaimError>> {
-        self.granted(now, |ipam| ipam.decide_claim(request), wait)
-            .await
+        let identity = request
+            .workload
+            .map(|w| Identity::from((w, request.interface)));
+        let keys = identity.map(workload_key).into_iter();
+        let decide = |ipam: &Ipam| ipam.decide_claim(request);
+        let answer = self.granted(now, decide, wait).await;
+        self.known(answer, keys.chain([claim_key(request.owner)]))
     }
 
     /// [`Ipam::release`](crate::Ipam::release) in the store.
@@ -106,8 +112,9 @@ impl<S: Store> Replica<S> {
         sequence: u64,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReleaseError>> {
-        self.one(now, |ipam| ipam.decide_release(owner, sequence), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_release(owner, sequence);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [claim_key(owner)])
     }
 
     /// [`Ipam::renew`](crate::Ipam::renew) in the store.
@@ -136,8 +143,9 @@ impl<S: Store> Replica<S> {
         lease: Option<Duration>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<RenewError>> {
-        self.one(now, |ipam| ipam.decide_renew(owner, sequence, lease), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_renew(owner, sequence, lease);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [claim_key(owner)])
     }
 
     /// [`Ipam::begin_move`](crate::Ipam::begin_move) in the store.
@@ -151,8 +159,9 @@ impl<S: Store> Replica<S> {
         (from, to): (&str, &str),
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<MoveError>> {
-        self.one(now, |ipam| ipam.decide_begin_move(workload, from, to), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_begin_move(workload, from, to);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [workload_key(workload)])
     }
 
     /// [`Ipam::finish_move`](crate::Ipam::finish_move) in the store.
@@ -183,8 +192,9 @@ impl<S: Store> Replica<S> {
         owner: &str,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<Grant, TransactError<MoveError>> {
-        self.granted(now, |ipam| ipam.decide_finish_move(workload, owner), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_finish_move(workload, owner);
+        let answer = self.granted(now, decide, wait).await;
+        self.known(answer, [workload_key(workload), claim_key(owner)])
     }
 
     /// [`Ipam::abort_move`](crate::Ipam::abort_move) in the store.
@@ -197,8 +207,9 @@ impl<S: Store> Replica<S> {
         workload: Identity<'_>,
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<MoveError>> {
-        self.one(now, |ipam| ipam.decide_abort_move(workload), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_abort_move(workload);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [workload_key(workload)])
     }
 
     /// [`Ipam::reserve`](crate::Ipam::reserve) in the store.
@@ -226,8 +237,9 @@ impl<S: Store> Replica<S> {
         ranges: &[AddressRange],
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ReserveError>> {
-        self.one(now, |ipam| ipam.decide_reserve(workload, ranges), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_reserve(workload, ranges);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [workload_key(workload)])
     }
 
     /// [`Ipam::replace_reservation`](crate::Ipam::replace_reservation) in the store.
@@ -245,7 +257,8 @@ impl<S: Store> Replica<S> {
             let changes = ipam.decide_replace_reservation(workload, ranges)?;
             Ok(((), owned(changes)))
         };
-        self.transact(now, decide, wait).await
+        let answer = self.transact(now, decide, wait).await;
+        self.known(answer, [workload_key(workload)])
     }
 
     /// [`Ipam::unreserve_ranges`](crate::Ipam::unreserve_ranges) in the store.
@@ -259,8 +272,9 @@ impl<S: Store> Replica<S> {
         ranges: &[AddressRange],
         wait: impl FnMut(Duration) -> W,
     ) -> Result<(), TransactError<ApplyError>> {
-        self.one(now, |ipam| ipam.decide_unreserve(workload, ranges), wait)
-            .await
+        let decide = |ipam: &Ipam| ipam.decide_unreserve(workload, ranges);
+        let answer = self.one(now, decide, wait).await;
+        self.known(answer, [workload_key(workload)])
     }
 
     /// One pass of collection ([`Ipam::decide_collection`](crate::Ipam::decide_collection)) in the store. Its changes

@@ -8,11 +8,13 @@ use super::record::{
 use super::replica::{PAGE, Replica};
 use super::seam::{Guard, Store, StoreError, Txn};
 use crate::cidr::Cidr;
+use crate::decide::STUCK;
 use crate::identity::{DEFAULT_INTERFACE, Identity};
 use crate::pool::blocks::BlockState;
 use crate::pool::{PoolId, is_used};
 use crate::state::{Ipam, Spot};
 use crate::time::Timestamp;
+use crate::workloads::WHILE_MOVING;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -266,7 +268,7 @@ impl UsedAddress<'_> {
 
 impl Ipam {
     /// What a workload retains as its blocks tell of it, and the claims that it is behind. A move of it, which only it told of,
-    /// is over.
+    /// is over: the address that waited for the new host stays with the workload for [`STUCK`].
     fn workload_told(&self, identity: Identity<'_>, mut told: Told) -> Option<Record<'static>> {
         told.retain(|(_, _, one)| {
             let whose = one.workload.as_ref();
@@ -274,11 +276,16 @@ impl Ipam {
         });
         let reserved = told.iter().filter(|(_, _, one)| one.reserved);
         let retained: Vec<(PoolId, IpAddr)> = reserved.map(|&(pool, at, _)| (pool, at)).collect();
+        // What waited for the end of a move, nobody knows for how long, waits for as long as a move may take.
+        let ends = |until| match until {
+            WHILE_MOVING => self.now().after(STUCK),
+            until => until,
+        };
         let sticky = told.iter().filter_map(|(pool, address, one)| {
             Some(StickyRecord {
                 pool: *pool,
                 address: *address,
-                until: one.until.filter(|_| one.holder.is_none())?,
+                until: ends(one.until.filter(|_| one.holder.is_none())?),
             })
         });
         let id = self.workload(identity);

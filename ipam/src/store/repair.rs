@@ -20,7 +20,7 @@ impl<S: Store> Replica<S> {
     /// A pool from its copy. A block from the claims and workloads that hold its addresses and the host that names it: the
     /// others of its addresses go into quarantine from now on. A claim from the blocks that tell of it: without a lease, since
     /// only it told of that. A workload from the blocks that tell what it retains and the claims that it is behind: a move of it
-    /// is over. A summary from the blocks. A cursor and a seed, which hold nothing, begin anew. Times more than 24 h ahead of
+    /// is over, and the address that waited for its new host stays with it for 24 h. A summary from the blocks. A cursor and a seed, which hold nothing, begin anew. Times more than 24 h ahead of
     /// the clock are set to now. A host's settings stand nowhere else: they are left as they are.
     ///
     /// ```
@@ -65,6 +65,10 @@ impl<S: Store> Replica<S> {
             rebuilt += txn.guards.len();
             self.store.commit(txn).await?;
             self.reload(now).await?;
+        }
+        // A store whose records are not known to prove each other is written anew, lest the next damage find it so.
+        if rebuilt > 0 && !self.whole && self.rejected.is_empty() {
+            self.commit(now, &[]).await?;
         }
         if pages {
             self.inspect().await?;
@@ -140,6 +144,7 @@ impl<S: Store> Replica<S> {
         for rejected in meant.iter().filter(|m| m.frozen != Frozen::Store) {
             keys.insert(rejected.key.clone());
             keys.extend(self.blocks_of(rejected));
+            self.unsure = true;
             self.ipam.forget_lost(&rejected.frozen);
         }
         if !keys.is_empty() {

@@ -283,6 +283,7 @@ impl Restorer {
             rejected: self.rejected,
             doubts,
             whole: self.whole,
+            block_lost: false,
         }
     }
 }

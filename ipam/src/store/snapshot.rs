@@ -126,8 +126,16 @@ impl Ipam {
         for slot in slots.clone() {
             let offset = slot - slots.start;
             let spot = Spot { pool: id.0, slot };
-            let lost = self.lost.get(&spot).cloned();
-            used.extend(lost.or_else(|| self.used_address(spot, offset)));
+            let (lost, is) = (self.lost.get(&spot), self.used_address(spot, offset));
+            used.extend(match (lost.cloned(), is) {
+                // The claim is known, and perhaps goes on under another token: lost is what its workload has of it.
+                (Some(lost), Some(is)) if is.holder.is_some() => Some(UsedAddress {
+                    workload: lost.workload,
+                    reserved: lost.reserved,
+                    ..is
+                }),
+                (lost, is) => lost.or(is),
+            });
             let entry = match pool.state(slot) {
                 State::Quarantined(id) => pool.released().get(List::Quarantine, id),
                 State::Queued(id) => pool.released().get(List::Queued, id),

@@ -59,6 +59,16 @@ impl Altered {
         Ok(())
     }
 
+    /// Leaves some records as they are stored, unless the changes themselves alter them: time alone writes over nothing that is
+    /// damaged.
+    pub(super) fn spare<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        for key in keys {
+            if self.before.iter().all(|event| event.key != key) {
+                self.keys.remove(key);
+            }
+        }
+    }
+
     /// Has every record stored anew.
     pub(super) fn add_all(&mut self, ipam: &Ipam) {
         self.keys.extend(ipam.records().iter().map(Record::key));

@@ -15,19 +15,22 @@ impl<S: Store> Replica<S> {
         now: Timestamp,
         changes: &[Change<'_>],
     ) -> Result<(), StoreError> {
-        if changes.is_empty() && self.ipam.dirty.is_empty() {
+        // A store of a format before is written anew with the first commit, unless damage leaves in doubt what it held.
+        let upgrades = !self.whole && self.rejected.is_empty();
+        if changes.is_empty() && self.ipam.dirty.is_empty() && !upgrades {
             return Ok(());
         }
         let mut altered = Altered::default();
+        // Until an answer is there, and what was undone was undone: also where nobody waits for that any longer.
+        self.unsure = true;
         if let Err(error) = altered.apply(&mut self.ipam, changes) {
             self.undo(altered, now).await?;
             return Err(StoreError::Io(error.to_string()));
         }
+        altered.spare(self.rejected.iter().map(|rejected| &*rejected.key));
         if !self.seeded {
             altered.add("m/");
         }
-        // A store of a format before is written anew with the first commit, unless damage leaves in doubt what it held.
-        let upgrades = !self.whole && self.rejected.is_empty();
         if upgrades {
             altered.add_all(&self.ipam);
             self.summaries = Summaries::whole();
@@ -41,17 +44,18 @@ impl<S: Store> Replica<S> {
         let txn = altered.transaction(&self.ipam, &self.summaries, guard);
         match self.store.commit(txn).await {
             Ok(revision) => {
-                self.seeded = true;
+                (self.seeded, self.unsure) = (true, false);
                 self.whole |= upgrades;
                 // Others' commits in between are still to be learned.
                 if revision == self.revision + 1 {
                     self.revision = revision;
                 }
                 self.ipam.tokens.count(revision);
-                match mends {
-                    true => self.reload(now).await,
-                    false => Ok(()),
+                if mends {
+                    self.unsure = true;
+                    self.reload(now).await?;
                 }
+                Ok(())
             }
             Err(error) => {
                 self.undo(altered, now).await?;
@@ -67,9 +71,10 @@ impl<S: Store> Replica<S> {
         }
         self.summaries.undo(altered.pages);
         let sure = !altered.structural && self.whole && self.rejected.is_empty();
-        match sure && self.overwrite(&altered.before, now)? {
-            true => Ok(()),
-            false => self.reload(now).await,
+        if sure && self.overwrite(&altered.before, now)? {
+            self.unsure = false;
+            return Ok(());
         }
+        self.reload(now).await
     }
 }

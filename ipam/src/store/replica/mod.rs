@@ -92,6 +92,9 @@ pub struct Replica<S> {
     pub(in crate::store) summaries: Summaries,
     /// Whether the store's records prove each other; those of formats before 4 do not.
     pub(in crate::store) whole: bool,
+    /// Whether the copy may hold what is not stored: an operation ended, or was given up, before that was known. All is read
+    /// anew then before anything else is decided.
+    pub(in crate::store) unsure: bool,
     rng: Xoshiro256PlusPlus,
     /// How often a transaction is tried.
     attempts: u32,
@@ -130,6 +133,7 @@ impl<S: Store> Replica<S> {
             rejected,
             summaries: Summaries::whole(),
             whole: true,
+            unsure: false,
             rng,
             attempts: ATTEMPTS,
         };
@@ -184,6 +188,9 @@ impl<S: Store> Replica<S> {
     /// # Errors
     /// When the store fails.
     pub async fn catch_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.unsure {
+            return self.reload(now).await;
+        }
         match self.store.watch("", self.revision).await? {
             Watched::Compacted => self.reload(now).await,
             // What rejected records may hold is worked out from the whole.
@@ -269,5 +276,23 @@ impl<S: Store> Replica<S> {
             key: contended,
             attempts: self.attempts,
         })
+    }
+
+    /// An answer, unless it is a refusal that may rest on a damaged record, one of these: an owner whose claim cannot be read
+    /// holds what it held.
+    pub(in crate::store) fn known<T, E>(
+        &self,
+        answer: Result<T, TransactError<E>>,
+        keys: impl IntoIterator<Item = String>,
+    ) -> Result<T, TransactError<E>> {
+        let Err(TransactError::Refused(_)) = answer else {
+            return answer;
+        };
+        let keys: Vec<String> = keys.into_iter().collect();
+        let damaged = self.rejected().iter().find(|r| keys.contains(&r.key));
+        match damaged {
+            Some(rejected) => Err(TransactError::Damaged(rejected.clone())),
+            None => answer,
+        }
     }
 }

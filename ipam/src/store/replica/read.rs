@@ -82,7 +82,7 @@ impl<S: Store> Replica<S> {
             let bad = self.read_summaries(&restored.ipam, &pages, &restored.rejected)?;
             restored.rejected.extend(bad);
         }
-        (self.seeded, self.whole) = (seeded, restored.whole);
+        (self.seeded, self.whole, self.unsure) = (seeded, restored.whole, false);
         (self.ipam, self.rejected, self.revision) = (restored.ipam, restored.rejected, revision);
         Ok(true)
     }
