@@ -1,0 +1,148 @@
+//! What one seed runs: how many hosts, which pools, which clocks, how often what goes wrong.
+
+use crate::Bug;
+use ipam::pool::{Affinity, Order};
+use ipam::rng::stream;
+use ipam::{PoolSpec, Timestamp};
+use rand::{Rng, RngExt as _};
+use std::time::Duration;
+
+/// When a simulation begins: any time will do, so long as clocks can jump to before it.
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_000_000);
+/// How long a sticky address stays with its workload.
+pub(crate) const STICKY: Duration = Duration::from_secs(40);
+/// How long an owner is missing before it is collected. Longer than any one operation takes.
+pub(crate) const GRACE: Duration = Duration::from_secs(90);
+/// How long a client waits for an answer.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest that a message or a host is held up.
+pub(crate) const LONGEST_STALL: Duration = Duration::from_secs(20);
+/// After this long an agent gives an operation up, wherever it is.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(15);
+
+/// How often a message goes wrong, in permille.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rates {
+    pub(crate) lost: u32,
+    pub(crate) unanswered: u32,
+    pub(crate) doubled: u32,
+    pub(crate) slow: u32,
+}
+
+/// What one seed runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
+    pub(crate) hosts: usize,
+    /// Owners of a host that stay on it.
+    pub(crate) plain: usize,
+    /// Workloads that may run on any host.
+    pub(crate) movable: usize,
+    pub(crate) pools: Vec<PoolSpec>,
+    pub(crate) lease: Option<Duration>,
+    /// Host clocks are at most so many milliseconds behind and ahead.
+    pub(crate) clocks: (i64, i64),
+    pub(crate) rates: Rates,
+    /// Commits that the store remembers for those who watch.
+    pub(crate) history: usize,
+    /// How long hosts work before all is calm.
+    pub(crate) busy: Duration,
+    /// The mean time between two things that a host does.
+    pub(crate) pause: Duration,
+    /// The mean time between two faults of hosts or records.
+    pub(crate) faults: Duration,
+}
+
+impl Setup {
+    /// What a seed draws.
+    pub(crate) fn draw(seed: u64, bug: Option<Bug>) -> Self {
+        let rng = &mut stream(seed, "setup");
+        // Few hosts meet more often, and cost less.
+        let hosts = 3 + rng.random_range(0..18).min(rng.random_range(0..18));
+        let (plain, movable) = (rng.random_range(2..4), rng.random_range(2..5));
+        let lease = rng
+            .random_bool(0.6)
+            .then(|| Duration::from_secs(rng.random_range(100..160)));
+        let clocks = *pick(rng, &[(-2_000, 0), (-2_000, 0), (-10_000, 10_000)]);
+        let busy = Duration::from_secs(rng.random_range(200..400));
+        let rate = |rng: &mut _| *pick(rng, &[0, 5, 20, 60]);
+        Self {
+            seed,
+            bug,
+            hosts,
+            plain,
+            movable,
+            pools: pools(rng, hosts * plain + movable, lease),
+            lease,
+            clocks,
+            rates: Rates {
+                lost: rate(rng),
+                unanswered: rate(rng),
+                doubled: rate(rng),
+                slow: *pick(rng, &[0, 2, 10]),
+            },
+            history: *pick(rng, &[4, 64, 4096]),
+            busy,
+            pause: busy * hosts as u32 / rng.random_range(150..300),
+            faults: busy / rng.random_range(8..40),
+        }
+    }
+
+    /// By how much two clocks may differ.
+    pub(crate) fn slack(&self) -> Duration {
+        Duration::from_millis(self.clocks.1.abs_diff(self.clocks.0))
+    }
+
+    /// How long before the end of its lease a host stops using an address.
+    pub(crate) fn margin(&self) -> Duration {
+        self.slack() + Duration::from_secs(2)
+    }
+
+    /// When a host stops using what it asked for or renewed at a time by its monotonic clock.
+    pub(crate) fn lease_ends(&self, sent: Timestamp) -> Timestamp {
+        let lasts = self.lease.map(|lease| lease.saturating_sub(self.margin()));
+        lasts.map_or(Timestamp::MAX, |lasts| sent.after(lasts))
+    }
+}
+
+/// One of several.
+pub(crate) fn pick<'a, T>(rng: &mut impl Rng, of: &'a [T]) -> &'a T {
+    &of[rng.random_range(0..of.len())]
+}
+
+/// A pool, seldom two, with room for some of the owners or for all.
+fn pools(rng: &mut impl Rng, owners: usize, lease: Option<Duration>) -> Vec<PoolSpec> {
+    let room = owners * rng.random_range(7..30) / 10;
+    let bits = room.next_power_of_two().trailing_zeros().clamp(3, 8) as u8;
+    let mut pools = Vec::new();
+    for (name, bits) in [("p", bits), ("q", 3)] {
+        let first = if name == "p" { "10.0.0.0" } else { "10.1.0.0" };
+        let Ok(cidr) = format!("{first}/{}", 32 - bits).parse() else {
+            continue;
+        };
+        let mut spec = PoolSpec::new(name, cidr)
+            .block_size(*pick(rng, &[28, 29, 30]).max(&(32 - bits)))
+            .quarantine(Duration::from_secs(rng.random_range(10..40)))
+            .order(*pick(
+                rng,
+                &[Order::Lowest, Order::RoundRobin, Order::Random, Order::Lru],
+            ))
+            .affinity(*pick(
+                rng,
+                &[
+                    Affinity::Borrow,
+                    Affinity::Borrow,
+                    Affinity::Strict,
+                    Affinity::Off,
+                ],
+            ));
+        spec.lease = lease;
+        spec.reclaim_after = Duration::from_secs(rng.random_range(20..50));
+        pools.push(spec);
+        if !rng.random_bool(0.3) {
+            break;
+        }
+    }
+    pools
+}
