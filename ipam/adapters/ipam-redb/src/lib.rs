@@ -23,7 +23,7 @@
 //!   and synced after redb's commit and before the commit is acknowledged: a third `fdatasync` a commit (opening and closing the
 //!   file costs redb five more). A store
 //!   that is ahead of it (a kill in between) is sound. Whoever moves or restores a store moves or removes that file
-//!   with it; without it the store is taken as it is.
+//!   with it; without it the store is taken as it is. ([`RedbStore::brief`] spares the five.)
 //! - Where redb panics on a damaged page the panic becomes an error; the process's panic hook is wrapped once so that
 //!   it stays quiet about these. A second panic while redb cleans up after the first (its transactions and tables write
 //!   when they are dropped) aborts the process, since Rust lets nobody catch a panic out of a drop during unwinding:
@@ -54,6 +54,7 @@
 mod acknowledged;
 #[cfg(feature = "tokio")]
 mod blocking;
+mod brief;
 mod digest;
 mod guard;
 mod inspect;
@@ -62,6 +63,7 @@ mod tables;
 use acknowledged::Acknowledged;
 #[cfg(feature = "tokio")]
 pub use blocking::TokioStore;
+use brief::Brief;
 use digest::Listed;
 use guard::guarded;
 pub use guard::set_last_resort;
@@ -80,6 +82,7 @@ pub struct RedbStore {
     lock_wait: Duration,
     held: Option<Database>,
     listed: Listed,
+    brief: Option<Brief>,
 }
 
 /// First and longest pause between two tries for the file.
@@ -94,7 +97,28 @@ impl RedbStore {
             lock_wait,
             held: None,
             listed: Listed::default(),
+            brief: None,
         }
+    }
+
+    /// The same store for a process that does one thing and ends: a commit costs three `fdatasync`s whether the file is held
+    /// or not, since opening and closing it cost none.
+    ///
+    /// The file is left as a process leaves it that is killed after its commit, which the next one to open it finds in order
+    /// without reading it all. What a killed process may have left unsynced is synced before anything of it is believed.
+    ///
+    /// ```
+    /// use ipam_redb::RedbStore;
+    /// use std::time::Duration;
+    ///
+    /// let store = RedbStore::new("/var/lib/berth/addresses.redb", Duration::from_secs(30)).brief();
+    /// # drop(store);
+    /// ```
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.close();
+        self.brief = Some(Brief::default());
+        self
     }
 
     /// The file's path.
@@ -122,15 +146,56 @@ impl RedbStore {
 
     /// Closes the file for others to use.
     pub fn close(&mut self) {
-        close(self.held.take());
+        if let Some(database) = self.held.take() {
+            self.shut(database);
+        }
     }
 
-    fn open(&self) -> Result<Database, StoreError> {
+    fn shut(&mut self, database: Database) {
+        match &mut self.brief {
+            Some(brief) => brief.leave(database),
+            None => close(Some(database)),
+        }
+    }
+
+    fn open(&mut self) -> Result<Database, StoreError> {
+        let database = self.open_file()?;
+        if self.brief.is_none() {
+            return Ok(database);
+        }
+        match self.sync_unless_acknowledged(&database) {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                self.shut(database);
+                Err(error)
+            }
+        }
+    }
+
+    /// What was committed and not acknowledged may not be on disk.
+    fn sync_unless_acknowledged(&mut self, database: &Database) -> Result<(), StoreError> {
+        let Ok(Ok(revision)) = guarded(|| tables::latest(database)) else {
+            // Whoever reads will be told.
+            return Ok(());
+        };
+        match (&self.brief, self.acknowledged()?) {
+            (Some(_), Acknowledged::Upto(latest)) if latest == revision => Ok(()),
+            (Some(brief), _) => brief.sync().map_err(|e| self.failed(&e)),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn open_file(&mut self) -> Result<Database, StoreError> {
         let start = Instant::now();
         let mut pause = PAUSES.0;
         self.make_if_missing()?;
         loop {
-            match guarded(|| Database::builder().open(&self.path)) {
+            let (path, brief) = (&self.path, &mut self.brief);
+            let opened = guarded(|| match brief {
+                Some(brief) => brief.open(path),
+                None => Database::builder().open(path),
+            });
+            match opened {
                 Ok(Ok(database)) => return Ok(database),
                 Ok(Err(DatabaseError::DatabaseAlreadyOpen)) if start.elapsed() < self.lock_wait => {
                     std::thread::sleep(pause.min(self.lock_wait.saturating_sub(start.elapsed())));
@@ -239,7 +304,7 @@ impl RedbStore {
         let outcome = guarded(|| work(&database));
         match held && outcome.is_ok() {
             true => self.held = Some(database),
-            false => close(Some(database)),
+            false => self.shut(database),
         }
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
@@ -306,10 +371,11 @@ impl Store for RedbStore {
 
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
         let path = self.path.clone();
+        let syncs = self.brief.as_ref().map(Brief::syncs);
         // While nobody else has the file: the latest revision is written last.
         self.with(|database| {
             let latest = acknowledged::read(&path).map_err(tables::Failure::Acknowledged)?;
-            let revision = tables::commit(database, &txn, latest)?;
+            let revision = brief::durably(syncs, || tables::commit(database, &txn, latest))?;
             acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)?;
             Ok(revision)
         })
@@ -345,6 +411,11 @@ impl Store for RedbStore {
 
     async fn mend(&mut self) -> Result<(), StoreError> {
         let held = self.held.is_some();
+        if self.brief.is_some() {
+            // Mending is nothing that a brief process does: from here on the file is opened and closed as ever.
+            self.close();
+            self.brief = None;
+        }
         let mut database = match self.held.take() {
             Some(database) => database,
             None => self.open()?,
@@ -363,12 +434,13 @@ impl Store for RedbStore {
 
     async fn accept(&mut self) -> Result<(), StoreError> {
         let path = self.path.clone();
+        let syncs = self.brief.as_ref().map(Brief::syncs);
         self.with(|database| {
             let latest = match acknowledged::read(&path).map_err(tables::Failure::Acknowledged)? {
                 Acknowledged::Upto(latest) => latest,
                 _ => 0,
             };
-            let revision = tables::accept(database, latest)?;
+            let revision = brief::durably(syncs, || tables::accept(database, latest))?;
             acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)
         })
     }

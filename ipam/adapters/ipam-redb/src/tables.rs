@@ -69,6 +69,11 @@ fn revision(txn: &redb::ReadTransaction) -> Result<Revision, Failure> {
     counts.map_or(Ok(0), |counts| count(&counts, "revision"))
 }
 
+/// The revision of the last commit.
+pub(crate) fn latest(database: &Database) -> Result<Revision, Failure> {
+    revision(&database.begin_read()?)
+}
+
 type Values = (Vec<Option<Vec<u8>>>, Revision);
 
 pub(crate) fn get(database: &Database, keys: &[String]) -> Result<Values, Failure> {
