@@ -3,12 +3,14 @@
 //! - Data: `$BERTH_SHARED`, default `../shared` beside the checkout ([`shared`], [`data`]).
 //! - Vectors: `$BERTH_VECTORS`, default `$BERTH_SHARED/vectors` ([`vectors`], [`VectorFile`]).
 //! - Servers: real etcd on loopback, for the length of a test ([`etcd`]), and certificates ([`authority`]).
+//! - Plugins: CNI plugins as processes, and host-local's recorded runs replayed against one ([`cni`]).
 //! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
 //!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
 //!   `SKIPPED <id>: <reason>`. CI compares the ids with `.ci/allowed-skips` and fails on any other.
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod cni;
 pub mod contract;
 pub mod etcd;
 mod fields;

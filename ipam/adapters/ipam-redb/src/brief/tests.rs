@@ -109,10 +109,7 @@ fn process(disk: &Arc<Disk>, number: u64, rng: &mut Xoshiro256PlusPlus) -> u64 {
         format!("k{}", rng.random_range(0..40)),
         vec![number as u8; rng.random_range(1..3000)],
     );
-    let mut txn = Txn {
-        since,
-        ..Txn::default()
-    };
+    let mut txn = Txn::default();
     match rng.random_bool(0.2) {
         true => txn.delete.push(key),
         false => txn.put.push((key, value)),

@@ -1,0 +1,30 @@
+//! `berth-cni` as a process: host-local's recorded runs, host-local itself beside it, and what is better than it.
+
+mod beside;
+mod calls;
+mod commands;
+mod processes;
+mod recorded;
+
+use test_support::Need;
+
+/// Debian's `containernetworking-plugins`.
+const HOST_LOCAL: Need = Need::Other("host-local", beside::installed);
+
+test_support::tests! {
+    recorded::every_recorded_run_agrees [Need::Vectors("cni_exec_golden.json"), Need::Vectors("host_local_cmd.json")],
+    beside::the_same_calls_have_the_same_answers [HOST_LOCAL],
+    beside::what_host_local_gave_is_taken_over [HOST_LOCAL],
+    commands::usage_goes_to_standard_error_without_a_command [],
+    commands::add_repeated_answers_the_same_address [],
+    commands::delete_succeeds_whatever_is_gone [],
+    commands::the_own_namespace_is_refused_before_anything_is_given [],
+    commands::collection_frees_what_no_attachment_holds [],
+    commands::status_tells_of_a_full_set_and_of_a_damaged_store [],
+    commands::a_sticky_address_waits_for_its_workload [],
+    commands::a_fixed_address_is_had_by_one_container_at_a_time [],
+    commands::a_quarantined_address_is_given_to_nobody [],
+    commands::refusals_name_what_is_wrong [],
+    processes::sixteen_processes_at_once_share_no_address [],
+    processes::killed_processes_double_and_lose_nothing [],
+}
