@@ -35,11 +35,11 @@
 //! at once. Where services depend on each other, a task moves to another neighbourhood together with what it needs there
 //! and what needs it (up to 16 tasks).
 //!
-//! Which *annealing schedule* pays differs from model to model. After a short descent six schedules (five where many
-//! nodes have many tasks) race from the initial assignment, on a sample of the nodes where the budget is small for the model; the winner
-//! has most of the budget, and the incumbent is refined. Too little budget leaves out the race, and then the annealing. An
-//! assignment that breaks rules is repaired first: by the permitted move that repairs most, and where there is none by a tabu
-//! search.
+//! Which *annealing schedule* pays differs from model to model. After a short descent six schedules (five where many nodes
+//! have many tasks) race from the initial assignment, on a sample of the nodes where the budget is small for the model; the
+//! winner has most of the budget, and the incumbent is refined. Too little budget leaves out the race, and then the annealing.
+//! An assignment that breaks rules is repaired first: by the permitted move that repairs most, and where there is none by a
+//! tabu search.
 //!
 //! Searches of several threads ([`Solver::improve_together`]) meet once and go on from the best incumbent.
 
