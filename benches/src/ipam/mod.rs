@@ -5,6 +5,7 @@ mod claims;
 mod growth;
 mod peers;
 mod process;
+mod shared;
 mod slots;
 mod stored;
 
@@ -13,6 +14,7 @@ use claims::{How, claim_ratio, memory_empty, memory_per_claim, scattered, whole_
 use growth::growth;
 use peers::{beside_anchor, beside_go_ipam};
 use process::{claim_process, process_growth};
+use shared::{Row, bytes_per_claim, etcd};
 use slots::{random_release, slots, spread};
 use stored::{Stored, stored};
 
@@ -46,6 +48,7 @@ pub fn figures() -> Vec<Figure> {
         of_growth(),
         of_stores(),
         of_processes(),
+        of_hosts(),
     ]
     .concat()
 }
@@ -252,6 +255,51 @@ fn of_stores() -> Vec<Figure> {
             aim: Limit::AtMost(3.0),
             long: true,
             run: || stored(&Stored::Fsck),
+            ..BASE
+        },
+    ]
+}
+
+/// Many hosts on one store.
+fn of_hosts() -> Vec<Figure> {
+    let ratio = Figure {
+        judge: Judge::Ratio,
+        ..BASE
+    };
+    vec![
+        Figure {
+            id: "ipam/etcd-claims",
+            what: "claims on etcd, 64 hosts on one pool, one outstanding each, 20,480 after affinities settle; beside bare compare-and-swap of the same bytes by the same client code",
+            unit: "1/s",
+            must: Limit::AtLeast(0.6),
+            aim: Limit::AtLeast(0.85),
+            run: || etcd(&Row::Claims),
+            ..ratio
+        },
+        Figure {
+            id: "ipam/etcd-conflicts",
+            what: "transactions refused for others' changes among those, in percent of claims",
+            unit: "%",
+            must: Limit::AtMost(2.0),
+            aim: Limit::AtMost(0.5),
+            run: || etcd(&Row::Conflicts),
+            ..BASE
+        },
+        Figure {
+            id: "ipam/etcd-claim-p50",
+            what: "one claim on etcd, one host alone, median; beside one bare transaction of the same bytes",
+            must: Limit::AtMost(1.5),
+            aim: Limit::AtMost(1.15),
+            run: || etcd(&Row::Latency),
+            ..ratio
+        },
+        Figure {
+            id: "ipam/bytes-per-claim",
+            what: "keys and values in the store per claim, 100,000 claims of 64 hosts, owners as container ids (64 hex digits, /eth0), a workload each",
+            unit: "B",
+            must: Limit::AtMost(250.0),
+            aim: Limit::AtMost(150.0),
+            run: bytes_per_claim,
             ..BASE
         },
     ]

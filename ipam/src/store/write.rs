@@ -19,8 +19,9 @@ pub(super) struct Altered {
     keys: BTreeSet<String>,
     /// Keys that nobody may have altered meanwhile, besides those.
     guards: BTreeSet<String>,
-    /// The records as they were.
+    /// The records as they were, unless it is a part that is dropped rather than made what it was.
     pub(super) before: Vec<Event>,
+    part: bool,
     /// Whether pools were altered.
     pub(super) structural: bool,
     /// The summaries' pages that are other now, as they were.
@@ -32,6 +33,14 @@ pub(super) struct Altered {
 }
 
 impl Altered {
+    /// Nothing yet, of a part of the state that nobody makes what it was before.
+    pub(super) fn of_part() -> Self {
+        Self {
+            part: true,
+            ..Self::default()
+        }
+    }
+
     /// Applies changes to a state. Also where one cannot be applied, what those before it altered is told.
     pub(super) fn apply(
         &mut self,
@@ -45,11 +54,11 @@ impl Altered {
                 }
                 self.structural |= is_structural(&key);
                 self.note_geometry(ipam, &key);
-                let value = ipam.record(&key).map(|r| r.encode());
-                self.before.push(Event {
-                    key: key.clone(),
-                    value,
-                });
+                if !self.part {
+                    let value = ipam.record(&key).map(|r| r.encode());
+                    let key = key.clone();
+                    self.before.push(Event { key, value });
+                }
                 self.keys.insert(key);
             }
             self.guards.extend(Ipam::rests_on(change));

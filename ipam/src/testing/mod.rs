@@ -1,6 +1,7 @@
 //! The operations, naive model and checks that model tests and fuzz targets share. Not a stable API.
 
 mod hostile;
+mod hosts;
 mod model;
 mod op;
 mod store;

@@ -22,6 +22,7 @@ pub async fn check_store<S: Store>(mut open: impl FnMut() -> S) {
     check_watching(open(), open()).await;
     check_replicas(&mut open).await;
     check_life_signs(&mut open).await;
+    super::hosts::check_hosts(&mut open).await;
 }
 
 fn put(key: &str, value: &str) -> (String, Vec<u8>) {
@@ -139,7 +140,7 @@ async fn check_guards<S: Store>(store: &mut S) {
     clear(store).await;
 }
 
-async fn clear<S: Store>(store: &mut S) {
+pub(super) async fn clear<S: Store>(store: &mut S) {
     let page = store.list("", None, usize::MAX).await.expect("a listing");
     let delete = page.entries.into_iter().map(|(key, _)| key).collect();
     let txn = Txn {
@@ -367,7 +368,7 @@ async fn release<S: Store>(replica: &mut Replica<S>, now: Timestamp, owner: &str
     released.expect("a release");
 }
 
-async fn pause(_: Duration) {}
+pub(super) async fn pause(_: Duration) {}
 
 /// Two processes: who claims again between two passes of collection keeps its address, whichever process it asks; a
 /// claim repeated without need writes nothing.

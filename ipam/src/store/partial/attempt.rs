@@ -3,6 +3,7 @@
 use super::build::{Known, Part};
 use super::plan::Goal;
 use super::view::{Entry, Source, Trust, View};
+use super::warm::Warm;
 use super::{ATTEMPTS, PartialReplica};
 use crate::change::Change;
 use crate::state::Ipam;
@@ -61,7 +62,12 @@ impl<S: Store> PartialReplica<S> {
         mut decide: impl FnMut(&Ipam) -> Result<(T, Vec<Change<'static>>), E>,
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<Option<T>, StoreError> {
-        let (mut trust, mut again, mut attempt) = (goal.trust(), Vec::new(), 0);
+        self.cool();
+        let (mut trust, mut attempt) = (goal.trust(), 0);
+        let mut again = core::mem::take(&mut self.again);
+        if trust == Trust::All && !again.is_empty() {
+            trust = Trust::Pools;
+        }
         loop {
             let beginning = Beginning { trust, again };
             let conflict = match self.attempt(now, goal, &mut decide, beginning).await? {
@@ -99,9 +105,10 @@ impl<S: Store> PartialReplica<S> {
         let mut view = view.with(self.cache.as_mut(), trust, again);
         let part = goal.read(&mut view).await?;
         let (keys, trusting) = match &part {
-            Part::State(known) => (keys_of(known), known.is_trusting()),
+            Part::State(known) => (known.keys(), known.is_trusting()),
             _ => (view.keys(), view.is_trusting()),
         };
+        let stays = view.stays;
         let unsure = |keys| match trusting {
             true => Attempt::Unsure(keys),
             false => Attempt::Unknown,
@@ -129,7 +136,7 @@ impl<S: Store> PartialReplica<S> {
             self.keep(*part, None);
             return Ok(Attempt::Done(answer));
         }
-        let mut altered = Altered::default();
+        let mut altered = Altered::of_part();
         if altered.apply(&mut part.ipam, &changes).is_err() {
             return Ok(unsure(keys));
         }
@@ -143,7 +150,13 @@ impl<S: Store> PartialReplica<S> {
         let kept = self.cache.is_some().then(|| txn.clone());
         match self.store.commit(txn).await {
             Ok(revision) => {
-                self.keep(*part, kept.map(|txn| (txn, revision)));
+                let committed = kept.map(|txn| (txn, revision));
+                match (goal, stays, committed, &mut self.cache) {
+                    (Goal::Claim(request), Some(until), Some(committed), Some(cache)) => {
+                        self.warm = Warm::new(*part, request, until, cache, committed);
+                    }
+                    (.., committed, _) => self.keep(*part, committed),
+                }
                 Ok(Attempt::Done(answer))
             }
             Err(StoreError::Conflict { key }) => {
@@ -171,12 +184,13 @@ impl<S: Store> PartialReplica<S> {
     }
 }
 
-fn keys_of(part: &Known) -> Vec<String> {
-    let keys = part.entries.keys().filter(|key| !key.starts_with("p/"));
-    keys.cloned().collect()
-}
-
 impl Known {
+    /// The keys that were needed, but for the pools'.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let keys = self.entries.keys().filter(|key| !key.starts_with("p/"));
+        keys.cloned().collect()
+    }
+
     fn is_trusting(&self) -> bool {
         let read = |entry: &Entry| entry.source == Source::Read;
         !self.entries.values().all(read)
@@ -226,7 +240,7 @@ impl Known {
     }
 
     /// The transaction that stores what was altered. It rests on that, and on all that was not read just now.
-    fn transaction(&self, altered: &Altered) -> Txn {
+    pub(super) fn transaction(&self, altered: &Altered) -> Txn {
         let guard = |key: &str| match self.entries.get(key) {
             Some(entry) => entry.guard(key),
             None => Guard::unchanged(key, 0),

@@ -24,6 +24,7 @@ pub(super) enum Part {
 }
 
 /// A part of the state.
+#[derive(Debug)]
 pub(super) struct Known {
     pub(super) ipam: Ipam,
     pub(super) summaries: Summaries,

@@ -51,6 +51,30 @@ impl Cache {
         self.latest
     }
 
+    /// A commit of that revision was seen.
+    pub(super) fn saw(&mut self, revision: Revision) {
+        self.latest = self.latest.max(revision);
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.records.contains_key(key)
+    }
+
+    /// Takes a record that was committed at a revision.
+    pub(super) fn put_one(&mut self, key: String, bytes: Vec<u8>, since: Revision) {
+        self.turn += 1;
+        let (bytes, source) = (Some(bytes), Source::Cache);
+        self.put(
+            key,
+            Entry {
+                bytes,
+                since,
+                source,
+            },
+        );
+        self.evict();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }

@@ -12,6 +12,7 @@ use crate::pool::spec::{Affinity, Order};
 use crate::store::record::{Record, block_key, cursor_key, host_key};
 use crate::store::seam::{Store, StoreError};
 use crate::store::summary::Wanted;
+use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -62,6 +63,7 @@ impl<S: Store> View<'_, S> {
             if !open || !request.labels.iter().all(labels) {
                 continue;
             }
+            self.looks += 1;
             let look = match request.host {
                 Some(host) if pool.spec.affinity != Affinity::Off => {
                     self.look_for_host(&pool, host).await?
@@ -97,10 +99,12 @@ impl<S: Store> View<'_, S> {
         if !self.fetch_pages(&geometry, pages).await? {
             return Ok(Look::Unknown);
         }
+        let mut stays = Some(Timestamp::MAX);
         for &first in &own {
             let summary = self.summaries.block(&geometry, geometry.block_of(first));
             let clock = (self.now, pool.spec.quarantine);
-            if summary.is_some_and(|summary| summary.has(Wanted::Free, clock)) {
+            let full = summary.filter(|summary| !summary.has(Wanted::Free, clock));
+            if summary.is_some() && full.is_none() {
                 let key = block_key(pool.id, first);
                 self.fetch([key.clone()]).await?;
                 let state = match self.record(&key) {
@@ -108,9 +112,15 @@ impl<S: Store> View<'_, S> {
                     _ => None,
                 };
                 if state.is_some_and(|state| state != BlockState::Releasing) {
+                    self.stays = stays.filter(|_| self.looks == 1);
                     return Ok(Look::Found);
                 }
             }
+            let free = full.map(|full| match full.free {
+                Timestamp::MAX => Timestamp::MAX,
+                since => since.after(pool.spec.quarantine),
+            });
+            stays = stays.zip(free).map(|(a, b)| a.min(b));
         }
         let limits = [settings.block_limit, pool.spec.block_limit];
         if limits
@@ -139,6 +149,7 @@ impl<S: Store> View<'_, S> {
                     self.assume([key.clone()]);
                 }
                 self.fetch([key]).await?;
+                self.stays = stays.filter(|_| self.looks == 1);
                 return Ok(Look::Found);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::cache::Cache;
 use super::plan::Goal;
+use super::warm::Warm;
 use super::{PartialReplica, Replica};
 use crate::change::ChangeKind;
 use crate::claim::{ClaimError, Grant, ReleaseError, RenewError, Request};
@@ -81,6 +82,7 @@ impl<S: Store> HostReplica<S> {
     /// How many records are known from before; at most 16,384.
     pub fn cached(&self) -> usize {
         self.part.cache.as_ref().map_or(0, Cache::len)
+            + self.part.warm.as_ref().map_or(0, Warm::len)
     }
 
     /// The store.
@@ -108,7 +110,10 @@ impl<S: Store> HostReplica<S> {
     ) -> Result<Grant, TransactError<ClaimError>> {
         let mut request = *request;
         request.host = request.host.or(Some(&self.host));
-        self.part.claim(now, &request, wait).await
+        match self.part.claim_warm(now, &request).await? {
+            Some(grant) => Ok(grant),
+            None => self.part.claim(now, &request, wait).await,
+        }
     }
 
     /// [`Ipam::release`](crate::Ipam::release) in the store.
@@ -222,12 +227,24 @@ impl<S: Store> HostReplica<S> {
         let Some(cache) = &mut self.part.cache else {
             return Ok(());
         };
-        let Some(floor) = cache.floor() else {
+        let warm = self.part.warm.as_ref().and_then(Warm::floor);
+        let Some(floor) = cache.floor().into_iter().chain(warm).min() else {
             return Ok(());
         };
         match self.part.store.watch("", floor).await? {
-            Watched::Compacted => cache.clear(),
-            Watched::Events(events, revision) => cache.note_events(events, revision),
+            Watched::Compacted => {
+                self.part.warm = None;
+                cache.clear();
+            }
+            Watched::Events(events, revision) => {
+                match &mut self.part.warm {
+                    Some(warm) if events.is_empty() => warm.saw(revision),
+                    _ => self.part.cool(),
+                }
+                if let Some(cache) = &mut self.part.cache {
+                    cache.note_events(events, revision);
+                }
+            }
         }
         Ok(())
     }

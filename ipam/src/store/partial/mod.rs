@@ -9,6 +9,7 @@ mod host;
 mod plan;
 mod strangers;
 mod view;
+mod warm;
 
 use super::calls::owned;
 use super::replica::{Replica, TransactError};
@@ -19,12 +20,14 @@ use crate::pool::PoolSpec;
 use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::time::Timestamp;
+use alloc::string::String;
 use alloc::vec::Vec;
 use cache::Cache;
 use core::time::Duration;
 use plan::Goal;
 use rand::RngExt as _;
 use view::View;
+use warm::Warm;
 
 pub use host::HostReplica;
 
@@ -66,6 +69,10 @@ pub struct PartialReplica<S> {
     whole_reads: u64,
     /// What a [`HostReplica`] knows from before.
     cache: Option<Cache>,
+    /// Its fast path.
+    warm: Option<Warm>,
+    /// What the fast path found contended.
+    again: Vec<String>,
 }
 
 impl<S: Store> PartialReplica<S> {
@@ -77,6 +84,8 @@ impl<S: Store> PartialReplica<S> {
             rng: stream(seed, "back-off of parts"),
             whole_reads: 0,
             cache: None,
+            warm: None,
+            again: Vec::new(),
         }
     }
 
@@ -217,6 +226,7 @@ impl<S: Store> PartialReplica<S> {
     async fn whole(&mut self, now: Timestamp) -> Result<Replica<&mut S>, StoreError> {
         self.whole_reads += 1;
         // What it writes is not seen here.
+        self.cool();
         if let Some(cache) = &mut self.cache {
             cache.clear();
         }

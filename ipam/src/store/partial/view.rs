@@ -69,6 +69,10 @@ pub(super) struct View<'s, S> {
     /// Whether pages of summaries, and where pools' orders go on, are read anew.
     pub(super) fresh_hints: bool,
     pub(super) now: Timestamp,
+    /// Where one look among a host's blocks found one: until when that stays the first.
+    pub(super) stays: Option<Timestamp>,
+    /// How many looks there were.
+    pub(super) looks: u32,
     pub(super) entries: Entries,
     pub(super) summaries: Summaries,
     /// The store's latest revision that was seen.
@@ -102,6 +106,8 @@ impl<'s, S: Store> View<'s, S> {
             assumed: BTreeSet::new(),
             fresh_hints: false,
             now,
+            stays: None,
+            looks: 0,
             entries: Entries::new(),
             summaries: Summaries::default(),
             since: 0,
