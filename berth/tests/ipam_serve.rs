@@ -94,6 +94,8 @@ impl Service {
             "50ms",
             "--collect",
             "50ms",
+            "--margin",
+            "500ms",
         ];
         let mut command = store.berth(&[&common, args].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -274,8 +276,11 @@ fn who_lost_a_lease_is_told_to_stop() {
     std::thread::sleep(Duration::from_millis(2_500));
     service.signal("CONT");
     service.hear("b must stop using its addresses");
+    // The margin takes all of so short a lease.
+    store.done(&["claim", "--owner", "c", "--host", "h1", "--lease", "400ms"]);
+    service.hear("c must stop using its addresses: its lease of 400ms");
     let answer = service.end("TERM");
-    assert_eq!(answer["refused"], 2, "{answer}");
+    assert_eq!(answer["refused"], 3, "{answer}");
 }
 
 #[test]

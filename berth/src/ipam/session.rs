@@ -1,6 +1,6 @@
 //! One command's hold on the store: read, decide, commit.
 
-use super::stores::{self, Opened, Runner};
+use super::stores::{self, Opened, Runner, Time};
 use crate::answer::{Class, Failure};
 use ipam::{
     Change, Ipam, PoolSpec, Replica, Store, Timestamp,
@@ -13,7 +13,16 @@ pub(super) struct Session {
     replica: Replica<Box<dyn Store>>,
     runner: Runner,
     now: Timestamp,
+    time: Time,
     place: String,
+}
+
+/// What a session was made of.
+pub(super) struct Parts {
+    pub(super) replica: Replica<Box<dyn Store>>,
+    pub(super) runner: Runner,
+    pub(super) time: Time,
+    pub(super) place: String,
 }
 
 impl Session {
@@ -23,6 +32,7 @@ impl Session {
             store,
             runner,
             now,
+            time,
             seed,
             place,
         } = opened;
@@ -32,13 +42,19 @@ impl Session {
             replica,
             runner,
             now,
+            time,
             place,
         })
     }
 
     /// For who goes on with the store.
-    pub(super) fn into_parts(self) -> (Replica<Box<dyn Store>>, Runner, String) {
-        (self.replica, self.runner, self.place)
+    pub(super) fn into_parts(self) -> Parts {
+        Parts {
+            replica: self.replica,
+            runner: self.runner,
+            time: self.time,
+            place: self.place,
+        }
     }
 
     pub(super) fn ipam(&self) -> &Ipam {

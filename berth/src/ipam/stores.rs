@@ -12,6 +12,7 @@ pub(super) struct Opened {
     pub(super) store: Box<dyn Store>,
     pub(super) runner: Runner,
     pub(super) now: Timestamp,
+    pub(super) time: Time,
     /// What a new store is given: it need not be told from another's, only be another.
     pub(super) seed: u64,
     pub(super) place: String,
@@ -25,10 +26,24 @@ impl Opened {
             store: Box::new(store),
             runner,
             now,
+            time: Time::Machine,
             seed: args.seed.unwrap_or(other),
             place,
         }
     }
+}
+
+/// Whose time claims in a store go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// The machine's, which all have who can open the store.
+    Machine,
+    /// The store's own, as soon as somebody serves it: hosts' clocks do not agree.
+    #[cfg_attr(
+        not(feature = "etcd"),
+        expect(dead_code, reason = "no other store has many hosts")
+    )]
+    Shared,
 }
 
 /// What carries out a store's operations.
@@ -123,8 +138,36 @@ fn etcd(args: &IpamArgs, urls: &str, place: String) -> Result<Opened, Failure> {
     let config = args.etcd.config(urls, args.lock_wait)?;
     let store = ipam_etcd::EtcdStore::new(config)
         .map_err(|e| Failure::input(e.to_string(), option_of(&e)))?;
-    let runner = Runner::tokio(&place)?;
-    Ok(Opened::new(store, runner, args, place))
+    let mut opened = Opened::new(store, Runner::tokio(&place)?, args, place);
+    opened.time = Time::Shared;
+    let Opened {
+        store,
+        runner,
+        place,
+        ..
+    } = &mut opened;
+    if let Some(now) = runner
+        .run(shared_time(store), place)?
+        .map_err(|e| failure(&e, place))?
+    {
+        opened.now = now;
+    }
+    Ok(opened)
+}
+
+/// The time that stands in the store, if it was ever served. One that is behind by the time that it took to come ends nothing early.
+#[cfg(feature = "etcd")]
+async fn shared_time(store: &mut Box<dyn Store>) -> Result<Option<Timestamp>, StoreError> {
+    let start = std::time::Instant::now();
+    let mut shared = ipam::store::StoreClock::default();
+    // The first look may find a member down, and be too late for a margin.
+    match shared
+        .read(store, || Timestamp::ZERO.after(start.elapsed()))
+        .await
+    {
+        Ok(now) => Ok(now),
+        Err(_) => shared.read(store, || Timestamp::ZERO).await,
+    }
 }
 
 /// The option that a mistake is in.

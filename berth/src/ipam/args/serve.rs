@@ -27,9 +27,9 @@ pub(in crate::ipam) struct ServeArgs {
     /// How long an owner must be missing, in two passes.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub(in crate::ipam) grace: Duration,
-    /// How long before its lease ends an address may no longer be used: for what the clocks of host and store may differ by
-    /// while the lease lasts. At the most a quarter of the lease.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    /// How long before its lease ends an address may no longer be used, besides a thousandth of the lease: by how much hosts'
+    /// knowledge of the store's time may differ.
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = duration)]
     pub(in crate::ipam) margin: Duration,
 }
 

@@ -1,14 +1,13 @@
 //! One host's addresses, looked at again and again.
 
 use super::super::args::ServeArgs;
-use super::super::stores::clock;
-use super::leases::{Leases, Told};
 use super::metrics::Metrics;
+use super::time::Clock;
 use ipam::claim::{ClaimRef, RenewError};
 use ipam::collect::Census;
-use ipam::store::TransactError;
-use ipam::{Ipam, Replica, Store, Timestamp};
-use std::collections::BTreeSet;
+use ipam::store::{Due, HeldClaims, Margin, Sent, StoreError, TransactError};
+use ipam::{Change, Ipam, Replica, Store, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,38 +16,54 @@ use tokio::time::{Instant, sleep};
 
 pub(super) struct Host {
     replica: Replica<Box<dyn Store>>,
+    clock: Clock,
     name: String,
     live: Option<PathBuf>,
     grace: Duration,
     pause: Duration,
     collected: Option<Instant>,
-    leases: Leases,
+    held: HeldClaims,
+    margin: Margin,
+    /// Whose end was told, and when the claim had been touched last by then: until it is claimed or renewed again, nothing more is
+    /// said.
+    stopped: BTreeMap<String, Timestamp>,
     metrics: Arc<Metrics>,
     /// What was complained about last: not every second anew.
     complaint: String,
 }
 
+/// A renewal: owner, sequence, and how long it is for.
+type Renewal = (String, u64, Option<Duration>);
+
 /// What an attempt to renew came to.
 #[derive(Default)]
 struct Renewals {
-    renewed: Vec<(String, Told)>,
+    renewed: Vec<Renewal>,
     refused: Vec<(String, RenewError)>,
 }
 
 impl Host {
     pub(super) fn new(
         replica: Replica<Box<dyn Store>>,
+        clock: Clock,
         args: &ServeArgs,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let margin = Margin {
+            lag: args.margin,
+            ..Margin::default()
+        };
         Self {
             replica,
+            clock,
             name: args.host.clone(),
             live: args.live.clone(),
             grace: args.grace,
             pause: args.collect,
             collected: None,
-            leases: Leases::new(args.margin),
+            held: HeldClaims::new(margin),
+            margin,
+            stopped: BTreeMap::new(),
             metrics,
             complaint: String::new(),
         }
@@ -56,16 +71,15 @@ impl Host {
 
     /// Learns what others did, renews what is due, says what must no longer be used, and collects when it is time.
     pub(super) async fn step(&mut self) {
-        let sent = Instant::now();
-        match self.replica.catch_up(clock()).await {
-            Ok(()) => {
+        match self.look().await {
+            Ok(sent) => {
                 let damaged = self.replica.rejected().len();
                 self.metrics.note(self.replica.ipam(), &self.name, damaged);
-                // Who claims after the list was read is not on it: the pass begins before.
-                let began = clock();
+                self.note_claims(sent);
+                // Who claims after the list was read is not on it: the pass begins before, at what the store's time was then.
                 if let Some(live) = self.living() {
-                    self.renew(sent, live.as_ref()).await;
-                    self.collect(began, live.as_ref()).await;
+                    self.renew(live.as_ref()).await;
+                    self.collect(sent, live.as_ref()).await;
                 }
             }
             Err(error) => {
@@ -73,9 +87,23 @@ impl Host {
                 self.complain(&error.to_string());
             }
         }
-        for owner in self.leases.over(Instant::now()) {
-            self.stop(&owner, "its lease was not renewed in time");
+        let Due { stop, .. } = self.held.due(self.clock.monotonic());
+        for owner in stop {
+            let lease = self.held.get(&owner).and_then(|held| held.lease);
+            match lease.filter(|lease| self.margin.of(*lease) >= *lease) {
+                Some(lease) => {
+                    let why = format!("its lease of {lease:?} is no longer than the margin");
+                    self.stop(&owner, &why);
+                }
+                None => self.stop(&owner, "its lease was not renewed in time"),
+            }
         }
+    }
+
+    async fn look(&mut self) -> Result<Sent, StoreError> {
+        let sent = self.clock.tick(self.replica.store_mut()).await?;
+        self.replica.catch_up(sent.store).await?;
+        Ok(sent)
     }
 
     /// The owners that live here, if somebody says so; nothing while the list can't be read.
@@ -97,36 +125,63 @@ impl Host {
         }
     }
 
-    async fn renew(&mut self, sent: Instant, live: Option<&BTreeSet<String>>) {
-        let now = self.replica.ipam().now();
-        let mut due = Vec::new();
+    /// Takes over the host's leases as the store tells of them: those that others made, prolonged or ended.
+    fn note_claims(&mut self, sent: Sent) {
         let mut there = BTreeSet::new();
         for claim in self.replica.ipam().claims_of_host(&self.name) {
-            let Some(told) = told(claim, now) else {
+            let (owner, sequence) = (claim.owner(), claim.sequence());
+            there.insert(owner.to_owned());
+            let Some(until) = claim.until() else {
+                // Its lease was lifted.
+                self.held.ended(owner);
                 continue;
             };
-            there.insert(claim.owner().to_owned());
-            let lives = live.is_none_or(|live| live.contains(claim.owner()));
-            if self.leases.see(claim.owner(), told, sent) && lives {
-                due.push((claim.owner().to_owned(), told));
+            let told = self.stopped.get(owner) == Some(&claim.touched());
+            let known = self.held.get(owner).map(|held| held.sequence);
+            if known != Some(sequence) && !told {
+                // The lease began when it was touched last, and the next renewal is for as long.
+                let length = until.since(claim.touched());
+                let passed = length.saturating_sub(until.since(sent.store));
+                let begun = sent.monotonic.since(Timestamp::ZERO).saturating_sub(passed);
+                let begun = Timestamp::ZERO.after(begun);
+                self.held.renewed(owner, sequence, Some(length), begun);
             }
         }
-        for owner in self.leases.retain(|owner| there.contains(owner)) {
+        let gone = self.held.iter().map(|(owner, _)| owner.to_owned());
+        let gone: Vec<String> = gone.filter(|owner| !there.contains(owner)).collect();
+        for owner in gone {
             self.stop(&owner, "it is no longer this host's");
         }
+        self.stopped.retain(|owner, _| there.contains(owner));
+    }
+
+    async fn renew(&mut self, live: Option<&BTreeSet<String>>) {
+        let Due { renew, .. } = self.held.due(self.clock.monotonic());
+        let lives = |owner: &String| live.is_none_or(|live| live.contains(owner));
+        let renewal = |owner: String| {
+            let held = self.held.get(&owner)?;
+            Some((owner, held.sequence, held.lease))
+        };
+        let due: Vec<Renewal> = renew
+            .into_iter()
+            .filter(lives)
+            .filter_map(renewal)
+            .collect();
         if due.is_empty() {
             return;
         }
-        let sent = Instant::now();
+        let sent = match self.clock.tick(self.replica.store_mut()).await {
+            Ok(sent) => sent,
+            Err(error) => return self.failed("renew", &TransactError::Store(error)),
+        };
         let decide = |ipam: &Ipam| Ok::<_, Infallible>(renewals(ipam, &due));
-        match self.replica.transact(clock(), decide, sleep).await {
+        match self.replica.transact(sent.store, decide, sleep).await {
             Ok(Renewals { renewed, refused }) => {
-                for (owner, told) in &renewed {
-                    self.leases.renewed(owner, *told, sent);
-                }
                 self.metrics.renewed.inc_by(renewed.len() as u64);
+                for (owner, sequence, lease) in renewed {
+                    self.held.renewed(&owner, sequence, lease, sent.monotonic);
+                }
                 for (owner, error) in refused {
-                    self.leases.retain(|known| known != owner);
                     self.stop(&owner, &error.to_string());
                 }
             }
@@ -134,7 +189,7 @@ impl Host {
         }
     }
 
-    async fn collect(&mut self, began: Timestamp, live: Option<&BTreeSet<String>>) {
+    async fn collect(&mut self, began: Sent, live: Option<&BTreeSet<String>>) {
         let now = Instant::now();
         if self.collected.is_some_and(|at| now < at + self.pause) {
             return;
@@ -151,7 +206,7 @@ impl Host {
             let lives =
                 |owner: &str| elsewhere(owner) || live.is_none_or(|live| live.contains(owner));
             let census = Census {
-                began,
+                began: began.store,
                 grace,
                 lives: &lives,
             };
@@ -160,7 +215,7 @@ impl Host {
             let changes = std::mem::take(&mut pass.changes);
             Ok::<_, Infallible>((pass, changes))
         };
-        match self.replica.transact(clock(), decide, sleep).await {
+        match self.replica.transact(began.store, decide, sleep).await {
             Ok(pass) => {
                 self.collected = Some(now);
                 let suspects = i64::try_from(pass.suspects.len()).unwrap_or(i64::MAX);
@@ -180,7 +235,14 @@ impl Host {
         self.complain(&error.to_string());
     }
 
+    /// A claim is over for this host.
     fn stop(&mut self, owner: &str, why: &str) {
+        if self.held.ended(owner).is_none() {
+            return;
+        }
+        if let Some(claim) = self.replica.ipam().claim_of(owner) {
+            self.stopped.insert(owner.to_owned(), claim.touched());
+        }
         self.metrics.refused.inc();
         say(&format!("{owner} must stop using its addresses: {why}"));
     }
@@ -199,23 +261,13 @@ fn say(message: &str) {
     eprintln!("berth: {message}");
 }
 
-/// A claim's lease, if it has one.
-fn told(claim: ClaimRef<'_>, now: Timestamp) -> Option<Told> {
-    let (until, touched) = (claim.until()?, claim.touched());
-    Some(Told {
-        sequence: claim.sequence(),
-        length: until.since(touched),
-        left: until.since(now),
-    })
-}
-
-fn renewals(ipam: &Ipam, due: &[(String, Told)]) -> (Renewals, Vec<ipam::Change<'static>>) {
+fn renewals(ipam: &Ipam, due: &[Renewal]) -> (Renewals, Vec<Change<'static>>) {
     let (mut outcome, mut changes) = (Renewals::default(), Vec::new());
-    for (owner, told) in due {
-        match ipam.decide_renew(owner, told.sequence, Some(told.length)) {
+    for (owner, sequence, lease) in due {
+        match ipam.decide_renew(owner, *sequence, *lease) {
             Ok(change) => {
                 changes.push(change.into_owned());
-                outcome.renewed.push((owner.clone(), *told));
+                outcome.renewed.push((owner.clone(), *sequence, *lease));
             }
             Err(error) => outcome.refused.push((owner.clone(), error)),
         }

@@ -2,11 +2,11 @@
 
 mod host;
 mod http;
-mod leases;
 mod metrics;
+mod time;
 
 use super::args::ServeArgs;
-use super::session::Session;
+use super::session::{Parts, Session};
 use super::stores::Runner;
 use crate::answer::{Answer, Failure};
 use host::Host;
@@ -14,6 +14,7 @@ use metrics::Metrics;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use time::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -23,13 +24,18 @@ const LAST: Duration = Duration::from_secs(5);
 
 /// Serves a host until the process is told to end.
 pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failure> {
-    let (replica, runner, place) = session.into_parts();
+    let Parts {
+        replica,
+        runner,
+        time,
+        place,
+    } = session.into_parts();
     let runner = match runner {
         Runner::AtOnce => Runner::tokio(&place)?,
         runner => runner,
     };
     let metrics = Arc::new(Metrics::default());
-    let host = Host::new(replica, args, Arc::clone(&metrics));
+    let host = Host::new(replica, Clock::new(time), args, Arc::clone(&metrics));
     runner.run(until_told(host, args, &metrics), &place)?
 }
 

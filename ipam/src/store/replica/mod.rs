@@ -170,6 +170,25 @@ impl<S: Store> Replica<S> {
         self.store
     }
 
+    /// The store, for what stands in it beside the state, such as its [time](crate::store::StoreClock). Whoever writes records of the
+    /// state by it is another writer, of whom this replica learns as of any.
+    ///
+    /// ```
+    /// # use ipam::{Replica, Timestamp, store::{MemoryStore, StoreClock, ready}};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let now = Timestamp::from_secs(1);
+    /// let mut replica = Replica::open(MemoryStore::default(), now, 7).await?;
+    /// let mut clock = StoreClock::default();
+    /// clock.serve(replica.store_mut(), now, || Timestamp::from_secs(5)).await?;
+    /// # Ok(())
+    /// # }
+    /// # ready(run()).ok_or("a store in memory never waits")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     /// Learns what others committed since.
     ///
     /// ```

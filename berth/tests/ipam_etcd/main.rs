@@ -1,6 +1,11 @@
 //! `berth ipam --store etcd:URL` as a process, on real etcd.
 
+mod cni;
+mod serving;
+
+use cni::two_hosts_share_a_subnet_by_berth_cni;
 use serde_json::Value;
+use serving::the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves;
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
 use test_support::authority::Authority;
@@ -337,53 +342,9 @@ fn mistakes_are_told_before_etcd_is_asked() {
     assert_eq!(status, 3, "{json}");
 }
 
-/// Two hosts whose containers share a subnet: nothing is given twice, each host's GC frees its own.
-fn two_hosts_share_a_subnet_by_berth_cni() {
-    let etcd = Etcd::start(&[]);
-    let ipam = |host: &str| {
-        serde_json::json!({
-            "subnet": "10.9.0.0/24", "store": store_of(&etcd), "host": host,
-            "etcd": { "prefix": "/cni/" },
-        })
-    };
-    let call = |host: &str, command: &str, container: &str, valid: &Value| {
-        let config = serde_json::json!({
-            "cniVersion": "1.1.0", "name": "front", "ipam": ipam(host), "cni.dev/valid-attachments": valid,
-        });
-        let variables = [
-            ("CNI_COMMAND", command),
-            ("CNI_CONTAINERID", container),
-            ("CNI_NETNS", "/var/run/netns/none"),
-            ("CNI_IFNAME", "eth0"),
-            ("CNI_PATH", "/opt/cni/bin"),
-        ];
-        let plugin = env!("CARGO_BIN_EXE_berth-cni");
-        test_support::cni::call(plugin, &variables, &config.to_string())
-    };
-    let none = serde_json::json!([]);
-    let given: Vec<String> = std::thread::scope(|scope| {
-        let one = |host: &'static str| {
-            let (call, none) = (&call, &none);
-            let add = move |i| call(host, "ADD", &format!("{host}-{i}"), none).address();
-            scope.spawn(move || (0..6).map(add).collect::<Vec<_>>())
-        };
-        let both = [one("h1"), one("h2")];
-        both.into_iter()
-            .flat_map(|t| t.join().expect("a thread"))
-            .collect()
-    });
-    let apart: BTreeSet<&String> = given.iter().collect();
-    assert_eq!(apart.len(), 12, "{given:?}");
-    call("h1", "GC", "", &none).done();
-    assert_eq!(call("h1", "CHECK", "h1-0", &none).code(), 3);
-    call("h2", "CHECK", "h2-0", &none).done();
-    call("h2", "DEL", "h2-0", &none).done();
-    assert_eq!(call("h2", "CHECK", "h2-0", &none).code(), 3);
-    call("h1", "STATUS", "", &none).done();
-}
-
 test_support::tests! {
     two_hosts_share_a_subnet_by_berth_cni [ETCD],
+    the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves [ETCD],
     every_command_works_on_etcd [ETCD],
     processes_that_claim_at_once_are_given_different_addresses [ETCD],
     one_member_of_several_is_enough [ETCD],

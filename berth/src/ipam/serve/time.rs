@@ -1,0 +1,52 @@
+//! What a service takes for now.
+
+use super::super::stores::{Time, clock};
+use ipam::store::{Sent, StoreClock, StoreError};
+use ipam::{Store, Timestamp};
+use std::time::Instant;
+
+/// What the monotonic clock shows when a service begins: long after any claim that it finds was made, 136 years.
+const BEGIN: Timestamp = Timestamp::from_secs(u32::MAX as u64);
+
+/// The clocks of a service.
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// The store's own, where hosts share it: this service is one of those that move it on.
+    shared: Option<StoreClock>,
+    start: Instant,
+}
+
+impl Clock {
+    pub(super) fn new(time: Time) -> Self {
+        let shared = match time {
+            Time::Machine => None,
+            Time::Shared => Some(StoreClock::default()),
+        };
+        let start = Instant::now();
+        Self { shared, start }
+    }
+
+    /// The monotonic clock.
+    pub(super) fn monotonic(&self) -> Timestamp {
+        BEGIN.after(self.start.elapsed())
+    }
+
+    /// Now, for a request that is sent at once; the store's time is moved on.
+    pub(super) async fn tick(&mut self, store: &mut Box<dyn Store>) -> Result<Sent, StoreError> {
+        let start = self.start;
+        let monotonic = || BEGIN.after(start.elapsed());
+        let begun = monotonic();
+        let store = match &mut self.shared {
+            Some(shared) => {
+                let now = shared.serve(store, clock(), monotonic).await?;
+                // Somebody else may have moved it on long before this was read.
+                shared.now(monotonic()).unwrap_or(now)
+            }
+            None => clock(),
+        };
+        Ok(Sent {
+            store,
+            monotonic: begun,
+        })
+    }
+}
