@@ -54,8 +54,9 @@ fn revision(slot: &[u8]) -> Option<u64> {
     (*mark == MARK && u64::from_le_bytes(*sum) == hash(&MARK, revision)).then_some(revision)
 }
 
-/// Notes that a commit is acknowledged; on disk when this returns.
-pub(crate) fn write(store: &Path, revision: u64) -> io::Result<()> {
+/// Notes that a commit is acknowledged; on disk when this returns, if it is to be synced. A note that a power cut takes
+/// leaves an earlier one, which a sound store is ahead of.
+pub(crate) fn write(store: &Path, revision: u64, synced: bool) -> io::Result<()> {
     let path = path_of(store);
     let known = path.exists();
     let mut options = OpenOptions::new();
@@ -71,7 +72,10 @@ pub(crate) fn write(store: &Path, revision: u64) -> io::Result<()> {
     file.seek(SeekFrom::Start(revision % SLOTS * SLOT))?;
     file.write_all(&slot)?;
     if known {
-        return file.sync_data();
+        return match synced {
+            true => file.sync_data(),
+            false => Ok(()),
+        };
     }
     file.set_len(SLOT * SLOTS)?;
     file.sync_all()?;

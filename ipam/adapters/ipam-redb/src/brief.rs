@@ -8,6 +8,7 @@
 //! - A commit syncs as ever: pages, then header.
 //! - The file is not closed but left, as by a process that is killed then. Each commit saves the allocator's state ("quick
 //!   repair"), so that whoever opens the file next does not walk it.
+//! - The acknowledged revision is written after the commit is on disk, and not synced: a power cut leaves that one or an earlier one.
 //! - A header that is in the file but not on disk (a process killed between writing and syncing it) would be believed by the next
 //!   process. Only an acknowledged revision is known to be on disk: where the two differ, the file is synced first.
 

@@ -101,8 +101,9 @@ impl RedbStore {
         }
     }
 
-    /// The same store for a process that does one thing and ends: a commit costs three `fdatasync`s whether the file is held
-    /// or not, since opening and closing it cost none.
+    /// The same store for a process that does one thing and ends: a commit costs two `fdatasync`s whether the file is held
+    /// or not, since opening and closing it cost none. The acknowledged revision is noted, and synced by the system in its time: a
+    /// power cut may leave an earlier one in its place, which tells of less damage until the next is on disk.
     ///
     /// The file is left as a process leaves it that is killed after its commit, which the next one to open it finds in order
     /// without reading it all. What a killed process may have left unsynced is synced before anything of it is believed.
@@ -372,11 +373,12 @@ impl Store for RedbStore {
     async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
         let path = self.path.clone();
         let syncs = self.brief.as_ref().map(Brief::syncs);
+        let synced = syncs.is_none();
         // While nobody else has the file: the latest revision is written last.
         self.with(|database| {
             let latest = acknowledged::read(&path).map_err(tables::Failure::Acknowledged)?;
             let revision = brief::durably(syncs, || tables::commit(database, &txn, latest))?;
-            acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)?;
+            acknowledged::write(&path, revision, synced).map_err(tables::Failure::Acknowledged)?;
             Ok(revision)
         })
     }
@@ -441,7 +443,7 @@ impl Store for RedbStore {
                 _ => 0,
             };
             let revision = brief::durably(syncs, || tables::accept(database, latest))?;
-            acknowledged::write(&path, revision).map_err(tables::Failure::Acknowledged)
+            acknowledged::write(&path, revision, true).map_err(tables::Failure::Acknowledged)
         })
     }
 }
