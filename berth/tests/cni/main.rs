@@ -3,6 +3,7 @@
 mod beside;
 mod calls;
 mod commands;
+mod namespaces;
 mod processes;
 mod recorded;
 
@@ -10,6 +11,9 @@ use test_support::Need;
 
 /// Debian's `containernetworking-plugins`.
 const HOST_LOCAL: Need = Need::Other("host-local", beside::installed);
+
+/// Namespaces of the kernel's, and what makes and fills them.
+const NAMESPACES: Need = Need::Other("network-namespaces", namespaces::possible);
 
 test_support::tests! {
     recorded::every_recorded_run_agrees [Need::Vectors("cni_exec_golden.json"), Need::Vectors("host_local_cmd.json")],
@@ -27,4 +31,7 @@ test_support::tests! {
     commands::refusals_name_what_is_wrong [],
     processes::sixteen_processes_at_once_share_no_address [],
     processes::killed_processes_double_and_lose_nothing [],
+    namespaces::pods_of_two_hosts_share_a_subnet [NAMESPACES],
+    namespaces::pods_with_links_of_their_own_reach_the_host [NAMESPACES],
+    namespaces::two_hundred_pods_come_and_go_in_parallel [NAMESPACES],
 }
