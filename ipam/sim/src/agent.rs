@@ -45,6 +45,8 @@ pub(crate) enum Action {
         census: Option<CensusTaken>,
     },
     Repair,
+    /// Learns what others did.
+    Refresh,
     Nothing,
 }
 
@@ -67,6 +69,7 @@ impl Action {
             } => format!("collect by the census of {}", census.began),
             Self::Collect { census: None } => "collect".into(),
             Self::Repair => "repair".into(),
+            Self::Refresh => "refresh".into(),
             Self::Nothing => "nothing".into(),
         }
     }
@@ -190,6 +193,7 @@ async fn carry_out(
             let released = driver.collect(by, census.as_ref()).await?;
             Ok(Done::Collected(released.len()))
         }
+        Action::Refresh => driver.refresh(by).await.map(|()| Done::Nothing),
         Action::Repair => repair(by).await.map(Done::Collected),
         Action::Census { .. } | Action::Nothing => Ok(Done::Nothing),
     }

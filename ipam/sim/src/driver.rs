@@ -6,7 +6,7 @@ use crate::world::Shared;
 use ipam::change::{Change, ChangeKind, HostSettings};
 use ipam::claim::MoveError;
 use ipam::collect::Census;
-use ipam::store::{PartialReplica, StoreError, TransactError};
+use ipam::store::{HostReplica, PartialReplica, StoreError, TransactError};
 use ipam::{Grant, Ipam, Replica, Request, Timestamp};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -42,6 +42,7 @@ impl From<StoreError> for Failure {
 pub(crate) enum Driver {
     Whole(Box<Replica<SimStore>>),
     Part(Box<PartialReplica<SimStore>>),
+    Host(Box<HostReplica<SimStore>>),
 }
 
 type Pause<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -82,11 +83,25 @@ impl Caller {
             DriverKind::Part => {
                 Driver::Part(Box::new(PartialReplica::new(self.store(), self.seed())))
             }
+            DriverKind::Host => {
+                let name = self.world.with(|world| world.hosts[self.host].name.clone());
+                Driver::Host(Box::new(HostReplica::new(self.store(), &name, self.seed())))
+            }
         })
     }
 }
 
 impl Driver {
+    /// Learns what others did, where that is asked for by itself.
+    pub(crate) async fn refresh(&mut self, by: &Caller) -> Result<(), Failure> {
+        let done = match self {
+            Self::Whole(replica) => replica.catch_up(by.now).await,
+            Self::Host(replica) => replica.refresh().await,
+            Self::Part(_) => Ok(()),
+        };
+        done.map_err(Failure::from)
+    }
+
     pub(crate) async fn claim(
         &mut self,
         by: &Caller,
@@ -95,6 +110,7 @@ impl Driver {
         Ok(match self {
             Self::Whole(replica) => replica.claim(by.now, request, by.wait()).await?,
             Self::Part(replica) => replica.claim(by.now, request, by.wait()).await?,
+            Self::Host(replica) => replica.claim(by.now, request, by.wait()).await?,
         })
     }
 
@@ -104,11 +120,12 @@ impl Driver {
         owner: &str,
         sequence: u64,
     ) -> Result<(), Failure> {
-        let _: () = match self {
-            Self::Whole(replica) => replica.release(by.now, owner, sequence, by.wait()).await?,
-            Self::Part(replica) => replica.release(by.now, owner, sequence, by.wait()).await?,
+        let done = match self {
+            Self::Whole(replica) => replica.release(by.now, owner, sequence, by.wait()).await,
+            Self::Part(replica) => replica.release(by.now, owner, sequence, by.wait()).await,
+            Self::Host(replica) => replica.release(by.now, owner, sequence, by.wait()).await,
         };
-        Ok(())
+        done.map_err(Failure::from)
     }
 
     pub(crate) async fn renew(
@@ -118,17 +135,21 @@ impl Driver {
         sequence: u64,
         lease: Option<Duration>,
     ) -> Result<(), Failure> {
-        let _: () = match self {
+        let done = match self {
             Self::Whole(replica) => {
                 let wait = by.wait();
-                replica.renew(by.now, owner, sequence, lease, wait).await?;
+                replica.renew(by.now, owner, sequence, lease, wait).await
             }
             Self::Part(replica) => {
                 let wait = by.wait();
-                replica.renew(by.now, owner, sequence, lease, wait).await?;
+                replica.renew(by.now, owner, sequence, lease, wait).await
+            }
+            Self::Host(replica) => {
+                let wait = by.wait();
+                replica.renew(by.now, owner, sequence, lease, wait).await
             }
         };
-        Ok(())
+        done.map_err(Failure::from)
     }
 
     pub(crate) async fn begin_move(
@@ -138,14 +159,14 @@ impl Driver {
         hosts: (&str, &str),
     ) -> Result<(), Failure> {
         let (now, workload) = (by.now, workload.into());
-        let _: () = match self {
-            Self::Whole(r) => r.begin_move(now, workload, hosts, by.wait()).await?,
-            Self::Part(_) => {
+        let done = match self {
+            Self::Whole(r) => r.begin_move(now, workload, hosts, by.wait()).await,
+            Self::Part(_) | Self::Host(_) => {
                 let mut r = by.whole().await?;
-                r.begin_move(now, workload, hosts, by.wait()).await?;
+                r.begin_move(now, workload, hosts, by.wait()).await
             }
         };
-        Ok(())
+        done.map_err(Failure::from)
     }
 
     /// Finishes a move to the calling host, and no other.
@@ -168,7 +189,7 @@ impl Driver {
         };
         Ok(match self {
             Self::Whole(r) => r.transact(by.now, decide, by.wait()).await?,
-            Self::Part(_) => {
+            Self::Part(_) | Self::Host(_) => {
                 let mut r = by.whole().await?;
                 r.transact(by.now, decide, by.wait()).await?
             }
@@ -177,14 +198,14 @@ impl Driver {
 
     pub(crate) async fn abort_move(&mut self, by: &Caller, workload: &str) -> Result<(), Failure> {
         let (now, workload) = (by.now, workload.into());
-        let _: () = match self {
-            Self::Whole(r) => r.abort_move(now, workload, by.wait()).await?,
-            Self::Part(_) => {
+        let done = match self {
+            Self::Whole(r) => r.abort_move(now, workload, by.wait()).await,
+            Self::Part(_) | Self::Host(_) => {
                 let mut r = by.whole().await?;
-                r.abort_move(now, workload, by.wait()).await?;
+                r.abort_move(now, workload, by.wait()).await
             }
         };
-        Ok(())
+        done.map_err(Failure::from)
     }
 
     /// One pass of collection; the owners whose claims ended.
@@ -201,6 +222,7 @@ impl Driver {
         });
         let pass = match self {
             Self::Whole(r) => r.collect(by.now, census, by.wait()).await?,
+            Self::Host(r) => r.collect(by.now, census, by.wait()).await?,
             Self::Part(_) => {
                 let mut r = by.whole().await?;
                 r.collect(by.now, census, by.wait()).await?

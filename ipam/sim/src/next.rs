@@ -99,7 +99,8 @@ impl World {
                 let workload = self.moves.keys().next().cloned();
                 workload.map_or(Action::Nothing, |workload| Action::AbortMove { workload })
             }
-            90..98 => match self.census(number) {
+            90 | 91 => Action::Refresh,
+            92..98 => match self.census(number) {
                 Some(census) => Action::Collect {
                     census: Some(census),
                 },

@@ -65,6 +65,8 @@ pub(crate) enum DriverKind {
     Whole,
     /// A few records for each operation.
     Part,
+    /// The allocator of one host, which keeps what it read.
+    Host,
 }
 
 /// One host. What is in here outlives the agent's process.
@@ -100,8 +102,14 @@ impl Host {
             false => format!("h{number}"),
         };
         let mut rng = stream(setup.seed, &name);
-        let kinds = [DriverKind::Whole, DriverKind::Part];
-        let kind = *crate::setup::pick(&mut rng, &kinds);
+        let kinds = [
+            DriverKind::Whole,
+            DriverKind::Part,
+            DriverKind::Host,
+            DriverKind::Host,
+        ];
+        let drawn = *crate::setup::pick(&mut rng, &kinds);
+        let kind = if operator { DriverKind::Whole } else { drawn };
         let mut slots = BTreeMap::new();
         for i in 0..setup.plain {
             let workload = (i > 0).then(|| format!("{name}-w{i}"));
