@@ -6,6 +6,7 @@ mod growth;
 mod peers;
 mod process;
 mod shared;
+mod simulation;
 mod slots;
 mod stored;
 
@@ -49,6 +50,7 @@ pub fn figures() -> Vec<Figure> {
         of_stores(),
         of_processes(),
         of_hosts(),
+        of_simulation(),
     ]
     .concat()
 }
@@ -357,6 +359,30 @@ fn of_processes() -> Vec<Figure> {
             long: true,
             run: || process_growth(&[0, 20_000, 100_000, MILLION]),
             ..growth
+        },
+    ]
+}
+
+/// Many hosts over one store, simulated.
+fn of_simulation() -> Vec<Figure> {
+    vec![
+        Figure {
+            id: "ipam/simulation-seeds",
+            what: "simulations of 3 to 20 hosts with every fault, checked after each step, on one core",
+            unit: "1/s",
+            must: Limit::AtLeast(20.0),
+            aim: Limit::AtLeast(100.0),
+            run: simulation::seeds,
+            ..BASE
+        },
+        Figure {
+            id: "ipam/simulation-messages",
+            what: "messages to the store a claim: 5,000 hosts that know nothing at first claim 20 addresses each out of a /12, all at once",
+            unit: "messages",
+            must: Limit::AtMost(3.0),
+            aim: Limit::AtMost(2.0),
+            run: simulation::messages,
+            ..BASE
         },
     ]
 }

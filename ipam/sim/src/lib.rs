@@ -9,6 +9,7 @@ mod check;
 mod disk;
 mod driver;
 mod faults;
+mod figures;
 mod net;
 mod next;
 mod operator;
@@ -18,4 +19,5 @@ mod view;
 mod world;
 
 pub use bug::Bug;
+pub use figures::{Messages, messages};
 pub use run::{Options, Outcome, run};

@@ -1,11 +1,12 @@
 //! Replays a seed of the simulation, or runs many.
 
-use ipam_sim::{Bug, Options, run};
+use ipam_sim::{Bug, Options, messages, run};
 use std::process::ExitCode;
 
 const USAGE: &str =
     "usage: ipam-sim --seed N [--bug B]      replays one seed and says what happened
-       ipam-sim --seeds N [--from M] [--bug B]  runs N seeds from M (0) on";
+       ipam-sim --seeds N [--from M] [--bug B]  runs N seeds from M (0) on
+       ipam-sim --hosts N [--each M]            counts the messages of M (40) claims of each of N hosts";
 
 /// What the command line asks.
 #[derive(Default)]
@@ -14,6 +15,8 @@ struct Arguments {
     seeds: Option<u64>,
     from: u64,
     bug: Option<Bug>,
+    hosts: Option<usize>,
+    each: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -24,6 +27,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(hosts) = arguments.hosts {
+        return count(hosts, arguments.each.unwrap_or(40));
+    }
     let sound = match (arguments.seed, arguments.seeds) {
         (Some(seed), _) => replay(seed, arguments.bug),
         (None, seeds) => many(arguments.from, seeds.unwrap_or(1_000), arguments.bug),
@@ -50,11 +56,27 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--seed" => parsed.seed = Some(number()?),
             "--seeds" => parsed.seeds = Some(number()?),
             "--from" => parsed.from = number()?,
+            "--hosts" => parsed.hosts = usize::try_from(number()?).ok(),
+            "--each" => parsed.each = usize::try_from(number()?).ok(),
             "--bug" => parsed.bug = Some(value.parse()?),
             _ => return Err(format!("there is no option `{name}`")),
         }
     }
     Ok(parsed)
+}
+
+/// Counts messages.
+fn count(hosts: usize, each: usize) -> ExitCode {
+    match messages(hosts, each) {
+        Ok(counted) => {
+            println!("{:.3} messages a claim: {counted:?}", counted.per_claim());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs one seed and prints what happened.

@@ -43,7 +43,7 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
-type Task = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs one simulation: the same options give the same outcome.
 ///
@@ -83,7 +83,7 @@ pub fn run(options: Options) -> Outcome {
 }
 
 /// The pools are there before the hosts.
-fn begin(world: &mut World) -> Result<(), String> {
+pub(crate) fn begin(world: &mut World) -> Result<(), String> {
     let memory = std::mem::take(&mut world.disk.memory);
     let seed = world.setup.seed;
     let opened = ready(Replica::open(memory, START, seed)).ok_or("memory was waited for")?;
@@ -97,7 +97,7 @@ fn begin(world: &mut World) -> Result<(), String> {
     world.look_anew()
 }
 
-/// Lets everything happen, and polls the futures that it concerns.
+/// The futures of a simulation's hosts, then the operator's.
 fn drive(world: &Shared) {
     let operator = world.with(|world| world.setup.hosts);
     let make = |host: usize| -> Task {
@@ -108,6 +108,11 @@ fn drive(world: &Shared) {
     };
     let mut tasks: Vec<Option<Task>> = (0..operator).map(|host| Some(make(host))).collect();
     tasks.push(None);
+    poll_all(world, tasks, make);
+}
+
+/// Lets everything happen, and polls the futures that it concerns.
+pub(crate) fn poll_all(world: &Shared, mut tasks: Vec<Option<Task>>, make: impl Fn(usize) -> Task) {
     let mut context = Context::from_waker(Waker::noop());
     let mut poll = |task: &mut Option<Task>| {
         if let Some(future) = task

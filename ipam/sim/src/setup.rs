@@ -89,6 +89,25 @@ impl Setup {
         }
     }
 
+    /// Many hosts in a large pool, where nothing goes wrong.
+    pub(crate) fn large(hosts: usize, pool: PoolSpec) -> Self {
+        Self {
+            seed: 7,
+            bug: None,
+            hosts,
+            plain: 0,
+            movable: 0,
+            pools: vec![pool],
+            lease: None,
+            clocks: (0, 0),
+            rates: Rates::default(),
+            history: 4096,
+            busy: Duration::MAX,
+            pause: Duration::from_secs(1),
+            faults: Duration::MAX,
+        }
+    }
+
     /// By how much two clocks may differ.
     pub(crate) fn slack(&self) -> Duration {
         Duration::from_millis(self.clocks.1.abs_diff(self.clocks.0))

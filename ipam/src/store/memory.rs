@@ -39,6 +39,8 @@ pub struct MemoryStore {
     history: usize,
     /// The history tells what changed after this revision.
     oldest: Revision,
+    /// The latest deletion of which no trace is left.
+    forgotten: Revision,
     revision: Revision,
 }
 
@@ -71,6 +73,7 @@ impl MemoryStore {
             log_keys: 0,
             history: commits,
             oldest: 0,
+            forgotten: 0,
             revision: 0,
         }
     }
@@ -84,7 +87,7 @@ impl MemoryStore {
         let written = self.entries.get(key).map(|(r, _)| *r);
         match written.or_else(|| self.gone.get(key).copied()) {
             Some(latest) => latest > *since,
-            None => *since < self.oldest,
+            None => *since < self.forgotten,
         }
     }
 
@@ -99,6 +102,7 @@ impl MemoryStore {
             for key in keys {
                 if self.gone.get(&key) == Some(&revision) {
                     self.gone.remove(&key);
+                    self.forgotten = revision;
                 }
             }
         }

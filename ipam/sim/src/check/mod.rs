@@ -38,6 +38,8 @@ struct Suspicion {
 pub(crate) struct Checks {
     /// What is wrong.
     pub(crate) broken: Option<String>,
+    /// Whether commits are looked at.
+    pub(crate) watching: bool,
     mirror: Mirror,
     slack: Duration,
     /// Whose release was asked for.
@@ -55,6 +57,7 @@ impl Checks {
     pub(crate) fn new(setup: &Setup) -> Self {
         Self {
             broken: None,
+            watching: true,
             mirror: Mirror::default(),
             slack: setup.slack(),
             asked: BTreeSet::new(),
@@ -118,6 +121,9 @@ impl World {
         put: Vec<(String, Vec<u8>)>,
         delete: Vec<String>,
     ) {
+        if !self.checks.watching {
+            return;
+        }
         let deleted = delete.into_iter().map(|key| (key, None));
         let changed = put.into_iter().map(|(key, value)| (key, Some(value)));
         let changed: Vec<_> = changed.chain(deleted).collect();

@@ -1,6 +1,6 @@
 //! When all is calm and collection has run: nothing is leaked, nothing is missing.
 
-use super::seen::Mirror;
+use super::seen::{Mirror, UsedSeen};
 use crate::setup::GRACE;
 use crate::view::State;
 use crate::world::World;
@@ -133,7 +133,13 @@ impl World {
             let capacity = (1u64 << bits) - 2;
             let blocks = self.checks.mirror.blocks.values();
             let used = blocks.filter(|b| spec.cidr.contains(b.block.first()));
-            let used: u64 = used.map(|b| b.used.len() as u64).sum();
+            // What time alone has ended may still be told.
+            let now = self.now;
+            let stays =
+                |one: &&UsedSeen| one.holder.is_some() || one.until.is_none_or(|at| at > now);
+            let used: u64 = used
+                .map(|b| b.used.values().filter(stays).count() as u64)
+                .sum();
             let all = [
                 usage.capacity,
                 usage.free + used,
