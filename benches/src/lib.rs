@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod cni;
 pub mod discovery;
 pub mod ipam;
 pub mod measure;
@@ -115,6 +116,7 @@ pub fn figures() -> Vec<Figure> {
     [
         replay::figures(),
         ipam::figures(),
+        cni::figures(),
         netshape::figures(),
         discovery::figures(),
         place::figures(),
