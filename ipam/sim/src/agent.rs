@@ -165,6 +165,29 @@ async fn carry_out(
                 .await
                 .map(|()| Done::Nothing)
         }
+        Action::BeginMove { .. } | Action::FinishMove { .. } | Action::AbortMove { .. } => {
+            carry_out_move(by, driver, action).await
+        }
+        Action::Collect {
+            census: Some(census),
+        } if bug == Some(Bug::CollectByName) => collect_by_name(by, driver, census).await,
+        Action::Collect { census } => {
+            let released = driver.collect(by, census.as_ref()).await?;
+            Ok(Done::Collected(released.len()))
+        }
+        Action::Refresh => driver.refresh(by).await.map(|()| Done::Nothing),
+        Action::Repair => repair(by).await.map(Done::Collected),
+        Action::Census { .. } | Action::Nothing => Ok(Done::Nothing),
+    }
+}
+
+/// What concerns workloads on their way.
+async fn carry_out_move(
+    by: &Caller,
+    driver: &mut Driver,
+    action: &Action,
+) -> Result<Done, Failure> {
+    match action {
         Action::BeginMove { workload, to } => {
             let names = by.world.with(|world| {
                 (
@@ -186,16 +209,7 @@ async fn carry_out(
             .abort_move(by, workload)
             .await
             .map(|()| Done::Nothing),
-        Action::Collect {
-            census: Some(census),
-        } if bug == Some(Bug::CollectByName) => collect_by_name(by, driver, census).await,
-        Action::Collect { census } => {
-            let released = driver.collect(by, census.as_ref()).await?;
-            Ok(Done::Collected(released.len()))
-        }
-        Action::Refresh => driver.refresh(by).await.map(|()| Done::Nothing),
-        Action::Repair => repair(by).await.map(Done::Collected),
-        Action::Census { .. } | Action::Nothing => Ok(Done::Nothing),
+        _ => Ok(Done::Nothing),
     }
 }
 
