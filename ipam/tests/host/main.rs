@@ -3,6 +3,7 @@
 use ipam::{
     PoolSpec, Replica, Request, Store, Timestamp,
     claim::{ClaimError, RenewError},
+    collect::Census,
     pool::Affinity,
     store::{
         Guard, HostReplica, Page, PartialReplica, Revision, StoreError, TransactError, Txn,
@@ -157,6 +158,50 @@ fn pools_that_were_added_are_seen_after_a_refresh_or_where_nothing_else_is_free(
         a.to_string().starts_with("10.2."),
         "pools are asked by name"
     );
+}
+
+/// A census is of one host: what others hold in its blocks is not missing, though it is not on the list.
+#[test]
+fn a_pass_collects_the_hosts_own_owners_and_gives_empty_blocks_back() {
+    let store = store(spec("10.0.0.0/26").block_size(29));
+    let mut one = HostReplica::new(store.clone(), "h1", 7);
+    let mut two = HostReplica::new(store.clone(), "h2", 7);
+    for i in 0..20 {
+        let owner = format!("a{i}");
+        now(one.claim(at(1), &Request::new(&owner), wait)).expect("an address");
+    }
+    let borrowed = whole(&store)
+        .ipam()
+        .claim_of("a19")
+        .expect("a claim")
+        .sequence();
+    now(one.release(at(2), "a19", borrowed, wait)).expect("a release");
+    for i in 0..43 {
+        let owner = format!("b{i}");
+        now(two.claim(at(100), &Request::new(&owner), wait)).expect("an address");
+    }
+    let alive = |owner: &str| owner == "a0";
+    let census = |secs| Census {
+        began: at(secs),
+        grace: Duration::from_secs(60),
+        lives: &alive,
+    };
+    let first = now(one.collect(at(200), Some(census(199)), wait)).expect("a pass");
+    assert_eq!((first.released.len(), first.suspects.len()), (0, 18));
+    let second = now(one.collect(at(300), Some(census(299)), wait)).expect("a pass");
+    assert_eq!((second.released.len(), second.suspects.len()), (18, 0));
+    let all = whole(&store);
+    assert_eq!(all.ipam().claim_count(), 1 + 43, "the other host's stay");
+    // A quarantine and a time of reclaim later it has one block left, and those in which the other one borrowed.
+    let later = at(100_000);
+    let third = now(one.collect(later, Some(census(99_999)), wait)).expect("a pass");
+    assert!(third.blocks >= 1, "{third:?}");
+    let all = now(Replica::open(store.clone(), later, 7)).expect("open");
+    all.ipam().check_invariants().expect("sound");
+    let own = all.ipam().blocks("p");
+    let own = own.filter(|b| b.host.is_some_and(|(host, _)| host == "h1") && b.used == 0);
+    assert!(own.count() <= 1);
+    assert_eq!(one.whole_reads(), 0, "its blocks told all");
 }
 
 /// A store in which somebody is always quicker.
