@@ -85,7 +85,7 @@ impl Shape {
         Ok(Self { priority, ..self })
     }
 
-    /// What it has by right; zero: nothing.
+    /// What it has by right; zero: nothing. It counts for egress on a shared uplink; towards the container only the ceiling does.
     #[must_use]
     pub const fn guarantee(&self) -> Rate {
         self.guarantee

@@ -265,7 +265,8 @@ pub struct MovePlan {
 }
 
 impl MovePlan {
-    /// Whether there is nothing to do and nothing that kept from it.
+    /// Whether there is nothing to do, and nothing that is wanted and can't be done. It may be false without a move: ask `moves.is_empty()`
+    /// whether to act.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.moves.is_empty() && self.unrelieved.is_empty() && self.unrepaired.is_empty()
