@@ -38,6 +38,16 @@ struct Conflict {
 }
 
 impl Conflict {
+    /// Others committed while the keys were read.
+    fn mixed(keys: Vec<String>) -> Self {
+        Self {
+            key: keys.first().cloned().unwrap_or_default(),
+            subject: "what was read while others committed".into(),
+            again: keys,
+            pools: true,
+        }
+    }
+
     fn error(self) -> StoreError {
         StoreError::Contended {
             key: self.key,
@@ -116,14 +126,7 @@ impl<S: Store> PartialReplica<S> {
         let mut part = match part {
             Part::State(part) => part,
             Part::Unknown => return Ok(unsure(keys)),
-            Part::Mixed => {
-                return Ok(Attempt::Contended(Conflict {
-                    key: keys.first().cloned().unwrap_or_default(),
-                    subject: "what was read while others committed".into(),
-                    again: keys,
-                    pools: true,
-                }));
-            }
+            Part::Mixed => return Ok(Attempt::Contended(Conflict::mixed(keys))),
         };
         part.ipam.advance(now);
         let Ok((answer, changes)) = decide(&part.ipam) else {
@@ -160,19 +163,24 @@ impl<S: Store> PartialReplica<S> {
                 Ok(Attempt::Done(answer))
             }
             Err(StoreError::Conflict { key }) => {
-                let subject = part.subject(&key);
-                let pools = key.starts_with("p/") || key.starts_with("m/");
-                if let Some(cache) = self.cache.as_mut().filter(|_| !pools) {
-                    cache.put_back_pools(part.entries);
-                }
-                Ok(Attempt::Contended(Conflict {
-                    key,
-                    subject,
-                    again: keys,
-                    pools,
-                }))
+                Ok(Attempt::Contended(self.conflict(*part, key, keys)))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Others altered a key that an attempt on a part rests on. Pools are known all the same, if it is none of theirs.
+    fn conflict(&mut self, part: Known, key: String, again: Vec<String>) -> Conflict {
+        let subject = part.subject(&key);
+        let pools = key.starts_with("p/") || key.starts_with("m/");
+        if let Some(cache) = self.cache.as_mut().filter(|_| !pools) {
+            cache.put_back_pools(part.entries);
+        }
+        Conflict {
+            key,
+            subject,
+            again,
+            pools,
         }
     }
 

@@ -19,6 +19,14 @@ use core::net::IpAddr;
 /// A host's blocks of one pool beyond which the whole state is asked.
 const MOST_OWN: usize = 1024;
 
+/// What a look at a host's own blocks came to.
+enum Own {
+    /// One with a free address is read.
+    Found,
+    /// None has any; until when all stay so, where that is known.
+    Full(Option<Timestamp>),
+}
+
 /// What a look at one pool came to.
 enum Look {
     /// The block is read.
@@ -99,29 +107,10 @@ impl<S: Store> View<'_, S> {
         if !self.fetch_pages(&geometry, pages).await? {
             return Ok(Look::Unknown);
         }
-        let mut stays = Some(Timestamp::MAX);
-        for &first in &own {
-            let summary = self.summaries.block(&geometry, geometry.block_of(first));
-            let clock = (self.now, pool.spec.quarantine);
-            let full = summary.filter(|summary| !summary.has(Wanted::Free, clock));
-            if summary.is_some() && full.is_none() {
-                let key = block_key(pool.id, first);
-                self.fetch([key.clone()]).await?;
-                let state = match self.record(&key) {
-                    Some(Record::Block { host, .. }) => host.map(|(_, state)| state),
-                    _ => None,
-                };
-                if state.is_some_and(|state| state != BlockState::Releasing) {
-                    self.stays = stays.filter(|_| self.looks == 1);
-                    return Ok(Look::Found);
-                }
-            }
-            let free = full.map(|full| match full.free {
-                Timestamp::MAX => Timestamp::MAX,
-                since => since.after(pool.spec.quarantine),
-            });
-            stays = stays.zip(free).map(|(a, b)| a.min(b));
-        }
+        let stays = match self.look_in_own(pool, &own).await? {
+            Own::Found => return Ok(Look::Found),
+            Own::Full(stays) => stays,
+        };
         let limits = [settings.block_limit, pool.spec.block_limit];
         if limits
             .iter()
@@ -136,6 +125,46 @@ impl<S: Store> View<'_, S> {
             Some(&at) => Start::At(at),
             None => Start::Hash(hash(self.seed(), host.as_bytes())),
         };
+        self.look_for_new(pool, start, stays).await
+    }
+
+    /// Reads the first of a host's own blocks that has a free address.
+    async fn look_in_own(&mut self, pool: &PoolView, own: &[IpAddr]) -> Result<Own, StoreError> {
+        let geometry = pool.geometry;
+        let mut stays = Some(Timestamp::MAX);
+        for &first in own {
+            let summary = self.summaries.block(&geometry, geometry.block_of(first));
+            let clock = (self.now, pool.spec.quarantine);
+            let full = summary.filter(|summary| !summary.has(Wanted::Free, clock));
+            if summary.is_some() && full.is_none() {
+                let key = block_key(pool.id, first);
+                self.fetch([key.clone()]).await?;
+                let state = match self.record(&key) {
+                    Some(Record::Block { host, .. }) => host.map(|(_, state)| state),
+                    _ => None,
+                };
+                if state.is_some_and(|state| state != BlockState::Releasing) {
+                    self.stays = stays.filter(|_| self.looks == 1);
+                    return Ok(Own::Found);
+                }
+            }
+            let free = full.map(|full| match full.free {
+                Timestamp::MAX => Timestamp::MAX,
+                since => since.after(pool.spec.quarantine),
+            });
+            stays = stays.zip(free).map(|(a, b)| a.min(b));
+        }
+        Ok(Own::Full(stays))
+    }
+
+    /// Reads the first block from `start` on that is nobody's.
+    async fn look_for_new(
+        &mut self,
+        pool: &PoolView,
+        start: Start,
+        stays: Option<Timestamp>,
+    ) -> Result<Look, StoreError> {
+        let geometry = pool.geometry;
         let first = geometry.blocks().0;
         let start = first + pool.spec.start_block(start);
         // What others took meanwhile is not taken once more.
