@@ -129,17 +129,7 @@ impl All {
                         _ => request,
                     };
                 }
-                let ours = now(open(&self.whole, at).claim(at, &request, wait));
-                let theirs = now(self.part().claim(at, &request, wait));
-                assert_eq!(ours, theirs, "{request:?}");
-                let third = match request.host {
-                    Some(host) => now(self.host(host).claim(at, &request, wait)),
-                    None => {
-                        let store = self.hosts.clone();
-                        now(PartialReplica::new(store, 7).claim(at, &request, wait))
-                    }
-                };
-                assert_eq!(ours, third, "{request:?}");
+                self.claim(&request);
             }
             Op::Release(owner) => {
                 let owner = format!("o{owner}");
@@ -164,6 +154,22 @@ impl All {
             Op::Later(secs) => self.at = at.after(Duration::from_secs((*secs).into())),
             other => self.all(other),
         }
+    }
+
+    /// The three answer the same.
+    fn claim(&mut self, request: &Request<'_>) {
+        let at = self.at;
+        let ours = now(open(&self.whole, at).claim(at, request, wait));
+        let theirs = now(self.part().claim(at, request, wait));
+        assert_eq!(ours, theirs, "{request:?}");
+        let third = match request.host {
+            Some(host) => now(self.host(host).claim(at, request, wait)),
+            None => {
+                let store = self.hosts.clone();
+                now(PartialReplica::new(store, 7).claim(at, request, wait))
+            }
+        };
+        assert_eq!(ours, third, "{request:?}");
     }
 
     fn all(&mut self, op: &Op) {

@@ -4,12 +4,15 @@
 //! leaves a tombstone, whose revision stands for it. Tombstones are swept one day; a writer whose knowledge is from before that day is
 //! refused (the horizon).
 
-use crate::keys::{Keys, after};
+mod spans;
+
+use crate::keys::Keys;
 use crate::proto::{
     Answer, Compare, CompareResult, CompareTarget, DeleteRangeRequest, Op, Operand, PutRequest,
     RangeRequest, RequestOp, TxnRequest, TxnResponse, signed, unsigned,
 };
-use ipam::store::{Guard, Revision, StoreError, Txn};
+use ipam::store::{Revision, StoreError, Txn};
+use spans::spans;
 use std::collections::BTreeMap;
 
 /// What became of a transaction.
@@ -252,71 +255,6 @@ fn nested(mut ops: Vec<RequestOp>, width: usize) -> Option<Vec<RequestOp>> {
         ops = nodes;
     }
     (ops.len() <= width).then_some(ops)
-}
-
-/// Guards of the keys from one to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span<'a> {
-    first: &'a str,
-    last: &'a str,
-    /// As little as is known of any of them.
-    since: Revision,
-    absent: bool,
-}
-
-impl<'a> Span<'a> {
-    fn of(guard: &'a Guard) -> Self {
-        Self {
-            first: &guard.key,
-            last: &guard.key,
-            since: guard.since,
-            absent: guard.absent,
-        }
-    }
-
-    /// Both, and what lies between.
-    fn join(self, other: Self) -> Self {
-        Self {
-            first: self.first.min(other.first),
-            last: self.last.max(other.last),
-            since: self.since.min(other.since),
-            absent: self.absent && other.absent,
-        }
-    }
-
-    fn range(&self, keys: &Keys, name: fn(&Keys, &str) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-        let end = match self.first == self.last {
-            true => Vec::new(),
-            false => after(name(keys, self.last)),
-        };
-        (name(keys, self.first), end)
-    }
-}
-
-/// The guards, each for itself and in their order; or, where they are more than `most`, ranges that cover them. Of absent keys and of others
-/// there are ranges of their own: `None` where there is room for one of both.
-fn spans(guards: &[Guard], most: usize) -> Option<Vec<Span<'_>>> {
-    if guards.len() <= most {
-        return Some(guards.iter().map(Span::of).collect());
-    }
-    let mut parts = [Vec::new(), Vec::new()];
-    for guard in guards {
-        parts[usize::from(guard.absent)].push(Span::of(guard));
-    }
-    let shares = match parts.each_ref().map(Vec::len) {
-        [0, _] => [0, most],
-        [_, 0] => [most, 0],
-        _ if most < 2 => return None,
-        _ => [most.div_ceil(2), most / 2],
-    };
-    let mut spans = Vec::new();
-    for (mut part, share) in parts.into_iter().zip(shares) {
-        part.sort_unstable_by_key(|span| span.first);
-        let length = part.len().div_ceil(share.max(1)).max(1);
-        let joined = part.chunks(length);
-        spans.extend(joined.filter_map(|part| part.iter().copied().reduce(Span::join)));
-    }
-    Some(spans)
 }
 
 fn put(key: Vec<u8>, value: Vec<u8>) -> RequestOp {

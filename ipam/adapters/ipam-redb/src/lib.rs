@@ -17,7 +17,7 @@
 //!
 //! - Each record has a checksum of its own (`ipam::store::Record`).
 //! - A sum over all keys and their revisions is kept with every commit and compared whenever everything is read:
-//!   records that are missing, too many, or older than they should be ([`Store::damage`]).
+//!   records that are missing, too many, or older than they should be ([`Store::damage`](ipam::Store::damage)).
 //! - The revision of the last acknowledged commit stands in a small file beside the store, `PATH.ack`, since damage to
 //!   redb's header can make it open the commit before the last. A store behind it is damaged. The file is written
 //!   and synced after redb's commit and before the commit is acknowledged: a third `fdatasync` a commit (opening and closing the
@@ -31,7 +31,7 @@
 //!   outlive damage opens stores in a process of their own.
 //! - A new store is made beside its place and put there whole: an empty file there is an error, not a new store.
 //!
-//! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`].
+//! Nothing is committed to a store that is damaged as a whole, until [`Store::accept`](ipam::Store::accept).
 //!
 //! ```
 //! use ipam::{PoolSpec, Replica, Timestamp, store::ready};
@@ -58,6 +58,7 @@ mod brief;
 mod digest;
 mod guard;
 mod inspect;
+mod store;
 mod tables;
 
 use acknowledged::Acknowledged;
@@ -67,10 +68,7 @@ use brief::Brief;
 use digest::Listed;
 use guard::guarded;
 pub use guard::set_last_resort;
-use ipam::{
-    Store,
-    store::{Page, Revision, StoreError, Txn, Watched},
-};
+use ipam::store::{Revision, StoreError};
 use redb::{Database, DatabaseError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -345,105 +343,5 @@ fn place(fresh: &Path, path: &Path) -> std::io::Result<()> {
             acknowledged::sync_folder(path)
         }
         Err(e) => Err(e),
-    }
-}
-
-#[async_trait::async_trait]
-impl Store for RedbStore {
-    async fn get(
-        &mut self,
-        keys: &[String],
-    ) -> Result<(Vec<Option<Vec<u8>>>, Revision), StoreError> {
-        self.with(|database| tables::get(database, keys))
-    }
-
-    async fn list(
-        &mut self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let (page, sum) = self.with(|database| tables::list(database, prefix, after, limit))?;
-        let last = page.entries.last().map(|(key, _)| &**key);
-        self.listed
-            .note(page.revision, (prefix, after), sum, last, page.more);
-        Ok(page)
-    }
-
-    async fn commit(&mut self, txn: Txn) -> Result<Revision, StoreError> {
-        let path = self.path.clone();
-        let syncs = self.brief.as_ref().map(Brief::syncs);
-        let synced = syncs.is_none();
-        // While nobody else has the file: the latest revision is written last.
-        self.with(|database| {
-            let latest = acknowledged::read(&path).map_err(tables::Failure::Acknowledged)?;
-            let revision = brief::durably(syncs, || tables::commit(database, &txn, latest))?;
-            acknowledged::write(&path, revision, synced).map_err(tables::Failure::Acknowledged)?;
-            Ok(revision)
-        })
-    }
-
-    async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
-        self.with(|database| tables::watch(database, prefix, from))
-    }
-
-    async fn damage(&mut self) -> Result<Vec<String>, StoreError> {
-        let listed = self.listed.clone();
-        let (revision, found) = self.with(|database| tables::verify(database, &listed))?;
-        Ok(found.into_iter().chain(self.behind(revision)?).collect())
-    }
-
-    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
-        // A file that is open is marked as such, and would be repaired as it is opened once more, seen by nobody.
-        let held = self.held.is_some();
-        self.close();
-        let outcome = self.locked().map(|file| guarded(|| inspect::inspect(file)));
-        if held {
-            self.hold()?;
-        }
-        match outcome? {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(DatabaseError::Storage(redb::StorageError::Corrupted(why)))) => {
-                Ok(Some(format!("has damaged pages: {why}")))
-            }
-            Ok(Err(error)) => Err(self.failed(&error)),
-            Err(panic) => Ok(Some(format!("has damaged pages: redb gave up: {panic}"))),
-        }
-    }
-
-    async fn mend(&mut self) -> Result<(), StoreError> {
-        let held = self.held.is_some();
-        if self.brief.is_some() {
-            // Mending is nothing that a brief process does: from here on the file is opened and closed as ever.
-            self.close();
-            self.brief = None;
-        }
-        let mut database = match self.held.take() {
-            Some(database) => database,
-            None => self.open()?,
-        };
-        let outcome = guarded(|| inspect::check(&mut database));
-        close(Some(database));
-        if held {
-            self.hold()?;
-        }
-        match outcome {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.failed(&error)),
-            Err(panic) => Err(self.panicked(&panic)),
-        }
-    }
-
-    async fn accept(&mut self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let syncs = self.brief.as_ref().map(Brief::syncs);
-        self.with(|database| {
-            let latest = match acknowledged::read(&path).map_err(tables::Failure::Acknowledged)? {
-                Acknowledged::Upto(latest) => latest,
-                _ => 0,
-            };
-            let revision = brief::durably(syncs, || tables::accept(database, latest))?;
-            acknowledged::write(&path, revision, true).map_err(tables::Failure::Acknowledged)
-        })
     }
 }

@@ -1,4 +1,6 @@
+use super::spans::Span;
 use super::*;
+use ipam::store::Guard;
 
 /// What etcd finds wrong with a request: `checkTxnRequest` of its `etcdserver/api/v3rpc/key.go`.
 fn too_many(txn: &TxnRequest, left: usize) -> bool {
