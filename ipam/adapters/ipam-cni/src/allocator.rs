@@ -175,7 +175,7 @@ impl<S: Store> Allocator<S> {
                 .try_with_claim(now, &owner, decide, &mut wait)
                 .await;
             let done = done.map_err(|e| failed(&e))?;
-            if group == 0 && done.is_none() {
+            if done.is_none() {
                 // Nothing is held, or only the whole state tells.
                 let mine = |claim: ClaimRef<'_>| {
                     let whose = attachment(&config.name, claim.owner());
