@@ -13,12 +13,24 @@ pub(crate) const fn mix(mut z: u64) -> u64 {
 pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut h = seed ^ (bytes.len() as u64).wrapping_mul(K);
-    let (words, rest) = bytes.as_chunks::<8>();
+    let (words, _) = bytes.as_chunks::<8>();
     for word in words {
         h = fold(h ^ u64::from_le_bytes(*word), K);
     }
-    let last = rest.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b));
-    mix(fold(h ^ last, 0xd6e8_feb8_6659_fd93))
+    mix(fold(h ^ last_word(bytes), 0xd6e8_feb8_6659_fd93))
+}
+
+/// The bytes after the last whole eight, the first of them lowest.
+#[inline]
+pub(crate) fn last_word(bytes: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        // One read instead of one a byte: those of the eight before are shifted out.
+        Some(last) => {
+            let others = 8 - bytes.len() as u32 % 8;
+            u64::from_le_bytes(*last).unbounded_shr(others * 8)
+        }
+        None => bytes.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b)),
+    }
 }
 
 #[inline]
@@ -30,6 +42,16 @@ fn fold(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_words_are_the_bytes_after_the_last_eight() {
+        for length in 0..40u8 {
+            let bytes: alloc::vec::Vec<u8> = (1..=length).collect();
+            let (_, rest) = bytes.as_chunks::<8>();
+            let word = rest.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b));
+            assert_eq!(last_word(&bytes), word, "{length}");
+        }
+    }
 
     /// Computed once by another implementation of the definition above: stored decisions start from these.
     #[test]

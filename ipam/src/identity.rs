@@ -35,17 +35,21 @@ pub struct Identity<'a> {
 
 impl<'a> Identity<'a> {
     /// The text under which it is indexed and stored in names: of the default interface the workload alone.
+    #[inline]
     pub(crate) fn key(self) -> Cow<'a, str> {
-        match self.interface {
-            DEFAULT_INTERFACE => Cow::Borrowed(self.workload),
-            interface => {
-                let mut key = String::with_capacity(self.workload.len() + 1 + interface.len());
-                key.push_str(self.workload);
-                key.push(SEPARATOR);
-                key.push_str(interface);
-                Cow::Owned(key)
-            }
+        match self.interface == DEFAULT_INTERFACE {
+            true => Cow::Borrowed(self.workload),
+            false => Cow::Owned(self.joined()),
         }
+    }
+
+    #[inline(never)]
+    fn joined(self) -> String {
+        let mut key = String::with_capacity(self.workload.len() + 1 + self.interface.len());
+        key.push_str(self.workload);
+        key.push(SEPARATOR);
+        key.push_str(self.interface);
+        key
     }
 
     /// What a key stands for.
@@ -73,7 +77,15 @@ impl<'a> Identity<'a> {
 
 /// Whether the kernel would take an interface of this name (`dev_valid_name` in `net/core/dev.c`), less control
 /// characters.
+#[inline]
 pub(crate) fn interface_fits(name: &str) -> Result<(), NameError> {
+    match name {
+        DEFAULT_INTERFACE => Ok(()),
+        _ => other_interface_fits(name),
+    }
+}
+
+fn other_interface_fits(name: &str) -> Result<(), NameError> {
     let odd = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
     let fits = (1..=LONGEST_INTERFACE).contains(&name.len())
         && !matches!(name, "." | "..")

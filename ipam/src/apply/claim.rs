@@ -42,12 +42,15 @@ impl Ipam {
                 "does not fit",
             ));
         }
-        let named = |name| self.unfound(name);
+        let unfound = self.unfound(owner);
+        let workload = identity.map(|i| self.unfound_workload(i));
+        self.prefetch_names(unfound, workload);
+        let host = host.as_deref().map(|h| self.named_host(self.unfound(h)));
         let draft = Draft {
-            owner: self.named_owner(named(owner)),
-            workload: identity.map(|i| self.named_workload(i)),
+            owner: self.named_owner(unfound),
+            workload: workload.map(|w| self.named_workload(w, interface)),
             interface,
-            host: host.as_deref().map(|h| self.named_host(named(h))),
+            host,
             sequence: *sequence,
             until: until.unwrap_or(Timestamp::MAX),
             retention: *retention,
@@ -184,7 +187,19 @@ impl Ipam {
     }
 
     pub(super) fn checked_owner(&self, owner: &str, sequence: u64) -> Result<u32, ApplyError> {
-        let id = self.owner(owner).ok_or_else(|| unknown("owner", owner))?;
+        self.checked_tagged(tag(self.hashed(owner)), owner, sequence)
+    }
+
+    /// As [`Ipam::checked_owner`], of an owner whose tag is known.
+    #[inline]
+    pub(super) fn checked_tagged(
+        &self,
+        tag: u32,
+        owner: &str,
+        sequence: u64,
+    ) -> Result<u32, ApplyError> {
+        let id = self.claims.find(tag, owner);
+        let id = id.ok_or_else(|| unknown("owner", owner))?;
         let current = self.claims.get(id).map_or(0, |c| c.sequence);
         if current != sequence {
             let owner = crate::cidr::shortened(owner);

@@ -48,12 +48,28 @@ impl Ipam {
         Named { id, ..named }
     }
 
-    /// A workload's name with the hash of the key that it has together with its interface.
-    pub(crate) fn named_workload<'a>(&self, identity: Identity<'a>) -> Named<'a> {
-        let (key, name) = (identity.key(), identity.workload);
-        let hash = self.hashed(&key);
-        let id = self.workloads.find(tag(hash), &key);
+    /// A workload's name with the hash of the key that it has together with its interface, not looked up yet.
+    #[inline]
+    pub(crate) fn unfound_workload<'a>(&self, identity: Identity<'a>) -> Named<'a> {
+        let (name, hash) = (identity.workload, self.hashed(&identity.key()));
+        let id = None;
         Named { name, hash, id }
+    }
+
+    #[inline]
+    pub(crate) fn named_workload<'a>(&self, named: Named<'a>, interface: &str) -> Named<'a> {
+        let key = Identity::from((named.name, interface)).key();
+        let id = self.workloads.find(tag(named.hash), &key);
+        Named { id, ..named }
+    }
+
+    /// Prefetches what a claim's names will be found by.
+    #[inline]
+    pub(crate) fn prefetch_names(&self, owner: Named<'_>, workload: Option<Named<'_>>) {
+        self.claims.prefetch_tag(tag(owner.hash));
+        if let Some(workload) = workload {
+            self.workloads.prefetch_tag(tag(workload.hash));
+        }
     }
 
     #[inline]
@@ -64,12 +80,10 @@ impl Ipam {
 
     /// The same draft with its names looked up anew: changes that were carried out before it may have brought some.
     pub(crate) fn refreshed<'a>(&self, draft: &Draft<'a>) -> Draft<'a> {
-        let identity = draft
-            .workload
-            .map(|w| Identity::from((w.name, draft.interface)));
+        let workload = draft.workload;
         Draft {
             owner: self.named_owner(draft.owner),
-            workload: identity.map(|i| self.named_workload(i)),
+            workload: workload.map(|w| self.named_workload(w, draft.interface)),
             host: draft.host.map(|h| self.named_host(h)),
             ..*draft
         }

@@ -11,8 +11,9 @@ use core::time::Duration;
 
 impl Ipam {
     pub(super) fn apply_released(&mut self, owner: &str, sequence: u64) -> Result<(), ApplyError> {
-        let id = self.checked_owner(owner, sequence)?;
-        self.end_claim(id, tag(self.hashed(owner)));
+        let tag = tag(self.hashed(owner));
+        let id = self.checked_tagged(tag, owner, sequence)?;
+        self.end_claim(id, tag);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 use super::record::Claim;
 use crate::names::{LONGEST, SIZES, UNIT};
+use crate::prefetch::prefetch;
 use crate::slab::grow;
 use alloc::vec::Vec;
 
@@ -65,6 +66,15 @@ impl Arena {
     #[inline]
     pub(super) fn is(&self, id: u32, name: &str) -> bool {
         self.bytes(id) == name.as_bytes()
+    }
+
+    /// Prefetches the end of an owner's name, which may stand in another cache line than its beginning.
+    #[inline]
+    pub(super) fn prefetch_owner(&self, id: u32) {
+        if let Some(chunk) = self.chunks.get(id as usize / CHUNK) {
+            let size = chunk.units * UNIT;
+            prefetch(&chunk.names, id as usize % CHUNK * size + size - 1);
+        }
     }
 
     #[inline]

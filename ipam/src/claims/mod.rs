@@ -92,6 +92,12 @@ impl Claims {
         self.index.prefetch(tag);
     }
 
+    /// Prefetches the end of an owner's name.
+    #[inline]
+    pub(crate) fn prefetch_owner(&self, id: u32) {
+        self.arena.prefetch_owner(id);
+    }
+
     /// Every claim, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Claim)> {
         self.arena.iter()

@@ -91,6 +91,7 @@ impl Ipam {
     /// The claim that a release may end: the owner's, of this very sequence.
     fn releasable(&self, tag: u32, owner: &str, sequence: u64) -> Result<u32, ReleaseError> {
         let id = self.claims.find_by(tag, |id| {
+            self.claims.prefetch_owner(id);
             // A workload that came with the claim has the same number.
             self.workloads.prefetch(id);
             self.claims.get(id).is_some_and(|claim| {

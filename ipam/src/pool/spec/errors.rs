@@ -1,6 +1,7 @@
 //! What is wrong with a name or a pool.
 
 use crate::cidr::{AddressRange, Cidr, Family};
+use crate::hash::last_word;
 use alloc::string::String;
 use core::net::IpAddr;
 
@@ -48,13 +49,31 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 }
 
 /// Whether a name can be stored and printed.
+#[inline]
 pub(crate) fn name_fits(name: &str) -> Result<(), NameError> {
     match name.len() {
         0 => Err(NameError::Empty),
         given if given > crate::names::LONGEST => Err(NameError::Long { given }),
-        _ if name.bytes().any(|b| b.is_ascii_control()) => Err(NameError::Control),
+        _ if has_control(name.as_bytes()) => Err(NameError::Control),
         _ => Ok(()),
     }
+}
+
+/// Whether any byte is an ASCII control character: eight at a time, since every claim asks it of three names, twice.
+#[inline]
+fn has_control(bytes: &[u8]) -> bool {
+    // One bit a byte. A borrow from a lower byte may set one too many, but only above one that is set rightly.
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = LOW << 7;
+    let below = |word: u64, byte: u8| word.wrapping_sub(LOW * u64::from(byte)) & !word;
+    let controls = |word: u64| below(word, b' ') | below(word ^ (LOW * 0x7f), 1);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words
+        .iter()
+        .fold(0, |found, word| found | controls(u64::from_le_bytes(*word)));
+    // What is not there counts as bytes that are no control characters.
+    let last = last_word(bytes) | u64::MAX << (rest.len() * 8);
+    (found | controls(last)) & HIGH != 0
 }
 
 /// Why a pool cannot be added, changed or removed.
@@ -176,4 +195,28 @@ pub enum PoolError {
         /// The pool's prefix.
         cidr: Cidr,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every character of two bytes at most, at every place of names up to two words and a half.
+    #[test]
+    fn control_characters_are_found_wherever_they_stand() {
+        for character in (0..0x800).filter_map(char::from_u32) {
+            for length in 0..20 {
+                for before in [0, length / 2, length] {
+                    let (start, end) = ("a".repeat(before), "\u{e9}".repeat(length - before));
+                    let name = alloc::format!("{start}{character}{end}");
+                    let control = character.is_ascii_control();
+                    assert_eq!(
+                        name_fits(&name) == Err(NameError::Control),
+                        control,
+                        "{name:?}"
+                    );
+                }
+            }
+        }
+    }
 }
