@@ -162,6 +162,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ipam kube",
+        &[
+            "berth ipam --store etcd:http://10.0.0.1:2379 kube --metrics 127.0.0.1:9470",
+            "berth ipam --store redb:ipam.redb kube --kubeconfig admin.conf --namespace shop --cluster test",
+        ],
+    ),
+    (
         "ipam dump",
         &["berth ipam --store redb:ipam.redb dump > ipam.json"],
     ),

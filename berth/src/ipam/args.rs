@@ -1,10 +1,12 @@
 //! The command line of `berth ipam`.
 
 mod etcd;
+mod kube;
 mod pool;
 mod serve;
 
 pub use etcd::EtcdArgs;
+pub(super) use kube::KubeArgs;
 pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
 pub(super) use serve::ServeArgs;
 
@@ -81,6 +83,9 @@ pub(super) enum Action {
     Routes(RoutesArgs),
     /// Renew a host's leases, collect what is over and give up its empty blocks, until told to end (SIGTERM, Ctrl-C).
     Serve(ServeArgs),
+    /// Give the pods of a Kubernetes cluster addresses, and StatefulSets and Deployments that ask for it the same ones for good, until
+    /// told to end (SIGTERM, Ctrl-C). Needs the feature `kube`.
+    Kube(KubeArgs),
     /// The whole state as one JSON document.
     Dump,
     /// Read a dump into an empty store.

@@ -3,6 +3,8 @@
 mod args;
 mod claims;
 mod collect;
+#[cfg(feature = "kube")]
+mod kube;
 mod leases;
 mod look;
 mod pools;
@@ -18,6 +20,19 @@ pub use args::{EtcdArgs, IpamArgs};
 use crate::answer::{Answer, Failure};
 use args::{Action, HostAction, MoveAction, PoolAction};
 use session::Session;
+
+#[cfg(not(feature = "kube"))]
+mod kube {
+    use super::args::KubeArgs;
+    use super::session::Session;
+    use crate::answer::{Answer, Failure};
+
+    pub(super) fn serve(_: Session, _: &KubeArgs) -> Result<Answer, Failure> {
+        let message =
+            "this berth was built without Kubernetes: build it with `--features kube` (or `full`)";
+        Err(Failure::input(message, "kube"))
+    }
+}
 
 /// Runs the command.
 ///
@@ -78,6 +93,7 @@ fn answered(args: &IpamArgs) -> Result<Answer, Failure> {
         Action::Fsck(fsck) => collect::fsck(&mut session, fsck),
         Action::Routes(routes) => collect::routes(&session, routes),
         Action::Serve(serve) => serve::serve(session, serve),
+        Action::Kube(kube) => kube::serve(session, kube),
         Action::Dump => collect::dump(&session),
         Action::Load { file, replace } => collect::load(&mut session, file, *replace),
     }

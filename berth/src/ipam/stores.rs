@@ -107,7 +107,7 @@ pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
         Some(("redb", path)) if !path.is_empty() => {
             ipam_redb::set_last_resort(last_words);
             let mut store = RedbStore::new(path, args.lock_wait);
-            let serves = matches!(args.action, Action::Serve(_));
+            let serves = matches!(args.action, Action::Serve(_) | Action::Kube(_));
             if (serves || !args.action.writes()) && !store.is_there() {
                 return Err(nothing_there(&place));
             }

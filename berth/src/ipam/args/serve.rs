@@ -34,7 +34,7 @@ pub(in crate::ipam) struct ServeArgs {
 }
 
 /// A time between two looks at the store.
-fn pause(text: &str) -> Result<Duration, String> {
+pub(super) fn pause(text: &str) -> Result<Duration, String> {
     let pause = duration(text)?;
     let (least, most) = (Duration::from_millis(10), Duration::from_secs(3600));
     match (least..=most).contains(&pause) {

@@ -1,6 +1,5 @@
 //! Metrics over HTTP.
 
-use super::metrics::Metrics;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -23,8 +22,14 @@ const HEAD: Duration = Duration::from_secs(5);
 /// The text format's content type, as Prometheus' own documentation of exposition formats gives it for OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What can be told in the text format.
+pub(in crate::ipam) trait Text: Send + Sync + 'static {
+    /// All of it.
+    fn text(&self) -> Result<String, std::fmt::Error>;
+}
+
 /// Answers `/metrics` until the runtime ends.
-pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
+pub(in crate::ipam) async fn serve<M: Text>(listener: TcpListener, metrics: Arc<M>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -37,7 +42,7 @@ pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
         };
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
-            let answer = service_fn(|request| std::future::ready(answer(&request, &metrics)));
+            let answer = service_fn(|request| std::future::ready(answer(&request, &*metrics)));
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD);
             let connection = server.serve_connection(TokioIo::new(stream), answer);
@@ -50,7 +55,7 @@ pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
 
 fn answer(
     request: &Request<Incoming>,
-    metrics: &Metrics,
+    metrics: &impl Text,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => match metrics.text() {

@@ -1,5 +1,6 @@
 //! What a service counts.
 
+use super::http::Text;
 use ipam::Ipam;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -138,9 +139,10 @@ impl Metrics {
             blocks: self.blocks.get(),
         }
     }
+}
 
-    /// All of it in the text format.
-    pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
+impl Text for Metrics {
+    fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -1,7 +1,7 @@
 //! `berth ipam serve`: what a host's daemon does about its addresses.
 
 mod host;
-mod http;
+pub(super) mod http;
 mod metrics;
 mod time;
 
@@ -10,11 +10,13 @@ use super::session::{Parts, Session};
 use super::stores::Runner;
 use crate::answer::{Answer, Failure};
 use host::Host;
+#[cfg(feature = "kube")]
+pub(super) use http::Text;
 use metrics::Metrics;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use time::Clock;
+pub(super) use time::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -40,20 +42,20 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
 }
 
 /// The signals that end a service.
-struct Ending {
+pub(super) struct Ending {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Ending {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    async fn told(&mut self) {
+    pub(super) async fn told(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -10,14 +10,14 @@ const BEGIN: Timestamp = Timestamp::from_secs(u32::MAX as u64);
 
 /// The clocks of a service.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(in crate::ipam) struct Clock {
     /// The store's own, where hosts share it: this service is one of those that move it on.
     shared: Option<StoreClock>,
     start: Instant,
 }
 
 impl Clock {
-    pub(super) fn new(time: Time) -> Self {
+    pub(in crate::ipam) fn new(time: Time) -> Self {
         let shared = match time {
             Time::Machine => None,
             Time::Shared => Some(StoreClock::default()),
@@ -27,12 +27,15 @@ impl Clock {
     }
 
     /// The monotonic clock.
-    pub(super) fn monotonic(&self) -> Timestamp {
+    pub(in crate::ipam) fn monotonic(&self) -> Timestamp {
         BEGIN.after(self.start.elapsed())
     }
 
     /// Now, for a request that is sent at once; the store's time is moved on.
-    pub(super) async fn tick(&mut self, store: &mut Box<dyn Store>) -> Result<Sent, StoreError> {
+    pub(in crate::ipam) async fn tick(
+        &mut self,
+        store: &mut Box<dyn Store>,
+    ) -> Result<Sent, StoreError> {
         let start = self.start;
         let monotonic = || BEGIN.after(start.elapsed());
         let begun = monotonic();
