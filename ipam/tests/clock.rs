@@ -129,7 +129,7 @@ impl World {
         let real = self.real.get();
         let (values, _) = now(self.store.get(&["t/".to_owned()])).expect("a read");
         if let Some(Some(value)) = values.first() {
-            let Ok(Record::Time { now: time }) = Record::decode(value) else {
+            let Ok(Record::Time { now: time }) = Record::decode("t/", value) else {
                 panic!("no time");
             };
             if let Some((before, at)) = self.stored.filter(|(before, _)| *before != time) {

@@ -29,8 +29,8 @@ fn before(begun: Timestamp, until: Timestamp, clock: Timestamp) -> Ipam {
         until,
     }];
     let record = Record::Departed { block, quarantined };
-    let bytes = record.encode();
-    let record = Record::decode(&bytes).expect("a record");
+    let (key, bytes) = (record.key(), record.encode());
+    let record = Record::decode(&key, &bytes).expect("a record");
     let (ipam, rejected) = Ipam::restore(clock, [record]);
     assert_eq!(rejected, []);
     ipam

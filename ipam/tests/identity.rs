@@ -151,11 +151,11 @@ fn what_says_no_interface_is_the_default_ones() {
         .ipam()
         .records()
         .iter()
-        .map(Record::encode)
+        .map(|record| (record.key(), record.encode()))
         .collect::<Vec<_>>();
-    records.push(workload.encode());
-    let decoded = records.iter().map(|r| {
-        let mut record = Record::decode(r).expect("a record");
+    records.push((workload.key(), workload.encode()));
+    let decoded = records.iter().map(|(key, bytes)| {
+        let mut record = Record::decode(key, bytes).expect("a record");
         if let Record::Meta { whole, .. } = &mut record {
             *whole = false;
         }

@@ -41,6 +41,10 @@ impl World {
 impl Disk {
     fn read(&mut self, ask: Ask) -> Reply {
         let memory = &mut self.memory;
+        let asked = match &ask {
+            Ask::Get(keys) if self.bug == Some(Bug::DamageGiven) => keys.clone(),
+            _ => Vec::new(),
+        };
         let mut answer = match ask {
             Ask::Get(keys) => never_waits(ready(memory.get(&keys)))
                 .map(|(values, revision)| Answer::Values(values, revision)),
@@ -57,7 +61,7 @@ impl Disk {
             Ask::Commit(txn) => never_waits(ready(memory.commit(txn))).map(Answer::Committed),
         }?;
         if self.bug == Some(Bug::DamageGiven) {
-            hide_damage(&mut answer);
+            hide_damage(&asked, &mut answer);
         }
         Ok(answer)
     }
@@ -75,7 +79,9 @@ impl Disk {
                         let keys = [key.clone()];
                         let before = never_waits(ready(self.memory.get(&keys)));
                         let before = before.ok().and_then(|(mut values, _)| values.pop()?);
-                        if let Some(suspected) = before.and_then(|b| still_suspected(&b, value)) {
+                        if let Some(suspected) =
+                            before.and_then(|b| still_suspected(key, &b, value))
+                        {
                             *value = suspected;
                         }
                     }
@@ -93,28 +99,31 @@ fn never_waits<T>(answer: Option<Result<T, StoreError>>) -> Result<T, StoreError
 }
 
 /// The bug: records that do not decode are answered as absent.
-fn hide_damage(answer: &mut Answer) {
-    let sound = |value: &[u8]| Record::decode(value).is_ok();
-    let hide = |value: &mut Option<Vec<u8>>| {
-        if value.as_deref().is_some_and(|v| !sound(v)) {
+fn hide_damage(asked: &[String], answer: &mut Answer) {
+    let sound = |key: &str, value: &[u8]| Record::decode(key, value).is_ok();
+    let hide = |key: &str, value: &mut Option<Vec<u8>>| {
+        if value.as_deref().is_some_and(|v| !sound(key, v)) {
             *value = None;
         }
     };
     match answer {
-        Answer::Values(values, _) => values.iter_mut().for_each(hide),
-        Answer::Page(page) => page.entries.retain(|(_, value)| sound(value)),
+        Answer::Values(values, _) => {
+            let values = asked.iter().zip(values);
+            values.for_each(|(key, value)| hide(key, value));
+        }
+        Answer::Page(page) => page.entries.retain(|(key, value)| sound(key, value)),
         Answer::Watched(Watched::Events(events, _)) => {
-            let values = events.iter_mut().map(|Event { value, .. }| value);
-            values.for_each(hide);
+            let events = events.iter_mut();
+            events.for_each(|Event { key, value }| hide(key, value));
         }
         _ => {}
     }
 }
 
 /// The bug: the claim's record as it would be, had a sign of life not cleared its suspicion.
-fn still_suspected(before: &[u8], after: &[u8]) -> Option<Vec<u8>> {
+fn still_suspected(key: &str, before: &[u8], after: &[u8]) -> Option<Vec<u8>> {
     let (Ok(Record::Claim { suspect, .. }), Ok(mut after)) =
-        (Record::decode(before), Record::decode(after))
+        (Record::decode(key, before), Record::decode(key, after))
     else {
         return None;
     };

@@ -99,7 +99,7 @@ impl World {
         let (key, mut value) = of_kind.swap_remove(rng.random_range(0..of_kind.len()));
         let at = rng.random_range(0..value.len());
         value[at] ^= 1 << rng.random_range(0..8);
-        if Record::decode(&value).is_ok() {
+        if Record::decode(&key, &value).is_ok() {
             return;
         }
         let txn = Txn {

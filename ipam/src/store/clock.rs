@@ -198,7 +198,7 @@ impl StoreClock {
             return Ok(Look::Missing(Guard::absent(TIME, revision)));
         };
         known(TIME, &value)?;
-        match Record::decode(&value) {
+        match Record::decode(TIME, &value) {
             Ok(Record::Time { now: time }) => {
                 let seen = Seen { time, at, revision };
                 self.seen = Some(seen);
@@ -226,7 +226,7 @@ async fn latest<S: Store>(store: &mut S) -> Result<Timestamp, StoreError> {
             let page = store.list(kind, after.as_deref(), PAGE).await?;
             for (key, value) in &page.entries {
                 known(key, value)?;
-                if let Ok(record) = Record::decode(value) {
+                if let Ok(record) = Record::decode(key, value) {
                     latest = latest.max(latest_of(&record));
                 }
             }

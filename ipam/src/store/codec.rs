@@ -1,8 +1,10 @@
 //! Bytes of stored records: numbers as little-endian base-128, texts by length, a checksum at the end.
 
 use crate::cidr::{AddressRange, Cidr, Family, number};
+use crate::store::checksum::checksum_of;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -37,48 +39,49 @@ pub enum RecordError {
     Field(&'static str),
 }
 
-/// CRC-32 (IEEE 802.3, reflected), eight bytes at a time by as many tables: opening a store of a million
-/// records checks a hundred megabytes.
-pub(crate) fn checksum(bytes: &[u8]) -> u32 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let crc = words.iter().fold(u32::MAX, |crc, word| {
-        let word = u64::from_le_bytes(*word) ^ u64::from(crc);
-        let tables = TABLES.iter().rev().enumerate();
-        tables.fold(0, |crc, (i, table)| {
-            crc ^ table[(word >> (8 * i)) as usize & 255]
-        })
-    });
-    !rest.iter().fold(crc, |crc, &byte| {
-        (crc >> 8) ^ TABLES[0][((crc ^ u32::from(byte)) & 255) as usize]
-    })
+/// What owners mostly end with, as CNI runtimes name the first interface. Part of the format.
+const INTERFACE: &str = "/eth0";
+/// Fewer digits than these are no shorter as bytes.
+const LEAST_DIGITS: usize = 4;
+
+/// What a lower-case hexadecimal digit stands for.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
-/// The remainders of each byte, followed by as many zero bytes as the table's number.
-static TABLES: [[u32; 256]; 8] = tables();
+/// What a record has, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags(pub(crate) u8);
 
-const fn tables() -> [[u32; 256]; 8] {
-    let mut tables = [[0; 256]; 8];
-    let mut i = 0;
-    while i < 256 {
-        let (mut crc, mut bit) = (i as u32, 0);
-        while bit < 8 {
-            crc = (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
-            bit += 1;
-        }
-        tables[0][i] = crc;
-        i += 1;
+impl Flags {
+    pub(crate) fn with(self, flag: u8, on: bool) -> Self {
+        Self(self.0 | if on { flag } else { 0 })
     }
-    let mut table = 1;
-    while table < 8 {
-        i = 0;
-        while i < 256 {
-            let before = tables[table - 1][i];
-            tables[table][i] = (before >> 8) ^ tables[0][(before & 255) as usize];
-            i += 1;
-        }
-        table += 1;
+
+    pub(crate) fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
     }
-    tables
+
+    /// None but these.
+    pub(crate) fn within(self, known: u8) -> Result<Self, RecordError> {
+        match self.0 & !known {
+            0 => Ok(self),
+            _ => Err(RecordError::Field("flags")),
+        }
+    }
+
+    /// What follows if the flag is set.
+    pub(crate) fn then<T>(
+        self,
+        flag: u8,
+        read: impl FnOnce() -> Result<T, RecordError>,
+    ) -> Result<Option<T>, RecordError> {
+        self.has(flag).then(read).transpose()
+    }
 }
 
 /// Writes a record.
@@ -112,6 +115,40 @@ impl Writer {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// A name in fewer bytes: hexadecimal digits at its beginning, of which container ids consist, take a byte for two, and the
+    /// interface at the end of an owner a bit.
+    pub(crate) fn name(&mut self, name: &str) {
+        let (rest, interface) = match name.strip_suffix(INTERFACE) {
+            Some(rest) => (rest, 1),
+            None => (name, 0),
+        };
+        let digits = rest.bytes().take_while(|b| nibble(*b).is_some()).count();
+        let (pairs, rest) = match digits {
+            LEAST_DIGITS.. => rest.as_bytes().split_at(digits & !1),
+            _ => (&[][..], rest.as_bytes()),
+        };
+        let hex = u64::from(!pairs.is_empty());
+        self.number((rest.len() as u64) << 2 | hex << 1 | interface);
+        if hex == 1 {
+            self.number(pairs.len() as u64 / 2);
+            let (pairs, _) = pairs.as_chunks::<2>();
+            let byte = |&[a, b]: &[u8; 2]| Some(nibble(a)? << 4 | nibble(b)?);
+            self.0.extend(pairs.iter().filter_map(byte));
+        }
+        self.0.extend_from_slice(rest);
+    }
+
+    /// A number by how far it is from one that the reader knows.
+    pub(crate) fn delta(&mut self, known: u64, n: u64) {
+        let delta = n.wrapping_sub(known).cast_signed();
+        self.number((delta << 1 ^ delta >> 63).cast_unsigned());
+    }
+
+    /// A time that stands alone: nanoseconds since 1970 would take nine bytes as a [`number`](Self::number).
+    pub(crate) fn stamp(&mut self, at: Timestamp) {
+        self.0.extend_from_slice(&at.as_nanos().to_le_bytes());
+    }
+
     pub(crate) fn maybe<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.flag(value.is_some());
         if let Some(value) = value {
@@ -128,15 +165,15 @@ impl Writer {
     }
 
     pub(crate) fn address(&mut self, address: IpAddr) {
+        self.byte(if address.is_ipv4() { 4 } else { 6 });
+        self.octets(address);
+    }
+
+    /// An address of a family that the reader knows.
+    pub(crate) fn octets(&mut self, address: IpAddr) {
         match address {
-            IpAddr::V4(a) => {
-                self.byte(4);
-                self.0.extend_from_slice(&a.octets());
-            }
-            IpAddr::V6(a) => {
-                self.byte(6);
-                self.0.extend_from_slice(&a.octets());
-            }
+            IpAddr::V4(a) => self.0.extend_from_slice(&a.octets()),
+            IpAddr::V6(a) => self.0.extend_from_slice(&a.octets()),
         }
     }
 
@@ -150,8 +187,10 @@ impl Writer {
         self.address(range.last());
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        let sum = checksum(&self.0);
+    /// The bytes with their checksum, which covers also the parts of a name that stands in the record's key alone.
+    pub(crate) fn finish(mut self, name: [&str; 4]) -> Vec<u8> {
+        let [a, b, c, d] = name.map(str::as_bytes);
+        let sum = checksum_of(&[&self.0, a, b, c, d]);
         self.0.extend_from_slice(&sum.to_le_bytes());
         self.0
     }
@@ -167,11 +206,19 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Checks the checksum and reads what is before it.
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, RecordError> {
+    /// Checks the checksum and reads what is before it; `covers` says whether the name that is given is covered too.
+    pub(crate) fn new(
+        bytes: &'a [u8],
+        name: &str,
+        covers: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Self, RecordError> {
         let torn = RecordError::Torn { have: bytes.len() };
         let (body, sum) = bytes.split_last_chunk::<4>().ok_or(torn)?;
-        let (found, want) = (u32::from_le_bytes(*sum), checksum(body));
+        let name = match covers(body) {
+            true => name.as_bytes(),
+            false => &[],
+        };
+        let (found, want) = (u32::from_le_bytes(*sum), checksum_of(&[body, name]));
         if found != want {
             return Err(RecordError::Checksum { found, want });
         }
@@ -233,6 +280,43 @@ impl<'a> Reader<'a> {
         Ok(Cow::Borrowed(text))
     }
 
+    /// What [`Writer::name`] wrote.
+    pub(crate) fn name(&mut self) -> Result<Cow<'a, str>, RecordError> {
+        let header = self.number()?;
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let pairs = match header >> 1 & 1 {
+            1 => {
+                let length = size(self.number()?);
+                self.take(length)?
+            }
+            _ => &[],
+        };
+        let rest = self.take(size(header >> 2))?;
+        let rest = core::str::from_utf8(rest).map_err(|_| RecordError::Field("name"))?;
+        if header & 3 == 0 {
+            return Ok(Cow::Borrowed(rest));
+        }
+        let mut name = String::with_capacity(pairs.len() * 2 + rest.len() + INTERFACE.len());
+        let digits = pairs.iter().flat_map(|b| [b >> 4, b & 15]);
+        name.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+        name.push_str(rest);
+        name.push_str(if header & 1 == 1 { INTERFACE } else { "" });
+        Ok(Cow::Owned(name))
+    }
+
+    /// What [`Writer::delta`] wrote.
+    pub(crate) fn delta(&mut self, known: u64) -> Result<u64, RecordError> {
+        let n = self.number()?;
+        let delta = (n >> 1) ^ (n & 1).wrapping_neg();
+        Ok(known.wrapping_add(delta))
+    }
+
+    /// What [`Writer::stamp`] wrote.
+    pub(crate) fn stamp(&mut self) -> Result<Timestamp, RecordError> {
+        let bytes = self.take(8)?.first_chunk().copied().unwrap_or_default();
+        Ok(Timestamp::from_nanos(u64::from_le_bytes(bytes)))
+    }
+
     pub(crate) fn maybe<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, RecordError>,
@@ -261,11 +345,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn address(&mut self) -> Result<IpAddr, RecordError> {
-        let (family, size) = match self.byte()? {
-            4 => (Family::V4, 4),
-            6 => (Family::V6, 16),
-            _ => return Err(RecordError::Field("address")),
-        };
+        match self.byte()? {
+            4 => self.octets(Family::V4),
+            6 => self.octets(Family::V6),
+            _ => Err(RecordError::Field("address")),
+        }
+    }
+
+    pub(crate) fn octets(&mut self, family: Family) -> Result<IpAddr, RecordError> {
+        let size = usize::from(family.bits() / 8);
         let n = self
             .take(size)?
             .iter()
@@ -294,28 +382,6 @@ impl<'a> Reader<'a> {
 }
 
 /// Numbers keep their order as text of fixed width.
-pub(crate) fn hex(address: IpAddr) -> alloc::string::String {
+pub(crate) fn hex(address: IpAddr) -> String {
     alloc::format!("{:032x}", number(address))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::checksum;
-
-    /// The check value of CRC-32 (Williams, "A painless guide to CRC error detection algorithms", 1993), and
-    /// every length against one bit after another.
-    #[test]
-    fn the_checksum_is_crc_32() {
-        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
-        let bytes: [u8; 40] = core::array::from_fn(|i| (i * 37) as u8);
-        for length in 0..=bytes.len() {
-            let part = &bytes[..length];
-            let slow = !part.iter().fold(u32::MAX, |crc, &byte| {
-                (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-                    (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
-                })
-            });
-            assert_eq!(checksum(part), slow);
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Keeping the state somewhere: records, the seam, and a driver that keeps an allocator in step with it.
 
 mod calls;
+pub(crate) mod checksum;
 mod clear;
 mod clock;
 pub(crate) mod codec;

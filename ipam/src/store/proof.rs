@@ -3,7 +3,7 @@
 
 use super::codec::Writer;
 use super::damage::{Frozen, RejectedRecord};
-use super::record::{Record, UsedAddress, block_key, claim_key, host_key, workload_key};
+use super::record::{Beside, Record, UsedAddress, block_key, claim_key, host_key, workload_key};
 use super::restore::Restorer;
 use crate::cidr::Cidr;
 use crate::hash::hash;
@@ -48,7 +48,7 @@ impl Doubts {
 
 fn digest(used: &UsedAddress<'_>) -> u64 {
     let mut w = Writer::default();
-    used.write(&mut w);
+    used.write(&mut w, Beside::default());
     hash(0, &w.0)
 }
 

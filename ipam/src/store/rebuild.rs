@@ -152,10 +152,11 @@ impl<S: Store> Replica<S> {
         let keys: Vec<String> = self.blocks_of(rejected).into_iter().collect();
         let (values, _) = self.store.get(&keys).await?;
         let mut told = Told::new();
-        for value in values.iter().flatten() {
-            if let Ok(Record::Block {
-                pool, block, used, ..
-            }) = Record::decode(value)
+        for (key, value) in keys.iter().zip(&values) {
+            if let Some(value) = value
+                && let Ok(Record::Block {
+                    pool, block, used, ..
+                }) = Record::decode(key, value)
             {
                 let base = crate::cidr::number(block.first());
                 for one in used.unwrap_or_default() {
@@ -184,12 +185,12 @@ impl<S: Store> Replica<S> {
         let mut after: Option<String> = None;
         loop {
             let page = self.store.list("h/", after.as_deref(), PAGE).await?;
-            for (_, value) in &page.entries {
+            for (key, value) in &page.entries {
                 if let Ok(Record::Host {
                     name,
                     blocks: Some(blocks),
                     ..
-                }) = Record::decode(value)
+                }) = Record::decode(key, value)
                     && blocks.iter().any(|(pool, block)| {
                         *pool == id && crate::cidr::number(*block) == crate::cidr::number(first)
                     })
@@ -210,7 +211,7 @@ impl<S: Store> Replica<S> {
         let copy = Vec::from_iter(copy_key(&key));
         let (values, _) = self.store.get(&copy).await?;
         let bytes = values.into_iter().next().flatten();
-        Ok(bytes.filter(|bytes| match Record::decode(bytes) {
+        Ok(bytes.filter(|bytes| match Record::decode(&key, bytes) {
             Ok(record @ Record::Pool { .. }) if record.has_key(&key) => {
                 let Record::Pool { spec, .. } = record else {
                     return false;

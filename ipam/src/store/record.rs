@@ -1,10 +1,12 @@
 //! What is stored: one record a pool, host, block, workload and claim.
 
+mod block;
 mod bytes;
 mod fields;
 mod keys;
+mod named;
+mod old;
 mod summary;
-mod used;
 
 use crate::change::HostSettings;
 use crate::cidr::Cidr;
@@ -18,6 +20,10 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+pub(crate) use block::Beside;
+pub(crate) use bytes::is_outdated;
+#[cfg(feature = "testing")]
+pub(crate) use bytes::is_unnamed;
 use core::net::IpAddr;
 pub(crate) use keys::{
     COPIES, KINDS, TIME, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of,
@@ -119,7 +125,7 @@ pub struct StickyRecord {
 /// let record = ipam.records().into_iter().find(|r| matches!(r, Record::Pool { .. }));
 /// let record = record.ok_or("a pool's record")?;
 /// assert_eq!(record.key(), "p/00000");
-/// assert_eq!(Record::decode(&record.encode())?, record);
+/// assert_eq!(Record::decode("p/00000", &record.encode())?, record);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ impl Ipam {
     /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
     /// for record in ipam.records() {
     ///     let (key, value) = (record.key(), record.encode()); // as stores hold it
-    ///     assert_eq!(Record::decode(&value)?.key(), key);
+    ///     assert_eq!(Record::decode(&key, &value)?, record);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -292,10 +292,11 @@ impl Model {
     /// The state goes on as its own records describe it, and these describe it the same again.
     fn restore(&mut self) {
         let records = self.ipam.records();
-        let bytes: Vec<Vec<u8>> = records.iter().map(Record::encode).collect();
-        let decoded = bytes
+        let stored = records.iter().map(|r| (r.key(), r.encode()));
+        let stored: Vec<(String, Vec<u8>)> = stored.collect();
+        let decoded = stored
             .iter()
-            .map(|b| Record::decode(b).expect("what was encoded"));
+            .map(|(key, bytes)| Record::decode(key, bytes).expect("what was encoded"));
         let (mut again, rejected) = Ipam::restore(self.now, decoded);
         assert_eq!(rejected, Vec::new());
         assert_eq!(again.records(), records, "restored, the state is another");

@@ -20,7 +20,7 @@ fn seconds(seconds: u64) -> Duration {
 
 /// A store that processes read, one after another, each by its own clock.
 struct Shared {
-    records: Vec<Vec<u8>>,
+    records: Vec<(String, Vec<u8>)>,
     sequence: u64,
 }
 
@@ -35,7 +35,11 @@ impl Shared {
 
     fn of(ipam: &Ipam) -> Self {
         Self {
-            records: ipam.records().iter().map(Record::encode).collect(),
+            records: ipam
+                .records()
+                .iter()
+                .map(|record| (record.key(), record.encode()))
+                .collect(),
             sequence: ipam.sequence(),
         }
     }
@@ -44,7 +48,7 @@ impl Shared {
         let records = self
             .records
             .iter()
-            .map(|r| Record::decode(r).expect("a record"));
+            .map(|(key, bytes)| Record::decode(key, bytes).expect("a record"));
         let (mut ipam, rejected) = Ipam::restore(clock, records);
         assert_eq!(rejected, []);
         ipam.resume_sequence(self.sequence);

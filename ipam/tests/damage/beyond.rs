@@ -7,8 +7,8 @@ fn counts_that_nobody_can_have_counted_are_refused() {
     let mut store = store();
     let all = entries(&mut store);
     let mut tried = 0;
-    for (key, value) in &all {
-        let mut record = Record::decode(value).expect("a record");
+    for (key, value) in all.iter().filter(|(key, _)| !key.starts_with("q/")) {
+        let mut record = Record::decode(key, value).expect("a record");
         let altered = match &mut record {
             Record::Claim { sequence, .. } => {
                 *sequence = u64::MAX;
@@ -20,7 +20,7 @@ fn counts_that_nobody_can_have_counted_are_refused() {
             }
             _ => false,
         };
-        if !altered || key.starts_with("q/") {
+        if !altered {
             continue;
         }
         tried += 1;
@@ -37,8 +37,9 @@ fn counts_that_nobody_can_have_counted_are_refused() {
 fn a_time_a_day_ahead_holds_and_is_set_to_now_by_repair() {
     let mut store = store();
     let far = NOW.after(Duration::from_secs(48 * 3600));
-    for (key, value) in entries(&mut store) {
-        let mut record = Record::decode(&value).expect("a record");
+    let all = entries(&mut store).into_iter();
+    for (key, value) in all.filter(|(key, _)| !key.starts_with("q/")) {
+        let mut record = Record::decode(&key, &value).expect("a record");
         match &mut record {
             Record::Claim { touched, .. } => *touched = far,
             Record::Block { released, .. } => released.iter_mut().for_each(|r| r.at = far),

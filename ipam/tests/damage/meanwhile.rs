@@ -115,7 +115,7 @@ fn a_claim_that_goes_on_under_another_token_is_told_by_its_block_as_it_is() {
     let value = entries(&mut store).remove(&key).expect("the block");
     let Ok(Record::Block {
         used: Some(used), ..
-    }) = Record::decode(&value)
+    }) = Record::decode(&key, &value)
     else {
         panic!("{value:?} is no block");
     };
@@ -155,7 +155,7 @@ fn a_workload_is_rebuilt_beside_a_block_that_only_tells_otherwise() {
     let mut store = replica.into_store();
     // As a repair leaves it that ended half-way: the workload's record is new, its block's is not.
     let value = entries(&mut store).remove("w/w1").expect("a workload");
-    let mut record = Record::decode(&value).expect("a record");
+    let mut record = Record::decode("w/w1", &value).expect("a record");
     if let Record::Workload { sticky, until, .. } = &mut record {
         *until = later(90);
         sticky.iter_mut().for_each(|one| one.until = later(90));

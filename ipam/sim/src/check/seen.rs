@@ -79,7 +79,9 @@ impl Mirror {
         };
         for (key, value) in changed {
             self.damaged.remove(&key);
-            let record = value.as_deref().map(Record::decode).transpose();
+            // A pool's copy is its record under another key.
+            let record = value.as_deref().map(|value| Record::decode(&key, value));
+            let record = record.transpose();
             let record = record.map_err(|error| format!("`{key}` was written: {error}"))?;
             if let Some(told) = record.as_ref().map(Record::key).filter(|told| *told != key) {
                 // A pool's copy stands under another key.
@@ -87,7 +89,7 @@ impl Mirror {
                     return Err(format!("the record of `{told}` was written to `{key}`"));
                 }
             }
-            self.take_one(key, record, &mut before);
+            self.take_one(key.clone(), record, &mut before);
         }
         Ok(before)
     }

@@ -223,7 +223,11 @@ impl Known {
         self.summaries.undo(core::mem::take(&mut altered.pages));
         let (values, since) = store.get(&keys).await?;
         for (key, bytes) in keys.into_iter().zip(values) {
-            let noted = match bytes.as_deref().map(Record::decode).transpose() {
+            let noted = match bytes
+                .as_deref()
+                .map(|b| Record::decode(&key, b))
+                .transpose()
+            {
                 Ok(Some(record)) => {
                     record.has_key(&key) && self.summaries.take(&self.ipam, &record)
                 }
@@ -268,7 +272,7 @@ impl Known {
     /// A key as words.
     fn subject(&self, key: &str) -> String {
         let bytes = self.entries.get(key).and_then(|e| e.bytes.as_deref());
-        let record = bytes.and_then(|bytes| Record::decode(bytes).ok());
+        let record = bytes.and_then(|bytes| Record::decode(key, bytes).ok());
         subject(&self.ipam, key, record.as_ref())
     }
 }

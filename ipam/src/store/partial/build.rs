@@ -4,7 +4,7 @@ use super::strangers::Strangers;
 use super::view::{Entries, View};
 use crate::state::Ipam;
 use crate::store::damage::Frozen;
-use crate::store::record::{KINDS, Record};
+use crate::store::record::{KINDS, Record, is_outdated};
 use crate::store::replica::add;
 use crate::store::restore::Restorer;
 use crate::store::seam::{Revision, Store, StoreError};
@@ -43,6 +43,10 @@ impl<S: Store> View<'_, S> {
         else {
             return Ok(Part::Unknown);
         };
+        // The first write to such a store writes all of it anew.
+        if self.bytes("m/").is_some_and(is_outdated) {
+            return Ok(Part::Unknown);
+        }
         let mut ipam = Ipam::new(seed);
         ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, self.now);

@@ -212,7 +212,7 @@ impl<S: Store> HostReplica<S> {
             return Ok(Vec::new());
         };
         known(&key, value)?;
-        Ok(match Record::decode(value) {
+        Ok(match Record::decode(&key, value) {
             Ok(Record::Host { blocks, .. }) => blocks.unwrap_or_default(),
             _ => Vec::new(),
         })

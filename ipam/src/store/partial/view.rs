@@ -252,8 +252,8 @@ impl<'s, S: Store> View<'s, S> {
     }
 
     /// A record that was read; none where there is none, or it is damaged.
-    pub(super) fn record(&self, key: &str) -> Option<Record<'_>> {
-        let record = Record::decode(self.bytes(key)?).ok();
+    pub(super) fn record<'k>(&'k self, key: &'k str) -> Option<Record<'k>> {
+        let record = Record::decode(key, self.bytes(key)?).ok();
         record.filter(|record| record.has_key(key))
     }
 
@@ -343,7 +343,7 @@ impl<'s, S: Store> View<'s, S> {
             let key = geometry.key(page);
             let entry = self.entries.get(&key);
             let bytes = entry.and_then(|entry| entry.bytes.as_deref());
-            let record = bytes.and_then(|bytes| Record::decode(bytes).ok());
+            let record = bytes.and_then(|bytes| Record::decode(&key, bytes).ok());
             let sound = bytes.is_some() == record.is_some();
             sound && self.summaries.note(geometry, page, record.as_ref())
         })

@@ -1,17 +1,16 @@
 //! The parts of records as bytes.
 
 use crate::change::HostSettings;
+use crate::cidr::Family;
 use crate::claim::RetentionKind;
-use crate::identity::DEFAULT_INTERFACE;
 use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
 use crate::store::record::{DepartedAddress, StickyRecord};
-use crate::time::Timestamp;
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::time::Duration;
 
 pub(super) fn pool_id(r: &mut Reader<'_>) -> Result<PoolId, RecordError> {
     Ok(PoolId(
@@ -33,40 +32,6 @@ pub(super) fn read_places(r: &mut Reader<'_>) -> Result<Vec<(PoolId, IpAddr)>, R
     r.list(|r| Ok((pool_id(r)?, r.address()?)))
 }
 
-/// The default interface costs a byte.
-pub(super) fn write_interface(w: &mut Writer, interface: &str) {
-    let other = Some(interface).filter(|&i| i != DEFAULT_INTERFACE);
-    w.maybe(other, Writer::text);
-}
-
-/// Interfaces came with format 2: what was stored before belongs to the default one.
-pub(super) fn read_interface<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, RecordError> {
-    let other = match r.version {
-        1 => None,
-        _ => r.maybe(Reader::text)?,
-    };
-    Ok(other.unwrap_or(Cow::Borrowed(DEFAULT_INTERFACE)))
-}
-
-/// Where format 2 has the latest time known of what a workload retains, format 1 had how long it retains what it
-/// releases: its claims say that.
-pub(super) fn read_since(r: &mut Reader<'_>) -> Result<Timestamp, RecordError> {
-    let field = r.time()?;
-    Ok(match r.version {
-        1 => Timestamp::ZERO,
-        _ => field,
-    })
-}
-
-pub(super) fn write_sticky(w: &mut Writer, sticky: &[StickyRecord]) {
-    w.number(sticky.len() as u64);
-    for one in sticky {
-        w.number(one.pool.0.into());
-        w.address(one.address);
-        w.time(one.until);
-    }
-}
-
 pub(super) fn read_sticky(r: &mut Reader<'_>) -> Result<Vec<StickyRecord>, RecordError> {
     if r.version == 1 {
         return Ok(Vec::new());
@@ -80,14 +45,73 @@ pub(super) fn read_sticky(r: &mut Reader<'_>) -> Result<Vec<StickyRecord>, Recor
     })
 }
 
-pub(super) fn write_retention(w: &mut Writer, retention: RetentionKind) {
+/// The two bits of a record's flags that tell of a retention; what it takes besides follows.
+pub(super) const RETENTION: u8 = 3 << 2;
+
+pub(super) fn retention_bits(retention: RetentionKind) -> u8 {
+    let kind = match retention {
+        RetentionKind::Ephemeral => 0,
+        RetentionKind::Sticky(_) => 1,
+        RetentionKind::Fixed => 2,
+    };
+    kind << 2
+}
+
+/// The retention that bits tell of, for how long still to be read.
+pub(super) fn retention_from(bits: u8) -> Result<RetentionKind, RecordError> {
+    match bits >> 2 {
+        0 if bits == 0 => Ok(RetentionKind::Ephemeral),
+        1 if bits == 1 << 2 => Ok(RetentionKind::Sticky(Duration::ZERO)),
+        2 if bits == 2 << 2 => Ok(RetentionKind::Fixed),
+        _ => Err(RecordError::Field("retention")),
+    }
+}
+
+pub(super) fn write_ttl(w: &mut Writer, retention: RetentionKind) {
+    if let RetentionKind::Sticky(ttl) = retention {
+        w.duration(ttl);
+    }
+}
+
+pub(super) fn read_ttl(
+    r: &mut Reader<'_>,
+    retention: RetentionKind,
+) -> Result<RetentionKind, RecordError> {
     match retention {
-        RetentionKind::Ephemeral => w.byte(0),
-        RetentionKind::Sticky(ttl) => {
-            w.byte(1);
-            w.duration(ttl);
-        }
-        RetentionKind::Fixed => w.byte(2),
+        RetentionKind::Sticky(_) => Ok(RetentionKind::Sticky(r.duration()?)),
+        other => Ok(other),
+    }
+}
+
+/// Addresses whose family is a bit beside their pool's number; `single` where it is known that there is one.
+pub(super) fn write_compact_places(w: &mut Writer, places: &[(PoolId, IpAddr)], single: bool) {
+    if !single {
+        w.number(places.len() as u64);
+    }
+    for (pool, address) in places {
+        w.number(u64::from(pool.0) << 1 | u64::from(address.is_ipv6()));
+        w.octets(*address);
+    }
+}
+
+pub(super) fn read_compact_places(
+    r: &mut Reader<'_>,
+    single: bool,
+) -> Result<Vec<(PoolId, IpAddr)>, RecordError> {
+    let read = |r: &mut Reader<'_>| {
+        let n = r.number()?;
+        let id = (n >> 1)
+            .try_into()
+            .map_err(|_| RecordError::Field("pool"))?;
+        let family = match n & 1 {
+            0 => Family::V4,
+            _ => Family::V6,
+        };
+        Ok((PoolId(id), r.octets(family)?))
+    };
+    match single {
+        true => Ok([read(r)?].into()),
+        false => r.list(read),
     }
 }
 
@@ -120,7 +144,7 @@ pub(super) fn write_settings(w: &mut Writer, settings: &HostSettings) {
 
 pub(super) fn read_settings(r: &mut Reader<'_>) -> Result<HostSettings, RecordError> {
     Ok(HostSettings {
-        block_limit: r.maybe(small)?,
+        block_limit: r.maybe(limit)?,
         draining: r.flag()?,
         starts: r.list(Reader::address)?,
         address: r.maybe(Reader::address)?,
@@ -128,10 +152,12 @@ pub(super) fn read_settings(r: &mut Reader<'_>) -> Result<HostSettings, RecordEr
     })
 }
 
-pub(super) fn small(r: &mut Reader<'_>) -> Result<u32, RecordError> {
-    r.number()?
-        .try_into()
-        .map_err(|_| RecordError::Field("limit"))
+pub(super) fn small(n: u64, field: &'static str) -> Result<u32, RecordError> {
+    n.try_into().map_err(|_| RecordError::Field(field))
+}
+
+fn limit(r: &mut Reader<'_>) -> Result<u32, RecordError> {
+    small(r.number()?, "limit")
 }
 
 pub(super) fn write_spec(w: &mut Writer, spec: &PoolSpec) {
@@ -173,7 +199,7 @@ pub(super) fn write_departed(w: &mut Writer, quarantined: &[DepartedAddress]) {
 pub(super) fn read_departed(r: &mut Reader<'_>) -> Result<Vec<DepartedAddress>, RecordError> {
     r.list(|r| {
         Ok(DepartedAddress {
-            offset: small(r)?,
+            offset: small(r.number()?, "offset")?,
             at: r.time()?,
             until: r.time()?,
         })
@@ -214,7 +240,7 @@ pub(super) fn read_spec(r: &mut Reader<'_>) -> Result<PoolSpec, RecordError> {
             2 => Affinity::Strict,
             _ => return Err(RecordError::Field("affinity")),
         },
-        block_limit: r.maybe(small)?,
+        block_limit: r.maybe(limit)?,
         reclaim_after: r.duration()?,
         lease: r.maybe(Reader::duration)?,
         // Came with format 2.

@@ -55,16 +55,21 @@ pub(crate) fn workload_key(identity: Identity<'_>) -> String {
     }
 }
 
-/// The workload and interface whose record a key is, if it is one's.
-pub(crate) fn identity_of(key: &str) -> Option<Identity<'_>> {
-    let identity = match key.split_at_checked(2)? {
-        ("w/", workload) => Identity::from(workload),
+/// The workload and interface that a key names, whether or not these are names.
+pub(super) fn name_of(key: &str) -> Option<Identity<'_>> {
+    match key.split_at_checked(2)? {
+        ("w/", workload) => Some(Identity::from(workload)),
         ("x/", rest) => {
             let (interface, workload) = rest.split_once('/')?;
-            Identity::from((workload, interface))
+            Some(Identity::from((workload, interface)))
         }
-        _ => return None,
-    };
+        _ => None,
+    }
+}
+
+/// The workload and interface whose record a key is, if it is one's.
+pub(crate) fn identity_of(key: &str) -> Option<Identity<'_>> {
+    let identity = name_of(key)?;
     // Others' keys lead nowhere.
     let fits = identity.check().is_ok() && workload_key(identity) == key;
     fits.then_some(identity)

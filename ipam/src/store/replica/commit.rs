@@ -16,7 +16,7 @@ impl<S: Store> Replica<S> {
         changes: &[Change<'_>],
     ) -> Result<(), StoreError> {
         // A store of a format before is written anew with the first commit, unless damage leaves in doubt what it held.
-        let upgrades = !self.whole && self.rejected.is_empty();
+        let upgrades = (self.outdated || !self.whole) && self.rejected.is_empty();
         if changes.is_empty() && self.ipam.dirty.is_empty() && !upgrades {
             return Ok(());
         }
@@ -46,6 +46,7 @@ impl<S: Store> Replica<S> {
             Ok(revision) => {
                 (self.seeded, self.unsure) = (true, false);
                 self.whole |= upgrades;
+                self.outdated &= !upgrades;
                 // Others' commits in between are still to be learned.
                 if revision == self.revision + 1 {
                     self.revision = revision;

@@ -92,6 +92,8 @@ pub struct Replica<S> {
     pub(in crate::store) summaries: Summaries,
     /// Whether the store's records prove each other; those of formats before 4 do not.
     pub(in crate::store) whole: bool,
+    /// Whether any record has an earlier format.
+    pub(in crate::store) outdated: bool,
     /// Whether the copy may hold what is not stored: an operation ended, or was given up, before that was known. All is read
     /// anew then before anything else is decided.
     pub(in crate::store) unsure: bool,
@@ -133,6 +135,7 @@ impl<S: Store> Replica<S> {
             rejected,
             summaries: Summaries::whole(),
             whole: true,
+            outdated: false,
             unsure: false,
             rng,
             attempts: ATTEMPTS,

@@ -5,7 +5,7 @@ use super::{PAGE, Replica};
 use crate::state::Ipam;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
-use crate::store::record::{COPIES, KINDS, Record, TIME};
+use crate::store::record::{COPIES, KINDS, Record, TIME, is_outdated};
 use crate::store::restore::{Restored, Restorer};
 use crate::store::seam::{Event, Revision, Store, StoreError};
 use crate::store::snapshot::blocks_noted;
@@ -35,6 +35,7 @@ impl<S: Store> Replica<S> {
         ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, now);
         let (mut seeded, mut revision, mut empty) = (false, None, true);
+        let mut outdated = false;
         let mut pages = Pages::new();
         for kind in KINDS {
             let mut after: Option<String> = None;
@@ -47,6 +48,7 @@ impl<S: Store> Replica<S> {
                 after = page.entries.last().map(|(key, _)| key.clone());
                 for (key, value) in page.entries {
                     seeded |= key == "m/";
+                    outdated |= is_outdated(&value);
                     match kind {
                         "s/" => pages.push((key, value)),
                         _ => add(&mut restorer, &key, &value)?,
@@ -83,6 +85,7 @@ impl<S: Store> Replica<S> {
             restored.rejected.extend(bad);
         }
         (self.seeded, self.whole, self.unsure) = (seeded, restored.whole, false);
+        self.outdated = outdated;
         (self.ipam, self.rejected, self.revision) = (restored.ipam, restored.rejected, revision);
         Ok(true)
     }
@@ -101,7 +104,7 @@ impl<S: Store> Replica<S> {
                 return Ok(false);
             }
             for (key, value) in keys.iter().zip(values) {
-                let record = value.as_deref().and_then(|v| Record::decode(v).ok());
+                let record = value.as_deref().and_then(|v| Record::decode(key, v).ok());
                 restored.explain(key, record.as_ref());
             }
         }
@@ -126,7 +129,7 @@ impl<S: Store> Replica<S> {
             if unknown_pools.iter().any(|id| key.get(2..7) == Some(id)) {
                 continue;
             }
-            let taken = match Record::decode(value) {
+            let taken = match Record::decode(key, value) {
                 Ok(record) if record.has_key(key) => stored.take(ipam, &record),
                 _ => false,
             };
@@ -186,7 +189,7 @@ impl<S: Store> Replica<S> {
             let own = key.replacen(COPIES, "p/", 1);
             match ipam.record(&own).map(|r| r.encode()) {
                 Some(bytes)
-                    if bytes != value && Record::decode(&value).ok() != ipam.record(&own) =>
+                    if bytes != value && Record::decode(&own, &value).ok() != ipam.record(&own) =>
                 {
                     bad.push(RejectedRecord::new(
                         &key,
@@ -232,7 +235,8 @@ impl<S: Store> Replica<S> {
         self.rejected.extend(restored.rejected);
         let mut fits = restored.doubts.is_empty();
         for event in events.iter().filter(|e| e.key.starts_with("s/")) {
-            let record = event.value.as_deref().map(Record::decode).transpose();
+            let record = event.value.as_deref();
+            let record = record.map(|v| Record::decode(&event.key, v)).transpose();
             fits &= match record {
                 Ok(Some(record)) => self.summaries.take(&self.ipam, &record),
                 Ok(None) => self.summaries.drop_key(&self.ipam, &event.key),
@@ -245,7 +249,7 @@ impl<S: Store> Replica<S> {
 
 /// Refuses what a later version wrote.
 pub(in crate::store) fn known(key: &str, value: &[u8]) -> Result<(), StoreError> {
-    match Record::decode(value) {
+    match Record::decode(key, value) {
         Err(RecordError::Version { found, known }) => Err(StoreError::Version {
             key: key.to_string(),
             found,
@@ -260,9 +264,10 @@ pub(in crate::store) fn add(
     key: &str,
     value: &[u8],
 ) -> Result<(), StoreError> {
-    match Record::decode(value) {
+    match Record::decode(key, value) {
         Ok(record) if record.has_key(key) => restorer.add(record, key, || {
-            Record::decode(value).map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
+            Record::decode(key, value)
+                .map_or_else(|_| Frozen::of_key(key), |r| Frozen::of_record(&r))
         }),
         Ok(record) => {
             let why = alloc::format!("is the record of `{}`", record.key());
