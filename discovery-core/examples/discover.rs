@@ -26,7 +26,7 @@ fn run(
                     };
                     engine.handle(now, passed, effects)?;
                 }
-                other => println!("{:>3} s: {other:?}", now.as_nanos() / 1_000_000_000),
+                other => println!("{:>3} s: {other}", now.as_nanos() / 1_000_000_000),
             }
         }
         if !effects.is_empty() {

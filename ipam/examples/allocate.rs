@@ -1,7 +1,15 @@
 //! An address that follows its workload from one host to another: `cargo run -p ipam --example allocate`.
 
+use ipam::claim::Grant;
 use ipam::{Ipam, PoolSpec, Request, Timestamp};
 use std::error::Error;
+
+/// What a container is configured with: `10.9.0.2/22`.
+fn shown(grant: &Grant) -> String {
+    let leases = grant.leases.iter();
+    let each = leases.map(|lease| format!("{}/{}", lease.address, lease.prefix_length));
+    each.collect::<Vec<_>>().join(" and ")
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let at = Timestamp::from_secs;
@@ -17,11 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .fixed(&[]);
     let web = ipam.claim(at(1), &fixed)?;
     let batch = ipam.claim(at(1), &Request::new("c2/eth0").host("h1"))?;
-    println!(
-        "web-0 has {:?}, the batch job {:?}",
-        web.address(),
-        batch.address()
-    );
+    println!("web-0 has {}, the batch job {}", shown(&web), shown(&batch));
 
     // Asked again the same claim is answered: whoever crashed in between may repeat it.
     assert_eq!(ipam.claim(at(2), &fixed)?.address(), web.address());
@@ -33,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     ipam.release(at(4), "c1/eth0", web.sequence)?;
     let moved = ipam.finish_move(at(5), "shop/web-0", "c3/eth0")?;
-    println!("web-0 has {:?} on h2", moved.address());
+    println!("web-0 has {} on h2", shown(&moved));
     assert_eq!(moved.address(), web.address());
 
     // A release that comes late, with the old claim's number, frees nothing.

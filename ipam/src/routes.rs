@@ -30,6 +30,15 @@ pub struct RouteDelta {
 impl RouteDelta {
     /// What leads from `old` to `new`. Additions come before removals are made: longer prefixes win
     /// meanwhile.
+    ///
+    /// ```
+    /// use ipam::routes::RouteDelta;
+    ///
+    /// let [a, b, c] = ["10.9.0.0/26".parse()?, "10.9.0.64/26".parse()?, "10.9.0.128/26".parse()?];
+    /// let delta = RouteDelta::between(&[a, b], &[b, c]);
+    /// assert_eq!((delta.add, delta.remove), (vec![c], vec![a]));
+    /// # Ok::<(), ipam::net::ParseError>(())
+    /// ```
     #[must_use]
     pub fn between(old: &[Cidr], new: &[Cidr]) -> Self {
         let (before, after): (BTreeSet<_>, BTreeSet<_>) =

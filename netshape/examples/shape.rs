@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What is wanted: 10 Gbit/s, of which 200 Mbit/s are the host's own.
     let uplink = Uplink::new("eth0", Rate::gbit(10), Rate::mbit(200))?;
     let tiers = vec![Tier::new("gold", 4)?];
-    let mut host = Host::new(Some(uplink), tiers, Capabilities::default())?;
+    // What every kernel and tc has: bfifo queues, bursts rounded as old tcs do. `with_fq_codel(true)` where there is one.
+    let capabilities = Capabilities::default();
+    let mut host = Host::new(Some(uplink), tiers, capabilities)?;
     host.insert(container(Rate::mbit(200))?)?;
 
     // What is there: devices that nobody has shaped yet. A node agent reads them from the kernel.

@@ -103,6 +103,19 @@ pub struct Grant {
 
 impl Grant {
     /// Whether an address was taken from quarantine before its time.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/30".parse()?).early_reuse())?;
+    /// let first = ipam.claim(at(1), &Request::new("c1/eth0"))?;
+    /// ipam.claim(at(1), &Request::new("c2/eth0"))?;
+    /// ipam.release(at(2), "c1/eth0", first.sequence)?;
+    /// let third = ipam.claim(at(3), &Request::new("c3/eth0"))?; // nothing else is left
+    /// assert!(third.early() && third.address() == first.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn early(&self) -> bool {
         self.leases
@@ -128,6 +141,17 @@ impl Grant {
     }
 
     /// The first address: the only one unless both families were wanted.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let wanted = "10.9.0.77".parse()?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0").addresses(&[wanted]))?;
+    /// assert_eq!(grant.address(), Some(wanted));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.leases.first().map(|l| l.address)

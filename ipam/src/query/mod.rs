@@ -336,6 +336,17 @@ impl Ipam {
     }
 
     /// Bytes on the heap without names: what the figures of memory per claim count.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let empty = (ipam.heap_bytes(), ipam.name_bytes());
+    /// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// assert!(ipam.heap_bytes() > empty.0 && ipam.name_bytes() > empty.1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let records =
@@ -343,7 +354,7 @@ impl Ipam {
         records + self.pools.heap_bytes()
     }
 
-    /// Bytes that hold names.
+    /// Bytes that hold names: see [`Ipam::heap_bytes`].
     #[must_use]
     pub fn name_bytes(&self) -> usize {
         self.workloads.name_bytes() + self.hosts.name_bytes() + self.claims.name_bytes()

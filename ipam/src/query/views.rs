@@ -63,6 +63,20 @@ impl<'a> ClaimRef<'a> {
     }
 
     /// How long the addresses stay with the workload.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ipam::claim::RetentionKind;
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let hour = Duration::from_secs(3600);
+    /// ipam.claim(at(1), &Request::new("c1/eth0").workload("shop/web-0").sticky(hour))?;
+    /// let claim = ipam.claim_of("c1/eth0").ok_or("a claim")?;
+    /// assert_eq!(claim.retention(), RetentionKind::Sticky(hour));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "kept")]
     pub fn retention(self) -> RetentionKind {
@@ -82,6 +96,17 @@ impl<'a> ClaimRef<'a> {
     }
 
     /// Its addresses, IPv4 first, without allocating.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// let claim = ipam.claims().next().ok_or("a claim")?;
+    /// assert!(claim.addresses().eq(grant.address()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn addresses(self) -> impl Iterator<Item = IpAddr> + 'a {
         let spots = self.claim.spots;
         let ipam = self.ipam;
@@ -94,6 +119,18 @@ impl<'a> ClaimRef<'a> {
     }
 
     /// Its addresses with what is needed to use them.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// # ipam.add_pool(at(0), PoolSpec::new("p", "10.9.0.0/24".parse()?))?;
+    /// ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// for lease in ipam.claims().flat_map(|claim| claim.leases()) {
+    ///     println!("{}/{} of {}", lease.address, lease.prefix_length, lease.pool);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn leases(self) -> Vec<Lease> {
         self.ipam

@@ -189,14 +189,26 @@ impl PoolSpec {
         self
     }
 
-    /// With a VLAN id.
+    /// With a VLAN id, which each lease of the pool carries.
+    ///
+    /// ```
+    /// # use ipam::{Ipam, PoolSpec, Request, Timestamp};
+    /// # let at = Timestamp::from_secs;
+    /// # let mut ipam = Ipam::new(7);
+    /// let spec = PoolSpec::new("p", "10.9.0.0/24".parse()?).vlan(100).bridge("br0");
+    /// ipam.add_pool(at(0), spec)?;
+    /// let grant = ipam.claim(at(1), &Request::new("container-1/eth0"))?;
+    /// let lease = &grant.leases[0];
+    /// assert_eq!((lease.vlan, lease.bridge.as_deref()), (Some(100), Some("br0")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn vlan(mut self, vlan: u16) -> Self {
         self.vlan = Some(vlan);
         self
     }
 
-    /// With a bridge.
+    /// With a bridge, which each lease of the pool carries: see [`PoolSpec::vlan`].
     #[must_use]
     pub fn bridge(mut self, bridge: impl Into<String>) -> Self {
         self.bridge = Some(bridge.into());
