@@ -108,7 +108,12 @@ pub(super) fn open(args: &IpamArgs) -> Result<Opened, Failure> {
             ipam_redb::set_last_resort(last_words);
             let mut store = RedbStore::new(path, args.lock_wait);
             let serves = matches!(args.action, Action::Serve(_) | Action::Kube(_));
-            if (serves || !args.action.writes()) && !store.is_there() {
+            // A Docker plugin makes pools by itself.
+            let makes = match &args.action {
+                Action::Serve(serve) => serve.docker.docker.is_some(),
+                action => action.writes() && !serves,
+            };
+            if !makes && !store.is_there() {
                 return Err(nothing_there(&place));
             }
             // Who serves shares the file with others.

@@ -2,6 +2,7 @@
 
 use super::duration;
 use clap::Args;
+use ipam_docker::AutoRange;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,28 @@ pub(in crate::ipam) struct ServeArgs {
     /// knowledge of the store's time may differ.
     #[arg(long, value_name = "TIME", default_value = "6s", value_parser = duration)]
     pub(in crate::ipam) margin: Duration,
+    /// How a Docker engine on this host is served.
+    #[command(flatten)]
+    pub(in crate::ipam) docker: DockerArgs,
+}
+
+/// The command line of the plugin.
+#[derive(Debug, Args)]
+pub(in crate::ipam) struct DockerArgs {
+    /// Serve a Docker engine of this host with addresses too, on this socket (libnetwork's remote IPAM protocol). In
+    /// /run/docker/plugins an engine finds it by its name: `--ipam-driver berth` is berth.sock. A store that is missing is made.
+    #[arg(long, value_name = "SOCKET")]
+    pub(in crate::ipam) docker: Option<PathBuf>,
+    /// Write a plugin specification that leads engines to the socket, such as /etc/docker/plugins/berth.spec; it stays.
+    #[arg(long, value_name = "FILE", requires = "docker")]
+    pub(in crate::ipam) docker_spec: Option<PathBuf>,
+    /// Give networks that name no subnet parts of PREFIX, each of LENGTH, such as 10.200.0.0/16:24; again for more.
+    #[arg(long, value_name = "PREFIX:LENGTH", requires = "docker")]
+    pub(in crate::ipam) docker_auto: Vec<AutoRange>,
+    /// The engine's own socket, such as /run/docker.sock: what it runs is looked at each `--collect`. Addresses that it gave up
+    /// unheard are released after `--grace`; those that it uses and the store does not know are claimed.
+    #[arg(long, value_name = "SOCKET", requires = "docker")]
+    pub(in crate::ipam) docker_engine: Option<PathBuf>,
 }
 
 /// A time between two looks at the store.

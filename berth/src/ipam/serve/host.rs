@@ -1,6 +1,7 @@
 //! One host's addresses, looked at again and again.
 
 use super::super::args::ServeArgs;
+use super::docker::{Docker, Living};
 use super::metrics::Metrics;
 use super::time::Clock;
 use ipam::claim::{ClaimRef, RenewError};
@@ -15,11 +16,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(super) struct Host {
-    replica: Replica<Box<dyn Store>>,
-    clock: Clock,
+    pub(super) replica: Replica<Box<dyn Store>>,
+    pub(super) clock: Clock,
     name: String,
     live: Option<PathBuf>,
-    grace: Duration,
+    pub(super) grace: Duration,
     pause: Duration,
     collected: Option<Instant>,
     held: HeldClaims,
@@ -27,7 +28,9 @@ pub(super) struct Host {
     /// Whose end was told, and when the claim had been touched last by then: until it is claimed or renewed again, nothing more is
     /// said.
     stopped: BTreeMap<String, Timestamp>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
+    /// The engine that is served, if one is.
+    pub(super) docker: Option<Docker>,
     /// What was complained about last: not every second anew.
     complaint: String,
 }
@@ -48,6 +51,7 @@ impl Host {
         clock: Clock,
         args: &ServeArgs,
         metrics: Arc<Metrics>,
+        docker: Option<Docker>,
     ) -> Self {
         let margin = Margin {
             lag: args.margin,
@@ -65,6 +69,7 @@ impl Host {
             margin,
             stopped: BTreeMap::new(),
             metrics,
+            docker,
             complaint: String::new(),
         }
     }
@@ -79,7 +84,7 @@ impl Host {
                 // Who claims after the list was read is not on it: the pass begins before, at what the store's time was then.
                 if let Some(live) = self.living() {
                     self.renew(live.as_ref()).await;
-                    self.collect(sent, live.as_ref()).await;
+                    self.collect(sent, live).await;
                 }
             }
             Err(error) => {
@@ -100,14 +105,14 @@ impl Host {
         }
     }
 
-    async fn look(&mut self) -> Result<Sent, StoreError> {
+    pub(super) async fn look(&mut self) -> Result<Sent, StoreError> {
         let sent = self.clock.tick(self.replica.store_mut()).await?;
         self.replica.catch_up(sent.store).await?;
         Ok(sent)
     }
 
     /// The owners that live here, if somebody says so; nothing while the list can't be read.
-    fn living(&mut self) -> Option<Option<BTreeSet<String>>> {
+    pub(super) fn living(&mut self) -> Option<Option<BTreeSet<String>>> {
         let Some(path) = &self.live else {
             return Some(None);
         };
@@ -157,7 +162,10 @@ impl Host {
 
     async fn renew(&mut self, live: Option<&BTreeSet<String>>) {
         let Due { renew, .. } = self.held.due(self.clock.monotonic());
-        let lives = |owner: &String| live.is_none_or(|live| live.contains(owner));
+        let docker = self.docker.as_ref();
+        let lives = |owner: &String| {
+            live.is_none_or(|live| live.contains(owner)) || docker.is_some_and(|d| d.owns(owner))
+        };
         let renewal = |owner: String| {
             let held = self.held.get(&owner)?;
             Some((owner, held.sequence, held.lease))
@@ -189,45 +197,78 @@ impl Host {
         }
     }
 
-    async fn collect(&mut self, began: Sent, live: Option<&BTreeSet<String>>) {
+    async fn collect(&mut self, began: Sent, live: Option<BTreeSet<String>>) {
         let now = Instant::now();
         if self.collected.is_some_and(|at| now < at + self.pause) {
             return;
         }
+        // Where an engine can tell who lives, the pass waits for its answer.
+        if let Some(docker) = &self.docker
+            && let Some(viewer) = &docker.viewer
+        {
+            viewer.look(began.store, docker.calls);
+            self.collected = Some(now);
+            return;
+        }
+        let census = live.map(|live| Living {
+            live: Some(live),
+            view: None,
+        });
+        self.collect_by(began.store, began.store, census).await;
+        self.tidy(began.store).await;
+    }
+
+    /// One pass of collection: what lives is on the list, or is what an engine runs.
+    pub(super) async fn collect_by(
+        &mut self,
+        now: Timestamp,
+        began: Timestamp,
+        living: Option<Living<'_>>,
+    ) {
         let grace = self.grace;
         let rejected = self.replica.rejected().to_vec();
-        let host = self.name.clone();
+        let (host, docker) = (
+            self.name.clone(),
+            self.docker.as_ref().map(|docker| docker.driver.clone()),
+        );
         let decide = |ipam: &Ipam| {
-            // Of other hosts' owners the list says nothing.
+            // Of other hosts' owners nobody here says anything.
             let elsewhere = |owner: &str| {
                 let claim = ipam.claim_of(owner);
                 claim.and_then(ClaimRef::host) != Some(&*host)
             };
-            let lives =
-                |owner: &str| elsewhere(owner) || live.is_none_or(|live| live.contains(owner));
+            let lives = |owner: &str| {
+                elsewhere(owner)
+                    || living
+                        .as_ref()
+                        .is_none_or(|l| l.has(docker.as_ref(), owner))
+            };
             let census = Census {
-                began: began.store,
+                began,
                 grace,
                 lives: &lives,
             };
-            let census = live.is_some().then_some(census);
-            let mut pass = ipam.decide_collection(&rejected, census);
+            let mut pass = ipam.decide_collection(&rejected, living.is_some().then_some(census));
             let changes = std::mem::take(&mut pass.changes);
             Ok::<_, Infallible>((pass, changes))
         };
-        match self.replica.transact(began.store, decide, sleep).await {
+        match self.replica.transact(now, decide, sleep).await {
             Ok(pass) => {
-                self.collected = Some(now);
+                self.collected = Some(Instant::now());
                 let suspects = i64::try_from(pass.suspects.len()).unwrap_or(i64::MAX);
                 self.metrics.suspects.set(suspects);
                 self.metrics.released.inc_by(pass.released.len() as u64);
+                let owns = |owner: &&String| docker.as_ref().is_some_and(|d| d.owns(owner));
+                for owner in pass.released.iter().filter(owns) {
+                    say(&format!("the engine does not run {owner}: released"));
+                }
                 self.metrics.blocks.inc_by(pass.blocks as u64);
             }
             Err(error) => self.failed("collect", &error),
         }
     }
 
-    fn failed(&mut self, operation: &'static str, error: &TransactError<Infallible>) {
+    pub(super) fn failed(&mut self, operation: &'static str, error: &TransactError<Infallible>) {
         match error {
             TransactError::Contended { .. } => self.metrics.was_contended(operation),
             _ => self.metrics.failed(operation),
@@ -247,7 +288,7 @@ impl Host {
         say(&format!("{owner} must stop using its addresses: {why}"));
     }
 
-    fn complain(&mut self, why: &str) {
+    pub(super) fn complain(&mut self, why: &str) {
         if self.complaint != why {
             say(why);
             why.clone_into(&mut self.complaint);
@@ -256,7 +297,7 @@ impl Host {
 }
 
 /// One line on standard error, whatever stands in it.
-fn say(message: &str) {
+pub(super) fn say(message: &str) {
     let message = crate::answer::escaped(message).replace('\n', r"\u{a}");
     eprintln!("berth: {message}");
 }

@@ -21,6 +21,13 @@ struct Operation {
     operation: &'static str,
 }
 
+/// A call of an engine's and what became of it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EngineCall {
+    kind: &'static str,
+    result: &'static str,
+}
+
 /// Counted since the service began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Totals {
@@ -44,6 +51,9 @@ pub(super) struct Metrics {
     failures: Family<Operation, Counter>,
     contended: Family<Operation, Counter>,
     seen: Gauge,
+    docker: Family<EngineCall, Counter>,
+    pub(super) adopted: Counter,
+    pub(super) conflicts: Gauge,
 }
 
 impl Default for Metrics {
@@ -61,6 +71,9 @@ impl Default for Metrics {
             failures: Family::default(),
             contended: Family::default(),
             seen: Gauge::default(),
+            docker: Family::default(),
+            adopted: Counter::default(),
+            conflicts: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -90,6 +103,17 @@ impl Metrics {
         r.register("contended", help, self.contended.clone());
         let help = "Unix time when the store last answered";
         r.register_with_unit("store_seen", help, Unit::Seconds, self.seen.clone());
+        let help = "Calls of a Docker engine by kind and result: done, bad, refused, failed";
+        r.register("docker_requests", help, self.docker.clone());
+        let help = "Addresses that a Docker engine used and the store did not know";
+        r.register("docker_adopted", help, self.adopted.clone());
+        let help = "Addresses that a Docker engine uses and cannot be claimed for it";
+        r.register("docker_conflicts", help, self.conflicts.clone());
+    }
+
+    pub(super) fn docker(&self, kind: &'static str, result: &'static str) {
+        let call = EngineCall { kind, result };
+        self.docker.get_or_create_owned(&call).inc();
     }
 
     /// The store answered, and this is the state.

@@ -1,5 +1,6 @@
 //! `berth ipam serve`: what a host's daemon does about its addresses.
 
+mod docker;
 mod host;
 pub(super) mod http;
 mod metrics;
@@ -9,6 +10,7 @@ use super::args::ServeArgs;
 use super::session::{Parts, Session};
 use super::stores::Runner;
 use crate::answer::{Answer, Failure};
+use docker::{Asked, Docker, Looked, Socket, Viewer, write_spec};
 use host::Host;
 #[cfg(feature = "kube")]
 pub(super) use http::Text;
@@ -19,10 +21,14 @@ use std::time::Duration;
 pub(super) use time::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long what is under way when the command is told to end may take.
 const LAST: Duration = Duration::from_secs(5);
+
+/// Calls of an engine that wait for their turn.
+const CALLS: usize = 64;
 
 /// Serves a host until the process is told to end.
 pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failure> {
@@ -37,8 +43,62 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
         runner => runner,
     };
     let metrics = Arc::new(Metrics::default());
-    let host = Host::new(replica, Clock::new(time), args, Arc::clone(&metrics));
-    runner.run(until_told(host, args, &metrics), &place)?
+    let served = async {
+        let mut ending = Ending::new().map_err(|e| Failure::io(&e, "signals"))?;
+        let doors = Doors::open(args, &metrics).await?;
+        let (viewer, looked) = match (&args.docker.docker_engine, docker::name(args)) {
+            (Some(engine), Some(name)) => {
+                let (viewer, looked) = Viewer::start(engine.clone(), name);
+                (Some(viewer), looked)
+            }
+            _ => (None, channel(1).1),
+        };
+        let docker = Docker::new(args, viewer);
+        let mut host = Host::new(
+            replica,
+            Clock::new(time),
+            args,
+            Arc::clone(&metrics),
+            docker,
+        );
+        eprintln!("berth: serves {}", args.host);
+        until_told(&mut host, args, doors, looked, &mut ending).await;
+        Ok(answer(args, &metrics))
+    };
+    runner.run(served, &place)?
+}
+
+/// Where others come in.
+struct Doors {
+    socket: Option<Socket>,
+    asked: Receiver<Asked>,
+}
+
+impl Doors {
+    async fn open(args: &ServeArgs, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
+        if let Some(address) = args.metrics {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
+            // Port 0 is any port: which one, somebody has to be told.
+            let bound = listener.local_addr();
+            let bound = bound.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
+            eprintln!("berth: metrics on http://{bound}/metrics");
+            tokio::spawn(http::serve(listener, Arc::clone(metrics)));
+        }
+        let (asks, asked) = channel(CALLS);
+        let socket = match &args.docker.docker {
+            None => None,
+            Some(path) => {
+                let socket = Socket::open(path, asks, metrics).await?;
+                if let Some(spec) = &args.docker.docker_spec {
+                    write_spec(spec, path)?;
+                }
+                eprintln!("berth: a Docker plugin on {}", path.display());
+                Some(socket)
+            }
+        };
+        Ok(Self { socket, asked })
+    }
 }
 
 /// The signals that end a service.
@@ -64,39 +124,58 @@ impl Ending {
 }
 
 async fn until_told(
-    mut host: Host,
+    host: &mut Host,
     args: &ServeArgs,
-    metrics: &Arc<Metrics>,
-) -> Result<Answer, Failure> {
-    let mut ending = Ending::new().map_err(|e| Failure::io(&e, "signals"))?;
-    if let Some(address) = args.metrics {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-        // Port 0 is any port: which one, somebody has to be told.
-        let bound = listener.local_addr();
-        let bound = bound.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-        eprintln!("berth: metrics on http://{bound}/metrics");
-        tokio::spawn(http::serve(listener, Arc::clone(metrics)));
-    }
-    eprintln!("berth: serves {}", args.host);
+    doors: Doors,
+    mut looked: Receiver<Looked>,
+    ending: &mut Ending,
+) {
+    let Doors { socket, mut asked } = doors;
     let mut ticks = interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let work = tokio::select! {
             () = ending.told() => break,
-            _ = ticks.tick() => {}
-        }
-        let mut step = std::pin::pin!(host.step());
+            Some(asked) = asked.recv() => Work::Answer(asked),
+            Some(looked) = looked.recv() => Work::Settle(looked),
+            _ = ticks.tick() => Work::Step,
+        };
+        let mut work = std::pin::pin!(work.done(host));
         tokio::select! {
-            () = &mut step => {}
+            () = &mut work => {}
             () = ending.told() => {
-                if timeout(LAST, step).await.is_err() {
+                if timeout(LAST, work).await.is_err() {
                     eprintln!("berth: the store did not answer in time; what was under way may have happened");
                 }
                 break;
             }
         }
     }
+    // Calls that wait are refused, and answers on their way are sent.
+    drop(asked);
+    if let Some(socket) = socket {
+        socket.close().await;
+    }
+}
+
+/// One thing at a time is done with the store.
+enum Work {
+    Step,
+    Answer(Asked),
+    Settle(Looked),
+}
+
+impl Work {
+    async fn done(self, host: &mut Host) {
+        match self {
+            Self::Step => host.step().await,
+            Self::Answer(asked) => host.answer(asked).await,
+            Self::Settle(looked) => host.settle(looked).await,
+        }
+    }
+}
+
+fn answer(args: &ServeArgs, metrics: &Metrics) -> Answer {
     let totals = metrics.totals();
     let text = format!(
         "{}: {} renewed, {} refused, {} released, {} blocks given up\n",
@@ -106,5 +185,5 @@ async fn until_told(
         "host": args.host, "renewed": totals.renewed, "refused": totals.refused,
         "released": totals.released, "blocks_reclaimed": totals.blocks,
     });
-    Ok(Answer::done(text, json))
+    Answer::done(text, json)
 }
