@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use test_support::cni::Answer;
 
-const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+pub(crate) const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
 
 pub(crate) fn installed() -> Result<(), String> {
     match std::path::Path::new(HOST_LOCAL).exists() {

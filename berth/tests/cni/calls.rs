@@ -30,6 +30,11 @@ impl Network {
         Self::new(name, json!({ "subnet": subnet }))
     }
 
+    /// The folder of all networks.
+    pub(crate) fn all(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where its files are.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.join("front")

@@ -3,6 +3,7 @@
 mod beside;
 mod calls;
 mod commands;
+mod migrating;
 mod namespaces;
 mod processes;
 mod recorded;
@@ -12,6 +13,9 @@ use test_support::Need;
 /// Debian's `containernetworking-plugins`.
 const HOST_LOCAL: Need = Need::Other("host-local", beside::installed);
 
+/// What the note on migrating uses besides.
+const JQ: Need = Need::Other("jq", migrating::has_jq);
+
 /// Namespaces of the kernel's, and what makes and fills them.
 const NAMESPACES: Need = Need::Other("network-namespaces", namespaces::possible);
 
@@ -19,6 +23,8 @@ test_support::tests! {
     recorded::every_recorded_run_agrees [Need::Vectors("cni_exec_golden.json"), Need::Vectors("host_local_cmd.json")],
     beside::the_same_calls_have_the_same_answers [HOST_LOCAL],
     beside::what_host_local_gave_is_taken_over [HOST_LOCAL],
+    migrating::from_host_local_and_back_as_the_note_tells [HOST_LOCAL, JQ],
+    migrating::from_whereabouts_as_the_note_tells [JQ],
     commands::usage_goes_to_standard_error_without_a_command [],
     commands::add_repeated_answers_the_same_address [],
     commands::delete_succeeds_whatever_is_gone [],

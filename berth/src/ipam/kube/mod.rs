@@ -31,6 +31,7 @@ pub(super) fn serve(session: Session, args: &KubeArgs) -> Result<Answer, Failure
     let mut settings = Settings::default()
         .cluster(&args.cluster)
         .map_err(|e| Failure::input(e, "--cluster"))?;
+    settings.namespace.clone_from(&args.namespace);
     settings.collect = args.collect;
     settings.grace = args.grace;
     settings.seed = clock().as_nanos();

@@ -75,7 +75,7 @@ impl<S: Store> Allocator<S> {
         PartialReplica::new(&mut self.store, self.seed)
     }
 
-    async fn whole(&mut self, now: Timestamp) -> Result<Replica<&mut S>, Refusal> {
+    pub(crate) async fn whole(&mut self, now: Timestamp) -> Result<Replica<&mut S>, Refusal> {
         let opened = Replica::open(&mut self.store, now, self.seed).await;
         opened.map_err(|e| failed(&e))
     }
@@ -139,6 +139,9 @@ impl<S: Store> Allocator<S> {
         mut reserved: impl FnMut() -> Result<Reserved, Refusal>,
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<Vec<Address>, Refusal> {
+        if let Some(owner) = config.given_owner() {
+            return self.given(now, &owner?, &mut wait).await;
+        }
         let requested = config.wishes()?;
         for _ in 0..ROUNDS {
             let names = self.ensure(now, config, &mut reserved, &mut wait).await?;
@@ -166,6 +169,9 @@ impl<S: Store> Allocator<S> {
         mut reserved: impl FnMut() -> Result<Reserved, Refusal>,
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<(), Refusal> {
+        if config.settings().controller.is_some() {
+            return Ok(());
+        }
         self.import(now, config, &mut reserved, &mut wait).await?;
         for group in 0..config.sets.len() {
             let owner = config.owner(group);
@@ -198,6 +204,10 @@ impl<S: Store> Allocator<S> {
         mut reserved: impl FnMut() -> Result<Reserved, Refusal>,
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<(), Refusal> {
+        if let Some(owner) = config.given_owner() {
+            let held = self.look(now, &owner?, true, &mut wait).await?;
+            return held.map(drop).ok_or_else(|| nothing_held(config));
+        }
         self.import(now, config, &mut reserved, &mut wait).await?;
         let owner = config.owner(0);
         let decide = |_: &Ipam| Ok::<_, ReleaseError>(((), Vec::new()));
@@ -226,6 +236,9 @@ impl<S: Store> Allocator<S> {
         mut reserved: impl FnMut() -> Result<Reserved, Refusal>,
         mut wait: impl FnMut(Duration) -> W,
     ) -> Result<(), Refusal> {
+        if config.settings().controller.is_some() {
+            return Ok(());
+        }
         self.import(now, config, &mut reserved, &mut wait).await?;
         let Some(valid) = &config.valid else {
             return Ok(());
@@ -264,6 +277,9 @@ impl<S: Store> Allocator<S> {
                 Refusal::new(Code::NotAvailable, format!("the store {damage}"))
                     .details("berth ipam fsck tells more"),
             );
+        }
+        if config.settings().controller.is_some() {
+            return Ok(());
         }
         let import = reserved().map_err(unavailable)?;
         let whole = self.whole(now).await.map_err(unavailable)?;

@@ -13,10 +13,12 @@ pub(crate) struct Arguments {
     /// `K8S_POD_NAMESPACE` and `K8S_POD_NAME`.
     namespace: Option<String>,
     pod: Option<String>,
+    /// `K8S_POD_UID`.
+    uid: Option<String>,
 }
 
-/// Keys that Kubernetes' runtimes give and that mean nothing here.
-const UNUSED: [&str; 2] = ["K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"];
+/// A key that Kubernetes' runtimes give and that means nothing here.
+const UNUSED: [&str; 1] = ["K8S_POD_INFRA_CONTAINER_ID"];
 
 impl Arguments {
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
@@ -56,6 +58,7 @@ impl Arguments {
             }
             "K8S_POD_NAMESPACE" => self.namespace = Some(value.to_owned()),
             "K8S_POD_NAME" => self.pod = Some(value.to_owned()),
+            "K8S_POD_UID" => self.uid = Some(value.to_owned()),
             _ if UNUSED.contains(&key) => {}
             _ => unknown.push(format!("{:?}", shortened(pair))),
         }
@@ -66,6 +69,12 @@ impl Arguments {
     pub(crate) fn workload(&self) -> Option<String> {
         let (namespace, pod) = (self.namespace.as_deref()?, self.pod.as_deref()?);
         (!namespace.is_empty() && !pod.is_empty()).then(|| format!("{namespace}/{pod}"))
+    }
+
+    /// The pod, `NAMESPACE/NAME/UID`, where all three are told.
+    pub(crate) fn pod(&self) -> Option<String> {
+        let uid = self.uid.as_deref().filter(|uid| !uid.is_empty())?;
+        Some(format!("{}/{uid}", self.workload()?))
     }
 }
 

@@ -41,6 +41,7 @@ pub struct Config {
     pub(crate) sets: Vec<RangeSet>,
     pub(crate) requested: Vec<IpAddr>,
     pub(crate) workload: Option<String>,
+    pub(crate) pod: Option<String>,
     pub(crate) routes: Vec<Route>,
     pub(crate) valid: Option<Vec<Attachment>>,
     resolv_conf: Option<String>,
@@ -199,13 +200,15 @@ impl Config {
         let lists = version >= Version::LISTS;
         let runtime = or_null(json, "runtimeConfig");
         let sets = range_sets(ipam, runtime, version.name(), lists)?;
-        if sets.is_empty() {
+        let settings = Settings::parse(ipam)?;
+        if sets.is_empty() && settings.controller.is_none() {
             return Err(Refusal::new(Code::InvalidConfig, "no IP ranges specified")
                 .details("give \"subnet\" or \"ranges\" in the ipam section"));
         }
         Ok(Self {
             requested: requested(json, arguments.address)?,
             workload: arguments.workload(),
+            pod: arguments.pod(),
             routes: Route::all(ipam)?,
             valid: match &*environment.command {
                 "GC" => valid_attachments(json)?,
@@ -213,13 +216,26 @@ impl Config {
             },
             resolv_conf: text(ipam, "resolvConf")?.map(str::to_owned),
             data_dir: text(ipam, "dataDir")?.map(str::to_owned),
-            settings: Settings::parse(ipam)?,
+            settings,
             container: environment.container().to_owned(),
             interface: environment.interface.clone(),
             version,
             name,
             sets,
         })
+    }
+
+    /// The owner by which an IP controller gave the pod its addresses, if one does.
+    pub(crate) fn given_owner(&self) -> Option<Result<String, Refusal>> {
+        let cluster = self.settings.controller.as_deref()?;
+        let pod = self.pod.as_deref().ok_or_else(|| {
+            Refusal::new(
+                Code::InvalidEnvironment,
+                "an IP controller without a pod to ask it for",
+            )
+            .details("CNI_ARGS needs K8S_POD_NAMESPACE, K8S_POD_NAME and K8S_POD_UID")
+        });
+        Some(pod.map(|pod| format!("{cluster}/{pod}")))
     }
 
     /// What only an ADD must have.

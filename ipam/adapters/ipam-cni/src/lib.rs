@@ -36,6 +36,7 @@ mod environment;
 mod error;
 mod field;
 mod files;
+mod given;
 mod network;
 mod pools;
 mod reconcile;

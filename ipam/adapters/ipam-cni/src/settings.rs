@@ -45,6 +45,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// `host`: by which name this host's attachments are known in a store that hosts share.
     pub host: Option<String>,
+    /// `controller`: what the cluster is called in the store whose IP controller gives pods their addresses; nothing is given here then.
+    pub controller: Option<String>,
     /// `etcd`: how to reach a store in etcd.
     pub etcd: EtcdSettings,
 }
@@ -98,6 +100,7 @@ impl Settings {
                 .map_or(Ok(Duration::ZERO), |t| duration("quarantine", t))?,
             labels: labels(field(ipam, "labels"))?,
             host: text(ipam, "host")?.map(str::to_owned),
+            controller: text(ipam, "controller")?.map(str::to_owned),
             etcd: EtcdSettings::parse(field(ipam, "etcd"))?,
         })
     }

@@ -1,7 +1,10 @@
 //! Decisions: events come in, effects go out.
 
 mod pod;
+mod settings;
 mod sweep;
+
+pub use settings::Settings;
 
 use crate::effect::{Effect, Note, Outcome};
 use crate::names::PodId;
@@ -10,55 +13,7 @@ use crate::queue::Queue;
 use crate::view::{Altered, Event, View};
 use ipam::{Ipam, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use sweep::Sweep;
-
-/// How a controller works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// What the cluster is called in the store: the first part of its owners' and workloads' names.
-    pub cluster: String,
-    /// How often claims are collected.
-    pub collect: Duration,
-    /// How long a pod must be missing, in two passes, before what it has is released.
-    pub grace: Duration,
-    /// The seed of pauses.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    /// Cluster `kube`, a pass each minute, a grace of fifteen minutes.
-    fn default() -> Self {
-        Self {
-            cluster: "kube".to_owned(),
-            collect: Duration::from_secs(60),
-            grace: Duration::from_secs(900),
-            seed: 0,
-        }
-    }
-}
-
-/// The longest name of a cluster.
-const LONGEST_CLUSTER: usize = 32;
-
-impl Settings {
-    /// The settings with a name of the cluster.
-    ///
-    /// # Errors
-    /// The name is empty, longer than 32 characters, or has a slash or control characters in it.
-    pub fn cluster(mut self, name: &str) -> Result<Self, String> {
-        let fits = (1..=LONGEST_CLUSTER).contains(&name.len())
-            && !name.contains(|c: char| c == '/' || c.is_control());
-        if !fits {
-            return Err(format!(
-                "{name:?} cannot name a cluster: want 1 to {LONGEST_CLUSTER} characters without slash and control characters"
-            ));
-        }
-        name.clone_into(&mut self.cluster);
-        Ok(self)
-    }
-}
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,8 +85,8 @@ impl Controller {
     pub fn new(settings: Settings) -> Self {
         Self {
             queue: Queue::new(settings.seed),
+            view: View::of(settings.namespace.clone()),
             settings,
-            view: View::default(),
             leads: false,
             waiting: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -382,6 +337,9 @@ impl Controller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// How much there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -46,6 +46,8 @@ struct Reading {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
+    /// The one namespace that is watched.
+    scope: Option<String>,
     pods: BTreeMap<PodId, Pod>,
     workloads: BTreeMap<WorkloadId, Workload>,
     /// By `uid`, as references name them.
@@ -57,6 +59,19 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Nothing known yet of a cluster, or of one of its namespaces.
+    pub(crate) fn of(scope: Option<String>) -> Self {
+        Self {
+            scope,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a namespace is watched.
+    pub(crate) fn covers(&self, namespace: &str) -> bool {
+        self.scope.as_deref().is_none_or(|scope| scope == namespace)
+    }
+
     /// Whether everything was listed once.
     pub(crate) fn is_whole(&self) -> bool {
         self.listed.len() == Watched::ALL.len()
@@ -93,7 +108,9 @@ impl View {
     /// Whether a pod may be there.
     pub(crate) fn may_be(&self, pod: &PodId) -> bool {
         let place = (pod.namespace.clone(), pod.name.clone());
-        self.pods.contains_key(pod) || self.unreadable.contains(&(Watched::Pods, place))
+        !self.covers(&pod.namespace)
+            || self.pods.contains_key(pod)
+            || self.unreadable.contains(&(Watched::Pods, place))
     }
 
     pub(crate) fn handle(&mut self, event: Event) -> Vec<Altered> {

@@ -62,6 +62,7 @@ impl Sweep {
 /// Whether a reservation is to end, and if so, whether its workload is there and wants another.
 fn unwanted_now(view: &View, workload: &WorkloadId) -> Option<bool> {
     match view.workload(workload) {
+        None if !view.covers(&workload.namespace) => None,
         None => Some(false),
         Some(workload) => is_unwanted(workload).then_some(true),
     }
