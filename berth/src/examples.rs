@@ -152,7 +152,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "ipam routes",
-        &["berth ipam --store redb:ipam.redb routes --host h1 --wrap cross-subnet --tunnel vxlan"],
+        &[
+            "berth ipam --store redb:ipam.redb routes --host h1 --wrap cross-subnet --tunnel vxlan",
+            "berth ipam --store redb:ipam.redb routes --host h1 --format bird --out /etc/bird/berth.conf",
+            "ip -N -j route show table all | berth ipam --store redb:ipam.redb routes --host h1 --format ip --observed - | ip -batch -",
+        ],
     ),
     (
         "ipam serve",

@@ -3,6 +3,7 @@
 //! - Data: `$BERTH_SHARED`, default `../shared` beside the checkout ([`shared`], [`data`]).
 //! - Vectors: `$BERTH_VECTORS`, default `$BERTH_SHARED/vectors` ([`vectors`], [`VectorFile`]).
 //! - Servers: real etcd on loopback, for the length of a test ([`etcd`]), and certificates ([`authority`]).
+//! - Networks: namespaces, links and programs in them, for the length of a test ([`netns`]).
 //! - Plugins: CNI plugins as processes, and host-local's recorded runs replayed against one ([`cni`]).
 //! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
 //!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
@@ -15,6 +16,7 @@ pub mod contract;
 pub mod etcd;
 mod fields;
 mod harness;
+pub mod netns;
 mod places;
 mod vectors;
 

@@ -3,11 +3,13 @@
 mod etcd;
 mod kube;
 mod pool;
+mod routes;
 mod serve;
 
 pub use etcd::EtcdArgs;
 pub(super) use kube::KubeArgs;
 pub(super) use pool::{AffinityArg, OrderArg, PoolAction, PoolAddArgs, PoolChangeArgs};
+pub(super) use routes::{FormatArg, PartArg, RoutesArgs, TunnelArg, WrapArg};
 pub(super) use serve::ServeArgs;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -79,8 +81,8 @@ pub(super) enum Action {
     Gc(GcArgs),
     /// List what is wrong, with the repair; exit 1 if problems are left.
     Fsck(FsckArgs),
-    /// Where packets to other hosts' addresses go.
-    Routes(RoutesArgs),
+    /// Where packets to a host's and to other hosts' addresses go: listed, or as BIRD, FRR, `ip -batch` and `bridge -batch` take them.
+    Routes(Box<RoutesArgs>),
     /// Renew a host's leases, collect what is over and give up its empty blocks, until told to end (SIGTERM, Ctrl-C).
     Serve(ServeArgs),
     /// Give the pods of a Kubernetes cluster addresses, and StatefulSets and Deployments that ask for it the same ones for good, until
@@ -297,40 +299,6 @@ pub(super) struct FsckArgs {
     /// How long an owner must have been missing.
     #[arg(long, default_value = "15m", value_parser = duration)]
     pub(super) grace: Duration,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RoutesArgs {
-    /// As seen from this host: routes to all others. Without it, every host's own prefixes.
-    #[arg(long)]
-    pub(super) host: Option<String>,
-    /// When to wrap packets.
-    #[arg(long, value_enum, default_value = "cross-subnet")]
-    pub(super) wrap: WrapArg,
-    /// How to wrap them.
-    #[arg(long, value_enum, default_value = "ipip")]
-    pub(super) tunnel: TunnelArg,
-    /// The gateways between subnets learn the routes (BGP, say).
-    #[arg(long)]
-    pub(super) gateways_know: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum WrapArg {
-    /// Never.
-    Never,
-    /// Between subnets.
-    CrossSubnet,
-    /// Always.
-    Always,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum TunnelArg {
-    /// IP in IP.
-    Ipip,
-    /// VXLAN.
-    Vxlan,
 }
 
 /// A time such as `60s`, `1h`, `500ms`, `5m`, `2d`; a bare number is seconds.

@@ -1,14 +1,9 @@
-//! Collection, checks, routes, dump and load.
+//! Collection, checks, dump and load.
 
-use super::args::{FsckArgs, GcArgs, RoutesArgs, TunnelArg, WrapArg};
+use super::args::{FsckArgs, GcArgs};
 use super::session::Session;
 use crate::answer::{Answer, Failure};
-use ipam::{
-    Ipam,
-    collect::Census,
-    routes::{Encapsulation, Node, RoutePolicy, Tunnel, Wrap, encapsulation},
-    store::Record,
-};
+use ipam::{Ipam, collect::Census, store::Record};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -147,63 +142,6 @@ fn release_what_is_over(session: &mut Session, grace: Duration) -> Result<(), Fa
         },
         |e| match e {},
     )
-}
-
-pub(super) fn routes(session: &Session, args: &RoutesArgs) -> Result<Answer, Failure> {
-    let ipam = session.ipam();
-    if let Some(host) = &args.host
-        && ipam.host_settings(host).is_none()
-    {
-        let unknown = format!("nothing is known of `{host}`");
-        return Err(session.perhaps_damaged(Failure::no("unknown_host", unknown, "--host")));
-    }
-    let policy = RoutePolicy {
-        wrap: match args.wrap {
-            WrapArg::Never => Wrap::Never,
-            WrapArg::CrossSubnet => Wrap::CrossSubnet,
-            WrapArg::Always => Wrap::Always,
-        },
-        tunnel: match args.tunnel {
-            TunnelArg::Ipip => Tunnel::Ipip,
-            TunnelArg::Vxlan => Tunnel::Vxlan,
-        },
-        gateways_know: args.gateways_know,
-    };
-    let from = args.host.as_deref().and_then(|h| node(ipam, h));
-    let mut routes = Vec::new();
-    let mut text = String::new();
-    for host in ipam.hosts().filter(|h| args.host.as_deref() != Some(h)) {
-        let to = node(ipam, host);
-        for prefix in ipam.routes(host) {
-            let across = match (&from, &to) {
-                (Some(from), Some(to)) => encapsulation(from, to, prefix.family(), policy)
-                    .map_err(|e| Failure::no("undeliverable", e.to_string(), "--wrap"))?,
-                // Without the hosts' addresses there is nothing to choose by.
-                _ => Encapsulation::None,
-            };
-            let via = to.map_or_else(|| host.to_owned(), |n| n.address.to_string());
-            text += &format!("{prefix}  {}  via {via}\n", across.name());
-            routes.push(json!({
-                "prefix": prefix, "encapsulation": across.name(), "via": via, "of": host,
-            }));
-        }
-    }
-    let text = if text.is_empty() {
-        "no routes\n".into()
-    } else {
-        text
-    };
-    let host = args.host.as_deref().unwrap_or_default();
-    Ok(Answer::done(text, json!({"host": host, "routes": routes})))
-}
-
-fn node<'a>(ipam: &'a Ipam, name: &'a str) -> Option<Node<'a>> {
-    let settings = ipam.host_settings(name)?;
-    Some(Node {
-        name,
-        address: settings.address?,
-        subnet: settings.subnet?,
-    })
 }
 
 pub(super) fn dump(session: &Session) -> Result<Answer, Failure> {

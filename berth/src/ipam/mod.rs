@@ -8,6 +8,7 @@ mod kube;
 mod leases;
 mod look;
 mod pools;
+mod routes;
 mod serve;
 mod session;
 mod show;
@@ -91,7 +92,7 @@ fn answered(args: &IpamArgs) -> Result<Answer, Failure> {
         },
         Action::Gc(gc) => collect::gc(&mut session, gc),
         Action::Fsck(fsck) => collect::fsck(&mut session, fsck),
-        Action::Routes(routes) => collect::routes(&session, routes),
+        Action::Routes(routes) => routes::routes(&session, args.store.as_deref(), routes),
         Action::Serve(serve) => serve::serve(session, serve),
         Action::Kube(kube) => kube::serve(session, kube),
         Action::Dump => collect::dump(&session),
