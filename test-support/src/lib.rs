@@ -4,6 +4,7 @@
 //! - Vectors: `$BERTH_VECTORS`, default `$BERTH_SHARED/vectors` ([`vectors`], [`VectorFile`]).
 //! - Servers: real etcd on loopback, for the length of a test ([`etcd`]), and certificates ([`authority`]).
 //! - Networks: namespaces, links and programs in them, for the length of a test ([`netns`]).
+//! - A whole kernel under qemu, for what the own one may lack ([`emulated`]).
 //! - Plugins: CNI plugins as processes, and host-local's recorded runs replayed against one ([`cni`]).
 //! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
 //!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
@@ -13,6 +14,7 @@
 pub mod authority;
 pub mod cni;
 pub mod contract;
+pub mod emulated;
 pub mod etcd;
 mod fields;
 mod harness;
