@@ -186,6 +186,29 @@ pub(crate) fn a_blackhole_goes_when_its_block_goes() {
     assert!(first.protocol("spine").contains("Established"));
 }
 
+/// An administrator's route at the very place of the blackhole stays as it is, while the prefix is announced and once it is withdrawn.
+pub(crate) fn a_route_of_others_stays_where_a_blackhole_would_be() {
+    let (lab, store) = racks("theirs");
+    store.claim("--owner a --host r1");
+    render(&lab, &store, "r1");
+    let own = block(&store, "r1");
+    // BIRD's own metric: a second route does not fit beside it.
+    lab.ip(
+        "r1",
+        &format!("route add {own} via 10.0.1.1 proto static metric 32"),
+    );
+    let theirs = || lab.ip("r1", &format!("route show {own}"));
+    let before = theirs();
+    let (spine, first, _second) = started(&lab);
+    assert!(spine.routes(&own, true));
+    assert_eq!(theirs(), before);
+    emptied(&store, "a");
+    render(&lab, &store, "r1");
+    first.configure();
+    assert!(spine.routes(&own, false));
+    assert_eq!(theirs(), before);
+}
+
 /// A daemon killed without warning: the others lose its prefixes; once it runs again, what was over meanwhile is gone from its kernel,
 /// and what others made there is as it was.
 pub(crate) fn a_killed_daemon_leaves_nothing_unwanted() {

@@ -34,6 +34,7 @@ test_support::tests! {
     bird::racks_exchange_prefixes_and_pods_reach_each_other [NAMESPACES, BIRD],
     bird::borrowed_and_moved_addresses_converge_without_a_session_lost [NAMESPACES, BIRD],
     bird::a_blackhole_goes_when_its_block_goes [NAMESPACES, BIRD],
+    bird::a_route_of_others_stays_where_a_blackhole_would_be [NAMESPACES, BIRD],
     bird::a_killed_daemon_leaves_nothing_unwanted [NAMESPACES, BIRD],
     frr::prefixes_come_and_go_beside_those_of_others [NAMESPACES, BIRD, FRR],
     frr::what_a_killed_daemon_left_is_cleared [NAMESPACES, FRR],

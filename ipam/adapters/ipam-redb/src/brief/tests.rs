@@ -1,5 +1,7 @@
 //! Power is cut between any two writes of brief processes: what a disk then has is any part of what was not synced.
 
+mod plugin;
+
 use super::{Backend, durably};
 use crate::acknowledged::Acknowledged;
 use crate::digest::Listed;
