@@ -288,30 +288,45 @@ impl Pool {
         }
     }
 
-    /// An address in another host's block that has been empty for long enough.
+    /// An address in another host's block that has been empty for long enough: for longest, and of those for as long in the first.
     fn pick_reclaimed(&self, requester: Requester, draw: Draw, now: Timestamp) -> Option<Pick> {
         let due = |&&(since, _): &&(Timestamp, u32)| since.after(self.spec.reclaim_after) <= now;
-        self.blocks
+        let mut picks = self
+            .blocks
             .empty
             .iter()
             .take_while(due)
-            .find_map(|&(_, index)| {
+            .filter_map(|&(since, index)| {
                 let block = self.blocks.get(index);
                 if block.host == requester.host || block.used != 0 {
                     return None;
                 }
                 let slot = self.pick_in_block(index, draw)?;
-                Some(Pick {
+                let pick = Pick {
                     grab: Some(block.generation),
                     ..self.picked(slot)
-                })
-            })
+                };
+                Some((since, pick))
+            });
+        let (since, first) = picks.next()?;
+        if matches!(self.layout, Layout::Dense { .. }) {
+            return Some(first);
+        }
+        // Sparse pools number their blocks as they were first used.
+        let alike = picks.take_while(|(other, _)| *other == since);
+        let alike = alike.map(|(_, pick)| pick).chain([first]);
+        alike.min_by_key(|pick| pick.address)
     }
 
     /// A free address of another host's block, searched from the host's start on.
     fn pick_borrowed(&self, requester: Requester, draw: Draw) -> Option<u32> {
-        let first =
-            self.spec.cidr.base() + (self.spec.start_block(requester.start) << self.blocks.shift);
+        let start = self.spec.start_block(requester.start);
+        if let Layout::Sparse { blocks, .. } = &self.layout {
+            let all = blocks.range(start..).chain(blocks.range(..start));
+            let mut open = all.filter(|(_, block)| self.blocks.open.is_free(**block));
+            return open.find_map(|(_, &block)| self.pick_in_block(block, draw));
+        }
+        let first = self.spec.cidr.base() + (start << self.blocks.shift);
         let start = self
             .layout
             .slot(first)

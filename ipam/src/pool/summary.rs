@@ -1,7 +1,7 @@
 //! What a pool's summary says of a block.
 
 use super::Pool;
-use super::blocks::NOBODY;
+use super::blocks::{BlockState, NOBODY};
 use super::cells::State;
 use super::released::List;
 use super::spec::{Affinity, Order};
@@ -43,15 +43,53 @@ impl Pool {
             true => slots.filter_map(released).min().unwrap_or(Timestamp::MAX),
             false => Timestamp::MAX,
         };
-        let unclaimed = match self.blocks.get(block).host {
-            NOBODY => free,
-            _ => Timestamp::MAX,
+        let known = self.blocks.get(block);
+        let (unclaimed, borrowed) = match known.host {
+            NOBODY => (free, Timestamp::MAX),
+            _ if known.state == BlockState::Releasing => (Timestamp::MAX, Timestamp::MAX),
+            _ => (Timestamp::MAX, free),
+        };
+        let empty = match known.host {
+            NOBODY => Timestamp::MAX,
+            _ if free == Timestamp::MAX => Timestamp::MAX,
+            _ => self.empty_from(block, until),
         };
         BlockSummary {
             free,
             unclaimed,
             fresh,
             oldest,
+            borrowed,
+            empty,
         }
+    }
+
+    /// From when on no address of a block is in use, should nothing but time pass.
+    fn empty_from(&self, block: u32, until: impl Fn(u32, u32) -> Option<Timestamp>) -> Timestamp {
+        let known = self.blocks.get(block);
+        if known.used == 0 {
+            return known.empty_since;
+        }
+        let over = |at: Timestamp| match at {
+            Timestamp::MAX => Timestamp::MAX,
+            at => at.after(self.spec.quarantine),
+        };
+        let mut last = Timestamp::ZERO;
+        for slot in self.blocks.slots(block) {
+            let end = match self.state(slot) {
+                State::Held(_) => Timestamp::MAX,
+                State::Retained(workload) => until(workload, slot).map_or(Timestamp::MAX, over),
+                State::Quarantined(id) => {
+                    let released = self.released.get(List::Quarantine, id);
+                    released.map_or(Timestamp::MAX, |entry| over(entry.at))
+                }
+                State::Blank | State::Queued(_) => Timestamp::ZERO,
+            };
+            last = last.max(end);
+            if last == Timestamp::MAX {
+                break;
+            }
+        }
+        last
     }
 }

@@ -6,8 +6,9 @@
 //! entry and no page, and an entry says that there is a record below it.
 
 mod geometry;
+mod search;
 
-use geometry::{BITS, above, part_of};
+use geometry::{BITS, part_of};
 pub(crate) use geometry::{Geometry, PageId};
 
 use super::record::{BlockSummary, Record};
@@ -39,12 +40,19 @@ pub(crate) enum Wanted {
     Free,
     Unclaimed,
     Fresh,
+    /// A free address of another host's block.
+    Borrowed,
 }
 
 impl BlockSummary {
     /// Whether this, which was written earlier, denies nothing of what is by now.
     pub(crate) fn admits(self, is: Self, clock: (Timestamp, Duration)) -> bool {
-        let all = [Wanted::Free, Wanted::Unclaimed, Wanted::Fresh];
+        let all = [
+            Wanted::Free,
+            Wanted::Unclaimed,
+            Wanted::Fresh,
+            Wanted::Borrowed,
+        ];
         let admits = |&wanted: &Wanted| self.has(wanted, clock) || !is.has(wanted, clock);
         all.iter().all(admits)
     }
@@ -54,6 +62,7 @@ impl BlockSummary {
             Wanted::Free => self.free,
             Wanted::Unclaimed => self.unclaimed,
             Wanted::Fresh => self.fresh,
+            Wanted::Borrowed => self.borrowed,
         };
         since == Timestamp::ZERO || since != Timestamp::MAX && since.after(quarantine) <= now
     }
@@ -283,96 +292,4 @@ impl Summaries {
         let range = id(pool, 0, 0)..=id(pool, u8::MAX, u128::MAX);
         self.pages.range(range).map(|(&page, _)| page).collect()
     }
-
-    /// The first block from one on that has what is wanted by now; `Err` is the page that must be read first.
-    pub(crate) fn first(
-        &self,
-        geometry: &Geometry,
-        from: u128,
-        wanted: Wanted,
-        clock: (Timestamp, Duration),
-    ) -> Result<Option<u128>, PageId> {
-        let (first, last) = geometry.blocks();
-        let search = Search {
-            from: from.max(first),
-            last,
-            wanted,
-            clock,
-        };
-        let top = PageId {
-            pool: geometry.pool,
-            level: geometry.top,
-            index: above(first, geometry.top),
-        };
-        self.descend(&search, top)
-    }
-
-    fn descend(&self, search: &Search, page: PageId) -> Result<Option<u128>, PageId> {
-        let width = BITS * u32::from(page.level);
-        let base = page.index.checked_shl(BITS + width).unwrap_or(0);
-        let Some(known) = self.get(page)? else {
-            let first = search.from.max(base);
-            return Ok((first <= search.last).then_some(first));
-        };
-        for number in 0..1u8 << BITS {
-            let low = base + u128::from(number).checked_shl(width).unwrap_or(0);
-            let high = low + (1u128.checked_shl(width).unwrap_or(0).saturating_sub(1));
-            if high < search.from || low > search.last {
-                continue;
-            }
-            let Some(part) = known.0.get(&number) else {
-                return Ok(Some(low.max(search.from)));
-            };
-            if !part.has(search.wanted, search.clock) {
-                continue;
-            }
-            if page.level == 0 {
-                return Ok(Some(low));
-            }
-            let below = PageId {
-                level: page.level - 1,
-                index: (page.index << BITS) + u128::from(number),
-                ..page
-            };
-            if let Some(found) = self.descend(search, below)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The block that has the address released longest ago; `Err` is the page that must be read first.
-    pub(crate) fn oldest(&self, geometry: &Geometry) -> Result<Option<(u128, Timestamp)>, PageId> {
-        let mut page = PageId {
-            pool: geometry.pool,
-            level: geometry.top,
-            index: above(geometry.blocks().0, geometry.top),
-        };
-        loop {
-            let Some(known) = self.get(page)? else {
-                return Ok(None);
-            };
-            let oldest = known.0.iter().min_by_key(|(_, part)| part.oldest);
-            let Some((&number, part)) = oldest.filter(|(_, p)| p.oldest != Timestamp::MAX) else {
-                return Ok(None);
-            };
-            let index = (page.index << BITS) + u128::from(number);
-            if page.level == 0 {
-                return Ok(Some((index, part.oldest)));
-            }
-            page = PageId {
-                level: page.level - 1,
-                index,
-                ..page
-            };
-        }
-    }
-}
-
-/// What [`Summaries::first`] looks for, and where.
-struct Search {
-    from: u128,
-    last: u128,
-    wanted: Wanted,
-    clock: (Timestamp, Duration),
 }

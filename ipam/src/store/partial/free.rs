@@ -111,21 +111,29 @@ impl<S: Store> View<'_, S> {
             Own::Found => return Ok(Look::Found),
             Own::Full(stays) => stays,
         };
-        let limits = [settings.block_limit, pool.spec.block_limit];
-        if limits
-            .iter()
-            .flatten()
-            .any(|&limit| own.len() >= limit as usize)
-        {
-            return Ok(Look::Unknown);
-        }
         let mut starts = settings.starts.iter();
         let start = starts.find(|&&at| pool.spec.cidr.contains(at));
-        let start = match start {
+        let start = pool.spec.start_block(match start {
             Some(&at) => Start::At(at),
             None => Start::Hash(hash(self.seed(), host.as_bytes())),
-        };
-        self.look_for_new(pool, start, stays).await
+        });
+        let start = geometry.blocks().0 + start;
+        // What others took meanwhile is not taken once more.
+        if !self.renew_pages(&geometry, geometry.path(start)).await? {
+            return Ok(Look::Unknown);
+        }
+        let limits = [settings.block_limit, pool.spec.block_limit];
+        let mut limits = limits.iter().flatten();
+        if limits.any(|&limit| own.len() >= limit as usize) {
+            return self.look_to_borrow(pool, start).await;
+        }
+        if self.look_for_new(pool, start, stays).await? {
+            return Ok(Look::Found);
+        }
+        match self.look_to_reclaim(pool, host).await? {
+            Some(look) => Ok(look),
+            None => self.look_to_borrow(pool, start).await,
+        }
     }
 
     /// Reads the first of a host's own blocks that has a free address.
@@ -157,21 +165,15 @@ impl<S: Store> View<'_, S> {
         Ok(Own::Full(stays))
     }
 
-    /// Reads the first block from `start` on that is nobody's.
+    /// Reads the first block from `start` on that is nobody's, if there is one.
     async fn look_for_new(
         &mut self,
         pool: &PoolView,
-        start: Start,
+        start: u128,
         stays: Option<Timestamp>,
-    ) -> Result<Look, StoreError> {
+    ) -> Result<bool, StoreError> {
         let geometry = pool.geometry;
-        let first = geometry.blocks().0;
-        let start = first + pool.spec.start_block(start);
-        // What others took meanwhile is not taken once more.
-        if !self.renew_pages(&geometry, geometry.path(start)).await? {
-            return Ok(Look::Unknown);
-        }
-        for from in [start, first] {
+        for from in [start, geometry.blocks().0] {
             if let Some(block) = self.search(pool, from, Wanted::Unclaimed).await? {
                 let key = block_key(pool.id, geometry.first(block));
                 if self.summaries.block(&geometry, block).is_none() {
@@ -179,10 +181,71 @@ impl<S: Store> View<'_, S> {
                 }
                 self.fetch([key]).await?;
                 self.stays = stays.filter(|_| self.looks == 1);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads the block of another host that is empty for longest, and that host's record; nothing where none is for long enough.
+    async fn look_to_reclaim(
+        &mut self,
+        pool: &PoolView,
+        host: &str,
+    ) -> Result<Option<Look>, StoreError> {
+        let geometry = pool.geometry;
+        let (block, since) = loop {
+            match self.summaries.emptiest(&geometry) {
+                Err(page) => {
+                    if !self.fetch_pages(&geometry, [page]).await? {
+                        return Ok(Some(Look::Unknown));
+                    }
+                }
+                Ok(Some((_, since))) if since.after(pool.spec.reclaim_after) > self.now => {
+                    return Ok(None);
+                }
+                Ok(None) => return Ok(None),
+                Ok(Some(found)) => break found,
+            }
+        };
+        let key = block_key(pool.id, geometry.first(block));
+        self.fetch([key.clone()]).await?;
+        // What its record tells otherwise, by what time alone did, only the whole state puts in order.
+        let Some(Record::Block {
+            host: Some((owner, _)),
+            empty_since,
+            released,
+            used: Some(used),
+            ..
+        }) = self.record(&key)
+        else {
+            return Ok(Some(Look::Unknown));
+        };
+        let ends = released
+            .iter()
+            .map(|one| one.at.after(pool.spec.quarantine));
+        let emptied = ends.fold(empty_since, Timestamp::max);
+        if owner == host || !used.is_empty() || emptied != since {
+            return Ok(Some(Look::Unknown));
+        }
+        let owner = host_key(&owner);
+        self.fetch([owner]).await?;
+        Ok(Some(Look::Found))
+    }
+
+    /// Reads the first block of another host, from `start` on, that has a free address.
+    async fn look_to_borrow(&mut self, pool: &PoolView, start: u128) -> Result<Look, StoreError> {
+        if pool.spec.affinity != Affinity::Borrow || self.damaged {
+            return Ok(Look::Unknown);
+        }
+        for from in [start, pool.geometry.blocks().0] {
+            if let Some(block) = self.search(pool, from, Wanted::Borrowed).await? {
+                self.fetch([block_key(pool.id, pool.geometry.first(block))])
+                    .await?;
                 return Ok(Look::Found);
             }
         }
-        // What another host's block would have to give.
+        // What a quarantine would have to give.
         Ok(Look::Unknown)
     }
 

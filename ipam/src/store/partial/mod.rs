@@ -41,8 +41,8 @@ const ATTEMPTS: u32 = super::replica::ATTEMPTS;
 /// the same code that decides on the whole; and commits what it altered. What it costs does not grow with the claims
 /// there are. A [`Replica`], which has the whole state at hand, is for whoever serves many.
 ///
-/// Where a part cannot tell (nothing is free but what another host's block or a quarantine would have to give, a
-/// record is damaged, the answer is no, a store of a format before 4), the operation is done on the whole state instead.
+/// Where a part cannot tell (nothing is free but what a quarantine would have to give, a record is damaged, the answer is no, a
+/// store of an earlier format), the operation is done on the whole state instead.
 ///
 /// ```
 /// use ipam::store::{MemoryStore, PartialReplica, ready};

@@ -81,7 +81,9 @@ impl<S: Store> Replica<S> {
         restored.ipam.tokens.count(revision);
         self.summaries = Summaries::whole();
         if restored.whole {
-            let bad = self.read_summaries(&restored.ipam, &pages, &restored.rejected)?;
+            let mut bad = self.read_summaries(&restored.ipam, &pages, &restored.rejected)?;
+            // Those of earlier formats tell less: the blocks were asked.
+            bad.retain(|page| !outdated || !page.decodes);
             restored.rejected.extend(bad);
         }
         (self.seeded, self.whole, self.unsure) = (seeded, restored.whole, false);
