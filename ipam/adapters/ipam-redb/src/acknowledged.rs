@@ -33,7 +33,8 @@ pub(crate) enum Acknowledged {
 }
 
 pub(crate) fn read(store: &Path) -> io::Result<Acknowledged> {
-    let mut bytes = Vec::new();
+    // With room for all of it, it is read at once.
+    let mut bytes = Vec::with_capacity((SLOT * SLOTS) as usize);
     match File::open(path_of(store)) {
         Ok(file) => file.take(SLOT * SLOTS).read_to_end(&mut bytes)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Acknowledged::Unknown),
