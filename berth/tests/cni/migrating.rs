@@ -125,6 +125,17 @@ fn pools() -> Value {
     ]})
 }
 
+/// Owners in a store, each with its address.
+fn held_in(store: &str, folder: &Path) -> BTreeSet<(String, String)> {
+    let show = format!("berth ipam --store {store} --json show");
+    let shown: Value = serde_json::from_str(&follow(&show, folder)).expect("JSON");
+    let claims = shown["claims"].as_array().expect("claims").iter();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    claims
+        .map(|c| (text(&c["owner"]), text(&c["addresses"][0]["address"])))
+        .collect()
+}
+
 pub(crate) fn from_whereabouts_as_the_note_tells() {
     // The store in etcd is another test's: here it is a file that hosts share.
     let mut network = Network::new(
@@ -143,16 +154,7 @@ pub(crate) fn from_whereabouts_as_the_note_tells() {
     follow("chmod +x kubectl", &folder);
     let there = commands("kubectl get ippools").replace("etcd:http://10.0.0.1:2379", &store);
     follow(&there, &folder);
-    let show = format!("berth ipam --store {store} --json show");
-    let held = || -> BTreeSet<(String, String)> {
-        let shown: Value = serde_json::from_str(&follow(&show, &folder)).expect("JSON");
-        let claims = shown["claims"].as_array().expect("claims").clone();
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        claims
-            .iter()
-            .map(|c| (text(&c["owner"]), text(&c["addresses"][0]["address"])))
-            .collect()
-    };
+    let held = || held_in(&store, &folder);
     let right = [
         ("front/c1/net1", "10.9.0.1"),
         ("front/c2/net2", "10.9.1.44"),
