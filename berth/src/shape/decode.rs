@@ -42,7 +42,13 @@ pub(super) fn run(args: &DecodeArgs) -> Result<Answer, Failure> {
                     messages.push(value);
                 }
                 Message::Done => done = true,
-                Message::Answer { seq, errno } => answers.push(json!({"seq": seq, "errno": errno})),
+                Message::Answer { seq, errno, text } => {
+                    let mut answer = json!({"seq": seq, "errno": errno});
+                    if let Some(text) = text {
+                        answer["text"] = json!(text);
+                    }
+                    answers.push(answer);
+                }
                 Message::Other { number } => answers.push(json!({"type": number})),
             }
         }

@@ -3,7 +3,7 @@
 use super::seam::{Applied, Kernel, Request};
 use crate::object::{DevName, Netns};
 use crate::observe::ObservedState;
-use crate::plan::{Plan, diff};
+use crate::plan::{Op, Plan, diff};
 use crate::policy::Host;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -276,11 +276,14 @@ fn unnumbered(plan: &Plan) -> Vec<DevName> {
     named.collect()
 }
 
-fn requests(plan: &Plan, state: &ObservedState) -> Vec<Request> {
-    let request = |op| {
-        let name = plan.device(op)?;
-        let ifindex = state.device(name).and_then(|d| d.ifindex).unwrap_or(0);
-        Some(Request::new(name.clone(), plan.message(op, ifindex)))
-    };
-    plan.ops().iter().filter_map(request).collect()
+/// What is asked of the kernel, step by step.
+pub(super) fn requests(plan: &Plan, state: &ObservedState) -> Vec<Request> {
+    let ops = plan.ops().iter();
+    ops.filter_map(|op| request(plan, op, state)).collect()
+}
+
+pub(super) fn request(plan: &Plan, op: &Op, state: &ObservedState) -> Option<Request> {
+    let name = plan.device(op)?;
+    let ifindex = state.device(name).and_then(|d| d.ifindex).unwrap_or(0);
+    Some(Request::new(name.clone(), plan.message(op, ifindex)))
 }

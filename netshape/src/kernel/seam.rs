@@ -82,6 +82,13 @@ pub trait Kernel: Send {
     /// Carries requests out, in order, each in its network namespace, and stops at the first that fails. Requests must be sent
     /// one after another: a later one counts on what an earlier one made.
     async fn apply(&mut self, requests: &[Request]) -> Applied<Self::Error>;
+
+    /// Whether an error says that the device of a request, or its network namespace, is there no longer: containers end whenever they
+    /// like. `false` unless told otherwise.
+    fn is_gone(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
 }
 
 #[async_trait]
@@ -98,6 +105,10 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
 
     async fn apply(&mut self, requests: &[Request]) -> Applied<Self::Error> {
         (**self).apply(requests).await
+    }
+
+    fn is_gone(&self, error: &Self::Error) -> bool {
+        (**self).is_gone(error)
     }
 }
 
@@ -130,5 +141,9 @@ impl Kernel for KernelModel {
             }
         }
         Applied::all(requests.len())
+    }
+
+    fn is_gone(&self, error: &Self::Error) -> bool {
+        *error == KernelError::NoDevice
     }
 }

@@ -13,6 +13,9 @@ use alloc::vec::Vec;
 /// `NLMSG_ERROR` and `NLMSG_DONE`.
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
+/// `NLM_F_CAPPED`: an answer repeats the request's head only. `NLM_F_ACK_TLVS`: attributes follow.
+const CAPPED: u16 = 0x100;
+const ACK_ATTRS: u16 = 0x200;
 /// Bytes of a message's head.
 const HEAD: usize = 16;
 /// Bytes of `tcmsg`.
@@ -130,6 +133,7 @@ fn message<'a>(raw: &Raw<'a>) -> Result<Message<'a>, DecodeError> {
             Ok(Message::Answer {
                 seq: raw.seq,
                 errno: i32::from_le_bytes(errno),
+                text: extended(raw),
             })
         }
         number => match ObjectKind::of(number) {
@@ -143,6 +147,21 @@ fn message<'a>(raw: &Raw<'a>) -> Result<Message<'a>, DecodeError> {
             None => Ok(Message::Other { number }),
         },
     }
+}
+
+/// The text of an extended acknowledgement: an attribute behind the request's head, and behind its body where that is repeated.
+fn extended<'a>(raw: &Raw<'a>) -> Option<Cow<'a, str>> {
+    if raw.flags & ACK_ATTRS == 0 {
+        return None;
+    }
+    let request = raw.body.get(4..)?;
+    let repeated = match raw.flags & CAPPED {
+        0 => (Fields(request.first_chunk::<HEAD>()?).u32() as usize).max(HEAD),
+        _ => HEAD,
+    };
+    let attrs = request.get(repeated.checked_next_multiple_of(4)?..)?;
+    let text = Attrs::new(attrs).find_map(|attr| attr.ok().filter(|a| a.kind == 1))?;
+    text.text().ok().map(Cow::Borrowed)
 }
 
 /// `tcmsg` into a message; what follows it.

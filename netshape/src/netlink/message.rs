@@ -176,6 +176,8 @@ pub enum Message<'a> {
         seq: u32,
         /// 0 or a negative errno.
         errno: i32,
+        /// The kernel's own words (`NLMSGERR_ATTR_MSG`), where extended acknowledgements were asked for and it has some.
+        text: Option<Cow<'a, str>>,
     },
     /// `NLMSG_DONE`: the end of a dump.
     Done,

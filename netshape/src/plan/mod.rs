@@ -16,7 +16,7 @@
 //!
 //! What carries these numbers and is not wanted is removed. What does not carry them is reported ([`Plan::left_alone`]) and not touched,
 //! unless [`Capabilities::takeover`](crate::policy::Capabilities::takeover) is set. An ifb that is not needed any more stays as a device:
-//! `tc` can't remove it. While some namespaces were not observed, what may belong to them stays.
+//! `tc` can't remove it ([`idle_ifbs`] says which). While some namespaces were not observed, what may belong to them stays.
 //!
 //! # Foreign filters
 //!
@@ -46,6 +46,7 @@ mod explain;
 mod filter_words;
 mod front;
 mod hook;
+mod idle;
 mod leaf;
 mod left_alone;
 mod leftover;
@@ -65,6 +66,7 @@ pub use diff::{diff, diff_device, diff_touched};
 pub use disruption::{Disruption, Disruptions};
 #[cfg(feature = "serde")]
 pub use document::{LeftAloneDocument, OpDocument, PlanDocument, RefusedDocument};
+pub use idle::idle_ifbs;
 pub use left_alone::LeftAlone;
 pub use lines::BatchError;
 pub use op::{Before, Object, Op};
