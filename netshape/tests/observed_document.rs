@@ -36,3 +36,57 @@ fn the_observed_document_says_what_a_filter_matches_or_that_it_matches_everythin
         "{lines}"
     );
 }
+
+#[test]
+fn a_written_document_is_read_as_the_same_state() {
+    use netshape::kernel::KernelModel;
+    use netshape::{DevName, Device, Tier, Uplink};
+
+    let uplink = Uplink::new("up0", Rate::gbit(10), Rate::mbit(10)).unwrap();
+    let caps = Capabilities::default().with_fq_codel(true);
+    let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
+    let shape = Shape::new(Rate::mbit(1), Rate::gbit(9)).unwrap();
+    for (number, at) in [
+        EgressPoint::Ifb,
+        EgressPoint::Netns("web".into()),
+        EgressPoint::Pid(7),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let web = Container::new(&format!("web-{number}"), &format!("v{number}")).unwrap();
+        let web = web.with_tier("gold").with_egress_point(at, "eth0").unwrap();
+        let web = web
+            .with_shape(Direction::Ingress, shape)
+            .with_shape(Direction::Egress, shape);
+        host.insert(web).unwrap();
+    }
+    let mut kernel = KernelModel::new();
+    for (number, name) in (1..).zip(host.device_names()) {
+        let mut device = Device::new();
+        (device.ifindex, device.gso_max_size) = (Some(number), Some(65_536));
+        kernel.put_device(name, device);
+    }
+    kernel.put_device(DevName::host("lo"), Device::new());
+    kernel.apply_all(&diff(kernel.state(), &host)).unwrap();
+    let before = kernel.state();
+    assert!(before.devices().any(|(_, d)| !d.filters().is_empty()));
+
+    let text = serde_json::to_string(&ObservedDocument::from(before)).unwrap();
+    let document: ObservedDocument = serde_json::from_str(&text).unwrap();
+    let after = document.state().unwrap();
+    assert_eq!(after.len(), before.len());
+    assert!(
+        diff(&after, &host).is_empty(),
+        "{}",
+        diff(&after, &host).lines()
+    );
+    host.remove("web-0");
+    assert_eq!(diff(&after, &host).lines(), diff(before, &host).lines());
+    assert!(!diff(before, &host).is_empty());
+    // And written once more, it is the same text.
+    assert_eq!(
+        serde_json::to_string(&ObservedDocument::from(&after)).unwrap(),
+        text
+    );
+}

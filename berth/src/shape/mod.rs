@@ -1,12 +1,18 @@
-//! `berth shape`: plans, encodes and decodes traffic shaping, from files alone.
+//! `berth shape`: plans, encodes and decodes traffic shaping from files alone; shows and applies it on the kernel that this runs on.
 
+#[cfg(target_os = "linux")]
+mod apply;
 mod decode;
 mod encode;
 mod forms;
+#[cfg(target_os = "linux")]
+mod live;
 mod message;
 mod named;
 mod plan;
 mod policy;
+#[cfg(target_os = "linux")]
+mod show;
 
 use crate::answer::{Answer, Failure, escaped};
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,6 +30,12 @@ pub struct ShapeArgs {
 enum ShapeCommand {
     /// Say what would be done to get from the observed state to the declared policy.
     Plan(plan::PlanArgs),
+    /// Make the kernel as the declared policy says: all steps, or none.
+    #[cfg(target_os = "linux")]
+    Apply(apply::ApplyArgs),
+    /// Show what is on the devices of this host and its network namespaces, with counters.
+    #[cfg(target_os = "linux")]
+    Show(show::ShowArgs),
     /// Write the netlink messages that tc sends for a batch, as text.
     Encode(encode::EncodeArgs),
     /// Read netlink messages in that text form.
@@ -58,6 +70,10 @@ impl From<EraArg> for TickRounding {
 pub fn run(args: &ShapeArgs) -> Result<Answer, Failure> {
     let answer = match &args.command {
         ShapeCommand::Plan(args) => plan::run(args),
+        #[cfg(target_os = "linux")]
+        ShapeCommand::Apply(args) => apply::run(args),
+        #[cfg(target_os = "linux")]
+        ShapeCommand::Show(args) => show::run(args),
         ShapeCommand::Encode(args) => encode::run(args),
         ShapeCommand::Decode(args) => decode::run(args),
     };

@@ -62,7 +62,7 @@ pub(super) struct PlanArgs {
     classes: Option<FileArg>,
 }
 
-fn netns(text: &str) -> Result<Netns, Failure> {
+pub(super) fn netns(text: &str) -> Result<Netns, Failure> {
     text.parse()
         .map_err(|e: Refusal| Failure::input(e.kind.to_string(), "--netns"))
 }
@@ -78,8 +78,9 @@ fn observed(args: &PlanArgs) -> Result<ObservedState, Failure> {
         .map_err(|e| Failure::input(e.to_string(), place))
 }
 
-fn classes(args: &PlanArgs) -> Result<BTreeMap<String, u16>, Failure> {
-    let Some(path) = &args.classes else {
+/// Class numbers of an earlier plan.
+pub(super) fn classes(file: Option<&Path>) -> Result<BTreeMap<String, u16>, Failure> {
+    let Some(path) = file else {
         return Ok(BTreeMap::new());
     };
     let place = path.display().to_string();
@@ -99,16 +100,14 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
     let place = args.desired.display().to_string();
     // Without a sound host nothing can be planned at all.
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
-    let planned = policy.host_on(&observed, caps, &classes(args)?);
+    let planned = policy.host_on(&observed, caps, &classes(args.classes.as_deref())?);
     let (host, refused) = planned.map_err(refusal)?;
     let mut plan = diff(&observed, &host);
     let any_refused = !refused.is_empty() || !plan.refused().is_empty();
     if args.strict && any_refused {
         plan.clear();
     }
-    for refusal in refused.iter().chain(plan.refused()) {
-        eprintln!("berth: refused: {refusal}");
-    }
+    tell_refused(&refused, &plan);
     let plan = match &args.netns {
         None => plan,
         Some(given) => forms::picked(&plan, &netns(given)?, &host, &observed)?,
@@ -137,6 +136,13 @@ pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
         json,
         status: u8::from(any_refused),
     })
+}
+
+/// Says on standard error what is refused.
+pub(super) fn tell_refused(refused: &[Refusal], plan: &Plan) {
+    for refusal in refused.iter().chain(plan.refused()) {
+        eprintln!("berth: refused: {refusal}");
+    }
 }
 
 /// What `--out` writes: batches unless messages are asked for.
@@ -177,7 +183,7 @@ fn text(
     })
 }
 
-fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Failure> {
+pub(super) fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Failure> {
     let document = serde_json::to_value(plan.document(refused));
     let mut document = document.map_err(|e| Failure::input(e.to_string(), "plan"))?;
     let classes: BTreeMap<&str, u16> = host
@@ -190,7 +196,7 @@ fn document(plan: &Plan, host: &Host, refused: &[Refusal]) -> Result<Value, Fail
     Ok(document)
 }
 
-fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
+pub(super) fn explained(plan: &Plan, host: &Host, refused: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refused.iter().chain(plan.refused()) {
         let _ = writeln!(text, "refused: {refusal}");

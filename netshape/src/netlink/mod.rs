@@ -7,6 +7,7 @@
 
 mod action;
 mod attr;
+mod counters;
 mod decode;
 mod encode;
 mod error;
@@ -20,6 +21,7 @@ mod queue;
 mod stats;
 mod u32;
 
+pub use counters::Counters;
 pub use decode::{Messages, decode};
 pub use encode::BufferTooSmall;
 pub use error::DecodeError;

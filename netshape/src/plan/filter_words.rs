@@ -1,6 +1,7 @@
 //! Filters in the words of tc.
 
 use crate::object::Filter;
+pub(super) use crate::tc::u32_handle_text as number;
 use alloc::format;
 use alloc::string::String;
 
@@ -19,17 +20,5 @@ pub(super) fn made_as(handle: u32) -> u32 {
         handle & 0xfff
     } else {
         handle
-    }
-}
-
-/// A u32 handle as tc writes it.
-pub(super) fn number(handle: u32) -> String {
-    let (table, bucket, node) = (handle >> 20, (handle >> 12) & 0xff, handle & 0xfff);
-    match (bucket, node) {
-        // In the priority's own table, whatever number that has.
-        (0, node) if table == 0 => format!("::{node:x}"),
-        (0, 0) => format!("{table:x}:"),
-        (0, node) => format!("{table:x}::{node:x}"),
-        (bucket, node) => format!("{table:x}:{bucket:x}:{node:x}"),
     }
 }

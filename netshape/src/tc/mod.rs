@@ -26,4 +26,6 @@ pub use error::TcError;
 pub use line::{parse_line, parse_line_with_speeds};
 
 #[cfg(feature = "serde")]
-pub(crate) use {number::u32_handle, proto::ethertype};
+pub(crate) use proto::ethertype_name;
+#[cfg(feature = "serde")]
+pub(crate) use {number::u32_handle, number::u32_handle_text, proto::ethertype};

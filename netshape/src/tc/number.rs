@@ -3,6 +3,7 @@
 use crate::object::Handle;
 use crate::ticks::TickRounding;
 use alloc::format;
+use alloc::string::String;
 
 /// `strtoul` of a whole word in `base` (0: by prefix), 64 bits.
 fn unsigned(text: &str, base: u32) -> Option<u64> {
@@ -333,4 +334,16 @@ pub(crate) fn u32_handle(text: &str) -> Option<u32> {
         rest = (!after.is_empty()).then(|| after.get(1..)).flatten();
     }
     Some(value)
+}
+
+/// A u32 handle as tc writes it: `800::800`, `800:` for a table, `::be` in the priority's own table, `none` for 0.
+pub(crate) fn u32_handle_text(handle: u32) -> String {
+    let (table, bucket, node) = (handle >> 20, (handle >> 12) & 0xff, handle & 0xfff);
+    match (bucket, node) {
+        _ if handle == 0 => String::from("none"),
+        (0, node) if table == 0 => format!("::{node:x}"),
+        (0, 0) => format!("{table:x}:"),
+        (0, node) => format!("{table:x}::{node:x}"),
+        (bucket, node) => format!("{table:x}:{bucket:x}:{node:x}"),
+    }
 }

@@ -1,6 +1,11 @@
 //! Names of protocols: Ethertypes (`linux/if_ether.h`).
 
 use super::number;
+#[cfg(feature = "serde")]
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 const NAMES: [(&str, u16); 54] = [
     ("loop", 0x0060),
@@ -68,4 +73,11 @@ pub(crate) fn ethertype(text: &str) -> Option<u16> {
     named
         .map(|(_, number)| *number)
         .or_else(|| number::u16(text, 0))
+}
+
+/// An Ethertype by its first name, or in hexadecimal.
+#[cfg(feature = "serde")]
+pub(crate) fn ethertype_name(number: u16) -> String {
+    let named = NAMES.iter().find(|(_, known)| *known == number);
+    named.map_or_else(|| format!("{number:#06x}"), |(name, _)| (*name).to_string())
 }

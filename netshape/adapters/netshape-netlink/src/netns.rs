@@ -8,6 +8,7 @@ use netshape::Netns;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// Where namespaces with names are, by iproute2's convention.
@@ -68,6 +69,16 @@ impl Visitor {
         }
         let away = self.away.as_mut().map(|(_, connection)| connection);
         away.ok_or_else(|| lost(netns))
+    }
+
+    /// Device and number of the file that a namespace is: alike for all its names.
+    pub(crate) fn identity(&self, netns: &Netns) -> Result<(u64, u64), Error> {
+        let data = match netns {
+            Netns::Host => self.home.metadata(),
+            _ => path(netns).and_then(std::fs::metadata),
+        };
+        let data = data.map_err(|source| entering(netns, source))?;
+        Ok((data.dev(), data.ino()))
     }
 
     /// A socket in a namespace that has nothing in it but `lo`, and goes when the socket does.

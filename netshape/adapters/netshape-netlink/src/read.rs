@@ -24,6 +24,8 @@ pub struct NamespaceDump {
     /// Messages about their qdiscs, classes and filters, as the kernel wrote them, counters included: read them by
     /// [`netshape::netlink::decode`], or the objects alone by [`load`].
     pub messages: Vec<u8>,
+    /// Other names of the namespace among those that were asked for: it was read once, under the first.
+    pub aliases: Vec<Netns>,
     devices: BTreeMap<i32, Device>,
 }
 
@@ -44,18 +46,32 @@ impl NamespaceDump {
     }
 }
 
-/// Reads namespaces one after another; those that do not exist, or no longer, are left out.
+/// Reads namespaces one after another, each once; those that do not exist, or no longer, are left out.
 pub(crate) fn namespaces(
     visitor: &mut Visitor,
     wanted: &[Netns],
 ) -> Result<Vec<NamespaceDump>, Error> {
-    let mut found = Vec::new();
+    let mut found: Vec<NamespaceDump> = Vec::new();
+    let mut places = BTreeMap::new();
     for netns in wanted {
-        let connection = match visitor.connection(netns) {
-            Ok(connection) => connection,
+        let entered = visitor
+            .identity(netns)
+            .and_then(|identity| Ok((identity, visitor.connection(netns)?)));
+        let (identity, connection) = match entered {
+            Ok(entered) => entered,
             Err(error) if is_gone(&error) => continue,
             Err(error) => return Err(error),
         };
+        if let Some(first) = places
+            .get(&identity)
+            .and_then(|at: &usize| found.get_mut(*at))
+        {
+            if first.netns != *netns {
+                first.aliases.push(netns.clone());
+            }
+            continue;
+        }
+        places.insert(identity, found.len());
         let read = namespace(connection, netns);
         found.push(read.map_err(|why| failed(netns, why))?);
     }

@@ -14,6 +14,7 @@ test_support::tests! {
     reading::the_state_is_what_tc_made [NAMESPACES],
     reading::counters_come_with_the_dump [NAMESPACES],
     reading::namespaces_that_are_not_there_are_left_out [NAMESPACES],
+    reading::a_namespace_with_two_names_is_read_once [NAMESPACES],
     reading::a_name_that_is_a_path_is_refused [NAMESPACES],
     reading::the_probe_agrees_with_tc [NAMESPACES],
     plans::a_plan_carried_out_leaves_nothing_to_plan [NAMESPACES],

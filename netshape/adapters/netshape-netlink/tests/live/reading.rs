@@ -157,3 +157,21 @@ pub(crate) fn the_probe_agrees_with_tc() {
         probed.missing_for_ifb()
     );
 }
+
+pub(crate) fn a_namespace_with_two_names_is_read_once() {
+    let mut place = Place::new();
+    let pod = place.pod("v1");
+    let pid = Netns::Pid(std::process::id());
+    let named = Netns::Named(pod.as_str().into());
+    let wanted = [
+        Netns::Host,
+        named.clone(),
+        Netns::Named(place.host.as_str().into()),
+        named.clone(),
+        pid.clone(),
+    ];
+    let dumps = place.on_host(async |kernel| kernel.dump(&wanted).await.unwrap());
+    let read: Vec<(&Netns, usize)> = dumps.iter().map(|d| (&d.netns, d.aliases.len())).collect();
+    assert_eq!(read, [(&Netns::Host, 1), (&named, 0), (&pid, 0)]);
+    assert_eq!(dumps[0].aliases, [Netns::Named(place.host.as_str().into())]);
+}

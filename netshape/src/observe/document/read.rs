@@ -1,5 +1,9 @@
-//! ObservedDocument state as one JSON document, the one that `berth shape plan --observed` reads.
+//! The document as a plan takes it.
 
+use super::{
+    DocumentError, ObservedAction, ObservedClass, ObservedDevice, ObservedDocument, ObservedFilter,
+    ObservedMatch, ObservedQdisc,
+};
 use crate::object::device::Objects;
 use crate::object::name;
 use crate::object::{
@@ -8,143 +12,10 @@ use crate::object::{
 };
 use crate::observe::state::ObservedState;
 use crate::tc::{ethertype, u32_handle};
-use crate::text::printable;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-
-/// The document; fields that a plan has no use for are passed over.
-///
-/// ```
-/// use netshape::DevName;
-/// use netshape::observe::ObservedDocument;
-///
-/// let document: ObservedDocument = serde_json::from_str(
-///     r#"{"devices": [{"dev": "eth0", "ifindex": 2, "qdiscs": [{"kind": "htb", "handle": "1:", "parent": "root"}]}]}"#,
-/// )?;
-/// let state = document.state()?;
-/// assert!(state.device(&DevName::host("eth0")).unwrap().root().is_some());
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[non_exhaustive]
-pub struct ObservedDocument {
-    /// The devices.
-    #[serde(default)]
-    pub devices: Vec<ObservedDevice>,
-}
-
-/// One device.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[non_exhaustive]
-pub struct ObservedDevice {
-    /// Name of its network namespace; it is in the host's own where this and `pid` are `null`.
-    pub netns: Option<String>,
-    /// A process in whose network namespace it is, where that has no name.
-    pub pid: Option<u32>,
-    /// Name.
-    pub dev: String,
-    /// Number.
-    pub ifindex: Option<i32>,
-    /// Largest GSO packet.
-    pub gso_max_size: Option<u32>,
-    /// Its qdiscs.
-    #[serde(default)]
-    qdiscs: Vec<ObservedQdisc>,
-    /// Its classes.
-    #[serde(default)]
-    classes: Vec<ObservedClass>,
-    /// Its filters.
-    #[serde(default)]
-    filters: Vec<ObservedFilter>,
-}
-
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct ObservedQdisc {
-    kind: String,
-    handle: String,
-    parent: String,
-    default: Option<u32>,
-    r2q: Option<u32>,
-    direct_qlen: Option<u32>,
-    limit_bytes: Option<u32>,
-    limit_packets: Option<u32>,
-    memory_limit_bytes: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct ObservedClass {
-    kind: String,
-    classid: String,
-    parent: String,
-    #[serde(default)]
-    rate_bytes_per_second: u64,
-    #[serde(default)]
-    ceil_bytes_per_second: u64,
-    #[serde(default)]
-    buffer_ticks: u32,
-    #[serde(default)]
-    cbuffer_ticks: u32,
-    #[serde(default)]
-    quantum: u32,
-    #[serde(default)]
-    prio: u32,
-    #[serde(default)]
-    overhead_bytes: u16,
-    #[serde(default)]
-    mpu_bytes: u16,
-}
-
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct ObservedFilter {
-    kind: String,
-    parent: String,
-    handle: String,
-    #[serde(default)]
-    prio: u16,
-    protocol: Option<String>,
-    #[serde(default)]
-    chain: u32,
-    flowid: Option<String>,
-    /// What a u32 filter looks for; all must be there. A filter without any matches every packet.
-    #[serde(default)]
-    matches: Vec<ObservedMatch>,
-    #[serde(default)]
-    actions: Vec<ObservedAction>,
-}
-
-/// One key of a u32 filter: the 32-bit word at an offset, masked, has this value.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct ObservedMatch {
-    value: u32,
-    mask: u32,
-    #[serde(default)]
-    offset_bytes: i32,
-    /// Whether the offset counts from the next header.
-    #[serde(default)]
-    next_header: bool,
-}
-
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct ObservedAction {
-    kind: String,
-    action: Option<String>,
-    to_ifindex: Option<u32>,
-}
-
-/// A field of the document that can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: `{}` is {wanted}", printable(given))]
-#[non_exhaustive]
-pub struct DocumentError {
-    /// Such as `devices[0].classes[2].classid`.
-    pub field: String,
-    /// What stands there.
-    pub given: String,
-    /// What would be right.
-    pub wanted: &'static str,
-}
 
 fn handle(text: &str, field: impl FnOnce() -> String) -> Result<Handle, DocumentError> {
     text.parse().map_err(|_| DocumentError {
@@ -236,7 +107,10 @@ impl ObservedDevice {
         for (i, f) in self.filters.iter().enumerate() {
             let at = |name: &str| format!("devices[{number}].filters[{i}].{name}");
             let parent = handle(&f.parent, || at("parent"))?;
-            let number = u32_handle(&f.handle).unwrap_or(i as u32);
+            let number = match &*f.handle {
+                "none" => 0,
+                handle => u32_handle(handle).unwrap_or(i as u32),
+            };
             let classid = match &f.flowid {
                 Some(flowid) => Some(handle(flowid, || at("flowid"))?),
                 None => None,
@@ -296,6 +170,7 @@ impl ObservedClass {
 impl ObservedFilter {
     fn filter(&self, parent: Handle, handle: u32, classid: Option<Handle>) -> Filter {
         let mut parts: Vec<U32Part> = classid.map(U32Part::ClassId).into_iter().collect();
+        parts.extend(self.divisor.map(U32Part::Divisor));
         if !self.actions.is_empty() {
             parts.push(U32Part::Actions(
                 self.actions.iter().map(ObservedAction::action).collect(),

@@ -1,0 +1,196 @@
+//! What the commands do.
+
+use crate::place::{Place, ip};
+use serde_json::Value;
+use std::time::Duration;
+
+const SHAPES: &str =
+    "ingress = { guarantee = \"5mbit\", ceiling = \"20mbit\" }\negress = { ceiling = \"10mbit\" }";
+
+fn in_netns(place: &Place) -> String {
+    place.policy(&format!("netns = \"{}\"\n{SHAPES}", place.pod))
+}
+
+fn device<'a>(shown: &'a Value, dev: &str) -> &'a Value {
+    let devices = shown["devices"].as_array().unwrap();
+    devices
+        .iter()
+        .find(|d| d["dev"] == dev)
+        .unwrap_or(&Value::Null)
+}
+
+pub(crate) fn what_is_applied_is_shown_and_needs_no_second_plan() {
+    let place = Place::new();
+    let policy = in_netns(&place);
+    let first = place.answer(&["apply", "--desired", &policy]);
+    let steps = first["ops"].as_array().unwrap().len();
+    assert!(steps > 8 && first["done"] == steps, "{first}");
+    let second = place.answer(&["apply", "--desired", &policy]);
+    assert_eq!(
+        (&second["done"], second["ops"].as_array().unwrap().len()),
+        (&Value::from(0), 0)
+    );
+
+    let shown = place.shown();
+    let class = &device(&shown, "v1")["classes"][0];
+    assert_eq!(class["ceil_bytes_per_second"], 2_500_000);
+    assert!(
+        class["sent_bytes"].is_u64() && class["backlog_bytes"].is_u64(),
+        "{class}"
+    );
+    let eth0 = shown["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|d| d["dev"] == "eth0")
+        .unwrap();
+    assert_eq!(eth0["netns"], place.pod.as_str());
+    let file = format!("{policy}.json");
+    std::fs::write(&file, shown.to_string()).unwrap();
+    let plan = place.answer(&["plan", "--desired", &policy, "--observed", &file]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(plan["ops"].as_array().unwrap().len(), 0, "{plan}");
+    let text = String::from_utf8(place.berth(&["show", "--netns", "host"]).stdout).unwrap();
+    assert!(
+        text.contains("v1 (") && text.contains("class be:10 below root"),
+        "{text}"
+    );
+}
+
+pub(crate) fn a_dry_run_touches_nothing() {
+    let place = Place::new();
+    let policy = place.policy(SHAPES);
+    let before = place.shown();
+    let dry = place.answer(&["apply", "--desired", &policy, "--dry-run"]);
+    assert!(!dry["ops"].as_array().unwrap().is_empty() && dry.get("done").is_none());
+    assert_eq!(place.shown(), before);
+    assert!(!place.ip("-o link").contains("bsh"));
+}
+
+pub(crate) fn a_container_moves_between_namespace_and_ifb() {
+    let place = Place::new();
+    for _ in 0..2 {
+        let policy = place.policy(SHAPES);
+        let by_ifb = place.answer(&["apply", "--desired", &policy]);
+        assert_eq!(by_ifb["done"], by_ifb["ops"].as_array().unwrap().len());
+        assert!(place.ip("-o link").contains("bsh"));
+        assert!(
+            !device(&place.shown(), "v1")["filters"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
+        let policy = in_netns(&place);
+        let inside = place.answer(&["apply", "--desired", &policy]);
+        assert_eq!(inside["removed"].as_array().unwrap().len(), 1, "{inside}");
+        assert!(!place.ip("-o link").contains("bsh"));
+        assert!(
+            device(&place.shown(), "v1")["filters"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
+
+pub(crate) fn what_left_the_policy_goes_and_what_is_foreign_stays() {
+    let place = Place::new();
+    place.answer(&["apply", "--desired", &in_netns(&place)]);
+    place.ip("link add other0 type veth peer name other1");
+    place.tc("qdisc add dev other0 root handle 7: tbf rate 1mbit burst 20000 limit 50000");
+    place.tc("qdisc add dev other1 ingress");
+    let nobody = place.policy("");
+    place.answer(&["apply", "--desired", &nobody]);
+    let shown = place.shown();
+    let root = |dev: &str| device(&shown, dev)["qdiscs"][0]["kind"].clone();
+    assert_ne!(root("v1"), "htb");
+    assert_ne!(root("eth0"), "htb");
+    assert_eq!(root("other0"), "tbf");
+    // A root that is not ours is not replaced, and that is said.
+    let taken =
+        place.policy(&format!("netns = \"{}\"\n{SHAPES}", place.pod).replace("v1", "other0"));
+    let text = std::fs::read_to_string(&taken)
+        .unwrap()
+        .replace("\"v1\"", "\"other0\"");
+    std::fs::write(&taken, text).unwrap();
+    let output = place.berth(&["apply", "--desired", &taken, "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        answer["left_alone"].to_string().contains("other0"),
+        "{answer}"
+    );
+    assert!(place.tc("qdisc show dev other0").contains("tbf 7:"));
+}
+
+pub(crate) fn one_namespace_has_one_name() {
+    let place = Place::new();
+    let pod = std::process::Command::new("ip")
+        .args(["netns", "exec", &place.pod, "sleep", "60"])
+        .spawn();
+    let mut pod = pod.unwrap();
+    // It is in its namespace once it is `sleep`.
+    let command = format!("/proc/{}/comm", pod.id());
+    while std::fs::read_to_string(&command).unwrap().trim() != "sleep" {
+        std::thread::yield_now();
+    }
+    let by_pid = place.policy(&format!("pid = {}\n{SHAPES}", pod.id()));
+    // The namespace has a name besides, by which nothing of it is wanted: what was made stays all the same.
+    for _ in 0..2 {
+        place.answer(&["apply", "--desired", &by_pid]);
+    }
+    assert_eq!(
+        device(&place.shown(), "eth0")["qdiscs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let text = std::fs::read_to_string(&by_pid).unwrap();
+    let second = format!(
+        "[[container]]\nid = \"db\"\nveth = \"up1\"\nnetns = \"{}\"\ndev = \"eth0\"\n{SHAPES}\n",
+        place.pod
+    );
+    std::fs::write(&by_pid, format!("{text}{second}")).unwrap();
+    let output = place.berth(&["apply", "--desired", &by_pid]);
+    let _ = pod.kill();
+    let _ = pod.wait();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("one network namespace"), "{said}");
+}
+
+pub(crate) fn a_namespace_that_is_not_there_is_told() {
+    let place = Place::new();
+    let output = place.berth(&["show", "--netns", "no-such-netns"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no-such-netns"), "{said}");
+    let output = place.berth(&["show", "--netns", "../../proc/1/ns/net"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+pub(crate) fn killed_at_any_moment_the_next_apply_finishes() {
+    let place = Place::new();
+    let (inside, nobody) = (in_netns(&place), format!("{}.empty", place.policy("")));
+    std::fs::copy(place.policy(""), &nobody).unwrap();
+    let inside = {
+        in_netns(&place);
+        inside
+    };
+    let mut cut = 0;
+    for attempt in 0..60_u64 {
+        let mut apply = place.command(&["apply", "--desired", &inside]);
+        let mut apply = apply.stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(attempt * 400));
+        let _ = apply.kill();
+        let _ = apply.wait();
+        let rest = place.answer(&["apply", "--desired", &inside]);
+        cut += usize::from(rest["done"] != 0);
+        let settled = place.answer(&["apply", "--desired", &inside]);
+        assert_eq!(settled["done"], 0, "{settled}");
+        place.answer(&["apply", "--desired", &nobody]);
+    }
+    std::fs::remove_file(&nobody).unwrap();
+    assert!(cut > 0, "every one was done before it was killed");
+    assert!(!ip(&["-n", &place.pod, "-o", "link"]).is_empty());
+}

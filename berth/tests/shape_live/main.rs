@@ -1,0 +1,19 @@
+//! `berth shape show` and `apply` on the kernel that runs this, in network namespaces which each test makes and removes.
+
+mod commands;
+mod place;
+
+use test_support::Need;
+
+/// Namespaces of the kernel's, and what makes them.
+const NAMESPACES: Need = Need::Other("network-namespaces", place::possible);
+
+test_support::tests! {
+    commands::what_is_applied_is_shown_and_needs_no_second_plan [NAMESPACES],
+    commands::a_dry_run_touches_nothing [NAMESPACES],
+    commands::a_container_moves_between_namespace_and_ifb [NAMESPACES],
+    commands::what_left_the_policy_goes_and_what_is_foreign_stays [NAMESPACES],
+    commands::one_namespace_has_one_name [NAMESPACES],
+    commands::a_namespace_that_is_not_there_is_told [NAMESPACES],
+    commands::killed_at_any_moment_the_next_apply_finishes [NAMESPACES],
+}
