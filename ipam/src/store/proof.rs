@@ -29,6 +29,8 @@ pub(crate) struct Told {
     owners: Vec<(String, u64)>,
     /// By name of a host: its blocks.
     hosts: Vec<(String, u64)>,
+    /// The blocks that hosts name.
+    named: Vec<(PoolId, IpAddr)>,
 }
 
 /// What does not agree.
@@ -102,6 +104,40 @@ impl Restorer {
     pub(super) fn note_blocks(&mut self, host: &str, blocks: &[(PoolId, IpAddr)]) {
         let digest = digest_of_blocks(blocks);
         self.told.hosts.push((host.into(), digest));
+        self.told.named.extend_from_slice(blocks);
+    }
+
+    /// Blocks that hosts name, or of which pools' summaries say that they were touched, and that have no record.
+    pub(crate) fn missing(&mut self, touched: &[(PoolId, IpAddr)]) {
+        let named = core::mem::take(&mut self.told.named);
+        let named = named.into_iter().map(|one| (one, "its host names it"));
+        let touched = touched
+            .iter()
+            .map(|&one| (one, "its pool's summary tells of it"));
+        let known: BTreeSet<String> = self.rejected.iter().map(|r| r.key.clone()).collect();
+        let mut missing = BTreeMap::new();
+        for ((id, first), why) in touched.chain(named) {
+            let Some(pool) = self.ipam.pools.get(id.0) else {
+                continue;
+            };
+            let block = Cidr::containing(first, pool.spec().block_size);
+            let Some(block) = block
+                .ok()
+                .filter(|block| pool.spec().cidr.contains(block.first()))
+            else {
+                continue;
+            };
+            let index = pool.slot(block.first()).map(|slot| pool.block_of(slot));
+            let read = index.is_some_and(|index| self.told.blocks.contains_key(&(id.0, index)));
+            let key = block_key(id, block.first());
+            if !read && !known.contains(&key) {
+                missing.insert(key, (block, why));
+            }
+        }
+        let missing = missing.into_iter().map(|(key, (block, why))| {
+            RejectedRecord::new(&key, block, alloc::format!("is missing, though {why}"))
+        });
+        self.rejected.extend(missing);
     }
 
     /// What was told that is not so. With `complete` also what nobody told of, though it is.
@@ -229,6 +265,10 @@ impl Ipam {
         let Some((id, block)) = block else {
             return Vec::new();
         };
+        if record.is_none() {
+            let why = "is missing, though its addresses are held or retained";
+            return Vec::from([RejectedRecord::new(key, block, why)]);
+        }
         let now = self.now();
         let told: BTreeMap<u32, &UsedAddress<'_>> = told
             .iter()

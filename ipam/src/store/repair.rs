@@ -145,6 +145,17 @@ impl<S: Store> Replica<S> {
             keys.insert(rejected.key.clone());
             keys.extend(self.blocks_of(rejected));
             self.unsure = true;
+            // Its record says from now on that it is empty: others tell that there is one.
+            if let Frozen::Block(id, first) = rejected.frozen
+                && let Some(pool) = self.ipam.pools.get_mut(id.0)
+            {
+                let first = pool
+                    .spec()
+                    .cidr
+                    .family()
+                    .address(crate::cidr::number(first));
+                pool.materialise(first);
+            }
             self.ipam.forget_lost(&rejected.frozen);
         }
         if !keys.is_empty() {

@@ -63,6 +63,9 @@ impl Ipam {
             let key = record.key();
             restorer.add(record.clone(), &key, || Frozen::of_record(record));
         }
+        if restorer.whole {
+            restorer.missing(&[]);
+        }
         let mut restored = restorer.finish(true);
         let doubts: Vec<String> = restored.doubts.blocks.iter().cloned().collect();
         for key in doubts {
@@ -283,7 +286,6 @@ impl Restorer {
             rejected: self.rejected,
             doubts,
             whole: self.whole,
-            block_lost: false,
         }
     }
 }

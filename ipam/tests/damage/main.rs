@@ -2,6 +2,7 @@
 //! are mended from what else is stored or dropped when asked for by name.
 
 mod beyond;
+mod lost;
 mod meanwhile;
 mod rebuilt;
 

@@ -86,7 +86,10 @@ impl<S: Store> View<'_, S> {
             restorer.add(record.clone(), &record.key(), || Frozen::of_record(&record));
         }
         let restored = restorer.finish(false);
-        if !restored.rejected.is_empty() || !restored.doubts.is_empty() {
+        if !restored.rejected.is_empty()
+            || !restored.doubts.is_empty()
+            || self.is_contradicted(&restored.ipam)
+        {
             return Ok(match self.is_mixed() {
                 true => Part::Mixed,
                 false => Part::Unknown,

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod free;
 mod host;
+mod missing;
 mod plan;
 mod strangers;
 mod view;

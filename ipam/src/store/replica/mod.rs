@@ -11,7 +11,7 @@ use crate::change::Change;
 use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::store::damage::RejectedRecord;
-use crate::store::seam::{Revision, Store, StoreError, Watched};
+use crate::store::seam::{Event, Revision, Store, StoreError, Watched};
 use crate::store::subject::subject;
 use crate::store::summary::Summaries;
 use crate::store::write::is_structural;
@@ -106,6 +106,11 @@ pub struct Replica<S> {
 pub(in crate::store) const PAGE: usize = 4096;
 /// Attempts before a transaction gives up, as Calico's and whereabouts' hundred, fewer for the back-off.
 pub(in crate::store) const ATTEMPTS: u32 = 32;
+
+/// Nobody deletes a block's record while its pool stays.
+fn is_lost_block(event: &Event) -> bool {
+    event.value.is_none() && event.key.starts_with("b/")
+}
 
 impl<S: Store> Replica<S> {
     /// Reads a store's whole state. An empty store is given `seed`; another keeps its own.
@@ -217,7 +222,9 @@ impl<S: Store> Replica<S> {
             Watched::Compacted => self.reload(now).await,
             // What rejected records may hold is worked out from the whole.
             Watched::Events(events, _)
-                if events.iter().any(|e| is_structural(&e.key))
+                if events
+                    .iter()
+                    .any(|e| is_structural(&e.key) || is_lost_block(e))
                     || !(events.is_empty() || self.rejected.is_empty()) =>
             {
                 self.reload(now).await

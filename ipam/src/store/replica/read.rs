@@ -2,6 +2,7 @@
 
 use super::copy::Copy;
 use super::{PAGE, Replica};
+use crate::pool::PoolId;
 use crate::state::Ipam;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
@@ -14,6 +15,7 @@ use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 /// Records of summaries as they were read.
 type Pages = Vec<(String, Vec<u8>)>;
@@ -60,6 +62,10 @@ impl<S: Store> Replica<S> {
             }
         }
         restorer.whole |= empty;
+        if restorer.whole {
+            let touched = touched(&restorer.ipam, &pages);
+            restorer.missing(&touched);
+        }
         let mut restored = restorer.finish(true);
         let revision = revision.unwrap_or(0);
         if !self.explain(&mut restored, revision, copy).await? {
@@ -247,6 +253,25 @@ impl<S: Store> Replica<S> {
         }
         Ok(fits)
     }
+}
+
+/// The blocks of which summaries say that they were touched, by pool and first address.
+fn touched(ipam: &Ipam, pages: &Pages) -> Vec<(PoolId, IpAddr)> {
+    let mut touched = Vec::new();
+    let mut stored = Summaries::whole();
+    for (key, value) in pages {
+        if let Ok(record) = Record::decode(key, value)
+            && record.has_key(key)
+        {
+            stored.take(ipam, &record);
+        }
+    }
+    for (id, pool) in ipam.pools.iter() {
+        let geometry = Geometry::new(id, pool.spec());
+        let leaves = stored.leaves(id).into_iter();
+        touched.extend(leaves.map(|(block, _)| (id, geometry.first(block))));
+    }
+    touched
 }
 
 /// Refuses what a later version wrote.

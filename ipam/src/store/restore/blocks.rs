@@ -55,9 +55,7 @@ impl Restorer {
             .queue_released(id, &slots, &released)
             .map_err(rejected)?;
         let emptied = due.map_or(empty_since, |due| empty_since.max(due));
-        if let Some(used) = used {
-            self.note_used(id, index, &used);
-        }
+        self.note_used(id, index, used.as_deref().unwrap_or_default());
         if let Some((name, state)) = host {
             name_fits(&name).map_err(|e| rejected(&e.to_string()))?;
             let host = self.ipam.intern_host(&name);

@@ -13,14 +13,11 @@ pub(crate) struct Restored {
     /// What records tell of one another that is not so; nothing where they do not prove each other.
     pub(crate) doubts: Doubts,
     pub(crate) whole: bool,
-    /// Whether a block has no record of which others tell: of what it told, nothing is known.
-    pub(crate) block_lost: bool,
 }
 
 impl Restored {
     /// Finds out which records are lost or wrong where a block tells otherwise; its record as it was read.
     pub(crate) fn explain(&mut self, key: &str, block: Option<&Record<'_>>) {
-        self.block_lost |= block.is_none();
         for one in self.ipam.unproved(key, block) {
             match self.rejected.iter_mut().find(|r| r.key == one.key) {
                 None => self.rejected.push(one),
@@ -38,7 +35,7 @@ impl Restored {
             Some("p/") => true,
             _ => false,
         };
-        if self.whole && !self.block_lost && !self.rejected.iter().any(unknown) {
+        if self.whole && !self.rejected.iter().any(unknown) {
             // What it held, the blocks told: all of them are known.
             for one in &mut self.rejected {
                 if one.frozen == Frozen::Everything && one.is_told_of_by_blocks() {

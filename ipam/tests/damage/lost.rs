@@ -1,0 +1,158 @@
+//! Records that are gone, or older than what others tell.
+
+use super::*;
+use ipam::store::{HostReplica, PartialReplica};
+use std::future::ready as at_once;
+
+/// Two blocks of eight addresses, and a claim of `a` on `h1` in the first.
+fn two_blocks() -> (MemoryStore, IpAddr) {
+    let mut replica = open(MemoryStore::default(), NOW);
+    add(&mut replica, &pool("p", "10.7.0.0/28").block_size(29)).expect("a pool");
+    let request = Request::new("a").host("h1");
+    let first = claim(&mut replica, NOW, &request).expect("an address");
+    (replica.into_store(), first)
+}
+
+fn in_parts(
+    store: &MemoryStore,
+    request: &Request<'_>,
+) -> Result<IpAddr, TransactError<ClaimError>> {
+    let mut parts = PartialReplica::new(store.clone(), 7);
+    let claimed = ready(parts.claim(NOW, request, |_| at_once(()))).expect("at once");
+    claimed.map(|grant| grant.address().expect("an address"))
+}
+
+fn by_host(
+    store: &MemoryStore,
+    request: &Request<'_>,
+) -> Result<IpAddr, TransactError<ClaimError>> {
+    let mut host = HostReplica::new(store.clone(), "h1", 7);
+    let claimed = ready(host.claim(NOW, request, |_| at_once(()))).expect("at once");
+    claimed.map(|grant| grant.address().expect("an address"))
+}
+
+/// Whether an address is one of the first block.
+fn in_first(address: IpAddr) -> bool {
+    "10.7.0.0/29"
+        .parse::<ipam::net::Cidr>()
+        .is_ok_and(|block| block.contains(address))
+}
+
+fn key(store: &mut MemoryStore, kind: &str) -> String {
+    let mut keys = entries(store).into_keys();
+    keys.find(|key| key.starts_with(kind)).expect("a record")
+}
+
+#[test]
+fn a_block_whose_record_is_gone_is_not_taken_for_untouched() {
+    let (mut store, held) = two_blocks();
+    let block = key(&mut store, "b/");
+    delete(&mut store, &block);
+    // Each of those that tell of it is enough.
+    let others = ["c/a", "h/h1", &key(&mut store, "s/")].map(String::from);
+    for only in &others {
+        let mut store = store.clone();
+        for other in others.iter().filter(|other| *other != only) {
+            delete(&mut store, other);
+        }
+        let mut replica = open(store.clone(), NOW);
+        let bad = replica.rejected().iter().find(|r| r.key == block);
+        let frozen = bad.map(|r| &r.frozen);
+        assert!(matches!(frozen, Some(Frozen::Block(..))), "{only}: {bad:?}");
+        let named = claim(&mut replica, NOW, &Request::new("x").addresses(&[held]));
+        assert!(named.is_err(), "{only}: {named:?}");
+        let other = claim(&mut replica, NOW, &Request::new("y").host("h1"));
+        assert!(other.is_ok_and(|address| !in_first(address)), "{only}");
+        // A claim that does not read the one that is left cannot know.
+        if only == "c/a" {
+            continue;
+        }
+        for owner in ["n1", "n2"] {
+            let request = Request::new(owner).host("h1");
+            for given in [in_parts(&store, &request), by_host(&store, &request)] {
+                assert!(!given.is_ok_and(in_first), "{only}");
+            }
+        }
+        if only.starts_with("h/") {
+            continue;
+        }
+        // Whichever host asks, the summary tells.
+        let asked = [held];
+        let request = Request::new("n3").addresses(&asked);
+        for given in [in_parts(&store, &request), by_host(&store, &request)] {
+            assert!(given.is_err(), "{only}: {given:?}");
+        }
+    }
+}
+
+#[test]
+fn a_block_whose_record_is_gone_is_rebuilt_from_its_claims() {
+    let (mut store, held) = two_blocks();
+    let taken = BTreeMap::from([(held, "a".to_owned())]);
+    let block = key(&mut store, "b/");
+    delete(&mut store, &block);
+    let asked = [held];
+    let request = Request::new("n1").host("h1").addresses(&asked);
+    let refused = in_parts(&store, &request);
+    assert!(refused.is_err_and(|e| format!("{e:?}").contains("Damaged")));
+    let mut replica = open(exhaust(store, &taken, NOW), NOW);
+    let problems = replica.ipam().fsck(Duration::ZERO, replica.rejected());
+    assert!(
+        problems.iter().any(|p| p.subject == "10.7.0.0/29"),
+        "{problems:?}"
+    );
+    let rebuilt = ready(replica.rebuild(NOW)).expect("at once");
+    assert!(rebuilt.is_ok_and(|n| n > 0));
+    assert_eq!(replica.rejected(), []);
+    replica.ipam().check_invariants().expect("a sound state");
+    let holder = replica.ipam().claim_of("a").expect("its claim");
+    assert_eq!(holder.addresses().collect::<Vec<_>>(), [held]);
+    exhaust(
+        replica.into_store(),
+        &taken,
+        NOW.after(Duration::from_secs(200)),
+    );
+}
+
+#[test]
+fn a_replica_that_is_open_learns_that_a_block_is_gone() {
+    let (mut store, _) = two_blocks();
+    let mut other = open(store.clone(), NOW);
+    let block = key(&mut store, "b/");
+    delete(other.store_mut(), &block);
+    ready(other.catch_up(NOW))
+        .expect("at once")
+        .expect("a look");
+    assert!(other.rejected().iter().any(|r| r.key == block));
+    let given = claim(&mut other, NOW, &Request::new("n1").host("h1"));
+    assert!(!given.is_ok_and(in_first));
+    // Dropped by name, it is empty but for what its claims hold.
+    let one = ready(other.discard(NOW, Some(&[block]))).expect("at once");
+    assert_eq!((one, other.rejected()), (Ok(1), &[][..]));
+}
+
+#[test]
+fn a_block_that_has_what_its_summary_denies_gives_nothing() {
+    let (store, _) = two_blocks();
+    let mut replica = open(store, NOW);
+    for owner in ["b", "c", "d", "e", "f"] {
+        claim(&mut replica, NOW, &Request::new(owner).host("h1")).expect("an address");
+    }
+    let block = key(replica.store_mut(), "b/");
+    let older = entries(replica.store_mut())[&block].clone();
+    let last = claim(&mut replica, NOW, &Request::new("g").host("h1")).expect("the last one");
+    assert!(in_first(last));
+    let mut store = replica.into_store();
+    write(&mut store, &block, older);
+    let asked = [last];
+    let request = Request::new("n").host("h1").addresses(&asked);
+    for given in [in_parts(&store, &request), by_host(&store, &request)] {
+        assert!(given.is_err(), "{given:?}");
+    }
+    let mut replica = open(store, NOW);
+    assert!(replica.rejected().iter().any(|r| r.key == block));
+    let rebuilt = ready(replica.rebuild(NOW)).expect("at once");
+    assert!(rebuilt.is_ok_and(|n| n > 0));
+    assert_eq!(replica.rejected(), []);
+    assert!(replica.ipam().claim_of("g").is_some());
+}
