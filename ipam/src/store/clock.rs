@@ -1,5 +1,6 @@
 //! The time that hosts which share a store go by.
 
+use super::damage::RejectedRecord;
 use super::record::{Record, TIME};
 use super::replica::{PAGE, known};
 use super::seam::{Guard, Revision, Store, StoreError, Txn};
@@ -89,7 +90,8 @@ impl StoreClock {
         (passed <= self.step).then(|| seen.time.after(passed))
     }
 
-    /// Looks at the store's time. One message.
+    /// Looks at the store's time. One message. Where it is damaged, the latest time that stands in any record, for which all are read: it is
+    /// behind, so nothing ends early by it, but it stands still until the time is written anew ([`StoreClock::serve`], `fsck --repair`).
     ///
     /// ```
     /// # use ipam::Timestamp;
@@ -110,11 +112,13 @@ impl StoreClock {
         Ok(match self.look(store, &mut monotonic).await? {
             Look::Seen(seen) => Some(seen.time),
             Look::Missing(_) => None,
+            Look::Damaged(_) => proved(store).await?,
         })
     }
 
     /// Looks at the store's time, if need be, and moves it on. One message in the common case: to be called several times a step. A store
-    /// without a time is given `wall`, or the latest time that stands in any record, if that is later: all are read then.
+    /// without a time is given `wall`, or the latest time that stands in any record, if that is later: all are read then. One that is damaged
+    /// goes on from the latest time that stands in any record, and `wall` is asked only where none tells.
     ///
     /// ```
     /// # use ipam::Timestamp;
@@ -150,6 +154,7 @@ impl StoreClock {
             None => match self.look(store, &mut monotonic).await? {
                 Look::Seen(seen) => return Ok(seen.time),
                 Look::Missing(guard) => (latest(store).await?.max(wall), guard),
+                Look::Damaged(guard) => (proved(store).await?.unwrap_or(wall), guard),
             },
         };
         // Whether it took place is unknown where the answer is lost.
@@ -169,7 +174,7 @@ impl StoreClock {
             // Another has moved it on.
             Err(StoreError::Conflict { .. }) => match self.look(store, &mut monotonic).await? {
                 Look::Seen(seen) => Ok(seen.time),
-                Look::Missing(_) => Err(StoreError::Io(
+                Look::Missing(_) | Look::Damaged(_) => Err(StoreError::Io(
                     "the store's time was removed while it was moved on".into(),
                 )),
             },
@@ -204,8 +209,7 @@ impl StoreClock {
                 self.seen = Some(seen);
                 Ok(Look::Seen(seen))
             }
-            // Damaged: begun anew, no earlier than anything that is stored.
-            _ => Ok(Look::Missing(Guard::unchanged(TIME, revision))),
+            _ => Ok(Look::Damaged(Guard::unchanged(TIME, revision))),
         }
     }
 }
@@ -213,8 +217,33 @@ impl StoreClock {
 /// What a look at the store's time found.
 enum Look {
     Seen(Seen),
-    /// None that can be read; what a transaction that begins one rests on.
+    /// There is none; what a transaction that begins one rests on.
     Missing(Guard),
+    /// It cannot be read. It goes on from where records prove that it was: a wall clock that is ahead would end what is others'.
+    Damaged(Guard),
+}
+
+/// The latest time that any record proves, if one does.
+pub(super) async fn proved<S: Store>(store: &mut S) -> Result<Option<Timestamp>, StoreError> {
+    let latest = latest(store).await?;
+    Ok(Some(latest).filter(|&at| at > Timestamp::ZERO))
+}
+
+/// What is wrong with the store's time, if anything is.
+///
+/// # Errors
+/// A later version wrote it.
+pub(super) fn damaged_time(value: Option<&[u8]>) -> Result<Option<RejectedRecord>, StoreError> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    known(TIME, value)?;
+    let why: String = match Record::decode(TIME, value) {
+        Ok(Record::Time { .. }) => return Ok(None),
+        Ok(_) => "is another record".into(),
+        Err(error) => error.to_string(),
+    };
+    Ok(Some(RejectedRecord::new(TIME, "the store's time", why)))
 }
 
 /// The latest time that stands in any record; that of nothing is zero. Linear in the store.

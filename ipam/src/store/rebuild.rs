@@ -1,9 +1,10 @@
 //! One damaged record, made from those that say the same.
 
+use super::clock::proved;
 use super::damage::{Frozen, RejectedRecord};
 use super::record::{
-    COPIES, Record, ReleasedAddress, StickyRecord, UsedAddress, block_key, copy_key, identity_of,
-    pool_key,
+    COPIES, Record, ReleasedAddress, StickyRecord, TIME, UsedAddress, block_key, copy_key,
+    identity_of, pool_key,
 };
 use super::replica::{PAGE, Replica};
 use super::seam::{Guard, Store, StoreError, Txn};
@@ -54,6 +55,11 @@ impl<S: Store> Replica<S> {
                 own.map(|record| record.encode())
             }
             Frozen::Nothing if key == "m/" => Some(self.meta_anew()),
+            Frozen::Nothing if key == TIME => {
+                let now = proved(&mut self.store).await?;
+                let now = now.unwrap_or(self.ipam.now());
+                Some(Record::Time { now }.encode())
+            }
             Frozen::Nothing if key.starts_with("r/") => {
                 txn.delete.push(key.clone());
                 txn.guards.push(Guard::unchanged(key, self.revision));
@@ -88,11 +94,11 @@ impl<S: Store> Replica<S> {
         self.rejected.iter().any(untold)
     }
 
-    /// The record of what all pools share. What else proves what is no longer known: the next write sees to that.
+    /// The record of what all pools share. Where the others do not prove each other, the next write sees to that.
     fn meta_anew(&self) -> Vec<u8> {
         let mut meta = self.ipam.meta();
         if let Record::Meta { whole, .. } = &mut meta {
-            *whole = false;
+            *whole = self.whole;
         }
         meta.encode()
     }

@@ -108,6 +108,11 @@ impl Restorer {
         }
     }
 
+    /// Whether a key's record does not fit.
+    pub(crate) fn rejects(&self, key: &str) -> bool {
+        self.rejected.iter().any(|rejected| rejected.key == key)
+    }
+
     /// Only some records will be added.
     pub(crate) fn begin_part(&mut self) {
         self.part = true;

@@ -1,7 +1,7 @@
 //! Records that are gone, or older than what others tell.
 
 use super::*;
-use ipam::store::{HostReplica, PartialReplica};
+use ipam::store::{HostReplica, PartialReplica, StoreClock};
 use std::future::ready as at_once;
 
 /// Two blocks of eight addresses, and a claim of `a` on `h1` in the first.
@@ -155,4 +155,109 @@ fn a_block_that_has_what_its_summary_denies_gives_nothing() {
     assert!(rebuilt.is_ok_and(|n| n > 0));
     assert_eq!(replica.rejected(), []);
     assert!(replica.ipam().claim_of("g").is_some());
+}
+
+#[test]
+fn a_damaged_time_is_a_problem_and_goes_on_from_what_records_prove() {
+    let (mut store, _) = two_blocks();
+    let mut clock = StoreClock::default();
+    let served = clock.serve(&mut store, NOW, || Timestamp::ZERO);
+    assert_eq!(ready(served).expect("at once"), Ok(NOW));
+    write(&mut store, "t/", vec![9; 20]);
+    // A wall clock a year ahead ends nobody's lease.
+    let year = NOW.after(Duration::from_secs(365 * 86_400));
+    let read = clock.read(&mut store, || Timestamp::ZERO);
+    assert_eq!(ready(read).expect("at once"), Ok(Some(NOW)));
+    let served = StoreClock::default();
+    let mut other = store.clone();
+    let time = ready(served.clone().serve(&mut other, year, || Timestamp::ZERO));
+    assert_eq!(time.expect("at once"), Ok(NOW));
+    let mut replica = open(store, year);
+    let problems = replica.ipam().fsck(Duration::ZERO, replica.rejected());
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.kind == "damaged" && p.subject == "the store's time")
+    );
+    assert_eq!(ready(replica.rebuild(year)).expect("at once"), Ok(1));
+    assert_eq!(replica.rejected(), []);
+    let mut store = replica.into_store();
+    let value = entries(&mut store)["t/"].clone();
+    assert_eq!(Record::decode("t/", &value), Ok(Record::Time { now: NOW }));
+    // One that is damaged while a replica is open is found too.
+    let mut replica = open(store, NOW);
+    write(replica.store_mut(), "t/", vec![9; 20]);
+    ready(replica.catch_up(NOW))
+        .expect("at once")
+        .expect("a look");
+    assert_eq!(replica.rejected().len(), 1);
+}
+
+/// CRC-32 (IEEE 802.3), bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+        })
+    })
+}
+
+#[test]
+fn a_pool_whose_record_is_gone_is_rebuilt_from_its_copy() {
+    let mut store = store();
+    let (taken, before) = (taken(&store), open(store.clone(), NOW).ipam().claim_count());
+    delete(&mut store, "p/00000");
+    let mut replica = open(exhaust(store.clone(), &taken, NOW), NOW);
+    let bad = replica.rejected().iter().find(|r| r.key == "p/00000");
+    assert!(
+        bad.is_some_and(|r| matches!(r.frozen, Frozen::Pool(_))),
+        "{bad:?}"
+    );
+    assert!(matches!(
+        add(&mut replica, &pool("new", "10.0.0.0/24")),
+        Err(TransactError::Damaged(_))
+    ));
+    let mut replica = open(store.clone(), NOW);
+    ready(replica.rebuild(NOW))
+        .expect("at once")
+        .expect("a repair");
+    assert_eq!(replica.rejected(), []);
+    assert_eq!(replica.ipam().claim_count(), before);
+    exhaust(
+        replica.into_store(),
+        &taken,
+        NOW.after(Duration::from_secs(200)),
+    );
+    // A copy that a later version wrote is not for this one to read, or to write over.
+    for pool in [true, false] {
+        let mut store = store.clone();
+        let mut value = entries(&mut store)["q/00000"].clone();
+        if pool {
+            write(&mut store, "p/00000", value.clone());
+        }
+        value[0] = 99;
+        value.truncate(value.len() - 4);
+        value.extend(crc32(&value).to_le_bytes());
+        write(&mut store, "q/00000", value);
+        let opened = ready(Replica::open(store, NOW, 7)).expect("at once");
+        let error = opened.map(|_| ()).expect_err("a later version's");
+        let later =
+            matches!(&error, ipam::store::StoreError::Version { key, .. } if key == "q/00000");
+        assert!(later, "{error:?}");
+    }
+}
+
+#[test]
+fn a_claim_is_rebuilt_though_what_all_pools_share_is_damaged_too() {
+    let (mut store, held) = two_blocks();
+    write(&mut store, "m/", vec![9; 20]);
+    write(&mut store, "c/a", vec![9; 20]);
+    let taken = BTreeMap::from([(held, "a".to_owned())]);
+    let mut replica = open(exhaust(store, &taken, NOW), NOW);
+    ready(replica.rebuild(NOW))
+        .expect("at once")
+        .expect("a repair");
+    assert_eq!(replica.rejected(), []);
+    let holder = replica.ipam().claim_of("a").expect("its claim");
+    assert_eq!(holder.addresses().collect::<Vec<_>>(), [held]);
 }

@@ -4,6 +4,7 @@ use super::copy::Copy;
 use super::{PAGE, Replica};
 use crate::pool::PoolId;
 use crate::state::Ipam;
+use crate::store::clock::damaged_time;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
 use crate::store::record::{COPIES, KINDS, Record, TIME, is_outdated};
@@ -37,6 +38,7 @@ impl<S: Store> Replica<S> {
         ipam.dirty.track();
         let mut restorer = Restorer::onto(ipam, now);
         let (mut seeded, mut revision, mut empty) = (false, None, true);
+        let mut tells = true;
         let mut outdated = false;
         let mut pages = Pages::new();
         for kind in KINDS {
@@ -51,6 +53,8 @@ impl<S: Store> Replica<S> {
                 for (key, value) in page.entries {
                     seeded |= key == "m/";
                     outdated |= is_outdated(&value);
+                    // Where the record of what all share is lost, the others themselves say whether they tell of each other.
+                    tells &= !restorer.rejects("m/") || is_telling(&key, &value);
                     match kind {
                         "s/" => pages.push((key, value)),
                         _ => add(&mut restorer, &key, &value)?,
@@ -61,13 +65,17 @@ impl<S: Store> Replica<S> {
                 }
             }
         }
-        restorer.whole |= empty;
+        restorer.whole |= empty || tells && restorer.rejects("m/");
         if restorer.whole {
             let touched = touched(&restorer.ipam, &pages);
             restorer.missing(&touched);
         }
         let mut restored = restorer.finish(true);
         let revision = revision.unwrap_or(0);
+        let Some(bad) = self.bad_beside(&restored, revision, copy).await? else {
+            return Ok(false);
+        };
+        restored.rejected.extend(bad);
         if !self.explain(&mut restored, revision, copy).await? {
             return Ok(false);
         }
@@ -77,10 +85,6 @@ impl<S: Store> Replica<S> {
             ..RejectedRecord::new(WHOLE, "the store", why)
         });
         restored.rejected.extend(whole);
-        let Some(bad) = self.bad_copies(&restored.ipam, revision, copy).await? else {
-            return Ok(false);
-        };
-        restored.rejected.extend(bad);
         if restored.rejected.iter().any(|m| m.key == "m/") {
             restored.ipam.tokens.begin_anew();
         }
@@ -180,34 +184,43 @@ impl<S: Store> Replica<S> {
         Ok(bad)
     }
 
-    /// Copies of pools' records that are not what they copy. None where others committed meanwhile.
-    async fn bad_copies(
+    /// What stands beside the state and is not what it should be: copies of pools' records, the pools that only those tell of, and the
+    /// store's time. None where others committed meanwhile.
+    async fn bad_beside(
         &mut self,
-        ipam: &Ipam,
+        restored: &Restored,
         revision: Revision,
         copy: Option<&Copy>,
     ) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
         let mut bad = Vec::new();
         // As many as there may be pools: one page.
         let page = self.list(copy, COPIES, None, usize::MAX).await?;
-        if page.revision != revision {
+        let (time, now) = self.get(copy, &[TIME.to_string()]).await?;
+        if page.revision != revision || now != revision {
             return Ok(None);
         }
         for (key, value) in page.entries {
             let own = key.replacen(COPIES, "p/", 1);
-            match ipam.record(&own).map(|r| r.encode()) {
-                Some(bytes)
-                    if bytes != value && Record::decode(&own, &value).ok() != ipam.record(&own) =>
-                {
-                    bad.push(RejectedRecord::new(
-                        &key,
-                        &own,
-                        "is not the copy of its pool's record",
-                    ));
+            let copied = match Record::decode(&own, &value) {
+                Err(RecordError::Version { found, known }) => {
+                    return Err(StoreError::Version { key, found, known });
+                }
+                copied => copied.ok(),
+            };
+            match restored.ipam.record(&own) {
+                Some(record) if copied.as_ref() != Some(&record) => {
+                    let why = "is not the copy of its pool's record";
+                    bad.push(RejectedRecord::new(&key, &own, why));
+                }
+                // Both go with their pool.
+                None if restored.rejected.iter().all(|r| r.key != own) => {
+                    let why = "is missing, though its copy is there";
+                    bad.push(RejectedRecord::new(&own, &own, why));
                 }
                 _ => {}
             }
         }
+        bad.extend(damaged_time(time.first().and_then(Option::as_deref))?);
         Ok(Some(bad))
     }
 
@@ -242,6 +255,9 @@ impl<S: Store> Replica<S> {
         self.ipam = restored.ipam;
         self.rejected.extend(restored.rejected);
         let mut fits = restored.doubts.is_empty();
+        for event in events.iter().filter(|e| e.key == TIME) {
+            fits &= damaged_time(event.value.as_deref())?.is_none();
+        }
         for event in events.iter().filter(|e| e.key.starts_with("s/")) {
             let record = event.value.as_deref();
             let record = record.map(|v| Record::decode(&event.key, v)).transpose();
@@ -272,6 +288,16 @@ fn touched(ipam: &Ipam, pages: &Pages) -> Vec<(PoolId, IpAddr)> {
         touched.extend(leaves.map(|(block, _)| (id, geometry.first(block))));
     }
     touched
+}
+
+/// Whether a record tells of others, as those of formats before 4 do not.
+fn is_telling(key: &str, value: &[u8]) -> bool {
+    match Record::decode(key, value) {
+        Ok(Record::Block { used, .. }) => used.is_some(),
+        Ok(Record::Host { blocks, .. }) => blocks.is_some(),
+        Ok(Record::Workload { owners, .. }) => owners.is_some(),
+        _ => true,
+    }
 }
 
 /// Refuses what a later version wrote.
