@@ -46,6 +46,7 @@ impl<S: Store> Replica<S> {
             Frozen::Pool(id) => self.pool_copy(*id).await?,
             // It may have told of what nothing else tells of any more.
             _ if key.starts_with("b/") && self.has_untold() => None,
+            Frozen::Block(_, first) if self.may_be_held_of(*first) => None,
             Frozen::Block(id, first) => {
                 let host = self.host_naming(*id, *first).await?;
                 self.ipam.block_anew(*id, *first, host.as_deref())
@@ -92,6 +93,29 @@ impl<S: Store> Replica<S> {
         let untold =
             |one: &RejectedRecord| one.frozen == Frozen::Everything && one.is_told_of_by_blocks();
         self.rejected.iter().any(untold)
+    }
+
+    /// Whether a claim or workload is damaged that may hold addresses of the damaged block that begins here, though only others tell
+    /// of it: a claim that none of its family is known of, and any workload.
+    fn may_be_held_of(&self, first: IpAddr) -> bool {
+        let mut damaged = self.rejected.iter().filter(|one| !one.decodes);
+        damaged.any(|one| match &one.frozen {
+            Frozen::Addresses(known) if one.key.starts_with("c/") => {
+                known.iter().all(|(_, at)| at.is_ipv4() != first.is_ipv4())
+            }
+            Frozen::Addresses(_) => one.is_told_of_by_blocks(),
+            _ => false,
+        })
+    }
+
+    /// Whether a damaged block may tell of an address of this claim that no other does: one of a family of which none is known.
+    fn may_hold_more(&self, told: &[(PoolId, IpAddr, UsedAddress<'_>)]) -> bool {
+        let known = |v4: bool| told.iter().any(|(_, at, _)| at.is_ipv4() == v4);
+        self.rejected.iter().any(|one| match one.frozen {
+            Frozen::Block(_, first) => !known(first.is_ipv4()),
+            Frozen::Pool(_) => !known(true) || !known(false),
+            _ => false,
+        })
     }
 
     /// The record of what all pools share. Where the others do not prove each other, the next write sees to that.
@@ -173,7 +197,13 @@ impl<S: Store> Replica<S> {
         }
         let damaged = |m: &RejectedRecord| matches!(m.frozen, Frozen::Block(..) | Frozen::Pool(_));
         let record = match (rejected.key.strip_prefix("c/"), identity_of(&rejected.key)) {
-            (Some(owner), _) => claim_told(owner, told, self.ipam.now()),
+            (Some(owner), _) => {
+                told.retain(|(_, _, one)| one.holder.as_ref().is_some_and(|h| h.owner == owner));
+                match self.may_hold_more(&told) {
+                    true => None,
+                    false => claim_told(owner, told, self.ipam.now()),
+                }
+            }
             // What a damaged block tells of it is unknown.
             (None, Some(_)) if self.rejected.iter().any(damaged) => None,
             (None, Some(identity)) => self.ipam.workload_told(identity, told),

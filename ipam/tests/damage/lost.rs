@@ -261,3 +261,102 @@ fn a_claim_is_rebuilt_though_what_all_pools_share_is_damaged_too() {
     let holder = replica.ipam().claim_of("a").expect("its claim");
     assert_eq!(holder.addresses().collect::<Vec<_>>(), [held]);
 }
+
+/// A claim of both families and a reservation of both, each family in a block of its own.
+fn dual() -> MemoryStore {
+    let mut replica = open(MemoryStore::default(), NOW);
+    add(&mut replica, &pool("four", "10.7.0.0/26")).expect("a pool");
+    add(&mut replica, &pool("six", "fd00::/120").block_size(124)).expect("a pool");
+    let requests = [
+        Request::new("a"),
+        Request::new("b").workload("w").fixed(&[]),
+    ];
+    for request in requests {
+        let request = request.families(ipam::claim::Families::Dual).host("h1");
+        claim(&mut replica, NOW, &request).expect("two addresses");
+    }
+    release(&mut replica, NOW, "b");
+    replica.into_store()
+}
+
+#[test]
+fn half_of_what_was_held_is_not_taken_for_the_whole() {
+    let mut store = dual();
+    let mut held: BTreeMap<IpAddr, String> = BTreeMap::new();
+    let sound = open(store.clone(), NOW);
+    let addresses = |replica: &Memory| -> Vec<IpAddr> {
+        let claimed = replica.ipam().claim_of("a").expect("its claim");
+        let retained = replica.ipam().retained_for("w");
+        claimed.addresses().chain(retained).collect()
+    };
+    held.extend(
+        addresses(&sound)
+            .into_iter()
+            .map(|at| (at, "theirs".to_owned())),
+    );
+    assert_eq!(held.len(), 4);
+    let blocks: Vec<String> = entries(&mut store)
+        .into_keys()
+        .filter(|key| key.starts_with("b/"))
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    for (record, block) in ["c/a", "w/w"]
+        .into_iter()
+        .flat_map(|r| blocks.iter().map(move |b| (r, b)))
+    {
+        let mut store = store.clone();
+        let (whole, sound) = (entries(&mut store), store.clone());
+        write(&mut store, record, vec![9; 20]);
+        write(&mut store, block, vec![9; 20]);
+        let mut replica = open(store, NOW);
+        ready(replica.rebuild(NOW))
+            .expect("at once")
+            .expect("a look");
+        let left: BTreeSet<&str> = replica.rejected().iter().map(|r| &*r.key).collect();
+        assert_eq!(
+            left,
+            BTreeSet::from([record, block]),
+            "both are left as they are"
+        );
+        let later = NOW.after(Duration::from_secs(600));
+        let mut store = exhaust(replica.into_store(), &held, later);
+        // With the block's record back, the other is rebuilt.
+        write(&mut store, block, whole[block].clone());
+        let mut replica = open(store, later);
+        ready(replica.rebuild(later))
+            .expect("at once")
+            .expect("a repair");
+        assert_eq!(replica.rejected(), [], "{record} {block}");
+        assert_eq!(
+            addresses(&replica),
+            addresses(&open(sound, NOW)),
+            "{record} {block}"
+        );
+    }
+}
+
+#[test]
+fn a_claim_of_one_family_is_rebuilt_beside_a_damaged_block_of_that_family() {
+    let mut store = store();
+    let taken = taken(&store);
+    // The claim is told of whole by its own block.
+    write(&mut store, "c/p-a", vec![9; 20]);
+    let blocks = entries(&mut store).into_keys();
+    let other = blocks.filter(|key| key.starts_with("b/00001/")).next_back();
+    write(
+        &mut store,
+        &other.expect("a block of the other pool"),
+        vec![9; 20],
+    );
+    let mut replica = open(store, NOW);
+    ready(replica.rebuild(NOW))
+        .expect("at once")
+        .expect("a repair");
+    assert!(replica.ipam().claim_of("p-a").is_some());
+    assert_eq!(replica.rejected(), []);
+    exhaust(
+        replica.into_store(),
+        &taken,
+        NOW.after(Duration::from_secs(600)),
+    );
+}
