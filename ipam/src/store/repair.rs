@@ -46,6 +46,8 @@ impl<S: Store> Replica<S> {
         let pages = self.rejected.iter().any(|m| m.key == STRUCTURE);
         if pages {
             self.store.mend().await?;
+            // What was known of it before may be of no use.
+            self.catch_up(now).await?;
         }
         let mut rebuilt = self.set_times(now).await?;
         // Pools first: what the others hold is known only then. What was read of one record may tell of the next.

@@ -341,8 +341,8 @@ fn a_claim_of_one_family_is_rebuilt_beside_a_damaged_block_of_that_family() {
     let taken = taken(&store);
     // The claim is told of whole by its own block.
     write(&mut store, "c/p-a", vec![9; 20]);
-    let blocks = entries(&mut store).into_keys();
-    let other = blocks.filter(|key| key.starts_with("b/00001/")).next_back();
+    let mut blocks = entries(&mut store).into_keys();
+    let other = blocks.rfind(|key| key.starts_with("b/00001/"));
     write(
         &mut store,
         &other.expect("a block of the other pool"),

@@ -170,6 +170,15 @@ pub(crate) fn first_horizon(keys: &Keys, revision: Revision) -> TxnRequest {
     }
 }
 
+/// Writes a horizon anew that nobody has written after revision `read`: nothing is known of deletions up to `revision`.
+pub(crate) fn horizon_anew(keys: &Keys, read: Revision, revision: Revision) -> TxnRequest {
+    TxnRequest {
+        compare: vec![unchanged(keys.horizon(), Vec::new(), read)],
+        success: vec![put(keys.horizon(), horizon_value(revision))],
+        failure: Vec::new(),
+    }
+}
+
 /// Removes tombstones up to `upto` and says so.
 pub(crate) fn sweep(keys: &Keys, tombstones: Vec<Vec<u8>>, upto: Revision) -> TxnRequest {
     let mut success = vec![put(keys.horizon(), horizon_value(upto))];
@@ -199,7 +208,7 @@ pub(crate) fn parse_horizon(value: &[u8]) -> Result<Revision, StoreError> {
         .filter(|t| t.len() == HORIZON_DIGITS);
     text.and_then(|t| t.parse().ok()).ok_or_else(|| {
         StoreError::Damaged(format!(
-            "its horizon holds `{}`, which is no revision: remove that key, and all begin anew",
+            "its horizon holds `{}`, which is no revision: run fsck --repair, and all begin anew",
             value[..value.len().min(40)].escape_ascii()
         ))
     })

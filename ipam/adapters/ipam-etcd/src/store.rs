@@ -1,5 +1,7 @@
 //! The seam on etcd.
 
+mod horizon;
+
 use crate::client::Client;
 use crate::commit::{self, Outcome};
 use crate::config::{ConfigError, EtcdConfig};
@@ -10,6 +12,7 @@ use crate::proto::{
     Answer, Headed, Op, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse, path,
     signed,
 };
+use horizon::draw;
 use ipam::Store;
 use ipam::store::{Event, Page, Revision, StoreError, Txn, Watched};
 use tokio::time::Instant;
@@ -43,8 +46,6 @@ const FEED_AFTER: u32 = 2;
 const READS: u32 = 5;
 /// Attempts at a commit to a store whose horizon is missing: one finds that out, one commits, one is spare.
 const HORIZONS: u32 = 3;
-/// Tombstones that one sweep removes at the most: more than were left since the one before.
-const SWEPT: usize = 100;
 
 impl EtcdStore {
     /// The store of a configuration.
@@ -224,38 +225,6 @@ impl EtcdStore {
         let events = events.into_iter().map(event).collect();
         Ok(Watched::Events(events, answer.revision))
     }
-
-    /// Removes tombstones that are older than anybody need remember. What fails here is done by a later one.
-    async fn sweep(&mut self, revision: Revision) -> Result<(), Failure> {
-        let upto = revision.saturating_sub(self.client.config.remembered);
-        if upto == 0 {
-            return Ok(());
-        }
-        let all = self.keys.tombstone("");
-        let old = RangeRequest {
-            range_end: after_prefix(&all),
-            key: all,
-            limit: i64::try_from(SWEPT.min(self.client.config.max_txn_ops - 2)).unwrap_or(1),
-            keys_only: true,
-            max_mod_revision: signed(upto),
-            ..RangeRequest::default()
-        };
-        let old = self.range(&old).await?;
-        let old: Vec<_> = old.kvs.into_iter().map(|kv| kv.key).collect();
-        if old.is_empty() {
-            return Ok(());
-        }
-        let request = commit::sweep(&self.keys, old, upto);
-        let _: TxnResponse = self.client.write(path::TXN, &request).await?;
-        Ok(())
-    }
-}
-
-/// A number below 64, each equally often whatever pattern the revisions have: one deletion in so many sweeps the oldest tombstones.
-/// Short-lived processes have nothing to count them with.
-fn draw(revision: Revision) -> u64 {
-    // Multiplicative hashing by the golden ratio; the upper six bits.
-    revision.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58
 }
 
 /// Why there is no page.
@@ -387,6 +356,15 @@ impl Store for EtcdStore {
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// Whether its horizon can be read; [`Store::mend`] writes it anew where not.
+    async fn inspect(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(self.bad_horizon().await?.map(|(why, _)| why))
+    }
+
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        self.mend_horizon().await
     }
 
     async fn accept(&mut self) -> Result<(), StoreError> {

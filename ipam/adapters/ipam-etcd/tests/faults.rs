@@ -3,8 +3,8 @@
 mod common;
 
 use common::{block_on, commit, config, get, open, revision};
-use ipam::Store as _;
 use ipam::store::{StoreError, Txn, Watched};
+use ipam::{PoolSpec, Replica, Request, Store as _, Timestamp};
 use ipam_etcd::{EtcdConfig, EtcdStore};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -121,6 +121,46 @@ fn who_is_behind_the_horizon_reads_again() {
             .and_then(|c| c.split('"').next());
         let count: u32 = count.and_then(|c| c.parse().ok()).expect("a count");
         assert!(count < 200, "{count} tombstones: {left}");
+    });
+}
+
+fn a_horizon_that_cannot_be_read_is_a_problem_and_is_written_anew() {
+    let etcd = Etcd::start(&[]);
+    let now = Timestamp::from_secs(1_000);
+    let wait = |_| std::future::ready(());
+    block_on(async {
+        let mut replica = Replica::open(open(config(&etcd)), now, 7)
+            .await
+            .expect("open");
+        let spec = PoolSpec::new("p", "10.7.0.0/24".parse().expect("a prefix"));
+        replica.add_pool(now, spec, wait).await.expect("a pool");
+        // As a hand would: `/berth/ipam/horizon` holds `junk`.
+        let put = r#"{"key": "L2JlcnRoL2lwYW0vaG9yaXpvbg==", "value": "anVuaw=="}"#;
+        let _ = etcd.post("/v3/kv/put", put);
+        let mut replica = Replica::open(open(config(&etcd)), now, 7)
+            .await
+            .expect("open");
+        replica.inspect().await.expect("a look");
+        let problems = replica.ipam().fsck(Duration::ZERO, replica.rejected());
+        assert!(
+            problems.iter().any(|p| p.repair.contains("`junk`")),
+            "{problems:?}"
+        );
+        let refused = replica.claim(now, &Request::new("a"), wait).await;
+        assert!(refused.is_err_and(|e| e.to_string().contains("fsck --repair")));
+        replica.inspect().await.expect("a look");
+        assert_eq!(replica.rebuild(now).await, Ok(1));
+        assert_eq!(replica.rejected(), []);
+        replica
+            .claim(now, &Request::new("a"), wait)
+            .await
+            .expect("an address");
+        let mut replica = Replica::open(open(config(&etcd)), now, 7)
+            .await
+            .expect("open");
+        replica.inspect().await.expect("a look");
+        assert_eq!(replica.rejected(), []);
+        assert_eq!(replica.ipam().claim_count(), 1);
     });
 }
 
@@ -308,6 +348,7 @@ fn what_is_no_etcd_is_an_error_in_time() {
 test_support::tests! {
     compaction_during_a_watch_loses_nothing [ETCD],
     who_is_behind_the_horizon_reads_again [ETCD],
+    a_horizon_that_cannot_be_read_is_a_problem_and_is_written_anew [ETCD],
     a_server_that_comes_back_is_found_again [ETCD],
     a_store_that_was_set_back_is_not_written_to_until_accepted [ETCD],
     nobody_there_is_an_error_within_the_time_given [ETCD],
