@@ -187,6 +187,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "shape",
         &[
             "berth shape plan --desired policy.toml --format batch",
+            "berth shape apply --desired policy.toml",
+            "berth shape show",
             "berth shape encode --batch setup.tc --era 6.1 --ifindex d0=3,d1=2",
             "berth shape decode d0.class.dump.nl --json",
         ],
@@ -197,6 +199,20 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "berth shape plan --desired policy.toml",
             "berth shape plan --desired policy.toml --observed seen.json --format batch --netns host",
             "berth shape plan --desired policy.toml --out steps",
+        ],
+    ),
+    (
+        "shape apply",
+        &[
+            "berth shape apply --desired policy.toml --dry-run",
+            "berth shape apply --desired policy.toml",
+        ],
+    ),
+    (
+        "shape show",
+        &[
+            "berth shape show",
+            "berth shape show --netns host --netns web-1 --json > seen.json",
         ],
     ),
     (
