@@ -15,7 +15,8 @@ use std::fmt::Write as _;
 /// Arguments of `berth shape apply`.
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
-    /// The policy, TOML or JSON.
+    /// The policy, TOML or JSON. What earlier policies left in network namespaces with names (`ip netns`) goes: these are taken to be
+    /// this host's.
     #[arg(long, value_name = "FILE")]
     desired: FileArg,
     /// Only what is for this network namespace: its name, `host`, or `pid:4242` for a process's.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whether namespaces can be made here.
 pub(crate) fn possible() -> Result<(), String> {
@@ -25,15 +26,20 @@ pub(crate) fn ip(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Namespaces with names are taken to be this host's, and what is left over in them goes: one emulated host at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
 /// An emulated host with an uplink `up0` and one container's pair `v1`. It goes when this does.
 pub(crate) struct Place {
     pub(crate) host: String,
     pub(crate) pod: String,
     policy: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
+        let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let host = format!("shl{}-{number}", std::process::id());
@@ -41,7 +47,12 @@ impl Place {
         ip(&["netns", "add", &host]);
         ip(&["netns", "add", &pod]);
         let policy = std::env::temp_dir().join(format!("{host}.toml"));
-        let place = Self { host, pod, policy };
+        let place = Self {
+            host,
+            pod,
+            policy,
+            _alone,
+        };
         place.ip("link add up0 type veth peer name up1");
         place.ip(&format!(
             "link add v1 type veth peer name eth0 netns {}",
