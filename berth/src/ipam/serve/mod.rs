@@ -45,7 +45,7 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
     let metrics = Arc::new(Metrics::default());
     let served = async {
         let mut ending = Ending::new().map_err(|e| Failure::io(&e, "signals"))?;
-        let doors = Doors::open(args, &metrics).await?;
+        let listeners = Listeners::open(args, &metrics).await?;
         let (viewer, looked) = match (&args.docker.docker_engine, docker::name(args)) {
             (Some(engine), Some(name)) => {
                 let (viewer, looked) = Viewer::start(engine.clone(), name);
@@ -62,19 +62,19 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
             docker,
         );
         eprintln!("berth: serves {}", args.host);
-        until_told(&mut host, args, doors, looked, &mut ending).await;
+        until_told(&mut host, args, listeners, looked, &mut ending).await;
         Ok(answer(args, &metrics))
     };
     runner.run(served, &place)?
 }
 
 /// Where others come in.
-struct Doors {
+struct Listeners {
     socket: Option<Socket>,
     asked: Receiver<Asked>,
 }
 
-impl Doors {
+impl Listeners {
     async fn open(args: &ServeArgs, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
         if let Some(address) = args.metrics {
             let listener = TcpListener::bind(address).await;
@@ -126,11 +126,11 @@ impl Ending {
 async fn until_told(
     host: &mut Host,
     args: &ServeArgs,
-    doors: Doors,
+    listeners: Listeners,
     mut looked: Receiver<Looked>,
     ending: &mut Ending,
 ) {
-    let Doors { socket, mut asked } = doors;
+    let Listeners { socket, mut asked } = listeners;
     let mut ticks = interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
