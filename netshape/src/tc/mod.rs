@@ -25,7 +25,8 @@ pub use context::IfIndexes;
 pub use error::TcError;
 pub use line::{parse_line, parse_line_with_speeds};
 
+pub(crate) use number::u32_handle_text;
 #[cfg(feature = "serde")]
 pub(crate) use proto::ethertype_name;
 #[cfg(feature = "serde")]
-pub(crate) use {number::u32_handle, number::u32_handle_text, proto::ethertype};
+pub(crate) use {number::u32_handle, proto::ethertype};
