@@ -13,4 +13,5 @@ mod outputs;
 pub mod place;
 pub mod process;
 pub mod replay;
+mod service;
 pub mod shape;

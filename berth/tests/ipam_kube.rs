@@ -2,16 +2,13 @@
 
 use kube_double::{Double, Fault};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use test_support::etcd::temporary_folder;
+use test_support::running::{Running, http, until};
 
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(90);
 const LEASE: &str = "ipam.berth.dev/lease";
 
 /// A store, and a cluster that is a double.
@@ -70,7 +67,7 @@ impl World {
         serde_json::from_slice(&shown.stdout).unwrap()
     }
 
-    fn start(&self, args: &[&str]) -> Service {
+    fn start(&self, args: &[&str]) -> Running {
         let config = self.folder.join("kubeconfig");
         let common = [
             "kube",
@@ -79,38 +76,20 @@ impl World {
             "--metrics",
             "127.0.0.1:0",
         ];
-        let mut command = self.berth(&[&common, args].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("berth runs");
-        let lines = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let (say, said) = channel();
-        std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .all(|line| say.send(line).is_ok())
-        });
-        Service {
-            process,
-            said,
-            heard: Vec::new(),
-        }
+        Running::start(&mut self.berth(&[&common, args].concat()))
     }
 
     /// Waits until a pod was told its address.
     fn address(&self, pod: &str) -> String {
-        let start = Instant::now();
-        loop {
+        let mut address = None;
+        until(&format!("{pod} is told its address"), || {
             let object = self.double.get("pods", "shop", pod).unwrap();
-            if let Some(lease) = object["metadata"]["annotations"][LEASE].as_str() {
-                let lease: Value = serde_json::from_str(lease).unwrap();
-                return lease["addresses"][0]["address"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned();
-            }
-            assert!(start.elapsed() < LIMIT, "{pod} is told nothing: {object}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let lease = object["metadata"]["annotations"][LEASE].as_str();
+            let lease = lease.map(|lease| serde_json::from_str::<Value>(lease).unwrap());
+            address = lease.and_then(|l| Some(l["addresses"][0]["address"].as_str()?.to_owned()));
+            address.is_some()
+        });
+        address.unwrap()
     }
 
     fn stateful_set_pod(&self, ordinal: u32) {
@@ -130,62 +109,11 @@ impl Drop for World {
     }
 }
 
-struct Service {
-    process: Child,
-    said: Receiver<String>,
-    heard: Vec<String>,
-}
-
-impl Service {
-    fn hear(&mut self, what: &str) -> String {
-        let start = Instant::now();
-        loop {
-            let line = self
-                .said
-                .recv_timeout(LIMIT.saturating_sub(start.elapsed()));
-            let line = line.unwrap_or_else(|e| panic!("{what}: {e}: {:#?}", self.heard));
-            self.heard.push(line.clone());
-            if line.contains(what) {
-                return line;
-            }
-        }
-    }
-
-    /// Ends it in order; its answer.
-    fn end(mut self) -> Value {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").arg(&id).status().unwrap().success());
-        let mut text = String::new();
-        self.process
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        let status = self.process.wait().unwrap();
-        assert!(status.success(), "{status}: {:#?}", self.heard);
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn metrics(url: &str) -> String {
-    let address = url
-        .trim_start_matches("http://")
-        .trim_end_matches("/metrics");
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
+/// Ends it in order; its answer.
+fn end(service: Running) -> Value {
+    let output = service.end("TERM");
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
@@ -196,12 +124,7 @@ fn controller_serves_a_cluster_and_gives_the_lease_up_at_the_end() {
     }}));
     world.stateful_set_pod(0);
     let mut first = world.start(&["--collect", "100ms"]);
-    let url = first
-        .hear("metrics on ")
-        .rsplit(' ')
-        .next()
-        .unwrap()
-        .to_owned();
+    let metrics = first.metrics();
     first.hear("leads");
     let address = world.address("web-0");
     assert!(
@@ -223,7 +146,7 @@ fn controller_serves_a_cluster_and_gives_the_lease_up_at_the_end() {
         json!({"metadata": {"namespace": "shop", "name": "odd", "uid": 7}}),
     );
     first.hear("passed over: Pod shop/odd: metadata.uid: want a name, got 7");
-    let text = metrics(&url);
+    let text = http(&metrics, "GET", "/metrics");
     for line in [
         "berth_ipam_kube_leads 1",
         "berth_ipam_kube_effects_total{name=\"claim\"} 1",
@@ -231,7 +154,7 @@ fn controller_serves_a_cluster_and_gives_the_lease_up_at_the_end() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    let answer = first.end();
+    let answer = end(first);
     assert_eq!(
         (&answer["cluster"], &answer["claims"]),
         (&json!("kube"), &json!(1))
@@ -247,7 +170,7 @@ fn controller_serves_a_cluster_and_gives_the_lease_up_at_the_end() {
     world.double.delete("pods", "shop", "web-0");
     world.stateful_set_pod(0);
     assert_eq!(world.address("web-0"), address);
-    second.end();
+    end(second);
 }
 
 #[test]
@@ -280,10 +203,10 @@ fn server_that_refuses_is_told_of() {
     }
     let mut service = world.start(&[]);
     service.hear("watch: ");
-    let heard = service.heard.join("\n");
+    let heard = service.heard().join("\n");
     assert!(
         heard.contains("Forbidden") || heard.contains("403"),
         "{heard}"
     );
-    service.end();
+    end(service);
 }

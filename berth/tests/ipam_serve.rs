@@ -1,16 +1,11 @@
 //! `berth ipam serve` as a process: it renews, collects, tells what it counts, and ends when it is told to.
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use test_support::etcd::temporary_folder;
-
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(60);
+use test_support::running::{Running, http, metric, until};
 
 /// A store in a folder of its own.
 struct Store {
@@ -77,106 +72,28 @@ fn answer(output: &Output) -> (Option<i32>, Value) {
     (output.status.code(), json)
 }
 
-/// The service and what it says.
-struct Service {
-    process: Option<Child>,
-    said: Receiver<String>,
-    heard: Vec<String>,
+fn start(store: &Store, args: &[&str]) -> Running {
+    let common = [
+        "serve",
+        "--host",
+        "h1",
+        "--interval",
+        "50ms",
+        "--collect",
+        "50ms",
+        "--margin",
+        "500ms",
+    ];
+    let mut service = Running::start(&mut store.berth(&[&common, args].concat()));
+    service.hear("serves h1");
+    service
 }
 
-impl Service {
-    fn start(store: &Store, args: &[&str]) -> Self {
-        let common = [
-            "serve",
-            "--host",
-            "h1",
-            "--interval",
-            "50ms",
-            "--collect",
-            "50ms",
-            "--margin",
-            "500ms",
-        ];
-        let mut command = store.berth(&[&common, args].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("berth runs");
-        let lines = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let (say, said) = channel();
-        std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .all(|line| say.send(line).is_ok())
-        });
-        let mut service = Self {
-            process: Some(process),
-            said,
-            heard: Vec::new(),
-        };
-        service.hear("serves h1");
-        service
-    }
-
-    /// Waits until it says something.
-    fn hear(&mut self, what: &str) -> String {
-        loop {
-            match self.said.recv_timeout(LIMIT) {
-                Ok(line) if line.contains(what) => return line,
-                Ok(line) => self.heard.push(line),
-                Err(error) => panic!("{error}: not said: {what}: {:?}", self.heard),
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.as_ref().expect("it runs").id().to_string();
-        let status = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(status.expect("kill is there").success());
-    }
-
-    /// Its answer once it was told to end.
-    fn end(mut self, signal: &str) -> Value {
-        self.signal(signal);
-        let process = self.process.take().expect("it runs");
-        let (status, json) = answer(&process.wait_with_output().expect("it ends"));
-        assert_eq!(status, Some(0), "{json}");
-        json
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < LIMIT, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn get(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
-
-fn metric(address: &str, name: &str) -> f64 {
-    let text = get(
-        address,
-        "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
-    );
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {name}: {text}"))
+/// Its answer once it was told to end.
+fn end(service: Running, signal: &str) -> Value {
+    let (status, json) = answer(&service.end(signal));
+    assert_eq!(status, Some(0), "{json}");
+    json
 }
 
 #[test]
@@ -186,14 +103,14 @@ fn leases_of_the_host_are_renewed_and_others_are_not() {
         store.done(&["claim", "--owner", owner, "--host", host, "--lease", "3s"]);
     }
     store.done(&["claim", "--owner", "c", "--host", "h1"]);
-    let service = Service::start(&store, &[]);
+    let service = start(&store, &[]);
     until("b expires", || store.owners() == ["a", "c"]);
     let begun = Instant::now();
     until("a is renewed beyond its first lease", || {
         begun.elapsed() > Duration::from_secs(4)
     });
     assert_eq!(store.owners(), ["a", "c"]);
-    let answer = service.end("TERM");
+    let answer = end(service, "TERM");
     assert!(answer["renewed"].as_u64() >= Some(2), "{answer}");
     assert_eq!(answer["refused"], 0, "{answer}");
     // Nobody renews it any more.
@@ -211,7 +128,7 @@ fn owners_that_are_not_on_the_list_are_released_and_empty_blocks_given_up() {
     let live = store.folder.join("live");
     std::fs::write(&live, "a\nb\n").expect("written");
     let path = live.display().to_string();
-    let service = Service::start(&store, &["--live", &path, "--grace", "0s"]);
+    let service = start(&store, &["--live", &path, "--grace", "0s"]);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(
         store.owners(),
@@ -224,7 +141,7 @@ fn owners_that_are_not_on_the_list_are_released_and_empty_blocks_given_up() {
     std::fs::remove_file(&live).expect("removed");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(store.owners(), ["b", "c"]);
-    let answer = service.end("INT");
+    let answer = end(service, "INT");
     assert_eq!(answer["released"], 1, "{answer}");
 }
 
@@ -232,31 +149,25 @@ fn owners_that_are_not_on_the_list_are_released_and_empty_blocks_given_up() {
 fn metrics_are_told_over_http() {
     let store = Store::new();
     store.done(&["claim", "--owner", "a", "--host", "h1"]);
-    let service = Service::start(&store, &["--metrics", "127.0.0.1:0"]);
+    let service = start(&store, &["--metrics", "127.0.0.1:0"]);
     let said = service
-        .heard
+        .heard()
         .iter()
         .find_map(|line| line.split("http://").nth(1));
     let address = said.and_then(|rest| rest.strip_suffix("/metrics"));
     let address = address.expect("an address").to_owned();
     until("the claim is counted", || {
-        metric(&address, "berth_ipam_host_claims") == 1.0
+        metric(&address, "berth_ipam_host_claims") == Some(1.0)
     });
     let held = "berth_ipam_addresses{pool=\"p\",state=\"held\"}";
-    assert_eq!(metric(&address, held), 1.0);
+    assert_eq!(metric(&address, held), Some(1.0));
     store.done(&["claim", "--owner", "b", "--host", "h1"]);
-    until("another is", || metric(&address, held) == 2.0);
-    let elsewhere = get(
-        &address,
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
-    );
+    until("another is", || metric(&address, held) == Some(2.0));
+    let elsewhere = http(&address, "GET", "/");
     assert!(elsewhere.starts_with("HTTP/1.1 404"), "{elsewhere}");
-    let written = get(
-        &address,
-        "POST /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
-    );
+    let written = http(&address, "POST", "/metrics");
     assert!(written.starts_with("HTTP/1.1 405"), "{written}");
-    service.end("TERM");
+    end(service, "TERM");
 }
 
 #[test]
@@ -265,7 +176,7 @@ fn who_lost_a_lease_is_told_to_stop() {
     let claim = store.done(&["claim", "--owner", "a", "--host", "h1", "--lease", "60s"]);
     let sequence = claim["sequence"].to_string();
     let sequence = sequence.trim_matches('"');
-    let mut service = Service::start(&store, &[]);
+    let mut service = start(&store, &[]);
     std::thread::sleep(Duration::from_millis(500));
     store.done(&["release", "--owner", "a", "--sequence", sequence]);
     service.hear("a must stop using its addresses");
@@ -279,7 +190,7 @@ fn who_lost_a_lease_is_told_to_stop() {
     // The margin takes all of so short a lease.
     store.done(&["claim", "--owner", "c", "--host", "h1", "--lease", "400ms"]);
     service.hear("c must stop using its addresses: its lease of 400ms");
-    let answer = service.end("TERM");
+    let answer = end(service, "TERM");
     assert_eq!(answer["refused"], 3, "{answer}");
 }
 

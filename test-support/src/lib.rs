@@ -5,6 +5,7 @@
 //! - Servers: real etcd on loopback, for the length of a test ([`etcd`]), and certificates ([`authority`]).
 //! - Networks: namespaces, links and programs in them, for the length of a test ([`netns`]).
 //! - A whole kernel under qemu, for what the own one may lack ([`emulated`]).
+//! - Programs that run beside a test: what they say, signals, their metrics ([`running`]).
 //! - Plugins: CNI plugins as processes, and host-local's recorded runs replayed against one ([`cni`]).
 //! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
 //!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
@@ -20,6 +21,7 @@ mod fields;
 mod harness;
 pub mod netns;
 mod places;
+pub mod running;
 mod vectors;
 
 pub use fields::{field, list, only, text, texts};

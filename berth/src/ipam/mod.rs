@@ -3,6 +3,7 @@
 mod args;
 mod claims;
 mod collect;
+mod counts;
 #[cfg(feature = "kube")]
 mod kube;
 mod leases;

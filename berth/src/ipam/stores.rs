@@ -2,6 +2,7 @@
 
 use super::args::{Action, IpamArgs};
 use crate::answer::Failure;
+use crate::service;
 use ipam::store::{MemoryStore, StoreError, ready};
 use ipam::{Store, Timestamp};
 use ipam_redb::{RedbStore, TokioStore};
@@ -56,9 +57,7 @@ pub(super) enum Runner {
 
 impl Runner {
     pub(super) fn tokio(place: &str) -> Result<Self, Failure> {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build();
-        runtime.map(Self::Tokio).map_err(|e| Failure::io(&e, place))
+        service::runtime(place).map(Self::Tokio)
     }
 
     /// Carries out an operation on the store at `place`.

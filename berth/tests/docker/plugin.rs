@@ -2,16 +2,13 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
-
-/// Longer than anything here takes.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) use test_support::running::{LIMIT, until};
+use test_support::running::{Running, metric};
 
 /// A folder that goes when this does.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -95,20 +92,9 @@ pub(crate) fn answer(output: &Output) -> (Option<i32>, Value) {
     (output.status.code(), json)
 }
 
-/// Waits until something is so.
-pub(crate) fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < LIMIT, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// The service, and what it says.
+/// The service.
 pub(crate) struct Plugin {
-    process: Option<Child>,
-    said: Receiver<String>,
-    heard: Vec<String>,
+    running: Running,
     pub(crate) metrics: String,
 }
 
@@ -126,87 +112,34 @@ impl Plugin {
             "--interval",
             "100ms",
         ];
-        let mut command = folder.berth(&[&common, args].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("berth runs");
-        let lines = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let (say, said) = channel();
-        std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .all(|line| say.send(line).is_ok())
-        });
-        let mut plugin = Self {
-            process: Some(process),
-            said,
-            heard: Vec::new(),
-            metrics: String::new(),
-        };
-        let line = plugin.hear("metrics on http://");
-        let address = line
-            .split("http://")
-            .nth(1)
-            .and_then(|rest| rest.strip_suffix("/metrics"));
-        plugin.metrics = address.expect("an address").to_owned();
-        plugin.hear("serves h1");
-        plugin
+        let mut running = Running::start(&mut folder.berth(&[&common, args].concat()));
+        let metrics = running.metrics();
+        running.hear("serves h1");
+        Self { running, metrics }
     }
 
     /// Waits until it says something.
     pub(crate) fn hear(&mut self, what: &str) -> String {
-        loop {
-            match self.said.recv_timeout(LIMIT) {
-                Ok(line) if line.contains(what) => return line,
-                Ok(line) => self.heard.push(line),
-                Err(error) => panic!("{error}: not said: {what}: {:?}", self.heard),
-            }
-        }
+        self.running.hear(what)
     }
 
     /// How many calls of a kind had a result.
     pub(crate) fn count(&self, kind: &str, result: &str) -> u64 {
-        let mut stream = std::net::TcpStream::connect(&self.metrics).expect("a connection");
-        let request = "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
         let name =
-            format!("berth_ipam_docker_requests_total{{kind=\"{kind}\",result=\"{result}\"}} ");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&name)?.parse().ok())
-            .unwrap_or_default()
+            format!("berth_ipam_docker_requests_total{{kind=\"{kind}\",result=\"{result}\"}}");
+        metric(&self.metrics, &name).map_or(0, |count| count as u64)
     }
 
     /// It dies without a word.
-    pub(crate) fn kill(mut self) {
-        self.die();
-    }
-
-    fn die(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+    pub(crate) fn kill(self) {
+        self.running.kill();
     }
 
     /// Its answer once it was told to end.
-    pub(crate) fn end(mut self) -> Value {
-        let mut process = self.process.take().expect("it runs");
-        let pid = process.id().to_string();
-        let status = Command::new("kill").args(["-s", "TERM", &pid]).status();
-        assert!(status.expect("kill is there").success());
-        let mut text = String::new();
-        let out = process.stdout.as_mut().expect("piped");
-        out.read_to_string(&mut text).expect("an answer");
-        let status = process.wait().expect("it ends");
-        assert!(status.success(), "{status}: {text}");
-        serde_json::from_str(&text).expect("JSON")
-    }
-}
-
-impl Drop for Plugin {
-    fn drop(&mut self) {
-        self.die();
+    pub(crate) fn end(self) -> Value {
+        let (status, json) = answer(&self.running.end("TERM"));
+        assert_eq!(status, Some(0), "{json}");
+        json
     }
 }
 

@@ -1,28 +1,14 @@
 //! `berth ipam serve` on etcd.
 
 use crate::{berth, done, run, store_of};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use test_support::etcd::Etcd;
+use test_support::running::{Running, until};
 
-/// A service of a host, killed at the latest when the test ends.
-struct Service(Child);
-
-impl Service {
-    fn start(store: &str, host: &str) -> Self {
-        let mut command = berth(store, &["serve", "--host", host, "--interval", "100ms"]);
-        command.args(["--collect", "100ms", "--margin", "500ms"]);
-        command.stdout(Stdio::null());
-        Self(command.spawn().expect("berth"))
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Already gone is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The service of a host.
+fn service(store: &str, host: &str) -> Running {
+    let mut command = berth(store, &["serve", "--host", host, "--interval", "100ms"]);
+    Running::start(command.args(["--collect", "100ms", "--margin", "500ms"]))
 }
 
 fn holds(store: &str, owner: &str) -> bool {
@@ -31,20 +17,12 @@ fn holds(store: &str, owner: &str) -> bool {
     status == 0
 }
 
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// Leases end by the time that stands in etcd, which passes while somebody serves.
 pub(crate) fn the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves() {
     let etcd = Etcd::start(&[]);
     let store = &*store_of(&etcd);
     done(store, &["pool", "add", "p", "10.9.0.0/24"]);
-    let first = Service::start(store, "h1");
+    let first = service(store, "h1");
     done(
         store,
         &["claim", "--owner", "a", "--host", "h1", "--lease", "2s"],
@@ -61,6 +39,6 @@ pub(crate) fn the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_se
     });
     done(store, &["gc"]);
     assert!(holds(store, "a"), "no time has passed");
-    let _second = Service::start(store, "h2");
+    let _second = service(store, "h2");
     until("another host's service collects it", || !holds(store, "a"));
 }

@@ -1,21 +1,13 @@
 //! What a controller counts.
 
-use super::super::serve::Text;
+use super::super::counts::{StoreCounts, signed};
 use ipam::{Replica, Store};
 use ipam_kube::{Counts, Effect, Note};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// A pool and what its addresses are.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PoolState {
-    pool: String,
-    state: &'static str,
-}
+use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Named {
@@ -31,68 +23,30 @@ pub(super) struct Totals {
     pub(super) collected: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Metrics {
-    registry: Registry,
-    addresses: Family<PoolState, Gauge>,
-    damaged: Gauge,
+    counts: StoreCounts,
     leads: Gauge,
     pods: Gauge,
     workloads: Gauge,
     queued: Gauge,
-    suspects: Gauge,
     done: Family<Named, Counter>,
     failed: Family<Named, Counter>,
-    collected: Counter,
     malformed: Counter,
     refused: Counter,
     watches: Counter,
     elections: Counter,
     store: Counter,
-    seen: Gauge,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("berth_ipam"),
-            addresses: Family::default(),
-            damaged: Gauge::default(),
-            leads: Gauge::default(),
-            pods: Gauge::default(),
-            workloads: Gauge::default(),
-            queued: Gauge::default(),
-            suspects: Gauge::default(),
-            done: Family::default(),
-            failed: Family::default(),
-            collected: Counter::default(),
-            malformed: Counter::default(),
-            refused: Counter::default(),
-            watches: Counter::default(),
-            elections: Counter::default(),
-            store: Counter::default(),
-            seen: Gauge::default(),
-        };
-        metrics.register();
-        metrics
-    }
 }
 
 impl Metrics {
-    fn register(&mut self) {
-        let r = &mut self.registry;
-        let help = "Addresses of each pool: held, reserved, quarantined, free";
-        r.register("addresses", help, self.addresses.clone());
-        let help = "Stored records that do not fit and wait for fsck --repair";
-        r.register("damaged_records", help, self.damaged.clone());
-        let help = "Claims whose owners were missing in the last pass";
-        r.register("suspects", help, self.suspects.clone());
-        let help = "Claims released by collection";
-        r.register("released", help, self.collected.clone());
+    /// All of it, for whoever asks.
+    pub(super) fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("berth_ipam");
+        let r = &mut registry;
+        self.counts.register(r);
         let help = "Operations that the store failed";
         r.register("store_failures", help, self.store.clone());
-        let help = "Unix time when something was last done";
-        r.register_with_unit("store_seen", help, Unit::Seconds, self.seen.clone());
         let help = "Whether this process leads";
         r.register("kube_leads", help, self.leads.clone());
         r.register("kube_pods", "Pods that are known", self.pods.clone());
@@ -112,6 +66,7 @@ impl Metrics {
         r.register("kube_watch_failures", help, self.watches.clone());
         let help = "Reads and writes of the leader's lease that failed";
         r.register("kube_election_failures", help, self.elections.clone());
+        registry
     }
 
     /// Counts what happened.
@@ -126,8 +81,8 @@ impl Metrics {
             Note::Collected {
                 suspects, released, ..
             } => {
-                self.suspects.set(signed(*suspects));
-                self.collected.inc_by(released.len() as u64);
+                self.counts.suspects.set(signed(*suspects as u64));
+                self.counts.released.inc_by(released.len() as u64);
             }
             Note::Malformed(_) => drop(self.malformed.inc()),
             Note::Refused(..) => drop(self.refused.inc()),
@@ -140,32 +95,11 @@ impl Metrics {
 
     /// What is known now.
     pub(super) fn note(&self, replica: &Replica<Box<dyn Store>>, counts: Counts, leads: bool) {
-        // A pool that is gone is told of no longer.
-        self.addresses.clear();
-        for pool in replica.ipam().pools() {
-            let usage = pool.usage();
-            let states = [
-                ("held", u64::from(usage.held)),
-                ("reserved", u64::from(usage.reserved)),
-                ("quarantined", u64::from(usage.quarantined)),
-                ("free", usage.free),
-            ];
-            for (state, count) in states {
-                let pool = pool.spec().name.to_string();
-                let gauge = self
-                    .addresses
-                    .get_or_create_owned(&PoolState { pool, state });
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
-        self.damaged.set(signed(replica.rejected().len()));
+        self.counts.note(replica.ipam(), replica.rejected().len());
         self.leads.set(i64::from(leads));
-        self.pods.set(signed(counts.pods));
-        self.workloads.set(signed(counts.workloads));
-        self.queued.set(signed(counts.queued));
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seen = i64::try_from(since.unwrap_or_default().as_secs());
-        self.seen.set(seen.unwrap_or(i64::MAX));
+        self.pods.set(signed(counts.pods as u64));
+        self.workloads.set(signed(counts.workloads as u64));
+        self.queued.set(signed(counts.queued as u64));
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -174,19 +108,7 @@ impl Metrics {
             claims: done("claim"),
             releases: done("release"),
             unreserved: done("unreserve"),
-            collected: self.collected.get(),
+            collected: self.counts.released.get(),
         }
     }
-}
-
-impl Text for Metrics {
-    fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -3,18 +3,17 @@
 mod metrics;
 
 use super::args::KubeArgs;
-use super::serve::{Clock, Ending, http};
+use super::serve::Clock;
 use super::session::{Parts, Session};
 use super::stores::{Runner, clock};
 use crate::answer::{Answer, Failure};
+use crate::service::{self, Complaints, Ending, say};
 use async_trait::async_trait;
 use ipam::store::{Sent, StoreError};
 use ipam::{Store, Timestamp};
 use ipam_kube::{Driver, KubeCluster, Note, Settings, Timing};
 use metrics::Metrics;
 use serde_json::json;
-use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// Serves a cluster until the process is told to end.
 pub(super) fn serve(session: Session, args: &KubeArgs) -> Result<Answer, Failure> {
@@ -88,24 +87,18 @@ async fn until_told(
     cluster: KubeCluster,
     args: &KubeArgs,
 ) -> Result<Answer, Failure> {
-    let mut ending = Ending::new().map_err(|e| Failure::io(&e, "signals"))?;
-    let metrics = Arc::new(Metrics::default());
-    if let Some(address) = args.metrics {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-        // Port 0 is any port: which one, somebody has to be told.
-        let bound = listener.local_addr();
-        let bound = bound.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-        eprintln!("berth: metrics on http://{bound}/metrics");
-        tokio::spawn(http::serve(listener, Arc::clone(&metrics)));
-    }
-    eprintln!("berth: serves the cluster {}", args.cluster);
+    let mut ending = Ending::new()?;
+    let metrics = Metrics::default();
+    service::metrics(args.metrics, metrics.registry()).await?;
+    say(&format!("serves the cluster {}", args.cluster));
     let mut source = cluster.watches();
-    let mut complaint = String::new();
+    let mut complaints = Complaints::default();
     let told = |driver: &Controller, notes: Vec<Note>| {
         for note in &notes {
             metrics.count(note);
-            complain(note, &mut complaint);
+            if !matches!(note, Note::Done(_) | Note::Collected { .. }) {
+                complaints.say(&note.to_string());
+            }
         }
         metrics.note(driver.replica(), driver.counts(), driver.leads());
     };
@@ -124,17 +117,4 @@ async fn until_told(
         "reservations_ended": totals.unreserved, "collected": totals.collected,
     });
     Ok(Answer::done(text, json))
-}
-
-/// Says what somebody should know, and not the same again and again.
-fn complain(note: &Note, complaint: &mut String) {
-    if matches!(note, Note::Done(_) | Note::Collected { .. }) {
-        return;
-    }
-    let text = note.to_string();
-    if *complaint != text {
-        let line = crate::answer::escaped(&text).replace('\n', r"\u{a}");
-        eprintln!("berth: {line}");
-        *complaint = text;
-    }
 }

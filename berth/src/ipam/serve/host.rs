@@ -4,6 +4,7 @@ use super::super::args::ServeArgs;
 use super::docker::{Docker, Living};
 use super::metrics::Metrics;
 use super::time::Clock;
+use crate::service::{Complaints, say};
 use ipam::claim::{ClaimRef, RenewError};
 use ipam::collect::Census;
 use ipam::store::{Due, HeldClaims, Margin, Sent, StoreError, TransactError};
@@ -31,8 +32,7 @@ pub(super) struct Host {
     pub(super) metrics: Arc<Metrics>,
     /// The engine that is served, if one is.
     pub(super) docker: Option<Docker>,
-    /// What was complained about last: not every second anew.
-    complaint: String,
+    pub(super) complaints: Complaints,
 }
 
 /// A renewal: owner, sequence, and how long it is for.
@@ -70,7 +70,7 @@ impl Host {
             stopped: BTreeMap::new(),
             metrics,
             docker,
-            complaint: String::new(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Host {
             }
             Err(error) => {
                 self.metrics.failed("watch");
-                self.complain(&error.to_string());
+                self.complaints.say(&error.to_string());
             }
         }
         let Due { stop, .. } = self.held.due(self.clock.monotonic());
@@ -124,7 +124,7 @@ impl Host {
             Err(error) => {
                 let message = format!("--live {}: {error}", path.display());
                 self.metrics.failed("live");
-                self.complain(&message);
+                self.complaints.say(&message);
                 None
             }
         }
@@ -256,8 +256,11 @@ impl Host {
             Ok(pass) => {
                 self.collected = Some(Instant::now());
                 let suspects = i64::try_from(pass.suspects.len()).unwrap_or(i64::MAX);
-                self.metrics.suspects.set(suspects);
-                self.metrics.released.inc_by(pass.released.len() as u64);
+                self.metrics.store.suspects.set(suspects);
+                self.metrics
+                    .store
+                    .released
+                    .inc_by(pass.released.len() as u64);
                 let owns = |owner: &&String| docker.as_ref().is_some_and(|d| d.owns(owner));
                 for owner in pass.released.iter().filter(owns) {
                     say(&format!("the engine does not run {owner}: released"));
@@ -273,7 +276,7 @@ impl Host {
             TransactError::Contended { .. } => self.metrics.was_contended(operation),
             _ => self.metrics.failed(operation),
         }
-        self.complain(&error.to_string());
+        self.complaints.say(&error.to_string());
     }
 
     /// A claim is over for this host.
@@ -287,19 +290,6 @@ impl Host {
         self.metrics.refused.inc();
         say(&format!("{owner} must stop using its addresses: {why}"));
     }
-
-    pub(super) fn complain(&mut self, why: &str) {
-        if self.complaint != why {
-            say(why);
-            why.clone_into(&mut self.complaint);
-        }
-    }
-}
-
-/// One line on standard error, whatever stands in it.
-pub(super) fn say(message: &str) {
-    let message = crate::answer::escaped(message).replace('\n', r"\u{a}");
-    eprintln!("berth: {message}");
 }
 
 fn renewals(ipam: &Ipam, due: &[Renewal]) -> (Renewals, Vec<Change<'static>>) {

@@ -2,7 +2,6 @@
 
 mod docker;
 mod host;
-pub(super) mod http;
 mod metrics;
 mod time;
 
@@ -10,17 +9,14 @@ use super::args::ServeArgs;
 use super::session::{Parts, Session};
 use super::stores::Runner;
 use crate::answer::{Answer, Failure};
+use crate::service::{self, Ending, say};
 use docker::{Asked, Docker, Looked, Socket, Viewer, write_spec};
 use host::Host;
-#[cfg(feature = "kube")]
-pub(super) use http::Text;
 use metrics::Metrics;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 pub(super) use time::Clock;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -44,7 +40,7 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
     };
     let metrics = Arc::new(Metrics::default());
     let served = async {
-        let mut ending = Ending::new().map_err(|e| Failure::io(&e, "signals"))?;
+        let mut ending = Ending::new()?;
         let listeners = Listeners::open(args, &metrics).await?;
         let (viewer, looked) = match (&args.docker.docker_engine, docker::name(args)) {
             (Some(engine), Some(name)) => {
@@ -61,7 +57,7 @@ pub(super) fn serve(session: Session, args: &ServeArgs) -> Result<Answer, Failur
             Arc::clone(&metrics),
             docker,
         );
-        eprintln!("berth: serves {}", args.host);
+        say(&format!("serves {}", args.host));
         until_told(&mut host, args, listeners, looked, &mut ending).await;
         Ok(answer(args, &metrics))
     };
@@ -76,15 +72,7 @@ struct Listeners {
 
 impl Listeners {
     async fn open(args: &ServeArgs, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
-        if let Some(address) = args.metrics {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-            // Port 0 is any port: which one, somebody has to be told.
-            let bound = listener.local_addr();
-            let bound = bound.map_err(|e| Failure::io(&e, format!("--metrics {address}")))?;
-            eprintln!("berth: metrics on http://{bound}/metrics");
-            tokio::spawn(http::serve(listener, Arc::clone(metrics)));
-        }
+        service::metrics(args.metrics, metrics.registry()).await?;
         let (asks, asked) = channel(CALLS);
         let socket = match &args.docker.docker {
             None => None,
@@ -93,33 +81,11 @@ impl Listeners {
                 if let Some(spec) = &args.docker.docker_spec {
                     write_spec(spec, path)?;
                 }
-                eprintln!("berth: a Docker plugin on {}", path.display());
+                say(&format!("a Docker plugin on {}", path.display()));
                 Some(socket)
             }
         };
         Ok(Self { socket, asked })
-    }
-}
-
-/// The signals that end a service.
-pub(super) struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    pub(super) async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 
@@ -145,7 +111,7 @@ async fn until_told(
             () = &mut work => {}
             () = ending.told() => {
                 if timeout(LAST, work).await.is_err() {
-                    eprintln!("berth: the store did not answer in time; what was under way may have happened");
+                    say("the store did not answer in time; what was under way may have happened");
                 }
                 break;
             }

@@ -1,7 +1,8 @@
 //! What a host does for its engine: answers, and mends what was lost between the two.
 
-use super::super::host::{Host, say};
+use super::super::host::Host;
 use super::{Asked, Living, Looked};
+use crate::service::say;
 use ipam::Ipam;
 use ipam_docker::Refusal;
 use tokio::time::sleep;
@@ -37,7 +38,7 @@ impl Host {
             Ok(sent) => sent,
             Err(error) => {
                 self.metrics.failed("watch");
-                return self.complain(&error.to_string());
+                return self.complaints.say(&error.to_string());
             }
         };
         let Some(live) = self.living() else {
@@ -56,7 +57,7 @@ impl Host {
             }
             Err(error) => {
                 self.metrics.failed("engine");
-                self.complain(error);
+                self.complaints.say(error);
                 let living = Living { live, view: None };
                 self.collect_by(sent.store, looked.began, listed.then_some(living))
                     .await;
@@ -99,14 +100,14 @@ impl Host {
                     ));
                 }
                 for (address, why) in &settled.conflicts {
-                    self.complain(&format!(
+                    self.complaints.say(&format!(
                         "{address} is in use by the engine, and can't be claimed for it: {why}"
                     ));
                 }
             }
             Err(error) => {
                 self.metrics.failed("settle");
-                self.complain(&Refusal::from(error).message);
+                self.complaints.say(&Refusal::from(error).message);
             }
         }
     }
@@ -126,7 +127,7 @@ impl Host {
         let decide = |ipam: &Ipam| driver.tidy(ipam).map(|changes| ((), changes));
         if let Err(error) = self.replica.transact(now, decide, sleep).await {
             self.metrics.failed("tidy");
-            self.complain(&Refusal::from(error).message);
+            self.complaints.say(&Refusal::from(error).message);
         }
     }
 }

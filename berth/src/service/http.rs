@@ -7,6 +7,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +24,8 @@ const HEAD: Duration = Duration::from_secs(5);
 /// The text format's content type, as Prometheus' own documentation of exposition formats gives it for OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What can be told in the text format.
-pub(in crate::ipam) trait Text: Send + Sync + 'static {
-    /// All of it.
-    fn text(&self) -> Result<String, std::fmt::Error>;
-}
-
 /// Answers `/metrics` until the runtime ends.
-pub(in crate::ipam) async fn serve<M: Text>(listener: TcpListener, metrics: Arc<M>) {
+pub(super) async fn serve(listener: TcpListener, counts: Arc<Registry>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -40,9 +36,9 @@ pub(in crate::ipam) async fn serve<M: Text>(listener: TcpListener, metrics: Arc<
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let metrics = Arc::clone(&metrics);
+        let counts = Arc::clone(&counts);
         tokio::spawn(async move {
-            let answer = service_fn(|request| std::future::ready(answer(&request, &*metrics)));
+            let answer = service_fn(|request| std::future::ready(answer(&request, &counts)));
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD);
             let connection = server.serve_connection(TokioIo::new(stream), answer);
@@ -55,10 +51,10 @@ pub(in crate::ipam) async fn serve<M: Text>(listener: TcpListener, metrics: Arc<
 
 fn answer(
     request: &Request<Incoming>,
-    metrics: &impl Text,
+    counts: &Registry,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => match metrics.text() {
+        (&Method::GET | &Method::HEAD, "/metrics") => match text(counts) {
             Ok(text) => (StatusCode::OK, OPENMETRICS, text),
             Err(error) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -82,4 +78,10 @@ fn answer(
     let kind = hyper::header::HeaderValue::from_static(kind);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
+}
+
+fn text(counts: &Registry) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    encode(&mut text, counts)?;
+    Ok(text)
 }
