@@ -1,4 +1,5 @@
-//! The store's time never runs faster than real time, and no host takes for over what another still uses.
+//! The store's time never runs faster than real time, passes whether or not anybody looks where the store has a clock, and no host takes
+//! for over what another still uses.
 
 use ipam::{
     Timestamp,
@@ -8,10 +9,10 @@ use proptest::prelude::*;
 use std::cell::Cell;
 use std::time::Duration;
 
-#[path = "shared/mod.rs"]
-mod shared;
+#[path = "clock/ticking.rs"]
+mod ticking;
 
-use shared::Shared;
+use ticking::Ticking;
 
 fn now<T>(future: impl Future<Output = T>) -> T {
     ready(future).expect("memory never waits")
@@ -25,17 +26,26 @@ enum Step {
     /// A host serves; its wall clock shows anything; each look at its monotonic clock takes milliseconds.
     Serve(usize, u64, u16),
     Read(usize, u16),
+    /// A host starts anew, and knows nothing.
+    Restart(usize),
     /// A host grants itself a lease of seconds.
     Grant(usize, u16),
+    /// The store elects a leader after so many messages: what its stopwatches show counts anew, but for so many permille.
+    Elect(u8, u16),
+    /// Somebody removes the store's stopwatches.
+    Revoke,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let host = 0..3usize;
     prop_oneof![
-        4 => prop_oneof![0..3000u32, 0..100_000u32].prop_map(Step::Later),
-        4 => (host.clone(), any::<u64>(), 0..400u16).prop_map(|(h, w, ms)| Step::Serve(h, w >> 20, ms)),
-        2 => (host.clone(), 0..400u16).prop_map(|(h, ms)| Step::Read(h, ms)),
-        3 => (host, 10..100u16).prop_map(|(h, s)| Step::Grant(h, s)),
+        8 => prop_oneof![0..3000u32, 0..100_000u32, 0..900_000_000u32].prop_map(Step::Later),
+        8 => (host.clone(), any::<u64>(), 0..200u16).prop_map(|(h, w, ms)| Step::Serve(h, w >> 20, ms)),
+        4 => (host.clone(), 0..200u16).prop_map(|(h, ms)| Step::Read(h, ms)),
+        1 => host.clone().prop_map(Step::Restart),
+        6 => (host, 10..100u16).prop_map(|(h, s)| Step::Grant(h, s)),
+        1 => (0..6u8, 0..1000u16).prop_map(|(m, p)| Step::Elect(m, p)),
+        1 => Just(Step::Revoke),
     ]
 }
 
@@ -46,30 +56,32 @@ struct Lease {
 }
 
 struct World {
-    store: Shared,
+    store: Ticking,
     clocks: Vec<StoreClock>,
-    real: Cell<Timestamp>,
     leases: Vec<Lease>,
-    /// What was stored last, and when.
-    stored: Option<(Timestamp, Timestamp)>,
+    /// Commands go by what they were served for a while: the times, and until when in real time.
+    acting: Vec<(Timestamp, Timestamp)>,
+    /// What was stored first, and what was stored last, and when.
+    stored: Option<[(Timestamp, Timestamp); 2]>,
 }
 
 /// Each host started some other time ago.
 const OFFSETS: [u64; 3] = [0, 77_777, 1_000_000];
 
 impl World {
-    fn new() -> Self {
+    /// Of a store with a clock, or without.
+    fn new(counts: bool) -> Self {
         Self {
-            store: Shared::new(MemoryStore::default()),
+            store: Ticking::new(counts),
             clocks: vec![StoreClock::default(); 3],
-            real: Cell::new(Timestamp::from_secs(100)),
             leases: Vec::new(),
+            acting: Vec::new(),
             stored: None,
         }
     }
 
     fn monotonic(&self, host: usize) -> Timestamp {
-        self.real.get().after(Duration::from_secs(OFFSETS[host]))
+        self.store.real().after(Duration::from_secs(OFFSETS[host]))
     }
 
     /// Does something that reads a host's monotonic clock, each time of which takes as long.
@@ -77,13 +89,12 @@ impl World {
         &mut self,
         host: usize,
         millis: u16,
-        work: impl FnOnce(&mut StoreClock, &mut Shared, &dyn Fn() -> Timestamp) -> T,
+        work: impl FnOnce(&mut StoreClock, &mut Ticking, &dyn Fn() -> Timestamp) -> T,
     ) -> T {
         let mut clock = self.clocks[host].clone();
         let mut store = self.store.clone();
         let tick = || {
-            let step = Duration::from_millis(millis.into());
-            self.real.set(self.real.get().after(step));
+            self.store.pass(Duration::from_millis(millis.into()));
             self.monotonic(host)
         };
         let answer = work(&mut clock, &mut store, &tick);
@@ -92,17 +103,15 @@ impl World {
     }
 
     fn take(&mut self, step: &Step) {
+        let began = self.store.real();
         match *step {
-            Step::Later(millis) => {
-                let later = self.real.get().after(Duration::from_millis(millis.into()));
-                self.real.set(later);
-            }
+            Step::Later(millis) => self.store.pass(Duration::from_millis(millis.into())),
             Step::Serve(host, wall, millis) => {
                 let wall = Timestamp::from_nanos(wall);
                 let served = self.with(host, millis, |clock, store, tick| {
                     now(clock.serve(store, wall, tick))
                 });
-                served.expect("served");
+                self.expect_on_time(served.expect("served"));
             }
             Step::Read(host, millis) => {
                 let seen = self.with(host, millis, |clock, store, tick| {
@@ -110,6 +119,7 @@ impl World {
                 });
                 seen.expect("a look");
             }
+            Step::Restart(host) => self.clocks[host] = StoreClock::default(),
             Step::Grant(host, secs) => {
                 let monotonic = self.monotonic(host);
                 if let Some(store) = self.clocks[host].now(monotonic) {
@@ -117,30 +127,49 @@ impl World {
                     let margin = ipam::store::Margin::default().of(lease);
                     self.leases.push(Lease {
                         until: store.after(lease),
-                        usable_until: self.real.get().after(lease.saturating_sub(margin)),
+                        usable_until: self.store.real().after(lease.saturating_sub(margin)),
                     });
                 }
             }
+            Step::Elect(messages, kept) => self.store.elect(messages, kept),
+            Step::Revoke => self.store.revoke(),
         }
-        self.check();
+        self.check(began);
     }
 
-    fn check(&mut self) {
-        let real = self.real.get();
-        let (values, _) = now(self.store.get(&["t/".to_owned()])).expect("a read");
-        if let Some(Some(value)) = values.first() {
-            let Ok(Record::Time { now: time }) = Record::decode("t/", value) else {
-                panic!("no time");
-            };
-            if let Some((before, at)) = self.stored.filter(|(before, _)| *before != time) {
-                assert!(time > before, "it goes back");
-                let most = real.since(at).min(StoreClock::STEP);
-                assert!(time.since(before) <= most, "faster than real time");
-            }
-            let same = self.stored.filter(|(before, _)| *before == time);
-            self.stored = same.or(Some((time, real)));
+    /// Where the store has a clock, what was served is no further behind real time than it may be.
+    fn expect_on_time(&mut self, served: Timestamp) {
+        let real = self.store.real();
+        self.acting.push((served, real.after(StoreClock::STEP)));
+        if let (true, Some([(first, at), _])) = (self.store.counts, self.stored) {
+            let behind = real.since(at).saturating_sub(served.since(first));
+            let most = self.store.lost() + Duration::from_secs(3);
+            assert!(behind <= most, "{behind:?} behind, not {most:?}");
         }
+    }
+
+    /// After a step that began then.
+    fn check(&mut self, began: Timestamp) {
+        let real = self.store.real();
+        if let Some(time) = self.store.stored() {
+            let [first, before] = self.stored.unwrap_or([(time, began); 2]);
+            assert!(time >= before.0, "it goes back");
+            let (passed, most) = (time.since(first.0), real.since(first.1));
+            assert!(passed <= most, "faster than real time");
+            if !self.store.counts && time > before.0 {
+                assert!(time.since(before.0) <= StoreClock::STEP, "it leaps");
+            }
+            let last = if time > before.0 {
+                (time, began)
+            } else {
+                before
+            };
+            self.stored = Some([first, last]);
+        }
+        self.acting.retain(|(_, until)| real < *until);
         for lease in self.leases.iter().filter(|l| real < l.usable_until) {
+            let over = self.acting.iter().any(|(time, _)| *time >= lease.until);
+            assert!(!over, "a command takes for over what is in use");
             for (host, clock) in self.clocks.iter().enumerate() {
                 let over = clock
                     .now(self.monotonic(host))
@@ -155,7 +184,15 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_lease_is_over_for_anybody_while_it_is_used(steps in prop::collection::vec(step(), 1..200)) {
-        let mut world = World::new();
+        let mut world = World::new(false);
+        for step in &steps {
+            world.take(step);
+        }
+    }
+
+    #[test]
+    fn a_store_s_own_clock_passes_whoever_looks_and_ends_nothing_early(steps in prop::collection::vec(step(), 1..200)) {
+        let mut world = World::new(true);
         for step in &steps {
             world.take(step);
         }
@@ -163,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn the_first_time_is_no_earlier_than_anything_stored() {
+fn the_first_time_is_what_is_stored_and_no_wall_clock_s() {
     let mut store = MemoryStore::default();
     let stored = Timestamp::from_secs(5000);
     let record = Record::Claim {
@@ -184,7 +221,13 @@ fn the_first_time_is_no_earlier_than_anything_stored() {
     };
     now(store.commit(txn)).expect("a write");
     let mut clock = StoreClock::default();
-    let time = now(clock.serve(&mut store, Timestamp::from_secs(1), || Timestamp::ZERO));
+    for wall in [1, 1_000_000] {
+        let (mut clock, mut store) = (StoreClock::default(), store.clone());
+        let wall = Timestamp::from_secs(wall);
+        let time = now(clock.serve(&mut store, wall, || Timestamp::ZERO));
+        assert_eq!(time, Ok(stored), "it would end what others hold");
+    }
+    let time = now(clock.serve(&mut store, stored, || Timestamp::ZERO));
     assert_eq!(time, Ok(stored));
     // One that is damaged goes on from there too, whatever a wall clock says.
     let (mut values, _) = now(store.get(&["t/".to_owned()])).expect("a read");
@@ -231,4 +274,57 @@ fn of_a_look_that_took_too_long_nothing_is_learned() {
     // A look is good for a step.
     assert!(clock.now(Timestamp::from_secs(5)).is_some());
     assert_eq!(clock.now(Timestamp::from_millis(5001)), None);
+}
+
+/// One command, and days later another, each with a wall clock of its own: nobody need run in between.
+#[test]
+fn time_passes_while_nobody_runs() {
+    let mut store = Ticking::new(true);
+    let day = Duration::from_secs(86_400);
+    let command = |store: &mut Ticking, wall: u64| {
+        let mut clock = StoreClock::default();
+        let real = store.clone();
+        let wall = Timestamp::from_secs(wall);
+        now(clock.serve(store, wall, || real.real())).expect("served")
+    };
+    let first = command(&mut store, 1_000_000);
+    store.pass(day * 3);
+    let later = command(&mut store, 7);
+    let passed = later.since(first);
+    let most = Duration::from_secs(3);
+    assert!(
+        passed <= day * 3 && passed + most >= day * 3,
+        "{passed:?} passed"
+    );
+    // An election forgets what nobody has seen, and no more: a lease lasts its own length once more at the longest.
+    store.pass(day);
+    store.elect(0, 0);
+    store.pass(day);
+    let last = command(&mut store, u64::MAX >> 40);
+    let passed = last.since(later);
+    assert!(passed <= day && passed + most >= day, "{passed:?} passed");
+}
+
+/// A command read what was stored, the store elected a leader, another command looked, and then the first goes on: it does not write down
+/// what it learned from the leader that was.
+#[test]
+fn what_a_deposed_leader_counted_is_not_written_over_what_others_went_by() {
+    let mut store = Ticking::new(true);
+    let serve = |store: &mut Ticking| {
+        let mut clock = StoreClock::default();
+        let real = store.clone();
+        let wall = Timestamp::from_secs(1_000_000);
+        now(clock.serve(store, wall, || real.real())).expect("served")
+    };
+    let first = serve(&mut store);
+    store.pass(Duration::from_secs(86_400));
+    let mut slow = store.clone();
+    slow.before_commit(move |store| {
+        let mut other = store.clone();
+        other.elect(0, 0);
+        let seen = serve(&mut other);
+        assert!(seen.since(first) < Duration::from_secs(5), "{seen}");
+    });
+    let seen = serve(&mut slow);
+    assert!(seen.since(first) < Duration::from_secs(5), "{seen}");
 }

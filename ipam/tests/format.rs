@@ -2,7 +2,7 @@
 
 use ipam::{
     Replica, Request, Store as _, Timestamp,
-    store::{MemoryStore, PartialReplica, Record, RecordError, StoreError, Txn, ready},
+    store::{MemoryStore, PartialReplica, Record, RecordError, StoreError, TimeOrigin, Txn, ready},
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const FORMAT_3: &str = include_str!("format/version-3.txt");
 const STORE_4: &str = include_str!("format/store-4.txt");
 
 /// The version that is written.
-const PRESENT: u8 = 5;
+const PRESENT: u8 = 6;
 
 fn bytes(hex: &str) -> Vec<u8> {
     let pairs = hex.as_bytes().chunks(2);
@@ -93,6 +93,37 @@ fn records_of_format_4_are_read_and_rewritten_in_the_present_format() {
     }
     assert!(records.len() >= 50, "{} records", records.len());
     assert!(shorter >= 10, "{shorter} records are half as long");
+}
+
+/// Format 5 differs from 6 in the record of the store's time, which was not said to be counted from anywhere.
+#[test]
+fn records_of_format_5_are_read() {
+    let time = |origin| Record::Time {
+        now: Timestamp::from_secs(5),
+        origin,
+    };
+    let seconds_5 = [0x80, 0xe4, 0x97, 0xd0, 0x12];
+    let old = sealed([&[5, 9][..], &seconds_5].concat());
+    assert_eq!(Record::decode("t/", &old), Ok(time(None)));
+    let counted = time(Some(TimeOrigin {
+        stopwatch: u64::MAX >> 1,
+        base: Timestamp::from_secs(3),
+        term: 7,
+    }));
+    assert_eq!(Record::decode("t/", &counted.encode()), Ok(counted));
+    for (key, older) in recorded(STORE_4) {
+        let key = &*own_key(key);
+        let record = Record::decode(key, &older).expect("format 4");
+        let mut old = record.encode();
+        old.truncate(old.len() - 4);
+        old[0] = 5;
+        // Those that only their keys name have a checksum that covers the key.
+        let named = key.starts_with(['c', 'w', 'x']);
+        let covered = [&old[..], key.as_bytes()].concat();
+        let sum = crc32(if named { &covered } else { &old });
+        old.extend(sum.to_le_bytes());
+        assert_eq!(Record::decode(key, &old).as_ref(), Ok(&record), "{key}");
+    }
 }
 
 /// Format 2 differs from 3 in the record of what all pools share, which had no base.

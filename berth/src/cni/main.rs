@@ -103,7 +103,7 @@ fn add(environment: &Environment, config: &Config) -> Answer {
         }
     };
     let mut opened = Opened::new(config)?;
-    let (now, reserved) = (clock(), opened.reserved(config));
+    let (now, reserved) = (opened.now(), opened.reserved(config));
     let addresses =
         opened.run(async |allocator| allocator.add(now, config, &reserved, pause).await)?;
     Ok(Some(result(config, &addresses, &dns)))
@@ -112,7 +112,7 @@ fn add(environment: &Environment, config: &Config) -> Answer {
 fn delete(environment: &Environment, config: &Config) -> Answer {
     if Opened::is_there(config)? {
         let mut opened = Opened::new(config)?;
-        let (now, reserved) = (clock(), opened.reserved(config));
+        let (now, reserved) = (opened.now(), opened.reserved(config));
         opened.run(async |allocator| allocator.delete(now, config, &reserved, pause).await)?;
     }
     // What was held is released, whatever the namespace is.
@@ -124,7 +124,7 @@ fn check(config: &Config) -> Answer {
         true => Opened::new(config)?,
         false => Opened::empty(),
     };
-    let (now, reserved) = (clock(), opened.reserved(config));
+    let (now, reserved) = (opened.now(), opened.reserved(config));
     opened.run(async |allocator| allocator.check(now, config, &reserved, pause).await)?;
     Ok(None)
 }
@@ -132,7 +132,7 @@ fn check(config: &Config) -> Answer {
 fn collect(config: &Config) -> Answer {
     if Opened::is_there(config)? {
         let mut opened = Opened::new(config)?;
-        let (now, reserved) = (clock(), opened.reserved(config));
+        let (now, reserved) = (opened.now(), opened.reserved(config));
         opened.run(async |allocator| allocator.collect(now, config, &reserved, pause).await)?;
     }
     Ok(None)
@@ -144,7 +144,7 @@ fn status(config: &Config) -> Answer {
         Refusal::new(Code::NotAvailable, message).details(refusal.details)
     };
     let mut opened = Opened::new(config).map_err(unavailable)?;
-    let (now, reserved) = (clock(), opened.reserved(config));
+    let (now, reserved) = (opened.now(), opened.reserved(config));
     opened.run(async |allocator| allocator.status(now, config, &reserved).await)?;
     Ok(None)
 }

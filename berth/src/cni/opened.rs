@@ -1,8 +1,8 @@
 //! The store that a configuration names.
 
 use crate::ReadReserved;
-use ipam::Store;
 use ipam::store::{MemoryStore, ready};
+use ipam::{Store, Timestamp};
 use ipam_cni::{Allocator, Code, Config, Cursors, Refusal, Reserved, StoreName};
 use ipam_redb::RedbStore;
 use std::fs::{File, OpenOptions};
@@ -20,6 +20,8 @@ const LOCK: &str = "lock";
 pub(crate) struct Opened {
     allocator: Allocator<Box<dyn Store>>,
     runner: Runner,
+    /// Now, by the store's clock where it has one.
+    now: Timestamp,
     /// Whether host-local's files are this store's forerunner.
     local: bool,
     /// Held until the end.
@@ -70,9 +72,15 @@ impl Opened {
         Self {
             allocator: Allocator::new(Box::new(MemoryStore::default()), 0, Cursors::new(None)),
             runner: Runner::AtOnce,
+            now: crate::clock(),
             local: false,
             _turn: None,
         }
+    }
+
+    /// When the command is carried out.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Reads what host-local gave, when asked.
@@ -128,6 +136,7 @@ fn in_file(config: &Config, own: bool, path: &Path, lock: &Path) -> Result<Opene
     Ok(Opened {
         allocator: Allocator::new(Box::new(store), seed(), cursors),
         runner: Runner::AtOnce,
+        now: crate::clock(),
         local: true,
         _turn: Some(turn),
     })
@@ -153,6 +162,7 @@ fn etcd(config: &Config, urls: &str) -> Result<Opened, Refusal> {
     let store = ipam_etcd::EtcdStore::new(etcd_config(urls, &settings.etcd)?);
     let invalid = |message: String| Refusal::new(Code::InvalidConfig, message);
     let store = store.map_err(|e| invalid(format!("\"store\": {e}")))?;
+    let mut store = Box::new(store) as Box<dyn Store>;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -161,17 +171,31 @@ fn etcd(config: &Config, urls: &str) -> Result<Opened, Refusal> {
         Some(host) => host.clone(),
         None => own_name()?,
     };
+    let now = runtime.block_on(shared_time(&mut store));
+    let now = now.map_err(|e| Refusal::new(Code::Io, e.to_string()))?;
     Ok(Opened {
-        allocator: Allocator::new(
-            Box::new(store) as Box<dyn Store>,
-            seed(),
-            Cursors::new(None),
-        )
-        .on_host(host),
+        allocator: Allocator::new(store, seed(), Cursors::new(None)).on_host(host),
         runner: Runner::Tokio(runtime),
+        now,
         local: false,
         _turn: None,
     })
+}
+
+/// Now by etcd's clock: hosts' do not agree. The first look may find a member down, and be too late for a margin: one that is behind ends
+/// nothing early.
+#[cfg(feature = "etcd")]
+async fn shared_time(store: &mut Box<dyn Store>) -> Result<Timestamp, ipam::store::StoreError> {
+    let start = std::time::Instant::now();
+    let mut shared = ipam::store::StoreClock::default();
+    let monotonic = || Timestamp::ZERO.after(start.elapsed());
+    match shared.serve(store, crate::clock(), monotonic).await {
+        Ok(now) => Ok(now),
+        Err(_) => {
+            let still = || Timestamp::ZERO;
+            shared.serve(store, crate::clock(), still).await
+        }
+    }
 }
 
 /// The host's name, as the kernel has it.

@@ -39,7 +39,7 @@ impl Opened {
 pub(super) enum Time {
     /// The machine's, which all have who can open the store.
     Machine,
-    /// The store's own, as soon as somebody serves it: hosts' clocks do not agree.
+    /// The store's own: hosts' clocks do not agree.
     #[cfg_attr(
         not(feature = "etcd"),
         expect(dead_code, reason = "no other store has many hosts")
@@ -150,27 +150,33 @@ fn etcd(args: &IpamArgs, urls: &str, place: String) -> Result<Opened, Failure> {
         place,
         ..
     } = &mut opened;
-    if let Some(now) = runner
-        .run(shared_time(store), place)?
-        .map_err(|e| failure(&e, place))?
-    {
-        opened.now = now;
-    }
+    let acts = args.action.writes();
+    let now = runner.run(shared_time(store, acts), place)?;
+    opened.now = now.map_err(|e| failure(&e, place))?;
     Ok(opened)
 }
 
-/// The time that stands in the store, if it was ever served. One that is behind by the time that it took to come ends nothing early.
+/// Now by the store's own clock, whoever runs or ran; who does something by it writes down how far it has come. The wall clock has a say
+/// only where no time is known at all. One that is behind by the time that it took to come ends nothing early.
 #[cfg(feature = "etcd")]
-async fn shared_time(store: &mut Box<dyn Store>) -> Result<Option<Timestamp>, StoreError> {
+pub(super) async fn shared_time(
+    store: &mut Box<dyn Store>,
+    acts: bool,
+) -> Result<Timestamp, StoreError> {
     let start = std::time::Instant::now();
     let mut shared = ipam::store::StoreClock::default();
-    // The first look may find a member down, and be too late for a margin.
-    match shared
-        .read(store, || Timestamp::ZERO.after(start.elapsed()))
-        .await
-    {
+    let mut monotonic = || Timestamp::ZERO.after(start.elapsed());
+    let mut look = async |monotonic: &mut dyn FnMut() -> Timestamp| match acts {
+        true => shared.serve(store, clock(), monotonic).await,
+        false => {
+            let seen = shared.read(store, monotonic).await?;
+            Ok(seen.unwrap_or_else(clock))
+        }
+    };
+    match look(&mut monotonic).await {
         Ok(now) => Ok(now),
-        Err(_) => shared.read(store, || Timestamp::ZERO).await,
+        // The first look may find a member down, and be too late for a margin.
+        Err(_) => look(&mut || Timestamp::ZERO).await,
     }
 }
 

@@ -5,7 +5,7 @@ mod serving;
 
 use cni::two_hosts_share_a_subnet_by_berth_cni;
 use serde_json::Value;
-use serving::the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves;
+use serving::leases_and_quarantines_end_by_etcd_s_clock_whoever_serves;
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
 use test_support::authority::Authority;
@@ -344,7 +344,7 @@ fn mistakes_are_told_before_etcd_is_asked() {
 
 test_support::tests! {
     two_hosts_share_a_subnet_by_berth_cni [ETCD],
-    the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves [ETCD],
+    leases_and_quarantines_end_by_etcd_s_clock_whoever_serves [ETCD],
     every_command_works_on_etcd [ETCD],
     processes_that_claim_at_once_are_given_different_addresses [ETCD],
     one_member_of_several_is_enough [ETCD],

@@ -17,28 +17,56 @@ fn holds(store: &str, owner: &str) -> bool {
     status == 0
 }
 
-/// Leases end by the time that stands in etcd, which passes while somebody serves.
-pub(crate) fn the_time_of_leases_is_the_store_s_and_stands_still_while_nobody_serves() {
+/// Leases and quarantines end by etcd's clock, though nobody serves.
+pub(crate) fn leases_and_quarantines_end_by_etcd_s_clock_whoever_serves() {
     let etcd = Etcd::start(&[]);
     let store = &*store_of(&etcd);
-    done(store, &["pool", "add", "p", "10.9.0.0/24"]);
+    // One address, in quarantine for four seconds.
+    let pool = [
+        "pool",
+        "add",
+        "p",
+        "10.9.0.0/30",
+        "--quarantine",
+        "4s",
+        "--gateway",
+        "10.9.0.1",
+    ];
+    done(store, &pool);
     let first = service(store, "h1");
-    done(
-        store,
-        &["claim", "--owner", "a", "--host", "h1", "--lease", "2s"],
-    );
-    let start = Instant::now();
+    let claim = |owner: &'static str| {
+        let start = Instant::now();
+        let args = ["claim", "--owner", owner, "--host", "h1", "--lease", "3s"];
+        (run(store, &args).0, start)
+    };
+    let (status, start) = claim("a");
+    assert_eq!(status, 0);
     until("the first lease is over", || {
-        start.elapsed() > Duration::from_secs(3)
+        start.elapsed() > Duration::from_secs(4)
     });
     assert!(holds(store, "a"), "it is renewed");
     drop(first);
-    let start = Instant::now();
-    until("the last lease is over", || {
-        start.elapsed() > Duration::from_secs(3)
+    let ended = Instant::now();
+    until("a command collects it, without any service", || {
+        done(store, &["gc"]);
+        !holds(store, "a")
+    });
+    // It was renewed a third of its lease before, at the longest.
+    let lasted = ended.elapsed();
+    assert!(lasted > Duration::from_millis(1_500), "{lasted:?}");
+    let released = Instant::now();
+    assert_eq!(claim("b").0, 1, "the address is in quarantine");
+    until("its quarantine is over", || claim("b").0 == 0);
+    let lasted = released.elapsed();
+    assert!(lasted > Duration::from_secs(3), "{lasted:?}");
+    let (_, second) = claim("b");
+    until("the lease lasts", || {
+        second.elapsed() > Duration::from_secs(1)
     });
     done(store, &["gc"]);
-    assert!(holds(store, "a"), "no time has passed");
-    let _second = service(store, "h2");
-    until("another host's service collects it", || !holds(store, "a"));
+    assert!(holds(store, "b"), "its lease is not over");
+    until("its lease is over, and a command says so", || {
+        done(store, &["gc"]);
+        !holds(store, "b")
+    });
 }

@@ -1,26 +1,36 @@
 //! The time that hosts which share a store go by.
 
-use super::damage::RejectedRecord;
-use super::record::{Record, TIME};
-use super::replica::{PAGE, known};
-use super::seam::{Guard, Revision, Store, StoreError, Txn};
+mod judge;
+mod proof;
+
+use super::record::{Record, TIME, TimeOrigin};
+use super::replica::known;
+use super::seam::{Elapsed, Guard, Started, Store, StoreError, Txn};
 use crate::time::Timestamp;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
+use judge::{Judged, judge};
+pub(super) use proof::{damaged_time, proved};
 
 /// The store's time, as one host knows it.
 ///
-/// Wall clocks jump, and hosts' do not agree: leases and quarantines that end by them end too early somewhere. So the time stands in the
-/// store. Whoever serves moves it on by compare-and-swap, by no more than has passed on its own *monotonic* clock since it saw the value
-/// that is stored there, and by no more than a step: it never runs faster than real time, whatever wall clocks do, never jumps, and stands
-/// still while nobody serves. What a host takes for now is the value that it saw last and what has passed on its monotonic clock since, up to
-/// a step; it then looks again.
+/// Wall clocks jump, and hosts' do not agree: leases and quarantines that end by them end too early somewhere. So time is the store's. Where
+/// the store has a clock (etcd has: its leases run down by the clock of the member that leads), time is counted by a
+/// [stopwatch](Store::start_stopwatch) of the store's, whoever runs, and whether anybody does. What hosts do is to write down how far it has
+/// come, by compare-and-swap, before any of them goes by it: a store may forget what it has counted (etcd does when it elects a leader, unless
+/// it checkpoints leases), and then time goes on from what was written last. So it never runs backwards, never runs faster than real time,
+/// and what it may lose is the time between the last look of anybody and such a loss; a host that looked before and after bridges up to a step
+/// of that by its own *monotonic* clock. No wall clock has a say, but for the one that a store without any time is given.
 ///
-/// So no host's now is ever ahead of another's by more than real time and a step allow: whoever grants a lease at time `t` by its own
-/// knowledge finds no other host at `t + lease` before `lease - step` has passed, less the time that its look at the store took (at most
-/// [`StoreClock::ROUND_TRIP`]), less drift. That is what [`Margin`](crate::store::Margin) covers.
+/// Where the store has no clock, time is moved on by who serves, by no more than has passed on their monotonic clocks, and stands still while
+/// nobody does.
+///
+/// What a host takes for now is what its last look came to and what has passed on its monotonic clock since, up to a step after what is
+/// stored; it then looks again. So no host's now is ever ahead of another's by more than real time and a step allow: whoever grants a lease at
+/// time `t` by its own knowledge finds no other host at `t + lease` before `lease - step` has passed, less the time that its look at the store
+/// took (at most [`StoreClock::ROUND_TRIP`]), less drift. That is what [`Margin`](crate::store::Margin) covers.
 ///
 /// It has no clock of its own: monotonic time is handed in, since whatever epoch (since the host started, say).
 ///
@@ -29,17 +39,17 @@ use core::time::Duration;
 /// use ipam::store::{MemoryStore, StoreClock, ready};
 ///
 /// # async fn run() -> Result<(), ipam::store::StoreError> {
-/// let mut store = MemoryStore::default();
+/// let mut store = MemoryStore::default(); // it has no clock
 /// let wall = Timestamp::from_secs(1_700_000_000); // of whoever serves first
 /// let mut server = StoreClock::default();
 /// assert_eq!(server.serve(&mut store, wall, || Timestamp::from_secs(10)).await?, wall);
-/// // Two seconds later its wall clock has jumped a year.
-/// let later = server.serve(&mut store, Timestamp::from_secs(1_731_536_000), || Timestamp::from_secs(12)).await?;
-/// assert_eq!(later, Timestamp::from_secs(1_700_000_002));
+/// // Three seconds later its wall clock has jumped a year.
+/// let later = server.serve(&mut store, Timestamp::from_secs(1_731_536_000), || Timestamp::from_secs(13)).await?;
+/// assert_eq!(later, Timestamp::from_secs(1_700_000_003));
 /// // Another host, started 500 s ago, goes by the same time.
 /// let mut host = StoreClock::default();
 /// host.read(&mut store, || Timestamp::from_secs(500)).await?;
-/// assert_eq!(host.now(Timestamp::from_secs(501)), Some(Timestamp::from_secs(1_700_000_003)));
+/// assert_eq!(host.now(Timestamp::from_secs(501)), Some(Timestamp::from_secs(1_700_000_004)));
 /// # Ok(())
 /// # }
 /// # ready(run()).expect("a store in memory never waits")?;
@@ -55,10 +65,14 @@ pub struct StoreClock {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     time: Timestamp,
-    /// On the host's monotonic clock; the value was in the store by then.
+    /// On the host's monotonic clock; it was that time by then.
     at: Timestamp,
-    revision: Revision,
+    /// What was stored: nobody goes by more than a step after that.
+    stored: Timestamp,
 }
+
+/// Attempts to write down how far time has come. Whoever was quicker has done it: a second look is mostly enough.
+const ATTEMPTS: u32 = 8;
 
 impl Default for StoreClock {
     fn default() -> Self {
@@ -67,9 +81,8 @@ impl Default for StoreClock {
 }
 
 impl StoreClock {
-    /// How far the time is moved on at once, and for how long a look at it is good: five seconds. Whoever serves does so several times in
-    /// that time; a longer one makes margins longer, a shorter one lets time stand still whenever etcd elects a leader (a second by
-    /// default).
+    /// How far a host's now may be after what is stored: five seconds. A longer one makes margins longer, a shorter one has the time written
+    /// down more often: once in a quarter of a step at the most, whoever does.
     pub const STEP: Duration = Duration::from_secs(5);
 
     /// How long a look may take: of one that took longer nothing is learned.
@@ -81,17 +94,31 @@ impl StoreClock {
         Self { step, seen: None }
     }
 
-    /// Now by the store's time, on a host whose monotonic clock shows `monotonic`. None before the first look, and where the last one is
-    /// longer ago than a step: look again ([`StoreClock::read`], [`StoreClock::serve`]).
+    /// Now by the store's time, on a host whose monotonic clock shows `monotonic`. None before the first look, and a step after what was stored
+    /// then: look again ([`StoreClock::serve`]).
     #[must_use]
     pub fn now(&self, monotonic: Timestamp) -> Option<Timestamp> {
         let seen = self.seen?;
-        let passed = monotonic.since(seen.at);
-        (passed <= self.step).then(|| seen.time.after(passed))
+        let now = seen.time.after(monotonic.since(seen.at));
+        (now <= seen.stored.after(self.step)).then_some(now)
     }
 
-    /// Looks at the store's time. One message. Where it is damaged, the latest time that stands in any record, for which all are read: it is
-    /// behind, so nothing ends early by it, but it stands still until the time is written anew ([`StoreClock::serve`], `fsck --repair`).
+    /// The same, of a look that is no older than half a step.
+    fn recent(&self, monotonic: Timestamp) -> Option<Timestamp> {
+        let looked = self.seen?.at.after(self.step / 2);
+        self.now(monotonic).filter(|_| monotonic < looked)
+    }
+
+    /// The earliest that it can be by what has passed on this host's clock since it looked last.
+    fn own(&self, monotonic: Timestamp) -> Option<Timestamp> {
+        let seen = self.seen?;
+        let now = seen.time.after(monotonic.since(seen.at));
+        Some(now.min(seen.stored.after(self.step)))
+    }
+
+    /// Looks at the store's time, and writes nothing: for who only tells of it, and does nothing by it that alters what others have. One or
+    /// two messages. Where it is damaged, the latest time that stands in any record, for which all are read: it is behind, so nothing ends
+    /// early by it, but it stands still until the time is written anew ([`StoreClock::serve`], `fsck --repair`).
     ///
     /// ```
     /// # use ipam::Timestamp;
@@ -109,16 +136,28 @@ impl StoreClock {
         store: &mut S,
         mut monotonic: impl FnMut() -> Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        Ok(match self.look(store, &mut monotonic).await? {
-            Look::Seen(seen) => Some(seen.time),
-            Look::Missing(_) => None,
-            Look::Damaged(_) => proved(store).await?,
+        let look = look(store, &mut monotonic).await?;
+        Ok(match look.found {
+            Found::Missing => None,
+            Found::Damaged => proved(store).await?,
+            Found::Time(now, origin) => {
+                let own = self.own(look.at);
+                let Judged { time, .. } = judge((now, origin), look.shown, own);
+                self.seen = Some(Seen {
+                    time,
+                    at: look.at,
+                    stored: now,
+                });
+                Some(time)
+            }
         })
     }
 
-    /// Looks at the store's time, if need be, and moves it on. One message in the common case: to be called several times a step. A store
-    /// without a time is given `wall`, or the latest time that stands in any record, if that is later: all are read then. One that is damaged
-    /// goes on from the latest time that stands in any record, and `wall` is asked only where none tells.
+    /// Now by the store's time, for who acts by it. No message where the last look is less than half a step old; then one or two, and one more
+    /// where what is stored is more than a quarter of a step old. To be called several times a step by whoever acts all the time.
+    ///
+    /// A store without a time is given the latest that stands in any record, for which all are read, and `wall` only where there is none: a
+    /// wall clock that is ahead would end what is others'. So does one whose time is damaged.
     ///
     /// ```
     /// # use ipam::Timestamp;
@@ -127,7 +166,7 @@ impl StoreClock {
     /// let (mut store, wall) = (MemoryStore::default(), Timestamp::from_secs(1_700_000_000));
     /// let mut clock = StoreClock::default();
     /// clock.serve(&mut store, wall, || Timestamp::from_secs(1)).await?;
-    /// // A server that stood still for an hour moves the time on by no more than a step.
+    /// // A server that stood still for an hour moves the time of a store without a clock on by no more than a step.
     /// let late = clock.serve(&mut store, wall, || Timestamp::from_secs(3601)).await?;
     /// assert_eq!(late.since(wall), StoreClock::STEP);
     /// # Ok::<(), ipam::store::StoreError>(())
@@ -136,164 +175,149 @@ impl StoreClock {
     /// ```
     ///
     /// # Errors
-    /// As [`StoreClock::read`].
+    /// As [`StoreClock::read`]; others were quicker in each of eight attempts. What was known before is known still.
     pub async fn serve<S: Store>(
         &mut self,
         store: &mut S,
         wall: Timestamp,
         mut monotonic: impl FnMut() -> Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        let (next, guard) = match self.seen {
-            Some(seen) => {
-                let passed = monotonic().since(seen.at).min(self.step);
-                (
-                    seen.time.after(passed),
-                    Guard::unchanged(TIME, seen.revision),
-                )
-            }
-            None => match self.look(store, &mut monotonic).await? {
-                Look::Seen(seen) => return Ok(seen.time),
-                Look::Missing(guard) => (latest(store).await?.max(wall), guard),
-                Look::Damaged(guard) => (proved(store).await?.unwrap_or(wall), guard),
-            },
-        };
-        // Whether it took place is unknown where the answer is lost.
-        self.seen = None;
-        let value = Record::Time { now: next }.encode();
-        let txn = Txn {
-            guards: Vec::from([guard]),
-            put: Vec::from([(TIME.to_string(), value)]),
-            ..Txn::default()
-        };
-        match store.commit(txn).await {
-            Ok(revision) => {
-                let (time, at) = (next, monotonic());
-                self.seen = Some(Seen { time, at, revision });
-                Ok(time)
-            }
-            // Another has moved it on.
-            Err(StoreError::Conflict { .. }) => match self.look(store, &mut monotonic).await? {
-                Look::Seen(seen) => Ok(seen.time),
-                Look::Missing(_) | Look::Damaged(_) => Err(StoreError::Io(
-                    "the store's time was removed while it was moved on".into(),
-                )),
-            },
-            Err(error) => Err(error),
+        if let Some(now) = self.recent(monotonic()) {
+            return Ok(now);
         }
+        for _ in 0..ATTEMPTS {
+            let look = look(store, &mut monotonic).await?;
+            let (stored, judged) = match look.found {
+                Found::Missing | Found::Damaged => {
+                    let time = proved(store).await?.unwrap_or(wall);
+                    (None, Judged::anew(time))
+                }
+                Found::Time(now, origin) => {
+                    let own = self.own(look.at);
+                    (Some((now, origin)), judge((now, origin), look.shown, own))
+                }
+            };
+            if let Some(stored) = self.settle(store, stored, judged, look.guard).await? {
+                let (time, at) = (judged.time, look.at);
+                self.seen = Some(Seen { time, at, stored });
+                return Ok(self.now(monotonic()).unwrap_or(time));
+            }
+        }
+        Err(StoreError::Contended {
+            key: TIME.into(),
+            subject: "the store's time".into(),
+            attempts: ATTEMPTS,
+        })
     }
 
-    async fn look<S: Store>(
-        &mut self,
+    /// Writes down how far time has come, if that is due; what is stored then. None where another was quicker.
+    async fn settle<S: Store>(
+        &self,
         store: &mut S,
-        monotonic: &mut impl FnMut() -> Timestamp,
-    ) -> Result<Look, StoreError> {
-        self.seen = None;
-        let asked = monotonic();
-        let (values, revision) = store.get(&[TIME.to_string()]).await?;
-        let at = monotonic();
-        let took = at.since(asked);
-        if took > Self::ROUND_TRIP {
-            return Err(StoreError::Io(format!(
-                "the store's time took {} ms to come, which is more than the {} ms that margins allow for",
-                took.as_millis(),
-                Self::ROUND_TRIP.as_millis()
-            )));
-        }
-        let Some(Some(value)) = values.into_iter().next() else {
-            return Ok(Look::Missing(Guard::absent(TIME, revision)));
+        stored: Option<(Timestamp, Option<TimeOrigin>)>,
+        judged: Judged,
+        guard: Guard,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let before = stored.and_then(|(_, origin)| origin);
+        let started = match judged.origin {
+            Some(_) => None,
+            None => store.start_stopwatch().await?,
         };
-        known(TIME, &value)?;
-        match Record::decode(TIME, &value) {
-            Ok(Record::Time { now: time }) => {
-                let seen = Seen { time, at, revision };
-                self.seen = Some(seen);
-                Ok(Look::Seen(seen))
+        let anew = |started: Started| TimeOrigin {
+            stopwatch: started.stopwatch,
+            base: judged.time,
+            term: started.term,
+        };
+        let origin = judged.origin.or(started.map(anew));
+        if let Some((now, _)) = stored
+            && origin == before
+        {
+            // By a clock of the store's own all count alike meanwhile.
+            let pause = origin.map_or(Duration::ZERO, |_| self.step / 4);
+            if judged.time <= now.after(pause) {
+                return Ok(Some(now));
             }
-            _ => Ok(Look::Damaged(Guard::unchanged(TIME, revision))),
         }
+        let record = Record::Time {
+            now: judged.time,
+            origin,
+        };
+        let txn = Txn {
+            guards: Vec::from([guard]),
+            put: Vec::from([(TIME.to_string(), record.encode())]),
+            ..Txn::default()
+        };
+        let (useless, written) = match store.commit(txn).await {
+            Ok(_) => (before.filter(|_| started.is_some()), Some(judged.time)),
+            Err(StoreError::Conflict { .. }) => (started.map(anew), None),
+            // Whether it is counted by the new one is unknown.
+            Err(error) => return Err(error),
+        };
+        if let Some(useless) = useless {
+            // One that stays does no harm.
+            let _ = store.stop_stopwatch(useless.stopwatch).await;
+        }
+        Ok(written)
     }
 }
 
 /// What a look at the store's time found.
-enum Look {
-    Seen(Seen),
-    /// There is none; what a transaction that begins one rests on.
-    Missing(Guard),
-    /// It cannot be read. It goes on from where records prove that it was: a wall clock that is ahead would end what is others'.
-    Damaged(Guard),
+struct Look {
+    found: Found,
+    /// What a transaction that writes it down rests on.
+    guard: Guard,
+    /// What its stopwatch shows.
+    shown: Option<Elapsed>,
+    /// When that was known, on the host's monotonic clock.
+    at: Timestamp,
 }
 
-/// The latest time that any record proves, if one does.
-pub(super) async fn proved<S: Store>(store: &mut S) -> Result<Option<Timestamp>, StoreError> {
-    let latest = latest(store).await?;
-    Ok(Some(latest).filter(|&at| at > Timestamp::ZERO))
+enum Found {
+    Time(Timestamp, Option<TimeOrigin>),
+    Missing,
+    /// It cannot be read.
+    Damaged,
 }
 
-/// What is wrong with the store's time, if anything is.
-///
-/// # Errors
-/// A later version wrote it.
-pub(super) fn damaged_time(value: Option<&[u8]>) -> Result<Option<RejectedRecord>, StoreError> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    known(TIME, value)?;
-    let why: String = match Record::decode(TIME, value) {
-        Ok(Record::Time { .. }) => return Ok(None),
-        Ok(_) => "is another record".into(),
-        Err(error) => error.to_string(),
-    };
-    Ok(Some(RejectedRecord::new(TIME, "the store's time", why)))
-}
-
-/// The latest time that stands in any record; that of nothing is zero. Linear in the store.
-async fn latest<S: Store>(store: &mut S) -> Result<Timestamp, StoreError> {
-    let mut latest = Timestamp::ZERO;
-    for kind in ["b/", "w/", "x/", "c/", "g/"] {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.list(kind, after.as_deref(), PAGE).await?;
-            for (key, value) in &page.entries {
-                known(key, value)?;
-                if let Ok(record) = Record::decode(key, value) {
-                    latest = latest.max(latest_of(&record));
-                }
-            }
-            after = page.entries.into_iter().next_back().map(|(key, _)| key);
-            if !page.more {
-                break;
+/// Looks at what is stored, and then at the stopwatch: what is counted is never judged by what is stored later.
+async fn look<S: Store>(
+    store: &mut S,
+    monotonic: &mut impl FnMut() -> Timestamp,
+) -> Result<Look, StoreError> {
+    let asked = monotonic();
+    let (values, revision) = store.get(&[TIME.to_string()]).await?;
+    let value = values.into_iter().next().flatten();
+    let found = match &value {
+        None => Found::Missing,
+        Some(value) => {
+            known(TIME, value)?;
+            match Record::decode(TIME, value) {
+                Ok(Record::Time { now, origin }) => Found::Time(now, origin),
+                _ => Found::Damaged,
             }
         }
+    };
+    let shown = match found {
+        Found::Time(_, Some(origin)) => store.stopwatch(origin.stopwatch).await?,
+        _ => None,
+    };
+    let at = monotonic();
+    let (took, most) = (at.since(asked), StoreClock::ROUND_TRIP);
+    if took > most {
+        return Err(StoreError::Io(format!(
+            "the store's time took {} ms to come, which is more than the {} ms that margins allow for",
+            took.as_millis(),
+            most.as_millis()
+        )));
     }
-    Ok(latest)
-}
-
-/// The latest time at which something had happened that a record tells of; not when something ends.
-fn latest_of(record: &Record<'_>) -> Timestamp {
-    let never = |at: &Timestamp| *at != Timestamp::MAX;
-    let mut latest = Timestamp::ZERO;
-    let mut note = |at: Timestamp| latest = latest.max(Some(at).filter(never).unwrap_or_default());
-    match record {
-        Record::Block {
-            empty_since,
-            released,
-            ..
-        } => {
-            note(*empty_since);
-            released.iter().for_each(|one| note(one.at));
-        }
-        Record::Workload { since, moving, .. } => {
-            note(*since);
-            moving.iter().for_each(|moving| note(moving.since));
-        }
-        Record::Claim {
-            touched, suspect, ..
-        } => {
-            note(*touched);
-            suspect.iter().for_each(|(since, _)| note(*since));
-        }
-        Record::Departed { quarantined, .. } => quarantined.iter().for_each(|one| note(one.at)),
-        _ => {}
-    }
-    latest
+    let guard = match value {
+        None => Guard::absent(TIME, revision),
+        Some(_) => Guard::unchanged(TIME, revision),
+    };
+    Ok(Look {
+        found,
+        guard,
+        shown,
+        at,
+    })
 }

@@ -34,8 +34,8 @@ pub use partial::{HostReplica, PartialReplica};
 pub use ready::ready;
 pub use record::{
     BlockSummary, DepartedAddress, Holder, MoveRecord, Record, ReleasedAddress, StickyRecord,
-    UsedAddress,
+    TimeOrigin, UsedAddress,
 };
 pub use replica::{Replica, TransactError};
 pub(crate) use restore::MOST_COUNT;
-pub use seam::{Event, Guard, Page, Revision, Store, StoreError, Txn, Watched};
+pub use seam::{Elapsed, Event, Guard, Page, Revision, Started, Store, StoreError, Txn, Watched};

@@ -59,7 +59,8 @@ impl<S: Store> Replica<S> {
             Frozen::Nothing if key == TIME => {
                 let now = proved(&mut self.store).await?;
                 let now = now.unwrap_or(self.ipam.now());
-                Some(Record::Time { now }.encode())
+                // What it was counted by is not known: whoever looks next counts on from there.
+                Some(Record::Time { now, origin: None }.encode())
             }
             Frozen::Nothing if key.starts_with("r/") => {
                 txn.delete.push(key.clone());

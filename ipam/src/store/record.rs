@@ -114,6 +114,18 @@ pub struct StickyRecord {
     pub until: Timestamp,
 }
 
+/// Where the store's time is counted from: when a stopwatch of the store's shows `e`, it is `base + e`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TimeOrigin {
+    /// The stopwatch ([`Started`](crate::store::Started)).
+    pub stopwatch: u64,
+    /// The time when it was started.
+    pub base: Timestamp,
+    /// The term of the last reading that this rests on ([`Elapsed`](crate::store::Elapsed)).
+    pub term: u64,
+}
+
 /// One stored record. Together they are the allocator's whole state.
 ///
 /// ```
@@ -268,8 +280,11 @@ pub enum Record<'a> {
     },
     /// The store's time (see [`StoreClock`](crate::store::StoreClock)). No part of the allocator's state.
     Time {
-        /// As it was when this was written.
+        /// It is no earlier than this: as it was when this was written.
         now: Timestamp,
+        /// What it is counted by; none of a store without a clock of its own. Not told by formats before 6.
+        #[cfg_attr(feature = "serde", serde(default))]
+        origin: Option<TimeOrigin>,
     },
 }
 

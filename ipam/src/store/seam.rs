@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// A store's count of its commits; a key's revision is that of the commit that last wrote or deleted it.
 pub type Revision = u64;
@@ -100,6 +101,24 @@ pub enum Watched {
     Compacted,
 }
 
+/// A stopwatch that a store's own clock moves, as it was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its number: no other of the store has it.
+    pub stopwatch: u64,
+    /// The term in which it was started, as [`Elapsed::term`].
+    pub term: u64,
+}
+
+/// What a stopwatch of a store's shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed {
+    /// How long ago it was started, or less: never more, by the clock of the store's that counts it.
+    pub time: Duration,
+    /// During one term what it shows never goes back; from one to the next, when another member of the store's begins to count, it may.
+    pub term: u64,
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -182,6 +201,24 @@ pub trait Store: Send {
     /// What changed below `prefix` after revision `from`.
     async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError>;
 
+    /// Starts a stopwatch, which goes on whoever comes and goes: what [`StoreClock`](crate::store::StoreClock) counts by. None of a store that
+    /// has no clock of its own.
+    async fn start_stopwatch(&mut self) -> Result<Option<Started>, StoreError> {
+        Ok(None)
+    }
+
+    /// What a stopwatch shows; none where there is no such (any more).
+    async fn stopwatch(&mut self, stopwatch: u64) -> Result<Option<Elapsed>, StoreError> {
+        let _ = stopwatch;
+        Ok(None)
+    }
+
+    /// Removes a stopwatch, if it is there.
+    async fn stop_stopwatch(&mut self, stopwatch: u64) -> Result<(), StoreError> {
+        let _ = stopwatch;
+        Ok(())
+    }
+
     /// What the store itself knows to be wrong with what it holds: records lost, the store older than what
     /// was acknowledged. Nothing may be written to such a store until [`Store::accept`]. Nothing unless the
     /// store can tell.
@@ -233,6 +270,18 @@ macro_rules! forward {
 
             async fn watch(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
                 (**self).watch(prefix, from).await
+            }
+
+            async fn start_stopwatch(&mut self) -> Result<Option<Started>, StoreError> {
+                (**self).start_stopwatch().await
+            }
+
+            async fn stopwatch(&mut self, stopwatch: u64) -> Result<Option<Elapsed>, StoreError> {
+                (**self).stopwatch(stopwatch).await
+            }
+
+            async fn stop_stopwatch(&mut self, stopwatch: u64) -> Result<(), StoreError> {
+                (**self).stop_stopwatch(stopwatch).await
             }
 
             async fn damage(&mut self) -> Result<Vec<String>, StoreError> {

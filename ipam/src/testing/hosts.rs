@@ -75,23 +75,71 @@ pub(super) async fn check_hosts<S: Store>(open: &mut impl FnMut() -> S) {
     check_clock(open).await;
 }
 
-/// Two servers move the store's time on, one after the other, and a third host goes by it.
+/// Two servers go by the store's time, one after the other, and a third host looks at it.
 async fn check_clock<S: Store>(open: &mut impl FnMut() -> S) {
+    clear(&mut open()).await;
     let at = Timestamp::from_secs;
     let (mut one, mut two) = (StoreClock::default(), StoreClock::default());
     let wall = at(1_000_000);
     let first = one.serve(&mut open(), wall, || at(10)).await;
     let first = first.expect("a first time");
-    assert!(first >= wall);
+    assert_eq!(first, wall);
+    if check_stopwatches(&mut open()).await {
+        return check_own_clock(open, first, &mut two).await;
+    }
     let seen = two.serve(&mut open(), at(5), || at(77)).await;
     assert_eq!(seen, Ok(first), "its wall clock says nothing");
-    let seen = two.serve(&mut open(), at(5), || at(79)).await;
-    assert_eq!(seen, Ok(first.after(Duration::from_secs(2))));
+    let seen = two.serve(&mut open(), at(5), || at(80)).await;
+    assert_eq!(seen, Ok(first.after(Duration::from_secs(3))));
     // Who has missed that learns of it, and does not move it on by his own.
-    let seen = one.serve(&mut open(), wall, || at(14)).await;
-    assert_eq!(seen, Ok(first.after(Duration::from_secs(2))));
+    let seen = one.serve(&mut open(), wall, || at(13)).await;
+    assert_eq!(seen, Ok(first.after(Duration::from_secs(3))));
     let mut host = StoreClock::default();
     host.read(&mut open(), || at(1)).await.expect("a look");
-    assert_eq!(host.now(at(2)), Some(first.after(Duration::from_secs(3))));
+    assert_eq!(host.now(at(2)), Some(first.after(Duration::from_secs(4))));
+    clear(&mut open()).await;
+}
+
+/// Whether a store has stopwatches. They are apart, show no more than has passed, and are gone once they are stopped.
+async fn check_stopwatches<S: Store>(store: &mut S) -> bool {
+    let Some(one) = store.start_stopwatch().await.expect("an answer") else {
+        assert_eq!(store.stopwatch(1).await, Ok(None));
+        return false;
+    };
+    let two = store.start_stopwatch().await.expect("an answer");
+    let two = two.expect("another one");
+    assert_ne!(one.stopwatch, two.stopwatch);
+    let shown = store.stopwatch(one.stopwatch).await.expect("an answer");
+    let shown = shown.expect("it is there");
+    assert!(shown.time < Duration::from_secs(60) && shown.term >= one.term);
+    for started in [one, two] {
+        let stopped = store.stop_stopwatch(started.stopwatch).await;
+        stopped.expect("it is stopped");
+        assert_eq!(store.stopwatch(started.stopwatch).await, Ok(None));
+    }
+    // Nobody need know whether another has stopped it.
+    let again = store.stop_stopwatch(one.stopwatch).await;
+    again.expect("it is gone");
+    true
+}
+
+/// On a store that has a clock no host's clocks move anything on by themselves.
+async fn check_own_clock<S: Store>(
+    open: &mut impl FnMut() -> S,
+    first: Timestamp,
+    host: &mut StoreClock,
+) {
+    let year = Duration::from_secs(365 * 86_400);
+    let (past, future) = (Timestamp::from_secs(5), first.after(year));
+    let begun = Timestamp::from_secs(77);
+    let mut latest = first;
+    for (wall, secs) in [(past, 0), (future, 10), (future, 1_000_000)] {
+        let monotonic = || begun.after(Duration::from_secs(secs));
+        let seen = host.serve(&mut open(), wall, monotonic).await;
+        let seen = seen.expect("a look");
+        assert!(seen >= latest, "it goes back");
+        assert!(seen.since(first) < Duration::from_secs(60), "{seen}");
+        latest = seen;
+    }
     clear(&mut open()).await;
 }

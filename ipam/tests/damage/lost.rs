@@ -183,7 +183,13 @@ fn a_damaged_time_is_a_problem_and_goes_on_from_what_records_prove() {
     assert_eq!(replica.rejected(), []);
     let mut store = replica.into_store();
     let value = entries(&mut store)["t/"].clone();
-    assert_eq!(Record::decode("t/", &value), Ok(Record::Time { now: NOW }));
+    assert_eq!(
+        Record::decode("t/", &value),
+        Ok(Record::Time {
+            now: NOW,
+            origin: None
+        })
+    );
     // One that is damaged while a replica is open is found too.
     let mut replica = open(store, NOW);
     write(replica.store_mut(), "t/", vec![9; 20]);

@@ -11,7 +11,7 @@ const BEGIN: Timestamp = Timestamp::from_secs(u32::MAX as u64);
 /// The clocks of a service.
 #[derive(Debug)]
 pub(in crate::ipam) struct Clock {
-    /// The store's own, where hosts share it: this service is one of those that move it on.
+    /// The store's own, where hosts share it: this service is one of those that write down how far it has come.
     shared: Option<StoreClock>,
     start: Instant,
 }
@@ -31,7 +31,7 @@ impl Clock {
         BEGIN.after(self.start.elapsed())
     }
 
-    /// Now, for a request that is sent at once; the store's time is moved on.
+    /// Now, for a request that is sent at once. No message where the store's time was looked at a moment ago.
     pub(in crate::ipam) async fn tick(
         &mut self,
         store: &mut Box<dyn Store>,
@@ -40,11 +40,7 @@ impl Clock {
         let monotonic = || BEGIN.after(start.elapsed());
         let begun = monotonic();
         let store = match &mut self.shared {
-            Some(shared) => {
-                let now = shared.serve(store, clock(), monotonic).await?;
-                // Somebody else may have moved it on long before this was read.
-                shared.now(monotonic()).unwrap_or(now)
-            }
+            Some(shared) => shared.serve(store, clock(), monotonic).await?,
             None => clock(),
         };
         Ok(Sent {

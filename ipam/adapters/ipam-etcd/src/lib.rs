@@ -40,6 +40,27 @@
 //! is older was set back, to a backup say, and nothing is committed to it through that handle until
 //! [`Store::accept`](ipam::Store::accept). Handles opened afterwards can't know: stop them all before a backup is restored.
 //!
+//! # Time
+//! Leases, quarantines and retentions end by etcd's clock, whichever commands or daemons run, and whatever hosts' wall clocks show. A stopwatch is a lease of
+//! etcd's of ten years that nobody prolongs: the member that leads counts it down by its own monotonic clock, and tells how many seconds are left. How far
+//! time has come by that stands in the record `t/`, written by compare-and-swap before anybody goes by it
+//! ([`StoreClock`](ipam::store::StoreClock) has the rules), so it never runs backwards, and never faster than the leader's clock.
+//!
+//! It may be slow. An elected leader gives every lease its full length again, so what was counted since anybody looked last is forgotten, and what passes after
+//! that counts only once it is more than what the lease had counted by then: five minutes at the most, since the stopwatch is started anew that often. In other words:
+//!
+//! | what happens | what time loses |
+//! | --- | --- |
+//! | nothing | a second at most, as seconds are told; another each time that the stopwatch is started anew, once in five minutes |
+//! | another leader, while any host serves | nothing: that host bridges up to five seconds by its own monotonic clock |
+//! | another leader, while nobody looks (single commands far apart) | from the last command to the election, and up to five minutes more: a lease ends no later than its own length and five minutes after the election |
+//! | all members are down | that time, besides |
+//! | the lease is revoked, or etcd's data is replaced | from the last look to the next, which starts another stopwatch |
+//! | a member that leads is paused with its clock going on | nothing |
+//!
+//! With `--experimental-enable-lease-checkpoint` (and, where there is one, `--experimental-enable-lease-checkpoint-persist`) etcd writes down every five minutes how much of a lease
+//! is left, and an election while nobody looks loses no more than that. A user of etcd's needs no rights for leases but to be logged in.
+//!
 //! # Watching
 //! [`Store::watch`](ipam::Store::watch) costs one read of one key while nothing has changed. The first times that something has, the
 //! keys of later revisions are asked for, for which etcd walks through all keys below the prefix. From the second time on a watch of etcd's
@@ -57,6 +78,7 @@
 //! | `get` | one for each 128 keys | logarithmic for each key |
 //! | `list` | one for each 1,000 keys | linear in the page |
 //! | `commit` | one; two more for one deletion in 64 | logarithmic for each key |
+//! | time | none if it was looked at 2.5 s ago or less; else two, and one more if nobody wrote it down for 1.25 s | one transaction of one key |
 //! | `watch` | one; two when the feed can't tell | linear in the changes; in the keys when the feed can't tell |
 #![forbid(unsafe_code)]
 

@@ -11,6 +11,7 @@ pub(crate) mod path {
     pub(crate) const WATCH: &str = "/etcdserverpb.Watch/Watch";
     pub(crate) const LEASE_GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
     pub(crate) const LEASE_REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
+    pub(crate) const LEASE_TIME_TO_LIVE: &str = "/etcdserverpb.Lease/LeaseTimeToLive";
     pub(crate) const LEASE_KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
     pub(crate) const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
 }
@@ -22,6 +23,11 @@ pub(crate) trait Headed {
     /// The store's revision, at which the answer was given.
     fn revision(&self) -> u64 {
         self.header().map_or(0, |h| unsigned(h.revision))
+    }
+
+    /// The term of raft in which the member was that gives it.
+    fn term(&self) -> u64 {
+        self.header().map_or(0, |h| h.raft_term)
     }
 }
 
@@ -51,6 +57,7 @@ headed!(
     WatchResponse,
     LeaseGrantResponse,
     LeaseRevokeResponse,
+    LeaseTimeToLiveResponse,
     LeaseKeepAliveResponse,
     AuthenticateResponse
 );
@@ -61,6 +68,9 @@ pub(crate) struct ResponseHeader {
     pub(crate) cluster_id: u64,
     #[prost(int64, tag = "3")]
     pub(crate) revision: i64,
+    /// Counts the elections that the member knows of.
+    #[prost(uint64, tag = "4")]
+    pub(crate) raft_term: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -306,6 +316,24 @@ pub(crate) struct LeaseRevokeRequest {
 pub(crate) struct LeaseRevokeResponse {
     #[prost(message, optional, tag = "1")]
     pub(crate) header: Option<ResponseHeader>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct LeaseTimeToLiveRequest {
+    #[prost(int64, tag = "1")]
+    pub(crate) id: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct LeaseTimeToLiveResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) header: Option<ResponseHeader>,
+    /// Seconds that are left, rounded down; -1 when there is no such lease.
+    #[prost(int64, tag = "3")]
+    pub(crate) ttl: i64,
+    /// Seconds that it was granted for.
+    #[prost(int64, tag = "4")]
+    pub(crate) granted_ttl: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

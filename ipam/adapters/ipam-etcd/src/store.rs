@@ -1,6 +1,7 @@
 //! The seam on etcd.
 
 mod horizon;
+mod stopwatch;
 
 use crate::client::Client;
 use crate::commit::{self, Outcome};
@@ -14,7 +15,7 @@ use crate::proto::{
 };
 use horizon::draw;
 use ipam::Store;
-use ipam::store::{Event, Page, Revision, StoreError, Txn, Watched};
+use ipam::store::{Elapsed, Event, Page, Revision, Started, StoreError, Txn, Watched};
 use tokio::time::Instant;
 
 /// A store in etcd: several hosts share it.
@@ -343,6 +344,18 @@ impl Store for EtcdStore {
             self.feed = Feed::open(&mut self.client, &self.keys, *upto).await.ok();
         }
         Ok(watched)
+    }
+
+    async fn start_stopwatch(&mut self) -> Result<Option<Started>, StoreError> {
+        self.start().await.map(Some)
+    }
+
+    async fn stopwatch(&mut self, stopwatch: u64) -> Result<Option<Elapsed>, StoreError> {
+        self.elapsed(stopwatch).await
+    }
+
+    async fn stop_stopwatch(&mut self, stopwatch: u64) -> Result<(), StoreError> {
+        self.stop(stopwatch).await
     }
 
     /// Whether the store was set back to an older one, such as a backup, since this handle saw its last commit. Then nothing is

@@ -1,8 +1,8 @@
 //! Records as bytes.
 
 use super::fields::{
-    pool_id, read_departed, read_places, read_settings, read_spec, write_departed, write_places,
-    write_settings, write_spec,
+    pool_id, read_departed, read_origin, read_places, read_settings, read_spec, write_departed,
+    write_origin, write_places, write_settings, write_spec,
 };
 use super::old::since_4;
 use super::{BlockSummary, Record};
@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 /// The version that is written, and the oldest that is still read: a field that came with a version is read
 /// where [`Reader::version`] is that version or later, and has its default in older records. A record is
 /// rewritten in the present version by the first write that alters it.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 const OLDEST_VERSION: u8 = 1;
 
 /// The version from which on claims and workloads are named by their keys alone, and with blocks' are packed.
@@ -78,7 +78,10 @@ impl<'a> Record<'a> {
                     part.write(&mut w);
                 }
             }
-            Self::Time { now } => w.time(*now),
+            Self::Time { now, origin } => {
+                w.time(*now);
+                w.maybe(origin.as_ref(), write_origin);
+            }
         }
         w.finish(self.name_parts())
     }
@@ -151,7 +154,10 @@ impl<'a> Record<'a> {
                 first: r.address()?,
                 parts: r.list(|r| Ok((r.byte()?, BlockSummary::read(r)?)))?,
             },
-            9 => Self::Time { now: r.time()? },
+            9 => Self::Time {
+                now: r.time()?,
+                origin: read_origin(&mut r)?,
+            },
             _ => return Err(RecordError::Field("kind")),
         };
         r.end()?;

@@ -7,7 +7,7 @@ use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
 use crate::pool::spec::{Affinity, Order, PoolSpec};
 use crate::store::codec::{Reader, RecordError, Writer};
-use crate::store::record::{DepartedAddress, StickyRecord};
+use crate::store::record::{DepartedAddress, StickyRecord, TimeOrigin};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -202,6 +202,26 @@ pub(super) fn read_departed(r: &mut Reader<'_>) -> Result<Vec<DepartedAddress>, 
             offset: small(r.number()?, "offset")?,
             at: r.time()?,
             until: r.time()?,
+        })
+    })
+}
+
+pub(super) fn write_origin(w: &mut Writer, origin: &TimeOrigin) {
+    w.number(origin.stopwatch);
+    w.time(origin.base);
+    w.number(origin.term);
+}
+
+/// A field that came with format 6.
+pub(super) fn read_origin(r: &mut Reader<'_>) -> Result<Option<TimeOrigin>, RecordError> {
+    if r.version < 6 {
+        return Ok(None);
+    }
+    r.maybe(|r| {
+        Ok(TimeOrigin {
+            stopwatch: r.number()?,
+            base: r.time()?,
+            term: r.number()?,
         })
     })
 }
