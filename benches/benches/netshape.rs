@@ -36,7 +36,8 @@ fn container(i: usize) -> Result<Container, Failure> {
 }
 
 fn host(containers: usize) -> Result<Host, Failure> {
-    let uplink = Uplink::new("eth0", Rate::gbit(100), Rate::gbit(1))?;
+    let uplink = Uplink::new("eth0", Rate::gbit(100), Rate::gbit(1))?
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers: Result<Vec<Tier>, _> = TIERS
         .iter()
         .map(|(name, weight)| Tier::new(name, *weight))

@@ -21,7 +21,9 @@ const CONTAINERS: usize = 10_000;
 
 /// A host with ten thousand containers, each shaped both ways and sharing the uplink.
 fn host() -> Result<Host, String> {
-    let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
+    let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1))
+        .map_err(|e| e.to_string())?
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = ["gold", "silver", "bronze"].iter().zip([4, 2, 1]);
     let tiers: Result<Vec<Tier>, _> = tiers
         .map(|(name, weight)| Tier::new(name, weight))
@@ -70,8 +72,9 @@ fn plan_all() -> Result<Measured, String> {
     for _ in 0..ROUNDS {
         let containers: Result<Vec<Container>, String> = (0..CONTAINERS).map(container).collect();
         let mut host = {
-            let uplink =
-                Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1)).map_err(|e| e.to_string())?;
+            let uplink = Uplink::new("eth0", Rate::gbit(400), Rate::gbit(1))
+                .map_err(|e| e.to_string())?
+                .classified_by(netshape::policy::Classifier::Priority);
             let tiers: Result<Vec<Tier>, _> = ["gold", "silver", "bronze"]
                 .map(|n| Tier::new(n, 2))
                 .into_iter()

@@ -88,8 +88,10 @@ fn plan_answers_as_promised() {
             strict["ops"].as_array().unwrap().len(),
             strict["refused"].as_array().unwrap().len()
         ),
-        (0, 1)
+        (0, 2)
     );
+    // One asks for more than there is, the other for a tier on an uplink that could not tell its packets.
+    assert_eq!(strict["refused"][1]["field"], "container[0].addresses");
 }
 
 #[test]

@@ -10,7 +10,9 @@ fn container(ceiling: Rate) -> Result<Container, Box<dyn Error>> {
     let shape = Shape::new(Rate::mbit(50), ceiling)?;
     let web = Container::new("web-1", "veth1a2b")?.with_tier("gold");
     let web = web.with_shape(Direction::Ingress, shape);
-    Ok(web.with_shape(Direction::Egress, shape))
+    let web = web.with_shape(Direction::Egress, shape);
+    // By its address its packets come into its class on the uplink, in both directions.
+    Ok(web.with_addresses(["10.1.2.3".parse()?])?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,8 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // What is there: devices that nobody has shaped yet. A node agent reads them from the kernel.
     let mut kernel = KernelModel::new();
-    for name in host.device_names() {
-        kernel.put_device(name, Device::new());
+    for (name, number) in host.device_names().into_iter().zip(1..) {
+        let mut device = Device::new();
+        device.ifindex = Some(number);
+        kernel.put_device(name, device);
     }
     let first = diff(kernel.state(), &host);
     println!("{} steps from nothing:\n{}", first.len(), first.lines());

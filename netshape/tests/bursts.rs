@@ -20,7 +20,9 @@ fn host(shape: Shape, capacity: Rate, rounding: TickRounding, fq_codel: bool) ->
     let caps = Capabilities::default()
         .with_tick_rounding(rounding)
         .with_fq_codel(fq_codel);
-    let uplink = Uplink::new("up0", capacity, Rate::ZERO).unwrap();
+    let uplink = Uplink::new("up0", capacity, Rate::ZERO)
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
     let container = Container::new("web", "v1").unwrap().with_tier("gold");
     let both = container.with_shape(Direction::Ingress, shape);

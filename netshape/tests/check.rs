@@ -137,7 +137,9 @@ fn a_failed_request_changes_nothing() {
 
 #[test]
 fn each_number_is_explained_by_what_the_policy_says() {
-    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(10)).unwrap();
+    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(10))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = vec![Tier::new("gold", 4).unwrap()];
     let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
     let shapes = [

@@ -123,7 +123,9 @@ fn container(id: &str, veth: &str, at: EgressPoint) -> Container {
 }
 
 fn host() -> Host {
-    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::mbit(10)).unwrap();
+    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::mbit(10))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = vec![Tier::new("gold", 4).unwrap()];
     let mut host = Host::new(Some(uplink), tiers, Capabilities::default()).unwrap();
     let netns = EgressPoint::Netns("web".into());

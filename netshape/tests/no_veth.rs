@@ -8,7 +8,9 @@ use netshape::{
 };
 
 fn host() -> Host {
-    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::mbit(100)).unwrap();
+    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::mbit(100))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     Host::new(Some(uplink), Vec::new(), Capabilities::default()).unwrap()
 }
 

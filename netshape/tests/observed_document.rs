@@ -42,7 +42,9 @@ fn a_written_document_is_read_as_the_same_state() {
     use netshape::kernel::KernelModel;
     use netshape::{DevName, Device, Tier, Uplink};
 
-    let uplink = Uplink::new("up0", Rate::gbit(10), Rate::mbit(10)).unwrap();
+    let uplink = Uplink::new("up0", Rate::gbit(10), Rate::mbit(10))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let caps = Capabilities::default().with_fq_codel(true);
     let mut host = Host::new(Some(uplink), vec![Tier::new("gold", 4).unwrap()], caps).unwrap();
     let shape = Shape::new(Rate::mbit(1), Rate::gbit(9)).unwrap();

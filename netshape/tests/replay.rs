@@ -8,7 +8,9 @@ use netshape::plan::{Disruption, diff, diff_touched};
 use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Tier, Uplink};
 
 fn host(capacity: Rate) -> Host {
-    let uplink = Uplink::new("eth0", capacity, Rate::mbit(200)).unwrap();
+    let uplink = Uplink::new("eth0", capacity, Rate::mbit(200))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = vec![
         Tier::new("gold", 4).unwrap(),
         Tier::new("bronze", 1).unwrap(),

@@ -156,7 +156,9 @@ impl Talk {
 }
 
 fn host(takeover: bool) -> Host {
-    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100)).unwrap();
+    let uplink = Uplink::new("eth0", Rate::gbit(1), Rate::mbit(100))
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = vec![Tier::new("gold", 4).unwrap()];
     let caps = Capabilities::default().with_takeover(takeover);
     Host::new(Some(uplink), tiers, caps).unwrap()

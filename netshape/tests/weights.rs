@@ -8,7 +8,9 @@ use netshape::{
 };
 
 fn host(tiers: &[(&str, u32)]) -> Host {
-    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::ZERO).unwrap();
+    let uplink = Uplink::new("up0", Rate::gbit(1), Rate::ZERO)
+        .unwrap()
+        .classified_by(netshape::policy::Classifier::Priority);
     let tiers = tiers.iter().map(|(n, w)| Tier::new(n, *w).unwrap());
     Host::new(Some(uplink), tiers.collect(), Capabilities::default()).unwrap()
 }

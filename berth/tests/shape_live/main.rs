@@ -2,6 +2,7 @@
 
 mod commands;
 mod place;
+mod uplink;
 
 use test_support::Need;
 
@@ -15,5 +16,8 @@ test_support::tests! {
     commands::what_left_the_policy_goes_and_what_is_foreign_stays [NAMESPACES],
     commands::one_namespace_has_one_name [NAMESPACES],
     commands::a_namespace_that_is_not_there_is_told [NAMESPACES],
+    uplink::packets_come_into_the_class_of_their_address_both_ways [NAMESPACES],
+    uplink::an_address_that_moves_changes_one_filter_each_way [NAMESPACES],
+    uplink::what_the_uplink_cannot_give_is_refused [NAMESPACES],
     commands::killed_at_any_moment_the_next_apply_finishes [NAMESPACES],
 }

@@ -84,7 +84,9 @@ impl Place {
             "[host]\nuplink = { dev = \"up0\", capacity = \"1gbit\", reserve = \"10mbit\" }\n";
         let section = match container {
             "" => String::new(),
-            lines => format!("[[container]]\nid = \"web\"\nveth = \"v1\"\n{lines}\n"),
+            lines => format!(
+                "[[container]]\nid = \"web\"\nveth = \"v1\"\naddresses = [\"10.1.2.3\", \"fd00::3\"]\n{lines}\n"
+            ),
         };
         std::fs::write(&self.policy, format!("{head}{section}")).unwrap();
         self.policy.display().to_string()

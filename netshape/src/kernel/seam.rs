@@ -89,6 +89,13 @@ pub trait Kernel: Send {
         let _ = error;
         false
     }
+
+    /// Whether an error says that what was to be taken off is not there: a hash table that went with the last filter in it, say. `false`
+    /// unless told otherwise.
+    fn is_absent(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
 }
 
 #[async_trait]
@@ -109,6 +116,10 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
 
     fn is_gone(&self, error: &Self::Error) -> bool {
         (**self).is_gone(error)
+    }
+
+    fn is_absent(&self, error: &Self::Error) -> bool {
+        (**self).is_absent(error)
     }
 }
 
@@ -145,5 +156,12 @@ impl Kernel for KernelModel {
 
     fn is_gone(&self, error: &Self::Error) -> bool {
         *error == KernelError::NoDevice
+    }
+
+    fn is_absent(&self, error: &Self::Error) -> bool {
+        matches!(
+            error,
+            KernelError::NoChain | KernelError::NoFilterPrio | KernelError::NoFilterHandle
+        )
     }
 }

@@ -2,9 +2,10 @@
 
 use super::driver::{request, requests};
 use super::seam::{Applied, Kernel, Request};
+use crate::netlink::ObjectKind;
 use crate::object::DevName;
 use crate::observe::ObservedState;
-use crate::plan::{Op, Plan};
+use crate::plan::{Action, Op, Plan};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -127,12 +128,22 @@ async fn undo<K: Kernel + ?Sized>(
     done: &[usize],
     gone: &mut BTreeSet<DevName>,
 ) -> Vec<(usize, K::Error)> {
+    // Tables of new priorities have numbers that only the kernel can say.
+    let filters = |step: &usize| {
+        let op = plan.ops().get(*step);
+        op.is_some_and(|op| op.object.kind() == ObjectKind::Filter)
+    };
+    let now = match done.iter().any(filters) {
+        true => kernel.observe(&plan.namespaces()).await.ok(),
+        false => None,
+    };
+    let now = now.as_ref().unwrap_or(observed);
     let mut left = Vec::new();
     for step in done.iter().rev() {
         let Some(op) = plan.ops().get(*step) else {
             continue;
         };
-        let back = inverse(plan, op, observed);
+        let back = inverse(plan, op, observed, now);
         if back.iter().any(|r| gone.contains(&r.device)) {
             continue;
         }
@@ -143,16 +154,20 @@ async fn undo<K: Kernel + ?Sized>(
             (true, Some(device)) => {
                 gone.insert(device.clone());
             }
+            _ if op.action == Action::Add && kernel.is_absent(&error) => {}
             _ => left.push((*step, error)),
         }
     }
     left
 }
 
-fn inverse(plan: &Plan, op: &Op, observed: &ObservedState) -> Vec<Request> {
-    let steps = op.inverse();
+fn inverse(plan: &Plan, op: &Op, observed: &ObservedState, now: &ObservedState) -> Vec<Request> {
+    let seen = plan.device(op).and_then(|name| now.device(name));
+    let steps = op.inverse().into_iter().map(|op| match (op.action, seen) {
+        (Action::Delete, Some(seen)) => op.numbered(seen),
+        _ => op,
+    });
     steps
-        .iter()
-        .filter_map(|op| request(plan, op, observed))
+        .filter_map(|op| request(plan, &op, observed))
         .collect()
 }

@@ -94,6 +94,7 @@ fn filter(words: &mut Words, f: &Filter, whole: bool, targets: &[(u32, Arc<str>)
         3 => words.pair("protocol", "all"),
         0x0800 => words.pair("protocol", "ip"),
         0x86dd => words.pair("protocol", "ipv6"),
+        0x8100 => words.pair("protocol", "802.1Q"),
         other => words.pair("protocol", format!("{other:#x}")),
     }
     words.pair("prio", f.prio);
@@ -108,6 +109,14 @@ fn filter(words: &mut Words, f: &Filter, whole: bool, targets: &[(u32, Arc<str>)
     if !whole {
         return;
     }
+    if let Some(divisor) = u32.divisor() {
+        words.pair("divisor", divisor);
+        return;
+    }
+    // One that stays in its priority's own table is not told its table: the kernel numbers that.
+    if let Some(hash) = u32.hash().filter(|h| *h < FIRST_ROOT) {
+        words.pair("ht", bucket(hash));
+    }
     // tc takes what comes after an action for one more action, so that actions come last.
     for key in u32.sel().into_iter().flat_map(keys) {
         words.word("match");
@@ -115,6 +124,16 @@ fn filter(words: &mut Words, f: &Filter, whole: bool, targets: &[(u32, Arc<str>)
         words.word(&format!("{:#010x}", key.mask));
         let from = if key.offmask == 0 { "" } else { "nexthdr+" };
         words.pair("at", format!("{from}{}", key.off));
+    }
+    if let Some(sel) = u32.sel().filter(|s| s.hmask != 0) {
+        words.word("hashkey");
+        words.pair("mask", format!("{:#010x}", sel.hmask));
+        words.pair("at", sel.hoff);
+        if sel.off != 0 {
+            words.word("offset");
+            words.pair("plus", sel.off);
+            words.word("eat");
+        }
     }
     for part in &u32.parts {
         match part {
@@ -124,6 +143,14 @@ fn filter(words: &mut Words, f: &Filter, whole: bool, targets: &[(u32, Arc<str>)
         }
     }
     words.0.extend(readd::words(u32.actions(), targets));
+}
+
+/// First hash table that the kernel makes of its own accord.
+const FIRST_ROOT: u32 = 0x8000_0000;
+
+/// A table and a bucket in it.
+fn bucket(hash: u32) -> String {
+    format!("{:x}:{:x}:", hash >> 20, hash >> 12 & 0xff)
 }
 
 /// The keys of a selector. None matches everything, which tc has only one word for.

@@ -6,9 +6,9 @@
 
 use super::leftover::{dropped, leftovers, unhooked};
 use super::steps::Plan;
-use super::tree_diff::{device, same_root, uplink_name};
+use super::tree_diff::{device, same_root};
 use super::work::Work;
-use super::{front, hook, leaf, ownership};
+use super::{classify, front, hook, leaf, ownership};
 use crate::object::{DevName, Device, Handle};
 use crate::observe::state::ObservedState;
 use crate::policy::host::layout::{ONLY, OWN};
@@ -46,22 +46,27 @@ pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
     plan.ops.reserve(host.device_count() * 4);
     plan.devices.reserve(host.device_count());
     let mut found = 0;
-    if let Some(name) = uplink_name(host) {
-        whole_uplink(observed, &name, host, &mut plan);
-        found += usize::from(observed.device(&name).is_some());
-    }
     // Whether there is anything beside what is wanted; mostly there is not, and nobody need look for it.
     let mut hooked = false;
+    for direction in UPLINK {
+        if let Some(name) = host.uplink_device(direction) {
+            whole_uplink(observed, direction, &name, host, &mut plan);
+            let seen = observed.device(&name);
+            found += usize::from(seen.is_some());
+            hooked |= has_hook_filters(seen);
+        }
+    }
+    hooked &= host.uplink_device(Direction::Ingress).is_none();
     let mut wanted = Device::new();
     for (slot, container) in host.containers() {
+        plan.refused.extend(host.unclassified(slot));
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = host.device(slot, direction) {
                 let seen = observed.device(&name);
                 found += usize::from(seen.is_some());
                 let by_ifb =
                     direction == Direction::Ingress && container.inside != EgressPoint::Ifb;
-                hooked |=
-                    by_ifb && seen.is_some_and(|d| d.filters().iter().any(ownership::on_hook));
+                hooked |= by_ifb && has_hook_filters(seen);
                 one_way(
                     observed,
                     host,
@@ -84,8 +89,8 @@ pub fn diff(observed: &ObservedState, host: &Host) -> Plan {
 #[must_use]
 pub fn diff_device(observed: &ObservedState, host: &Host, name: &DevName) -> Plan {
     let mut plan = Plan::new(host.caps.tick_rounding);
-    if uplink_name(host).as_ref() == Some(name) {
-        whole_uplink(observed, name, host, &mut plan);
+    if let Some(direction) = host.uplink_direction(name) {
+        whole_uplink(observed, direction, name, host, &mut plan);
         return plan;
     }
     match host.shaped_by(name) {
@@ -99,8 +104,8 @@ pub fn diff_device(observed: &ObservedState, host: &Host, name: &DevName) -> Pla
     plan
 }
 
-/// The plan for what changed in the host since the last call, and nothing else. O(changes · log n); O(n) where the smallest weight
-/// changed, since all quanta follow from it.
+/// The plan for what changed in the host since the last call, and nothing else. O(changes · log n); O(n log n) where the smallest weight
+/// changed, since all quanta follow from it, or addresses of the uplink.
 ///
 /// ```
 /// use netshape::kernel::KernelModel;
@@ -135,12 +140,17 @@ pub fn diff_touched(observed: &ObservedState, host: &mut Host) -> Plan {
     let mut wanted = Device::new();
     for touch in &touched {
         match touch {
-            Touch::Uplink => {}
+            Touch::Uplink | Touch::Addresses => {}
             Touch::Class(minor) => classes.push(*minor),
             // What went may have come again since.
             Touch::Dropped(name) => dropped(observed, host, name, &mut plan),
             Touch::Unhooked(veth) => unhooked(observed, host, veth, &mut plan),
             Touch::Device(slot, direction) => {
+                // Once for both directions.
+                let other = Touch::Device(*slot, Direction::Ingress);
+                if *direction == Direction::Ingress || !touched.contains(&other) {
+                    plan.refused.extend(host.unclassified(*slot));
+                }
                 if let Some(name) = host.device(*slot, *direction) {
                     let (whose, place) = ((*slot, *direction), (&name, observed.device(&name)));
                     one_way(observed, host, whose, place, &mut wanted, &mut plan);
@@ -148,14 +158,24 @@ pub fn diff_touched(observed: &ObservedState, host: &mut Host) -> Plan {
             }
         }
     }
-    if let Some(name) = uplink_name(host).filter(|_| whole || !classes.is_empty()) {
+    let addresses = touched.contains(&Touch::Addresses);
+    let names = UPLINK.map(|d| Some((d, host.uplink_device(d)?)));
+    for (direction, name) in names.into_iter().flatten() {
         if whole {
-            whole_uplink(observed, &name, host, &mut plan);
-        } else {
-            uplink_classes(observed, &classes, &name, host, &mut plan);
+            whole_uplink(observed, direction, &name, host, &mut plan);
+        } else if addresses || !classes.is_empty() {
+            let what = (&*classes, addresses);
+            uplink_classes(observed, direction, what, &name, host, &mut plan);
         }
     }
     plan
+}
+
+/// The directions of the uplink in the order in which they are planned.
+const UPLINK: [Direction; 2] = [Direction::Egress, Direction::Ingress];
+
+fn has_hook_filters(seen: Option<&Device>) -> bool {
+    seen.is_some_and(|d| d.filters().iter().any(ownership::on_hook))
 }
 
 /// One direction of a container: its own device, and the redirect to that where it is an ifb.
@@ -207,23 +227,41 @@ fn on(observed: &ObservedState, seen: Option<&Device>, default: u16, host: &Host
     On { major, gso, alone }
 }
 
-fn whole_uplink(observed: &ObservedState, name: &DevName, host: &Host, plan: &mut Plan) {
+/// One direction of the uplink; towards the host with the redirect to its ifb, which comes last.
+fn whole_uplink(
+    observed: &ObservedState,
+    direction: Direction,
+    name: &DevName,
+    host: &Host,
+    plan: &mut Plan,
+) {
+    let takeover = host.caps.takeover && !host.held.everything();
+    let uplink = host.uplink_place(Direction::Egress);
+    let uplink = uplink.filter(|_| direction == Direction::Ingress);
+    let redirect = uplink.map(|uplink| hook::steps(observed, &uplink, name, takeover));
+    let redirect = match redirect.transpose() {
+        Ok(steps) => steps,
+        Err(kind) => return refuse(host, None, kind, plan),
+    };
     let mut wanted = Device::new();
     let seen = observed.device(name);
     let on = on(observed, seen, OWN, host);
-    host.uplink_tree(on, &mut wanted);
+    host.uplink_tree(direction, on, &mut wanted);
     if let Some(seen) = seen.filter(|_| host.held.everything()) {
         host.make_room(seen, &mut wanted);
     }
-    if let Err(kind) = device(seen, &wanted, name, (observed, host), plan) {
-        refuse(host, None, kind, plan);
+    match device(seen, &wanted, name, (observed, host), plan) {
+        Ok(true) => redirect.into_iter().for_each(|steps| steps.finish(plan)),
+        Ok(false) => {}
+        Err(kind) => refuse(host, None, kind, plan),
     }
 }
 
-/// The uplink's changed classes; the whole device where its root is not yet ours.
+/// The uplink's changed classes, and its filters where `addresses` changed; the whole device where its root is not yet ours.
 fn uplink_classes(
     observed: &ObservedState,
-    minors: &[u16],
+    direction: Direction,
+    (minors, addresses): (&[u16], bool),
     name: &DevName,
     host: &Host,
     plan: &mut Plan,
@@ -232,15 +270,20 @@ fn uplink_classes(
     let on = on(observed, seen, OWN, host);
     let root = root(on, OWN);
     let fits = |d: &&Device| d.root().is_some_and(|r| same_root(r, &root));
-    let free = |d: &&Device| front::hook(d, name).is_ok() && !host.held.everything();
+    let free = |d: &&Device| {
+        front::hook(d, name).is_ok()
+            && !host.held.everything()
+            && (!addresses || classify::clear(d, root.handle))
+    };
     let Some(seen) = seen.filter(fits).filter(free) else {
-        return whole_uplink(observed, name, host, plan);
+        return whole_uplink(observed, direction, name, host, plan);
     };
     let mut work = Work::new(plan.device_number(name), name, (observed, host));
+    work.classes_only = !addresses;
     let wanted = |id: Handle| {
         (
-            host.uplink_class(id.minor(), on),
-            host.uplink_leaf(id.minor(), on),
+            host.uplink_class(direction, id.minor(), on),
+            host.uplink_leaf(direction, id.minor(), on),
         )
     };
     for minor in minors {

@@ -1,5 +1,6 @@
 //! A step in words: what, why, at what cost, and where each number comes from.
 
+use super::classify;
 use super::disruption::Disruption;
 use super::op::{Object, Op};
 use super::origin::Origins;
@@ -97,7 +98,11 @@ fn step(plan: &Plan, op: &Op, origin: Option<String>) -> String {
     match &op.object {
         Object::Class(c) => class(&mut text, &c.htb, plan.rounding),
         Object::Qdisc(q) => qdisc(&mut text, q),
-        Object::Filter(_) => {}
+        Object::Filter(f) => {
+            if let Some(said) = classify::said(f) {
+                let _ = writeln!(text, "  {said}");
+            }
+        }
         Object::Redirect(r) => {
             let _ = writeln!(
                 text,

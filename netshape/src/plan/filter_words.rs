@@ -1,7 +1,8 @@
 //! Filters in the words of tc.
 
-use crate::object::Filter;
+use crate::object::{Filter, FilterKind, U32, U32Part};
 pub(super) use crate::tc::u32_handle_text as number;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
@@ -20,5 +21,24 @@ pub(super) fn made_as(handle: u32) -> u32 {
         handle & 0xfff
     } else {
         handle
+    }
+}
+
+/// A filter as a request makes it: without what the kernel counts and fills in, and without its table where that is its priority's own,
+/// which may have another number the next time.
+pub(super) fn plain(filter: &Filter) -> Filter {
+    let FilterKind::U32(u32) = &filter.kind else {
+        return filter.clone();
+    };
+    let in_own = filter.handle >= 0x8000_0000;
+    let made = |p: &&U32Part| match p {
+        U32Part::Raw(..) | U32Part::Flags(_) => false,
+        U32Part::Hash(_) => !in_own,
+        _ => true,
+    };
+    let parts = u32.parts.iter().filter(made).cloned().collect();
+    Filter {
+        kind: FilterKind::U32(Box::new(U32 { parts })),
+        ..filter.clone()
     }
 }

@@ -138,13 +138,15 @@ fn report_kept(observed: &ObservedState, host: &Host, plan: &mut Plan) {
 const UNSEEN: &str = "not wanted under this name, and stays: the policy has containers in namespaces that were not observed, by name or by process, and this may be one of them";
 const ELSEWHERE: &str = "not wanted, and stays: a section of the policy is refused whose container is not shaped where the section says, and this may be where it is";
 
-/// The veths whose traffic is to be redirected to an ifb.
+/// The devices whose traffic is to be redirected to an ifb: veths, and the uplink.
 fn redirected(host: &Host) -> BTreeSet<DevName> {
     let by_ifb =
         |c: &&Container| c.inside == EgressPoint::Ifb && c.shape(Direction::Egress).is_some();
     let containers = host.containers().map(|(_, c)| c).filter(by_ifb);
     let veths = containers.filter_map(|c| c.veth.clone());
-    veths.map(DevName::on_host).collect()
+    let ingress = host.uplink_device(Direction::Ingress);
+    let uplink = ingress.and_then(|_| host.uplink_place(Direction::Egress));
+    veths.map(DevName::on_host).chain(uplink).collect()
 }
 
 /// The devices that the policy names, or that the host itself released since the last plan, shaped or not.

@@ -14,6 +14,9 @@
 //! - a root qdisc with a major number in [`RESERVED_MAJORS`] (`be:` is in use), with everything below it;
 //! - a u32 filter of priority [`REDIRECT_PRIO`] on an ingress hook with a node number in [`REDIRECT_NODES`] (such as `800::be`).
 //!
+//! Below a root of ours on the uplink, filters are ours that are in the hash tables `500:` to `6ff:`, `7be:` and `7bf:` of priorities 1 (`ip`)
+//! and 2 (`ipv6`), and those that lead there: node `be` of these priorities, `b0` to `b3` of priority 3 (`802.1Q`). Others are behind them, or in the way.
+//!
 //! What carries these numbers and is not wanted is removed. What does not carry them is reported ([`Plan::left_alone`]) and not touched,
 //! unless [`Capabilities::takeover`](crate::policy::Capabilities::takeover) is set. An ifb that is not needed any more stays as a device:
 //! `tc` can't remove it ([`idle_ifbs`] says which). While some namespaces were not observed, what may belong to them stays.
@@ -38,6 +41,7 @@
 
 mod argv;
 mod bytes;
+mod classify;
 mod diff;
 mod disruption;
 #[cfg(feature = "serde")]

@@ -1,15 +1,17 @@
 //! One step of a plan.
 
 use super::disruption::Disruption;
-use super::filter_words::said;
+use super::filter_words::{plain, said};
+use super::ownership::REDIRECT_PRIO;
 use super::reason::Action;
 use super::reason::Reason;
 use super::redirect::Redirect;
 use crate::netlink::ObjectKind;
-use crate::object::{Class, Device, Filter, Qdisc, QdiscKind};
+use crate::object::{Class, Device, Filter, FilterKind, Handle, Qdisc, QdiscKind};
 use crate::text::printable;
 use crate::unit::Rate;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -26,7 +28,7 @@ pub enum Object {
     Class(Class),
     /// A filter that redirects to an ifb.
     Redirect(Box<Redirect>),
-    /// Somebody else's filter, which goes where it holds a class that has to, if what is foreign may go.
+    /// A filter of the uplink that leads packets to classes; or somebody else's, where it is in the way and what is foreign may go.
     Filter(Box<Filter>),
 }
 
@@ -127,6 +129,25 @@ impl Op {
         }
     }
 
+    /// The same about a filter in its priority's own table by the number that the kernel gave that table, where another was expected.
+    pub(crate) fn numbered(mut self, seen: &Device) -> Self {
+        const FIRST_ROOT: u32 = 0x8000_0000;
+        let (place, handle) = match &mut self.object {
+            Object::Filter(f) => ((f.parent, f.chain, f.prio), &mut f.handle),
+            Object::Redirect(r) => ((r.parent, 0, REDIRECT_PRIO), &mut r.handle),
+            Object::Qdisc(_) | Object::Class(_) => return self,
+        };
+        let own = *handle >= FIRST_ROOT || *handle >> 20 == 0;
+        let here = |f: &&Filter| (f.parent, f.chain, f.prio) == place && f.handle >= FIRST_ROOT;
+        let rows = || seen.filters().iter().filter(here);
+        if own && *handle & 0xfff != 0 && rows().all(|f| f.handle != *handle) {
+            let node = *handle & 0xf_ffff;
+            let same = rows().find(|f| f.handle & 0xf_ffff == node);
+            *handle = same.map_or(*handle, |f| f.handle);
+        }
+        self
+    }
+
     pub(crate) fn reason_text(&self) -> String {
         let object = match &self.object {
             Object::Qdisc(q) => format!("{} qdisc {}", printable(q.kind.name()), q.handle),
@@ -202,6 +223,14 @@ impl Op {
                     new.handle
                 )),
             },
+            (Object::Filter(old), Object::Filter(new)) => {
+                let class = |f: &Filter| match &f.kind {
+                    FilterKind::U32(u32) => u32.classid().unwrap_or_default(),
+                    FilterKind::Other(_) => Handle::NONE,
+                };
+                let (from, to) = (class(old), class(new));
+                parts.push(format!("{}: class {from} to {to}", said(new)));
+            }
             _ => return None,
         }
         Some(parts.join(", "))
@@ -248,8 +277,40 @@ fn in_order(device: &Device) -> Vec<Object> {
         }
         wave = next;
     }
-    // The rows of priorities and tables come by themselves with the filters.
-    let filters = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
-    out.extend(filters.map(|f| Object::Filter(Box::new(f.clone()))));
+    // What leads to a table that is not there no request can make. (A priority alone may lead into another's.)
+    let whole = device.root().is_some();
+    let tables: BTreeSet<u32> = device.filters().iter().map(|f| f.handle).collect();
+    let leads = |f: &&Filter| match &f.kind {
+        FilterKind::U32(u32) => u32
+            .link()
+            .is_none_or(|l| !whole || l == 0 || tables.contains(&l)),
+        FilterKind::Other(_) => true,
+    };
+    let mut filters: Vec<&Filter> = device.filters().iter().filter(leads).collect();
+    filters.retain(|f| rank(f).is_some());
+    filters.sort_by_key(|f| rank(f));
+    out.extend(
+        filters
+            .into_iter()
+            .map(|f| Object::Filter(Box::new(plain(f)))),
+    );
     out
+}
+
+/// In which order filters come: tables, what is in them, what leads to them, deepest first. The rows of priorities and their own tables
+/// come by themselves.
+fn rank(filter: &Filter) -> Option<u8> {
+    const FIRST_ROOT: u32 = 0x8000_0000;
+    let own = filter.handle < FIRST_ROOT;
+    let link = match &filter.kind {
+        FilterKind::U32(u32) => u32.link().is_some(),
+        FilterKind::Other(_) => false,
+    };
+    match (filter.handle & 0xfff, own, link) {
+        (0, true, _) if filter.handle != 0 => Some(0),
+        (0, ..) => None,
+        (_, _, false) => Some(1),
+        (_, true, true) => Some(2),
+        (_, false, true) => Some(3),
+    }
 }

@@ -36,9 +36,8 @@ impl<'a> Origins<'a> {
             return None;
         }
         let name = plan.device(op)?;
-        let uplink = self.host.uplink();
-        if uplink.is_some_and(|u| *name == DevName::on_host(u.dev.clone())) {
-            return self.on_uplink(class);
+        if let Some(direction) = self.host.uplink_direction(name) {
+            return self.on_uplink(direction, class);
         }
         let (slot, direction) = self.devices.get(name)?;
         let container = self.host.container(*slot)?;
@@ -55,18 +54,19 @@ impl<'a> Origins<'a> {
         ))
     }
 
-    fn on_uplink(&self, class: &Class) -> Option<String> {
+    fn on_uplink(&self, direction: Direction, class: &Class) -> Option<String> {
         let (host, uplink) = (self.host, self.host.uplink()?);
-        let capacity = uplink.capacity();
+        let capacity = uplink.carries(direction);
         let minor = class.id.minor();
         if let Some(slot) = host.by_minor.get(minor) {
             let container = host.container(slot)?;
-            let (shape, id) = (container.shape(Direction::Egress)?, container.id());
+            let (shape, id) = (container.shape(direction)?, container.id());
             let promised = shape.promised();
             let rate = if shape.guarantee().is_zero() {
                 format!("rate: {id} has no guarantee, so the little that HTB needs: {promised}")
             } else {
-                format!("rate: the egress guarantee of container {id}, {promised}")
+                let way = direction.name();
+                format!("rate: the {way} guarantee of container {id}, {promised}")
             };
             let most = shape.ceiling().min(capacity);
             let now = Rate::from_bytes_per_second(class.htb.ceil.bytes_per_second);
@@ -87,7 +87,11 @@ impl<'a> Origins<'a> {
         if let Some(tier) = host.tiers.iter().find(|t| t.minor == minor) {
             return Some(format!(
                 "rate: the sum of what members of tier {} are promised, {}; ceil: the uplink's {capacity}",
-                tier.tier.name, tier.promised
+                tier.tier.name,
+                tier.promised
+                    .get(direction as usize)
+                    .copied()
+                    .unwrap_or_default()
             ));
         }
         Some(match minor {
@@ -96,7 +100,7 @@ impl<'a> Origins<'a> {
             ),
             _ => format!(
                 "rate: the host's own traffic has the reserve, {}, 8 kbit/s at least; ceil: the uplink's {capacity}",
-                capacity.saturating_sub(uplink.for_containers())
+                uplink.capacity().saturating_sub(uplink.for_containers())
             ),
         })
     }

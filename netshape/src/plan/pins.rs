@@ -1,6 +1,7 @@
 //! Filters that hold classes in place: HTB does not let a class go while a filter points at it, nor its ancestors, since those
 //! have children then.
 
+use super::classify;
 use super::disruption::Disruption;
 use super::filter_words::said;
 use super::left_alone::KEPT;
@@ -10,7 +11,7 @@ use super::readd;
 use super::reason::{Action, Reason};
 use super::work::Work;
 use crate::netlink::ObjectKind;
-use crate::object::{Class, DevName, Device, Filter, FilterKind, Handle};
+use crate::object::{Class, Device, Filter, FilterKind, Handle};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -39,11 +40,13 @@ impl Pins {
     /// What holds a class: first what nobody may take off.
     fn of(
         &mut self,
-        seen: &Device,
+        (seen, classified): (&Device, bool),
         refused: impl Iterator<Item = u16>,
         class: Handle,
     ) -> impl Iterator<Item = Pin> {
-        let held = self.held.get_or_insert_with(|| pins(seen, refused));
+        let held = self
+            .held
+            .get_or_insert_with(|| pins(seen, classified, refused));
         let first = held.partition_point(|(c, _)| *c < class);
         let rest = held.get(first..).unwrap_or(&[]).iter();
         rest.take_while(move |(c, _)| *c == class)
@@ -51,7 +54,8 @@ impl Pins {
     }
 }
 
-fn pins(seen: &Device, refused: impl Iterator<Item = u16>) -> Vec<(Handle, Pin)> {
+/// `classified`: whether the device is an uplink, whose filters of ours lead to classes.
+fn pins(seen: &Device, classified: bool, refused: impl Iterator<Item = u16>) -> Vec<(Handle, Pin)> {
     let mut held = Vec::new();
     let mut climb = |from: Option<Handle>, pin| {
         let mut at = from.and_then(|c| seen.class(c));
@@ -61,7 +65,9 @@ fn pins(seen: &Device, refused: impl Iterator<Item = u16>) -> Vec<(Handle, Pin)>
             at = seen.class(class.parent);
         }
     };
-    for (i, filter) in seen.filters().iter().enumerate() {
+    // Ours go with the steps that need them gone.
+    let others = seen.filters().iter().enumerate();
+    for (i, filter) in others.filter(|(_, f)| !(classified && classify::is_ours(f))) {
         climb(target(filter), Pin::Filter(i));
     }
     let major = seen.root().map_or(0, |r| r.handle.major());
@@ -104,10 +110,9 @@ impl Work<'_> {
         if self.host.held.everything() {
             return Err(KEPT.into());
         }
-        let uplink = self.host.uplink.as_ref();
-        let uplink = uplink.is_some_and(|u| *self.name == DevName::on_host(u.dev.clone()));
+        let uplink = self.host.uplink_direction(self.name).is_some();
         let refused = self.host.held.minors().filter(|_| uplink).map(|(m, _)| m);
-        let pins: Vec<Pin> = self.pins.of(seen, refused, class.id).collect();
+        let pins: Vec<Pin> = self.pins.of((seen, uplink), refused, class.id).collect();
         let mut filters = Vec::new();
         for pin in pins {
             let filter = match pin {

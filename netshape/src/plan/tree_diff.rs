@@ -1,5 +1,6 @@
 //! One device's tree, observed against wanted.
 
+use super::classify;
 use super::disruption::Disruption;
 use super::left_alone::KEPT;
 use super::left_alone::LeftAlone;
@@ -15,6 +16,8 @@ use crate::observe::state::ObservedState;
 use crate::policy::{Host, RefusalKind};
 use crate::text::printable;
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Whether a root qdisc is the one that is wanted, save what the kernel counts and fills in.
 pub(super) fn same_root(seen: &Qdisc, wanted: &Qdisc) -> bool {
@@ -47,28 +50,16 @@ pub(super) fn device(
     if before.is_some_and(|r| same_root(r, root)) {
         let may = host.caps.takeover && !host.held.everything();
         front::root(seen, (root.handle.major(), may), name, observed, plan)?;
+        let again = match host.uplink_direction(name) {
+            Some(_) => classify::make_way(seen, (root.handle, may), name, observed, plan)?,
+            None => Vec::new(),
+        };
         below(seen, wanted, name, (observed, host), plan);
+        plan.ops.extend(again);
         return Ok(true);
     }
     let default = before.is_none_or(|r| r.handle.is_none());
-    let told = host.caps.takeover || before.is_some_and(ownership::reserved);
-    let major = before.map_or(0, |r| r.handle.major());
-    let there = |minor| seen.class(Handle::new(major, minor)).is_some();
-    let held = host.held.minors().any(|(minor, _)| there(minor))
-        && uplink_name(host).as_ref() == Some(name);
-    if !default && (host.held.everything() || held || !told) {
-        let kind = before.map_or("", |r| r.kind.name());
-        let why = match (told, held) {
-            (false, _) => format!(
-                "not ours: a root of kind {}; its device stays as it is unless told to take over",
-                printable(kind)
-            ),
-            (true, true) => {
-                "can't be replaced: below it is the class of a container whose section is refused"
-                    .into()
-            }
-            (true, false) => format!("can't be replaced: {KEPT}"),
-        };
+    if let Some(why) = kept_root(seen, name, host).filter(|_| !default) {
         plan.left_alone.push(LeftAlone {
             object: ObjectKind::Qdisc,
             device: name.clone(),
@@ -98,7 +89,42 @@ pub(super) fn device(
         before,
     });
     fresh(number, wanted, plan);
+    if let Some(direction) = host.uplink_direction(name) {
+        let classes = classify::Classes {
+            host,
+            direction,
+            major: root.handle.major(),
+            going: &[],
+            seen: &nothing,
+        };
+        let filters = classify::compare(number, classes);
+        plan.refused.extend(filters.refused);
+        plan.ops.extend(filters.on);
+    }
     Ok(true)
+}
+
+/// Why a root qdisc that is not as wanted stays, if it has to.
+fn kept_root(seen: &Device, name: &DevName, host: &Host) -> Option<String> {
+    let before = seen.root();
+    let told = host.caps.takeover || before.is_some_and(ownership::reserved);
+    let major = before.map_or(0, |r| r.handle.major());
+    let there = |minor| seen.class(Handle::new(major, minor)).is_some();
+    let uplink = host.uplink_direction(name);
+    let held = uplink.is_some() && host.held.minors().any(|(minor, _)| there(minor));
+    let kind = before.map_or("", |r| r.kind.name());
+    match (told, held) {
+        (true, false) if !host.held.everything() => None,
+        (false, _) => Some(format!(
+            "not ours: a root of kind {}; its device stays as it is unless told to take over",
+            printable(kind)
+        )),
+        (true, true) => Some(
+            "can't be replaced: below it is the class of a container whose section is refused"
+                .into(),
+        ),
+        (true, false) => Some(format!("can't be replaced: {KEPT}")),
+    }
 }
 
 /// Everything below a root that is new: each class, and its leaf behind it.
@@ -167,9 +193,4 @@ pub(super) fn below(
     }
     let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);
-}
-
-pub(super) fn uplink_name(host: &Host) -> Option<DevName> {
-    let uplink = host.uplink.as_ref()?;
-    Some(DevName::on_host(uplink.dev.clone()))
 }

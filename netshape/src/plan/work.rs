@@ -1,5 +1,6 @@
 //! The steps of one device in their order.
 
+use super::classify;
 use super::disruption::Disruption;
 use super::leaf;
 use super::op::{Before, Object, Op};
@@ -21,6 +22,8 @@ pub(super) struct Work<'a> {
     pub(super) name: &'a DevName,
     pub(super) observed: &'a ObservedState,
     pub(super) host: &'a Host,
+    /// Whether no address changed: filters are looked at only where classes go.
+    pub(super) classes_only: bool,
     /// Names of devices that filters which go send to.
     pub(super) targets: Targets,
     tolerance: u32,
@@ -55,6 +58,7 @@ impl<'a> Work<'a> {
             name,
             observed,
             host,
+            classes_only: false,
             targets: Targets::new(),
             tolerance: host.caps.tick_tolerance,
             takeover: host.caps.takeover,
@@ -175,12 +179,34 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Steps about the filters of an uplink, given which classes go.
+    fn filters(&self, seen: &Device) -> classify::Steps {
+        let direction = self.host.uplink_direction(self.name);
+        let (Some(direction), Some(root)) = (direction, seen.root()) else {
+            return classify::Steps::default();
+        };
+        if self.classes_only && self.gone.is_empty() {
+            return classify::Steps::default();
+        }
+        let mut going: Vec<Handle> = self.gone.iter().map(leaf::class_id).collect();
+        going.sort_unstable();
+        let classes = classify::Classes {
+            host: self.host,
+            direction,
+            major: root.handle.major(),
+            going: &going,
+            seen,
+        };
+        classify::compare(self.device, classes)
+    }
+
     /// Appends the steps in order.
     pub(super) fn finish(mut self, seen: &Device, wanted: leaf::Wanted<'_>, plan: &mut Plan) {
         if !self.gone.is_empty() {
             self.drag(seen, wanted);
             self.nothing_purged();
         }
+        let mut filters = self.filters(seen);
         let depth = |op: &Op| match &op.object {
             Object::Class(c) => depth(seen, c),
             _ => 0,
@@ -190,12 +216,15 @@ impl<'a> Work<'a> {
         parents_first(&mut self.grow);
         plan.know(core::mem::take(&mut self.targets));
         plan.left_alone.extend(self.left());
+        plan.refused.append(&mut filters.refused);
+        plan.ops.append(&mut filters.off);
         plan.ops.append(&mut self.unpinned);
         plan.ops.append(&mut self.off);
         plan.ops.append(&mut self.gone);
         plan.ops.append(&mut self.shrink);
         if self.on.is_empty() {
             plan.ops.append(&mut self.grow);
+            plan.ops.append(&mut filters.on);
             return;
         }
         // Each new class is followed by its leaf, so that it never takes traffic into the kernel's own default queue.
@@ -208,6 +237,7 @@ impl<'a> Work<'a> {
             }));
         }
         plan.ops.extend(on);
+        plan.ops.append(&mut filters.on);
     }
 }
 

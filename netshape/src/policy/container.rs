@@ -3,12 +3,15 @@
 
 use super::direction::Direction;
 use super::ifb::ifb_name;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalKind};
 use super::shape::Shape;
 use crate::object::name;
 use crate::object::{DevName, Netns};
+use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 /// Where a container's egress is shaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +65,11 @@ pub struct Container {
     pub(crate) weight: Option<u32>,
     pub(crate) ingress: Option<Shape>,
     pub(crate) egress: Option<Shape>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
+
+/// Greatest number of addresses of one container.
+const ADDRESSES_MOST: usize = 256;
 
 impl Container {
     /// A container attached by `veth` (the host's end), `eth0` inside the network namespace named like the container;
@@ -99,6 +106,7 @@ impl Container {
             weight: None,
             ingress: None,
             egress: None,
+            addresses: Vec::new(),
         }
     }
 
@@ -141,6 +149,51 @@ impl Container {
             weight: Some(weight.max(1)),
             ..self
         }
+    }
+
+    /// Says the addresses that its packets have on the uplink, by which they come into its class there. A repeated one counts once,
+    /// and an IPv4 address that is written as an IPv6 one (`::ffff:10.1.2.3`) is that IPv4 address.
+    ///
+    /// ```
+    /// use netshape::Container;
+    ///
+    /// let web = Container::new("web-1", "veth1a2b")?.with_addresses(["10.1.2.3".parse()?, "fd00::3".parse()?])?;
+    /// assert_eq!(web.addresses().len(), 2);
+    /// assert!(Container::new("x", "veth2")?.with_addresses(["224.0.0.1".parse()?]).is_err()); // of no container
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadAddress`] for one that no packet of a container has on an uplink, [`RefusalKind::TooMany`] for more than 256.
+    pub fn with_addresses(
+        mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<Self, Refusal> {
+        self.addresses.clear();
+        for (i, given) in addresses.into_iter().enumerate() {
+            let field = || format!("addresses[{i}]");
+            let address = given.to_canonical();
+            if let Some(rule) = unusable(address) {
+                let given = given.to_string();
+                let kind = RefusalKind::BadAddress { given, rule };
+                return Err(Refusal::new(field(), kind));
+            }
+            if i >= ADDRESSES_MOST {
+                let (given, limit) = (i.saturating_add(1), ADDRESSES_MOST);
+                let kind = RefusalKind::TooMany { given, limit };
+                return Err(Refusal::new("addresses", kind));
+            }
+            self.addresses.push(address);
+        }
+        self.addresses.sort_unstable();
+        self.addresses.dedup();
+        Ok(self)
+    }
+
+    /// The addresses that its packets have on the uplink, in order.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
     }
 
     /// Its id.
@@ -191,5 +244,21 @@ impl Container {
             Direction::Ingress => self.ingress.as_ref(),
             Direction::Egress => self.egress.as_ref(),
         }
+    }
+}
+
+/// Why no packet of a container has an address on an uplink.
+fn unusable(address: IpAddr) -> Option<&'static str> {
+    let link_local = match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => return Some("the broadcast address"),
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    match () {
+        () if address.is_unspecified() => Some("no address, but any"),
+        () if address.is_multicast() => Some("the address of a group, which nothing is sent from"),
+        () if address.is_loopback() => Some("a loopback address, which never leaves its container"),
+        () if link_local => Some("a link-local address, which never leaves its link"),
+        () => None,
     }
 }

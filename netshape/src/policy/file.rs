@@ -1,11 +1,12 @@
 //! The policy as people write it, in any format that serde reads. Every field is checked here, so that an error names it.
 
+use super::addresses::addresses;
 use super::container::{Container, EgressPoint};
 use super::direction::Direction;
 use super::quantity::{maybe_text, text};
 use super::refusal::{Refusal, RefusalKind};
 use super::shape::Shape;
-use super::uplink::{Tier, Uplink};
+use super::uplink::{Classifier, Tier, Uplink};
 use crate::object::{DevName, Netns};
 use crate::observe::state::ObservedState;
 use crate::policy::host::capabilities::Capabilities;
@@ -75,6 +76,11 @@ pub struct UplinkSection {
     /// What the host keeps for itself.
     #[serde(default, deserialize_with = "maybe_text")]
     pub reserve: Option<String>,
+    /// What it carries towards the host, where that is not `capacity`.
+    #[serde(default, deserialize_with = "maybe_text")]
+    pub ingress: Option<String>,
+    /// How packets come into the classes of containers: `address` (unless said otherwise) or `priority`.
+    pub classify: Option<Classifier>,
 }
 
 /// `[[tier]]`.
@@ -107,6 +113,9 @@ pub struct ContainerSection {
     pub tier: Option<String>,
     /// A weight of its own.
     pub weight: Option<u32>,
+    /// The addresses that its packets have on the uplink.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// What comes in.
     pub ingress: Option<ShapeSection>,
     /// What goes out.
@@ -184,14 +193,13 @@ impl PolicyFile {
             let tier = Tier::new(&section.name, section.weight.unwrap_or(1));
             tiers.push(tier.map_err(|r| r.within(&format!("tier[{i}]")))?);
         }
-        let capacity = uplink.as_ref().map(Uplink::capacity);
-        let mut host = Host::new(uplink, tiers, caps)?;
+        let mut host = Host::new(uplink.clone(), tiers, caps)?;
         host.reserve(self.container.len());
         let mut refused = Vec::new();
         // What is wrong by itself first: all that such containers keep counts when the others are admitted.
         let mut sound = Vec::with_capacity(self.container.len());
         for (i, section) in self.container.iter().enumerate() {
-            let container = section.container(capacity);
+            let container = section.container(uplink.as_ref());
             match container.and_then(|c| host.check_tier(&c).map(|()| c)) {
                 Ok(container) => sound.push((i, container)),
                 Err(refusal) => {
@@ -287,7 +295,12 @@ impl UplinkSection {
             .reserve
             .as_deref()
             .map_or(Ok(Rate::ZERO), |r| parse(r, "reserve"))?;
-        Uplink::new(&self.dev, parse(&self.capacity, "capacity")?, reserve)
+        let uplink = Uplink::new(&self.dev, parse(&self.capacity, "capacity")?, reserve)?;
+        let uplink = uplink.classified_by(self.classify.unwrap_or_default());
+        match &self.ingress {
+            Some(ingress) => uplink.with_ingress(parse(ingress, "ingress")?),
+            None => Ok(uplink),
+        }
     }
 }
 
@@ -322,8 +335,10 @@ impl ContainerSection {
         container.with_egress_point(inside, dev)
     }
 
-    fn container(&self, capacity: Option<Rate>) -> Result<Container, Refusal> {
-        let mut container = self.attachment()?;
+    fn container(&self, uplink: Option<&Uplink>) -> Result<Container, Refusal> {
+        let mut container = self
+            .attachment()?
+            .with_addresses(addresses(&self.addresses)?)?;
         if let Some(tier) = &self.tier {
             container = container.with_tier(tier);
         }
@@ -342,7 +357,7 @@ impl ContainerSection {
         ] {
             if let Some(section) = section {
                 let shape = section
-                    .shape(capacity)
+                    .shape(uplink.map(|u| u.carries(direction)))
                     .map_err(|r| r.within(direction.name()))?;
                 container = container.with_shape(direction, shape);
             }

@@ -10,7 +10,9 @@
 //!
 //! The tree of the uplink: the root `be:` is HTB with default `be:2`; `be:1` is the whole uplink; below it are `be:2` for the host's own
 //! traffic (its rate is the reserve, at least 8 kbit/s, which HTB needs), one class per tier that has members, and one class per
-//! container. A container's rate is its guarantee, or 8 kbit/s without one, which does not count as promised.
+//! container. A container's rate is its guarantee, or 8 kbit/s without one, which does not count as promised. Where containers with addresses
+//! shape ingress too, the uplink's ingress is redirected to an ifb with a tree of the same form. Packets come into classes by their addresses
+//! ([`Container::with_addresses`]): a container that has none, and something to have of the uplink, is refused by plans.
 //!
 //! A container's egress is shaped on its own device in its network namespace. Where that may not be entered
 //! ([`EgressPoint::Ifb`]), the host's end of the veth redirects to an ifb, which has the tree. A container on a macvlan or ipvlan device
@@ -32,6 +34,8 @@
 //! as it is ([`Host::hold`]): its devices, redirect and class stay, and the rate of its class is not promised to others. A section that
 //! does not say which devices it means, or shares its id or a device with another, makes plans remove nothing on that host.
 
+#[cfg(feature = "serde")]
+mod addresses;
 pub(crate) mod container;
 pub(crate) mod direction;
 #[cfg(feature = "serde")]
@@ -57,4 +61,4 @@ pub use host::wanted::Host;
 pub use limits::{MAX_CEILING, MIN_BURST, MIN_CEILING, default_burst, leaf_limit};
 pub use refusal::{Refusal, RefusalKind};
 pub use shape::Shape;
-pub use uplink::{Tier, Uplink};
+pub use uplink::{Classifier, Tier, Uplink};

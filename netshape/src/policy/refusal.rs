@@ -145,6 +145,24 @@ pub enum RefusalKind {
         /// Which direction.
         direction: Direction,
     },
+    /// Not an address that a container's packets have on an uplink.
+    #[error("`{}` is {rule}", printable(given))]
+    BadAddress {
+        /// What was given, cut at 60 characters.
+        given: String,
+        /// What it is instead.
+        rule: &'static str,
+    },
+    /// What a container is to have on the uplink can't reach it: nothing tells its packets from the host's own.
+    #[error(
+        "what {id} is to have of uplink {uplink} (guarantee, tier, ceiling) would never reach it: nothing tells its packets from the host's own there; give its addresses (`addresses = [\"10.1.2.3\", \"fd00::3\"]`), or say that others classify (`classify = \"priority\"` in host.uplink)"
+    )]
+    Unclassified {
+        /// The container.
+        id: String,
+        /// The uplink's device.
+        uplink: String,
+    },
     /// Two of one name.
     #[error("`{}` is there already", printable(given))]
     Duplicate {

@@ -3,6 +3,7 @@
 mod change;
 mod meddle;
 mod op;
+mod packets;
 
 pub use op::Op;
 
@@ -147,7 +148,9 @@ impl World {
         };
         let container = container
             .with_shape(Direction::Ingress, shape)
-            .with_shape(Direction::Egress, shape);
+            .with_shape(Direction::Egress, shape)
+            .with_addresses(packets::addresses(n))
+            .unwrap_or_else(|e| panic!("{e}"));
         let before = format!("{:?}", self.host);
         match self.host.insert(container) {
             Ok(slot) => {
@@ -160,6 +163,9 @@ impl World {
                     self.put(name);
                 }
                 self.put(DevName::host(&veth));
+                if let Some(ifb) = self.host.uplink_place(Direction::Ingress) {
+                    self.put(ifb);
+                }
             }
             Err(_) => assert_eq!(
                 before,
@@ -214,7 +220,10 @@ impl World {
             match again.left_alone().iter().find(alone) {
                 // A root that would have to go stays for the sake of what is refused below it.
                 Some(_) => assert!(!self.held.is_empty(), "{name}"),
-                None => self.check_tree(&name, &again),
+                None => {
+                    self.check_tree(&name, &again);
+                    self.check_packets(&name);
+                }
             }
         }
     }
@@ -233,6 +242,11 @@ impl World {
             }
             let mut back = self.kernel.clone();
             for inverse in op.inverse() {
+                let seen = plan.device(op).and_then(|name| back.device(name));
+                let inverse = match seen.filter(|_| inverse.action == crate::plan::Action::Delete) {
+                    Some(seen) => inverse.numbered(seen),
+                    None => inverse,
+                };
                 let answer = back.apply(&plan, &inverse);
                 assert!(
                     answer.is_ok(),
@@ -263,7 +277,9 @@ impl World {
                     };
                     device.put_class(Class { htb, ..class });
                 }
+                // What leads to a table that is not there no request can make.
                 let nodes = device.filters().iter().filter(|f| f.handle & 0xfff != 0);
+                let nodes = nodes.filter(|f| packets::leads_somewhere(f, &device));
                 let nodes =
                     nodes.map(|f| (f.parent, f.prio, f.protocol, f.handle & 0xfff, target(f)));
                 let nodes: Vec<_> = nodes.collect();
@@ -350,14 +366,6 @@ fn take(device: &mut Device, class: Handle) {
             |c| c.id.of_qdisc() != qdisc.handle,
         );
     }
-}
-
-fn depth(device: &Device, class: &Class) -> u32 {
-    let (mut at, mut depth) = (class.parent, 0);
-    while let Some(parent) = device.class(at).filter(|_| depth < 64) {
-        (at, depth) = (parent.parent, depth + 1);
-    }
-    depth
 }
 
 /// Any bytes as a life of a host: every step holds its invariants, and a plan mends whatever came about.

@@ -64,6 +64,7 @@ pub fn fuzz_policy(data: &[u8]) {
         dev,
         capacity: next().unwrap_or_default(),
         reserve: next(),
+        ..UplinkSection::default()
     });
     let tier = alloc::vec![TierSection {
         name: next().unwrap_or_default(),
@@ -90,6 +91,14 @@ pub fn fuzz_policy(data: &[u8]) {
             id,
             ingress: Some(ingress),
             egress: Some(egress),
+            addresses: match number % 3 {
+                0 => alloc::vec![],
+                1 => alloc::vec![alloc::format!("10.0.0.{number}")],
+                _ => alloc::vec![
+                    alloc::format!("fd00::{number}"),
+                    alloc::format!("10.1.{number}.1/32")
+                ],
+            },
             ..ContainerSection::default()
         });
     }

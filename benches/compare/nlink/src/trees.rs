@@ -24,7 +24,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// An uplink with a class and a leaf for each container.
     pub(crate) fn uplink(containers: usize) -> Result<Self, Failure> {
-        let uplink = Uplink::new("up0", Rate::gbit(400), Rate::gbit(1))?;
+        let uplink = Uplink::new("up0", Rate::gbit(400), Rate::gbit(1))?.classified_by(netshape::policy::Classifier::Priority);
         let tiers: Result<Vec<Tier>, _> = TIERS.map(|(n, w)| Tier::new(n, w)).into_iter().collect();
         let mut host = Host::new(Some(uplink), tiers?, Capabilities::default())?;
         let mut slots = Vec::new();

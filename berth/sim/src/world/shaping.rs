@@ -60,6 +60,8 @@ impl Shaping {
     /// A host without containers; its uplink has no shaping yet.
     pub(super) fn new() -> Result<Self, Error> {
         let uplink = Uplink::new(DEV, UPLINK, RESERVE).map_err(|e| broken(0, "netshape", &e))?;
+        // The sim's senders are in their classes: it has no packets to classify.
+        let uplink = uplink.classified_by(netshape::policy::Classifier::Priority);
         let capacity = uplink.for_containers();
         let host = Host::new(Some(uplink), Vec::new(), Capabilities::default());
         let mut kernel = KernelModel::new();

@@ -8,8 +8,9 @@ use crate::read::{NamespaceDump, namespaces};
 use crate::socket::Unanswered;
 use async_trait::async_trait;
 use netshape::kernel::{Applied, Kernel, Request};
-use netshape::netlink::{TcMessage, Verb};
+use netshape::netlink::{ObjectKind, TcMessage, Verb};
 use netshape::{DevName, Netns, ObservedState};
+use std::time::Duration;
 
 /// The kernel that this process runs on, by netlink sockets: one for each network namespace that is visited.
 ///
@@ -129,6 +130,31 @@ impl Kernel for NetlinkKernel {
     fn is_gone(&self, error: &Error) -> bool {
         matches!(error, Error::NoDevice(_)) || is_gone(error)
     }
+
+    fn is_absent(&self, error: &Error) -> bool {
+        matches!(
+            error,
+            Error::Refused {
+                errno: nix::libc::ENOENT,
+                ..
+            }
+        )
+    }
+}
+
+/// How often, and how far apart, the removal of a hash table is tried that is still in use: 2 s in all, far more than a grace period takes.
+const TABLE_ATTEMPTS: u32 = 400;
+const TABLE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Whether a u32 hash table could not be removed since something led to it.
+fn is_table_in_use(message: &TcMessage<'_>, answer: &Result<(), Unanswered>) -> bool {
+    let table = message.object == ObjectKind::Filter
+        && message.verb == Verb::Del
+        && message.handle.raw() != 0
+        && message.handle.raw() & 0xf_ffff == 0;
+    let busy =
+        matches!(answer, Err(Unanswered::Refused { errno, .. }) if *errno == nix::libc::EBUSY);
+    table && busy
 }
 
 /// Sends one request and waits for its answer.
@@ -144,7 +170,15 @@ fn carry_out(
     let connection = visitor.connection(&device.netns)?;
     let mut message = message.clone();
     (message.ifindex, message.seq) = (ifindex, connection.next_sequence());
-    let asked = connection.request(&message.to_bytes(), message.seq);
+    let mut asked = connection.request(&message.to_bytes(), message.seq);
+    // The kernel lets go of a hash table only some time after the last link to it went (an RCU grace period): that is waited for.
+    for _ in 0..TABLE_ATTEMPTS {
+        if !is_table_in_use(&message, &asked) {
+            break;
+        }
+        std::thread::sleep(TABLE_PAUSE);
+        asked = connection.request(&message.to_bytes(), message.seq);
+    }
     asked.map_err(|why| answered(device, || action(&message), why))
 }
 

@@ -124,11 +124,26 @@ struct ObservedFilter {
     /// Buckets, where it is a hash table.
     #[serde(skip_serializing_if = "Option::is_none")]
     divisor: Option<u32>,
+    /// The hash table that is looked in next, by which bits of the packet, and how many bytes are passed over first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hashkey: Option<ObservedHashKey>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    passed_over_bytes: u16,
     /// What a u32 filter looks for; all must be there. A filter without any matches every packet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     matches: Vec<ObservedMatch>,
     #[serde(default)]
     actions: Vec<ObservedAction>,
+}
+
+/// The bits of the packet that choose a bucket.
+#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
+struct ObservedHashKey {
+    mask: u32,
+    #[serde(default)]
+    offset_bytes: i16,
 }
 
 /// One key of a u32 filter: the 32-bit word at an offset, masked, has this value.

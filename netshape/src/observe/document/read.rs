@@ -115,7 +115,16 @@ impl ObservedDevice {
                 Some(flowid) => Some(handle(flowid, || at("flowid"))?),
                 None => None,
             };
-            objects.filters.push(f.filter(parent, number, classid));
+            let link =
+                match &f.link {
+                    Some(link) => Some(u32_handle(link).ok_or_else(|| {
+                        wrong(at("link"), link, "not a hash table such as `7be:`")
+                    })?),
+                    None => None,
+                };
+            objects
+                .filters
+                .push(f.filter(parent, number, classid, link));
         }
         device.absorb(objects);
         Ok(device)
@@ -168,9 +177,20 @@ impl ObservedClass {
 }
 
 impl ObservedFilter {
-    fn filter(&self, parent: Handle, handle: u32, classid: Option<Handle>) -> Filter {
+    fn filter(
+        &self,
+        parent: Handle,
+        handle: u32,
+        classid: Option<Handle>,
+        link: Option<u32>,
+    ) -> Filter {
         let mut parts: Vec<U32Part> = classid.map(U32Part::ClassId).into_iter().collect();
+        parts.extend(link.map(U32Part::Link));
         parts.extend(self.divisor.map(U32Part::Divisor));
+        // What is in a table of somebody's own says which.
+        if handle & 0xfff != 0 && (1 << 20..1 << 31).contains(&handle) {
+            parts.push(U32Part::Hash(handle & !0xfff));
+        }
         if !self.actions.is_empty() {
             parts.push(U32Part::Actions(
                 self.actions.iter().map(ObservedAction::action).collect(),
@@ -209,9 +229,15 @@ impl ObservedFilter {
         if keys.is_empty() {
             keys.push(U32Key::default());
         }
-        let flags = u8::from(self.flowid.is_some() || !self.actions.is_empty());
+        let terminal = u8::from(self.flowid.is_some() || !self.actions.is_empty());
+        // `TC_U32_OFFSET` and `TC_U32_EAT`.
+        let over = if self.passed_over_bytes > 0 { 2 | 8 } else { 0 };
+        let hash = self.hashkey.clone().unwrap_or_default();
         U32Sel {
-            flags,
+            flags: terminal | over,
+            off: self.passed_over_bytes,
+            hoff: hash.offset_bytes,
+            hmask: hash.mask,
             keys,
             ..U32Sel::default()
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Counted, ObservedAction, ObservedClass, ObservedDevice, ObservedDocument, ObservedFilter,
-    ObservedMatch, ObservedQdisc,
+    ObservedHashKey, ObservedMatch, ObservedQdisc,
 };
 use crate::netlink::{Counters, ObjectKind, Stats};
 use crate::object::Netns;
@@ -129,6 +129,15 @@ fn filter(seen: &Filter) -> ObservedFilter {
         shown.flowid = u32.classid().map(|id| id.to_string());
         shown.divisor = u32.divisor();
         shown.actions = u32.actions().iter().map(action).collect();
+        let link = u32.link().filter(|table| *table != 0);
+        shown.link = link.map(u32_handle_text);
+        if let Some(sel) = u32.sel().filter(|_| link.is_some()) {
+            shown.hashkey = Some(ObservedHashKey {
+                mask: sel.hmask,
+                offset_bytes: sel.hoff,
+            });
+            shown.passed_over_bytes = sel.off;
+        }
         let keys: Vec<U32Key> = u32.sel().map(|s| s.keys.clone()).unwrap_or_default();
         // One key of zeros matches every packet, as none does.
         let telling = keys.iter().filter(|k| **k != U32Key::default());

@@ -15,6 +15,8 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+
 /// Numbers the tiers.
 pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierClass>, Refusal> {
     let mut classes: Vec<TierClass> = Vec::with_capacity(tiers.len());
@@ -33,7 +35,7 @@ pub(super) fn tiers(tiers: Vec<Tier>, numbers: &mut Numbers) -> Result<Vec<TierC
         classes.push(TierClass {
             tier,
             minor,
-            promised: Rate::ZERO,
+            promised: [Rate::ZERO; 2],
         });
     }
     Ok(classes)
@@ -44,8 +46,12 @@ pub(super) type Admitted = (Option<u16>, [Option<DevName>; 2]);
 
 impl Host {
     /// Whether a container can be taken in, its tier's index, and the devices that shape it; changes nothing.
-    /// `has` is what its class on the uplink has already.
-    pub(super) fn admissible(&self, container: &Container, has: Rate) -> Result<Admitted, Refusal> {
+    /// `has` is what its classes on the uplink have already, by direction.
+    pub(super) fn admissible(
+        &self,
+        container: &Container,
+        has: [Rate; 2],
+    ) -> Result<Admitted, Refusal> {
         if self.by_id.contains_key(&container.id) {
             let given = container.id.to_string();
             return Err(Refusal::new("id", RefusalKind::Duplicate { given }));
@@ -58,6 +64,13 @@ impl Host {
             None => None,
             Some(name) => Some(self.tier_index(name)?),
         };
+        for (i, address) in container.addresses.iter().enumerate() {
+            if self.by_address.contains_key(address) {
+                let given = address.to_string();
+                let field = format!("addresses[{i}]");
+                return Err(Refusal::new(field, RefusalKind::Duplicate { given }));
+            }
+        }
         let mut names = [None, None];
         for (direction, place) in [Direction::Ingress, Direction::Egress]
             .into_iter()
@@ -87,9 +100,10 @@ impl Host {
             let field = || format!("{}.guarantee", direction.name());
             let asked = shape.guarantee();
             // Whoever asks for no more than it has does not suffer for what others keep.
-            let kept = match direction {
-                Direction::Egress if asked > has => self.held.rate_beside(&container.id),
-                _ => Rate::ZERO,
+            let had = has.get(direction as usize).copied().unwrap_or_default();
+            let kept = match asked > had {
+                true => self.held.rate_beside(&container.id, direction),
+                false => Rate::ZERO,
             };
             self.promised
                 .fits(direction, asked, kept)
@@ -119,36 +133,49 @@ impl Host {
 
     /// Adds a member's promises to the sums, or takes them off, and touches the classes this changes.
     pub(super) fn account(&mut self, member: &Member, comes: bool) {
-        for direction in [Direction::Ingress, Direction::Egress] {
+        for direction in BOTH {
             if let Some(shape) = member.container.shape(direction) {
                 self.promised.change(direction, shape.guarantee(), comes);
             }
         }
-        let Some(shape) = member.container.egress else {
-            return;
-        };
-        if self.uplink.is_none() {
+        let shared = BOTH.map(|d| self.shared(&member.container, d).copied());
+        if shared == [None; 2] {
             return;
         }
-        let (whole, rate) = (self.whole_rate(), shape.promised());
-        self.promised.rates = match comes {
-            true => self.promised.rates.saturating_add(rate),
-            false => self.promised.rates.saturating_sub(rate),
-        };
-        if whole != self.whole_rate() {
-            self.touch_class(WHOLE);
+        for (direction, shape) in BOTH.into_iter().zip(shared) {
+            if let Some(shape) = shape {
+                self.account_rate(direction, shape.promised(), member.tier, comes);
+            }
         }
         if self.count_weight(member.weight, comes) {
             self.touched.push(Touch::Uplink);
         }
         self.touch_class(member.minor);
-        let Some(tier) = member.tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
+        if !member.container.addresses.is_empty() {
+            self.touched.push(Touch::Addresses);
+        }
+    }
+
+    /// What one class of the uplink has, in the sums of the classes above.
+    fn account_rate(&mut self, direction: Direction, rate: Rate, tier: Option<u16>, comes: bool) {
+        let (whole, i) = (self.whole_rate(direction), direction as usize);
+        if direction == Direction::Ingress {
+            self.count_ingress(comes);
+        }
+        let sum = |sum: &mut Rate| {
+            *sum = match comes {
+                true => sum.saturating_add(rate),
+                false => sum.saturating_sub(rate),
+            }
+        };
+        self.promised.rates.get_mut(i).map(sum);
+        if whole != self.whole_rate(direction) {
+            self.touch_class(WHOLE);
+        }
+        let Some(tier) = tier.and_then(|t| self.tiers.get_mut(usize::from(t))) else {
             return;
         };
-        tier.promised = match comes {
-            true => tier.promised.saturating_add(rate),
-            false => tier.promised.saturating_sub(rate),
-        };
+        tier.promised.get_mut(i).map(sum);
         let minor = tier.minor;
         self.touch_class(minor);
     }

@@ -27,8 +27,8 @@ impl Host {
         self.remove(&container.id);
         let minor = Some(old.minor);
         // It was promised that much already: what refused containers keep takes nothing of it away.
-        let has = old.container.shape(Direction::Egress);
-        let has = has.map_or(Rate::ZERO, Shape::guarantee);
+        let has = [Direction::Ingress, Direction::Egress];
+        let has = has.map(|d| old.container.shape(d).map_or(Rate::ZERO, Shape::guarantee));
         self.insert_having(container, minor, has).inspect_err(|_| {
             let (allocated, place) = (old.allocated, old.place);
             // What was there fits where it was.

@@ -8,6 +8,7 @@ use crate::object::{Class, DevName, Device, Handle, QdiscKind};
 use crate::observe::state::ObservedState;
 use crate::plan::ownership::major;
 use crate::policy::container::Container;
+use crate::policy::direction::Direction;
 use crate::policy::limits::MIN_CLASS_RATE;
 use crate::unit::Rate;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -20,10 +21,12 @@ struct Holding {
     /// Its class on the uplink.
     minor: Option<u16>,
     devices: Vec<DevName>,
-    /// What its class on the uplink has, and the minor number of the class above.
-    rate: Rate,
-    parent: Option<u16>,
+    /// What its classes on the uplink have, by direction, and the minor numbers of the classes above.
+    rates: [Rate; 2],
+    parents: [Option<u16>; 2],
 }
+
+const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +59,11 @@ impl Held {
         self.by_id.iter().filter_map(|(id, h)| Some((h.minor?, id)))
     }
 
-    /// What these classes have in all, save one container's. What stands for no guarantee counts as none.
-    pub(crate) fn rate_beside(&self, id: &str) -> Rate {
+    /// What these classes have in all in one direction, save one container's. What stands for no guarantee counts as none.
+    pub(crate) fn rate_beside(&self, id: &str, direction: Direction) -> Rate {
         let others = self.by_id.iter().filter(|(i, _)| &***i != id);
-        let rates = others.map(|(_, h)| h.rate).filter(|r| *r > MIN_CLASS_RATE);
+        let rates = others.filter_map(|(_, h)| h.rates.get(direction as usize).copied());
+        let rates = rates.filter(|r| *r > MIN_CLASS_RATE);
         rates.fold(Rate::ZERO, Rate::saturating_add)
     }
 }
@@ -76,11 +80,11 @@ impl Host {
         };
         if let Some(old) = self.held.by_id.remove(&container.id) {
             holding.devices.extend(old.devices);
-            (holding.minor, holding.rate, holding.parent) = (old.minor, old.rate, old.parent);
+            (holding.minor, holding.rates, holding.parents) = (old.minor, old.rates, old.parents);
         } else if !self.by_id.contains_key(&container.id) {
             // Without a number left there is no class either.
             holding.minor = self.numbers.take(&container.id, had).ok();
-            self.held_rate(&mut holding, observed);
+            self.held_rates(&mut holding, observed);
             self.held.namespaces |= self.shaped_elsewhere(container, &holding, observed);
         }
         self.held.by_id.insert(container.id.clone(), holding);
@@ -109,7 +113,7 @@ impl Host {
         has: &Holding,
         observed: &ObservedState,
     ) -> bool {
-        if self.uplink.is_some() && has.rate.is_zero() {
+        if self.uplink.is_some() && has.rates == [Rate::ZERO; 2] {
             return false;
         }
         let veth = container.veth.clone().map(DevName::on_host);
@@ -123,35 +127,54 @@ impl Host {
         })
     }
 
-    fn held_rate(&mut self, holding: &mut Holding, observed: &ObservedState) {
-        let Some(uplink) = &self.uplink else { return };
-        let Some(seen) = observed.device(&DevName::on_host(uplink.dev.clone())) else {
-            return;
-        };
-        let major = major(Some(seen), OWN);
-        let class = holding
-            .minor
-            .and_then(|m| seen.class(Handle::new(major, m)));
-        let Some(class) = class else { return };
-        holding.rate = Rate::from_bytes_per_second(class.htb.rate.bytes_per_second);
-        holding.parent = Some(class.parent.minor());
+    fn held_rates(&mut self, holding: &mut Holding, observed: &ObservedState) {
+        let Some(minor) = holding.minor else { return };
+        for direction in BOTH {
+            let class = self.uplink_class_seen(direction, minor, observed);
+            let Some((class, i)) = class.map(|c| (c, direction as usize)) else {
+                continue;
+            };
+            let rate = Rate::from_bytes_per_second(class.htb.rate.bytes_per_second);
+            if let (Some(r), Some(p)) = (holding.rates.get_mut(i), holding.parents.get_mut(i)) {
+                (*r, *p) = (rate, Some(class.parent.minor()));
+            }
+        }
         self.account_held(holding, true);
     }
 
-    /// Adds what a held class has to the classes above it, or takes it off.
+    /// A class of the observed uplink, by minor number.
+    fn uplink_class_seen<'a>(
+        &self,
+        direction: Direction,
+        minor: u16,
+        observed: &'a ObservedState,
+    ) -> Option<&'a Class> {
+        let seen = observed.device(&self.uplink_place(direction)?)?;
+        seen.class(Handle::new(major(Some(seen), OWN), minor))
+    }
+
+    /// Adds what a held container's classes have to the classes above them, or takes it off.
     fn account_held(&mut self, holding: &Holding, comes: bool) {
-        if holding.rate.is_zero() {
-            return;
+        for (direction, (rate, parent)) in BOTH
+            .into_iter()
+            .zip(holding.rates.into_iter().zip(holding.parents))
+        {
+            if rate.is_zero() {
+                continue;
+            }
+            if direction == Direction::Ingress {
+                self.count_ingress(comes);
+            }
+            let above = |t: &&mut TierClass| Some(t.minor) == parent;
+            let tier = self.tiers.iter_mut().find(above);
+            if let Some(sum) = tier.and_then(|t| t.promised.get_mut(direction as usize)) {
+                *sum = match comes {
+                    true => sum.saturating_add(rate),
+                    false => sum.saturating_sub(rate),
+                };
+            }
+            self.touched.push(Touch::Uplink);
         }
-        let sum = |sum: Rate| match comes {
-            true => sum.saturating_add(holding.rate),
-            false => sum.saturating_sub(holding.rate),
-        };
-        let above = |t: &&mut TierClass| Some(t.minor) == holding.parent;
-        if let Some(tier) = self.tiers.iter_mut().find(above) {
-            tier.promised = sum(tier.promised);
-        }
-        self.touched.push(Touch::Uplink);
     }
 
     /// Where nothing may be removed: tiers hold what is below them and not wanted, too.
@@ -170,18 +193,15 @@ impl Host {
         }
     }
 
-    /// What a container's class on the observed uplink has, if it is there.
+    /// What a container's classes on the observed uplink have, where they are there, by direction.
     #[cfg(feature = "serde")]
-    pub(crate) fn has(&self, id: &str, had: Option<u16>, observed: &ObservedState) -> Rate {
-        let found = || {
-            let uplink = self.uplink.as_ref()?;
-            let seen = observed.device(&DevName::on_host(uplink.dev.clone()))?;
-            let minor = had.unwrap_or_else(|| super::numbers::drawn(id));
-            let major = major(Some(seen), OWN);
-            seen.class(Handle::new(major, minor))
-        };
-        let rate = found().map(|c| Rate::from_bytes_per_second(c.htb.rate.bytes_per_second));
-        // What stands for no guarantee is none.
-        rate.filter(|r| *r > MIN_CLASS_RATE).unwrap_or_default()
+    pub(crate) fn has(&self, id: &str, had: Option<u16>, observed: &ObservedState) -> [Rate; 2] {
+        let minor = had.unwrap_or_else(|| super::numbers::drawn(id));
+        BOTH.map(|direction| {
+            let class = self.uplink_class_seen(direction, minor, observed);
+            let rate = class.map(|c| Rate::from_bytes_per_second(c.htb.rate.bytes_per_second));
+            // What stands for no guarantee is none.
+            rate.filter(|r| *r > MIN_CLASS_RATE).unwrap_or_default()
+        })
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Member {
 pub(crate) struct TierClass {
     pub(crate) tier: Tier,
     pub(crate) minor: u16,
-    /// Sum promised to its members.
-    pub(crate) promised: Rate,
+    /// Sum promised to its members, by direction.
+    pub(crate) promised: [Rate; 2],
 }
 
 /// A part of the wanted state that changed since the last plan.
@@ -39,6 +39,8 @@ pub(crate) enum Touch {
     Uplink,
     /// A class on the uplink by minor number, with its leaf.
     Class(u16),
+    /// The addresses by which packets on the uplink come into classes.
+    Addresses,
     /// A container's own device.
     Device(Slot, Direction),
     /// A device that is shaped no more.

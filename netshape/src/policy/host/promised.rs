@@ -9,17 +9,20 @@ use crate::unit::Rate;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promised {
     sums: [Rate; 2],
-    /// Sum of the rates of containers' classes on the uplink: guarantees, and the little that HTB needs where there is none.
-    pub(super) rates: Rate,
-    bound: Option<Rate>,
+    /// Sum of the rates of containers' classes on the uplink, by direction: guarantees, and the little that HTB needs where there is none.
+    pub(super) rates: [Rate; 2],
+    bounds: Option<[Rate; 2]>,
 }
 
 impl Promised {
     pub(super) fn new(uplink: Option<&Uplink>) -> Self {
         Self {
             sums: [Rate::ZERO; 2],
-            rates: Rate::ZERO,
-            bound: uplink.map(Uplink::for_containers),
+            rates: [Rate::ZERO; 2],
+            bounds: uplink.map(|u| {
+                let both = [Direction::Ingress, Direction::Egress];
+                both.map(|d| u.carries(d).saturating_sub(u.reserve))
+            }),
         }
     }
 
@@ -37,7 +40,8 @@ impl Promised {
         requested: Rate,
         kept: Rate,
     ) -> Result<(), RefusalKind> {
-        let Some(parent) = self.bound else {
+        let bounds = self.bounds.as_ref();
+        let Some(parent) = bounds.and_then(|b| b.get(direction as usize)).copied() else {
             return Ok(());
         };
         let promised = self.sum(direction).saturating_add(kept);

@@ -13,7 +13,7 @@ use super::slot::Slot;
 use super::wanted::Host;
 use super::weight::{On, gso};
 use crate::object::{
-    Class, DevName, Device, FqCodel, Handle, Htb, HtbClass, Netns, Qdisc, QdiscKind, RateSpec,
+    Class, DevName, Device, FqCodel, Handle, Htb, HtbClass, Qdisc, QdiscKind, RateSpec,
 };
 use crate::policy::direction::Direction;
 use crate::policy::limits::{MIN_CEILING, default_burst, leaf_limit};
@@ -37,8 +37,8 @@ impl Host {
     /// The names of all devices that are shaped, the uplink first.
     #[must_use]
     pub fn device_names(&self) -> Vec<DevName> {
-        let uplink = self.uplink.iter();
-        let mut names: Vec<DevName> = uplink.map(|u| DevName::on_host(u.dev.clone())).collect();
+        let uplink = [Direction::Egress, Direction::Ingress].map(|d| self.uplink_device(d));
+        let mut names: Vec<DevName> = uplink.into_iter().flatten().collect();
         for member in self.members.iter().flatten() {
             let of = |d| self.device_of(member, d);
             names.extend(
@@ -60,12 +60,8 @@ impl Host {
             gso,
             alone: gso,
         };
-        if self
-            .uplink
-            .as_ref()
-            .is_some_and(|u| name.netns == Netns::Host && u.dev == name.dev)
-        {
-            self.uplink_tree(on, &mut device);
+        if let Some(direction) = self.uplink_direction(name) {
+            self.uplink_tree(direction, on, &mut device);
             return Some(device);
         }
         let (slot, direction) = self.shaped_by(name)?;
@@ -91,10 +87,10 @@ impl Host {
         let Some(shape) = member.container.shape(direction) else {
             return;
         };
-        let given = match (direction, &self.uplink) {
+        let given = match self.shared(&member.container, direction) {
             // The uplink's class carries the allocation already.
-            (Direction::Egress, Some(_)) => None,
-            _ => member.allocated.get(direction as usize).copied().flatten(),
+            Some(_) => None,
+            None => member.allocated.get(direction as usize).copied().flatten(),
         };
         let rate = allowed(shape, given);
         into.put_qdisc(root(on, ONLY));
@@ -108,64 +104,67 @@ impl Host {
         into.put_qdisc(self.leaf(id, shape.ceiling(), on.gso));
     }
 
-    /// Writes the uplink's tree.
-    pub(crate) fn uplink_tree(&self, on: On, into: &mut Device) {
+    /// Writes the uplink's tree for one direction.
+    pub(crate) fn uplink_tree(&self, direction: Direction, on: On, into: &mut Device) {
         into.clear();
         let Some(uplink) = &self.uplink else { return };
-        for class in self.fixed_classes(uplink, on) {
+        for class in self.fixed_classes(uplink, direction, on) {
             into.put_class(class);
         }
         for (minor, slot) in self.by_minor.iter() {
             let member = self.member(slot);
-            let Some(class) = member.and_then(|m| self.member_class(uplink, m, on)) else {
+            let Some(class) = member.and_then(|m| self.member_class(uplink, m, direction, on))
+            else {
                 continue;
             };
             into.put_class(class);
-            if let Some(leaf) = self.uplink_leaf(minor, on) {
+            if let Some(leaf) = self.uplink_leaf(direction, minor, on) {
                 into.put_qdisc(leaf);
             }
         }
         let own = Handle::new(on.major, OWN);
-        into.put_qdisc(self.leaf(own, uplink.capacity, SHARED_PACKETS * on.gso));
+        into.put_qdisc(self.leaf(own, uplink.carries(direction), SHARED_PACKETS * on.gso));
         into.put_qdisc(root(on, OWN));
     }
 
     /// One class of the uplink's tree by minor number, if it is wanted.
-    pub(crate) fn uplink_class(&self, minor: u16, on: On) -> Option<Class> {
+    pub(crate) fn uplink_class(&self, direction: Direction, minor: u16, on: On) -> Option<Class> {
         let uplink = self.uplink.as_ref()?;
         if let Some(slot) = self.by_minor.get(minor) {
-            return self.member_class(uplink, self.member(slot)?, on);
+            return self.member_class(uplink, self.member(slot)?, direction, on);
         }
-        self.fixed_classes(uplink, on)
+        self.fixed_classes(uplink, direction, on)
             .into_iter()
             .find(|c| c.id.minor() == minor)
     }
 
     /// The leaf of the host's own or one container's class on the uplink.
-    pub(crate) fn uplink_leaf(&self, minor: u16, on: On) -> Option<Qdisc> {
+    pub(crate) fn uplink_leaf(&self, direction: Direction, minor: u16, on: On) -> Option<Qdisc> {
         let class = Handle::new(on.major, minor);
+        let capacity = self.uplink.as_ref()?.carries(direction);
         if minor == OWN {
-            let capacity = self.uplink.as_ref()?.capacity;
             return Some(self.leaf(class, capacity, SHARED_PACKETS * on.gso));
         }
-        let shape = self.member(self.by_minor.get(minor)?)?.container.egress?;
-        let ceiling = shape.ceiling().min(self.uplink.as_ref()?.capacity);
+        let container = &self.member(self.by_minor.get(minor)?)?.container;
+        let ceiling = self.shared(container, direction)?.ceiling().min(capacity);
         Some(self.leaf(class, ceiling, SHARED_PACKETS * on.gso))
     }
 
     /// The rate of the class for the whole uplink: its capacity. Where all is promised, those without a guarantee and the host's
     /// own class still have a rate, and the whole must hold that too.
-    pub(super) fn whole_rate(&self) -> Rate {
+    pub(super) fn whole_rate(&self, direction: Direction) -> Rate {
         let Some(uplink) = &self.uplink else {
             return Rate::ZERO;
         };
         let own = uplink.reserve.max(OWN_LEAST);
-        uplink.capacity.max(self.promised.rates.saturating_add(own))
+        let rates = self.promised.rates.get(direction as usize).copied();
+        let all = rates.unwrap_or_default().saturating_add(own);
+        uplink.carries(direction).max(all)
     }
 
     /// The classes that are no container's: the whole, the host's own, the tiers that have members.
-    fn fixed_classes(&self, uplink: &Uplink, on: On) -> Vec<Class> {
-        let (whole, ceil) = (self.whole_rate(), uplink.capacity);
+    fn fixed_classes(&self, uplink: &Uplink, direction: Direction, on: On) -> Vec<Class> {
+        let (whole, ceil) = (self.whole_rate(direction), uplink.carries(direction));
         let at = |minor, parent, htb| Class {
             id: Handle::new(on.major, minor),
             parent,
@@ -180,25 +179,27 @@ impl Host {
         classes.push(at(OWN, inner, self.class(None, own, ceil, turn, 0)));
         for TierClass {
             minor, promised, ..
-        } in self.tiers.iter().filter(|t| !t.promised.is_zero())
+        } in &self.tiers
         {
-            classes.push(at(
-                *minor,
-                inner,
-                self.class(None, *promised, ceil, turn, 0),
-            ));
+            let promised = promised.get(direction as usize).copied();
+            if let Some(promised) = promised.filter(|p| !p.is_zero()) {
+                let htb = self.class(None, promised, ceil, turn, 0);
+                classes.push(at(*minor, inner, htb));
+            }
         }
         classes
     }
 
-    fn member_class(&self, uplink: &Uplink, member: &Member, on: On) -> Option<Class> {
-        let shape = member.container.egress.as_ref()?;
-        let given = member
-            .allocated
-            .get(Direction::Egress as usize)
-            .copied()
-            .flatten();
-        let ceil = allowed(shape, given).min(uplink.capacity);
+    fn member_class(
+        &self,
+        uplink: &Uplink,
+        member: &Member,
+        direction: Direction,
+        on: On,
+    ) -> Option<Class> {
+        let shape = self.shared(&member.container, direction)?;
+        let given = member.allocated.get(direction as usize);
+        let ceil = allowed(shape, given.copied().flatten()).min(uplink.carries(direction));
         let tier = member.tier.and_then(|t| self.tiers.get(usize::from(t)));
         let parent = Handle::new(on.major, tier.map_or(WHOLE, |t| t.minor));
         let quantum = self.quantum(member.weight, on.gso);

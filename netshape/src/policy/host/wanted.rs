@@ -22,6 +22,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use hashbrown::{HashMap, HashSet};
 
 /// The wanted state of one host. Containers come and go; what changed is remembered for the next plan.
@@ -51,11 +52,15 @@ pub struct Host {
     pub(crate) members: Vec<Option<Member>>,
     pub(super) free: Vec<Slot>,
     pub(super) by_id: HashMap<Arc<str>, Slot, Fixed>,
+    /// Whose packets on the uplink have an address.
+    pub(crate) by_address: HashMap<IpAddr, Slot, Fixed>,
     /// Members by minor number: the uplink's classes in order.
     pub(crate) by_minor: Minors,
     pub(crate) devices: HashSet<DevName, Fixed>,
     pub(super) numbers: Numbers,
     pub(super) promised: Promised,
+    /// Classes that share the uplink towards the host.
+    pub(super) ingress_classes: u32,
     /// Unsorted, with repetitions; some may be out of date, which the plan sees.
     pub(crate) touched: Vec<Touch>,
     /// What refused sections leave as it is.
@@ -91,6 +96,8 @@ impl Host {
             members: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::default(),
+            by_address: HashMap::default(),
+            ingress_classes: 0,
             by_minor: Minors::new(),
             devices,
             numbers,
@@ -126,16 +133,16 @@ impl Host {
         container: Container,
         minor: Option<u16>,
     ) -> Result<Slot, Refusal> {
-        self.insert_having(container, minor, Rate::ZERO)
+        self.insert_having(container, minor, [Rate::ZERO; 2])
     }
 
-    /// The same of a container whose class on the uplink has `has` already: no more than that is never refused for what refused
+    /// The same of a container whose classes on the uplink have `has` already, by direction: no more than that is never refused for what refused
     /// containers still have.
     pub(crate) fn insert_having(
         &mut self,
         container: Container,
         minor: Option<u16>,
-        has: Rate,
+        has: [Rate; 2],
     ) -> Result<Slot, Refusal> {
         let (tier, names) = self.admissible(&container, has)?;
         let kept = self.unhold(&container.id);
@@ -150,6 +157,8 @@ impl Host {
         let weight = container.weight.unwrap_or(declared);
         self.by_id.insert(container.id.clone(), slot);
         self.by_minor.insert(minor, slot);
+        let addresses = container.addresses.iter();
+        self.by_address.extend(addresses.map(|a| (*a, slot)));
         let member = Member {
             container,
             minor,
@@ -185,6 +194,9 @@ impl Host {
         self.account(&member, false);
         self.numbers.give_back(member.minor);
         self.by_minor.remove(member.minor);
+        for address in &member.container.addresses {
+            self.by_address.remove(address);
+        }
         self.free.push(slot);
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(name) = self.device_of(&member, direction) {
@@ -282,7 +294,12 @@ impl Host {
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     pub fn allocate(&mut self, slot: Slot, direction: Direction, rate: Option<Rate>) -> bool {
-        let on_uplink = direction == Direction::Egress && self.uplink.is_some();
+        let Some(on_uplink) = self.member(slot).map(|m| {
+            let shared = self.shared(&m.container, direction);
+            shared.is_some()
+        }) else {
+            return false;
+        };
         let Some(member) = self.members.get_mut(slot.index()).and_then(Option::as_mut) else {
             return false;
         };

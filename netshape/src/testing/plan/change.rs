@@ -26,6 +26,11 @@ impl World {
         };
         let new = Container::new(&id, &format!("veth{n}"));
         let Ok(mut new) = new else { return };
+        // Every other one has other addresses from now on.
+        let other = if how & 8 == 0 { n } else { n ^ 0x40 };
+        new = new
+            .with_addresses(super::packets::addresses(other))
+            .unwrap_or_else(|e| panic!("{e}"));
         let by_ifb = (old.inside == EgressPoint::Ifb) != how.is_multiple_of(2);
         if by_ifb {
             new = new
@@ -78,10 +83,9 @@ impl World {
         }
         for (slot, container) in old.containers() {
             let minor = old.class_of(slot).map(Handle::minor);
-            let has = old
-                .entitlement(slot, Direction::Egress)
-                .map(|t| t.guarantee);
-            let come = host.insert_having(container.clone(), minor, has.unwrap_or_default());
+            let has = BOTH.map(|d| old.entitlement(slot, d).map(|t| t.guarantee));
+            let has = has.map(Option::unwrap_or_default);
+            let come = host.insert_having(container.clone(), minor, has);
             assert!(come.is_ok(), "{come:?}");
         }
         self.host = host;
@@ -147,7 +151,7 @@ impl World {
     /// The classes of refused containers that the uplink has, as they are there.
     fn held_classes(&self, name: &DevName) -> Vec<Class> {
         let seen = self.kernel.device(name);
-        let uplink = seen.filter(|_| *name == DevName::host("eth0"));
+        let uplink = seen.filter(|_| self.host.uplink_direction(name).is_some());
         let minors = self.host.held.minors().map(|(minor, _)| minor);
         let class = |minor| uplink?.class(Handle::new(0xbe, minor)).copied();
         minors.filter_map(class).collect()
@@ -177,7 +181,9 @@ impl World {
             Ok(()) => {}
             Err(RefusalKind::ChildrenOverParent { sum, given, .. }) => {
                 // Of all that are held: no container has an empty id.
-                let held = self.host.held.rate_beside("");
+                let direction = self.host.uplink_direction(name);
+                let held = direction.map(|d| self.host.held.rate_beside("", d));
+                let held = held.unwrap_or_default();
                 let over = sum.saturating_sub(given);
                 assert!(over <= held, "{name}: {over} over, {held} held");
             }
@@ -195,7 +201,7 @@ impl World {
             .host
             .held
             .minors()
-            .filter(|_| *name == DevName::host("eth0"))
+            .filter(|_| self.host.uplink_direction(name).is_some())
         {
             let mut at = seen.class(Handle::new(0xbe, minor));
             while let Some(class) = at.filter(|c| wanted.class(c.id).is_none() && kept.len() < 999)
@@ -223,6 +229,11 @@ impl World {
             .containers()
             .filter(|(_, c)| c.inside == EgressPoint::Ifb && c.shape(Direction::Egress).is_some())
             .filter_map(|(_, c)| c.veth.as_deref().map(DevName::host))
+            .chain(
+                self.host
+                    .uplink_device(Direction::Ingress)
+                    .and(self.host.uplink_place(Direction::Egress)),
+            )
             .collect();
         for (name, device) in self.kernel.devices() {
             if held(name) && !wanted.contains(name) && !redirected.contains(name) {

@@ -1,6 +1,6 @@
 //! What others do to devices behind our back.
 
-use super::{World, depth, take, to_class};
+use super::{World, take, to_class};
 use crate::object::{
     Class, Filter, FilterKind, Handle, Htb, Other, Qdisc, QdiscKind, RateSpec, U32, U32Part,
 };
@@ -13,6 +13,9 @@ use alloc::vec;
 impl World {
     /// Puts things on the uplink that no plan of ours put there.
     pub(super) fn meddle(&mut self, how: u8, id: u16, parent: u16) {
+        if how % 8 == 6 && how >= 0x80 {
+            return self.tamper(how >> 1, id ^ parent);
+        }
         let name = DevName::host("eth0");
         let Some(mut device) = self.kernel.remove_device(&name) else {
             return;
@@ -202,4 +205,12 @@ fn raise(device: &mut Device, class: Handle) {
         ..leaf.htb
     };
     device.put_class(Class { htb, ..leaf });
+}
+
+fn depth(device: &Device, class: &Class) -> u32 {
+    let (mut at, mut depth) = (class.parent, 0);
+    while let Some(parent) = device.class(at).filter(|_| depth < 64) {
+        (at, depth) = (parent.parent, depth + 1);
+    }
+    depth
 }

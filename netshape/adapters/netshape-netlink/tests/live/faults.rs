@@ -42,6 +42,10 @@ impl Kernel for Failing {
         self.kernel.apply(&requests).await
     }
 
+    fn is_absent(&self, error: &Error) -> bool {
+        self.kernel.is_absent(error)
+    }
+
     fn is_gone(&self, error: &Error) -> bool {
         self.kernel.is_gone(error)
     }

@@ -122,6 +122,13 @@ pub(crate) fn container(id: &str, veth: &str, at: EgressPoint, ceiling: Rate) ->
     let container = Container::new(id, veth).unwrap().with_tier("gold");
     let container = container.with_egress_point(at, "eth0").unwrap();
     let container = container.with_shape(Direction::Ingress, shape);
+    let number = u8::try_from(veth.len()).unwrap();
+    let last = *veth.as_bytes().last().unwrap();
+    let addresses = [
+        [10, 0, number, last].into(),
+        std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last.into()).into(),
+    ];
+    let container = container.with_addresses(addresses).unwrap();
     container.with_shape(Direction::Egress, shape)
 }
 
