@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
     {
         Command::Replay(args) => replay::run(&args),
         Command::Ipam(args) => ipam::run(&args),
-        Command::Shape(args) => shape::run(&args),
+        Command::Shape(args) => shape::run(&args, cli.json),
         Command::Place(args) => place::run(&args),
         Command::Completions { shell } => Ok(completions(shell)),
         Command::Man { command } => man(&command),

@@ -188,6 +188,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "berth shape plan --desired policy.toml --format batch",
             "berth shape apply --desired policy.toml",
+            "berth shape watch --desired policy.toml",
             "berth shape show",
             "berth shape encode --batch setup.tc --era 6.1 --ifindex d0=3,d1=2",
             "berth shape decode d0.class.dump.nl --json",
@@ -213,6 +214,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "berth shape show",
             "berth shape show --netns host --netns web-1 --json > seen.json",
+        ],
+    ),
+    (
+        "shape watch",
+        &[
+            "berth shape watch --desired policy.toml",
+            "berth shape watch --desired policy.toml --metrics 127.0.0.1:9464 > usage.jsonl",
+            "berth shape watch --desired policy.toml --restore",
         ],
     ),
     (

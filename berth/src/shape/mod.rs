@@ -13,6 +13,8 @@ mod plan;
 mod policy;
 #[cfg(target_os = "linux")]
 mod show;
+#[cfg(target_os = "linux")]
+mod watch;
 
 use crate::answer::{Answer, Failure, escaped};
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,6 +38,9 @@ enum ShapeCommand {
     /// Show what is on the devices of this host and its network namespaces, with counters.
     #[cfg(target_os = "linux")]
     Show(show::ShowArgs),
+    /// Make the kernel as the declared policy says, then divide the uplink anew each second among those who use it, until told to end.
+    #[cfg(target_os = "linux")]
+    Watch(watch::WatchArgs),
     /// Write the netlink messages that tc sends for a batch, as text.
     Encode(encode::EncodeArgs),
     /// Read netlink messages in that text form.
@@ -67,13 +72,15 @@ impl From<EraArg> for TickRounding {
 ///
 /// # Errors
 /// Bad input or files that can't be read.
-pub fn run(args: &ShapeArgs) -> Result<Answer, Failure> {
+pub fn run(args: &ShapeArgs, json: bool) -> Result<Answer, Failure> {
     let answer = match &args.command {
         ShapeCommand::Plan(args) => plan::run(args),
         #[cfg(target_os = "linux")]
         ShapeCommand::Apply(args) => apply::run(args),
         #[cfg(target_os = "linux")]
         ShapeCommand::Show(args) => show::run(args),
+        #[cfg(target_os = "linux")]
+        ShapeCommand::Watch(args) => watch::run(args, json),
         ShapeCommand::Encode(args) => encode::run(args),
         ShapeCommand::Decode(args) => decode::run(args),
     };

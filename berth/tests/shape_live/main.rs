@@ -3,11 +3,15 @@
 mod commands;
 mod place;
 mod uplink;
+mod watch;
 
 use test_support::Need;
 
 /// Namespaces of the kernel's, and what makes them.
 const NAMESPACES: Need = Need::Other("network-namespaces", place::possible);
+
+/// Debian's `iperf3`.
+const IPERF: Need = Need::Other("iperf3", watch::iperf);
 
 test_support::tests! {
     commands::what_is_applied_is_shown_and_needs_no_second_plan [NAMESPACES],
@@ -19,5 +23,8 @@ test_support::tests! {
     uplink::packets_come_into_the_class_of_their_address_both_ways [NAMESPACES],
     uplink::an_address_that_moves_changes_one_filter_each_way [NAMESPACES],
     uplink::what_the_uplink_cannot_give_is_refused [NAMESPACES],
+    watch::an_interval_is_a_line_and_a_new_policy_is_taken_up [NAMESPACES],
+    watch::what_was_found_comes_back_when_asked_for [NAMESPACES],
+    watch::three_senders_have_their_guarantees_and_divide_the_rest [NAMESPACES, IPERF],
     commands::killed_at_any_moment_the_next_apply_finishes [NAMESPACES],
 }

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 /// An emulated host whose uplink leads to a peer with 10.99.0.1 and fd99::1, which routes everything back.
-struct Wire {
-    place: Place,
-    peer: String,
+pub(crate) struct Wire {
+    pub(crate) place: Place,
+    pub(crate) peer: String,
 }
 
 impl Wire {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::new();
         let peer = format!("{}-peer", place.host);
         ip(&["netns", "add", &peer]);
@@ -66,7 +66,7 @@ impl Wire {
         path
     }
 
-    fn has(&self, address: &str) {
+    pub(crate) fn has(&self, address: &str) {
         let length = if address.contains(':') { 128 } else { 32 };
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.place

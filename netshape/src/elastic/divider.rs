@@ -166,6 +166,18 @@ impl Elastic {
         self.stale = true;
     }
 
+    /// Gives a class that was set what it had before, from another divider say. It is taken to use that until it is seen to use less.
+    pub fn resume(&mut self, slot: Slot, allocation: Rate) {
+        let Some(class) = self.classes.get_mut(slot.index()).filter(|c| c.present) else {
+            return;
+        };
+        let allocation = allocation.bits().min(class.ceiling);
+        self.allocated = self.allocated - u128::from(class.allocated) + u128::from(allocation);
+        class.allocated = allocation;
+        class.estimate = class.estimate.max(allocation);
+        class.settled = true;
+    }
+
     /// What a class may reach now: what division gave it, and its guarantee at the least. What it does not use of that may have
     /// been given to others meanwhile, so that these do not add up to [`Elastic::allocated`].
     #[must_use]

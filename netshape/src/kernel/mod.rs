@@ -22,4 +22,4 @@ pub use error::KernelError;
 pub use model::KernelModel;
 pub use properties::DeviceProperties;
 pub use seam::{Applied, Kernel, Request};
-pub use undo::{Failure, Transaction, apply_or_undo};
+pub use undo::{Failure, Transaction, apply_or_undo, take_back};

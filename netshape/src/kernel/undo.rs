@@ -112,6 +112,17 @@ pub async fn apply_or_undo<K: Kernel + ?Sized>(
     ended(done, gone, None)
 }
 
+/// Takes a whole plan back that was carried out, last step first. `observed` is what the plan was made from. Returns the steps that could
+/// not be taken back, with why.
+pub async fn take_back<K: Kernel + ?Sized>(
+    kernel: &mut K,
+    plan: &Plan,
+    observed: &ObservedState,
+) -> Vec<(usize, K::Error)> {
+    let all: Vec<usize> = (0..plan.len()).collect();
+    undo(kernel, plan, observed, &all, &mut BTreeSet::new()).await
+}
+
 fn ended<E>(done: usize, gone: BTreeSet<DevName>, failure: Option<Failure<E>>) -> Transaction<E> {
     Transaction {
         done,

@@ -139,6 +139,12 @@ impl Uplink {
         self.capacity
     }
 
+    /// What containers may be promised of one direction of it: what it carries, less the reserve.
+    #[must_use]
+    pub const fn for_containers_in(&self, direction: Direction) -> Rate {
+        self.carries(direction).saturating_sub(self.reserve)
+    }
+
     /// What containers may be promised of it: capacity less reserve.
     #[must_use]
     pub const fn for_containers(&self) -> Rate {

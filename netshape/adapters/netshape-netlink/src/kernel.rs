@@ -4,11 +4,11 @@ use crate::error::Error;
 use crate::links::{create_ifb, links, remove};
 use crate::netns::{Visitor, is_gone, on_thread};
 use crate::probe::{Probed, probe};
-use crate::read::{NamespaceDump, namespaces};
+use crate::read::{NamespaceDump, counters, namespaces};
 use crate::socket::Unanswered;
 use async_trait::async_trait;
 use netshape::kernel::{Applied, Kernel, Request};
-use netshape::netlink::{ObjectKind, TcMessage, Verb};
+use netshape::netlink::{Counters, ObjectKind, TcMessage, Verb};
 use netshape::{DevName, Netns, ObservedState};
 use std::time::Duration;
 
@@ -54,6 +54,15 @@ impl NetlinkKernel {
     pub async fn dump(&self, wanted: &[Netns]) -> Result<Vec<NamespaceDump>, Error> {
         let wanted = wanted.to_vec();
         on_thread(move |visitor| namespaces(visitor, &wanted)).await
+    }
+
+    /// What the qdiscs of all devices of one namespace have counted, by one dump.
+    ///
+    /// # Errors
+    /// The namespace can't be entered, or a socket does not work.
+    pub async fn qdisc_counters(&self, netns: &Netns) -> Result<Counters, Error> {
+        let netns = netns.clone();
+        on_thread(move |visitor| counters(visitor, &netns)).await
     }
 
     /// Tries in a namespace made for it, and gone afterwards, what this kernel can do.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::links::{Link, links};
 use crate::netns::{Visitor, is_gone};
 use crate::socket::{Connection, Unanswered};
-use netshape::netlink::{ObjectKind, REQUEST, TcMessage, Verb, load};
+use netshape::netlink::{Counters, ObjectKind, REQUEST, TcMessage, Verb, load};
 use netshape::object::{Handle, QdiscKind};
 use netshape::{DevName, Device, Netns, ObservedState};
 use std::collections::BTreeMap;
@@ -76,6 +76,14 @@ pub(crate) fn namespaces(
         found.push(read.map_err(|why| failed(netns, why))?);
     }
     Ok(found)
+}
+
+/// What the qdiscs of a namespace have counted.
+pub(crate) fn counters(visitor: &mut Visitor, netns: &Netns) -> Result<Counters, Error> {
+    let connection = visitor.connection(netns)?;
+    let dump = connection.dump(|sequence| request(ObjectKind::Qdisc, 0, Handle::NONE, sequence));
+    let dump = dump.map_err(|why| failed(netns, why))?;
+    Counters::read(&dump).map_err(|why| failed(netns, io::Error::other(why).into()))
 }
 
 fn failed(netns: &Netns, why: Unanswered) -> Error {

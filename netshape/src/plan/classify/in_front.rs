@@ -74,24 +74,7 @@ pub(in crate::plan) fn make_way(
     observed: &ObservedState,
     plan: &mut Plan,
 ) -> Result<Vec<Op>, RefusalKind> {
-    let mut targets = Targets::new();
-    let mut moved = Vec::new();
-    for filter in first(seen, root) {
-        let said = format!("{} of {name}", said(filter));
-        if !takeover {
-            let ifb = format!("the classes of {name}");
-            return Err(RefusalKind::FilterInFront { filter: said, ifb });
-        }
-        match readd::again(filter, name, observed, &mut targets) {
-            Ok(again) => moved.push(again),
-            Err(reason) => {
-                return Err(RefusalKind::FilterNotRestorable {
-                    filter: said,
-                    reason,
-                });
-            }
-        }
-    }
+    let moved = restorable(seen, (root, takeover), name, observed, plan)?;
     let device = plan.device_number(name);
     let op = |action, object: Object, before| Op {
         device,
@@ -105,7 +88,6 @@ pub(in crate::plan) fn make_way(
         let before = Before::Object(Box::new(object.clone()));
         op(Action::Delete, object, before)
     };
-    plan.know(targets);
     let on_root = seen.filters().iter().filter(|f| f.parent == root);
     let mut prios: Vec<u16> = on_root.map(|f| f.prio).collect();
     let mut again = Vec::new();
@@ -143,4 +125,37 @@ pub(in crate::plan) fn make_way(
             .push(delete(Object::Filter(Box::new(head.clone()))));
     }
     Ok(again)
+}
+
+/// The filters in front as they are added again.
+///
+/// # Errors
+/// One that has to stay.
+fn restorable(
+    seen: &Device,
+    (root, takeover): (Handle, bool),
+    name: &DevName,
+    observed: &ObservedState,
+    plan: &mut Plan,
+) -> Result<Vec<Filter>, RefusalKind> {
+    let mut targets = Targets::new();
+    let mut moved = Vec::new();
+    for filter in first(seen, root) {
+        let said = format!("{} of {name}", said(filter));
+        if !takeover {
+            let ifb = format!("the classes of {name}");
+            return Err(RefusalKind::FilterInFront { filter: said, ifb });
+        }
+        match readd::again(filter, name, observed, &mut targets) {
+            Ok(again) => moved.push(again),
+            Err(reason) => {
+                return Err(RefusalKind::FilterNotRestorable {
+                    filter: said,
+                    reason,
+                });
+            }
+        }
+    }
+    plan.know(targets);
+    Ok(moved)
 }

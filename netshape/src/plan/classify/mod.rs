@@ -17,6 +17,7 @@ mod layout;
 mod rows;
 mod said;
 mod steps;
+mod torn;
 
 pub(super) use in_front::{clear, make_way};
 pub(super) use rows::is_ours;

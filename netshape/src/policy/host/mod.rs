@@ -10,6 +10,7 @@ pub(crate) mod minors;
 pub(crate) mod numbers;
 mod promised;
 mod quanta;
+mod resume;
 mod shared;
 pub(crate) mod slot;
 pub(crate) mod tree;
