@@ -274,8 +274,20 @@ pub(crate) fn three_senders_have_their_guarantees_and_divide_the_rest() {
         throttled && borrowed,
         "throttled {throttled}, borrowed {borrowed}"
     );
+    let sum = goodput(senders, &all);
+    assert!((80.0..=97.0).contains(&sum), "{sum:.1} Mbit/s in all");
+    for mut server in servers {
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+    drop(watch);
+    another_takes_over(&wire, &file);
+}
+
+/// What arrived in all, Mbit/s, each of the senders having had its guarantee.
+fn goodput(senders: Vec<Child>, all: &[(&str, &str, u32)]) -> f64 {
     let mut sum = 0.0;
-    for (sender, (id, _, guarantee)) in senders.into_iter().zip(&all) {
+    for (sender, (id, _, guarantee)) in senders.into_iter().zip(all) {
         let output = sender.wait_with_output().unwrap();
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         let sum_of = &answer["end"]["sum"];
@@ -290,13 +302,11 @@ pub(crate) fn three_senders_have_their_guarantees_and_divide_the_rest() {
         assert!(mbit >= least, "{id}: {mbit:.1} of {guarantee} Mbit/s");
         sum += mbit;
     }
-    assert!((80.0..=97.0).contains(&sum), "{sum:.1} Mbit/s in all");
-    for mut server in servers {
-        let _ = server.kill();
-        let _ = server.wait();
-    }
-    drop(watch);
-    // Another one takes over where this one was: no class is changed by beginning.
+    sum
+}
+
+/// Another watch goes on where one was: no class is changed by beginning.
+fn another_takes_over(wire: &Wire, file: &str) {
     let ceilings = || {
         let shown = wire.place.answer(&["show", "--netns", "host"]);
         let up0 = shown["devices"]
@@ -316,7 +326,7 @@ pub(crate) fn three_senders_have_their_guarantees_and_divide_the_rest() {
     assert!(before.iter().any(|c| *c < 90_000_000 / 8), "{before:?}");
     let output = wire
         .place
-        .berth(&["watch", "--desired", &file, "--intervals", "0"]);
+        .berth(&["watch", "--desired", file, "--intervals", "0"]);
     assert!(output.status.success());
     assert_eq!(ceilings(), before);
 }

@@ -137,6 +137,12 @@ impl TcMessage<'_> {
         }
     }
 
+    /// The filter that a request or dump is about.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        super::objects::filter_of(self)
+    }
+
     /// Sets parent, chain, priority, protocol, kind and options to a filter's.
     pub(crate) fn set_filter(&mut self, filter: &Filter) {
         self.parent = filter.parent;

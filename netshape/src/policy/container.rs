@@ -202,6 +202,13 @@ impl Container {
         &self.id
     }
 
+    /// The ifb that shapes its egress where its namespace may not be entered ([`EgressPoint::Ifb`]): its name follows from the veth's.
+    #[must_use]
+    pub fn ifb(&self) -> Option<DevName> {
+        let name = self.veth.as_deref().map(ifb_name);
+        name.map(DevName::on_host)
+    }
+
     /// Every device that may shape it, by either method: its veth, the ifb of that, its own end.
     pub(crate) fn places(&self) -> Vec<DevName> {
         let ends = [Direction::Ingress, Direction::Egress].map(|d| self.place(d));

@@ -1,7 +1,7 @@
 //! The seam's methods, each on a thread of its own.
 
 use crate::error::Error;
-use crate::links::{create_ifb, links, remove};
+use crate::links::{create_ifb, links, remove, set_alias};
 use crate::netns::{Visitor, is_gone, on_thread};
 use crate::probe::{Probed, probe};
 use crate::read::{NamespaceDump, counters, namespaces};
@@ -71,6 +71,20 @@ impl NetlinkKernel {
     /// No namespace can be made (it takes `CAP_SYS_ADMIN`), or a socket does not work.
     pub async fn probe(&self) -> Result<Probed, Error> {
         on_thread(probe).await
+    }
+
+    /// Writes an alias on a device ([`Link::alias`](crate::Link)), by which somebody knows it later: 255 bytes at the most.
+    ///
+    /// # Errors
+    /// It is not there, or the kernel does not take it.
+    pub async fn set_alias(&self, device: &DevName, alias: &str) -> Result<(), Error> {
+        let (device, alias) = (device.clone(), alias.to_owned());
+        on_thread(move |visitor| {
+            let ifindex = number(visitor, &device)?;
+            let set = set_alias(visitor.connection(&device.netns)?, ifindex, &alias);
+            set.map_err(|why| answered(&device, || "set the alias".to_owned(), why))
+        })
+        .await
     }
 
     /// Removes ifbs ([`netshape::plan::idle_ifbs`]). One that has gone already is no error; a device of another kind with the name of

@@ -13,9 +13,11 @@ use std::io;
 const HEADS: usize = 16 + 16;
 /// Where the device's number is in a message: behind the head, `ifi_family`, padding and `ifi_type`.
 const INDEX: std::ops::Range<usize> = 20..24;
-/// `IFLA_IFNAME`, `IFLA_LINKINFO`, `IFLA_GSO_MAX_SIZE`, and `IFLA_INFO_KIND` in the second.
+/// `IFLA_IFNAME`, `IFLA_LINKINFO`, `IFLA_LINK`, `IFLA_IFALIAS`, `IFLA_GSO_MAX_SIZE`, and `IFLA_INFO_KIND` in the second.
 const NAME: u16 = 3;
 const INFO: u16 = 18;
+const PEER: u16 = 5;
+const ALIAS: u16 = 20;
 const GSO_MAX_SIZE: u16 = 41;
 const KIND: u16 = 1;
 
@@ -29,6 +31,10 @@ pub struct Link {
     pub name: String,
     /// Its kind where it has one (`veth`, `ifb`, `bridge`); a real card has none.
     pub kind: Option<String>,
+    /// The number of the device that it leads to: of a veth its other end, in that one's namespace.
+    pub peer: Option<i32>,
+    /// What somebody wrote on it (`ip link set alias`).
+    pub alias: Option<String>,
     /// Largest GSO packet, bytes.
     pub gso_max_size: Option<u32>,
 }
@@ -70,6 +76,8 @@ fn link(message: &[u8]) -> Option<Link> {
         let value = attribute.value();
         match attribute.kind() {
             NAME => link.name = text(value),
+            PEER => link.peer = value.first_chunk().map(|v| i32::from_ne_bytes(*v)),
+            ALIAS => link.alias = Some(text(value)),
             GSO_MAX_SIZE => link.gso_max_size = value.first_chunk().map(|v| u32::from_ne_bytes(*v)),
             INFO => {
                 let within = NlasIterator::new(value).filter_map(Result::ok);
@@ -106,6 +114,20 @@ pub(crate) fn create_ifb(connection: &mut Connection, name: &str) -> Result<(), 
         }
         answer => answer,
     }
+}
+
+/// Writes an alias on a device.
+pub(crate) fn set_alias(
+    connection: &mut Connection,
+    ifindex: i32,
+    alias: &str,
+) -> Result<(), Unanswered> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex.cast_unsigned();
+    let alias = LinkAttribute::IfAlias(alias.to_owned());
+    message.attributes.push(alias);
+    let set = RouteNetlinkMessage::SetLink(message);
+    ask(connection, set, NLM_F_REQUEST | NLM_F_ACK)
 }
 
 /// Removes a device by its number.
