@@ -2,11 +2,12 @@
 
 use crate::Bug;
 use crate::driver::{Caller, Driver, Failure, repair};
-use crate::net::{sleep, within};
+use crate::net::{SimStore, sleep, within};
 use crate::setup::{GIVE_UP, GRACE};
 use crate::view::CensusTaken;
 use crate::world::Shared;
-use ipam::Grant;
+use ipam::store::{StoreClock, StoreError};
+use ipam::{Grant, Timestamp};
 
 /// Something a host does.
 #[derive(Clone, Debug)]
@@ -85,33 +86,63 @@ pub(crate) enum Done {
 
 /// An agent's life, until its host crashes.
 pub(crate) async fn live(world: Shared, host: usize) {
-    let mut driver = None;
+    let mut agent = Agent::default();
     loop {
         let pause = world.with(|world| world.pause(host));
         sleep(&world, host, pause).await;
         let action = world.with(|world| world.next_action(host));
-        perform(&world, host, &mut driver, &action).await;
+        perform(&world, host, &mut agent, &action).await;
     }
 }
 
-/// Does one thing, or gives it up.
-pub(crate) async fn perform(
+/// What an agent knows until it ends.
+#[derive(Debug, Default)]
+pub(crate) struct Agent {
+    driver: Option<Driver>,
+    clock: StoreClock,
+}
+
+/// The time that a host goes by.
+async fn tick(
     world: &Shared,
     host: usize,
-    driver: &mut Option<Driver>,
-    action: &Action,
-) {
+    clock: &mut StoreClock,
+) -> Result<Timestamp, StoreError> {
+    let wall = world.with(|world| world.clock(host));
+    let (shared, bug) = world.with(|world| (world.setup.shared_time, world.setup.bug));
+    if !shared || bug == Some(Bug::WallClock) {
+        return Ok(wall);
+    }
+    let mut store = SimStore {
+        world: world.clone(),
+        host,
+    };
+    let monotonic = || world.with(|world| world.monotonic(host));
+    clock.serve(&mut store, wall, monotonic).await
+}
+
+/// Does one thing, or gives it up.
+pub(crate) async fn perform(world: &Shared, host: usize, agent: &mut Agent, action: &Action) {
     if matches!(action, Action::Nothing) {
         return;
     }
-    let now = world.with(|world| world.begin(host, action));
+    let told = within(world, host, GIVE_UP, tick(world, host, &mut agent.clock)).await;
+    let Some(Ok(now)) = told else {
+        world.with(|world| {
+            world.count("no time");
+            world.note(host, || format!("{}: no time: {told:?}", action.name()));
+        });
+        return;
+    };
+    world.with(|world| world.begin(host, action, now));
     let by = Caller {
         world: world.clone(),
         host,
         now,
     };
     let sent = world.with(|world| world.now);
-    let done = within(world, host, GIVE_UP, carry_out(&by, driver, action)).await;
+    let work = carry_out(&by, &mut agent.driver, action);
+    let done = within(world, host, GIVE_UP, work).await;
     let done = done.unwrap_or_else(|| Err(Failure::Unknown("given up".into())));
     world.with(|world| {
         world.note(host, || format!("{} -> {done:?}", action.name()));

@@ -9,8 +9,8 @@ use ipam::Timestamp;
 use rand::RngExt as _;
 
 impl World {
-    /// An operation begins; what the host's clock says.
-    pub(crate) fn begin(&mut self, host: usize, action: &Action) -> Timestamp {
+    /// An operation begins, at a time that its host goes by.
+    pub(crate) fn begin(&mut self, host: usize, action: &Action, now: Timestamp) {
         self.hosts[host].operation = Operation {
             name: format!("{}: {}", self.hosts[host].name, action.name()),
             began: self.now,
@@ -18,7 +18,7 @@ impl World {
         };
         match action {
             Action::Census { leave_out } => {
-                let census = self.take_census(host, *leave_out);
+                let census = self.take_census(now, *leave_out);
                 self.hosts[host].census = Some(census);
             }
             Action::Release { owner, sequence } => self.release_asked(owner, *sequence),
@@ -26,7 +26,6 @@ impl World {
             Action::Renew { owner, .. } => self.renewing(host, owner),
             _ => {}
         }
-        self.clock(host)
     }
 
     /// An operation ended so.

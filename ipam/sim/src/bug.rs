@@ -16,16 +16,19 @@ pub enum Bug {
     KeepsSuspicion,
     /// The store answers a damaged record as if there were none.
     DamageGiven,
+    /// A host takes its wall clock for the store's.
+    WallClock,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::LateDel,
         Self::CollectByName,
         Self::TwoConfirm,
         Self::KeepsSuspicion,
         Self::DamageGiven,
+        Self::WallClock,
     ];
 
     /// Its name on the command line.
@@ -37,6 +40,7 @@ impl Bug {
             Self::TwoConfirm => "two-confirm",
             Self::KeepsSuspicion => "keeps-suspicion",
             Self::DamageGiven => "damage-given",
+            Self::WallClock => "wall-clock",
         }
     }
 }

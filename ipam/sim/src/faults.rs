@@ -1,6 +1,6 @@
 //! What breaks, and how all becomes calm.
 
-use crate::setup::{GRACE, LONGEST_STALL, STICKY};
+use crate::setup::{GRACE, LONGEST_STALL, STICKY, pick};
 use crate::view::State;
 use crate::world::{Event, Next, Phase, World};
 use ipam::Store as _;
@@ -19,12 +19,13 @@ impl World {
         let rng = &mut self.rngs.faults;
         let pause = Duration::from_millis(rng.random_range(0..=most));
         let (kind, host) = (
-            rng.random_range(0..10),
+            rng.random_range(0..12),
             rng.random_range(0..self.setup.hosts),
         );
         let long = Duration::from_millis(rng.random_range(100..LONGEST_STALL.as_millis() as u64));
         let (behind, ahead) = self.setup.clocks;
         let clock = rng.random_range(behind..=ahead);
+        let known = *pick(rng, &[0, 0, 500, 1000]);
         self.later(pause, Event::Fault);
         match kind {
             0..3 => return self.crash(host, long, kind == 0),
@@ -44,6 +45,17 @@ impl World {
                 self.count("stall");
                 self.note(host, || format!("stalls for {} ms", long.as_millis()));
                 self.hosts[host].stalled_until = self.now.after(long);
+            }
+            7 => {
+                self.count("election");
+                self.note(usize::MAX, || {
+                    format!("another member counts, and knows {known} permille")
+                });
+                self.disk.clock.elect(self.now, known);
+            }
+            8 if known == 500 => {
+                self.count("stopwatches removed");
+                self.disk.clock.clear();
             }
             _ => self.damage(),
         }
@@ -93,6 +105,9 @@ impl World {
         // While one pool of several is unknown, hosts' records are written without its blocks, and have to be repaired as well.
         let pools = self.setup.pools.len();
         of_kind.retain(|(key, _)| key.starts_with(kind) && (pools == 1 || !key.starts_with("p/")));
+        // Nor the time, before anything tells what it was: what is lost then is the time that all of this is judged by.
+        let begun = !self.checks.is_unused();
+        of_kind.retain(|(key, _)| begun || key != "t/");
         if of_kind.is_empty() {
             return;
         }

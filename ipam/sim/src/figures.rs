@@ -4,6 +4,7 @@ use crate::disk::Disk;
 use crate::net::{SimStore, sleep};
 use crate::run::{Task, begin, poll_all};
 use crate::setup::Setup;
+use crate::stopwatch::Stopwatches;
 use crate::view::Host;
 use crate::world::{Shared, World};
 use ipam::store::{HostReplica, MemoryStore, ready};
@@ -50,6 +51,7 @@ pub fn messages(hosts: usize, each: usize) -> Result<Messages, String> {
     let all: Vec<Host> = all.collect();
     let disk = Disk {
         memory: MemoryStore::with_history(setup.history),
+        clock: Stopwatches::default(),
         bug: None,
     };
     let mut world = World::new(setup, disk, all, false);

@@ -15,6 +15,7 @@ mod next;
 mod operator;
 mod run;
 mod setup;
+mod stopwatch;
 mod view;
 mod world;
 

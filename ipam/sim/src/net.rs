@@ -2,7 +2,7 @@
 
 use crate::world::{Event, Shared, World};
 use ipam::Timestamp;
-use ipam::store::{Page, Revision, Store, StoreError, Txn, Watched};
+use ipam::store::{Elapsed, Page, Revision, Started, Store, StoreError, Txn, Watched};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -25,6 +25,9 @@ pub(crate) enum Ask {
         prefix: String,
         from: Revision,
     },
+    Start,
+    Show(u64),
+    Stop(u64),
 }
 
 /// What the store answers.
@@ -34,6 +37,9 @@ pub(crate) enum Answer {
     Page(Page),
     Committed(Revision),
     Watched(Watched),
+    Started(Option<Started>),
+    Shown(Option<Elapsed>),
+    Stopped,
 }
 
 pub(crate) type Reply = Result<Answer, StoreError>;
@@ -241,6 +247,27 @@ impl Store for SimStore {
         let prefix = prefix.to_owned();
         match self.ask(Ask::Watch { prefix, from }).await? {
             Answer::Watched(watched) => Ok(watched),
+            _ => crossed(),
+        }
+    }
+
+    async fn start_stopwatch(&mut self) -> Result<Option<Started>, StoreError> {
+        match self.ask(Ask::Start).await? {
+            Answer::Started(started) => Ok(started),
+            _ => crossed(),
+        }
+    }
+
+    async fn stopwatch(&mut self, stopwatch: u64) -> Result<Option<Elapsed>, StoreError> {
+        match self.ask(Ask::Show(stopwatch)).await? {
+            Answer::Shown(shown) => Ok(shown),
+            _ => crossed(),
+        }
+    }
+
+    async fn stop_stopwatch(&mut self, stopwatch: u64) -> Result<(), StoreError> {
+        match self.ask(Ask::Stop(stopwatch)).await? {
+            Answer::Stopped => Ok(()),
             _ => crossed(),
         }
     }

@@ -1,6 +1,6 @@
 //! Who cleans up when all is calm.
 
-use crate::agent::{Action, perform};
+use crate::agent::{Action, Agent, perform};
 use crate::net::sleep;
 use crate::setup::LONGEST_STALL;
 use crate::world::{Phase, Shared};
@@ -12,14 +12,14 @@ pub(crate) async fn clean_up(world: Shared, operator: usize) {
     sleep(&world, operator, LONGEST_STALL).await;
     let calm = world.with(|world| world.calm());
     let passes = 10;
-    let mut driver = None;
+    let mut agent = Agent::default();
     for _ in 0..=passes {
-        perform(&world, operator, &mut driver, &Action::Repair).await;
+        perform(&world, operator, &mut agent, &Action::Repair).await;
         for workload in world.with(|world| world.checks.moving()) {
             perform(
                 &world,
                 operator,
-                &mut driver,
+                &mut agent,
                 &Action::AbortMove { workload },
             )
             .await;
@@ -27,12 +27,12 @@ pub(crate) async fn clean_up(world: Shared, operator: usize) {
         perform(
             &world,
             operator,
-            &mut driver,
+            &mut agent,
             &Action::Census { leave_out: None },
         )
         .await;
         let census = world.with(|world| world.census(operator));
-        perform(&world, operator, &mut driver, &Action::Collect { census }).await;
+        perform(&world, operator, &mut agent, &Action::Collect { census }).await;
         sleep(&world, operator, calm / passes).await;
     }
     sleep(&world, operator, Duration::from_secs(5)).await;

@@ -5,10 +5,11 @@ use crate::agent::live;
 use crate::disk::Disk;
 use crate::operator::clean_up;
 use crate::setup::{START, Setup};
+use crate::stopwatch::Stopwatches;
 use crate::view::Host;
 use crate::world::{Event, Next, Shared, World};
-use ipam::Replica;
-use ipam::store::{MemoryStore, ready};
+use ipam::store::{MemoryStore, Record, Txn, ready};
+use ipam::{Replica, Store as _};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -61,6 +62,7 @@ pub fn run(options: Options) -> Outcome {
     let hosts: Vec<Host> = hosts.collect();
     let disk = Disk {
         memory: MemoryStore::with_history(setup.history),
+        clock: Stopwatches::default(),
         bug: setup.bug,
     };
     let mut world = World::new(setup, disk, hosts, options.trace);
@@ -94,6 +96,16 @@ pub(crate) fn begin(world: &mut World) -> Result<(), String> {
         added.map_err(|error| error.to_string())?;
     }
     world.disk.memory = replica.into_store();
+    let time = Record::Time {
+        now: START,
+        origin: None,
+    };
+    let txn = Txn {
+        put: vec![(time.key(), time.encode())],
+        ..Txn::default()
+    };
+    let written = ready(world.disk.memory.commit(txn)).ok_or("memory was waited for")?;
+    written.map_err(|error| error.to_string())?;
     world.look_anew()
 }
 

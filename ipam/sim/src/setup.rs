@@ -3,6 +3,7 @@
 use crate::Bug;
 use ipam::pool::{Affinity, Order};
 use ipam::rng::stream;
+use ipam::store::{Held, Margin};
 use ipam::{PoolSpec, Timestamp};
 use rand::{Rng, RngExt as _};
 use std::time::Duration;
@@ -19,6 +20,9 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
 pub(crate) const LONGEST_STALL: Duration = Duration::from_secs(20);
 /// After this long an agent gives an operation up, wherever it is.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(15);
+
+/// Milliseconds by which a wall clock may be wrong: a day.
+const DAY: i64 = 24 * 3600 * 1000;
 
 /// How often a message goes wrong, in permille.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) movable: usize,
     pub(crate) pools: Vec<PoolSpec>,
     pub(crate) lease: Option<Duration>,
+    /// Whether hosts go by the store's clock, and not each by its own.
+    pub(crate) shared_time: bool,
     /// Host clocks are at most so many milliseconds behind and ahead.
     pub(crate) clocks: (i64, i64),
     pub(crate) rates: Rates,
@@ -64,7 +70,10 @@ impl Setup {
         let lease = rng
             .random_bool(0.6)
             .then(|| Duration::from_secs(rng.random_range(100..160)));
-        let clocks = *pick(rng, &[(-2_000, 0), (-2_000, 0), (-10_000, 10_000)]);
+        // Where hosts go by the store's time, theirs may leap by a day.
+        let own = *pick(rng, &[(-2_000, 0), (-2_000, 0), (-10_000, 10_000)]);
+        let shared_time = rng.random_bool(0.6);
+        let clocks = if shared_time { (-DAY, DAY) } else { own };
         let busy = Duration::from_secs(rng.random_range(200..400));
         let rate = |rng: &mut _| *pick(rng, &[0, 5, 20, 60]);
         Self {
@@ -75,6 +84,7 @@ impl Setup {
             movable,
             pools: pools(rng, hosts * plain + movable, lease),
             lease,
+            shared_time,
             clocks,
             rates: Rates {
                 lost: rate(rng),
@@ -99,6 +109,7 @@ impl Setup {
             movable: 0,
             pools: vec![pool],
             lease: None,
+            shared_time: false,
             clocks: (0, 0),
             rates: Rates::default(),
             history: 4096,
@@ -108,20 +119,30 @@ impl Setup {
         }
     }
 
-    /// By how much two clocks may differ.
+    /// By how much two hosts' nows may differ.
     pub(crate) fn slack(&self) -> Duration {
-        Duration::from_millis(self.clocks.1.abs_diff(self.clocks.0))
+        match self.shared_time {
+            true => Margin::default().lag,
+            false => Duration::from_millis(self.clocks.1.abs_diff(self.clocks.0)),
+        }
     }
 
     /// How long before the end of its lease a host stops using an address.
-    pub(crate) fn margin(&self) -> Duration {
-        self.slack() + Duration::from_secs(2)
+    pub(crate) fn margin(&self) -> Margin {
+        match self.shared_time {
+            true => Margin::default(),
+            false => Margin {
+                lag: self.slack() + Duration::from_secs(2),
+                drift_ppm: 0,
+            },
+        }
     }
 
     /// When a host stops using what it asked for or renewed at a time by its monotonic clock.
     pub(crate) fn lease_ends(&self, sent: Timestamp) -> Timestamp {
-        let lasts = self.lease.map(|lease| lease.saturating_sub(self.margin()));
-        lasts.map_or(Timestamp::MAX, |lasts| sent.after(lasts))
+        Held::renewed(0, self.lease, sent, self.margin())
+            .usable_until
+            .unwrap_or(Timestamp::MAX)
     }
 }
 

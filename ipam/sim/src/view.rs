@@ -3,6 +3,7 @@
 use crate::setup::{GRACE, STICKY, Setup};
 use crate::world::{Operation, World};
 use ipam::rng::{Xoshiro256PlusPlus, stream};
+use ipam::store::Sent;
 use ipam::{Grant, Request, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -51,7 +52,7 @@ pub(crate) struct Slot {
 /// Who lived when somebody looked.
 #[derive(Clone, Debug)]
 pub(crate) struct CensusTaken {
-    /// By the clock of who looked.
+    /// By the time that who looked goes by.
     pub(crate) began: Timestamp,
     /// By the true time.
     pub(crate) at: Timestamp,
@@ -179,7 +180,12 @@ impl Slot {
 }
 
 impl World {
-    /// What a host's clock says.
+    /// What a host's monotonic clock shows: it was started some other time ago.
+    pub(crate) fn monotonic(&self, host: usize) -> Timestamp {
+        self.now.after(Duration::from_secs(1_000) * host as u32)
+    }
+
+    /// What a host's wall clock says.
     pub(crate) fn clock(&self, host: usize) -> Timestamp {
         let ahead = i128::from(self.hosts[host].clock) * 1_000_000;
         let nanos = i128::from(self.now.as_nanos()) + ahead;
@@ -195,13 +201,16 @@ impl World {
         grant: &Grant,
         (sent, told): (Timestamp, Timestamp),
     ) {
-        let margin = self.setup.margin();
-        let lasts = grant.until.map(|until| until.since(told));
+        let told = Sent {
+            store: told,
+            monotonic: sent,
+        };
+        let lasts = ipam::store::Held::granted(grant, told, self.setup.margin());
         let held = Held {
             addresses: grant.leases.iter().map(|lease| lease.address).collect(),
             sequence: grant.sequence,
-            stop_at: lasts.map_or(Timestamp::MAX, |l| sent.after(l.saturating_sub(margin))),
-            renew_at: sent.after(lasts.map_or(GRACE / 3, |l| l / 3)),
+            stop_at: lasts.usable_until.unwrap_or(Timestamp::MAX),
+            renew_at: lasts.renew_at.unwrap_or(sent.after(GRACE / 3)),
         };
         self.note(host, || {
             format!("{owner} has {:?} ({})", held.addresses, held.sequence)
@@ -256,8 +265,12 @@ impl World {
     /// Takes a census: all whose containers run or start, now and then without a host that could not be asked. A host is only left
     /// out while its containers have given a sign of life since they were last missed: those that are missed for a grace
     /// period without one are collected, and rightly so.
-    pub(crate) fn take_census(&mut self, host: usize, leave_out: Option<usize>) -> CensusTaken {
-        let (now, began) = (self.now, self.clock(host));
+    pub(crate) fn take_census(
+        &mut self,
+        began: Timestamp,
+        leave_out: Option<usize>,
+    ) -> CensusTaken {
+        let now = self.now;
         let leave_out = leave_out.filter(|&out| {
             let other = &self.hosts[out];
             let mut used = other

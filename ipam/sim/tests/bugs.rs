@@ -45,6 +45,11 @@ fn a_damaged_record_whose_addresses_are_given_is_found() {
 }
 
 #[test]
+fn a_wall_clock_taken_for_the_store_s_is_found() {
+    is_found(Bug::WallClock);
+}
+
+#[test]
 fn a_bug_is_known_by_its_name() {
     for bug in Bug::ALL {
         assert_eq!(bug.name().parse(), Ok(bug));

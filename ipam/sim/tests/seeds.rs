@@ -13,7 +13,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Everything that is meant to happen.
-const EXPECTED: [&str; 25] = [
+const EXPECTED: [&str; 28] = [
     "claim",
     "claim collected",
     "claim refused",
@@ -23,6 +23,7 @@ const EXPECTED: [&str; 25] = [
     "conflict",
     "crash",
     "damage",
+    "election",
     "host missed by a census",
     "late release",
     "lease run out",
@@ -32,6 +33,7 @@ const EXPECTED: [&str; 25] = [
     "move aborted",
     "move begun",
     "move finished",
+    "no time",
     "partition",
     "reboot",
     "release",
@@ -39,6 +41,7 @@ const EXPECTED: [&str; 25] = [
     "repair",
     "reply lost",
     "stall",
+    "stopwatches removed",
 ];
 
 #[test]

@@ -109,9 +109,10 @@ impl StoreClock {
         self.now(monotonic).filter(|_| monotonic < looked)
     }
 
-    /// The earliest that it can be by what has passed on this host's clock since it looked last.
-    fn own(&self, monotonic: Timestamp) -> Option<Timestamp> {
-        let seen = self.seen?;
+    /// The earliest that it can be by what has passed on this host's clock since it looked last. Nothing is known where what is stored has
+    /// gone back since (it was damaged, and goes on from what records prove): others go by that now.
+    fn own(&self, monotonic: Timestamp, stored: Timestamp) -> Option<Timestamp> {
+        let seen = self.seen.filter(|seen| seen.stored <= stored)?;
         let now = seen.time.after(monotonic.since(seen.at));
         Some(now.min(seen.stored.after(self.step)))
     }
@@ -141,7 +142,7 @@ impl StoreClock {
             Found::Missing => None,
             Found::Damaged => proved(store).await?,
             Found::Time(now, origin) => {
-                let own = self.own(look.at);
+                let own = self.own(look.at, now);
                 let Judged { time, .. } = judge((now, origin), look.shown, own);
                 self.seen = Some(Seen {
                     time,
@@ -189,11 +190,12 @@ impl StoreClock {
             let look = look(store, &mut monotonic).await?;
             let (stored, judged) = match look.found {
                 Found::Missing | Found::Damaged => {
-                    let time = proved(store).await?.unwrap_or(wall);
-                    (None, Judged::anew(time))
+                    let own = self.own(look.at, Timestamp::MAX);
+                    let known = proved(store).await?.max(own);
+                    (None, Judged::anew(known.unwrap_or(wall)))
                 }
                 Found::Time(now, origin) => {
-                    let own = self.own(look.at);
+                    let own = self.own(look.at, now);
                     (Some((now, origin)), judge((now, origin), look.shown, own))
                 }
             };

@@ -42,6 +42,13 @@ pub(crate) struct Doubts {
     pub(crate) pointers: Vec<RejectedRecord>,
 }
 
+impl Told {
+    /// The addresses of which a block says that they are in use or retained.
+    pub(super) fn spots(&self) -> impl Iterator<Item = Spot> {
+        self.used.iter().map(|&(spot, _)| spot)
+    }
+}
+
 impl Doubts {
     pub(crate) fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.pointers.is_empty()

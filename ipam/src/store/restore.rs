@@ -19,6 +19,7 @@ use crate::pool::{Pool, PoolId, PoolSpec};
 use crate::state::{Ipam, Spot, Spots};
 use crate::time::Timestamp;
 use crate::workloads::Move;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -32,6 +33,15 @@ struct Waiting {
     at: Timestamp,
     order: u64,
     spot: Spot,
+}
+
+impl Waiting {
+    /// What a workload retained until then comes after all that was released at one time.
+    const RETAINED: u64 = u64::MAX;
+
+    fn was_retained(&self) -> bool {
+        self.order == Self::RETAINED
+    }
 }
 
 impl Ipam {
@@ -273,7 +283,13 @@ impl Restorer {
         self.waiting.sort_by_key(|w| (w.at, w.order));
         let now = self.ipam.now();
         self.ipam.freeze(&self.rejected);
-        for waiting in &self.waiting {
+        // What a block tells to be in use is nobody's to release, though the claim that uses it is lost: whose retention has ended had it before.
+        let told: BTreeSet<Spot> = match self.waiting.iter().any(Waiting::was_retained) {
+            true => self.told.spots().collect(),
+            false => BTreeSet::new(),
+        };
+        let lost = |w: &&Waiting| w.was_retained() && told.contains(&w.spot);
+        for waiting in self.waiting.iter().filter(|w| !lost(w)) {
             let Some(pool) = self.ipam.pools.get_mut(waiting.spot.pool) else {
                 continue;
             };

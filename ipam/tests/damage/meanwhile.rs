@@ -175,3 +175,62 @@ fn a_store_whose_seed_was_rebuilt_can_be_rebuilt_again_at_once() {
     write(&mut store, "w/w", vec![9; 20]);
     rebuild(store, NOW);
 }
+
+/// A workload's retention ended, its address was claimed by another, who left the workload's own record as it was, and then that claim is damaged: the address is neither the workload's nor in quarantine.
+#[test]
+fn what_a_retention_that_has_ended_told_of_is_not_released_under_a_damaged_claim() {
+    let wait = |_| at_once(());
+    let sticky = Request::new("c1").workload("w").sticky(LEASE / 2);
+    let mut replica = open(MemoryStore::default(), NOW);
+    let spec = PoolSpec::new("p", "10.0.0.0/29".parse().expect("a prefix"));
+    let mut spec = spec.affinity(ipam::pool::Affinity::Off);
+    (spec.early_reuse, spec.quarantine) = (true, LEASE * 10);
+    add(&mut replica, &spec).expect("a pool");
+    let grant = ready(replica.claim(NOW, &sticky, wait)).expect("at once");
+    let had = grant.expect("an address").address();
+    release(&mut replica, NOW, "c1");
+    let mut store = replica.into_store();
+    let told = entries(&mut store)["w/w"].clone();
+    let mut parts = PartialReplica::new(store, 7);
+    let mut holder = None;
+    for i in 0..6 {
+        let owner = format!("o{i}");
+        let request = Request::new(&owner);
+        let claimed = ready(parts.claim(later(100), &request, wait)).expect("at once");
+        let grant = claimed.expect("an address");
+        if grant.address() == had {
+            holder = Some(owner);
+        }
+    }
+    let (holder, mut store) = (holder.expect("all are given"), parts.into_store());
+    // Whoever claims from few records leaves it, or removes it: both are right.
+    write(&mut store, "w/w", told);
+    write(&mut store, &format!("c/{holder}"), vec![9; 20]);
+    let mut replica = open(store, later(200));
+    assert!(
+        replica.ipam().quarantined().is_empty(),
+        "{:?}",
+        replica.ipam().quarantined()
+    );
+    // What is altered in its block leaves it as it was told.
+    release(
+        &mut replica,
+        later(200),
+        if holder == "o0" { "o1" } else { "o0" },
+    );
+    let mut store = rebuild(replica.into_store(), later(200));
+    let key = block(&mut store);
+    let value = entries(&mut store)[&key].clone();
+    let Ok(Record::Block { released, used, .. }) = Record::decode(&key, &value) else {
+        panic!("{key} is damaged");
+    };
+    let used = used.expect("told");
+    assert!(
+        released
+            .iter()
+            .all(|r| used.iter().all(|u| u.offset != r.offset))
+    );
+    let replica = open(store, later(200));
+    let held = replica.ipam().claim_of(&holder).expect("it is rebuilt");
+    assert!(held.addresses().any(|a| Some(a) == had));
+}

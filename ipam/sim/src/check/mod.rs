@@ -84,6 +84,11 @@ impl Checks {
         self.mirror.damaged.iter()
     }
 
+    /// Whether nobody holds anything.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.mirror.claims.is_empty()
+    }
+
     /// Whether the store vouches for its records proving each other.
     pub(crate) fn vouched(&self) -> bool {
         self.mirror.vouched

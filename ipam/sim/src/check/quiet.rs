@@ -4,7 +4,8 @@ use super::seen::{Mirror, UsedSeen};
 use crate::setup::GRACE;
 use crate::view::State;
 use crate::world::World;
-use ipam::store::{MemoryStore, Replica, ready};
+use ipam::store::{MemoryStore, Record, Replica, ready};
+use ipam::{Store as _, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ impl World {
 
     /// What is free is what the pools hold, less what is held or reserved; nothing is in quarantine.
     fn free_adds_up(&self) -> Result<(), String> {
-        let replica = self.opened()?;
+        let (replica, now) = (self.opened()?, self.time()?);
         for spec in &self.setup.pools {
             let usage = replica
                 .ipam()
@@ -134,7 +135,6 @@ impl World {
             let blocks = self.checks.mirror.blocks.values();
             let used = blocks.filter(|b| spec.cidr.contains(b.block.first()));
             // What time alone has ended may still be told.
-            let now = self.now;
             let stays =
                 |one: &&UsedSeen| one.holder.is_some() || one.until.is_none_or(|at| at > now);
             let used: u64 = used
@@ -173,8 +173,29 @@ impl World {
         }
     }
 
+    /// Now by what the hosts go by.
+    fn time(&self) -> Result<Timestamp, String> {
+        if !self.setup.shared_time {
+            return Ok(self.now);
+        }
+        let mut memory = self.disk.memory.clone();
+        let key = "t/".to_owned();
+        let value = ready(memory.get(std::slice::from_ref(&key))).and_then(Result::ok);
+        let value = value.and_then(|(mut values, _)| values.pop()?);
+        match value.as_deref().map(|value| Record::decode("t/", value)) {
+            Some(Ok(Record::Time { now, origin })) => {
+                let counted = origin.and_then(|origin| {
+                    let passed = self.disk.clock.elapsed(origin.stopwatch, self.now)?;
+                    Some(origin.base.after(passed.time))
+                });
+                Ok(now.max(counted.unwrap_or_default()))
+            }
+            other => Err(format!("the store's time is {other:?}")),
+        }
+    }
+
     fn opened(&self) -> Result<Replica<MemoryStore>, String> {
-        let opened = ready(Replica::open(self.disk.memory.clone(), self.now, 0));
+        let opened = ready(Replica::open(self.disk.memory.clone(), self.time()?, 0));
         let opened = opened.ok_or("memory was waited for")?;
         opened.map_err(|error| error.to_string())
     }

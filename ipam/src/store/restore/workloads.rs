@@ -98,7 +98,7 @@ impl Restorer {
         }
         let entries = over.iter().map(|&(spot, until)| Waiting {
             at: until.max(since),
-            order: u64::MAX,
+            order: Waiting::RETAINED,
             spot,
         });
         self.waiting.extend(entries);
