@@ -96,6 +96,14 @@ impl Places {
         Ok(RegionId(id))
     }
 
+    pub(super) fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.find(name).map(NodeId)
+    }
+
+    pub(super) fn find_region(&self, name: &str) -> Option<RegionId> {
+        self.regions.find(name).map(RegionId)
+    }
+
     pub(super) fn node_name(&self, id: NodeId) -> Option<&str> {
         self.nodes.name(id.0)
     }

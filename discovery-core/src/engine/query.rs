@@ -202,6 +202,18 @@ impl Engine {
         all.filter_map(|(id, name)| Some((id, name?)))
     }
 
+    /// The node of this name.
+    #[must_use]
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.places.find_node(name)
+    }
+
+    /// The region of this name.
+    #[must_use]
+    pub fn find_region(&self, name: &str) -> Option<RegionId> {
+        self.places.find_region(name)
+    }
+
     /// A service's name.
     #[must_use]
     pub fn service_name(&self, id: ServiceId) -> Option<&str> {

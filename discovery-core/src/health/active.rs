@@ -19,6 +19,9 @@ pub enum ProbeOutcome {
     /// Certainly not well (it said so itself): fails at once, whatever `fall` says, as Envoy does for an
     /// answer whose status is neither expected nor retriable.
     FailAtOnce,
+    /// It could not be carried out, for a reason of the prober's own (no descriptor or port is left, say): nothing is known of
+    /// the endpoint, its status stays, and it is asked again after its interval.
+    Unprobed,
 }
 
 /// One endpoint's check: its status and the run of results against it.
@@ -59,6 +62,7 @@ impl Checker {
             ProbeOutcome::Pass => Status::Passing,
             ProbeOutcome::Degraded => Status::Degraded,
             ProbeOutcome::Fail | ProbeOutcome::FailAtOnce => Status::Failing,
+            ProbeOutcome::Unprobed => return None,
         };
         self.edge = false;
         let well = |s| matches!(s, Status::Passing | Status::Degraded);
@@ -209,6 +213,26 @@ mod tests {
         c.result(&check(), ProbeOutcome::Pass);
         assert_eq!(
             c.result(&check(), ProbeOutcome::FailAtOnce),
+            Some(Status::Failing)
+        );
+    }
+
+    #[test]
+    fn what_was_not_probed_speaks_for_nothing() {
+        let mut c = Checker::default();
+        assert_eq!(c.result(&check(), ProbeOutcome::Unprobed), None);
+        assert_eq!(c.status(), Status::Unknown);
+        c.result(&check(), ProbeOutcome::Pass);
+        for outcome in [
+            ProbeOutcome::Fail,
+            ProbeOutcome::Fail,
+            ProbeOutcome::Unprobed,
+        ] {
+            assert_eq!(c.result(&check(), outcome), None);
+        }
+        // Neither does it end a run of failures.
+        assert_eq!(
+            c.result(&check(), ProbeOutcome::Fail),
             Some(Status::Failing)
         );
     }

@@ -1,6 +1,7 @@
 //! How a service's endpoints are checked.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::builder::builder;
@@ -24,6 +25,11 @@ pub enum CheckKind {
     Grpc {
         /// The name asked for; empty asks for the server as a whole.
         service: String,
+    },
+    /// A program that ends with status 0 passes. It is started as it stands here, by no shell; the prober tells it the endpoint.
+    Exec {
+        /// The program and its arguments.
+        command: Vec<String>,
     },
     /// The endpoint sends heartbeats ([`Input::Heartbeat`](crate::Input::Heartbeat)); without one for this long it fails at once.
     Ttl {

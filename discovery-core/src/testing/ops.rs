@@ -132,7 +132,8 @@ impl Op {
                     ProbeOutcome::Fail,
                     ProbeOutcome::Degraded,
                     ProbeOutcome::FailAtOnce,
-                ][bytes.below(4)? as usize],
+                    ProbeOutcome::Unprobed,
+                ][bytes.below(5)? as usize],
                 late: bytes.below(8)? == 0,
             },
             10 => Self::Call {

@@ -13,12 +13,14 @@ pub(super) fn status(results: &[ProbeOutcome]) -> Status {
         ProbeOutcome::Pass => Status::Passing,
         ProbeOutcome::Degraded => Status::Degraded,
         ProbeOutcome::Fail | ProbeOutcome::FailAtOnce => Status::Failing,
+        ProbeOutcome::Unprobed => Status::Unknown,
     };
-    let Some(first) = results.first() else {
+    let mut results = results.iter().filter(|o| says(o) != Status::Unknown);
+    let Some(first) = results.next() else {
         return Status::Unknown;
     };
     let (mut status, mut run) = (says(first), 0);
-    for result in results.iter().skip(1) {
+    for result in results {
         let new = says(result);
         if new == status {
             run = 0;

@@ -58,7 +58,7 @@ impl Record {
         if !self.probing || self.attempt != attempt {
             return None;
         }
-        let late = now > self.check_due;
+        let late = now > self.check_due && outcome != ProbeOutcome::Unprobed;
         Some(if late { ProbeOutcome::Fail } else { outcome })
     }
 
