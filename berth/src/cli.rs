@@ -1,6 +1,7 @@
 //! The command line: one variant per command, each parsed into its module's own arguments.
 
 use crate::answer::{self, Answer, Failure};
+use crate::discover::{self, DiscoverArgs};
 use crate::examples;
 use crate::ipam::{self, IpamArgs};
 use crate::place::{self, PlaceArgs};
@@ -19,6 +20,7 @@ Examples:
   berth replay --trace DIR --format planetlab --out out
   berth ipam --store redb:addresses.redb claim --owner c1/eth0
   berth shape plan --desired policy.toml --format batch
+  berth discover run --source file:services.json --sink envoy-file:eds.json
   berth place solve --model m.txt --assignment a.txt --seconds 10
   berth completions bash > /etc/bash_completion.d/berth
   berth man > berth.1
@@ -44,6 +46,8 @@ enum Command {
     Ipam(Box<IpamArgs>),
     /// Bandwidth shaping: plan, encode, decode.
     Shape(ShapeArgs),
+    /// Discovery: endpoints checked, weighed, and written where traffic is divided.
+    Discover(DiscoverArgs),
     /// Place tasks: solve, check and order reassignments.
     Place(PlaceArgs),
     /// Print the completion script of a shell.
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Ipam(args) => ipam::run(&args),
         Command::Shape(args) => shape::run(&args, cli.json),
+        Command::Discover(args) => discover::run(&args, cli.json),
         Command::Place(args) => place::run(&args),
         Command::Completions { shell } => Ok(completions(shell)),
         Command::Man { command } => man(&command),

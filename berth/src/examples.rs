@@ -184,6 +184,42 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "discover",
+        &[
+            "berth discover run --source file:services.json --sink envoy-file:/run/berth/eds.json",
+            "berth discover show --state /run/berth/eds.json.state",
+            "berth discover drain --endpoint web-1 --state /run/berth/eds.json.state",
+            "berth discover undrain --endpoint web-1 --state /run/berth/eds.json.state",
+        ],
+    ),
+    (
+        "discover run",
+        &[
+            "berth discover run --source file:services.json --sink stdout",
+            "berth discover run --source file:services.json --sink envoy-file:/run/berth/eds.json --metrics 127.0.0.1:9471",
+            "berth discover run --source file:services.json --sink haproxy:/run/haproxy.sock --state /var/lib/berth/discover.state",
+        ],
+    ),
+    (
+        "discover drain",
+        &[
+            "berth discover drain --endpoint web-1 --control /run/berth/eds.json.state.sock",
+            "berth discover drain --region north --over 60s --state /run/berth/eds.json.state",
+        ],
+    ),
+    (
+        "discover undrain",
+        &["berth discover undrain --node n1 --control /run/berth/eds.json.state.sock"],
+    ),
+    (
+        "discover confirm",
+        &["berth discover confirm web --control /run/berth/eds.json.state.sock"],
+    ),
+    (
+        "discover show",
+        &["berth discover show --control /run/berth/eds.json.state.sock --json"],
+    ),
+    (
         "shape",
         &[
             "berth shape plan --desired policy.toml --format batch",

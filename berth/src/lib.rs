@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod cli;
+pub mod discover;
 mod examples;
 pub mod ipam;
 mod outputs;

@@ -6,6 +6,7 @@
 //! - Networks: namespaces, links and programs in them, for the length of a test ([`netns`]).
 //! - A whole kernel under qemu, for what the own one may lack ([`emulated`]).
 //! - Programs that run beside a test: what they say, signals, their metrics ([`running`]).
+//! - Proxies: real Envoy, HAProxy and nginx on loopback, and backends behind them ([`proxies`]).
 //! - Plugins: CNI plugins as processes, and host-local's recorded runs replayed against one ([`cni`]).
 //! - Harness: a test target with `harness = false` lists its tests and what each needs ([`tests!`]). A test whose need
 //!   is not met is reported as `ignored`, never as `ok`, and one line on standard error says why:
@@ -21,6 +22,7 @@ mod fields;
 mod harness;
 pub mod netns;
 mod places;
+pub mod proxies;
 pub mod running;
 mod vectors;
 

@@ -302,7 +302,7 @@ pub(super) struct FsckArgs {
 }
 
 /// A time such as `60s`, `1h`, `500ms`, `5m`, `2d`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

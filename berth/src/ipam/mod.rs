@@ -17,6 +17,7 @@ mod single;
 mod stores;
 mod text;
 
+pub(crate) use args::duration;
 pub use args::{EtcdArgs, IpamArgs};
 
 use crate::answer::{Answer, Failure};

@@ -1,6 +1,9 @@
 //! What the commands that serve have in common: they end when told to, tell over HTTP what they count, and say a matter once.
 
 mod http;
+mod socket;
+
+pub(crate) use socket::listen;
 
 use crate::answer::{Failure, escaped};
 use prometheus_client::registry::Registry;

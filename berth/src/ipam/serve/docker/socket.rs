@@ -3,6 +3,7 @@
 use super::super::metrics::Metrics;
 use super::{Asked, count};
 use crate::answer::Failure;
+use crate::service;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -12,12 +13,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipam_docker::{Call, LONGEST_BODY, Refusal, Reply};
 use std::convert::Infallible;
-use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -44,48 +43,13 @@ fn failed(path: &Path, option: &str) -> impl Fn(std::io::Error) -> Failure + use
 }
 
 impl Socket {
-    /// Listens; only the user that runs this may connect. A socket that another process left behind is replaced, one that is
-    /// answered is not.
+    /// Listens.
     pub(in crate::ipam::serve) async fn open(
         path: &Path,
         asks: Sender<Asked>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Failure> {
-        let failed = failed(path, "--docker");
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            std::fs::create_dir_all(folder).map_err(&failed)?;
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(found) if !found.file_type().is_socket() => {
-                return Err(failed(std::io::Error::new(
-                    ErrorKind::AlreadyExists,
-                    "there is a file that is no socket",
-                )));
-            }
-            Ok(_) if UnixStream::connect(path).await.is_ok() => {
-                return Err(failed(std::io::Error::new(
-                    ErrorKind::AddrInUse,
-                    "another process answers there",
-                )));
-            }
-            _ => {}
-        }
-        // Made under another name, so that nobody connects before only this user may.
-        let mut made = path.as_os_str().to_owned();
-        made.push(format!(".{}", std::process::id()));
-        let made = PathBuf::from(made);
-        let _ = std::fs::remove_file(&made);
-        let listener = UnixListener::bind(&made).map_err(&failed)?;
-        let owner_only = std::fs::Permissions::from_mode(0o600);
-        let placed =
-            std::fs::set_permissions(&made, owner_only).and_then(|()| std::fs::rename(&made, path));
-        placed.map_err(|e| {
-            let _ = std::fs::remove_file(&made);
-            failed(e)
-        })?;
+        let listener = service::listen(path, "--docker").await?;
         let permits = Arc::new(Semaphore::new(CONNECTIONS as usize));
         let accepts = tokio::spawn(accept(
             listener,

