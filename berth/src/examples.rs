@@ -255,7 +255,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "shape watch",
         &[
-            "berth shape watch --desired policy.toml",
+            "berth shape watch --desired policy.toml --addresses claims.json",
             "berth shape watch --desired policy.toml --metrics 127.0.0.1:9464 > usage.jsonl",
             "berth shape watch --desired policy.toml --restore",
         ],

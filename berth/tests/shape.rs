@@ -311,3 +311,40 @@ fn what_nobody_in_the_policy_has_is_reported() {
     );
     assert!(!said.contains("on eth0"), "{said}");
 }
+
+#[test]
+fn addresses_come_from_claims_where_the_policy_says_none() {
+    let policy = r#"{"host": {"uplink": {"dev": "eth0", "capacity": "1gbit"}}, "container": [
+        {"id": "web", "veth": "v1", "egress": {"guarantee": "1mbit", "ceiling": "10mbit"}},
+        {"id": "own", "veth": "v2", "addresses": ["10.9.0.9"], "egress": {"ceiling": "10mbit"}},
+        {"id": "none", "veth": "v3", "egress": {"ceiling": "10mbit"}}]}"#;
+    let claims = r#"{"claims": [
+        {"owner": "web/eth0", "workload": null, "addresses": [{"address": "10.9.0.17", "prefix_length": 22}, {"address": "fd00::17"}]},
+        {"owner": "own", "addresses": [{"address": "10.9.0.18"}]},
+        {"owner": "webber", "addresses": [{"address": "10.9.0.19"}]}]}"#;
+    let (policy, claims) = (file("claimed.json", policy), file("claims.json", claims));
+    let (policy, claims) = (policy.to_str().unwrap(), claims.to_str().unwrap());
+    let out = berth(&[
+        "shape",
+        "plan",
+        "--desired",
+        policy,
+        "--addresses",
+        claims,
+        "--json",
+    ]);
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let said = answer["ops"].to_string();
+    // 10.9.0.17, the last word of fd00::17, 10.9.0.9: as a filter compares them.
+    for matched in ["0x0a090011", "0x00000017", "0x0a090009"] {
+        assert!(said.contains(matched), "{matched}: {said}");
+    }
+    assert!(!said.contains("0x0a090012") && !said.contains("0x0a090013"));
+    let refused: Vec<&Value> = answer["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["field"])
+        .collect();
+    assert_eq!(refused, ["container[2].addresses"]);
+}

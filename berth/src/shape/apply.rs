@@ -1,7 +1,8 @@
 //! `berth shape apply`: makes the kernel as the policy says, or leaves it as it was.
 
 use super::live::{self, Seen, block_on};
-use super::{FileArg, forms, plan, policy};
+use super::policy::{self, PolicyArgs};
+use super::{FileArg, forms, plan};
 use crate::answer::{Answer, Failure};
 use clap::Args;
 use netshape::kernel::{Kernel as _, Transaction, apply_or_undo};
@@ -15,10 +16,8 @@ use std::fmt::Write as _;
 /// Arguments of `berth shape apply`.
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
-    /// The policy, TOML or JSON. What earlier policies left in network namespaces with names (`ip netns`) goes: these are taken to be
-    /// this host's.
-    #[arg(long, value_name = "FILE")]
-    desired: FileArg,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Only what is for this network namespace: its name, `host`, or `pid:4242` for a process's.
     #[arg(long, value_name = "NAME|host")]
     netns: Option<String>,
@@ -45,7 +44,7 @@ struct Planned {
 }
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Answer, Failure> {
-    let policy = policy::read_policy(&args.desired)?;
+    let policy = policy::read_policy(&args.policy)?;
     block_on(apply(args, &policy))?
 }
 
@@ -96,7 +95,7 @@ async fn planned(
     let Seen {
         state: observed, ..
     } = live::read_for(kernel, policy).await?;
-    let place = args.desired.display().to_string();
+    let place = args.policy.desired.display().to_string();
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
     let numbers = plan::classes(args.classes.as_deref())?;
     let wanted = policy.host_on(&observed, capabilities, &numbers);

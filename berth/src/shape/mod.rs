@@ -32,7 +32,8 @@ pub struct ShapeArgs {
 enum ShapeCommand {
     /// Say what would be done to get from the observed state to the declared policy.
     Plan(plan::PlanArgs),
-    /// Make the kernel as the declared policy says: all steps, or none.
+    /// Make the kernel as the declared policy says: all steps, or none. What earlier policies left in network namespaces with names (`ip netns`)
+    /// goes: these are taken to be this host's.
     #[cfg(target_os = "linux")]
     Apply(apply::ApplyArgs),
     /// Show what is on the devices of this host and its network namespaces, with counters.

@@ -1,6 +1,7 @@
 //! `berth shape plan`: from the observed state to the declared policy.
 
-use super::{EraArg, FileArg, forms, named, policy, read};
+use super::policy::{self, PolicyArgs};
+use super::{EraArg, FileArg, forms, named, read};
 use crate::answer::{Answer, Failure, json_text};
 use clap::{Args, ValueEnum};
 use netshape::observe::ObservedDocument;
@@ -28,9 +29,8 @@ pub(super) enum Format {
 /// Arguments of `berth shape plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// The policy, TOML or JSON.
-    #[arg(long, value_name = "FILE")]
-    desired: FileArg,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// ObservedDocument state: the devices with their qdiscs, classes and filters, as one JSON document; without it nothing is on any device.
     #[arg(long, value_name = "FILE")]
     observed: Option<FileArg>,
@@ -91,13 +91,13 @@ pub(super) fn classes(file: Option<&Path>) -> Result<BTreeMap<String, u16>, Fail
 }
 
 pub(super) fn run(args: &PlanArgs) -> Result<Answer, Failure> {
-    let policy = policy::read_policy(&args.desired)?;
+    let policy = policy::read_policy(&args.policy)?;
     let observed = observed(args)?;
     let caps = Capabilities::default()
         .with_tick_rounding(args.era.into())
         .with_fq_codel(args.fq_codel)
         .with_takeover(args.takeover);
-    let place = args.desired.display().to_string();
+    let place = args.policy.desired.display().to_string();
     // Without a sound host nothing can be planned at all.
     let refusal = |r: Refusal| Failure::input(r.kind.to_string(), format!("{place}: {}", r.field));
     let planned = policy.host_on(&observed, caps, &classes(args.classes.as_deref())?);

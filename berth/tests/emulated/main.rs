@@ -1,9 +1,10 @@
-//! What the kernel that runs the tests may lack: VLANs on a bridge, IPIP. This target boots a kernel under qemu with itself inside,
+//! What the kernel that runs the tests may lack: VLANs, `fq_codel`, IPIP. This target boots a kernel under qemu with itself inside,
 //! and runs other tests there.
 
 #[path = "../ipam_routes/host.rs"]
 #[allow(dead_code, reason = "the tests of routes use more of it")]
 mod host;
+mod shaping;
 #[path = "../ipam_routes/tunnel.rs"]
 #[allow(dead_code, reason = "the tests of routes run the others")]
 mod tunnel;
@@ -23,7 +24,19 @@ const PLUGIN: Need = Need::Other("bridge-plugin", vlan::plugin_installed);
 const LIMIT: Duration = Duration::from_secs(600);
 
 fn vlans_and_ipip_in_an_emulated_kernel() {
-    let modules = ["8021q", "bridge", "veth", "vxlan", "ipip"];
+    let modules = [
+        "8021q",
+        "bridge",
+        "veth",
+        "vxlan",
+        "ipip",
+        "ifb",
+        "sch_htb",
+        "sch_fq_codel",
+        "sch_ingress",
+        "cls_u32",
+        "act_mirred",
+    ];
     let programs = ["ip", "bridge", "ping", "nsenter", vlan::PLUGIN];
     let ours = [env!("CARGO_BIN_EXE_berth"), env!("CARGO_BIN_EXE_berth-cni")];
     let this = std::env::current_exe().expect("this program");
@@ -45,7 +58,7 @@ fn vlans_and_ipip_in_an_emulated_kernel() {
 }
 
 /// How many tests run inside.
-const INSIDE: usize = 3;
+const INSIDE: usize = 4;
 
 fn main() -> ExitCode {
     let test = |name, needs, run| Test { name, needs, run };
@@ -59,6 +72,10 @@ fn main() -> ExitCode {
             (
                 "vlan::an_address_follows_its_workload_within_its_vlan",
                 vlan::an_address_follows_its_workload_within_its_vlan,
+            ),
+            (
+                "shaping::a_tagged_uplink_is_shared_both_ways",
+                shaping::a_tagged_uplink_is_shared_both_ways,
             ),
             (
                 "tunnel::ipip_carries_what_a_gateway_cannot_deliver",

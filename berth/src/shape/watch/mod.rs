@@ -5,7 +5,8 @@ mod output;
 mod session;
 mod usage;
 
-use super::{FileArg, policy};
+use super::FileArg;
+use super::policy::{self, PolicyArgs};
 use crate::answer::{Answer, Failure};
 use crate::service::{self, Complaints, Ending, say};
 use clap::Args;
@@ -14,7 +15,6 @@ use output::Output;
 use serde_json::json;
 use session::Session;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::{MissedTickBehavior, interval};
 use usage::Counted;
@@ -22,9 +22,8 @@ use usage::Counted;
 /// Arguments of `berth shape watch`.
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
-    /// The policy, TOML or JSON; read again when it is replaced.
-    #[arg(long, value_name = "FILE")]
-    desired: FileArg,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// How often the uplink is divided anew.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
@@ -68,8 +67,8 @@ async fn watch(args: &WatchArgs, lines: bool) -> Result<Answer, Failure> {
     let mut ending = Ending::new()?;
     let metrics = Metrics::default();
     service::metrics(args.metrics, metrics.registry()).await?;
-    let mut stamp = Stamp::of(&args.desired);
-    let wanted = policy::read_policy(&args.desired)?;
+    let mut stamp = Stamp::of(&args.policy);
+    let wanted = policy::read_policy(&args.policy)?;
     let mut session = Session::begin(args, wanted).await?;
     let mut output = Output::new(lines);
     let (mut complaints, mut counted) = (Complaints::default(), Counted::default());
@@ -83,10 +82,10 @@ async fn watch(args: &WatchArgs, lines: bool) -> Result<Answer, Failure> {
             () = ending.told() => break,
             _ = ticks.tick() => {}
         }
-        let now = Stamp::of(&args.desired);
+        let now = Stamp::of(&args.policy);
         if now != stamp {
             stamp = now;
-            match policy::read_policy(&args.desired) {
+            match policy::read_policy(&args.policy) {
                 Ok(policy) => {
                     session.replace(policy);
                     counted = Counted::default();
@@ -127,14 +126,17 @@ async fn watch(args: &WatchArgs, lines: bool) -> Result<Answer, Failure> {
     Ok(Answer::done(String::new(), document))
 }
 
-/// What tells one version of a file from another without reading it.
+/// What tells one version of the files from another without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64, u64)>);
+struct Stamp([Option<(SystemTime, u64, u64)>; 2]);
 
 impl Stamp {
-    fn of(path: &Path) -> Self {
+    fn of(args: &PolicyArgs) -> Self {
         use std::os::unix::fs::MetadataExt as _;
-        let data = std::fs::metadata(path).ok();
-        Self(data.and_then(|d| Some((d.modified().ok()?, d.len(), d.ino()))))
+        let files = [Some(&args.desired), args.addresses.as_ref()];
+        Self(files.map(|path| {
+            let data = std::fs::metadata(path?).ok()?;
+            Some((data.modified().ok()?, data.len(), data.ino()))
+        }))
     }
 }

@@ -53,7 +53,7 @@ impl Session {
             kernel,
             capabilities,
             policy,
-            place: args.desired.display().to_string(),
+            place: args.policy.desired.display().to_string(),
             numbers: plan::classes(args.classes.as_deref())?,
             dry_run: args.dry_run,
             restores: args.restore,
