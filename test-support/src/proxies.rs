@@ -1,7 +1,7 @@
-//! Real proxies on loopback, for the length of a test: Envoy, HAProxy, nginx; and backends behind them.
+//! Real proxies on loopback, for the length of a test: Envoy, HAProxy, nginx; backends behind them; and Consul.
 
 use crate::Need;
-use crate::running::{Running, until};
+use crate::running::{Running, http, until};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -278,5 +278,77 @@ fn serve(mut stream: TcpStream, well: &AtomicBool, served: &AtomicU64) {
         if stream.write_all(answer.as_bytes()).is_err() || closes {
             return;
         }
+    }
+}
+
+/// Consul: `$BERTH_CONSUL`, what is under `target/consul`, or on the path.
+pub const CONSUL: Need = Need::Other("consul", || consul().map(drop));
+
+fn consul() -> Result<PathBuf, String> {
+    let under = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/consul/usr/bin/consul");
+    let named = std::env::var_os("BERTH_CONSUL").map(PathBuf::from);
+    let path = named.unwrap_or(if under.exists() {
+        under
+    } else {
+        "consul".into()
+    });
+    match Command::new(&path).arg("version").output() {
+        Ok(output) if output.status.success() => Ok(path),
+        Ok(output) => Err(format!("{} version: {}", path.display(), output.status)),
+        Err(error) => Err(format!("no consul ({error}): set BERTH_CONSUL")),
+    }
+}
+
+/// An agent in development mode, which keeps nothing.
+#[derive(Debug)]
+pub struct Consul {
+    running: Option<Running>,
+    port: u16,
+    /// Where its HTTP interface is.
+    pub address: String,
+}
+
+/// Starts one on free ports, and waits until it leads itself.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_consul() -> Consul {
+    let port = free_port();
+    let mut consul = Consul {
+        running: None,
+        port,
+        address: format!("127.0.0.1:{port}"),
+    };
+    consul.restart();
+    consul
+}
+
+impl Consul {
+    /// Ends it as a crash does, and starts another one at the same address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.running = None;
+        let [serf, wan, server] = [free_port(), free_port(), free_port()];
+        let ports = format!(
+            "disable_update_check = true\nports {{ http = {} dns = -1 grpc = -1 serf_lan = {serf} serf_wan = {wan} server = {server} }}",
+            self.port
+        );
+        let mut command = Command::new(consul().expect("its need is met"));
+        command.args([
+            "agent",
+            "-dev",
+            "-bind",
+            "127.0.0.1",
+            "-client",
+            "127.0.0.1",
+        ]);
+        self.running = Some(Running::start(command.args(["-hcl", &ports])));
+        until("Consul leads", || {
+            TcpStream::connect(&self.address).is_ok()
+                && http(&self.address, "GET", "/v1/status/leader").contains("\"127")
+        });
     }
 }

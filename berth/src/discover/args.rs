@@ -33,7 +33,7 @@ pub(super) struct RunArgs {
     /// Where endpoints come from: file:PATH (JSON, followed as it changes).
     #[arg(long, value_name = "SOURCE")]
     pub(super) source: String,
-    /// Where weights go, given once or more: envoy-file:PATH, haproxy:SOCKET, nginx-file:PATH, stdout.
+    /// Where weights go, given once or more: envoy-file:PATH, haproxy:SOCKET, nginx-file:PATH, consul:URL, stdout.
     #[arg(long = "sink", value_name = "SINK", required = true)]
     pub(super) sinks: Vec<String>,
     /// The engine's state, so that a restart warms nobody anew and deregisters nobody [default: beside the first sink's path, with `.state` added].

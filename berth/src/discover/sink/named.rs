@@ -14,6 +14,8 @@ pub(in crate::discover) enum Named {
     EnvoyFile(PathBuf),
     Haproxy(PathBuf),
     NginxFile(PathBuf),
+    #[cfg(feature = "consul")]
+    Consul(String),
     Stdout,
 }
 
@@ -29,6 +31,7 @@ impl Named {
                 "envoy-file" => Ok(Self::EnvoyFile(path.into())),
                 "haproxy" => Ok(Self::Haproxy(path.into())),
                 "nginx-file" => Ok(Self::NginxFile(path.into())),
+                "consul" => consul(path),
                 _ => Err(unknown(text)),
             },
             None if text == "stdout" => Ok(Self::Stdout),
@@ -40,6 +43,8 @@ impl Named {
     fn path(&self) -> Option<&Path> {
         match self {
             Self::EnvoyFile(path) | Self::Haproxy(path) | Self::NginxFile(path) => Some(path),
+            #[cfg(feature = "consul")]
+            Self::Consul(_) => None,
             Self::Stdout => None,
         }
     }
@@ -65,13 +70,37 @@ impl Named {
                 let proxy = NginxFile::new(path, reload.collect());
                 ProxySink::start(proxy, engine, report)
             }
+            #[cfg(feature = "consul")]
+            Self::Consul(url) => {
+                let mut consul = discovery_consul::Consul::new(url).ok()?;
+                // As Consul's own command reads it.
+                if let Ok(token) = std::env::var("CONSUL_HTTP_TOKEN") {
+                    consul = consul.token(token);
+                }
+                ProxySink::start(consul, engine, report)
+            }
             Self::Stdout => return None,
         })
     }
 }
 
-fn unknown(text: &str) -> Failure {
+#[cfg(feature = "consul")]
+fn consul(url: &str) -> Result<Named, Failure> {
+    let checked = discovery_consul::Consul::new(url);
+    checked.map_err(|e| Failure::input(e.to_string(), "--sink"))?;
+    Ok(Named::Consul(url.to_owned()))
+}
+
+#[cfg(not(feature = "consul"))]
+fn consul(_: &str) -> Result<Named, Failure> {
     let message =
-        format!("`{text}` is no sink: envoy-file:PATH, haproxy:SOCKET, nginx-file:PATH or stdout");
+        "this berth was built without Consul: build it with `--features consul` (or `full`)";
+    Err(Failure::input(message, "--sink"))
+}
+
+fn unknown(text: &str) -> Failure {
+    let message = format!(
+        "`{text}` is no sink: envoy-file:PATH, haproxy:SOCKET, nginx-file:PATH, consul:URL or stdout"
+    );
     Failure::input(message, "--sink")
 }

@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod client;
+mod plan;
+mod sink;
+
+pub use client::UrlError;
+pub use sink::Consul;
