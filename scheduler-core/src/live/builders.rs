@@ -2,6 +2,7 @@
 
 use super::config::ProtectorConfig;
 use super::samples::DetectorConfig;
+use super::worth::Worth;
 use core::time::Duration;
 
 macro_rules! with {
@@ -45,4 +46,16 @@ with! {
     with_stale_after sets stale_after: Duration,
     with_node_lag sets node_lag: Duration,
     with_retry sets retry: Duration,
+    with_worth sets worth: Option<Worth>,
+}
+
+with! {
+    Worth:
+    with_horizon sets horizon: Duration,
+    with_least sets least: Duration,
+    with_gap sets gap: Duration,
+    with_warm_up sets warm_up: Duration,
+    with_daily_permille sets daily_permille: u32,
+    with_floor_permille sets floor_permille: u32,
+    with_transfer sets transfer: Duration,
 }

@@ -1,6 +1,7 @@
 //! The knobs of protection, with the reasons for their values.
 
 use super::samples::DetectorConfig;
+use super::worth::Worth;
 use crate::model::{Model, NodeId};
 use core::time::Duration;
 use thiserror::Error;
@@ -95,6 +96,9 @@ pub struct ProtectorConfig {
     pub node_lag: Duration,
     /// After a plan that could do nothing for a node, it is looked at again so much later.
     pub retry: Duration,
+    /// When set, nodes are relieved by the harm that is expected of them, and a move is made when it pays, in place of
+    /// `early_permille`, `target_permille`, `max_fill_permille` and `min_task_permille`.
+    pub worth: Option<Worth>,
 }
 
 impl Default for ProtectorConfig {
@@ -119,6 +123,7 @@ impl Default for ProtectorConfig {
             stale_after: Duration::from_secs(30),
             node_lag: Duration::from_secs(300),
             retry: Duration::from_secs(10),
+            worth: None,
         }
     }
 }

@@ -17,6 +17,8 @@
 //! - **Relief** goes down to 86 %. Of the tasks that may move, the one that just removes the excess leaves; it goes to the
 //!   least filled node that stays below 84 % with it, moves in flight counted. At most two moves of a task a day, none within
 //!   half an hour of its last, at most two in flight on a node.
+//! - **Harm.** With [`ProtectorConfig::worth`] nodes are relieved by what is expected of their tasks in the next half hour, their unsteadiness
+//!   included: of all pairs of a task and a destination the one that saves the most harm beyond its cost moves, as long as it pays ([`Worth`]).
 //! - **Missing samples** are unknown, not zero, and unknown is no headroom. A node whose last sample is older than
 //!   [`ProtectorConfig::stale_after`], or whose window holds fewer known samples than [`DetectorConfig::min_known`], neither
 //!   loses nor gains tasks ([`Protector::stale_nodes`], [`MovePlan::stale`]); a stale task does not move.
@@ -38,12 +40,14 @@ mod config;
 mod detector;
 mod levels;
 mod pace;
+mod paying;
 mod plan;
 mod planner;
 mod protector;
 mod repairing;
 mod samples;
 mod signals;
+mod worth;
 
 pub use change::{ChangeError, Changed, MoveOutcome};
 pub use cluster::{Cluster, ClusterError, InFlight, MoveError};
@@ -52,3 +56,4 @@ pub use detector::Detector;
 pub use plan::{Figures, Move, MovePlan, Obstacle, Reason, StaleNode, Unrelieved, Unrepaired};
 pub use protector::Protector;
 pub use samples::{DetectorConfig, Event, EventKind, Sample, SampleError, UNKNOWN};
+pub use worth::{Balance, Worth};

@@ -1,6 +1,8 @@
 //! What a planner answers: moves with their reasons, and what kept it from doing more.
 
+use super::cluster::MoveError;
 use super::samples::Sample;
+use super::worth::Balance;
 use crate::model::{NodeId, TaskId};
 use crate::placement::{Constraint, Violations};
 use crate::time::Timestamp;
@@ -43,6 +45,8 @@ pub struct Figures {
     pub to_after: Sample,
     /// The destination's threshold.
     pub to_threshold: Sample,
+    /// What the move saves and costs, where it was weighed ([`super::Worth`]).
+    pub balance: Option<Balance>,
 }
 
 /// One move.
@@ -93,7 +97,11 @@ impl fmt::Display for Move {
             x.to_before,
             x.to_threshold,
             x.to_after
-        )
+        )?;
+        if let Some(Balance { saved, cost }) = x.balance {
+            write!(f, "; it saves {saved} of harm and costs {cost}")?;
+        }
+        Ok(())
     }
 }
 
@@ -121,6 +129,8 @@ pub enum Obstacle {
     TooNew,
     /// The task takes too little to matter.
     TooSmall,
+    /// No move of the task would save more harm than it costs.
+    NotWorthIt,
     /// The node's last sample is too old, or its window holds too few: what was known of it no longer counts.
     NodeStale,
     /// The task's last sample is too old.
@@ -131,6 +141,17 @@ pub enum Obstacle {
     NodeBusy,
     /// Nowhere would it repair what is broken.
     RepairsNothing,
+}
+
+impl Obstacle {
+    /// What a refused move says.
+    pub(super) fn of(refused: &MoveError) -> Self {
+        match refused {
+            MoveError::Forbidden { constraint, .. } => Self::Constraint(*constraint),
+            MoveError::Wait { .. } => Self::Wait,
+            _ => Self::Constraint(Constraint::Unknown),
+        }
+    }
 }
 
 impl fmt::Display for Obstacle {
@@ -144,6 +165,7 @@ impl fmt::Display for Obstacle {
             Self::Moving => f.write_str("the task is moving already"),
             Self::Pinned => f.write_str("the task is pinned"),
             Self::TooNew => f.write_str("too few samples of the task are known"),
+            Self::NotWorthIt => f.write_str("no move of the task would save more than it costs"),
             Self::TooSmall => f.write_str("the task takes too little to matter"),
             Self::NodeStale => f.write_str("samples of the node are missing or too old"),
             Self::TaskStale => f.write_str("samples of the task are missing or too old"),

@@ -6,7 +6,6 @@ use super::plan::{Figures, Move, MovePlan, Obstacle, Reason, Unrelieved};
 use super::protector::Protector;
 use super::samples::Sample;
 use crate::model::{NodeId, TaskId};
-use crate::placement::Constraint;
 use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -25,8 +24,8 @@ pub(super) struct Planner<'p> {
 }
 
 /// A task that could leave.
-struct Candidate {
-    task: usize,
+pub(super) struct Candidate {
+    pub(super) task: usize,
     /// Relief that lasts: the lower of the two averages.
     relief: f64,
     /// What the destination must bear: the higher one.
@@ -63,6 +62,20 @@ impl<'p> Planner<'p> {
         };
         self.repair(&mut plan);
         self.report_stale(&mut plan);
+        if let Some(worth) = self.config().worth {
+            self.relieve_what_pays(&worth, &mut plan);
+        } else {
+            self.relieve_crowded(&mut plan);
+        }
+        for m in plan.moves.iter().rev() {
+            // Begun in this round, so it can be taken back.
+            let _ = self.protector.cluster.abort_move(m.task);
+        }
+        plan
+    }
+
+    /// Relieves what is overloaded or close to it, by shares of the threshold.
+    fn relieve_crowded(&mut self, plan: &mut MovePlan) {
         for node in self.crowded() {
             let mut obstacles = BTreeMap::new();
             let before = plan.moves.len();
@@ -78,11 +91,6 @@ impl<'p> Planner<'p> {
                 }
             }
         }
-        for m in plan.moves.iter().rev() {
-            // Begun in this round, so it can be taken back.
-            let _ = self.protector.cluster.abort_move(m.task);
-        }
-        plan
     }
 
     /// Nodes to relieve: overloaded ones first, then by how full they are.
@@ -159,7 +167,8 @@ impl<'p> Planner<'p> {
         candidates
     }
 
-    fn candidate(&self, task: usize, least: f64) -> Result<Candidate, Obstacle> {
+    /// A task that may leave its node and takes at least so much, or what keeps it.
+    pub(super) fn candidate(&self, task: usize, least: f64) -> Result<Candidate, Obstacle> {
         let config = self.config();
         let (fast, slow) = (
             self.protector.signals.fast(task),
@@ -255,9 +264,7 @@ impl<'p> Planner<'p> {
         for node in nodes {
             match may_begin(&self.protector.cluster, candidate.task, node) {
                 None => return Ok(node),
-                Some(MoveError::Forbidden { constraint: c, .. }) => why = Obstacle::Constraint(c),
-                Some(MoveError::Wait { .. }) => why = Obstacle::Wait,
-                Some(_) => why = Obstacle::Constraint(Constraint::Unknown),
+                Some(refused) => why = Obstacle::of(&refused),
             }
         }
         Err(why)
@@ -328,6 +335,6 @@ impl<'p> Planner<'p> {
     }
 }
 
-fn may_begin(cluster: &Cluster, task: usize, to: usize) -> Option<MoveError> {
+pub(super) fn may_begin(cluster: &Cluster, task: usize, to: usize) -> Option<MoveError> {
     cluster.may_begin(TaskId(task as u32), NodeId(to as u32))
 }

@@ -10,6 +10,7 @@ use super::plan::MovePlan;
 use super::planner::Planner;
 use super::samples::{Event, Sample, SampleError};
 use super::signals::Signals;
+use super::worth::Recent;
 use crate::model::{ModelBuilder, NodeId, TaskId};
 use crate::time::Timestamp;
 use alloc::vec;
@@ -25,6 +26,8 @@ pub struct Protector {
     pub(super) config: ProtectorConfig,
     /// The measured resource.
     pub(super) resource: usize,
+    /// Moves of the last hour, about.
+    pub(super) recent: Recent,
     /// Times of each task's latest moves, oldest first, at most as many as the budget allows.
     pub(super) begun: Vec<Vec<Timestamp>>,
     /// When each node's latest move ended.
@@ -60,6 +63,7 @@ impl Protector {
         Ok(Self {
             detector: Detector::with_close(config.detector, config.early_permille, thresholds),
             signals: Signals::new(model.tasks(), config.fast_samples, config.slow_samples),
+            recent: Recent::default(),
             begun: vec![Vec::new(); model.tasks()],
             touched: vec![None; nodes],
             busy: vec![0; nodes],
@@ -180,6 +184,7 @@ impl Protector {
     /// Nothing is dated ahead of `now` any more.
     fn set_back(&mut self, now: Timestamp) {
         self.signals.set_back(now);
+        self.recent.set_back(now);
         let moves = self.begun.iter_mut().flatten();
         let ended = self.touched.iter_mut().flatten();
         let departed = self.departed.iter_mut().map(|d| &mut d.at);
@@ -222,6 +227,7 @@ impl Protector {
                 *busy += 1;
             }
         }
+        self.recent.add(now);
         if let Some(times) = self.begun.get_mut(task.index()) {
             times.push(now);
             if times.len() > self.config.moves_per_task.max(1) {

@@ -1,4 +1,5 @@
-//! Two averages per task: what it takes just now, and what it has taken for some minutes.
+//! Averages per task: what it takes just now, what it has taken for some minutes, what it takes lastingly, and how far it strays
+//! from that.
 
 use super::protector::carried;
 use super::samples::{FIRST_UNKNOWN, Sample};
@@ -15,6 +16,10 @@ pub(super) struct Signals {
     fast: Vec<f32>,
     /// Long average per task.
     slow: Vec<f32>,
+    /// Average over an hour and a half.
+    lasting: Vec<f32>,
+    /// Mean squared difference of the short average from the lasting one, over an hour.
+    swing: Vec<f32>,
     fast_share: f32,
     slow_share: f32,
     /// When each task's last known sample was taken.
@@ -23,6 +28,11 @@ pub(super) struct Signals {
     seen: Vec<f32>,
 }
 
+/// Samples of the lasting average: of those tried (20 min to 4 h) the best at foretelling the next ten minutes of PlanetLab's days.
+const LASTING_SHARE: f32 = 1.0 / 5_400.0;
+/// Samples of the mean squared difference.
+const SWING_SHARE: f32 = 1.0 / 3_600.0;
+
 impl Signals {
     /// Averages over about `fast` and `slow` samples.
     pub(super) fn new(tasks: usize, fast: u32, slow: u32) -> Self {
@@ -30,6 +40,8 @@ impl Signals {
         Self {
             fast: vec![0.0; tasks],
             slow: vec![0.0; tasks],
+            lasting: vec![0.0; tasks],
+            swing: vec![0.0; tasks],
             last_seen: vec![Timestamp::ZERO; tasks],
             seen: vec![0.0; tasks],
             fast_share: share(fast),
@@ -42,6 +54,8 @@ impl Signals {
         Self {
             fast: carried(&self.fast, was),
             slow: carried(&self.slow, was),
+            lasting: carried(&self.lasting, was),
+            swing: carried(&self.swing, was),
             last_seen: carried(&self.last_seen, was),
             seen: carried(&self.seen, was),
             ..*self
@@ -62,8 +76,11 @@ impl Signals {
             return;
         }
         let averages = self.fast.iter_mut().zip(&mut self.slow).zip(&mut self.seen);
-        let tasks = averages.zip(&mut self.last_seen);
-        for (sample, (((fast, slow), seen), last_seen)) in samples.iter().zip(tasks) {
+        let lasting = self.lasting.iter_mut().zip(&mut self.swing);
+        let tasks = averages.zip(lasting).zip(&mut self.last_seen);
+        for (sample, ((((fast, slow), seen), (lasting, swing)), last_seen)) in
+            samples.iter().zip(tasks)
+        {
             let known = *sample < FIRST_UNKNOWN;
             let value = (*sample & (FIRST_UNKNOWN - 1)) as i32 as f32;
             let steps = *seen + 1.0;
@@ -71,6 +88,10 @@ impl Signals {
             let one = |share: f32| if early > share { early } else { share };
             let f = *fast + (value - *fast) * one(self.fast_share);
             let s = *slow + (value - *slow) * one(self.slow_share);
+            let l = *lasting + (value - *lasting) * one(LASTING_SHARE);
+            let w = *swing + ((f - l) * (f - l) - *swing) * one(SWING_SHARE);
+            *lasting = if known { l } else { *lasting };
+            *swing = if known { w } else { *swing };
             *fast = if known { f } else { *fast };
             *slow = if known { s } else { *slow };
             *seen = if known { steps.min(1e6) } else { *seen };
@@ -86,6 +107,16 @@ impl Signals {
     /// What the task has taken for some minutes.
     pub(super) fn slow(&self, task: usize) -> f64 {
         self.slow.get(task).map_or(0.0, |v| f64::from(*v))
+    }
+
+    /// What the task takes lastingly.
+    pub(super) fn lasting(&self, task: usize) -> f64 {
+        self.lasting.get(task).map_or(0.0, |v| f64::from(*v))
+    }
+
+    /// Mean squared difference of what it takes just now from what it takes lastingly.
+    pub(super) fn swing(&self, task: usize) -> f64 {
+        self.swing.get(task).map_or(0.0, |v| f64::from(*v))
     }
 
     /// Nothing was heard after `now`.

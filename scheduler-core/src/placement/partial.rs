@@ -99,6 +99,11 @@ impl PartialPlacement {
         self.count.get(node.index()).map_or(0, |n| *n as usize)
     }
 
+    /// Number of tasks assigned to a node by its index.
+    pub(crate) fn count(&self, node: usize) -> u64 {
+        self.count.get(node).map_or(0, |n| u64::from(*n))
+    }
+
     /// What a node has left of a resource; negative where it is overfull, 0 for an unknown node or resource.
     #[must_use]
     pub fn free(&self, model: &Model, node: NodeId, resource: usize) -> i64 {

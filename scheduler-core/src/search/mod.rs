@@ -2,7 +2,7 @@
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | where does each task start? | [`ByCount`], or a [`Placer`] of your own |
+//! | where does each task start? | [`ByCount`], [`ByLoad`], or a [`Placer`] of your own |
 //! | what is a cheaper assignment? | [`Solver`], or an [`Improver`] of your own, within a [`Budget`] |
 //! | how much of it if only so many tasks may move? | [`keep_best_moves`] |
 //! | how do I get tasks off this node now? | [`relieve`] |
@@ -63,6 +63,6 @@ mod urgent;
 pub use crate::repair::{UrgentMove, UrgentMoves, repair};
 pub use bound::relaxed_bound;
 pub use budget::{Budget, Evaluations};
-pub use place::{ByCount, Placer, Unplaced, keep_best_moves};
+pub use place::{ByCount, ByLoad, Placer, Unplaced, keep_best_moves};
 pub use solve::{Answer, Exchange, Improver, Solver, lower_bound};
 pub use urgent::relieve;

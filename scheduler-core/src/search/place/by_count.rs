@@ -23,7 +23,8 @@ impl Placer for ByCount {
         for service in depended_first(model) {
             let members = model.members.of(service as usize);
             for (place, task) in members.iter().enumerate() {
-                let node = chosen(model, &partial, *task as usize, members.len() - place)?;
+                let left = members.len() - place;
+                let node = chosen(model, &partial, *task as usize, left, |n| partial.count(n))?;
                 partial.put(model, *task as usize, node);
             }
         }
@@ -71,8 +72,9 @@ impl ByCount {
             let unassigned = |t: &&u32| partial.at[**t as usize].is_none();
             let pending: Vec<u32> = members.iter().filter(unassigned).copied().collect();
             for (place, task) in pending.iter().enumerate() {
-                match chosen(model, partial, *task as usize, pending.len() - place) {
-                    Ok(node) => partial.put(model, *task as usize, node),
+                let (task, left) = (*task as usize, pending.len() - place);
+                match chosen(model, partial, task, left, |n| partial.count(n)) {
+                    Ok(node) => partial.put(model, task, node),
                     Err(why) => refused.push(why),
                 }
             }
@@ -82,7 +84,7 @@ impl ByCount {
 }
 
 /// Services in an order in which those depended on stand before those that depend, as far as there is one.
-fn depended_first(model: &Model) -> Vec<u32> {
+pub(super) fn depended_first(model: &Model) -> Vec<u32> {
     let mut waits: Vec<usize> = (0..model.services())
         .map(|s| model.depends.of(s).len())
         .collect();
@@ -103,12 +105,14 @@ fn depended_first(model: &Model) -> Vec<u32> {
     order
 }
 
-/// The node with the fewest tasks among those where the task may run; `left` of its service are unassigned, it among them.
-fn chosen(
+/// The node with the least `weight` among those where the task may run; of equals the one with the fewest of its service,
+/// then the lowest number. `left` of its service are unassigned, it among them.
+pub(super) fn chosen(
     model: &Model,
     partial: &PartialPlacement,
     task: usize,
     left: usize,
+    weight: impl Fn(usize) -> u64,
 ) -> Result<usize, Unplaced> {
     let service = model.service_of[task] as usize;
     let mut seen = vec![false; model.locations];
@@ -121,7 +125,7 @@ fn chosen(
     let found = seen.iter().filter(|s| **s).count();
     let fresh_only = (model.spread[service] as usize).saturating_sub(found) >= left;
     let mut why = Unplaced::new(TaskId(task as u32), model.nodes);
-    let mut best: Option<(usize, u32, usize)> = None;
+    let mut best: Option<(u64, u32, usize)> = None;
     for node in 0..model.nodes {
         let id = NodeId(node as u32);
         if !model.allows(why.task, id) {
@@ -135,7 +139,7 @@ fn chosen(
         } else if partial.missing(model, service, node).is_some() {
             why.dependency += 1;
         } else {
-            let key = (partial.tasks_on(id), here[node], node);
+            let key = (weight(node), here[node], node);
             best = Some(best.map_or(key, |b| b.min(key)));
         }
     }

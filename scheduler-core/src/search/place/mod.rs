@@ -1,10 +1,12 @@
 //! Initial placement, and how much of a better one is worth its moves.
 
 mod by_count;
+mod by_load;
 mod feasible;
 mod move_budget;
 
 pub use by_count::ByCount;
+pub use by_load::ByLoad;
 pub use move_budget::keep_best_moves;
 
 use crate::model::{Model, NodeId, TaskId};
