@@ -10,6 +10,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "berth replay",
             "berth replay --trace ../shared/data/planetlab/20110303 --format planetlab --out out",
             "berth replay --hosts 40 --protect on --out out --events all",
+            "berth replay --between hold --json",
         ],
     ),
     (

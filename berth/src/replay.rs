@@ -39,6 +39,15 @@ pub enum Format {
     Berth,
 }
 
+/// What demand does from one sample of the trace to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Between {
+    /// It stays at the sample, and steps to the next one.
+    Hold,
+    /// It runs in a straight line to the next one.
+    Ramp,
+}
+
 /// Which decisions are written to `events.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Events {
@@ -68,6 +77,9 @@ pub struct ReplayArgs {
     /// Whether starting replicas get their traffic slowly.
     #[arg(long, value_enum, default_value = "on")]
     pub warmup: Warmup,
+    /// What demand does from one sample of the trace to the next.
+    #[arg(long, value_enum, default_value = "ramp")]
+    pub between: Between,
     /// Seed of everything random; the same seed gives the same bytes.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -87,6 +99,7 @@ impl Default for ReplayArgs {
             hosts: None,
             protect: Protect::Both,
             warmup: Warmup::On,
+            between: Between::Ramp,
             seed: 7,
             out: None,
             events: Events::Moves,
@@ -104,6 +117,10 @@ impl ReplayArgs {
                 Protect::Both => berth_sim::Protect::Both,
             },
             warm_up: self.warmup == Warmup::On,
+            between: match self.between {
+                Between::Hold => berth_sim::Between::Hold,
+                Between::Ramp => berth_sim::Between::Ramp,
+            },
             seed: self.seed,
             events: match self.events {
                 Events::None => Detail::None,
@@ -159,7 +176,7 @@ pub fn run(args: &ReplayArgs) -> Result<Answer, Failure> {
         None => trace::generate(args.seed),
     };
     let options = args.options();
-    let total = trace.seconds() * options.protect.runs().len() as u64;
+    let total = trace.seconds() * options.protect.worlds().len() as u64;
     let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let summary = std::thread::scope(|scope| {
         scope.spawn(|| progress(&done, total, &over));

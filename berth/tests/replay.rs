@@ -72,7 +72,24 @@ fn protection_moves_tasks_and_lessens_overload() {
     assert_eq!(answer["simulated_seconds"], 1_440);
     assert_eq!(runs[0]["moves"], 0);
     assert_eq!(runs[0]["address_claims"], 60);
-    assert_eq!(runs[0]["host_seconds"], 3 * 1_440);
+    // The first half of so short a trace is what placement is made from.
+    assert_eq!(runs[0]["host_seconds"], 3 * 720);
+    let baselines = answer["baselines"].as_array().expect("baselines");
+    let names: Vec<_> = baselines.iter().map(|b| b["name"].as_str()).collect();
+    assert_eq!(names, [Some("by_count"), Some("by_load"), Some("greedy")]);
+    let number = |of: &Value, key: &str| of[key].as_f64().unwrap_or_else(|| panic!("{key}: {of}"));
+    for figures in baselines.iter().chain(runs) {
+        let parts = number(figures, "unserved_core_seconds") + number(figures, "late_core_seconds");
+        assert!(
+            (number(figures, "harm_core_seconds") - parts).abs() < 0.01,
+            "{figures}"
+        );
+        assert_eq!(figures["host_seconds"], runs[0]["host_seconds"]);
+    }
+    assert_eq!(
+        baselines[1]["harm_core_seconds"],
+        runs[0]["harm_core_seconds"]
+    );
     assert!(runs[1]["moves"].as_u64().expect("moves") > 0, "{answer}");
     let overloaded = |run: &Value| run["overloaded_host_seconds"].as_u64().expect("a number");
     assert!(overloaded(&runs[1]) < overloaded(&runs[0]), "{answer}");

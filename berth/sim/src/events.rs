@@ -1,9 +1,10 @@
 //! `events.jsonl`: every decision of a run with its reason, one JSON object a line.
 //!
 //! Each line has `run` (`protected` or `unprotected`), `second`, `core` (whose decision it was), `what`,
-//! `subject`, `reason`, and what else belongs to it under `data`.
+//! `subject`, `reason`, and what else belongs to it under `data`. Baselines write none.
 
 use crate::error::Error;
+use crate::policy::Policy;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -41,12 +42,16 @@ pub(crate) struct Events {
     failed: Option<io::Error>,
 }
 
-fn part(dir: &Path, protect: bool) -> PathBuf {
-    dir.join(if protect {
-        "events.protected.part"
-    } else {
-        "events.unprotected.part"
-    })
+/// What a run's lines are marked with.
+fn mark(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Protected => "protected",
+        _ => "unprotected",
+    }
+}
+
+fn part(dir: &Path, policy: Policy) -> PathBuf {
+    dir.join(format!("events.{}.part", mark(policy)))
 }
 
 impl Events {
@@ -54,10 +59,10 @@ impl Events {
     ///
     /// # Errors
     /// When the file can't be made.
-    pub(crate) fn open(dir: Option<&Path>, detail: Detail, protect: bool) -> Result<Self, Error> {
-        let run = if protect { "protected" } else { "unprotected" };
+    pub(crate) fn open(dir: Option<&Path>, detail: Detail, policy: Policy) -> Result<Self, Error> {
+        let run = mark(policy);
         let dir = dir.filter(|_| detail != Detail::None);
-        let file = match dir.map(|d| part(d, protect)) {
+        let file = match dir.map(|d| part(d, policy)) {
             None => None,
             Some(path) => match File::create(&path) {
                 Ok(file) => Some((path, BufWriter::new(file))),
@@ -124,13 +129,13 @@ impl Events {
 ///
 /// # Errors
 /// When a file can't be read or written.
-pub(super) fn join(dir: &Path, runs: &[bool]) -> Result<u64, Error> {
+pub(super) fn join(dir: &Path, runs: &[Policy]) -> Result<u64, Error> {
     let target = dir.join(crate::run::EVENTS);
     let io = |e: io::Error| Error::io(&e, target.display().to_string());
     let mut out = BufWriter::new(File::create(&target).map_err(io)?);
     let mut bytes = 0;
-    for &protect in runs {
-        let path = part(dir, protect);
+    for &policy in runs {
+        let path = part(dir, policy);
         let mut file = File::open(&path).map_err(io)?;
         bytes += io::copy(&mut file, &mut out).map_err(io)?;
         fs::remove_file(&path).map_err(io)?;

@@ -1,5 +1,7 @@
 //! What a replay measured, and its promised JSON form.
 
+use crate::load::Lost;
+use crate::policy::Policy;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -36,6 +38,8 @@ pub struct Bucket {
     pub highest: f64,
     /// Core-seconds that went unserved.
     pub unserved: f64,
+    /// Core-seconds that went unserved or were served late.
+    pub harm: f64,
     /// Moves begun.
     pub moves: u64,
 }
@@ -43,13 +47,13 @@ pub struct Bucket {
 /// The figures of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// Whether overload protection moved containers.
-    pub protect: bool,
+    /// Where the containers began, and who moved them.
+    pub policy: Policy,
     /// Whether starting replicas were warmed up.
     pub warmup: bool,
     /// Host-seconds whose 10 s mean use was above the safety capacity.
     pub overloaded_host_seconds: u64,
-    /// Host-seconds simulated.
+    /// Host-seconds judged: those after the first hour.
     pub host_seconds: u64,
     /// Core-seconds asked for and not served, gaps included.
     pub unserved_core_seconds: f64,
@@ -57,6 +61,8 @@ pub struct Figures {
     pub unserved_start_core_seconds: f64,
     /// The part of it that fell into the gaps of fixed addresses being handed over.
     pub unserved_gap_core_seconds: f64,
+    /// Core-seconds served late, on hosts above their safety capacity.
+    pub late_core_seconds: f64,
     /// Moves begun.
     pub moves: u64,
     /// Moves given up (no address, say).
@@ -93,16 +99,19 @@ pub struct Figures {
     pub network_limited_host_seconds: u64,
     /// The charts.
     pub series: Vec<Bucket>,
+    /// The first second that counts for overload, harm and use.
+    judged_from: u64,
     histogram: Vec<u64>,
 }
 
 impl Figures {
     /// No figures yet.
     #[must_use]
-    pub fn new(protect: bool, warmup: bool) -> Self {
+    pub fn new(policy: Policy, warmup: bool, judged_from: u64) -> Self {
         Self {
-            protect,
+            policy,
             warmup,
+            judged_from,
             histogram: vec![0; USE_STEPS + 1],
             ..Self::default()
         }
@@ -111,17 +120,53 @@ impl Figures {
     /// Records one host's second: `used` of `cores`, and whether it counts as overloaded.
     pub fn host(&mut self, second: u64, used: f64, cores: f64, overloaded: bool) {
         let part = (used / cores).clamp(0.0, 1.0);
-        self.host_seconds += 1;
-        self.overloaded_host_seconds += u64::from(overloaded);
-        let step = (part * USE_STEPS as f64).round() as usize;
-        if let Some(count) = self.histogram.get_mut(step) {
-            *count += 1;
+        if self.judges(second) {
+            self.host_seconds += 1;
+            self.overloaded_host_seconds += u64::from(overloaded);
+            let step = (part * USE_STEPS as f64).round() as usize;
+            if let Some(count) = self.histogram.get_mut(step) {
+                *count += 1;
+            }
         }
         let bucket = self.bucket(second);
         bucket.host_seconds += 1;
         bucket.overloaded += u64::from(overloaded);
         bucket.used += used;
         bucket.highest = bucket.highest.max(part);
+    }
+
+    /// Whether a second counts.
+    #[must_use]
+    pub fn judges(&self, second: u64) -> bool {
+        second >= self.judged_from
+    }
+
+    /// Records what a second's demand came to, `demand` cores in all.
+    pub(crate) fn lost(&mut self, second: u64, demand: f64, lost: &Lost) {
+        let unserved = lost.over + lost.own + lost.gap;
+        let bucket = self.bucket(second);
+        bucket.unserved += unserved;
+        bucket.harm += unserved + lost.late;
+        if self.judges(second) {
+            self.demand_core_seconds += demand;
+            self.unserved_core_seconds += unserved;
+            self.unserved_start_core_seconds += lost.starting;
+            self.unserved_gap_core_seconds += lost.gap;
+            self.late_core_seconds += lost.late;
+        }
+    }
+
+    /// Records how long an overload lasted that ended in second `until`, from the first judged second on.
+    pub(crate) fn relief_of(&mut self, since: Option<u64>, until: u64) {
+        let since = since.map(|since| since.max(self.judged_from));
+        self.reliefs
+            .extend(since.filter(|s| *s < until).map(|s| until - s));
+    }
+
+    /// Core-seconds unserved or served late: the one measure that protection must pay in.
+    #[must_use]
+    pub fn harm_core_seconds(&self) -> f64 {
+        self.unserved_core_seconds + self.late_core_seconds
     }
 
     /// The chart point of a second.
@@ -180,13 +225,15 @@ impl Figures {
     #[must_use]
     pub fn json(&self) -> Value {
         json!({
-            "protect": self.protect,
+            "protect": self.policy == Policy::Protected,
             "warmup": self.warmup,
             "overloaded_host_seconds": self.overloaded_host_seconds,
             "host_seconds": self.host_seconds,
             "unserved_core_seconds": rounded(self.unserved_core_seconds),
             "unserved_start_core_seconds": rounded(self.unserved_start_core_seconds),
             "unserved_gap_core_seconds": rounded(self.unserved_gap_core_seconds),
+            "late_core_seconds": rounded(self.late_core_seconds),
+            "harm_core_seconds": rounded(self.harm_core_seconds()),
             "demand_core_seconds": rounded(self.demand_core_seconds),
             "host_use_p50": self.use_quantile(0.5),
             "host_use_p99": self.use_quantile(0.99),
@@ -222,7 +269,7 @@ mod tests {
 
     #[test]
     fn quantiles_come_from_the_histogram() {
-        let mut f = Figures::new(true, true);
+        let mut f = Figures::new(Policy::Protected, true, 0);
         for i in 0..100u32 {
             f.host(0, f64::from(i) / 100.0 * 8.0, 8.0, i >= 80);
         }
@@ -233,8 +280,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_before_the_first_judged_second_counts() {
+        let mut f = Figures::new(Policy::ByLoad, true, 10);
+        let lost = Lost {
+            over: 1.0,
+            own: 0.5,
+            starting: 0.25,
+            gap: 2.0,
+            late: 4.0,
+        };
+        for second in 0..12 {
+            f.host(second, 7.0, 8.0, true);
+            f.lost(second, 9.0, &lost);
+        }
+        assert_eq!((f.host_seconds, f.overloaded_host_seconds), (2, 2));
+        assert_eq!((f.unserved_core_seconds, f.late_core_seconds), (7.0, 8.0));
+        assert_eq!((f.harm_core_seconds(), f.demand_core_seconds), (15.0, 18.0));
+        assert_eq!(f.series[0].harm, 12.0 * 7.5);
+    }
+
+    #[test]
     fn no_overload_needs_no_relief() {
-        let mut f = Figures::new(true, true);
+        let mut f = Figures::new(Policy::Protected, true, 0);
         assert_eq!(f.relief(0.99), 0.0);
         f.reliefs = vec![30, 10, 20];
         f.finish();

@@ -16,11 +16,13 @@
 //! }
 //! let summary = replay(&Options::default(), &day, &AtomicU64::new(0))?;
 //! assert_eq!(summary.runs.len(), 2); // without and with overload protection
+//! assert_eq!(summary.baselines.len(), 3); // what it is held against
 //! # Ok::<(), berth_sim::Error>(())
 //! ```
 //!
 //! The same trace, options and seed give the same bytes on any machine. One thread per run, no other I/O than the
-//! files of [`Options::out`].
+//! files of [`Options::out`]. The first hour (of short traces the first half) is what placement by load is made from:
+//! nothing moves in it and nobody is judged by it.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -28,6 +30,7 @@ mod events;
 mod figures;
 mod host;
 mod load;
+mod policy;
 mod report;
 pub mod rng;
 mod run;
@@ -40,5 +43,7 @@ pub use error::{Error, ErrorKind};
 pub use events::Detail;
 pub use figures::{BUCKET, Bucket, Figures, TcOps};
 pub use host::{HOST_CORES, SAFETY};
+pub use policy::Policy;
 pub use run::{FILES, Options, Protect, replay};
 pub use summary::Summary;
+pub use upsample::Between;

@@ -6,7 +6,7 @@
 //! (one in traces that are percentages of one core), and a host's cores are shared in proportion to demand; what
 //! exceeds either is lost, not queued. Network demand follows the requests.
 
-use super::host::HOST_CORES;
+use super::host::{HOST_CORES, SAFETY};
 
 /// Seconds until a replica that has begun to serve is warm.
 pub(super) const COLD_SECONDS: u64 = 60;
@@ -72,6 +72,18 @@ pub(super) struct Lost {
     pub starting: f64,
     /// Core-seconds for which no replica was there to ask.
     pub gap: f64,
+    /// Core-seconds served late, on hosts above their safety capacity: [`late`].
+    pub late: f64,
+}
+
+/// Core-seconds of a second that a host serves late: what lies above its safety capacity, weighed by how far
+/// the host is from it to full. `asked` is in cores.
+///
+/// With demand D, capacity C and safety s: `max(0, min(D, C) - sC) * (min(D / C, 1) - s) / (1 - s)`.
+fn late(asked: f64) -> f64 {
+    let used = asked.min(HOST_CORES);
+    let above = (used - SAFETY * HOST_CORES).max(0.0);
+    above * (used / HOST_CORES - SAFETY).max(0.0) / (1.0 - SAFETY)
 }
 
 /// Buffers for a second's division, kept from one to the next.
@@ -153,6 +165,7 @@ impl Load {
                 lost.starting += f64::from(replica.need) * (1.0 - HOST_CORES / asked);
             }
         }
+        lost.late = self.asked.iter().map(|&a| late(a)).sum();
         lost.over = self.asked.iter().map(|&a| (a - HOST_CORES).max(0.0)).sum();
         lost
     }
@@ -229,6 +242,15 @@ mod tests {
         assert!((lost.starting - 9.0 / 3.0).abs() < 1e-6, "{lost:?}");
         assert!((lost.gap - 0.75).abs() < 1e-6, "{lost:?}");
         assert_eq!(load.used(0), 8.0);
+    }
+
+    #[test]
+    fn what_is_late_grows_from_the_safety_capacity_to_a_full_host() {
+        assert_eq!((late(0.0), late(6.4)), (0.0, 0.0));
+        // Half way: 0.8 cores above, weighed by a half. Full or more: 1.6 cores, weighed by one.
+        assert!((late(7.2) - 0.4).abs() < 1e-9);
+        assert!((late(8.0) - 1.6).abs() < 1e-9);
+        assert_eq!(late(8.0), late(12.0));
     }
 
     #[test]

@@ -4,8 +4,10 @@ use crate::error::Error;
 use crate::events::{self, Detail, Events};
 use crate::figures::Figures;
 use crate::host::{HOST_CORES, SAFETY};
+use crate::policy::Policy;
 use crate::summary::Summary;
 use crate::trace::Trace;
+use crate::upsample::Between;
 use crate::{report, world};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,12 +40,20 @@ pub enum Protect {
 impl Protect {
     /// The runs, unprotected first.
     #[must_use]
-    pub fn runs(self) -> &'static [bool] {
+    pub fn runs(self) -> &'static [Policy] {
         match self {
-            Self::On => &[true],
-            Self::Off => &[false],
-            Self::Both => &[false, true],
+            Self::On => &[Policy::Protected],
+            Self::Off => &[Policy::ByLoad],
+            Self::Both => &[Policy::ByLoad, Policy::Protected],
         }
+    }
+
+    /// The worlds that are simulated: the baselines, one of which is the unprotected run, and ours where asked for.
+    #[must_use]
+    pub fn worlds(self) -> Vec<Policy> {
+        let mut worlds = Policy::BASELINES.to_vec();
+        worlds.extend((self != Self::Off).then_some(Policy::Protected));
+        worlds
     }
 }
 
@@ -56,6 +66,8 @@ pub struct Options {
     pub protect: Protect,
     /// Whether starting replicas get their traffic slowly.
     pub warm_up: bool,
+    /// What demand does between two samples of the trace.
+    pub between: Between,
     /// Seed of everything random.
     pub seed: u64,
     /// Which decisions are written to `events.jsonl`.
@@ -70,6 +82,7 @@ impl Default for Options {
             hosts: None,
             protect: Protect::Both,
             warm_up: true,
+            between: Between::Ramp,
             seed: 7,
             events: Detail::Moves,
             out: None,
@@ -78,7 +91,7 @@ impl Default for Options {
 }
 
 /// Replays `trace` and writes the files that were asked for. `done` counts simulated seconds of all runs, for a
-/// progress bar; the total is `trace.seconds()` times the number of runs.
+/// progress bar; the total is `trace.seconds()` times the number of [`Protect::worlds`].
 ///
 /// # Errors
 /// A number of hosts out of range, containers that do not fit on them, an invariant that broke (with the second
@@ -89,7 +102,11 @@ pub fn replay(options: &Options, trace: &Trace, done: &AtomicU64) -> Result<Summ
     if let Some(dir) = dir {
         fs::create_dir_all(dir).map_err(|e| Error::io(&e, dir.display().to_string()))?;
     }
-    let runs = side_by_side(options, trace, hosts, done)?;
+    let worlds = side_by_side(options, trace, hosts, done)?;
+    let of = |policies: &[Policy]| -> Vec<Figures> {
+        let found = |p: &Policy| worlds.iter().find(|w| w.policy == *p).cloned();
+        policies.iter().filter_map(found).collect()
+    };
     let mut summary = Summary {
         trace: trace.name.clone(),
         generated: trace.generated,
@@ -100,8 +117,10 @@ pub fn replay(options: &Options, trace: &Trace, done: &AtomicU64) -> Result<Summ
         host_cores: HOST_CORES,
         safety: SAFETY,
         simulated_seconds: trace.seconds(),
+        between: options.between,
         events: None,
-        runs,
+        runs: of(options.protect.runs()),
+        baselines: of(&Policy::BASELINES),
     };
     if let Some(dir) = dir {
         if options.events != Detail::None {
@@ -114,30 +133,34 @@ pub fn replay(options: &Options, trace: &Trace, done: &AtomicU64) -> Result<Summ
     Ok(summary)
 }
 
-/// A thread and a world for each run; they share nothing but the trace.
+/// A thread and a world for each policy; they share nothing but the trace.
 fn side_by_side(
     options: &Options,
     trace: &Trace,
     hosts: usize,
     done: &AtomicU64,
 ) -> Result<Vec<Figures>, Error> {
-    let one = |protect: bool| {
+    let one = |policy: Policy| {
         let setup = world::Setup {
             trace,
             hosts,
-            protect,
+            policy,
             warm_up: options.warm_up,
+            between: options.between,
             seed: options.seed,
         };
-        let mut events = Events::open(options.out.as_deref(), options.events, protect)?;
+        let told = options.protect.runs().contains(&policy);
+        let out = options.out.as_deref().filter(|_| told);
+        let mut events = Events::open(out, options.events, policy)?;
         let figures = world::run(&setup, &mut events, done)?;
         events.close()?;
         Ok(figures)
     };
     std::thread::scope(|scope| {
         let one = &one;
-        let start = |&protect: &bool| scope.spawn(move || one(protect));
-        let threads: Vec<_> = options.protect.runs().iter().map(start).collect();
+        let start = |policy: Policy| scope.spawn(move || one(policy));
+        let worlds = options.protect.worlds().into_iter();
+        let threads: Vec<_> = worlds.map(start).collect();
         let outcomes = threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(Error::panicked())));

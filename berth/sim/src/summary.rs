@@ -2,11 +2,12 @@
 
 use super::events::Detail;
 use super::figures::Figures;
-use super::report::label;
+use crate::policy::Policy;
+use crate::upsample::Between;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Below this share of overloaded host-seconds without protection a trace says nothing about protection.
+/// Below this share of overloaded host-seconds, placed by count and without protection, a trace says nothing about protection.
 const TOO_LIGHT: f64 = 0.01;
 
 /// What a replay answers.
@@ -30,25 +31,36 @@ pub struct Summary {
     pub safety: f64,
     /// Seconds simulated in each run.
     pub simulated_seconds: u64,
+    /// What demand did between two samples of the trace.
+    pub between: Between,
     /// Which decisions `events.jsonl` holds and how many bytes it has, where it was written.
     pub events: Option<(Detail, u64)>,
-    /// The runs: unprotected first.
+    /// The runs that were asked for: unprotected (placed by load) first.
     pub runs: Vec<Figures>,
+    /// What they are held against, on the same hosts, seed and judged seconds: placed by count, placed by load, and
+    /// moved by a greedy rule.
+    pub baselines: Vec<Figures>,
 }
 
 impl Summary {
-    /// Whether the unprotected run was overloaded for too little of the time to judge protection by;
-    /// unknown, and so false, without such a run.
+    /// Whether hosts placed by count were overloaded for too little of the time to judge protection by;
+    /// unknown, and so false, without that baseline.
     #[must_use]
     pub fn too_light(&self) -> bool {
         self.runs
             .iter()
-            .any(|r| !r.protect && r.overloaded_share() < TOO_LIGHT)
+            .chain(&self.baselines)
+            .any(|r| r.policy == Policy::ByCount && r.overloaded_share() < TOO_LIGHT)
     }
 
     /// The promised form, without what differs from run to run of the same seed.
     #[must_use]
     pub fn json(&self) -> Value {
+        let baseline = |figures: &Figures| {
+            let mut json = figures.json();
+            json["name"] = json!(figures.policy.name());
+            json
+        };
         json!({
             "trace": self.trace,
             "generated": self.generated,
@@ -62,6 +74,11 @@ impl Summary {
             // A broken invariant ends the replay with exit 1, so an answer has none.
             "invariant_violations": 0,
             "too_light": self.too_light(),
+            "between": match self.between {
+                Between::Hold => "hold",
+                Between::Ramp => "ramp",
+            },
+            "baselines": self.baselines.iter().map(baseline).collect::<Vec<_>>(),
             "runs": self.runs.iter().map(Figures::json).collect::<Vec<_>>(),
         })
     }
@@ -93,9 +110,10 @@ impl Summary {
             let per = run.moves as f64 / self.container_days();
             format!("{} moves, {per:.2} per container and day", run.moves)
         };
-        match (self.run(false), self.run(true)) {
+        let (off, on) = (self.world(Policy::ByLoad), self.world(Policy::Protected));
+        match (off, on) {
             (Some(off), Some(on)) => format!(
-                "Without protection a host was overloaded {}, with protection {}; that took {}.",
+                "Placed by load, a host was overloaded {} without protection and {} with it; that took {}.",
                 share(off),
                 share(on),
                 moves(on)
@@ -127,17 +145,14 @@ impl Summary {
         }
         if self.too_light() {
             notes.push(format!(
-                "The trace is too light to judge protection: unprotected, hosts are overloaded for under {} % of the time.",
+                "The trace is too light to judge protection: placed by count and unprotected, hosts are overloaded for under {} % of the time.",
                 100.0 * TOO_LIGHT
             ));
         }
-        if let (Some(off), Some(on)) = (self.run(false), self.run(true))
-            && off.overloaded_host_seconds > 0
-        {
-            let ratio = on.overloaded_host_seconds as f64 / off.overloaded_host_seconds as f64;
-            notes.push(format!(
-                "Overload with protection is {ratio:.3} of that without."
-            ));
+        if let Some(on) = self.world(Policy::Protected) {
+            for base in &self.baselines {
+                notes.push(against(on, base));
+            }
         }
         if let Some((detail, bytes)) = self.events {
             let megabytes = bytes as f64 / 1e6;
@@ -150,15 +165,27 @@ impl Summary {
         notes
     }
 
-    fn run(&self, protect: bool) -> Option<&Figures> {
-        self.runs.iter().find(|r| r.protect == protect)
+    /// The columns of the table and the curves of the charts: the baselines, then what else was asked for.
+    #[must_use]
+    pub fn columns(&self) -> Vec<&Figures> {
+        let named = |policy| self.baselines.iter().any(|b| b.policy == policy);
+        let own = self.runs.iter().filter(|r| !named(r.policy));
+        self.baselines.iter().chain(own).collect()
+    }
+
+    fn world(&self, policy: Policy) -> Option<&Figures> {
+        let mut all = self.runs.iter().chain(&self.baselines);
+        all.find(|w| w.policy == policy)
     }
 
     /// The table for people: name, then a cell a run.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, Vec<String>)> {
         let of = |name: &str, cell: &dyn Fn(&Figures) -> String| {
-            (name.to_owned(), self.runs.iter().map(cell).collect())
+            (
+                name.to_owned(),
+                self.columns().into_iter().map(cell).collect(),
+            )
         };
         let per = self.container_days();
         vec![
@@ -169,13 +196,17 @@ impl Summary {
                     100.0 * r.overloaded_share()
                 )
             }),
-            of("unserved core-seconds", &|r| {
-                format!("{:.1}", r.unserved_core_seconds)
+            of("harm, core-seconds", &|r| {
+                format!("{:.1}", r.harm_core_seconds())
             }),
-            of("  of starting replicas", &|r| {
+            of("  late, above the safety capacity", &|r| {
+                format!("{:.1}", r.late_core_seconds)
+            }),
+            of("  unserved", &|r| format!("{:.1}", r.unserved_core_seconds)),
+            of("    of starting replicas", &|r| {
                 format!("{:.2}", r.unserved_start_core_seconds)
             }),
-            of("  in hand-over gaps", &|r| {
+            of("    in hand-over gaps", &|r| {
                 format!("{:.2}", r.unserved_gap_core_seconds)
             }),
             of("host use, median / p99", &|r| {
@@ -222,10 +253,11 @@ impl Summary {
         let rows = self.rows();
         let name = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
         let cell = |i: usize| rows.iter().map(|r| r.1[i].len()).max().unwrap_or(0).max(11);
-        let widths: Vec<usize> = (0..self.runs.len()).map(cell).collect();
+        let columns = self.columns();
+        let widths: Vec<usize> = (0..columns.len()).map(cell).collect();
         let _ = write!(out, "{:name$}", "");
-        for (run, width) in self.runs.iter().zip(&widths) {
-            let _ = write!(out, "  {:>width$}", label(run));
+        for (run, width) in columns.iter().zip(&widths) {
+            let _ = write!(out, "  {:>width$}", run.policy.label());
         }
         out.push('\n');
         for (title, cells) in &rows {
@@ -243,12 +275,35 @@ impl Summary {
     }
 }
 
+/// How a run stands against a baseline, in a sentence.
+fn against(run: &Figures, base: &Figures) -> String {
+    let ratio = |ours: f64, theirs: f64| {
+        if theirs > 0.0 {
+            format!("{:.3}", ours / theirs)
+        } else {
+            format!("{ours:.1} against 0")
+        }
+    };
+    let overload = ratio(
+        run.overloaded_host_seconds as f64,
+        base.overloaded_host_seconds as f64,
+    );
+    let harm = ratio(run.harm_core_seconds(), base.harm_core_seconds());
+    let name = base.policy.label();
+    format!("Protected against {name}: overload {overload}, harm {harm}.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn run(protect: bool, overloaded: u64) -> Figures {
-        let mut run = Figures::new(protect, true);
+        let policy = if protect {
+            Policy::Protected
+        } else {
+            Policy::ByLoad
+        };
+        let mut run = Figures::new(policy, true, 0);
         for i in 0..1_000 {
             run.host(i, 4.0, 8.0, i < overloaded);
         }
@@ -256,14 +311,19 @@ mod tests {
     }
 
     #[test]
-    fn too_light_is_judged_by_the_unprotected_run_only() {
-        let with = |runs| Summary {
-            runs,
-            ..Summary::default()
+    fn too_light_is_judged_by_what_is_placed_by_count_only() {
+        let with = |overloaded| {
+            let mut by_count = run(false, overloaded);
+            by_count.policy = Policy::ByCount;
+            Summary {
+                runs: vec![run(false, 0), run(true, 0)],
+                baselines: vec![by_count],
+                ..Summary::default()
+            }
         };
-        assert!(with(vec![run(false, 9), run(true, 0)]).too_light());
-        assert!(!with(vec![run(false, 10), run(true, 0)]).too_light());
-        assert!(!with(vec![run(true, 0)]).too_light());
+        assert!(with(9).too_light());
+        assert!(!with(10).too_light());
+        assert!(!Summary::default().too_light());
     }
 
     #[test]
@@ -274,11 +334,9 @@ mod tests {
         };
         let both = with(vec![run(false, 500), run(true, 100)]).plain_words();
         assert!(
-            both.starts_with("Without protection a host was overloaded 50.00 % of the time"),
-            "{both}"
-        );
-        assert!(
-            both.contains("with protection 10.00 % of the time"),
+            both.contains(
+                "overloaded 50.00 % of the time without protection and 10.00 % of the time with it"
+            ),
             "{both}"
         );
         assert!(!both.contains("host-second"), "{both}");
@@ -287,14 +345,37 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_column_a_run() {
+    fn the_table_has_a_column_a_world_and_no_world_twice() {
+        let of = |policy, overloaded| {
+            let mut figures = run(false, overloaded);
+            figures.policy = policy;
+            figures.late_core_seconds = overloaded as f64;
+            figures
+        };
         let summary = Summary {
             runs: vec![run(false, 500), run(true, 100)],
+            baselines: vec![
+                of(Policy::ByCount, 800),
+                of(Policy::ByLoad, 500),
+                of(Policy::Greedy, 200),
+            ],
             ..Summary::default()
         };
         let text = summary.text();
-        assert!(text.contains("overloaded host-seconds"));
-        assert!(text.contains("500 (50.00 %)") && text.contains("100 (10.00 %)"));
-        assert!(text.contains("is 0.200 of that without"));
+        let line = |start: &str| {
+            let line = text.lines().find(|l| l.starts_with(start));
+            line.expect(start).split_whitespace().collect::<Vec<_>>()
+        };
+        let shares = [
+            "800", "(80.00", "%)", "500", "(50.00", "%)", "200", "(20.00", "%)", "100", "(10.00",
+            "%)",
+        ];
+        assert_eq!(line("overloaded host-seconds")[2..], shares);
+        assert_eq!(
+            line("harm, core-seconds")[2..],
+            ["800.0", "500.0", "200.0", "0.0"]
+        );
+        assert!(text.contains("by count") && text.contains("greedy") && text.contains("protected"));
+        assert!(text.contains("Protected against by load: overload 0.200, harm 0.000."));
     }
 }

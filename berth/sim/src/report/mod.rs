@@ -44,7 +44,7 @@ pub(super) fn html(summary: &Summary) -> String {
     page
 }
 
-fn charts(summary: &Summary) -> [Chart<'static>; 4] {
+fn charts(summary: &Summary) -> [Chart<'static>; 5] {
     let hosts = summary.hosts;
     let share = |b: &Bucket| 100.0 * b.overloaded as f64 / b.host_seconds.max(1) as f64;
     let mean = |b: &Bucket| 100.0 * b.used / (b.host_seconds.max(1) as f64 * summary.host_cores);
@@ -69,6 +69,14 @@ fn charts(summary: &Summary) -> [Chart<'static>; 4] {
             curves: used,
         },
         Chart {
+            title: "Harm, cores",
+            text: "Demand unserved, or served late above the safety capacity.".into(),
+            unit: "cores",
+            whole: false,
+            limit: None,
+            curves: curves(summary, "", "", |b| b.harm / BUCKET as f64),
+        },
+        Chart {
             title: "Unserved demand, cores",
             text: format!("Demand beyond the cores of {hosts} hosts, and hand-over gaps."),
             unit: "cores",
@@ -91,30 +99,18 @@ fn curves(summary: &Summary, what: &str, kind: &str, value: impl Fn(&Bucket) -> 
     // Nothing can be drawn of what is no number, and no axis reaches infinity.
     let drawable = |b: &Bucket| Some(value(b)).filter(|v| v.is_finite()).unwrap_or(0.0);
     let of = |run: &Figures| Curve {
-        label: format!("{}{what}", label(run)),
-        class: format!("{}{kind}", class(run)),
+        label: format!("{}{what}", run.policy.label()),
+        class: format!("{}{kind}", run.policy.name()),
         values: run.series.iter().map(drawable).collect(),
     };
-    summary.runs.iter().map(of).collect()
-}
-
-/// The run's column head.
-pub(super) fn label(run: &Figures) -> &'static str {
-    if run.protect {
-        "protected"
-    } else {
-        "unprotected"
-    }
-}
-
-fn class(run: &Figures) -> &'static str {
-    if run.protect { "run1" } else { "run0" }
+    summary.columns().into_iter().map(of).collect()
 }
 
 fn table(page: &mut String, summary: &Summary) {
     page.push_str("<table><thead><tr><th scope=\"col\">figure</th>");
-    for run in &summary.runs {
-        let _ = write!(page, "<th scope=\"col\">{}</th>", label(run));
+    for run in summary.columns() {
+        let label = run.policy.label();
+        let _ = write!(page, "<th scope=\"col\">{label}</th>");
     }
     page.push_str("</tr></thead><tbody>\n");
     for (name, cells) in summary.rows() {
@@ -141,10 +137,11 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[test]
     fn the_page_is_one_file_and_escapes_names() {
-        let mut run = Figures::new(true, true);
+        let mut run = Figures::new(Policy::Protected, true, 0);
         run.host(0, 4.0, 8.0, false);
         run.host(400, 7.0, 8.0, true);
         let summary = Summary {
@@ -154,7 +151,7 @@ mod tests {
         };
         let page = html(&summary);
         assert!(page.contains("Replay of &lt;b&gt;&amp;"));
-        assert_eq!(page.matches("<svg").count(), 4);
+        assert_eq!(page.matches("<svg").count(), 5);
         for outside in ["http:", "https:", "<script", "<link", "@import"] {
             assert!(!page.contains(outside), "{outside}");
         }
@@ -181,16 +178,16 @@ mod tests {
 
     #[test]
     fn each_chart_has_a_legend_and_says_what_it_shows() {
-        let mut run = Figures::new(false, true);
+        let mut run = Figures::new(Policy::ByLoad, true, 0);
         run.host(0, 4.0, 8.0, true);
         let summary = Summary {
             runs: vec![run],
             ..Summary::default()
         };
         let page = html(&summary);
-        assert_eq!(page.matches("<ul class=\"legend\">").count(), 4);
-        assert_eq!(page.matches("role=\"img\" aria-label=").count(), 4);
-        assert!(page.contains("unprotected: mean 100, highest 100 %."));
+        assert_eq!(page.matches("<ul class=\"legend\">").count(), 5);
+        assert_eq!(page.matches("role=\"img\" aria-label=").count(), 5);
+        assert!(page.contains("by load: mean 100, highest 100 %."));
         assert!(page.contains("<td class=\"sub\">in hand-over gaps</td>"));
         assert!(page.contains("none broken"));
     }

@@ -42,6 +42,11 @@ pub(super) struct Addresses {
     seen: BTreeSet<IpAddr>,
 }
 
+/// Whether the container's workload has a fixed address: a third of them.
+pub(super) fn is_fixed(container: usize) -> bool {
+    container.is_multiple_of(FIXED_EACH)
+}
+
 fn at(second: u64) -> Timestamp {
     Timestamp::from_secs(second)
 }
@@ -77,7 +82,7 @@ impl Addresses {
 
     /// Whether the container's workload has a fixed address: a third of them.
     pub(super) fn is_fixed(&self, container: usize) -> bool {
-        container.is_multiple_of(FIXED_EACH)
+        is_fixed(container)
     }
 
     /// An address for `owner`, a replica of `container` on `host`.
@@ -106,6 +111,21 @@ impl Addresses {
             "sticky"
         };
         self.take(second, owner, &grant, reason, figures, events)
+    }
+
+    /// An address of the moment for `owner`, on `host`: a replica whose own address is still on another host warms up under it.
+    pub(super) fn borrow(
+        &mut self,
+        second: u64,
+        owner: &str,
+        host: usize,
+        figures: &mut Figures,
+        events: &mut Events,
+    ) -> Result<Held, Error> {
+        let request = Request::new(owner).host(&self.hosts[host]);
+        let granted = self.ipam.claim(at(second), &request);
+        let grant = granted.map_err(|e| broken(second, "ipam", &format!("{owner}: {e}")))?;
+        self.take(second, owner, &grant, "to warm up under", figures, events)
     }
 
     /// Enters a grant into the ledger.
@@ -152,6 +172,7 @@ impl Addresses {
         second: u64,
         owner: &str,
         held: &Held,
+        reason: &str,
         events: &mut Events,
     ) -> Result<(), Error> {
         let released = self.ipam.release(at(second), owner, held.sequence);
@@ -165,7 +186,7 @@ impl Addresses {
             "ipam",
             "release",
             owner,
-            "the replica has drained and ended",
+            reason,
             json!({"address": held.address}),
         );
         Ok(())

@@ -1,15 +1,17 @@
-//! The simulated platform: one run of a trace, with or without overload protection.
+//! The simulated platform: one run of a trace under one policy.
 //!
 //! A second: demand is sampled; the engine probes, weighs and syncs; moves advance; demand is divided over the
 //! replicas and the hosts' cores; the uplinks are divided; hosts are sampled, and where one is overloaded the
 //! planner's moves begin; every invariant is checked.
 
 mod addresses;
+mod greedy;
 mod moves;
 mod placement;
 mod said;
 mod shaping;
 mod shares;
+mod tenant;
 mod traffic;
 mod watch;
 
@@ -18,9 +20,10 @@ use crate::events::Events;
 use crate::figures::Figures;
 use crate::host::HOST_CORES;
 use crate::load::{Load, Replica};
+use crate::policy::Policy;
 use crate::trace::Trace;
-use crate::upsample::Upsampler;
-use addresses::{Addresses, Held};
+use crate::upsample::{Between, Upsampler};
+use addresses::Addresses;
 use moves::Move;
 use scheduler_core::live::Sample;
 use scheduler_core::{NodeId, Protector, TaskId, Timestamp};
@@ -28,27 +31,29 @@ use serde_json::json;
 use shaping::Shaping;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tenant::Tenant;
 use traffic::Traffic;
 
 /// What a run is made from.
 pub(super) struct Setup<'a> {
     pub(super) trace: &'a Trace,
     pub(super) hosts: usize,
-    pub(super) protect: bool,
+    pub(super) policy: Policy,
     pub(super) warm_up: bool,
+    pub(super) between: Between,
     pub(super) seed: u64,
 }
 
-/// A replica's belongings besides its load.
-struct Tenant {
-    /// Endpoint's name and address owner: the container's name and how often it has been started.
-    name: String,
-    held: Option<Held>,
-    /// When it was taken out of rotation.
-    draining: Option<u64>,
-    /// Whether it answers probes.
-    up: bool,
+impl Setup<'_> {
+    /// The first second that counts, and in which anything may move: after the hour (half the trace, where that is
+    /// shorter) that placement by load is made from.
+    fn judged_from(&self) -> u64 {
+        LEARNING.min(self.trace.seconds() / 2)
+    }
 }
+
+/// Seconds whose mean load the first placement is made from.
+const LEARNING: u64 = 3_600;
 
 /// One run's state.
 struct World<'a> {
@@ -109,7 +114,7 @@ pub(super) fn run(
 ) -> Result<Figures, Error> {
     let mut world = World::new(setup, events)?;
     let mut demand = vec![0.0; setup.trace.containers.len()];
-    let mut upsampler = Upsampler::new(setup.trace, setup.seed);
+    let mut upsampler = Upsampler::new(setup.trace, setup.between, setup.seed);
     let seconds = setup.trace.seconds();
     for second in 0..seconds {
         upsampler.step(second, &mut demand);
@@ -125,12 +130,12 @@ impl<'a> World<'a> {
         let trace = setup.trace;
         let (containers, hosts) = (trace.containers.len(), setup.hosts);
         let names: Vec<String> = (0..hosts).map(|h| format!("host-{h:03}")).collect();
-        let protector = placement::place(trace, hosts)?;
+        let protector = placement::place(setup)?;
         let warm = setup.warm_up;
         let regions: Vec<usize> = (0..hosts).map(placement::region).collect();
         let mut world = Self {
             setup,
-            figures: Figures::new(setup.protect, warm),
+            figures: Figures::new(setup.policy, warm, setup.judged_from()),
             of: trace.containers.iter().map(|c| c.service).collect(),
             protector,
             addresses: Addresses::new(setup.seed, trace, names.clone())?,
@@ -160,6 +165,10 @@ impl<'a> World<'a> {
                 events: Vec::new(),
             },
         };
+        let reason = match setup.policy {
+            Policy::ByCount => "fewest tasks first",
+            _ => "the least loaded host, largest first, by the first hour's mean",
+        };
         for container in 0..containers {
             let task = task_of(container);
             let node = world
@@ -172,7 +181,7 @@ impl<'a> World<'a> {
                 "scheduler-core",
                 "place",
                 &trace.containers[container].name,
-                "fewest tasks first",
+                reason,
                 json!({"host": node}),
             );
             let replica = world.create(0, container, node, true, events)?;
@@ -180,118 +189,6 @@ impl<'a> World<'a> {
             world.serve(0, replica)?;
         }
         Ok(world)
-    }
-
-    /// Makes room for a replica and plans its shaping. It has no address and no traffic yet.
-    fn create(
-        &mut self,
-        second: u64,
-        container: usize,
-        host: usize,
-        warm: bool,
-        events: &mut Events,
-    ) -> Result<usize, Error> {
-        let service = self.of[container];
-        self.starts[container] += 1;
-        let name = format!(
-            "{}#{}",
-            self.setup.trace.containers[container].name, self.starts[container]
-        );
-        self.shaping[host].add(second, host, container, &name, &mut self.figures, events)?;
-        let replica = Replica {
-            container,
-            service,
-            host,
-            factor: 0.0,
-            serving_since: None,
-            warm,
-            need: 0.0,
-            requests: 0.0,
-        };
-        let tenant = Tenant {
-            name,
-            held: None,
-            draining: None,
-            up: warm,
-        };
-        self.changed = true;
-        let free = self.replicas.iter().position(Option::is_none);
-        let slot = free.unwrap_or(self.replicas.len());
-        if slot == self.replicas.len() {
-            self.replicas.push(None);
-            self.tenants.push(None);
-        }
-        self.replicas[slot] = Some(replica);
-        self.tenants[slot] = Some(tenant);
-        Ok(slot)
-    }
-
-    fn tenant(&mut self, second: u64, replica: usize) -> Result<&mut Tenant, Error> {
-        let tenant = self.tenants.get_mut(replica).and_then(Option::as_mut);
-        tenant.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))
-    }
-
-    fn place_of(&self, second: u64, replica: usize) -> Result<(usize, usize), Error> {
-        let found = self.replicas.get(replica).and_then(Option::as_ref);
-        let found =
-            found.ok_or_else(|| broken(second, "replay", &format!("no replica {replica}")))?;
-        Ok((found.container, found.host))
-    }
-
-    /// Claims an address for a replica, on its host.
-    fn claim(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Error> {
-        let (container, host) = self.place_of(second, replica)?;
-        let name = self.tenant(second, replica)?.name.clone();
-        let held =
-            self.addresses
-                .claim(second, container, &name, host, &mut self.figures, events)?;
-        self.tenant(second, replica)?.held = Some(held);
-        self.changed = true;
-        Ok(())
-    }
-
-    /// Puts a replica that has an address into rotation.
-    fn serve(&mut self, second: u64, replica: usize) -> Result<(), Error> {
-        let (container, host) = self.place_of(second, replica)?;
-        let warm = self.replicas[replica].as_ref().is_some_and(|r| r.warm);
-        let tenant = self.tenant(second, replica)?;
-        tenant.up = true;
-        let (name, held) = (tenant.name.clone(), tenant.held.clone());
-        let Some(held) = held else {
-            return Err(broken(second, "replay", &"serving without an address"));
-        };
-        let place = (replica, self.of[container], host);
-        self.traffic.start(second, &name, place, held.address, warm)
-    }
-
-    /// Takes a replica out of rotation.
-    fn drain(&mut self, second: u64, replica: usize) -> Result<(), Error> {
-        let tenant = self.tenant(second, replica)?;
-        tenant.draining = Some(second);
-        let name = tenant.name.clone();
-        self.traffic.drain(second, &name)
-    }
-
-    /// Ends a drained replica: its address is released, its endpoint removed, its shaping taken away.
-    fn end(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Error> {
-        let (container, host) = self.place_of(second, replica)?;
-        let Some(tenant) = self.tenants.get_mut(replica).and_then(Option::take) else {
-            return Ok(());
-        };
-        self.replicas[replica] = None;
-        self.changed = true;
-        if let Some(held) = &tenant.held {
-            self.addresses.release(second, &tenant.name, held, events)?;
-        }
-        self.traffic.stop(second, &tenant.name)?;
-        self.shaping[host].remove(
-            second,
-            host,
-            container,
-            &tenant.name,
-            &mut self.figures,
-            events,
-        )
     }
 
     fn step(
@@ -309,8 +206,12 @@ impl<'a> World<'a> {
             shaping.divide(second, host, &mut self.figures, events)?;
         }
         self.observe(second, events)?;
-        if self.setup.protect {
-            self.relieve(second, events)?;
+        if self.figures.judges(second) {
+            match self.setup.policy {
+                Policy::Protected => self.relieve(second, events)?,
+                Policy::Greedy => self.relieve_greedily(second, events)?,
+                Policy::ByCount | Policy::ByLoad => {}
+            }
         }
         self.check(second)
     }
@@ -331,7 +232,13 @@ impl<'a> World<'a> {
                 .and_then(Option::as_ref)
                 .is_some_and(|t| t.up)
         };
-        traffic.step(second, figures, events, up, |replica, factor| {
+        traffic.step(second, figures, events, up, |replica, name, factor| {
+            let tenant = tenants.get(replica).and_then(Option::as_ref);
+            let endpoint = tenant.and_then(Tenant::endpoint);
+            // What callers learn of a name that the replica has left says nothing about the replica.
+            if endpoint.is_none_or(|(current, _)| current != name) {
+                return;
+            }
             if let Some(replica) = replicas.get_mut(replica).and_then(Option::as_mut) {
                 replica.factor = factor;
                 if factor > 0.0 {
@@ -350,11 +257,8 @@ impl<'a> World<'a> {
             &self.awaiting_address,
             &mut self.replicas,
         );
-        self.figures.demand_core_seconds += demand.iter().map(|&d| f64::from(d)).sum::<f64>();
-        self.figures.unserved_core_seconds += lost.over + lost.own + lost.gap;
-        self.figures.unserved_start_core_seconds += lost.starting;
-        self.figures.unserved_gap_core_seconds += lost.gap;
-        self.figures.bucket(second).unserved += lost.over + lost.own + lost.gap;
+        let asked = demand.iter().map(|&d| f64::from(d)).sum();
+        self.figures.lost(second, asked, &lost);
         self.samples.tasks.fill(0);
         for shaping in &mut self.shaping {
             shaping.clear_demand();
@@ -378,7 +282,7 @@ impl<'a> World<'a> {
     fn finish(mut self, seconds: u64) -> Figures {
         for since in self.hot_since.iter_mut().filter_map(Option::take) {
             // Still overloaded at the day's end: it lasted at least this long.
-            self.figures.reliefs.push(seconds - since);
+            self.figures.relief_of(Some(since), seconds);
         }
         let used = self.shaping.iter().filter(|s| s.ever_used()).count();
         self.figures.hosts_used = used as u64;

@@ -1,11 +1,12 @@
 //! Moves under way, step by step.
 //!
-//! A sticky container moves make-before-break: the new replica claims a second address, starts, warms up beside
-//! the old one; then the old one drains, releases its address and ends. A fixed address can't be in two
-//! places: the new replica starts without it, the old one drains and releases it, the address is handed over,
-//! and the new one serves and warms up under load; what is asked of the address meanwhile is unserved.
+//! A container moves make-before-break: the new replica claims a second address, starts, warms up beside the old
+//! one; then the old one drains, releases its address and ends. A fixed address can't be in two places: the second one is
+//! borrowed, for warming up; when the old replica has drained and released the fixed one, it is handed over, and the new
+//! replica leaves the borrowed one and serves under its own. What is asked of the container in that second is unserved.
 
-use super::{World, at, broken, task_of};
+use super::addresses::Held;
+use super::{Tenant, World, at, broken, task_of};
 use crate::error::Error;
 use crate::events::Events;
 use crate::load::Replica;
@@ -14,6 +15,8 @@ use serde_json::json;
 
 /// Seconds until a new replica has started.
 const BOOT: u64 = 5;
+/// Seconds for which nobody answers at a fixed address that changes hosts: the least that this simulation can tell.
+const GAP: u64 = 1;
 /// Seconds that a drained replica has for the requests it still holds.
 const DRAIN: u64 = 2;
 
@@ -26,6 +29,10 @@ enum Stage {
     Warming { since: u64 },
     /// The old replica has no new traffic and ends.
     Draining { until: u64 },
+    /// The old replica has released the fixed address, and the new one takes it.
+    HandOver { at: u64 },
+    /// The new replica serves under its own address and leaves the borrowed one.
+    Leaving,
 }
 
 /// One move under way.
@@ -35,6 +42,8 @@ pub(super) struct Move {
     old: usize,
     new: usize,
     stage: Stage,
+    /// What the new replica was called and reached under until its own address came.
+    borrowed: Option<(String, Held)>,
 }
 
 impl World<'_> {
@@ -108,6 +117,7 @@ impl World<'_> {
         if self.addresses.is_fixed(container) {
             self.addresses
                 .begin_move(second, container, from, to, events)?;
+            self.borrow(second, new, events)?;
         } else {
             self.claim(second, new, events)?;
         }
@@ -119,6 +129,7 @@ impl World<'_> {
             old,
             new,
             stage,
+            borrowed: None,
         });
         self.figures.moves += 1;
         self.figures.bucket(second).moves += 1;
@@ -140,19 +151,10 @@ impl World<'_> {
 
     /// One move's second; false once it is over.
     fn step_move(&mut self, second: u64, m: &mut Move, events: &mut Events) -> Result<bool, Error> {
-        let fixed = self.addresses.is_fixed(m.container);
         match m.stage {
             Stage::Starting { until } if second >= until => {
-                if fixed {
-                    self.drain(second, m.old)?;
-                    self.awaiting_address[m.container] = true;
-                    m.stage = Stage::Draining {
-                        until: second + DRAIN,
-                    };
-                } else {
-                    self.serve(second, m.new)?;
-                    m.stage = Stage::Warming { since: second };
-                }
+                self.serve(second, m.new)?;
+                m.stage = Stage::Warming { since: second };
             }
             Stage::Warming { since } if self.has_warmed(second, since, m.new) => {
                 self.drain(second, m.old)?;
@@ -162,12 +164,20 @@ impl World<'_> {
             }
             Stage::Draining { until } if second >= until => {
                 self.end(second, m.old, events)?;
-                let task = task_of(m.container);
-                let ended = self.protector.finish_move(at(second), task);
-                ended.map_err(|e| broken(second, "scheduler-core", &e))?;
-                if fixed {
-                    self.hand_over(second, m, events)?;
+                if !self.addresses.is_fixed(m.container) {
+                    self.finish_move(second, m)?;
+                    return Ok(false);
                 }
+                self.awaiting_address[m.container] = true;
+                m.stage = Stage::HandOver { at: second + GAP };
+            }
+            Stage::HandOver { at: due } if second >= due => {
+                self.hand_over(second, m, events)?;
+                m.stage = Stage::Leaving;
+            }
+            Stage::Leaving => {
+                self.leave_borrowed(second, m, events)?;
+                self.finish_move(second, m)?;
                 return Ok(false);
             }
             _ => {}
@@ -175,20 +185,58 @@ impl World<'_> {
         Ok(true)
     }
 
+    /// The planner learns that the old replica is gone and the new one serves.
+    fn finish_move(&mut self, second: u64, m: &Move) -> Result<(), Error> {
+        let ended = self.protector.finish_move(at(second), task_of(m.container));
+        ended
+            .map(drop)
+            .map_err(|e| broken(second, "scheduler-core", &e))
+    }
+
+    /// Gives a replica an address to warm up under.
+    fn borrow(&mut self, second: u64, replica: usize, events: &mut Events) -> Result<(), Error> {
+        let (_, host) = self.place_of(second, replica)?;
+        let name = format!("{}-warming", self.tenant(second, replica)?.name);
+        let held = self
+            .addresses
+            .borrow(second, &name, host, &mut self.figures, events)?;
+        self.tenant(second, replica)?.warming = Some((name, held));
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Nobody calls the replica at its borrowed address any more: it is given back.
+    fn leave_borrowed(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Error> {
+        let Some((name, held)) = &m.borrowed else {
+            return Err(broken(second, "replay", &"warmed up without an address"));
+        };
+        self.traffic.stop(second, name)?;
+        let reason = "its own address has been handed over";
+        self.addresses.release(second, name, held, reason, events)?;
+        self.changed = true;
+        Ok(())
+    }
+
     /// Whether the new replica may take over: the engine gives it its whole weight, and callers have known
     /// since a sync. One that fails its probes waits.
     fn has_warmed(&self, second: u64, since: u64, replica: usize) -> bool {
         let tenant = self.tenants.get(replica).and_then(Option::as_ref);
-        second > since && tenant.is_some_and(|t| self.traffic.warm(&t.name))
+        let endpoint = tenant.and_then(Tenant::endpoint);
+        second > since && endpoint.is_some_and(|(name, _)| self.traffic.warm(name))
     }
 
     /// The old replica has released the fixed address: the new one takes it and serves.
-    fn hand_over(&mut self, second: u64, m: &Move, events: &mut Events) -> Result<(), Error> {
+    fn hand_over(&mut self, second: u64, m: &mut Move, events: &mut Events) -> Result<(), Error> {
         let name = self.tenant(second, m.new)?.name.clone();
         let held =
             self.addresses
                 .finish_move(second, m.container, &name, &mut self.figures, events)?;
-        self.tenant(second, m.new)?.held = Some(held);
+        let tenant = self.tenant(second, m.new)?;
+        tenant.held = Some(held);
+        m.borrowed = tenant.warming.take();
+        if let Some((name, _)) = &m.borrowed {
+            self.traffic.drain(second, name)?;
+        }
         self.changed = true;
         self.serve(second, m.new)
     }

@@ -13,14 +13,15 @@ fn with_world(test: impl FnOnce(&mut World<'_>, &mut Events)) {
     let setup = Setup {
         trace: &trace,
         hosts: 4,
-        protect: true,
+        policy: Policy::Protected,
         warm_up: true,
+        between: Between::Ramp,
         seed: 5,
     };
-    let mut events = Events::open(None, Detail::All, true).expect("no file");
+    let mut events = Events::open(None, Detail::All, Policy::Protected).expect("no file");
     let mut world = World::new(&setup, &mut events).expect("a world");
     let mut demand = vec![0.0; trace.containers.len()];
-    let mut upsampler = Upsampler::new(&trace, 5);
+    let mut upsampler = Upsampler::new(&trace, Between::Ramp, 5);
     for second in 0..30 {
         upsampler.step(second, &mut demand);
         world
@@ -63,6 +64,7 @@ fn an_address_under_two_names_is_seen() {
                 31,
                 &world.tenants[0].as_ref().expect("a tenant").name.clone(),
                 &held,
+                "tested",
                 events,
             )
             .expect("released");
@@ -119,10 +121,9 @@ fn a_fixed_address_moves_with_its_container() {
             .expect("it runs");
         let after = world.tenants[replica].as_ref().and_then(|t| t.held.clone());
         assert_eq!(before.map(|h| h.address), after.map(|h| h.address));
-        assert!(
-            world.figures.unserved_gap_core_seconds > 0.0,
-            "the gap counts"
-        );
+        // One second of its 0.2 cores, and nothing else.
+        let unserved: f64 = world.figures.series.iter().map(|b| b.unserved).sum();
+        assert!((unserved - 0.2).abs() < 1e-6, "the gap counts: {unserved}");
         assert!(!world.awaiting_address[container]);
     });
 }

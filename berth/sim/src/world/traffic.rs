@@ -230,7 +230,7 @@ impl Traffic {
         figures: &mut Figures,
         events: &mut Events,
         up: impl Fn(usize) -> bool,
-        mut factor: impl FnMut(usize, f32),
+        mut factor: impl FnMut(usize, &str, f32),
     ) -> Result<(), Error> {
         if std::mem::take(&mut self.eve) {
             for before in 0..EVE {
@@ -328,7 +328,7 @@ impl Traffic {
         second: u64,
         figures: &mut Figures,
         events: &mut Events,
-        factor: &mut impl FnMut(usize, f32),
+        factor: &mut impl FnMut(usize, &str, f32),
     ) -> Result<(), Error> {
         for service in self.services.iter_mut().filter(|s| s.dirty) {
             service.dirty = false;
@@ -350,7 +350,8 @@ impl Traffic {
                 service.total -= u64::from(service.picker.weight(known.slot));
                 service.total += u64::from(weight);
                 service.picker.set_weight(known.slot, weight);
-                factor(known.replica, weight as f32 / (WEIGHT * 1_000) as f32);
+                let part = weight as f32 / (WEIGHT * 1_000) as f32;
+                factor(known.replica, name, part);
                 if matches!(op, Op::Deregister { .. }) {
                     self.known.remove(name);
                 }

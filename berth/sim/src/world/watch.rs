@@ -33,9 +33,7 @@ impl World<'_> {
                     )
                 }
                 EventKind::Left => {
-                    self.figures
-                        .reliefs
-                        .extend(since.take().map(|s| second - s));
+                    self.figures.relief_of(since.take(), second);
                     ("relieved", "the window's mean is below the lower threshold")
                 }
             };
