@@ -59,28 +59,33 @@ fn revision(slot: &[u8]) -> Option<u64> {
 /// leaves an earlier one, which a sound store is ahead of.
 pub(crate) fn write(store: &Path, revision: u64, synced: bool) -> io::Result<()> {
     let path = path_of(store);
-    let known = path.exists();
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)?;
     let mut slot = [0; SLOT as usize];
     slot[..8].copy_from_slice(&MARK);
     slot[8..16].copy_from_slice(&revision.to_le_bytes());
     slot[16..24].copy_from_slice(&hash(&MARK, revision).to_le_bytes());
+    if !path.exists() {
+        return make(&path, revision, &slot);
+    }
+    let mut file = OpenOptions::new().write(true).open(&path)?;
     file.seek(SeekFrom::Start(revision % SLOTS * SLOT))?;
     file.write_all(&slot)?;
-    if known {
-        return match synced {
-            true => file.sync_data(),
-            false => Ok(()),
-        };
+    match synced {
+        true => file.sync_data(),
+        false => Ok(()),
     }
+}
+
+/// Makes the file whole under another name first: one that is empty was emptied, and no crash left it so.
+fn make(path: &Path, revision: u64, slot: &[u8]) -> io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".new-{}", std::process::id()));
+    let mut file = File::create(&fresh)?;
     file.set_len(SLOT * SLOTS)?;
+    file.seek(SeekFrom::Start(revision % SLOTS * SLOT))?;
+    file.write_all(slot)?;
     file.sync_all()?;
-    sync_folder(&path)
+    std::fs::rename(&fresh, path)?;
+    sync_folder(path)
 }
 
 /// Puts the name of a new file on disk.

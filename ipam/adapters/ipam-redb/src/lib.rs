@@ -236,10 +236,15 @@ impl RedbStore {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(self.failed(&e)),
         }
-        if let Acknowledged::Upto(revision) = self.acknowledged()? {
+        let lost = match self.acknowledged()? {
+            Acknowledged::Unknown => None,
+            Acknowledged::Upto(revision) => Some(format!("revision {revision} of it was")),
+            Acknowledged::Damaged => Some("some revision of it was".into()),
+        };
+        if let Some(lost) = lost {
             let ack = acknowledged::path_of(&self.path);
             return Err(self.failed(&format_args!(
-                "the file is missing, though revision {revision} of it was acknowledged: restore a backup, or remove {} to begin a new store",
+                "the file is missing, though {lost} acknowledged: restore a backup, or remove {} to begin a new store",
                 ack.display()
             )));
         }

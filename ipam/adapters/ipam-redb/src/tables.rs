@@ -209,11 +209,19 @@ fn sealed(
     latest: Acknowledged,
 ) -> Result<Sum, Failure> {
     let revision = count(counts, "revision")?;
-    if let Acknowledged::Upto(latest) = latest
-        && latest > revision
-    {
-        let why = format!("revision {latest} was acknowledged, and this is revision {revision}");
-        return Err(Failure::Damaged(why));
+    match latest {
+        Acknowledged::Upto(latest) if latest > revision => {
+            let why =
+                format!("revision {latest} was acknowledged, and this is revision {revision}");
+            return Err(Failure::Damaged(why));
+        }
+        Acknowledged::Damaged => {
+            let why = format!(
+                "whether its revision {revision} is the last that was acknowledged is unknown: what tells that, beside it, is damaged"
+            );
+            return Err(Failure::Damaged(why));
+        }
+        _ => {}
     }
     let (sum, keys) = (count(counts, "sum")?, count(counts, "keys")?);
     let Some(seal) = counts.get("seal")?.map(|s| s.value()) else {

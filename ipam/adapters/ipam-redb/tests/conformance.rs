@@ -159,3 +159,36 @@ fn a_store_ahead_of_what_was_acknowledged_or_without_it_is_sound() {
     }
     std::fs::remove_dir_all(folder).expect("cleaned up");
 }
+
+#[test]
+fn what_tells_of_the_last_revision_is_no_less_damaged_for_being_emptied() {
+    let folder = folder("emptied");
+    let (path, ack) = (folder.join("s.redb"), folder.join("s.redb.ack"));
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    write(&mut store, "a").expect("a write");
+    std::fs::write(&ack, b"").expect("emptied");
+    assert_eq!(damage(&mut store).len(), 1);
+    // Nobody commits who would have it forgotten, whether or not he asked for damage first.
+    for mut store in [store, RedbStore::new(&path, Duration::ZERO).brief()] {
+        let refused = write(&mut store, "b");
+        assert!(
+            matches!(&refused, Err(StoreError::Damaged(why)) if why.contains("unknown")),
+            "{refused:?}"
+        );
+        assert_eq!(damage(&mut store).len(), 1);
+    }
+    let mut store = RedbStore::new(&path, Duration::ZERO);
+    assert_eq!(ready(store.accept()).expect("an answer"), Ok(()));
+    assert_eq!(damage(&mut store), [""; 0]);
+    write(&mut store, "b").expect("a write");
+    // Nor does a store that is missing begin anew.
+    drop(store);
+    std::fs::write(&ack, b"").expect("emptied");
+    std::fs::remove_file(&path).expect("removed");
+    let missing = write(&mut RedbStore::new(&path, Duration::ZERO), "c");
+    assert!(
+        matches!(&missing, Err(StoreError::Io(why)) if why.contains("missing")),
+        "{missing:?}"
+    );
+    std::fs::remove_dir_all(folder).expect("cleaned up");
+}
