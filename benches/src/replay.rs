@@ -44,7 +44,7 @@ fn days() -> Vec<Figure> {
     vec![
         row(
             "replay/cpu",
-            "planetlab/20110303, both modes",
+            "planetlab/20110303, both modes and baselines",
             "CPU s",
             Judge::Ours,
             Limit::AtMost(120.0),
@@ -62,7 +62,7 @@ fn days() -> Vec<Figure> {
         ),
         row(
             "replay/overload",
-            "overloaded host-seconds, protected (peer: unprotected)",
+            "overloaded host-seconds, protected (peer: placed by load, unprotected)",
             "s",
             Judge::Ratio,
             Limit::AtMost(0.5),
@@ -74,8 +74,8 @@ fn days() -> Vec<Figure> {
             "moves per container and day",
             "moves",
             Judge::Ours,
-            Limit::AtMost(2.0),
-            Limit::None,
+            Limit::AtMost(1.0),
+            Limit::AtMost(0.5),
             moves,
         ),
     ]
