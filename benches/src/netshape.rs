@@ -11,6 +11,7 @@ use netshape::{Capabilities, Container, Device, Direction, Host, Rate, Shape, Ti
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
+mod kernel;
 mod nlink;
 mod samples;
 
@@ -264,7 +265,7 @@ fn whole_diff() -> Result<Measured, String> {
 /// The rows.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [alone(), beside()].concat()
+    [alone(), beside(), kernel::figures()].concat()
 }
 
 /// What our own operations take.
