@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod cni;
+pub mod days;
 pub mod discovery;
 pub mod ipam;
 pub mod measure;
@@ -115,6 +116,7 @@ pub struct Figure {
 pub fn figures() -> Vec<Figure> {
     [
         replay::figures(),
+        days::figures(),
         ipam::figures(),
         cni::figures(),
         netshape::figures(),

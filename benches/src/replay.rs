@@ -163,7 +163,7 @@ pub(crate) fn binary() -> Result<&'static Path, String> {
 }
 
 /// The JSON of `berth replay` on a day of the shared data; an exit status other than 0 is an error.
-fn replay(day: &str, more: &[&str]) -> Result<Value, String> {
+pub(crate) fn replay(day: &str, more: &[&str]) -> Result<Value, String> {
     let trace = test_support::data(&format!("planetlab/{day}")).ok_or("no planetlab data")?;
     let mut command = Command::new(binary()?);
     command
