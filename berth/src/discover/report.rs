@@ -83,35 +83,21 @@ pub(super) fn kind(effect: &Effect) -> &'static str {
 
 fn line(engine: &Engine, now: Timestamp, effect: &Effect) -> Value {
     let mut line = json!({"time_s": seconds(now), "event": kind(effect)});
+    let known = of(effect).and_then(|id| engine.endpoint(id));
     let mut with = |key: &str, value: Value| {
         if let Some(line) = line.as_object_mut() {
             line.insert(key.to_owned(), value);
         }
     };
-    let endpoint = |id: EndpointId, with: &mut dyn FnMut(&str, Value)| {
-        // It may be gone by the end of the same effects.
-        if let Some(known) = engine.endpoint(id) {
-            with("endpoint", known.name.into());
-            with("service", engine.service_name(known.service).into());
-            with("address", known.address.to_string().into());
-        }
-    };
+    // It may be gone by the end of the same effects.
+    if let Some(known) = known {
+        with("endpoint", known.name.into());
+        with("service", engine.service_name(known.service).into());
+        with("address", known.address.to_string().into());
+    }
     match effect {
-        Effect::Register {
-            endpoint: id,
-            reason,
-            ..
-        } => {
-            endpoint(*id, &mut with);
-            with("reason", reason.to_string().into());
-        }
-        Effect::Update {
-            endpoint: id,
-            status,
-            reason,
-            ..
-        } => {
-            endpoint(*id, &mut with);
+        Effect::Register { reason, .. } => with("reason", reason.to_string().into()),
+        Effect::Update { status, reason, .. } => {
             with("status", status.to_string().into());
             with("reason", reason.to_string().into());
         }
@@ -125,13 +111,7 @@ fn line(engine: &Engine, now: Timestamp, effect: &Effect) -> Value {
             with("service", engine.service_name(*service).into());
             with("reason", reason.to_string().into());
         }
-        Effect::SetWeight {
-            endpoint: id,
-            weight,
-            reason,
-            ..
-        } => {
-            endpoint(*id, &mut with);
+        Effect::SetWeight { weight, reason, .. } => {
             with("weight", (f64::from(*weight) / 1e3).into());
             with("reason", reason.to_string().into());
         }
@@ -157,4 +137,14 @@ fn line(engine: &Engine, now: Timestamp, effect: &Effect) -> Value {
         _ => {}
     }
     line
+}
+
+/// The endpoint that an effect names by its number.
+fn of(effect: &Effect) -> Option<EndpointId> {
+    match effect {
+        Effect::Register { endpoint, .. }
+        | Effect::Update { endpoint, .. }
+        | Effect::SetWeight { endpoint, .. } => Some(*endpoint),
+        _ => None,
+    }
 }
