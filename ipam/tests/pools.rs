@@ -28,6 +28,31 @@ fn range(text: &str) -> AddressRange {
 }
 
 #[test]
+fn too_many_ranges_and_labels_name_the_limit_that_they_pass() {
+    let mut ranges = spec("10.0.0.0/8");
+    for i in 1..=4097_u32 {
+        let [_, a, b, c] = (2 * i).to_be_bytes();
+        ranges = ranges.exclude(range(&format!("10.{a}.{b}.{c}")));
+    }
+    let refused = Ipam::new(1).add_pool(at(1), ranges);
+    let expected = PoolError::TooManyRanges {
+        given: 4097,
+        limit: 4096,
+    };
+    assert_eq!(refused, Err(expected));
+    let mut labels = spec("10.0.0.0/24");
+    for i in 0..65 {
+        labels = labels.label(format!("k{i}"), "v");
+    }
+    let refused = Ipam::new(1).add_pool(at(1), labels);
+    let expected = PoolError::TooManyLabels {
+        given: 65,
+        limit: 64,
+    };
+    assert_eq!(refused, Err(expected));
+}
+
+#[test]
 fn ranges_that_no_container_may_have_are_refused() {
     for cidr in [
         "0.0.0.0/8",

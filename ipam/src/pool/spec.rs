@@ -181,8 +181,19 @@ impl PoolSpec {
                 family: cidr.family(),
             });
         }
-        if self.excluded.len().max(self.set_aside.len()) > MOST_RANGES || self.labels.len() > 64 {
-            return Err(PoolError::TooMany { limit: MOST_RANGES });
+        let given = self.excluded.len().max(self.set_aside.len());
+        if given > MOST_RANGES {
+            return Err(PoolError::TooManyRanges {
+                given,
+                limit: MOST_RANGES,
+            });
+        }
+        let given = self.labels.len();
+        if given > MOST_LABELS {
+            return Err(PoolError::TooManyLabels {
+                given,
+                limit: MOST_LABELS,
+            });
         }
         for text in self
             .labels
@@ -273,3 +284,5 @@ const RESERVED: [(Family, u128, u128, &str); 10] = [
 
 /// Most excluded ranges of one pool: each allocation by address looks through them.
 const MOST_RANGES: usize = 4096;
+/// Most labels of one pool: its record, which every claim reads, stays below some ten kilobytes.
+const MOST_LABELS: usize = 64;

@@ -117,10 +117,20 @@ pub enum PoolError {
         /// The pool's family.
         family: Family,
     },
-    /// Too many excluded ranges (or over 64 labels).
-    #[error("more than {limit} ranges, or more than 64 labels")]
-    TooMany {
+    /// Too many ranges are excluded or set aside.
+    #[error("{given} ranges: a pool has {limit} at the most; join those that touch")]
+    TooManyRanges {
+        /// The ranges given.
+        given: usize,
         /// The most ranges.
+        limit: usize,
+    },
+    /// Too many labels.
+    #[error("{given} labels: a pool has {limit} at the most")]
+    TooManyLabels {
+        /// The labels given.
+        given: usize,
+        /// The most labels.
         limit: usize,
     },
     /// There is a pool of that name.
