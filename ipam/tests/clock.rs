@@ -296,7 +296,7 @@ fn time_passes_while_nobody_runs() {
         passed <= day * 3 && passed + most >= day * 3,
         "{passed:?} passed"
     );
-    // An election forgets what nobody has seen, and no more: a lease lasts its own length once more at the longest.
+    // An election loses what nobody has seen, and no more: a lease lasts its own length once more at the longest.
     store.pass(day);
     store.elect(0, 0);
     store.pass(day);

@@ -1,4 +1,4 @@
-//! The store's clock, which forgets what it has counted when another member begins to count.
+//! The store's clock, which loses what it has counted when another member begins to count.
 
 use crate::net::{Answer, Ask};
 use ipam::Timestamp;

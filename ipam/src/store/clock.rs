@@ -19,7 +19,7 @@ pub(super) use proof::{damaged_time, proved};
 /// Wall clocks jump, and hosts' do not agree: leases and quarantines that end by them end too early somewhere. So time is the store's. Where
 /// the store has a clock (etcd has: its leases run down by the clock of the member that leads), time is counted by a
 /// [stopwatch](Store::start_stopwatch) of the store's, whoever runs, and whether anybody does. What hosts do is to write down how far it has
-/// come, by compare-and-swap, before any of them goes by it: a store may forget what it has counted (etcd does when it elects a leader, unless
+/// come, by compare-and-swap, before any of them goes by it: a store may lose what it has counted (etcd does when it elects a leader, unless
 /// it checkpoints leases), and then time goes on from what was written last. So it never runs backwards, never runs faster than real time,
 /// and what it may lose is the time between the last look of anybody and such a loss; a host that looked before and after bridges up to a step
 /// of that by its own *monotonic* clock. No wall clock has a say, but for the one that a store without any time is given.

@@ -1,4 +1,4 @@
-//! A store in memory that has a clock, which forgets now and then what it counted.
+//! A store in memory that has a clock, which loses now and then what it counted.
 
 use ipam::Timestamp;
 use ipam::store::{

@@ -210,7 +210,7 @@ impl Limits {
     }
 }
 
-/// A count of moves that forgets: by a factor of e each hour.
+/// A count of moves that decays: by a factor of e each hour.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
     count: f64,

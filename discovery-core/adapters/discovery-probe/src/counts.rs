@@ -11,7 +11,7 @@ pub(crate) enum Local {
     Resources,
     /// No port is left.
     Ports,
-    /// Its turn did not come, or this thread was late.
+    /// No permit came, or this thread was late.
     Late,
     /// What it should do can't be done: a program that can't be started, a path that is none.
     Check,

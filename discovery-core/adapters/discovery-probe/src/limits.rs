@@ -2,7 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Bounds on what is under way at once; more wait for their turn until their deadline.
+/// Bounds on what is under way at once; more wait for a permit until their deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

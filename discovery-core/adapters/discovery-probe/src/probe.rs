@@ -25,19 +25,19 @@ pub(crate) struct Probe {
     pub(crate) deadline: Instant,
 }
 
-/// Whoever wants to be under way waits for its turn.
+/// Whoever wants to be under way waits for a permit.
 #[derive(Clone)]
-pub(crate) struct Turns {
+pub(crate) struct Permits {
     connections: Arc<Semaphore>,
     programs: Arc<Semaphore>,
 }
 
-impl Turns {
+impl Permits {
     pub(crate) fn new(limits: Limits) -> Self {
-        let turns = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+        let permits = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            connections: turns(limits.connections),
-            programs: turns(limits.programs),
+            connections: permits(limits.connections),
+            programs: permits(limits.programs),
         }
     }
 }
@@ -66,10 +66,10 @@ impl From<io::Error> for Trouble {
 
 impl Probe {
     /// What it gave; what went wrong here is counted.
-    pub(crate) async fn carry_out(&self, turns: &Turns, counts: &Counts) -> ProbeOutcome {
-        let turn = match &self.kind {
-            CheckKind::Exec { .. } => &turns.programs,
-            _ => &turns.connections,
+    pub(crate) async fn carry_out(&self, permits: &Permits, counts: &Counts) -> ProbeOutcome {
+        let permit = match &self.kind {
+            CheckKind::Exec { .. } => &permits.programs,
+            _ => &permits.connections,
         };
         let unprobed = |why, text: &str| {
             counts.local(why, format!("{}: {text}", self.name));
@@ -79,10 +79,10 @@ impl Probe {
         // missing answer for a failure.
         let now = Instant::now();
         let fair = now + self.deadline.saturating_duration_since(now) / 2;
-        let Ok(turn) = timeout_at(fair, turn.acquire()).await else {
-            return unprobed(Local::Late, "its turn did not come in time");
+        let Ok(permit) = timeout_at(fair, permit.acquire()).await else {
+            return unprobed(Local::Late, "no permit came in time");
         };
-        let outcome = timeout_at(self.deadline, self.once(turn.ok())).await;
+        let outcome = timeout_at(self.deadline, self.once(permit.ok())).await;
         match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(Trouble::Endpoint)) => ProbeOutcome::Fail,

@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::limits::Limits;
 use crate::outcomes::{Outcome, Outcomes};
-use crate::probe::{Probe, Turns};
+use crate::probe::{Permits, Probe};
 use discovery_core::driver::Prober;
 use discovery_core::endpoint::ServiceId;
 use discovery_core::{EndpointId, Engine, Timestamp};
@@ -17,7 +17,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Carries probes out as tasks of the runtime that it is called in.
 pub struct Probes {
     clock: Clock,
-    turns: Turns,
+    permits: Permits,
     counts: Arc<Counts>,
     ended: UnboundedSender<Outcome>,
 }
@@ -31,7 +31,7 @@ pub fn probes(
     let (ended, outcomes) = unbounded_channel();
     let prober = Probes {
         clock: Arc::new(clock),
-        turns: Turns::new(limits),
+        permits: Permits::new(limits),
         counts: Arc::default(),
         ended,
     };
@@ -67,10 +67,10 @@ impl Prober for Probes {
             // As far away by the runtime's clock as by the engine's.
             deadline: Instant::now() + deadline.since((self.clock)()),
         };
-        let (turns, counts) = (self.turns.clone(), Arc::clone(&self.counts));
+        let (permits, counts) = (self.permits.clone(), Arc::clone(&self.counts));
         let (ended, clock) = (self.ended.clone(), Arc::clone(&self.clock));
         tokio::spawn(async move {
-            let outcome = probe.carry_out(&turns, &counts).await;
+            let outcome = probe.carry_out(&permits, &counts).await;
             counts.outcome(outcome);
             let outcome = Outcome {
                 endpoint,

@@ -46,7 +46,7 @@
 //! time has come by that stands in the record `t/`, written by compare-and-swap before anybody goes by it
 //! ([`StoreClock`](ipam::store::StoreClock) has the rules), so it never runs backwards, and never faster than the leader's clock.
 //!
-//! It may be slow. An elected leader gives every lease its full length again, so what was counted since anybody looked last is forgotten, and what passes after
+//! It may be slow. An elected leader gives every lease its full length again, so what was counted since anybody looked last is lost, and what passes after
 //! that counts only once it is more than what the lease had counted by then: five minutes at the most, since the stopwatch is started anew that often. In other words:
 //!
 //! | what happens | what time loses |

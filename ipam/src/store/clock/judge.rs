@@ -9,7 +9,7 @@ use core::time::Duration;
 /// By how much what a stopwatch shows may be behind without anything being wrong: it may show whole seconds, and takes time to come.
 const LAG: Duration = Duration::from_secs(1).saturating_add(StoreClock::ROUND_TRIP);
 
-/// A stopwatch is started anew after five minutes, as often as etcd checkpoints leases where it is told to: a store that forgets what it has
+/// A stopwatch is started anew after five minutes, as often as etcd checkpoints leases where it is told to: a store that loses what it has
 /// counted counts on from nothing, and time stands still until that is as much as it was.
 const LASTS: Duration = Duration::from_secs(300);
 

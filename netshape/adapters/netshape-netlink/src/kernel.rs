@@ -194,7 +194,7 @@ fn carry_out(
     let mut message = message.clone();
     (message.ifindex, message.seq) = (ifindex, connection.next_sequence());
     let mut asked = connection.request(&message.to_bytes(), message.seq);
-    // The kernel lets go of a hash table only some time after the last link to it went (an RCU grace period): that is waited for.
+    // The kernel frees a hash table only some time after the last link to it went (an RCU grace period): that is waited for.
     for _ in 0..TABLE_ATTEMPTS {
         if !is_table_in_use(&message, &asked) {
             break;

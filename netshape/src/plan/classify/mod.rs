@@ -9,7 +9,7 @@
 //! u32 rather than an nft map: it costs the same (measured), it is in the same plan, batch and transaction as the classes, it works on an
 //! ifb, and its filters hold their classes, so that no order of steps can leave one pointing at another container's.
 //!
-//! Tables and links stay once they are there, empty or not: the kernel lets go of a table only some time after the last link to it went,
+//! Tables and links stay once they are there, empty or not: the kernel frees a table only some time after the last link to it went,
 //! so that taking both off in one plan may fail. They go with the root qdisc.
 
 mod in_front;

@@ -68,7 +68,7 @@ fn walk(rows: &[&Filter], bucket: u32, bytes: &[u8], from: i64, depth: u8) -> Op
         } else {
             0
         };
-        assert!(depth < 8, "tables lead in a circle");
+        assert!(depth < 8, "tables lead in a cycle");
         let found = walk(rows, link | hash << 12, bytes, from + eaten, depth + 1);
         if found.is_some() {
             return found;
