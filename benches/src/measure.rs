@@ -29,6 +29,15 @@ pub fn children_cpu_seconds() -> Result<f64, String> {
     Ok(spent.num_microseconds() as f64 / 1e6)
 }
 
+/// Bytes that child processes that were waited for had written to disk, or left to be (getrusage(2), in units of 512).
+///
+/// # Errors
+/// Where the system does not tell.
+pub fn children_written_bytes() -> Result<i64, String> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| e.to_string())?;
+    Ok(usage.block_writes() * 512)
+}
+
 /// Nanoseconds of this thread's CPU time per call of `op`: the least of `rounds` rounds of `calls` calls.
 ///
 /// # Errors

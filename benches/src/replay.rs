@@ -139,7 +139,8 @@ fn root() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
-fn cargo() -> Command {
+/// Cargo, in the repository.
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     command.current_dir(root());
     command

@@ -18,7 +18,7 @@ pub(crate) fn installed() -> Result<(), String> {
 }
 
 /// Status and result, as far as both versions have it: Debian's is older, and writes an empty `dns`.
-fn comparable(answer: &Answer) -> (Option<i32>, Vec<Value>) {
+pub(crate) fn comparable(answer: &Answer) -> (Option<i32>, Vec<Value>) {
     let one = |document: &Value| match document.get("code") {
         Some(_) => document["msg"].clone(),
         None => {

@@ -3,6 +3,7 @@
 mod beside;
 mod calls;
 mod commands;
+mod messages;
 mod migrating;
 mod namespaces;
 mod processes;
@@ -23,6 +24,8 @@ test_support::tests! {
     recorded::every_recorded_run_agrees [Need::Vectors("cni_exec_golden.json"), Need::Vectors("host_local_cmd.json")],
     beside::the_same_calls_have_the_same_answers [HOST_LOCAL],
     beside::what_host_local_gave_is_taken_over [HOST_LOCAL],
+    messages::what_is_wrong_is_said_in_host_locals_words [HOST_LOCAL],
+    messages::random_configurations_have_the_same_answers [HOST_LOCAL],
     migrating::from_host_local_and_back_as_the_note_tells [HOST_LOCAL, JQ],
     migrating::from_whereabouts_as_the_note_tells [JQ],
     commands::usage_goes_to_standard_error_without_a_command [],

@@ -52,9 +52,19 @@ impl Arguments {
         let cidr = "an IP address, with or without a prefix length";
         match key {
             "IP" if value.is_empty() => self.address = None,
-            "IP" => self.address = Some(address(value).ok_or_else(|| unreadable(pair, cidr))?),
+            "IP" => {
+                let why = || format!("invalid IP address {}", shortened(value));
+                self.address = Some(address(value).ok_or_else(|| unreadable(pair, &why(), cidr))?);
+            }
             "IgnoreUnknown" => {
-                *ignore = boolean(value).ok_or_else(|| unreadable(pair, "1, true, 0 or false"))?;
+                let why = || {
+                    format!(
+                        "boolean unmarshal error: invalid input {}",
+                        shortened(value)
+                    )
+                };
+                *ignore = boolean(value)
+                    .ok_or_else(|| unreadable(pair, &why(), "1, true, 0 or false"))?;
             }
             "K8S_POD_NAMESPACE" => self.namespace = Some(value.to_owned()),
             "K8S_POD_NAME" => self.pod = Some(value.to_owned()),
@@ -82,8 +92,9 @@ fn wrong(message: String) -> Refusal {
     Refusal::new(Code::InvalidEnvironment, message).details("see CNI_ARGS")
 }
 
-fn unreadable(pair: &str, right: &str) -> Refusal {
-    let message = format!("ARGS: error parsing value of pair {:?}", shortened(pair));
+fn unreadable(pair: &str, why: &str, right: &str) -> Refusal {
+    let pair = shortened(pair);
+    let message = format!("ARGS: error parsing value of pair {pair:?}: {why}");
     Refusal::new(Code::InvalidEnvironment, message).details(format!("CNI_ARGS: want {right}"))
 }
 

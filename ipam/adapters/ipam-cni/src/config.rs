@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::environment::{Environment, is_name, shortened};
 use crate::error::{Code, Refusal};
 use crate::field::or_null;
-use crate::network::{RangeSet, address, list, range_sets, text, wrong_type};
+use crate::network::{RangeSet, WrittenSets, address, list, text, wrong_type};
 use crate::route::{Attachment, Route, valid_attachments};
 use crate::settings::{Retain, Settings};
 use crate::version::{Version, allows};
@@ -152,14 +152,14 @@ fn network_name(json: &Value) -> Result<String, Refusal> {
 }
 
 /// The addresses that the configuration asks for, by `args` and by the capability `ips`.
-fn requested(json: &Value, by_variable: Option<IpAddr>) -> Result<Vec<IpAddr>, Refusal> {
+fn requested(json: &Value) -> Result<Vec<IpAddr>, Refusal> {
     let args = list(or_null(or_null(json, "args"), "cni"), "ips")?;
     let runtime = list(or_null(json, "runtimeConfig"), "ips")?;
     if args.len().saturating_add(runtime.len()) > MOST_REQUESTED {
         let message = format!("more than {MOST_REQUESTED} addresses are asked for");
         return Err(Refusal::new(Code::InvalidConfig, message));
     }
-    let mut out: Vec<IpAddr> = by_variable.into_iter().collect();
+    let mut out: Vec<IpAddr> = Vec::new();
     for item in args.iter().chain(runtime) {
         let Value::String(text) = item else {
             return Err(wrong_type("ips", "strings", item));
@@ -167,7 +167,7 @@ fn requested(json: &Value, by_variable: Option<IpAddr>) -> Result<Vec<IpAddr>, R
         let wrong = || {
             Refusal::new(
                 Code::InvalidConfig,
-                format!("invalid IP address: {}", shortened(text)),
+                format!("invalid IP address {}", shortened(text)),
             )
         };
         let address = address(text).ok_or_else(wrong)?;
@@ -196,20 +196,26 @@ impl Config {
         if !ipam.is_object() {
             return Err(wrong_type("ipam", "an object", ipam));
         }
+        // What can't be read is found before anything is compared.
+        let written = WrittenSets::read(ipam, or_null(json, "runtimeConfig"))?;
+        let routes = Route::all(ipam)?;
+        let mut requested = requested(json)?;
         let arguments = Arguments::parse(&environment.args)?;
-        let lists = version >= Version::LISTS;
-        let runtime = or_null(json, "runtimeConfig");
-        let sets = range_sets(ipam, runtime, version.name(), lists)?;
+        if let Some(address) = arguments.address {
+            requested.retain(|other| *other != address);
+            requested.insert(0, address);
+        }
+        let sets = written.checked(version.name(), version >= Version::LISTS)?;
         let settings = Settings::parse(ipam)?;
         if sets.is_empty() && settings.controller.is_none() {
             return Err(Refusal::new(Code::InvalidConfig, "no IP ranges specified")
                 .details("give \"subnet\" or \"ranges\" in the ipam section"));
         }
         Ok(Self {
-            requested: requested(json, arguments.address)?,
+            requested,
             workload: arguments.workload(),
             pod: arguments.pod(),
-            routes: Route::all(ipam)?,
+            routes,
             valid: match &*environment.command {
                 "GC" => valid_attachments(json)?,
                 _ => None,

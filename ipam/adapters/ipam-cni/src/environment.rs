@@ -109,7 +109,7 @@ impl Environment {
             true => Ok(()),
             false => Err(Refusal::new(
                 Code::InvalidEnvironment,
-                "invalid characters found in containerID",
+                "invalid characters in containerID",
             )
             .details(format!(
                 "CNI_CONTAINERID is {:?}: letters, digits, `_`, `.` and `-`, the first a letter or a digit",

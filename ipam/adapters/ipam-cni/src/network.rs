@@ -80,68 +80,99 @@ fn optional_address(object: &Value, name: &str) -> Result<Option<IpAddr>, Refusa
     parsed.map(Some).ok_or_else(wrong)
 }
 
-/// One range, checked.
-fn range(object: &Value) -> Result<Subrange, Refusal> {
-    if !object.is_object() {
-        return Err(wrong_type("ranges", "objects with a subnet", object));
-    }
-    let subnet = text(object, "subnet")?.unwrap_or_default();
-    let Some((base, length)) = prefix(subnet) else {
-        return Err(
-            invalid(format!("invalid CIDR address: {}", shortened(subnet)))
-                .details("a range needs a subnet such as \"10.9.0.0/24\""),
-        );
-    };
-    let network = Cidr::containing(base, length).map_err(|e| invalid(e.to_string()))?;
-    if network.interior().is_none() {
-        return Err(invalid(format!("Network {base}/{length} too small to allocate from"))
-            .details("a subnet needs two addresses besides its own and the broadcast address: IPv4 up to /30, IPv6 up to /126"));
-    }
-    if network.first() != base {
-        let first = network.first();
-        return Err(invalid(format!(
-            "Network has host bits set. For a subnet mask of length {length} the network address is {first}"
-        )));
-    }
-    let (first, last) = (
-        optional_address(object, "rangeStart")?,
-        optional_address(object, "rangeEnd")?,
-    );
-    let gateway = optional_address(object, "gateway")?;
-    Subrange::new(base, length, first, last, gateway).map_err(|error| match error {
-        SubrangeError::Outside {
-            which,
-            given,
-            subnet,
-        } => {
-            let which = if which == "range start" {
-                "RangeStart"
-            } else {
-                "RangeEnd"
-            };
-            invalid(format!("{which} {given} not in network {subnet}"))
-                .details("both ends lie in the subnet, and the start is not above the end")
-        }
-        other => invalid(other.to_string()),
-    })
+/// A range as it is written: each address can be read, and nothing is compared yet.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    base: IpAddr,
+    length: u8,
+    first: Option<IpAddr>,
+    last: Option<IpAddr>,
+    gateway: Option<IpAddr>,
 }
 
-impl RangeSet {
-    fn parse(set: &Value) -> Result<Self, Refusal> {
-        let Value::Array(items) = set else {
-            return Err(wrong_type("ranges", "lists of ranges", set));
+impl Written {
+    fn read(object: &Value) -> Result<Self, Refusal> {
+        if !object.is_object() && !object.is_null() {
+            return Err(wrong_type("ranges", "objects with a subnet", object));
+        }
+        let subnet = match field(object, "subnet") {
+            Some(Value::String(subnet)) => subnet,
+            Some(Value::Null) | None => {
+                return Err(invalid("invalid CIDR address: ").details(WANTS_SUBNET));
+            }
+            Some(other) => return Err(wrong_type("subnet", "a string", other)),
         };
-        Self::checked(items.iter())
+        let Some((base, length)) = prefix(subnet) else {
+            return Err(
+                invalid(format!("invalid CIDR address: {}", shortened(subnet)))
+                    .details(WANTS_SUBNET),
+            );
+        };
+        Ok(Self {
+            base,
+            length,
+            first: optional_address(object, "rangeStart")?,
+            last: optional_address(object, "rangeEnd")?,
+            gateway: optional_address(object, "gateway")?,
+        })
     }
 
-    fn checked<'v>(items: impl Iterator<Item = &'v Value>) -> Result<Self, Refusal> {
-        let ranges = items.map(range).collect::<Result<Vec<_>, _>>()?;
+    /// The range, checked.
+    fn range(&self) -> Result<Subrange, Refusal> {
+        let (base, length) = (self.base, self.length);
+        let network = Cidr::containing(base, length).map_err(|e| invalid(e.to_string()))?;
+        if network.interior().is_none() {
+            return Err(invalid(format!("Network {base}/{length} too small to allocate from"))
+                .details("a subnet needs two addresses besides its own and the broadcast address: IPv4 up to /30, IPv6 up to /126"));
+        }
+        if matches!(base, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+            return Err(invalid("IPNet IP and Mask version mismatch")
+                .details("write an IPv4 subnet as such, with a length up to 30"));
+        }
+        if network.first() != base {
+            let first = network.first();
+            return Err(invalid(format!(
+                "Network has host bits set. For a subnet mask of length {length} the network address is {first}"
+            )));
+        }
+        let range = Subrange::new(base, length, self.first, self.last, self.gateway);
+        range.map_err(|error| match error {
+            SubrangeError::Outside {
+                which,
+                given,
+                subnet,
+            } => {
+                let which = if which == "range start" {
+                    "RangeStart"
+                } else {
+                    "RangeEnd"
+                };
+                invalid(format!("{which} {given} not in network {subnet}"))
+                    .details("both ends lie in the subnet, and the start is not above the end")
+            }
+            other => invalid(other.to_string()),
+        })
+    }
+}
+
+const WANTS_SUBNET: &str = "a range needs a subnet such as \"10.9.0.0/24\"";
+
+impl RangeSet {
+    fn checked(written: &[Written]) -> Result<Self, Refusal> {
+        let mut ranges: Vec<Subrange> = Vec::with_capacity(written.len());
+        for range in written.iter().map(Written::range) {
+            let range = range?;
+            let family = ranges.first().map(|first| first.subnet.family());
+            if family.is_some_and(|family| family != range.subnet.family()) {
+                return Err(invalid("mixed address families"));
+            }
+            ranges.push(range);
+        }
         Subrange::check_set(&ranges).map_err(|error| match error {
             SubrangeError::Empty => invalid("empty range set"),
-            SubrangeError::Mixed(..) => invalid("mixed address families"),
-            // Which of the two comes first in the configuration.
+            // In the configuration's order.
             SubrangeError::Overlap(one, other) => {
-                invalid(format!("subnets {other} and {one} overlap"))
+                invalid(format!("subnets {one} and {other} overlap"))
             }
             other => invalid(other.to_string()),
         })?;
@@ -177,59 +208,69 @@ fn bounds(range: AddressRange) -> String {
     format!("{}-{}", range.first(), range.last())
 }
 
-/// All range sets: those of the runtime, the one that the section itself is, those it lists.
-pub(crate) fn range_sets(
-    ipam: &Value,
-    runtime: &Value,
-    version: &str,
-    lists: bool,
-) -> Result<Vec<RangeSet>, Refusal> {
-    let own = text(ipam, "subnet")?.is_some();
-    let (before, after) = (list(runtime, "ipRanges")?, list(ipam, "ranges")?);
-    let count = before
-        .len()
-        .saturating_add(after.len())
-        .saturating_add(usize::from(own));
-    let ranges = |set: &Value| set.as_array().map_or(0, Vec::len);
-    let total: usize = before.iter().chain(after).map(ranges).sum();
-    if count.max(total) > MOST_RANGES {
-        return Err(invalid(format!("{} ranges are too many", count.max(total)))
-            .details(format!("a configuration may have {MOST_RANGES}")));
-    }
-    let at = |i: usize| {
-        move |e: Refusal| Refusal {
-            message: format!("invalid range set {i}: {}", e.message),
-            ..e
+/// All range sets as they are written: those of the runtime, the one that the section itself is, those it lists.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenSets(Vec<Vec<Written>>);
+
+impl WrittenSets {
+    pub(crate) fn read(ipam: &Value, runtime: &Value) -> Result<Self, Refusal> {
+        let own = field(ipam, "subnet").is_some();
+        let (before, after) = (list(runtime, "ipRanges")?, list(ipam, "ranges")?);
+        let count = before
+            .len()
+            .saturating_add(after.len())
+            .saturating_add(usize::from(own));
+        let ranges = |set: &Value| set.as_array().map_or(0, Vec::len);
+        let total: usize = before.iter().chain(after).map(ranges).sum();
+        if count.max(total) > MOST_RANGES {
+            return Err(invalid(format!("{} ranges are too many", count.max(total)))
+                .details(format!("a configuration may have {MOST_RANGES}")));
         }
-    };
-    let mut sets = Vec::with_capacity(count);
-    for set in before {
-        sets.push(RangeSet::parse(set).map_err(at(sets.len()))?);
+        let mut sets = Vec::with_capacity(count);
+        for set in before {
+            sets.push(written_set(set)?);
+        }
+        if own {
+            sets.push(vec![Written::read(ipam)?]);
+        }
+        for set in after {
+            sets.push(written_set(set)?);
+        }
+        Ok(Self(sets))
     }
-    if own {
-        sets.push(RangeSet::checked(std::iter::once(ipam)).map_err(at(sets.len()))?);
-    }
-    for set in after {
-        sets.push(RangeSet::parse(set).map_err(at(sets.len()))?);
-    }
-    let of_v4 = sets.iter().filter(|s| s.is_v4()).count();
-    if !lists && of_v4.max(sets.len() - of_v4) > 1 {
-        return Err(invalid(format!(
-            "CNI version {version} does not support more than 1 address per family"
-        ))
-        .details("use cniVersion 0.3.0 or later, or one range set per family"));
-    }
-    for (i, one) in sets.iter().enumerate() {
-        if let Some(j) = sets
-            .iter()
-            .skip(i + 1)
-            .position(|other| one.overlaps(other))
-        {
+
+    /// The range sets, checked; `lists` says whether the version has several addresses of a family.
+    pub(crate) fn checked(&self, version: &str, lists: bool) -> Result<Vec<RangeSet>, Refusal> {
+        let mut sets = Vec::with_capacity(self.0.len());
+        for (i, written) in self.0.iter().enumerate() {
+            sets.push(RangeSet::checked(written).map_err(|e| Refusal {
+                message: format!("invalid range set {i}: {}", e.message),
+                ..e
+            })?);
+        }
+        let of_v4 = sets.iter().filter(|s| s.is_v4()).count();
+        if !lists && of_v4.max(sets.len() - of_v4) > 1 {
             return Err(invalid(format!(
-                "range set {i} overlaps with {}",
-                i + j + 1
-            )));
+                "CNI version {version} does not support more than 1 address per family"
+            ))
+            .details("use cniVersion 0.3.0 or later, or one range set per family"));
         }
+        for (i, one) in sets.iter().enumerate() {
+            let mut later = sets.iter().skip(i + 1);
+            if let Some(j) = later.position(|other| one.overlaps(other)) {
+                let message = format!("range set {i} overlaps with {}", i + j + 1);
+                return Err(invalid(message));
+            }
+        }
+        Ok(sets)
     }
-    Ok(sets)
+}
+
+/// One range set; null is an empty one.
+fn written_set(set: &Value) -> Result<Vec<Written>, Refusal> {
+    match set {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(items) => items.iter().map(Written::read).collect(),
+        other => Err(wrong_type("ranges", "lists of ranges", other)),
+    }
 }
