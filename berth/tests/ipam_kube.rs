@@ -2,10 +2,8 @@
 
 use kube_double::{Double, Fault};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
 use test_support::etcd::temporary_folder;
 use test_support::running::{Running, http, until};
 
@@ -23,23 +21,7 @@ impl World {
         let folder = temporary_folder();
         let store = format!("redb:{}", folder.join("addresses.redb").display());
         let double = Double::new();
-        let (serves, address) = channel::<SocketAddr>();
-        let served = double.clone();
-        std::thread::spawn(move || {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            builder.enable_all().build().unwrap().block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                serves.send(listener.local_addr().unwrap()).unwrap();
-                served.listen(listener).await;
-            });
-        });
-        let server = format!("http://{}", address.recv().unwrap());
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "clusters": [{"name": "c", "cluster": {"server": server}}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        });
+        let config = double.on_loopback();
         std::fs::write(folder.join("kubeconfig"), config.to_string()).unwrap();
         let world = Self {
             folder,

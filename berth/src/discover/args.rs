@@ -30,10 +30,10 @@ pub(super) enum Action {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Where endpoints come from: file:PATH (JSON, followed as it changes).
+    /// Where endpoints come from: file:PATH (JSON, followed as it changes), kube (EndpointSlices of a cluster) or kube:NAMESPACE.
     #[arg(long, value_name = "SOURCE")]
     pub(super) source: String,
-    /// Where weights go, given once or more: envoy-file:PATH, haproxy:SOCKET, nginx-file:PATH, consul:URL, stdout.
+    /// Where weights go, given once or more: envoy-file:PATH, xds:IP:PORT (an xDS server for Envoy), haproxy:SOCKET, nginx-file:PATH, consul:URL, stdout.
     #[arg(long = "sink", value_name = "SINK", required = true)]
     pub(super) sinks: Vec<String>,
     /// The engine's state, so that a restart warms nobody anew and deregisters nobody [default: beside the first sink's path, with `.state` added].

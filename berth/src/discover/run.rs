@@ -5,7 +5,7 @@ use super::control::{Control, Operator, Reply, document};
 use super::metrics::Metrics;
 use super::report::Report;
 use super::sink::{Named, Numbers, Sinks, open, snapshot};
-use super::source::{FileSource, Told};
+use super::source::{Ask, Origin, Told};
 use super::state::{State, Unread};
 use super::table::Screen;
 use crate::answer::{Answer, Failure, json_text};
@@ -14,7 +14,7 @@ use discovery_core::{Driver, Engine, Timestamp};
 use discovery_probe::{Counts, Limits, probes, raise_descriptors};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep, timeout};
@@ -46,19 +46,19 @@ struct Desk {
     engine: Engine,
     metrics: Metrics,
     counts: Arc<Counts>,
-    told: Arc<Mutex<Told>>,
+    told: Ask,
     replies: Arc<Mutex<Vec<Reply>>>,
     state: Option<State>,
     numbers: Numbers,
     screen: Option<Screen>,
-    /// With the source, at its last read.
+    /// With the source, since its last read, and at the one before.
     problems: BTreeSet<String>,
+    earlier: BTreeSet<String>,
     ticked: Option<Instant>,
 }
 
 async fn served(args: &RunArgs, json: bool) -> Result<Answer, Failure> {
     let mut ending = Ending::new()?;
-    let source = source_path(&args.source)?;
     let sinks = open(args)?;
     let path = args
         .state
@@ -66,7 +66,7 @@ async fn served(args: &RunArgs, json: bool) -> Result<Answer, Failure> {
         .or_else(|| sinks.iter().find_map(Named::state));
     let state = path.as_deref().map(State::take).transpose()?;
     let restored = restored(state.as_ref());
-    let source = FileSource::open(&source, restored.is_none())?;
+    let (source, told) = Origin::open(&args.source, restored.is_none()).await?;
     let engine = restored.unwrap_or_else(|| Engine::new(clock().as_nanos()));
     if let Err(error) = raise_descriptors() {
         say(&format!("the limit of descriptors is not raised: {error}"));
@@ -79,20 +79,24 @@ async fn served(args: &RunArgs, json: bool) -> Result<Answer, Failure> {
     let (control, operator) = control(args, path.as_deref()).await?;
     let mut desk = Desk {
         counts: prober.counts(),
-        told: source.told(),
+        told,
         replies: operator.as_ref().map(Operator::replies).unwrap_or_default(),
         numbers: Numbers::default(),
         screen: if json { None } else { Screen::new() },
         ticked: None,
         problems: BTreeSet::new(),
+        earlier: BTreeSet::new(),
         state,
         metrics,
         engine,
     };
-    let started = sinks
-        .iter()
-        .filter_map(|sink| sink.start(args, &desk.engine, &desk.metrics));
-    let (proxies, tasks): (Vec<_>, Vec<_>) = started.unzip();
+    let (mut proxies, mut tasks) = (Vec::new(), Vec::new());
+    for sink in &sinks {
+        if let Some((proxy, task)) = sink.start(args, &desk.engine, &desk.metrics)? {
+            proxies.push(proxy);
+            tasks.push(task);
+        }
+    }
     let sink = Sinks {
         state: desk.state.clone(),
         numbers: Arc::clone(&desk.numbers),
@@ -121,16 +125,6 @@ async fn served(args: &RunArgs, json: bool) -> Result<Answer, Failure> {
         say("a sink did not answer in time; it may lack what was decided last");
     }
     desk.end().await
-}
-
-fn source_path(source: &str) -> Result<PathBuf, Failure> {
-    match source.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => Ok(path.into()),
-        _ => {
-            let message = format!("`{source}` is no source: file:PATH");
-            Err(Failure::input(message, "--source"))
-        }
-    }
 }
 
 fn restored(state: Option<&State>) -> Option<Engine> {
@@ -217,25 +211,27 @@ impl Desk {
 
     /// Says what is wrong with the source, unless that was so at the read before too.
     fn tell_of_the_source(&mut self) {
-        let told = self.told.lock().map(|mut told| std::mem::take(&mut *told));
         let Told {
             reads,
             failures,
             problems,
-        } = told.unwrap_or_default();
-        if reads == 0 {
-            return;
-        }
-        self.metrics.read(reads - failures, failures);
+        } = (self.told)();
         let problems: BTreeSet<String> = problems.into_iter().collect();
-        let new: Vec<&String> = problems.difference(&self.problems).collect();
+        self.metrics.read(reads - failures, failures);
+        if reads > 0 {
+            self.earlier = std::mem::take(&mut self.problems);
+        }
+        // What the engine refuses is told after what was read, perhaps not at once.
+        let known =
+            |problem: &&String| self.problems.contains(*problem) || self.earlier.contains(*problem);
+        let new: Vec<&String> = problems.iter().filter(|p| !known(p)).collect();
         for problem in new.iter().take(PROBLEMS) {
             say(problem);
         }
         if new.len() > PROBLEMS {
             say(&format!("and {} problems more", new.len() - PROBLEMS));
         }
-        self.problems = problems;
+        self.problems.extend(problems);
     }
 
     async fn end(&self) -> Result<Answer, Failure> {

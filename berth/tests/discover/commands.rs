@@ -31,6 +31,21 @@ fn until_written(world: &World, address: &str, expected: Option<(&str, u64)>) {
     });
 }
 
+pub(crate) fn what_is_refused_at_the_start_is_told() {
+    let world = World::new(1);
+    let all = world.endpoints();
+    let mut nowhere = all[0].clone();
+    (nowhere["id"], nowhere["node"]) = (json!("web-9"), json!(""));
+    world.source(&world.web(&[nowhere, all[0].clone()], 0.3));
+    let mut driver = world.start("envoy-file:eds.json", &[]);
+    driver.hear("endpoint \"web-9\": a name has 0 bytes");
+    until_written(
+        &world,
+        &world.backends[0].address.to_string(),
+        Some(("HEALTHY", 100_000)),
+    );
+}
+
 pub(crate) fn a_source_is_followed_and_bad_records_stop_no_other() {
     let mut world = World::new(3);
     let all = world.endpoints();

@@ -21,7 +21,7 @@ fn until_served(proxy: &Proxy, backend: &Backend, served: bool) {
 }
 
 /// All of it: drains, an unwell backend, a restart, a killed driver, a region that drains, under constant load.
-fn follows(world: &mut World, proxy: &Proxy, start: &dyn Fn(&World) -> Running) {
+pub(crate) fn follows(world: &mut World, proxy: &Proxy, start: &dyn Fn(&World) -> Running) {
     let driver = start(world);
     for i in 0..BACKENDS {
         world.until_weight(&format!("web-{i}"), 100.0);
@@ -77,7 +77,7 @@ fn follows(world: &mut World, proxy: &Proxy, start: &dyn Fn(&World) -> Running) 
     assert!(output.status.success(), "{output:?}");
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new(BACKENDS);
     world.source(&world.web(&world.endpoints(), 0.5));
     world

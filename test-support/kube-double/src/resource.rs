@@ -8,13 +8,14 @@ pub(crate) struct Resource {
     pub(crate) kind: &'static str,
 }
 
-const RESOURCES: [Resource; 7] = [
+const RESOURCES: [Resource; 8] = [
     of("", "pods", "Pod"),
     of("", "nodes", "Node"),
     of("", "services", "Service"),
     of("apps", "deployments", "Deployment"),
     of("apps", "replicasets", "ReplicaSet"),
     of("apps", "statefulsets", "StatefulSet"),
+    of("discovery.k8s.io", "endpointslices", "EndpointSlice"),
     of("coordination.k8s.io", "leases", "Lease"),
 ];
 

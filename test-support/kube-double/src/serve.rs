@@ -30,6 +30,34 @@ impl Double {
         }
     }
 
+    /// Serves a port of loopback from a thread of its own, until the process ends; a client's configuration for it (`kubeconfig`).
+    ///
+    /// # Panics
+    /// When there is no port.
+    #[must_use]
+    pub fn on_loopback(&self) -> Value {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener");
+        let server = format!("http://{}", listener.local_addr().expect("an address"));
+        let double = self.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(async {
+                double
+                    .listen(TcpListener::from_std(listener).expect("a listener"))
+                    .await;
+            });
+        });
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        })
+    }
+
     /// A connection through memory. Needs a runtime.
     #[must_use]
     pub fn connect(&self) -> DuplexStream {

@@ -7,6 +7,7 @@ use discovery_core::{ServiceConfig, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Document {
     pub(super) problems: Vec<String>,
     /// Whether some service could not be read: which, is not known.
     pub(super) unread: bool,
+    /// Ids of all endpoints of services that were read before.
+    ids: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -158,7 +161,11 @@ impl Document {
         for (index, value) in services.iter().enumerate() {
             let place = format!("services[{index}]");
             match document.service(value.clone(), &place) {
-                Ok(service) => document.services.push(service),
+                Ok(service) => {
+                    let ids = service.endpoints.iter().map(|e| e.id.clone());
+                    document.ids.extend(ids);
+                    document.services.push(service);
+                }
                 Err(problem) => {
                     document.problems.push(problem);
                     document.unread = true;
@@ -284,8 +291,7 @@ impl Document {
 
     fn endpoint(&mut self, value: Value, place: &str) -> Result<Endpoint, String> {
         let raw: RawEndpoint = read(value, place)?;
-        let held = self.services.iter().flat_map(|s| &s.endpoints);
-        if held.into_iter().any(|known| known.id == raw.id) {
+        if self.ids.contains(&raw.id) {
             return Err(format!(
                 "{place}: {:?} is another service's already",
                 raw.id

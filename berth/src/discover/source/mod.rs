@@ -3,6 +3,8 @@
 mod document;
 mod file;
 mod follow;
+mod origin;
 mod watch;
 
-pub(super) use file::{FileSource, Told};
+pub(super) use file::Told;
+pub(super) use origin::{Ask, Origin};

@@ -1,16 +1,17 @@
 //! Envoy's endpoint discovery (EDS) by a file.
 
-use crate::assignment::{Assignment, Assignments, Member};
+use crate::assignment::{Assignment, Assignments};
 use crate::file::replace;
+use crate::load::{self, Health, hash, localities};
 use crate::sink::{Proxy, ProxyError, Synced};
 use async_trait::async_trait;
-use discovery_core::registry::RegistrationStatus;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const TYPE: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+/// The type of what is told of a service.
+pub(crate) const TYPE: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 
 /// Writes a file that Envoy follows (`path_config_source`): a discovery response with a `ClusterLoadAssignment` of each
 /// service.
@@ -79,18 +80,11 @@ impl Rendered {
             rendered.insert(name.into(), (assignment, text));
         }
         self.0 = rendered;
-        let version = hash(&resources);
+        let version = hash(resources.bytes());
         Ok(format!(
             "{{\"version_info\":\"{version:016x}\",\"type_url\":\"{TYPE}\",\"resources\":[{resources}]}}\n"
         ))
     }
-}
-
-/// FNV-1a, 64 bits.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[derive(Serialize)]
@@ -104,7 +98,6 @@ struct Cluster<'a> {
 #[derive(Serialize)]
 struct Locality<'a> {
     locality: Place<'a>,
-    /// For clusters that balance localities by weight; others pass it over.
     load_balancing_weight: u32,
     lb_endpoints: Vec<Host>,
 }
@@ -139,26 +132,13 @@ struct SocketAddress {
 }
 
 fn resource(name: &str, assignment: &Assignment) -> Result<String, serde_json::Error> {
-    let mut places: BTreeMap<(&str, &str), Vec<&Member>> = BTreeMap::new();
-    for member in &assignment.members {
-        let place = (&*member.region, &*member.zone);
-        places.entry(place).or_default().push(member);
-    }
-    let total = assignment
-        .members
-        .iter()
-        .map(|m| u64::from(m.weight.max(1)));
-    let divisor = total.sum::<u64>() / (u64::from(u32::MAX) / 2) + 1;
-    let endpoints = places.into_iter().map(|((region, zone), members)| {
-        let lb_endpoints: Vec<Host> = members.iter().map(|m| host(m, divisor)).collect();
-        let sum = lb_endpoints
-            .iter()
-            .map(|h| u64::from(h.load_balancing_weight));
-        Locality {
-            locality: Place { region, zone },
-            load_balancing_weight: u32::try_from(sum.sum::<u64>()).unwrap_or(u32::MAX),
-            lb_endpoints,
-        }
+    let endpoints = localities(assignment).into_iter().map(|place| Locality {
+        locality: Place {
+            region: place.region,
+            zone: place.zone,
+        },
+        load_balancing_weight: place.weight,
+        lb_endpoints: place.hosts.iter().map(host).collect(),
     });
     serde_json::to_string(&Cluster {
         kind: TYPE,
@@ -167,22 +147,21 @@ fn resource(name: &str, assignment: &Assignment) -> Result<String, serde_json::E
     })
 }
 
-fn host(member: &Member, divisor: u64) -> Host {
-    let weight = u64::from(member.weight) / divisor;
+fn host(host: &load::Host) -> Host {
     Host {
         endpoint: HostEndpoint {
             address: HostAddress {
                 socket_address: SocketAddress {
-                    address: member.address.ip().to_string(),
-                    port_value: member.address.port(),
+                    address: host.address.ip().to_string(),
+                    port_value: host.address.port(),
                 },
             },
         },
-        health_status: match (member.weight, member.status) {
-            (1.., _) => "HEALTHY",
-            (0, RegistrationStatus::Failing) => "UNHEALTHY",
-            (0, _) => "DRAINING",
+        health_status: match host.health {
+            Health::Healthy => "HEALTHY",
+            Health::Unhealthy => "UNHEALTHY",
+            Health::Draining => "DRAINING",
         },
-        load_balancing_weight: u32::try_from(weight).unwrap_or(u32::MAX).max(1),
+        load_balancing_weight: host.weight,
     }
 }

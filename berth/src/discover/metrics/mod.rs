@@ -1,5 +1,8 @@
 //! What a driver counts, and what it complains of.
 
+#[cfg(feature = "xds")]
+mod xds;
+
 use crate::service::Complaints;
 use discovery_core::{Effect, Engine};
 use discovery_probe::{Counted, Counts};
@@ -47,6 +50,8 @@ pub(super) struct Metrics {
     syncs: Family<SinkResult, Counter>,
     saves: Family<Kind, Counter>,
     reads: Family<Kind, Counter>,
+    #[cfg(feature = "xds")]
+    xds: xds::Servers,
     complaints: Arc<Mutex<HashMap<String, Complaints>>>,
 }
 
@@ -112,7 +117,15 @@ impl Metrics {
             self.reads.clone(),
         );
         r.register_collector(Box::new(Probes(probes)));
+        #[cfg(feature = "xds")]
+        r.register_collector(Box::new(self.xds.clone()));
         registry
+    }
+
+    /// One that serves xDS tells what it counts too.
+    #[cfg(feature = "xds")]
+    pub(super) fn serves_xds(&self, counts: Arc<discovery_proxy::XdsCounts>) {
+        self.xds.add(counts);
     }
 
     pub(super) fn count(&self, effects: &[Effect]) {

@@ -1,0 +1,80 @@
+//! The source that `--source` names.
+
+use super::file::{FileSource, Told};
+use crate::answer::Failure;
+use async_trait::async_trait;
+use discovery_core::driver::Source;
+use discovery_core::{Effect, Engine, InputError, Timestamp};
+
+/// One of them.
+pub(in crate::discover) struct Origin(Box<dyn Source>);
+
+/// Takes what a source has to say of itself since it was asked last.
+pub(in crate::discover) type Ask = Box<dyn Fn() -> Told>;
+
+impl Origin {
+    /// Opens it; a runtime must be there. With `needed`, a file that cannot be read is an error; without, it is waited for.
+    pub(in crate::discover) async fn open(
+        text: &str,
+        needed: bool,
+    ) -> Result<(Self, Ask), Failure> {
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("file", path) if !path.is_empty() => {
+                let source = FileSource::open(path.as_ref(), needed)?;
+                let told = source.told();
+                let ask = move || {
+                    let told = told.lock().map(|mut told| std::mem::take(&mut *told));
+                    told.unwrap_or_default()
+                };
+                Ok((Self(Box::new(source)), Box::new(ask)))
+            }
+            ("kube", namespace) => kube(namespace).await,
+            _ => {
+                let message = format!("`{text}` is no source: file:PATH, kube or kube:NAMESPACE");
+                Err(Failure::input(message, "--source"))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "kube")]
+async fn kube(namespace: &str) -> Result<(Origin, Ask), Failure> {
+    let namespace = Some(namespace).filter(|name| !name.is_empty());
+    let config = discovery_core::ServiceConfig::default();
+    let source = discovery_kube::KubeSource::connect(None, namespace, config).await;
+    let source = source.map_err(|e| Failure::io(&std::io::Error::other(e), "--source kube"))?;
+    let report = source.report();
+    let ask = move || {
+        let report = report.lock().map(|mut report| std::mem::take(&mut *report));
+        let report = report.unwrap_or_default();
+        Told {
+            reads: report.lists + report.failures,
+            failures: report.failures,
+            problems: report.problems,
+        }
+    };
+    Ok((Origin(Box::new(source)), Box::new(ask)))
+}
+
+#[cfg(not(feature = "kube"))]
+async fn kube(_: &str) -> Result<(Origin, Ask), Failure> {
+    let message =
+        "this berth was built without Kubernetes: build it with `--features kube` (or `full`)";
+    Err(Failure::input(message, "--source"))
+}
+
+#[async_trait]
+impl Source for Origin {
+    async fn wait(&mut self) {
+        self.0.wait().await;
+    }
+
+    fn tell(
+        &mut self,
+        engine: &mut Engine,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Vec<InputError> {
+        self.0.tell(engine, now, out)
+    }
+}
