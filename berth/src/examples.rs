@@ -198,6 +198,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "berth discover run --source file:services.json --sink stdout",
             "berth discover run --source file:services.json --sink envoy-file:/run/berth/eds.json --metrics 127.0.0.1:9471",
+            "berth discover run --source docker:/var/run/docker.sock --sink envoy-file:/run/berth/eds.json",
             "berth discover run --source file:services.json --sink haproxy:/run/haproxy.sock --state /var/lib/berth/discover.state",
         ],
     ),

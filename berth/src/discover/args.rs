@@ -30,7 +30,7 @@ pub(super) enum Action {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Where endpoints come from: file:PATH (JSON, followed as it changes), kube (EndpointSlices of a cluster) or kube:NAMESPACE.
+    /// Where endpoints come from: file:PATH (JSON, followed as it changes), docker:SOCKET (containers with the label berth.service), kube (EndpointSlices of a cluster) or kube:NAMESPACE.
     #[arg(long, value_name = "SOURCE")]
     pub(super) source: String,
     /// Where weights go, given once or more: envoy-file:PATH, xds:IP:PORT (an xDS server for Envoy), haproxy:SOCKET, nginx-file:PATH, consul:URL, stdout.

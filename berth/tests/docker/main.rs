@@ -1,5 +1,6 @@
-//! `berth ipam serve --docker` as a process: its socket by hand, and a real engine that the tests start.
+//! `berth ipam serve --docker` as a process: its socket by hand, and a real engine that the tests start; `berth discover run` follows it.
 
+mod discover;
 mod engine;
 mod networks;
 mod plugin;
@@ -32,4 +33,5 @@ test_support::tests! {
     traps::pools_without_a_name_are_never_given_twice [ENGINE],
     traps::an_answer_that_is_lost_leaks_nothing [ENGINE],
     traps::a_store_that_is_lost_learns_from_the_engine [ENGINE],
+    discover::containers_with_a_service_are_followed [ENGINE],
 }

@@ -5,6 +5,8 @@ use crate::answer::Failure;
 use async_trait::async_trait;
 use discovery_core::driver::Source;
 use discovery_core::{Effect, Engine, InputError, Timestamp};
+use discovery_docker::{DockerSource, Settings};
+use std::sync::{Arc, Mutex};
 
 /// One of them.
 pub(in crate::discover) struct Origin(Box<dyn Source>);
@@ -22,19 +24,41 @@ impl Origin {
             ("file", path) if !path.is_empty() => {
                 let source = FileSource::open(path.as_ref(), needed)?;
                 let told = source.told();
-                let ask = move || {
-                    let told = told.lock().map(|mut told| std::mem::take(&mut *told));
-                    told.unwrap_or_default()
-                };
-                Ok((Self(Box::new(source)), Box::new(ask)))
+                Ok((Self(Box::new(source)), taken(told)))
             }
+            ("docker", socket) if !socket.is_empty() => Ok(docker(socket)),
             ("kube", namespace) => kube(namespace).await,
             _ => {
-                let message = format!("`{text}` is no source: file:PATH, kube or kube:NAMESPACE");
+                let message = format!(
+                    "`{text}` is no source: file:PATH, docker:SOCKET, kube or kube:NAMESPACE"
+                );
                 Err(Failure::input(message, "--source"))
             }
         }
     }
+}
+
+/// An engine that is not there is waited for.
+fn docker(socket: &str) -> (Origin, Ask) {
+    let told = Arc::<Mutex<Told>>::default();
+    let note = Arc::clone(&told);
+    let say = move |problem: &str| {
+        if let Ok(mut told) = note.lock() {
+            told.failures += 1;
+            told.reads += 1;
+            told.problems.push(problem.to_owned());
+        }
+    };
+    let source = DockerSource::start(socket, Settings::default(), say);
+    (Origin(Box::new(source)), taken(told))
+}
+
+/// Takes what was noted.
+fn taken(told: Arc<Mutex<Told>>) -> Ask {
+    Box::new(move || {
+        let told = told.lock().map(|mut told| std::mem::take(&mut *told));
+        told.unwrap_or_default()
+    })
 }
 
 #[cfg(feature = "kube")]
