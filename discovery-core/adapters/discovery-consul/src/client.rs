@@ -4,6 +4,7 @@ use discovery_proxy::ProxyError;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -78,19 +79,25 @@ impl<'a> Client<'a> {
         Ok(Self { address, sender })
     }
 
-    pub(crate) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ProxyError> {
-        let (status, body) = self.send(Method::GET, path, Bytes::new()).await?;
-        match status.is_success() {
-            true => Ok(serde_json::from_slice(&body)?),
-            false => Err(refused(path, status, &body)),
+    /// What stands at a path, and the index at which it did (`X-Consul-Index`), 0 where none is told.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+    ) -> Result<(T, u64), ProxyError> {
+        let (head, body) = self.send(Method::GET, path, Bytes::new()).await?;
+        let index = head.headers.get("x-consul-index");
+        let index = index.and_then(|index| index.to_str().ok()?.parse().ok());
+        match head.status.is_success() {
+            true => Ok((serde_json::from_slice(&body)?, index.unwrap_or_default())),
+            false => Err(refused(path, head.status, &body)),
         }
     }
 
     pub(crate) async fn put(&mut self, path: &str, body: Vec<u8>) -> Result<(), ProxyError> {
-        let (status, body) = self.send(Method::PUT, path, body.into()).await?;
-        match status.is_success() {
+        let (head, body) = self.send(Method::PUT, path, body.into()).await?;
+        match head.status.is_success() {
             true => Ok(()),
-            false => Err(refused(path, status, &body)),
+            false => Err(refused(path, head.status, &body)),
         }
     }
 
@@ -99,7 +106,7 @@ impl<'a> Client<'a> {
         method: Method,
         path: &str,
         body: Bytes,
-    ) -> Result<(StatusCode, Bytes), ProxyError> {
+    ) -> Result<(Parts, Bytes), ProxyError> {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header("host", &self.address.authority);
         if let Some(token) = &self.address.token {
@@ -108,10 +115,10 @@ impl<'a> Client<'a> {
         let request = request.body(Full::new(body)).map_err(failed)?;
         self.sender.ready().await.map_err(failed)?;
         let answer = self.sender.send_request(request).await.map_err(failed)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await;
         let body = body.map_err(failed)?;
-        Ok((status, body.to_bytes()))
+        Ok((head, body.to_bytes()))
     }
 }
 

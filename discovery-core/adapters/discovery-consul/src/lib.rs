@@ -5,6 +5,7 @@ mod catalog;
 mod client;
 mod plan;
 mod sink;
+mod watch;
 
 pub use client::UrlError;
 pub use sink::Consul;

@@ -3,10 +3,16 @@
 use crate::catalog::{Check, Node, NodeOp, NodeServices, Op};
 use crate::client::{Address, Client, UrlError};
 use crate::plan::{Group, There, plan};
+use crate::watch::{Seen, moved};
 use async_trait::async_trait;
 use discovery_core::registry::MAX_TXN;
 use discovery_proxy::{Assignments, Proxy, ProxyError, Synced};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The least pause between two looks that somebody else's changes are the cause of.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Consul's catalog, by an agent's or a server's HTTP interface.
 #[derive(Debug)]
@@ -14,6 +20,8 @@ pub struct Consul {
     address: Address,
     node: String,
     known: BTreeSet<Box<str>>,
+    /// When it was read last, if nothing was written since.
+    seen: Option<Seen>,
 }
 
 impl Consul {
@@ -26,6 +34,7 @@ impl Consul {
             address: Address::new(url)?,
             node: "berth".into(),
             known: BTreeSet::new(),
+            seen: None,
         })
     }
 
@@ -47,19 +56,30 @@ impl Consul {
         self
     }
 
-    /// Whether the node is there, and what stands under it.
-    async fn read(&self, client: &mut Client<'_>) -> Result<(bool, There), ProxyError> {
-        let node = &self.node;
-        let path = format!("/v1/catalog/node-services/{node}?consistent");
-        let services: Option<NodeServices> = client.get(&path).await?;
-        let path = format!("/v1/health/node/{node}?consistent");
-        let checks: Vec<Check> = client.get(&path).await?;
+    fn services_path(&self) -> String {
+        format!("/v1/catalog/node-services/{}", self.node)
+    }
+
+    fn checks_path(&self) -> String {
+        format!("/v1/health/node/{}", self.node)
+    }
+
+    /// Whether the node is there, what stands under it, and as of when.
+    async fn read(&self, client: &mut Client<'_>) -> Result<(bool, There, Seen), ProxyError> {
+        let path = self.services_path() + "?consistent";
+        let (services, of_services): (Option<NodeServices>, _) = client.get(&path).await?;
+        let path = self.checks_path() + "?consistent";
+        let (checks, of_checks): (Vec<Check>, _) = client.get(&path).await?;
+        let seen = Seen {
+            services: of_services,
+            checks: of_checks,
+        };
         let services = services.unwrap_or_default();
         let is_there = services.node.is_some();
         let services = services.services.unwrap_or_default().into_iter();
         let services: BTreeMap<_, _> = services.map(|s| (s.id.clone(), s)).collect();
         let checks = checks.into_iter().map(|c| (c.id.clone(), c)).collect();
-        Ok((is_there, There { services, checks }))
+        Ok((is_there, There { services, checks }, seen))
     }
 }
 
@@ -70,8 +90,9 @@ impl Proxy for Consul {
     }
 
     async fn sync(&mut self, wanted: &Assignments) -> Result<Synced, ProxyError> {
+        self.seen = None;
         let mut client = Client::connect(&self.address).await?;
-        let (is_there, there) = self.read(&mut client).await?;
+        let (is_there, there, seen) = self.read(&mut client).await?;
         for (_, assignment) in wanted.iter() {
             let names = assignment.members.iter().map(|m| m.name.clone());
             self.known.extend(names);
@@ -85,6 +106,8 @@ impl Proxy for Consul {
             let body = serde_json::to_vec(&transaction)?;
             client.put("/v1/txn", body).await?;
         }
+        // What was written here is no news: it is read again at the next look, and waited from then on.
+        self.seen = (changes == 0).then_some(seen);
         match (plan.withheld, plan.taken.first()) {
             (0, None) => Ok(Synced::Done { changes }),
             (0, Some(name)) => Err(ProxyError(format!("{name:?} is another owner's service"))),
@@ -92,6 +115,21 @@ impl Proxy for Consul {
                 "{withheld} entries that the source never told of stay: they are over half of what is there"
             ))),
         }
+    }
+
+    /// By blocking queries. A Consul that can't be asked is looked at by and by.
+    async fn changed(&mut self) {
+        if let Some(seen) = self.seen {
+            let (services, checks) = (self.services_path(), self.checks_path());
+            let moved = tokio::select! {
+                moved = moved(&self.address, &services, seen.services) => moved,
+                moved = moved(&self.address, &checks, seen.checks) => moved,
+            };
+            if moved.is_ok() {
+                return sleep(PAUSE).await;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 

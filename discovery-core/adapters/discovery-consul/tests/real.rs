@@ -7,6 +7,7 @@ use discovery_proxy::{Assignments, Proxy as _, ProxySink, Synced};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 use test_support::proxies::{CONSUL, Consul as Server, start_consul};
 use test_support::running::until;
 
@@ -15,6 +16,7 @@ test_support::tests! {
     a_memory_that_was_lost_empties_no_registry [CONSUL],
     thousands_are_written_by_transactions [CONSUL],
     changes_are_written_at_once_and_after_an_outage [CONSUL],
+    what_others_change_is_told_by_consul [CONSUL],
 }
 
 fn block<T>(future: impl Future<Output = T>) -> T {
@@ -209,7 +211,7 @@ fn changes_are_written_at_once_and_after_an_outage() {
                 if seen(server, "web").len() == count {
                     return;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+                tokio::time::sleep(Duration::from_millis(25)).await;
             }
             panic!("{:?}", seen(server, "web"));
         };
@@ -230,4 +232,32 @@ fn changes_are_written_at_once_and_after_an_outage() {
         drop(sink);
         task.await.expect("no panic");
     });
+}
+
+/// Without any look in between: the test waits for Consul's word.
+fn what_others_change_is_told_by_consul() {
+    let server = start_consul();
+    let mut consul = Consul::new(&format!("http://{}", server.address)).expect("a URL");
+    let engine = engine(3);
+    assert_eq!(sync(&mut consul, &engine), Ok(Synced::Done { changes: 3 }));
+    assert_eq!(sync(&mut consul, &engine), Ok(Synced::Done { changes: 0 }));
+    let quiet = async { tokio::time::timeout(Duration::from_millis(500), consul.changed()).await };
+    assert!(block(quiet).is_err(), "nobody changed anything");
+    for removed in [
+        json!({"Node": "berth", "ServiceID": "web-1"}),
+        json!({"Node": "berth", "CheckID": "berth:web-2"}),
+    ] {
+        let told = std::thread::scope(|scope| {
+            let told = scope.spawn(|| {
+                block(async {
+                    tokio::time::timeout(Duration::from_secs(20), consul.changed()).await
+                })
+            });
+            ask(&server, "PUT", "/v1/catalog/deregister", &removed);
+            told.join().expect("no panic")
+        });
+        assert!(told.is_ok(), "{removed}");
+        assert_eq!(sync(&mut consul, &engine), Ok(Synced::Done { changes: 1 }));
+        assert_eq!(sync(&mut consul, &engine), Ok(Synced::Done { changes: 0 }));
+    }
 }

@@ -72,6 +72,12 @@ pub trait Proxy: Send + 'static {
     /// What it refused, or that it does not answer: it is tried again.
     async fn sync(&mut self, wanted: &Assignments) -> Result<Synced, ProxyError>;
 
+    /// Waits until somebody else changed it, for ever where that can't be told. It is looked at then. Dropped when there is something
+    /// else to do.
+    async fn changed(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
     /// After how long it is looked at again though nothing changed.
     fn interval(&self) -> Duration {
         Duration::from_secs(10)
@@ -142,6 +148,8 @@ async fn keep(mut proxy: impl Proxy, mut told: watch::Receiver<Arc<Assignments>>
         tokio::select! {
             // Who tells is gone: all that was told has been tried.
             changed = told.changed() => if changed.is_err() { return },
+            // Who refused, or does not answer, has its pause.
+            () = proxy.changed(), if failures == 0 => {}
             () = sleep(pause) => {}
         }
     }
