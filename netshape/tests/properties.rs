@@ -43,6 +43,33 @@ fn a_class_below_what_others_built_can_be_taken_back() {
     world.take_back();
 }
 
+/// A priority in which nothing is left goes for good: no request makes one without a filter, and taking the step back asks for none.
+#[test]
+fn an_empty_priority_that_goes_is_not_asked_for_again() {
+    let mut world = World::new(TickRounding::Ceil, false);
+    world.step(&Op::Touched);
+    world.step(&Op::Meddle(214, 256, 256));
+    world.take_back();
+}
+
+/// A leaf that somebody put on a tier's class in which nobody is yet is taken off.
+#[test]
+fn a_leaf_on_a_class_for_others_goes() {
+    let mut world = World::new(TickRounding::Truncating, true);
+    for op in [
+        Op::Touched,
+        Op::Insert(12, 0, 0, 216, true),
+        Op::Cut(5),
+        Op::Refuse(12),
+        Op::Meddle(104, 1, 1),
+        Op::Touched,
+        Op::Meddle(124, 0x33, 1),
+    ] {
+        world.step(&op);
+    }
+    world.converge(&[]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(256), failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -77,9 +77,10 @@ fn has(seen: &Qdisc, wanted: &Qdisc) -> bool {
         }
 }
 
-/// Whether one can be changed into the other in place.
+/// Whether one can be changed into the other in place, and back: a queue of which nobody says what it holds can't be.
 fn alike(old: &Qdisc, new: &Qdisc) -> bool {
-    old.handle == new.handle && old.kind.name() == new.kind.name()
+    let said = !matches!(old.kind, QdiscKind::Bfifo(None));
+    old.handle == new.handle && old.kind.name() == new.kind.name() && said
 }
 
 /// A class and its leaf as wanted.

@@ -3,6 +3,7 @@
 use super::disruption::Disruption;
 use super::filter_words::{plain, said};
 use super::ownership::REDIRECT_PRIO;
+use super::ownership::is_node;
 use super::reason::Action;
 use super::reason::Reason;
 use super::redirect::Redirect;
@@ -75,7 +76,8 @@ pub struct Op {
 }
 
 impl Op {
-    /// The steps that take this one back, in order: one, save where a whole tree was deleted.
+    /// The steps that take this one back, in order: one, save where a whole tree was deleted; none where a priority without filters
+    /// was, which nothing can make again and nobody misses.
     ///
     /// ```
     /// # use netshape::{Capabilities, Container, Direction, Host, ObservedState, Rate, Shape};
@@ -111,7 +113,10 @@ impl Op {
                 let before = Before::Object(Box::new(self.object.clone()));
                 vec![step(Action::Delete, &self.object, before)]
             }
-            (Before::Object(old), Action::Delete) => vec![step(Action::Add, old, Before::Nothing)],
+            (Before::Object(old), Action::Delete) => match &**old {
+                Object::Filter(head) if head.handle == 0 && !is_node(head) => Vec::new(),
+                old => vec![step(Action::Add, old, Before::Nothing)],
+            },
             (Before::Object(old), _) => {
                 let before = Before::Object(Box::new(self.object.clone()));
                 vec![step(Action::Change, old, before)]

@@ -186,11 +186,22 @@ pub(super) fn below(
         .filter(|q| q.parent.major() == major)
         .peekable();
     for qdisc in wanted.qdiscs().iter().filter(|q| q.parent.major() == major) {
-        // A leaf below a class that is not wanted goes with that class.
-        while old.next_if(|o| o.parent < qdisc.parent).is_some() {}
+        while let Some(stray) = old.next_if(|o| o.parent < qdisc.parent) {
+            below_inner(&mut work, seen, stray, wanted);
+        }
         let same = old.next_if(|o| o.parent == qdisc.parent);
         leaf::leaf(&mut work, seen, same, Some(qdisc));
     }
+    old.for_each(|stray| below_inner(&mut work, seen, stray, wanted));
     let wanted = |id: Handle| (wanted.class(id).copied(), wanted.qdisc_at(id).cloned());
     work.finish(seen, &wanted, plan);
+}
+
+/// A leaf that is not wanted. One below a class that is not wanted either goes with that class, and one below a class that gets its first
+/// child is purged by the kernel; an inner class that has no children yet keeps it until it is taken off.
+fn below_inner(work: &mut Work<'_>, seen: &Device, stray: &Qdisc, wanted: &Device) {
+    let child = |op: &Op| matches!(&op.object, Object::Class(c) if op.action == Action::Add && c.parent == stray.parent);
+    if wanted.class(stray.parent).is_some() && !work.grow.iter().any(child) {
+        leaf::leaf(work, seen, Some(stray), None);
+    }
 }
