@@ -133,6 +133,14 @@ fn document(stdin: &[u8]) -> Result<Value, Refusal> {
 fn network_name(json: &Value) -> Result<String, Refusal> {
     let name = text(json, "name")?
         .ok_or_else(|| Refusal::new(Code::InvalidConfig, "missing network name"))?;
+    check_network_name(name).map(|()| name.to_owned())
+}
+
+/// Refuses what can't be a network's name.
+///
+/// # Errors
+/// [`Code::InvalidConfig`].
+pub fn check_network_name(name: &str) -> Result<(), Refusal> {
     if !is_name(name) {
         return Err(Refusal::new(
             Code::InvalidConfig,
@@ -141,7 +149,7 @@ fn network_name(json: &Value) -> Result<String, Refusal> {
         .details(shortened(name)));
     }
     match name.len() <= LONGEST_NAME {
-        true => Ok(name.to_owned()),
+        true => Ok(()),
         false => Err(
             Refusal::new(Code::InvalidConfig, "network name is too long").details(format!(
                 "it has {} bytes, {LONGEST_NAME} are the most",

@@ -66,8 +66,11 @@ impl Environment {
         self.container.trim()
     }
 
-    /// Refuses what the command cannot do with.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    /// Refuses what the command cannot do with: what is missing, a container's id or an interface's name that can't be one.
+    ///
+    /// # Errors
+    /// [`Code::InvalidEnvironment`].
+    pub fn check(&self) -> Result<(), Refusal> {
         let rows: [Row<'_>; 4] = [
             ("CNI_CONTAINERID", &self.container, ATTACHED, |_| Ok(())),
             ("CNI_NETNS", &self.namespace, &["ADD", "CHECK"], |_| Ok(())),

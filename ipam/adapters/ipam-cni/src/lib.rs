@@ -48,7 +48,7 @@ mod version;
 
 pub use allocator::Allocator;
 pub use answer::{Address, Dns, result, usage, versions};
-pub use config::{Call, Config};
+pub use config::{Call, Config, check_network_name};
 pub use environment::Environment;
 pub use error::{Code, Refusal};
 pub use files::{Cursors, Reserved};
