@@ -1,6 +1,6 @@
 //! The network configuration: the bandwidth plugin's keys, as they are.
 
-use ipam_cni::{Code, Refusal};
+use ipam_cni::{Code, Refusal, check_network_name};
 use netshape::{Bytes, Rate, Shape};
 use serde::Deserialize;
 use serde_json::Value;
@@ -92,6 +92,7 @@ impl Config {
                     .details(details),
             );
         }
+        check_network_name(&file.name)?;
         // What is written in the network's configuration comes before what a runtime asks for.
         let bandwidth = match file.fixed == Bandwidth::default() {
             true => file.runtime_config.bandwidth.unwrap_or_default(),

@@ -1,167 +1,22 @@
 //! What is done to a container's devices.
 
+use crate::attached::{Attached, io, mark, told};
+use crate::call::Answer;
 use crate::config::Config;
-use crate::{Answer, subnets};
+use crate::subnets;
+use berth::shape::BANDWIDTH_MARK;
 use ipam_cni::{Code, Environment, Refusal};
-use netshape::kernel::{Kernel as _, KernelModel, Request, apply_or_undo};
-use netshape::netlink::TcMessage;
+use netshape::kernel::{Kernel as _, KernelModel, apply_or_undo};
 use netshape::plan::diff;
-use netshape::policy::EgressPoint;
-use netshape::{Capabilities, Container, DevName, Direction, Host, Netns, ObservedState};
-use netshape_netlink::{Error, Link, NetlinkKernel};
-use serde_json::{Value, json};
+use netshape::{DevName, Direction, Host, Netns};
+use netshape_netlink::NetlinkKernel;
+use serde_json::json;
 use std::future::Future;
-
-fn io(error: &Error) -> Refusal {
-    Refusal::new(Code::Io, error.to_string())
-}
 
 fn block_on<F: Future>(future: F) -> Result<F::Output, Refusal> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|e| Refusal::new(Code::Io, e.to_string()))?;
     Ok(runtime.block_on(future))
-}
-
-/// A container's end on the host, the host's devices as they are, and by what an ifb of it is known.
-struct Attached {
-    kernel: NetlinkKernel,
-    veth: String,
-    state: ObservedState,
-    mark: String,
-}
-
-/// Network, container and interface, as an ifb's alias says them.
-fn mark(network: &str, container: &str, interface: &str) -> String {
-    format!("berth-bandwidth {network} {container} {interface}")
-}
-
-impl Attached {
-    /// Finds the end on the host: of the previous result's interfaces the veth whose number the container's own end names.
-    async fn find(environment: &Environment, config: &Config) -> Result<Option<Self>, Refusal> {
-        let kernel = NetlinkKernel::new();
-        let inside = namespace(&environment.namespace);
-        let mut wanted = vec![Netns::Host];
-        wanted.extend(inside.clone());
-        let dumps = kernel.dump(&wanted).await.map_err(|e| io(&e))?;
-        let links = |netns: &Netns| -> Vec<Link> {
-            let found = dumps.iter().find(|d| d.netns == *netns);
-            found.map(|d| d.links.clone()).unwrap_or_default()
-        };
-        let host = links(&Netns::Host);
-        let inside = inside.map(|netns| links(&netns)).unwrap_or_default();
-        let own = inside.iter().find(|l| l.name == environment.interface);
-        let peer = own.and_then(|l| l.peer);
-        let named = named(config.previous.as_ref());
-        let veth = |l: &&Link| l.kind.as_deref() == Some("veth");
-        let by_number = host.iter().filter(veth).find(|l| Some(l.ifindex) == peer);
-        let mut by_name = host
-            .iter()
-            .filter(veth)
-            .filter(|l| named.contains(&&*l.name));
-        let Some(link) = by_number.or_else(|| by_name.next()) else {
-            return Ok(None);
-        };
-        let veth = link.name.clone();
-        let mut all = ObservedState::new();
-        dumps
-            .into_iter()
-            .filter(|d| d.netns == Netns::Host)
-            .for_each(|d| d.put_into(&mut all));
-        let mark = mark(&config.name, &environment.container, &environment.interface);
-        Ok(Some(Self {
-            kernel,
-            state: of_one(&all, &veth),
-            veth,
-            mark,
-        }))
-    }
-
-    async fn again(&mut self) -> Result<(), Refusal> {
-        let all = self
-            .kernel
-            .observe(&[Netns::Host])
-            .await
-            .map_err(|e| io(&e))?;
-        self.state = of_one(&all, &self.veth);
-        Ok(())
-    }
-
-    /// The policy of this container alone.
-    fn host(&self, config: &Config) -> Result<Host, Refusal> {
-        let refused = |r: netshape::Refusal| Refusal::new(Code::InvalidConfig, r.to_string());
-        let mut host = Host::new(None, Vec::new(), Capabilities::default()).map_err(refused)?;
-        let mut container = Container::new(&self.veth, &self.veth).map_err(refused)?;
-        container = container
-            .with_egress_point(EgressPoint::Ifb, "eth0")
-            .map_err(refused)?;
-        for (direction, shape) in [
-            (Direction::Ingress, config.ingress),
-            (Direction::Egress, config.egress),
-        ] {
-            if let Some(shape) = shape {
-                container = container.with_shape(direction, shape);
-            }
-        }
-        host.insert(container).map_err(refused)?;
-        Ok(host)
-    }
-
-    async fn send(
-        &mut self,
-        device: &DevName,
-        messages: Vec<TcMessage<'static>>,
-    ) -> Result<(), Refusal> {
-        let requests: Vec<Request> = messages
-            .into_iter()
-            .map(|m| Request::new(device.clone(), m))
-            .collect();
-        let done = self.kernel.apply(&requests).await;
-        done.error.map_or(Ok(()), |e| Err(io(&e)))
-    }
-
-    /// The ifb of this veth, if there is one.
-    fn ifb(&self) -> Option<DevName> {
-        self.state
-            .devices()
-            .map(|(name, _)| name)
-            .find(|name| *name.dev != *self.veth)
-            .cloned()
-    }
-}
-
-/// What of the host is about one veth: itself and its ifb.
-fn of_one(all: &ObservedState, veth: &str) -> ObservedState {
-    let ifb = Container::new(veth, veth).ok().and_then(|c| c.ifb());
-    let mine = |name: &DevName| {
-        name.netns == Netns::Host && (*name.dev == *veth || Some(name) == ifb.as_ref())
-    };
-    all.devices()
-        .filter(|(name, _)| mine(name))
-        .map(|(name, device)| (name.clone(), device.clone()))
-        .collect()
-}
-
-/// How netshape calls the namespace of a path; nothing for one that it can't.
-fn namespace(path: &str) -> Option<Netns> {
-    let named = path
-        .strip_prefix("/var/run/netns/")
-        .or_else(|| path.strip_prefix("/run/netns/"));
-    if let Some(name) = named {
-        return format!("netns:{name}").parse().ok();
-    }
-    let pid = path.strip_prefix("/proc/")?.strip_suffix("/ns/net")?;
-    pid.parse().ok().filter(|pid| *pid != 0).map(Netns::Pid)
-}
-
-/// The interfaces of a previous result that are on the host.
-fn named(previous: Option<&Value>) -> Vec<&str> {
-    let interfaces = previous.and_then(|p| p["interfaces"].as_array());
-    let on_host = |i: &&Value| i["sandbox"].as_str().unwrap_or_default().is_empty();
-    let interfaces = interfaces.map(Vec::as_slice).unwrap_or_default().iter();
-    interfaces
-        .filter(on_host)
-        .filter_map(|i| i["name"].as_str())
-        .collect()
 }
 
 fn no_veth() -> Refusal {
@@ -228,9 +83,21 @@ async fn added(environment: &Environment, config: &Config) -> Result<Option<Stri
             false => Ok(None),
         };
     };
+    if attached.is_of_a_policy() {
+        return match config.shapes() {
+            true => Err(attached.of_a_policy()),
+            false => Ok(None),
+        };
+    }
     let host = attached.host(config)?;
     if !settled(&attached, &host, config)? {
+        // Marked before anything is there that a policy could take for its own.
+        let mark = attached.mark.clone();
+        attached.write_alias(&mark).await?;
         carry_out(&mut attached, &host, config).await?;
+    }
+    if !config.shapes() {
+        attached.write_alias("").await?;
     }
     Ok(config
         .egress
@@ -316,6 +183,12 @@ pub(crate) fn check(environment: &Environment, config: &Config) -> Answer {
                 false => Ok(None),
             };
         };
+        if attached.is_of_a_policy() {
+            return match config.shapes() {
+                true => Err(attached.of_a_policy()),
+                false => Ok(None),
+            };
+        }
         let host = attached.host(config)?;
         match settled(&attached, &host, config)? {
             true => Ok(None),
@@ -331,20 +204,10 @@ pub(crate) fn check(environment: &Environment, config: &Config) -> Answer {
 /// Takes off whatever ADD made, whatever of it is still there.
 pub(crate) fn delete(environment: &Environment, config: &Config) -> Answer {
     block_on(async {
-        if let Some(mut attached) = Attached::find(environment, config).await? {
-            let nobody = Host::new(None, Vec::new(), Capabilities::default());
-            let nobody = nobody.map_err(|r| Refusal::new(Code::InvalidConfig, r.to_string()))?;
-            let plan = diff(&attached.state, &nobody);
-            let done = apply_or_undo(&mut attached.kernel, &plan, &attached.state.clone()).await;
-            if let Some(failure) = done.failure {
-                return Err(io(&failure.error));
-            }
-            let ifb: Vec<DevName> = attached.ifb().into_iter().collect();
-            attached
-                .kernel
-                .remove_ifbs(&ifb)
-                .await
-                .map_err(|e| io(&e))?;
+        if let Some(mut attached) = Attached::find(environment, config).await?
+            && !attached.is_of_a_policy()
+        {
+            attached.take_off().await?;
         }
         let mark = mark(&config.name, &environment.container, &environment.interface);
         remove_marked(|alias| alias == mark).await
@@ -357,7 +220,7 @@ pub(crate) fn collect(config: &Config) -> Answer {
         .iter()
         .map(|a| mark(&config.name, &a.container, &a.interface))
         .collect();
-    let ours = format!("berth-bandwidth {} ", config.name);
+    let ours = format!("{BANDWIDTH_MARK}{} ", told(&config.name));
     block_on(remove_marked(|alias| {
         alias.starts_with(&ours) && !valid.iter().any(|v| v == alias)
     }))?
@@ -368,7 +231,8 @@ async fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Answer {
     let kernel = NetlinkKernel::new();
     let dumps = kernel.dump(&[Netns::Host]).await.map_err(|e| io(&e))?;
     let links = dumps.iter().flat_map(|d| &d.links);
-    let stale = links.filter(|l| l.alias.as_deref().is_some_and(&is_stale));
+    let ifbs = links.filter(|l| l.kind.as_deref() == Some("ifb"));
+    let stale = ifbs.filter(|l| l.alias.as_deref().is_some_and(&is_stale));
     let stale: Vec<DevName> = stale.map(|l| DevName::host(&l.name)).collect();
     kernel.remove_ifbs(&stale).await.map_err(|e| io(&e))?;
     Ok(None)

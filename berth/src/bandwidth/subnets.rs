@@ -11,7 +11,7 @@ use netshape::{Device, Direction};
 /// Priorities of these filters, from the first on; no others of ours are there.
 const FIRST: u16 = 0xbe0;
 const LAST: u16 = 0xcff;
-const ROOT: Handle = Handle::qdisc(0xbe);
+pub(crate) const ROOT: Handle = Handle::qdisc(0xbe);
 
 /// The filters of a device's root that are of this plugin's.
 fn found(device: &Device) -> impl Iterator<Item = &Filter> {

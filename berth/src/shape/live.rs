@@ -3,7 +3,7 @@
 use crate::answer::Failure;
 use netshape::observe::ObservedDocument;
 use netshape::policy::PolicyFile;
-use netshape::{Netns, ObservedState};
+use netshape::{DevName, Netns, ObservedState};
 use netshape_netlink::{Error, NamespaceDump, NetlinkKernel};
 use std::future::Future;
 
@@ -89,7 +89,37 @@ pub(super) async fn read_for(kernel: &NetlinkKernel, policy: &PolicyFile) -> Res
             return Err(Failure::input(why, "container.netns"));
         }
     }
-    seen(dumps)
+    let marked = marked(&dumps);
+    for (i, container) in policy.container.iter().enumerate() {
+        if let Some(name) = marked
+            .iter()
+            .find(|n| container.veth.as_deref() == Some(&*n.dev))
+        {
+            let why = format!(
+                "{name} is shaped by berth-bandwidth: leave it to the plugin, or take the plugin out of the network's chain"
+            );
+            return Err(Failure::input(why, format!("container[{i}].veth")));
+        }
+    }
+    let mut seen = seen(dumps)?;
+    for name in &marked {
+        seen.state.remove_device(name);
+    }
+    Ok(seen)
+}
+
+/// The devices that `berth-bandwidth` shapes, here and in namespaces with names: nothing of them is this policy's.
+fn marked(dumps: &[NamespaceDump]) -> Vec<DevName> {
+    let ours = |alias: &String| alias.starts_with(super::BANDWIDTH_MARK);
+    let all = dumps
+        .iter()
+        .flat_map(|d| d.links.iter().map(move |l| (&d.netns, l)));
+    all.filter(|(_, l)| l.alias.as_ref().is_some_and(ours))
+        .map(|(netns, l)| DevName {
+            netns: netns.clone(),
+            dev: l.name.as_str().into(),
+        })
+        .collect()
 }
 
 /// What was read, in the forms that are asked for.

@@ -42,7 +42,9 @@ pub(super) fn json(m: &TcMessage<'_>) -> Value {
     }
     set(
         "options",
-        m.options.as_ref().map_or_else(|| json!({}), options),
+        m.options
+            .as_ref()
+            .map_or_else(|| json!({}), |o| options(m.kind.as_deref(), o)),
     );
     let numbers = [
         ("chain", m.chain),
@@ -116,7 +118,7 @@ pub(super) fn u32_handle(raw: u32) -> String {
     }
 }
 
-fn options(options: &Options<'_>) -> Value {
+fn options(kind: Option<&str>, options: &Options<'_>) -> Value {
     match options {
         Options::Htb(h) => json!({
             "r2q": h.rate2quantum, "default": h.default, "debug": h.debug, "direct_qlen": h.direct_qlen,
@@ -124,6 +126,8 @@ fn options(options: &Options<'_>) -> Value {
         }),
         Options::HtbClass(c) => class(c),
         Options::Tbf(t) => tbf(t),
+        // `bfifo` counts bytes, as the document of an observed state says it; the others packets.
+        Options::Fifo(limit) if kind == Some("bfifo") => json!({"limit_bytes": limit}),
         Options::Fifo(limit) => json!({"limit": limit}),
         Options::FqCodel(f) => fq_codel(f),
         Options::U32(u) => u32(u),

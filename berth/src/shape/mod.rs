@@ -21,6 +21,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use netshape::tc::TickRounding;
 use std::path::{Path, PathBuf};
 
+/// What an alias begins with by which `berth-bandwidth` marks the devices that it shapes: both use the same reserved numbers, and each leaves the
+/// other's alone by this.
+pub const BANDWIDTH_MARK: &str = "berth-bandwidth ";
+
 /// Bandwidth shaping: from a declared policy to the exact tree.
 #[derive(Debug, Args)]
 pub struct ShapeArgs {

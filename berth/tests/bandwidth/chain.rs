@@ -161,6 +161,7 @@ pub(crate) fn refusals_name_what_is_wrong() {
             ("CNI_CONTAINERID", "c1"),
             ("CNI_IFNAME", "eth0"),
             ("CNI_NETNS", "/var/run/netns/none"),
+            ("CNI_PATH", "/usr/lib/cni"),
         ]);
         let mut child = child
             .stdin(Stdio::piped())
@@ -208,6 +209,11 @@ pub(crate) fn refusals_name_what_is_wrong() {
         &json!({"cniVersion": "0.2.0", "name": "n"}),
         "incompatible CNI versions",
     );
+    // GC goes by the name: one with a blank would take in another's.
+    call(
+        &json!({"cniVersion": "1.0.0", "name": "n m"}),
+        "invalid characters found in network name",
+    );
     call(
         &json!({"cniVersion": "1.0.0", "name": "n", "ingressRate": 1000, "ingressBurst": 9000}),
         "must be called as chained plugin",
@@ -242,6 +248,85 @@ pub(crate) fn the_same_call_is_answered_as_the_other_plugin_does() {
         !refused.status.success() && said.contains("not ours"),
         "{said}"
     );
+}
+
+pub(crate) fn names_of_any_length_are_marked() {
+    let place = Place::new();
+    let before = place.all();
+    let mut config = place.config(&both());
+    config["name"] = json!("n".repeat(200));
+    place.done("ADD", &config);
+    place.done("CHECK", &config);
+    assert!(place.ip("-o link").contains("alias berth-bandwidth #"));
+    config["cni.dev/valid-attachments"] = json!([]);
+    let veth = json!([{"containerID": "c1", "ifname": "eth0"}]);
+    place.done(
+        "GC",
+        &json!({"cniVersion": "1.0.0", "name": config["name"], "cni.dev/valid-attachments": veth}),
+    );
+    place.done("CHECK", &config);
+    place.done("DEL", &config);
+    assert_eq!(place.all(), before);
+}
+
+/// `berth shape` on the emulated host; its status and what it said.
+fn shape(place: &Place, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new("ip");
+    command.args([
+        "netns",
+        "exec",
+        &place.host,
+        env!("CARGO_BIN_EXE_berth"),
+        "shape",
+    ]);
+    let output = command.args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+pub(crate) fn a_policy_and_the_plugin_leave_each_other_alone() {
+    let place = Place::new();
+    place.ip("link add v2 type veth peer name p2");
+    let before = place.all();
+    let config = place.config(&both());
+    place.done("ADD", &config);
+    let file = std::env::temp_dir().join(format!("{}.toml", place.host));
+    let desired = file.display().to_string();
+    let section = |veth: &str| {
+        let text = format!(
+            "[[container]]\nid = \"c\"\nveth = {veth:?}\ningress = {{ ceiling = \"5mbit\" }}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    // What the plugin shapes is not left over, whatever the policy says of others.
+    section("v2");
+    assert_eq!(shape(&place, &["apply", "--desired", &desired]).0, Some(0));
+    place.done("CHECK", &config);
+    assert!(place.tc("class show dev v2").contains("ceil 5Mbit"));
+    // One veth of both is refused by whoever comes second.
+    section("v1");
+    let (status, said) = shape(&place, &["apply", "--desired", &desired]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("v1 is shaped by berth-bandwidth"), "{said}");
+    place.done("CHECK", &config);
+    place.done("DEL", &config);
+    assert_eq!(shape(&place, &["apply", "--desired", &desired]).0, Some(0));
+    let by_policy = place.tc("class show dev v1");
+    assert!(by_policy.contains("ceil 5Mbit"), "{by_policy}");
+    let refused = place.call(OURS, "ADD", &config);
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("v1 is shaped by a policy of `berth shape`"),
+        "{said}"
+    );
+    // Nothing to shape, and nothing to take off, is no matter.
+    place.done("ADD", &place.config(&json!({})));
+    place.done("DEL", &config);
+    assert_eq!(place.tc("class show dev v1"), by_policy);
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(shape(&place, &["apply", "--desired", &desired]).0, Some(0));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(place.all(), before);
 }
 
 /// Mbit/s of TCP towards the container, and from it.

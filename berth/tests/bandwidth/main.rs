@@ -20,5 +20,7 @@ test_support::tests! {
     chain::subnets_are_shaped_or_not [NAMESPACES],
     chain::refusals_name_what_is_wrong [],
     chain::the_same_call_is_answered_as_the_other_plugin_does [NAMESPACES, PLUGIN],
+    chain::names_of_any_length_are_marked [NAMESPACES],
+    chain::a_policy_and_the_plugin_leave_each_other_alone [NAMESPACES],
     chain::both_plugins_keep_the_rate [NAMESPACES, PLUGIN, IPERF],
 }

@@ -93,6 +93,11 @@ impl Engine {
         ip(&format!("-n {} {arguments}", self.namespace));
     }
 
+    /// Its namespace's name.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Where it looks for plugins.
     pub(crate) fn spec(&self) -> String {
         format!("/etc/docker/plugins/{}.spec", self.driver)

@@ -1,10 +1,12 @@
-//! `berth ipam serve --docker` as a process: its socket by hand, and a real engine that the tests start; `berth discover run` follows it.
+//! `berth ipam serve --docker` as a process: its socket by hand, and a real engine that the tests start; `berth discover run` follows it,
+//! and `berth shape watch` runs beside it.
 
 mod discover;
 mod engine;
 mod networks;
 mod plugin;
 mod restarts;
+mod shaped;
 mod socket;
 mod traps;
 
@@ -30,6 +32,7 @@ test_support::tests! {
     restarts::an_engine_that_is_killed_leaks_nothing [ENGINE],
     restarts::a_plugin_that_is_killed_goes_on [ENGINE],
     restarts::a_release_that_no_plugin_heard_comes_back [ENGINE],
+    shaped::limits_are_kept_over_a_restart [ENGINE],
     traps::pools_without_a_name_are_never_given_twice [ENGINE],
     traps::an_answer_that_is_lost_leaks_nothing [ENGINE],
     traps::a_store_that_is_lost_learns_from_the_engine [ENGINE],

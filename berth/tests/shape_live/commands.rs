@@ -1,8 +1,9 @@
 //! What the commands do.
 
 use crate::place::{Place, ip};
+use crate::traced;
 use serde_json::Value;
-use std::time::Duration;
+use std::process::Command;
 
 const SHAPES: &str =
     "ingress = { guarantee = \"5mbit\", ceiling = \"20mbit\" }\negress = { ceiling = \"10mbit\" }";
@@ -126,7 +127,7 @@ pub(crate) fn what_left_the_policy_goes_and_what_is_foreign_stays() {
 
 pub(crate) fn one_namespace_has_one_name() {
     let place = Place::new();
-    let pod = std::process::Command::new("ip")
+    let pod = Command::new("ip")
         .args(["netns", "exec", &place.pod, "sleep", "60"])
         .spawn();
     let mut pod = pod.unwrap();
@@ -171,28 +172,117 @@ pub(crate) fn a_namespace_that_is_not_there_is_told() {
     assert_eq!(output.status.code(), Some(2));
 }
 
-pub(crate) fn killed_at_any_moment_the_next_apply_finishes() {
+pub(crate) fn killed_at_any_step_the_next_apply_finishes() {
     let place = Place::new();
-    let (inside, nobody) = (in_netns(&place), format!("{}.empty", place.policy("")));
+    let nobody = format!("{}.empty", place.policy(""));
     std::fs::copy(place.policy(""), &nobody).unwrap();
-    let inside = {
-        in_netns(&place);
-        inside
-    };
-    let mut cut = 0;
-    for attempt in 0..60_u64 {
-        let mut apply = place.command(&["apply", "--desired", &inside]);
-        let mut apply = apply.stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(attempt * 400));
-        let _ = apply.kill();
-        let _ = apply.wait();
-        let rest = place.answer(&["apply", "--desired", &inside]);
-        cut += usize::from(rest["done"] != 0);
-        let settled = place.answer(&["apply", "--desired", &inside]);
-        assert_eq!(settled["done"], 0, "{settled}");
+    let policy = in_netns(&place);
+    let (mut steps, mut cut) = (0, 0);
+    for step in 1.. {
+        let mut killed = false;
+        let (ended, begun) = traced::run(&place, &["apply", "--desired", &policy], step, |pid| {
+            let kill = Command::new("kill").args(["-s", "KILL", pid]).status();
+            killed = kill.unwrap().success();
+        });
+        // Past the last one nothing is left to kill.
+        if begun < step {
+            assert!(ended.success() && !killed, "{ended}");
+            break;
+        }
+        // On a busy machine it may be done before the signal comes.
+        assert!(killed, "step {step}: {ended}");
+        (steps, cut) = (step, cut + usize::from(!ended.success()));
+        place.answer(&["apply", "--desired", &policy]);
+        let settled = place.answer(&["apply", "--desired", &policy]);
+        assert_eq!(settled["done"], 0, "step {step}: {settled}");
         place.answer(&["apply", "--desired", &nobody]);
+        assert!(!place.ip("-o link").contains("bsh"), "step {step}");
     }
     std::fs::remove_file(&nobody).unwrap();
-    assert!(cut > 0, "every one was done before it was killed");
-    assert!(!ip(&["-n", &place.pod, "-o", "link"]).is_empty());
+    assert!(steps > 30 && cut > steps / 2, "{cut} of {steps}");
+}
+
+pub(crate) fn a_container_that_vanishes_under_way_fails_nothing() {
+    let place = Place::new();
+    place.ip("link add v2 type veth peer name up2");
+    let policy = in_netns(&place);
+    let stays = "[[container]]\nid = \"db\"\naddresses = [\"10.1.2.4\"]\nveth = \"v2\"\ningress = { ceiling = \"20mbit\" }\n";
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("{text}{stays}")).unwrap();
+    let nobody = format!("{policy}.empty");
+    std::fs::write(&nobody, text.split("[[container]]").next().unwrap()).unwrap();
+    for step in [1, 4, 9, 20, 33] {
+        let (ended, begun) = traced::run(&place, &["apply", "--desired", &policy], step, |_| {
+            ip(&["netns", "del", &place.pod]);
+            // Its namespace is gone once its end here is.
+            while place.ip("-o link").contains("v1@") {
+                std::thread::yield_now();
+            }
+        });
+        assert!(
+            begun > step && ended.success(),
+            "step {step} of {begun}: {ended}"
+        );
+        // Who is still there has what is wanted.
+        assert!(
+            place.tc("class show dev v2").contains("ceil 20Mbit"),
+            "step {step}"
+        );
+        place.answer(&["apply", "--desired", &nobody]);
+        ip(&["netns", "add", &place.pod]);
+        place.ip(&format!(
+            "link add v1 type veth peer name eth0 netns {}",
+            place.pod
+        ));
+    }
+    std::fs::remove_file(&nobody).unwrap();
+}
+
+pub(crate) fn a_thousand_containers_come_change_and_go() {
+    const ALL: usize = 1_000;
+    let place = Place::new();
+    let pairs: String = (0..ALL)
+        .map(|i| format!("link add h{i} type veth peer name p{i}\n"))
+        .collect();
+    let batch = format!("{}.batch", place.policy(""));
+    std::fs::write(&batch, pairs).unwrap();
+    place.ip(&format!("-batch {batch}"));
+    std::fs::remove_file(&batch).unwrap();
+    let policy = |changed: usize, ceiling: u32| {
+        let path = place.policy("");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for i in 0..ALL {
+            let ceiling = if i == changed { ceiling } else { 20 };
+            let (a, b) = (i >> 8, i & 0xff);
+            text += &format!(
+                "[[container]]\nid = \"c{i}\"\nveth = \"h{i}\"\naddresses = [\"10.7.{a}.{b}\"]\n\
+                 ingress = {{ ceiling = \"{ceiling}mbit\" }}\negress = {{ guarantee = \"500kbit\", ceiling = \"10mbit\" }}\n"
+            );
+        }
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let file = policy(ALL, 0);
+    let done = place.answer(&["apply", "--desired", &file]);
+    let steps = done["ops"].as_array().unwrap().len();
+    assert!(steps > 10 * ALL && done["done"] == steps, "{steps}");
+    let again = place.answer(&["apply", "--desired", &file]);
+    assert_eq!(again["ops"], Value::Array(Vec::new()));
+    // One changes: its veth's class and its class on the uplink's ingress, and nothing of anybody else.
+    let changed = place.answer(&["apply", "--desired", &policy(617, 15)]);
+    let ops = changed["ops"].as_array().unwrap();
+    assert!(
+        ops.iter().all(|op| op["action"] == "change") && (1..=2).contains(&ops.len()),
+        "{ops:?}"
+    );
+    assert!(
+        place
+            .tc("class show dev h617")
+            .contains("rate 15Mbit ceil 15Mbit")
+    );
+    place.answer(&["apply", "--desired", &place.policy("")]);
+    let left = place.tc("qdisc show");
+    // The uplink stays shaped for the host itself.
+    assert!(!left.contains("dev h") && !place.ip("-o link").contains("bshh"));
+    assert_eq!(place.tc("class show dev up0").lines().count(), 2);
 }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod place;
+mod traced;
 mod uplink;
 mod watch;
 
@@ -12,6 +13,8 @@ const NAMESPACES: Need = Need::Other("network-namespaces", place::possible);
 
 /// Debian's `iperf3`.
 const IPERF: Need = Need::Other("iperf3", watch::iperf);
+/// Debian's `strace`.
+const STRACE: Need = Need::Other("strace", traced::strace);
 
 test_support::tests! {
     commands::what_is_applied_is_shown_and_needs_no_second_plan [NAMESPACES],
@@ -26,5 +29,7 @@ test_support::tests! {
     watch::an_interval_is_a_line_and_a_new_policy_is_taken_up [NAMESPACES],
     watch::what_was_found_comes_back_when_asked_for [NAMESPACES],
     watch::three_senders_have_their_guarantees_and_divide_the_rest [NAMESPACES, IPERF],
-    commands::killed_at_any_moment_the_next_apply_finishes [NAMESPACES],
+    commands::killed_at_any_step_the_next_apply_finishes [NAMESPACES, STRACE],
+    commands::a_container_that_vanishes_under_way_fails_nothing [NAMESPACES, STRACE],
+    commands::a_thousand_containers_come_change_and_go [NAMESPACES],
 }
