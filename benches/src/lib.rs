@@ -23,6 +23,8 @@ pub enum Limit {
     AtMost(f64),
     /// The figure must be at least this.
     AtLeast(f64),
+    /// The figure must be from the first to the second.
+    Within(f64, f64),
     /// No limit was set.
     None,
 }
@@ -34,6 +36,7 @@ impl Limit {
         match self {
             Self::AtMost(limit) => value <= limit,
             Self::AtLeast(limit) => value >= limit,
+            Self::Within(least, most) => (least..=most).contains(&value),
             Self::None => false,
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Limit {
         match self {
             Self::AtMost(limit) => write!(f, "<= {}", card::number(*limit)),
             Self::AtLeast(limit) => write!(f, ">= {}", card::number(*limit)),
+            Self::Within(least, most) => write!(f, "{least} to {most}"),
             Self::None => f.write_str("-"),
         }
     }

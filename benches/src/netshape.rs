@@ -14,6 +14,7 @@ use std::hint::black_box;
 mod kernel;
 mod nlink;
 mod samples;
+mod traffic;
 
 use nlink::{beside_nlink, nlink};
 use samples::sample_bytes;
@@ -265,7 +266,7 @@ fn whole_diff() -> Result<Measured, String> {
 /// The rows.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    [alone(), beside(), kernel::figures()].concat()
+    [alone(), beside(), kernel::figures(), traffic::figures()].concat()
 }
 
 /// What our own operations take.

@@ -1,11 +1,11 @@
 //! Network namespaces of the kernel's for the length of a test: hosts, links between them, programs in them.
 
 use crate::Need;
-use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What these tests need: root, iproute2, nsenter and ping.
@@ -16,7 +16,9 @@ pub const NAMESPACES: Need = Need::Other("network-namespaces", possible);
 /// # Errors
 /// Why not.
 pub fn possible() -> Result<(), String> {
-    let probe = format!("berth-probe-{}", std::process::id());
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let probe = format!("berth-probe-{}-{count}", std::process::id());
     for (program, argument, package) in [
         ("ping", "-V", "iputils-ping"),
         ("nsenter", "--version", "util-linux"),
@@ -42,7 +44,7 @@ pub fn possible() -> Result<(), String> {
 pub struct Lab {
     name: String,
     folder: PathBuf,
-    namespaces: RefCell<Vec<String>>,
+    namespaces: Mutex<Vec<String>>,
 }
 
 impl Lab {
@@ -60,7 +62,7 @@ impl Lab {
         let lab = Self {
             name,
             folder,
-            namespaces: RefCell::default(),
+            namespaces: Mutex::default(),
         };
         namespaces.iter().for_each(|of| lab.add(of));
         lab
@@ -73,7 +75,7 @@ impl Lab {
     pub fn add(&self, of: &str) {
         let own = self.namespace(of);
         ip(&format!("netns add {own}"));
-        self.namespaces.borrow_mut().push(own);
+        self.all().push(own);
         self.ip(of, "link set lo up");
         for switch in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
             let path = format!("/proc/sys/{switch}");
@@ -85,8 +87,14 @@ impl Lab {
     /// Removes a namespace, and whatever links end there.
     pub fn remove(&self, of: &str) {
         let own = self.namespace(of);
-        self.namespaces.borrow_mut().retain(|name| *name != own);
+        self.all().retain(|name| *name != own);
         let _ = Command::new("ip").args(["netns", "del", &own]).output();
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<String>> {
+        self.namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The namespace's name.
@@ -200,7 +208,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for own in self.namespaces.borrow().iter() {
+        for own in self.all().iter() {
             let _ = Command::new("ip").args(["netns", "del", own]).output();
         }
         let _ = std::fs::remove_dir_all(&self.folder);

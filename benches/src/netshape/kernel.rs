@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-type Outcome<T> = Result<T, String>;
+pub(super) type Outcome<T> = Result<T, String>;
 
 /// The figures.
 pub(super) fn figures() -> Vec<Figure> {
@@ -88,7 +88,7 @@ fn in_namespace(work: impl FnOnce() -> Outcome<Measured> + Send) -> Outcome<Meas
     std::thread::scope(|scope| scope.spawn(enter).join()).map_err(|_| "it panicked".to_owned())?
 }
 
-fn run(program: &str, words: &str) -> Outcome<()> {
+pub(super) fn run(program: &str, words: &str) -> Outcome<()> {
     let output = Command::new(program)
         .args(words.split_whitespace())
         .output();
@@ -106,12 +106,12 @@ fn ip(words: &str) -> Outcome<()> {
     run("ip", words)
 }
 
-fn block_on<F: Future>(future: F) -> Outcome<F::Output> {
+pub(super) fn block_on<F: Future>(future: F) -> Outcome<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     Ok(runtime.map_err(|e| e.to_string())?.block_on(future))
 }
 
-fn observed() -> Outcome<ObservedState> {
+pub(super) fn observed() -> Outcome<ObservedState> {
     block_on(NetlinkKernel::new().observe(&[Netns::Host]))?.map_err(|e| e.to_string())
 }
 
@@ -139,11 +139,11 @@ fn host(containers: usize) -> Outcome<Host> {
 }
 
 /// What of the plan is for the uplink.
-fn planned(observed: &ObservedState, host: &Host) -> Plan {
+pub(super) fn planned(observed: &ObservedState, host: &Host) -> Plan {
     diff(observed, host).in_netns(&Netns::Host)
 }
 
-fn carry_out(plan: &Plan, observed: &ObservedState) -> Outcome<f64> {
+pub(super) fn carry_out(plan: &Plan, observed: &ObservedState) -> Outcome<f64> {
     let start = Instant::now();
     let done = block_on(apply_or_undo(&mut NetlinkKernel::new(), plan, observed))?;
     let spent = start.elapsed().as_secs_f64() * 1e3;
