@@ -1,9 +1,9 @@
 //! Figures of `berth-cni`: what an ADD costs as a process, beside Debian's host-local in the same run.
 
-use crate::measure::{children_cpu_seconds, children_written_bytes, median};
+mod durable;
+
+use crate::measure::children_cpu_seconds;
 use crate::{Figure, Judge, Limit, Measured};
-use std::fs::File;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -13,10 +13,6 @@ use test_support::cni::{Answer, call, replay};
 const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
 /// ADDs of each measurement of CPU: the least counts, since whatever else runs only adds to one.
 const ADDS: usize = 20;
-/// ADDs and plain writes of which the median wall time is taken.
-const DURABLE: usize = 100;
-/// What a claim's own record and its block's share of one come to, in bytes.
-const RECORDS: usize = 512;
 /// Processes at a time, and all of them.
 const AT_ONCE: usize = 16;
 const PARALLEL: usize = 2_000;
@@ -87,7 +83,7 @@ fn of_wall(base: Figure) -> Vec<Figure> {
             judge: Judge::Ratio,
             must: Limit::AtMost(6.0),
             aim: Limit::AtMost(3.0),
-            run: || durable(written()?, appended),
+            run: durable::as_written,
             ..base
         },
         Figure {
@@ -96,7 +92,7 @@ fn of_wall(base: Figure) -> Vec<Figure> {
             judge: Judge::Ratio,
             must: Limit::AtMost(6.0),
             aim: Limit::AtMost(3.0),
-            run: || durable(RECORDS, appended_by_process),
+            run: durable::by_process,
             ..base
         },
         Figure {
@@ -105,7 +101,7 @@ fn of_wall(base: Figure) -> Vec<Figure> {
             judge: Judge::Ratio,
             must: Limit::AtMost(6.0),
             aim: Limit::AtMost(3.0),
-            run: || durable(RECORDS, appended),
+            run: durable::of_records,
             ..base
         },
         Figure {
@@ -281,67 +277,6 @@ fn growth() -> Result<Measured, String> {
 /// Milliseconds since.
 fn ms(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
-}
-
-/// Bytes that an ADD writes to disk, most often: redb writes a dozen pages of 4 KiB for some hundred bytes of records.
-fn written() -> Result<usize, String> {
-    let [ours, _] = plugins()?;
-    let network = Network::new(&ours, 0)?;
-    let mut counts = Vec::new();
-    for i in 0..ADDS {
-        let before = children_written_bytes()?;
-        network.add(&format!("c{i}"))?;
-        counts.push((children_written_bytes()? - before) as f64);
-    }
-    match median(counts) as usize {
-        0 => Err("the temporary folder is on no disk".into()),
-        bytes => Ok(bytes),
-    }
-}
-
-/// ADDs and plain writes of so many bytes in turn, on the same disk. An ADD is a process by what a plugin is, and starting the
-/// smallest one takes longer than a sync here.
-fn durable(bytes: usize, write: fn(&mut Plain) -> io::Result<()>) -> Result<Measured, String> {
-    let [ours, _] = plugins()?;
-    let network = Network::new(&ours, 0)?;
-    let path = network.folder.join("plain");
-    let file = File::create(&path).map_err(|e| e.to_string())?;
-    let bytes = vec![7; bytes];
-    let mut plain = Plain { path, file, bytes };
-    let (mut adds, mut writes) = (Vec::new(), Vec::new());
-    for i in 0..DURABLE {
-        let start = Instant::now();
-        network.add(&format!("c{i}"))?;
-        adds.push(ms(start));
-        let start = Instant::now();
-        write(&mut plain).map_err(|e| format!("a plain write: {e}"))?;
-        writes.push(ms(start));
-    }
-    Ok(Measured::beside(median(adds), median(writes)))
-}
-
-/// The file of the plain writes.
-struct Plain {
-    path: PathBuf,
-    file: File,
-    bytes: Vec<u8>,
-}
-
-fn appended(plain: &mut Plain) -> io::Result<()> {
-    plain.file.write_all(&plain.bytes)?;
-    plain.file.sync_all()
-}
-
-fn appended_by_process(plain: &mut Plain) -> io::Result<()> {
-    let mut dd = Command::new("dd");
-    let options = ["oflag=append", "conv=notrunc,fsync", "status=none"];
-    dd.args(["if=/dev/zero", "count=1"]).args(options);
-    dd.arg(format!("bs={}", plain.bytes.len()));
-    dd.arg(format!("of={}", plain.path.display()));
-    match dd.status()?.success() {
-        true => Ok(()),
-        false => Err(io::Error::other("dd failed")),
-    }
 }
 
 /// Seconds of a thousand ADDs; a hundred of one and of the other in turn, so that both see the same machine.
