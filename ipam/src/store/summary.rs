@@ -25,12 +25,36 @@ use core::time::Duration;
 pub(crate) struct Page(BTreeMap<u8, BlockSummary>);
 
 impl Page {
-    /// What the page above says of this one.
+    /// What there is at best of each in this page.
     fn best(&self) -> BlockSummary {
         let untouched = (self.0.len() < 1 << BITS).then_some(BlockSummary::UNTOUCHED);
         let all = self.0.values().copied().chain(untouched);
         all.reduce(BlockSummary::or)
             .unwrap_or(BlockSummary::UNTOUCHED)
+    }
+
+    /// What the page above says of this one: as long as it has blocks for everybody, that there may be something to borrow. Else that page,
+    /// which all hosts share, would be altered whenever the only host in here has filled its block.
+    fn told_above(&self) -> BlockSummary {
+        let best = self.best();
+        let borrowed = match best.unclaimed {
+            Timestamp::ZERO => Timestamp::ZERO,
+            _ => best.borrowed,
+        };
+        BlockSummary { borrowed, ..best }
+    }
+
+    /// Whether this, which is stored, tells the same as one that was worked out anew: what there is to borrow where there are blocks for
+    /// everybody was told exactly once.
+    fn is_as(&self, anew: &Self) -> bool {
+        let as_anew = |(told, is): (&BlockSummary, &BlockSummary)| {
+            let borrowed = match is.unclaimed {
+                Timestamp::ZERO => is.borrowed,
+                _ => told.borrowed,
+            };
+            BlockSummary { borrowed, ..*told } == *is
+        };
+        self.0.keys().eq(anew.0.keys()) && self.0.values().zip(anew.0.values()).all(as_anew)
     }
 }
 
@@ -176,12 +200,22 @@ impl Summaries {
         records
     }
 
-    /// A pool's pages that are not the same in another.
-    pub(crate) fn differing(&self, other: &Self, pool: PoolId) -> BTreeSet<PageId> {
-        let page = |all: &Self, page: &PageId| all.pages.get(page).cloned().flatten();
-        let both = self.of(pool).into_iter().chain(other.of(pool));
-        both.filter(|id| page(self, id) != page(other, id))
-            .collect()
+    /// Takes a pool's pages over as they are stored, where they tell the same; those that do not.
+    pub(crate) fn differing(&mut self, stored: &Self, pool: PoolId) -> BTreeSet<PageId> {
+        let both: BTreeSet<PageId> = self.of(pool).into_iter().chain(stored.of(pool)).collect();
+        let mut differing = BTreeSet::new();
+        for id in both {
+            let own = self.pages.get(&id).and_then(Option::as_ref);
+            let other = stored.pages.get(&id).and_then(Option::as_ref);
+            match (own, other) {
+                (own, other) if own == other => {}
+                (Some(own), Some(other)) if id.level > 0 && other.is_as(own) => {
+                    self.pages.insert(id, Some(other.clone()));
+                }
+                _ => drop(differing.insert(id)),
+            }
+        }
+        differing
     }
 
     /// Whether a page need not be read.
@@ -225,7 +259,7 @@ impl Summaries {
             if was == part {
                 return;
             }
-            part = (!next.0.is_empty()).then(|| next.best());
+            part = (!next.0.is_empty()).then(|| next.told_above());
             before.entry(page).or_insert(known);
             self.pages
                 .insert(page, (!next.0.is_empty()).then_some(next));
