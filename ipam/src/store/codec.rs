@@ -34,6 +34,9 @@ pub enum RecordError {
         /// The latest version known.
         known: u8,
     },
+    /// Some store found that it is not the value that was written last ([`PUT_BACK`](crate::store::PUT_BACK)).
+    #[error("an older value that was put back: not the one that was written last")]
+    PutBack,
     /// A field holds what it cannot.
     #[error("field `{0}` holds an impossible value")]
     Field(&'static str),

@@ -38,4 +38,6 @@ pub use record::{
 };
 pub use replica::{Replica, TransactError};
 pub(crate) use restore::MOST_COUNT;
-pub use seam::{Elapsed, Event, Guard, Page, Revision, Started, Store, StoreError, Txn, Watched};
+pub use seam::{
+    Elapsed, Event, Guard, PUT_BACK, Page, Revision, Started, Store, StoreError, Txn, Watched,
+};

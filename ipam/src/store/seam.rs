@@ -8,6 +8,11 @@ use core::time::Duration;
 /// A store's count of its commits; a key's revision is that of the commit that last wrote or deleted it.
 pub type Revision = u64;
 
+/// What a store answers instead of a block's value of which it knows that it is not the one that was written last, such as an older one that
+/// was put back by hand or out of a backup: damage ([`RecordError::PutBack`](super::RecordError::PutBack)), since it may call addresses
+/// free that were given since.
+pub const PUT_BACK: &[u8] = &[u8::MAX];
+
 /// A key that a transaction rests on, and what its writer knows of it.
 ///
 /// ```

@@ -6,6 +6,7 @@
 
 mod spans;
 
+use crate::digest::{digest, is_proved};
 use crate::keys::Keys;
 use crate::proto::{
     Answer, Compare, CompareResult, CompareTarget, DeleteRangeRequest, Op, Operand, PutRequest,
@@ -221,25 +222,42 @@ fn horizon_value(revision: Revision) -> Vec<u8> {
     format!("{revision:0HORIZON_DIGITS$}").into_bytes()
 }
 
-/// One operation a key, as the seam has it: what is both written and deleted is deleted.
+/// What is done to each key, as the seam has it: what is both written and deleted is deleted.
 fn leaves(keys: &Keys, txn: &Txn) -> Vec<RequestOp> {
     let mut last: BTreeMap<&str, Option<&Vec<u8>>> = BTreeMap::new();
     last.extend(txn.put.iter().map(|(key, value)| (&**key, Some(value))));
     last.extend(txn.delete.iter().map(|key| (&**key, None)));
-    let leaf = |(key, value): (&str, Option<&Vec<u8>>)| match value {
-        Some(value) => put(keys.record(key), value.clone()),
-        // Of a key that was not there nothing is left to remember.
-        None => Op::Txn(TxnRequest {
-            compare: vec![present(keys.record(key))],
-            success: vec![
-                put(keys.tombstone(key), Vec::new()),
-                delete(keys.record(key)),
-            ],
-            failure: Vec::new(),
-        })
-        .into(),
-    };
-    last.into_iter().map(leaf).collect()
+    let mut leaves = Vec::with_capacity(last.len());
+    for (key, value) in last {
+        match value {
+            Some(value) => {
+                if is_proved(key) {
+                    leaves.push(put(keys.digest(key), digest(value)));
+                }
+                leaves.push(put(keys.record(key), value.clone()));
+            }
+            None => {
+                if is_proved(key) {
+                    leaves.push(delete(keys.digest(key)));
+                }
+                leaves.push(deletion(keys, key));
+            }
+        }
+    }
+    leaves
+}
+
+/// Of a key that was not there nothing is left to remember.
+fn deletion(keys: &Keys, key: &str) -> RequestOp {
+    Op::Txn(TxnRequest {
+        compare: vec![present(keys.record(key))],
+        success: vec![
+            put(keys.tombstone(key), Vec::new()),
+            delete(keys.record(key)),
+        ],
+        failure: Vec::new(),
+    })
+    .into()
 }
 
 /// The operations in a tree of up to three levels with at most `width` a node, in order; `None` if they don't fit.

@@ -4,6 +4,7 @@
 //! head's revision has seen everything once its event has come.
 
 use crate::client::Client;
+use crate::digest::{digest, is_proved};
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::proto::{
@@ -35,6 +36,8 @@ struct Changes {
     head: Revision,
     /// Each changed key's latest revision and value.
     changed: BTreeMap<String, (Revision, Option<Vec<u8>>)>,
+    /// The digests that came with records, by these records' keys.
+    digests: BTreeMap<String, (Revision, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -95,8 +98,9 @@ impl Feed {
         Ok(true)
     }
 
-    /// What changed below `prefix` since `from`. What is older is dropped: nobody asks for it again.
-    pub(crate) fn since(&mut self, prefix: &str, from: Revision) -> Vec<Event> {
+    /// What changed below `prefix` since `from`; nothing where a record came without its digest. What is older is dropped: nobody asks for
+    /// it again.
+    pub(crate) fn since(&mut self, prefix: &str, from: Revision) -> Option<Vec<Event>> {
         self.changes.since(prefix, from)
     }
 }
@@ -107,6 +111,7 @@ impl Changes {
             start,
             head: start,
             changed: BTreeMap::new(),
+            digests: BTreeMap::new(),
             bytes: 0,
         }
     }
@@ -121,6 +126,11 @@ impl Changes {
             self.head = self.head.max(revision);
         } else if kv.key == keys.horizon() {
             // How far tombstones were swept is asked for where it matters.
+        } else if keys.is_digest(&kv.key) {
+            if !deleted {
+                self.digests
+                    .insert(keys.proved_of(&kv)?, (revision, kv.value));
+            }
         } else if kv.key < keys.head() {
             // A deletion is believed by its tombstone: etcd before 3.4.33 and 3.5.15 may drop the deletion's own event from a
             // watch of a revision that was compacted just then (etcd-io/etcd#18089). Sweeping a tombstone alters no record.
@@ -140,8 +150,9 @@ impl Changes {
         }
     }
 
-    fn since(&mut self, prefix: &str, from: Revision) -> Vec<Event> {
+    fn since(&mut self, prefix: &str, from: Revision) -> Option<Vec<Event>> {
         self.changed.retain(|_, (revision, _)| *revision > from);
+        self.digests.retain(|_, (revision, _)| *revision > from);
         let length = |(key, (_, value)): (&String, &(Revision, Option<Vec<u8>>))| {
             key.len() + value.as_ref().map_or(0, Vec::len)
         };
@@ -149,11 +160,21 @@ impl Changes {
         self.start = self.start.max(from);
         let below = self.changed.range(prefix.to_owned()..);
         let below = below.take_while(|(key, _)| key.starts_with(prefix));
+        let is_proved = |(key, (_, value)): (&String, &(Revision, Option<Vec<u8>>))| match value {
+            Some(value) if is_proved(key) => {
+                let told = self.digests.get(key);
+                told.is_some_and(|(_, told)| *told == digest(value))
+            }
+            _ => true,
+        };
+        if !below.clone().all(is_proved) {
+            return None;
+        }
         let event = |(key, (_, value)): (&String, &(Revision, Option<Vec<u8>>))| Event {
             key: key.clone(),
             value: value.clone(),
         };
-        below.map(event).collect()
+        Some(below.map(event).collect())
     }
 }
 
@@ -191,6 +212,7 @@ mod tests {
         assert_eq!(changes.head, 6);
         let told: Vec<(String, Option<Vec<u8>>)> = changes
             .since("", 5)
+            .expect("no blocks")
             .into_iter()
             .map(|event| (event.key, event.value))
             .collect();

@@ -9,6 +9,7 @@ use ipam::store::StoreError;
 /// | --- | --- |
 /// | `PREFIXk/KEY` | a record's value |
 /// | `PREFIXd/KEY` | a tombstone: empty; its revision is that of the record's last deletion |
+/// | `PREFIXdigest/KEY` | eight bytes: the digest of a block's value, written with it |
 /// | `PREFIXhead` | empty; its revision is that of the last commit |
 /// | `PREFIXhorizon` | a revision of 20 digits: tombstones up to it have been swept |
 /// | `PREFIXlive/HOST` | a host's life sign, under its lease |
@@ -28,6 +29,10 @@ impl Keys {
         format!("{}d/{key}", self.0).into_bytes()
     }
 
+    pub(crate) fn digest(&self, key: &str) -> Vec<u8> {
+        format!("{}digest/{key}", self.0).into_bytes()
+    }
+
     pub(crate) fn head(&self) -> Vec<u8> {
         format!("{}head", self.0).into_bytes()
     }
@@ -40,7 +45,7 @@ impl Keys {
         format!("{}live/{host}", self.0).into_bytes()
     }
 
-    /// The first key after all of the store's records: what a watch of tombstones, head and records covers, from [`Keys::tombstone`] on.
+    /// The first key after all of the store's records: what a watch of tombstones, digests, head and records covers, from [`Keys::tombstone`] on.
     pub(crate) fn records_end(&self) -> Vec<u8> {
         after_prefix(&self.record(""))
     }
@@ -59,6 +64,19 @@ impl Keys {
     /// A key below the prefix that no store wrote.
     pub(crate) fn deleted_of(&self, kv: &KeyValue) -> Result<String, StoreError> {
         self.part_of(kv, "d/")
+    }
+
+    /// Whether an etcd key is that of a digest.
+    pub(crate) fn is_digest(&self, key: &[u8]) -> bool {
+        key.starts_with(&self.digest(""))
+    }
+
+    /// The record's key that a digest is of.
+    ///
+    /// # Errors
+    /// A key below the prefix that no store wrote.
+    pub(crate) fn proved_of(&self, kv: &KeyValue) -> Result<String, StoreError> {
+        self.part_of(kv, "digest/")
     }
 
     /// The host that a life sign is of.
@@ -134,6 +152,7 @@ mod tests {
         assert!(
             within(keys.head()) && within(keys.record("")) && within(keys.record("\u{10ffff}"))
         );
+        assert!(within(keys.digest("b/x")) && keys.digest("b/x") < keys.head());
         assert!(within(keys.tombstone("x")) && !within(keys.life_sign("h")));
     }
 

@@ -29,6 +29,12 @@
 //! (the horizon). Who knows the store from before the horizon is refused, and reads again; nobody is ever believed for want of a
 //! tombstone.
 //!
+//! # Values that were put back
+//! A value is as sound in itself after it was put back, by hand or out of a backup of some keys, as it was before. A block's would call addresses free
+//! that were given since. So a digest of eight bytes stands beside each block (`PREFIXdigest/KEY`), written in the same transaction; who reads
+//! a block reads both, and one that is not what its digest says is damage ([`PUT_BACK`](ipam::store::PUT_BACK)): nothing is given out of
+//! it until `fsck --repair`. A store whose keys were all copied, or all set back together, is sound by that.
+//!
 //! # What a failure says
 //! A read is asked of another member until [`EtcdConfig::timeout`] is over. A write is sent once: it goes to another member only when
 //! it is certain that it changed nothing (no connection, no leader, a token that was rejected). Every other failure of
@@ -85,6 +91,7 @@
 mod client;
 mod commit;
 mod config;
+mod digest;
 mod endpoint;
 mod failure;
 mod feed;

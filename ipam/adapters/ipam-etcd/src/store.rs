@@ -2,10 +2,12 @@
 
 mod horizon;
 mod stopwatch;
+mod watching;
 
 use crate::client::Client;
 use crate::commit::{self, Outcome};
 use crate::config::{ConfigError, EtcdConfig};
+use crate::digest::{believed, is_proved};
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::keys::{Keys, after, after_prefix, next_start};
@@ -15,8 +17,8 @@ use crate::proto::{
 };
 use horizon::draw;
 use ipam::Store;
-use ipam::store::{Elapsed, Event, Page, Revision, Started, StoreError, Txn, Watched};
-use tokio::time::Instant;
+use ipam::store::{Elapsed, Page, Revision, Started, StoreError, Txn, Watched};
+use std::collections::BTreeMap;
 
 /// A store in etcd: several hosts share it.
 ///
@@ -39,8 +41,6 @@ pub struct EtcdStore {
 
 /// Records asked for at once; fewer where they turn out long.
 const PAGE: usize = 1000;
-/// Changed keys told of at once: whoever missed more reads everything, page by page.
-const MOST_CHANGED: usize = 10_000;
 /// After so many questions for what changed, a feed is opened: a command that ends soon needs none.
 const FEED_AFTER: u32 = 2;
 /// Beginnings of a read of several parts whose revision was compacted meanwhile.
@@ -109,15 +109,27 @@ impl EtcdStore {
         part: usize,
     ) -> Result<(Vec<Option<Vec<u8>>>, Revision), Failure> {
         let (mut values, mut revision) = (Vec::with_capacity(keys.len()), 0);
+        let part = match keys.iter().any(|key| is_proved(key)) {
+            true => part.div_ceil(2),
+            false => part,
+        };
         for part in keys.chunks(part) {
-            let requests = part.iter().map(|key| RangeRequest {
-                key: self.keys.record(key),
+            let point = |key| RangeRequest {
+                key,
                 revision: signed(revision),
                 ..RangeRequest::default()
-            });
-            let answer = self.ranges(requests.collect()).await?;
-            let found = answer.parts.into_iter();
-            values.extend(found.map(|r| r.kvs.into_iter().next().map(|kv| kv.value)));
+            };
+            let proved = part.iter().filter(|key| is_proved(key));
+            let digests = proved.map(|key| point(self.keys.digest(key)));
+            let requests = part.iter().map(|key| point(self.keys.record(key)));
+            let answer = self.ranges(requests.chain(digests).collect()).await?;
+            let mut found = answer.parts.into_iter();
+            let mut next = || found.next()?.kvs.into_iter().next().map(|kv| kv.value);
+            let records: Vec<_> = part.iter().map(|_| next()).collect();
+            for (key, record) in part.iter().zip(records) {
+                let told = is_proved(key).then(&mut next).flatten();
+                values.push(record.map(|value| believed(value, told.as_deref())));
+            }
             if revision == 0 {
                 revision = answer.revision;
             }
@@ -154,77 +166,48 @@ impl EtcdStore {
                 let odd = || PageFailure::Call(self.client.odd("a page of other keys"));
                 start = next.ok_or_else(odd)?;
             }
+            let first = page.entries.len();
             for kv in answer.kvs.into_iter().take(left) {
                 let key = self.keys.record_of(&kv).map_err(PageFailure::Foreign)?;
                 page.entries.push((key, kv.value));
                 left -= 1;
             }
+            self.prove(&mut page.entries[first..], page.revision)
+                .await?;
             if !page.more || left == 0 {
                 return Ok(page);
             }
         }
     }
 
-    /// What changed below `prefix` since `from`, as far as the feed can tell.
-    async fn told(
+    /// Reads the digests of those of a listing's records that have one, of the same revision, and believes the records as far.
+    async fn prove(
         &mut self,
-        prefix: &str,
-        from: Revision,
-        head: Revision,
-    ) -> Result<Option<Vec<Event>>, StoreError> {
-        let Some(mut feed) = self.feed.take().filter(|feed| feed.covers(from)) else {
-            return Ok(None);
+        entries: &mut [(String, Vec<u8>)],
+        revision: Revision,
+    ) -> Result<(), PageFailure> {
+        let mut proved = entries.iter().filter(|(key, _)| is_proved(key));
+        let Some((first, _)) = proved.next() else {
+            return Ok(());
         };
-        let until = Instant::now() + self.client.config.attempt_timeout;
-        if !feed.catch_up(&self.keys, head, until).await? {
-            return Ok(None);
-        }
-        let events = feed.since(prefix, from);
-        self.feed = Some(feed);
-        Ok(Some(events))
-    }
-
-    /// What changed below `prefix` since `from`, by asking for keys of later revisions: costs etcd a walk through all below it.
-    async fn changed(&mut self, prefix: &str, from: Revision) -> Result<Watched, StoreError> {
-        let since = |key: Vec<u8>, keys_only| RangeRequest {
-            range_end: after_prefix(&key),
-            key,
-            keys_only,
-            limit: i64::try_from(MOST_CHANGED).unwrap_or(i64::MAX),
-            min_mod_revision: signed(from.saturating_add(1)),
+        let last = proved.next_back().map_or(first, |(key, _)| key);
+        let request = RangeRequest {
+            key: self.keys.digest(first),
+            range_end: after(self.keys.digest(last)),
+            revision: signed(revision),
             ..RangeRequest::default()
         };
-        let requests = vec![
-            since(self.keys.record(prefix), false),
-            since(self.keys.tombstone(prefix), true),
-            RangeRequest {
-                key: self.keys.horizon(),
-                ..RangeRequest::default()
-            },
-        ];
-        let answer = match self.ranges(requests).await {
-            Ok(answer) => answer,
-            Err(failure) if failure.is_long_answer() => return Ok(Watched::Compacted),
-            Err(failure) => return Err(failure.into()),
-        };
-        let Ok([written, deleted, horizon]) = <[RangeResponse; 3]>::try_from(answer.parts) else {
-            return Err(self.client.odd("fewer answers than questions").into());
-        };
-        let forgotten = commit::horizon_of(&horizon.kvs)? > from;
-        if forgotten || written.more || deleted.more {
-            return Ok(Watched::Compacted);
+        let answer = self.range(&request).await.map_err(PageFailure::Call)?;
+        let mut told = BTreeMap::new();
+        for kv in answer.kvs {
+            let key = self.keys.proved_of(&kv).map_err(PageFailure::Foreign)?;
+            told.insert(key, kv.value);
         }
-        let mut events = std::collections::BTreeMap::new();
-        for kv in &deleted.kvs {
-            events.insert(self.keys.deleted_of(kv)?, None);
+        for (key, value) in entries {
+            let told = told.get(key).map(Vec::as_slice);
+            *value = believed(std::mem::take(value), told);
         }
-        for kv in written.kvs {
-            // Written again after it was deleted.
-            events.insert(self.keys.record_of(&kv)?, Some(kv.value));
-        }
-        let event = |(key, value)| Event { key, value };
-        let events = events.into_iter().map(event).collect();
-        Ok(Watched::Events(events, answer.revision))
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use super::old::since_4;
 use super::{BlockSummary, Record};
 use crate::identity::DEFAULT_INTERFACE;
 use crate::store::codec::{Reader, RecordError, Writer};
+use crate::store::seam::PUT_BACK;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -103,9 +104,12 @@ impl<'a> Record<'a> {
     /// Reads a record that stands under a key.
     ///
     /// # Errors
-    /// [`RecordError`]: torn, damaged, of another version, with a field out of its bounds, or the bytes of another claim or workload
+    /// [`RecordError`]: torn, damaged, put back, of another version, with a field out of its bounds, or the bytes of another claim or workload
     /// than the key names. Whether any other kind of record is the one of its key, [`key`](Record::key) tells.
     pub fn decode(key: &'a str, bytes: &'a [u8]) -> Result<Self, RecordError> {
+        if bytes == PUT_BACK {
+            return Err(RecordError::PutBack);
+        }
         let mut r = Reader::new(bytes, key, is_unnamed)?;
         let found = r.byte()?;
         if !(OLDEST_VERSION..=VERSION).contains(&found) {
