@@ -98,7 +98,8 @@ impl<S: Store> Replica<S> {
         let keys = identity.map(workload_key).into_iter();
         let decide = |ipam: &Ipam| ipam.decide_claim(request);
         let answer = self.granted(now, decide, wait).await;
-        self.known(answer, keys.chain([claim_key(request.owner)]))
+        let answer = self.known(answer, keys.chain([claim_key(request.owner)]));
+        self.known_exhausted(answer)
     }
 
     /// [`Ipam::release`](crate::Ipam::release) in the store.

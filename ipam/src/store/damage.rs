@@ -48,30 +48,27 @@ impl RejectedRecord {
 
     /// As a problem of [`Ipam::fsck`].
     pub(crate) fn problem(&self) -> Problem {
-        let mends = match &self.frozen {
-            Frozen::Pool(_) => "rebuilt from its copy, if that is sound".into(),
+        let mends: &str = match &self.frozen {
+            Frozen::Pool(_) => "rebuilt from its copy, if that is sound",
             Frozen::Block(..) => {
-                "rebuilt from its claims, its other addresses are in quarantine from then on".into()
+                "rebuilt from its claims, its other addresses are in quarantine from then on"
             }
             Frozen::Nothing if self.key == STRUCTURE => {
-                "rebuilt from the records; if that fails, dump and load into a new store".into()
+                "rebuilt from the records; if that fails, dump and load into a new store"
             }
             Frozen::Nothing if self.key.starts_with("g/") => {
-                "stands nowhere else: --forget drops it, and the quarantine of removed pools' addresses".into()
+                "stands nowhere else: --forget drops it, and the quarantine of removed pools' addresses"
             }
             Frozen::Addresses(_) if self.is_told_of_by_blocks() && !self.decodes => {
-                "rebuilt from what its blocks tell".into()
+                "rebuilt from what its blocks tell"
             }
             Frozen::Nothing if self.key.starts_with("c/") => {
-                "stands nowhere else: restore a backup, or --forget drops it".into()
+                "stands nowhere else: restore a backup, or --forget drops it"
             }
-            Frozen::Nothing if !self.key.starts_with("h/") || self.decodes => "written anew".into(),
-            Frozen::Nothing => format!("host set {} mends it", self.key.replacen("h/", "", 1)),
-            Frozen::Store => {
-                "stands nowhere else: restore a backup, or --forget what was lost".into()
-            }
-            _ => "stands nowhere else: restore a backup, or --forget drops it and what it held"
-                .into(),
+            Frozen::Nothing if !self.key.starts_with("h/") || self.decodes => "written anew",
+            Frozen::Nothing => "rebuilt from its blocks and the copy of its settings",
+            Frozen::Store => "stands nowhere else: restore a backup, or --forget what was lost",
+            _ => "stands nowhere else: restore a backup, or --forget drops it and what it held",
         };
         let repair: String = match self.frozen {
             Frozen::Store => format!("{}: {mends}", self.reason),
@@ -175,6 +172,16 @@ impl Frozen {
 }
 
 impl Frozen {
+    /// Whether addresses of some pools are withheld.
+    pub(crate) fn withholds(&self, is_one: impl Fn(PoolId) -> bool) -> bool {
+        match self {
+            Self::Addresses(list) => list.iter().any(|(id, _)| is_one(*id)),
+            Self::Block(id, _) => is_one(*id),
+            Self::Everything => true,
+            Self::Nothing | Self::Pool(_) | Self::Store => false,
+        }
+    }
+
     /// What is known of it besides: addresses say more than that it may be any.
     pub(crate) fn join(&mut self, other: Self) {
         match (self, other) {

@@ -252,6 +252,13 @@ impl Restorer {
     }
 }
 
+/// The key of the workload that is missing as well as its claim, where a block tells of both: it is reserved by no record that is there.
+fn beside(told: &UsedAddress<'_>, is: Option<&UsedAddress<'_>>) -> Option<String> {
+    let both = told.reserved && told.holder.is_some() && is.is_none();
+    let (name, interface) = told.workload.as_ref().filter(|_| both)?;
+    Some(workload_key(Identity::from((&**name, &**interface))))
+}
+
 impl Ipam {
     /// Which records are lost or wrong where a block's record tells otherwise than the state is; the record as it was read,
     /// none where there is none. What it tells of those that are lost is kept, to be stored with the block.
@@ -291,6 +298,9 @@ impl Ipam {
                 (Some(told), Some(is)) if **told == is => {}
                 (Some(told), is) => match self.blamed(told, is.as_ref()) {
                     Some(key) => {
+                        if let Some(key) = beside(told, is.as_ref()) {
+                            lost.entry(key).or_default().push((id, address));
+                        }
                         lost.entry(key).or_default().push((id, address));
                         ghosts.push((address, (*told).clone().into_owned()));
                     }

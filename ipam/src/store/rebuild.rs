@@ -1,18 +1,23 @@
 //! One damaged record, made from those that say the same.
 
+mod host;
+
+pub(super) use host::bad_settings;
+
 use super::clock::proved;
 use super::damage::{Frozen, RejectedRecord};
 use super::record::{
-    COPIES, Record, ReleasedAddress, StickyRecord, TIME, UsedAddress, block_key, copy_key,
-    identity_of, pool_key,
+    COPIES, Record, ReleasedAddress, StickyRecord, TIME, UsedAddress, block_key, copied_key,
+    copy_key, identity_of, pool_key,
 };
-use super::replica::{PAGE, Replica};
+use super::replica::Replica;
 use super::seam::{Guard, Store, StoreError, Txn};
 use crate::cidr::Cidr;
 use crate::decide::STUCK;
 use crate::identity::{DEFAULT_INTERFACE, Identity};
+use crate::pool::PoolId;
 use crate::pool::blocks::BlockState;
-use crate::pool::{PoolId, is_used};
+use crate::pool::spec::name_fits;
 use crate::state::{Ipam, Spot};
 use crate::time::Timestamp;
 use crate::workloads::WHILE_MOVING;
@@ -52,8 +57,9 @@ impl<S: Store> Replica<S> {
                 self.ipam.block_anew(*id, *first, host.as_deref())
             }
             Frozen::Nothing if key.starts_with(COPIES) => {
-                let own = self.ipam.record(&key.replacen(COPIES, "p/", 1));
-                own.map(|record| record.encode())
+                let own = self.ipam.record(&copied_key(&key));
+                let copy = own.and_then(|record| record.copy().map(|copy| copy.encode()));
+                return self.put_or_delete(key, copy, txn);
             }
             Frozen::Nothing if key == "m/" => Some(self.meta_anew()),
             Frozen::Nothing if key == TIME => {
@@ -62,29 +68,38 @@ impl<S: Store> Replica<S> {
                 // What it was counted by is not known: whoever looks next counts on from there.
                 Some(Record::Time { now, origin: None }.encode())
             }
-            Frozen::Nothing if key.starts_with("r/") => {
-                txn.delete.push(key.clone());
-                txn.guards.push(Guard::unchanged(key, self.revision));
-                return Ok(());
+            Frozen::Nothing if key.starts_with("r/") => return self.put_or_delete(key, None, txn),
+            Frozen::Nothing if key.strip_prefix("h/").is_some_and(|n| name_fits(n).is_ok()) => {
+                let record = self.host_anew(&key).await?;
+                return self.put_or_delete(key, record, txn);
             }
             Frozen::Nothing if rejected.is_pointer() || key.starts_with("s/") => {
                 let record = self.bytes_now(&key);
-                if record.is_none() {
-                    txn.delete.push(key.clone());
-                    txn.guards
-                        .push(Guard::unchanged(key.clone(), self.revision));
-                }
-                record
+                return self.put_or_delete(key, record, txn);
             }
             Frozen::Nothing | Frozen::Addresses(_) if self.whole => {
                 self.told_anew(rejected).await?
             }
             _ => None,
         };
-        if let Some(bytes) = put {
-            txn.guards
-                .push(Guard::unchanged(key.clone(), self.revision));
-            txn.put.push((key, bytes));
+        match put {
+            Some(bytes) => self.put_or_delete(key, Some(bytes), txn),
+            None => Ok(()),
+        }
+    }
+
+    /// Has a key's record made anew, or none.
+    fn put_or_delete(
+        &self,
+        key: String,
+        bytes: Option<Vec<u8>>,
+        txn: &mut Txn,
+    ) -> Result<(), StoreError> {
+        let guard = Guard::unchanged(&*key, self.revision);
+        txn.guards.push(guard);
+        match bytes {
+            Some(bytes) => txn.put.push((key, bytes)),
+            None => txn.delete.push(key),
         }
         Ok(())
     }
@@ -149,8 +164,8 @@ impl<S: Store> Replica<S> {
         for key in keys {
             let bytes = self.bytes_now(key);
             if let Some(copy) = copy_key(key) {
-                match &bytes {
-                    Some(bytes) => txn.put.push((copy, bytes.clone())),
+                match self.ipam.record(key).and_then(|record| record.copy()) {
+                    Some(record) => txn.put.push((copy, record.encode())),
                     None => txn.delete.push(copy),
                 }
             }
@@ -167,12 +182,15 @@ impl<S: Store> Replica<S> {
         let Frozen::Addresses(list) = &rejected.frozen else {
             return BTreeSet::new();
         };
-        let key = |&(id, address): &(PoolId, IpAddr)| {
-            let pool = self.ipam.pools.get(id.0)?;
-            let block = Cidr::containing(address, pool.spec().block_size).ok()?;
-            Some(block_key(id, block.first()))
-        };
-        list.iter().filter_map(key).collect()
+        let keys = list.iter().filter_map(|&place| self.block_key_of(place));
+        keys.collect()
+    }
+
+    /// The key of an address's block.
+    fn block_key_of(&self, (id, address): (PoolId, IpAddr)) -> Option<String> {
+        let pool = self.ipam.pools.get(id.0)?;
+        let block = Cidr::containing(address, pool.spec().block_size).ok()?;
+        Some(block_key(id, block.first()))
     }
 
     /// A claim or a workload as its blocks tell of it.
@@ -180,7 +198,14 @@ impl<S: Store> Replica<S> {
         &mut self,
         rejected: &RejectedRecord,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let keys: Vec<String> = self.blocks_of(rejected).into_iter().collect();
+        let mut keys = self.blocks_of(rejected);
+        // What the record says that there is, of a workload, is not all that it lacks.
+        if let Some(id) = identity_of(&rejected.key).and_then(|i| self.ipam.workload(i)) {
+            let spots = self.ipam.workloads.retained(id);
+            let places = spots.filter_map(|spot| self.ipam.pools.place(spot));
+            keys.extend(places.filter_map(|place| self.block_key_of(place)));
+        }
+        let keys: Vec<String> = keys.into_iter().collect();
         let (values, _) = self.store.get(&keys).await?;
         let mut told = Told::new();
         for (key, value) in keys.iter().zip(&values) {
@@ -211,35 +236,6 @@ impl<S: Store> Replica<S> {
             _ => None,
         };
         Ok(record.map(|record| record.encode()))
-    }
-
-    /// The host whose record names a block.
-    async fn host_naming(
-        &mut self,
-        id: PoolId,
-        first: IpAddr,
-    ) -> Result<Option<String>, StoreError> {
-        let mut after: Option<String> = None;
-        loop {
-            let page = self.store.list("h/", after.as_deref(), PAGE).await?;
-            for (key, value) in &page.entries {
-                if let Ok(Record::Host {
-                    name,
-                    blocks: Some(blocks),
-                    ..
-                }) = Record::decode(key, value)
-                    && blocks.iter().any(|(pool, block)| {
-                        *pool == id && crate::cidr::number(*block) == crate::cidr::number(first)
-                    })
-                {
-                    return Ok(Some(name.into_owned()));
-                }
-            }
-            after = page.entries.last().map(|(key, _)| key.clone());
-            if !page.more {
-                return Ok(None);
-            }
-        }
     }
 
     /// The copy of a pool's record, where it is sound and the pool fits beside the others.
@@ -360,9 +356,10 @@ impl Ipam {
         for (offset, address) in crate::apply::workload::addresses(block.range()).enumerate() {
             let offset = offset as u32;
             let slot = pool.slot(address);
-            let used = slot.is_some_and(|slot| is_used(pool.state(slot)));
             let told = slot.and_then(|slot| self.used_address(Spot { pool: id.0, slot }, offset));
+            let used = told.is_some();
             used_addresses.extend(told);
+            // Also what is in quarantine by a record that no part of the state would read for this block.
             if !used && pool.spec().excludes(address).is_none() {
                 released.push(ReleasedAddress {
                     offset,

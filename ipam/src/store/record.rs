@@ -26,8 +26,8 @@ pub(crate) use bytes::is_outdated;
 pub(crate) use bytes::is_unnamed;
 use core::net::IpAddr;
 pub(crate) use keys::{
-    COPIES, KINDS, TIME, block_key, claim_key, copy_key, cursor_key, departed_key, departed_of,
-    host_key, identity_of, pool_key, summary_key, workload_key,
+    COPIES, KINDS, TIME, block_key, claim_key, copied_key, copy_key, cursor_key, departed_key,
+    departed_of, host_key, identity_of, pool_key, summary_key, workload_key,
 };
 pub use summary::BlockSummary;
 
@@ -307,6 +307,21 @@ impl<'a> Record<'a> {
                 pool, level, first, ..
             } => summary_key(*pool, *level, *first),
             Self::Time { .. } => TIME.into(),
+        }
+    }
+
+    /// What stands as its copy, if it has one: of a host only the settings, as long as there are any. Its blocks tell the rest.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Pool { .. } => Some(self.clone()),
+            Self::Host { name, settings, .. } if *settings != HostSettings::default() => {
+                Some(Self::Host {
+                    name: name.clone(),
+                    settings: settings.clone(),
+                    blocks: None,
+                })
+            }
+            _ => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Mending a store: what can be rebuilt from the rest is, what cannot is dropped only when asked for by name.
 
 use super::damage::{Frozen, RejectedRecord, STRUCTURE};
-use super::record::{COPIES, KINDS, Record, copy_key};
+use super::record::{COPIES, KINDS, Record, copy_key, identity_of};
 use super::replica::{PAGE, Replica};
 use super::seam::{Guard, Store, StoreError, Txn};
 use super::summary::Summaries;
@@ -21,7 +21,7 @@ impl<S: Store> Replica<S> {
     /// others of its addresses go into quarantine from now on. A claim from the blocks that tell of it: without a lease, since
     /// only it told of that. A workload from the blocks that tell what it retains and the claims that it is behind: a move of it
     /// is over, and the address that waited for its new host stays with it for 24 h. A summary from the blocks. A cursor and a seed, which hold nothing, begin anew. Times more than 24 h ahead of
-    /// the clock are set to now. A host's settings stand nowhere else: they are left as they are.
+    /// the clock are set to now. A host from the blocks that are its own and the copy of its settings.
     ///
     /// ```
     /// # use ipam::{PoolSpec, Replica, Request, Timestamp, store::{MemoryStore, ready}};
@@ -53,8 +53,13 @@ impl<S: Store> Replica<S> {
         // Pools first: what the others hold is known only then. What was read of one record may tell of the next.
         for round in 0..ROUNDS {
             let mut txn = Txn::default();
-            for rejected in self.rejected.clone() {
-                if rejected.key.starts_with("p/") == (round == 0) {
+            let mut all = self.rejected.clone();
+            all.sort_by_key(|rejected| identity_of(&rejected.key).is_some());
+            for rejected in all {
+                // A workload tells of its claims: they come before it.
+                let claims = txn.put.iter().any(|(key, _)| key.starts_with("c/"));
+                let early = claims && identity_of(&rejected.key).is_some();
+                if rejected.key.starts_with("p/") == (round == 0) && !early {
                     self.rebuilt(&rejected, &mut txn).await?;
                 }
             }
@@ -212,9 +217,10 @@ impl<S: Store> Replica<S> {
         records.extend(Summaries::of_state(ipam));
         let mut put: Vec<(String, Vec<u8>)> = Vec::with_capacity(records.len());
         for record in &records {
-            let (key, bytes) = (record.key(), record.encode());
-            put.extend(copy_key(&key).map(|copy| (copy, bytes.clone())));
-            put.push((key, bytes));
+            let key = record.key();
+            let copy = record.copy().map(|copy| copy.encode());
+            put.extend(copy_key(&key).zip(copy));
+            put.push((key, record.encode()));
         }
         let kept: BTreeSet<&str> = put.iter().map(|(k, _)| &**k).collect();
         let mut delete = Vec::new();

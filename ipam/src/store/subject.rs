@@ -18,6 +18,7 @@ pub(super) fn subject(ipam: &Ipam, key: &str, record: Option<&Record<'_>>) -> St
     };
     match kind {
         "m/" => "where sequence numbers begin".into(),
+        COPIES if rest.starts_with("h/") => subject(ipam, rest, record),
         "p/" | COPIES => pool(),
         "r/" => format!("where {} goes on", pool()),
         "h/" => format!("host {}", shortened(rest)),

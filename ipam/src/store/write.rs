@@ -1,11 +1,11 @@
 //! What changes alter of what is stored: applied to a state in memory, and put into one transaction.
 
-use super::record::{Record, copy_key};
+use super::record::{Record, copy_key, host_key};
 use super::seam::{Event, Guard, Revision, Txn};
 use super::snapshot::blocks_noted;
 use super::summary::{Geometry, Page, PageId, Summaries};
 use crate::apply::ApplyError;
-use crate::change::Change;
+use crate::change::{Change, ChangeKind};
 use crate::pool::PoolId;
 use crate::state::Ipam;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub(super) struct Altered {
     /// The records as they were, unless it is a part that is dropped rather than made what it was.
     pub(super) before: Vec<Event>,
     part: bool,
+    /// The keys of hosts whose settings are other now: only then their copies are.
+    settings: BTreeSet<String>,
     /// Whether pools were altered.
     pub(super) structural: bool,
     /// The summaries' pages that are other now, as they were.
@@ -61,6 +63,9 @@ impl Altered {
                 }
                 self.keys.insert(key);
             }
+            if let ChangeKind::HostSet { host, .. } = &change.kind {
+                self.settings.insert(host_key(host));
+            }
             self.guards.extend(Ipam::rests_on(change));
             ipam.apply(change)?;
         }
@@ -80,7 +85,13 @@ impl Altered {
 
     /// Has every record stored anew.
     pub(super) fn add_all(&mut self, ipam: &Ipam) {
-        self.keys.extend(ipam.records().iter().map(Record::key));
+        for record in ipam.records() {
+            let key = record.key();
+            if record.copy().is_some() && key.starts_with("h/") {
+                self.settings.insert(key.clone());
+            }
+            self.keys.insert(key);
+        }
     }
 
     /// Has one key's record stored.
@@ -180,11 +191,12 @@ impl Altered {
         };
         let mut unchanged: BTreeSet<&str> = self.guards.iter().map(String::as_str).collect();
         for key in &self.keys {
-            let bytes = ipam.record(key).map(|record| record.encode());
-            if let Some(copy) = copy_key(key) {
-                store(&copy, bytes.clone());
+            let record = ipam.record(key);
+            if !key.starts_with("h/") || self.settings.contains(key) {
+                let copy = record.as_ref().and_then(Record::copy);
+                copy_key(key).inspect(|key| store(key, copy.map(|copy| copy.encode())));
             }
-            store(key, bytes);
+            store(key, record.map(|record| record.encode()));
             // Where a pool goes on is a hint: it is nobody's ground for a conflict.
             if !key.starts_with("r/") {
                 unchanged.insert(key);

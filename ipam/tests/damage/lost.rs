@@ -255,17 +255,27 @@ fn a_pool_whose_record_is_gone_is_rebuilt_from_its_copy() {
 
 #[test]
 fn a_claim_is_rebuilt_though_what_all_pools_share_is_damaged_too() {
-    let (mut store, held) = two_blocks();
-    write(&mut store, "m/", vec![9; 20]);
-    write(&mut store, "c/a", vec![9; 20]);
-    let taken = BTreeMap::from([(held, "a".to_owned())]);
-    let mut replica = open(exhaust(store, &taken, NOW), NOW);
-    ready(replica.rebuild(NOW))
-        .expect("at once")
-        .expect("a repair");
-    assert_eq!(replica.rejected(), []);
-    let holder = replica.ipam().claim_of("a").expect("its claim");
-    assert_eq!(holder.addresses().collect::<Vec<_>>(), [held]);
+    for lost in [false, true] {
+        let (mut store, held) = two_blocks();
+        match lost {
+            true => delete(&mut store, "m/"),
+            false => write(&mut store, "m/", vec![9; 20]),
+        }
+        write(&mut store, "c/a", vec![9; 20]);
+        let told = open(store.clone(), NOW);
+        assert!(
+            told.rejected().iter().any(|r| r.key == "m/"),
+            "lost: {lost}"
+        );
+        let taken = BTreeMap::from([(held, "a".to_owned())]);
+        let mut replica = open(exhaust(store, &taken, NOW), NOW);
+        ready(replica.rebuild(NOW))
+            .expect("at once")
+            .expect("a repair");
+        assert_eq!(replica.rejected(), []);
+        let holder = replica.ipam().claim_of("a").expect("its claim");
+        assert_eq!(holder.addresses().collect::<Vec<_>>(), [held]);
+    }
 }
 
 /// A claim of both families and a reservation of both, each family in a block of its own.

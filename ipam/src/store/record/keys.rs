@@ -21,9 +21,21 @@ pub(crate) const TIME: &str = "t/";
 /// The first part of the keys of copies.
 pub(crate) const COPIES: &str = "q/";
 
-/// Where the copy of a record stands: pools' have one, since nothing else says what they say.
+/// Where the copy of a record stands: those have one that say what nothing else says, pools and hosts with settings.
 pub(crate) fn copy_key(key: &str) -> Option<String> {
-    key.strip_prefix("p/").map(|id| format!("{COPIES}{id}"))
+    match key.strip_prefix("p/") {
+        Some(id) => Some(format!("{COPIES}{id}")),
+        None => key.starts_with("h/").then(|| format!("{COPIES}{key}")),
+    }
+}
+
+/// The key of the record that a copy is of.
+pub(crate) fn copied_key(copy: &str) -> String {
+    let rest = copy.strip_prefix(COPIES).unwrap_or(copy);
+    match rest.starts_with("h/") {
+        true => rest.into(),
+        false => format!("p/{rest}"),
+    }
 }
 
 pub(crate) fn cursor_key(id: PoolId) -> String {

@@ -8,6 +8,8 @@ mod read;
 pub(in crate::store) use read::{add, known};
 
 use crate::change::Change;
+use crate::claim::ClaimError;
+use crate::pool::{Pool, PoolId};
 use crate::rng::{Xoshiro256PlusPlus, stream};
 use crate::state::Ipam;
 use crate::store::damage::RejectedRecord;
@@ -320,6 +322,25 @@ impl<S: Store> Replica<S> {
         let keys: Vec<String> = keys.into_iter().collect();
         let damaged = self.rejected().iter().find(|r| keys.contains(&r.key));
         match damaged {
+            Some(rejected) => Err(TransactError::Damaged(rejected.clone())),
+            None => answer,
+        }
+    }
+
+    /// An answer, unless it is that pools are exhausted of which a damaged record withholds addresses: perhaps only these are wanting.
+    pub(in crate::store) fn known_exhausted<T>(
+        &self,
+        answer: Result<T, TransactError<ClaimError>>,
+    ) -> Result<T, TransactError<ClaimError>> {
+        let Err(TransactError::Refused(ClaimError::Exhausted { considered, .. })) = &answer else {
+            return answer;
+        };
+        let of_pool = |id: PoolId| {
+            let name = self.ipam.pools.get(id.0).map(Pool::name);
+            considered.iter().any(|one| Some(&*one.pool) == name)
+        };
+        let mut damaged = self.rejected.iter();
+        match damaged.find(|rejected| rejected.frozen.withholds(of_pool)) {
             Some(rejected) => Err(TransactError::Damaged(rejected.clone())),
             None => answer,
         }

@@ -7,7 +7,8 @@ use crate::state::Ipam;
 use crate::store::clock::damaged_time;
 use crate::store::codec::RecordError;
 use crate::store::damage::{Frozen, RejectedRecord, WHOLE};
-use crate::store::record::{COPIES, KINDS, Record, TIME, is_outdated};
+use crate::store::rebuild::bad_settings;
+use crate::store::record::{COPIES, KINDS, Record, TIME, copied_key, is_outdated};
 use crate::store::restore::{Restored, Restorer};
 use crate::store::seam::{Event, Revision, Store, StoreError};
 use crate::store::snapshot::blocks_noted;
@@ -54,7 +55,7 @@ impl<S: Store> Replica<S> {
                     seeded |= key == "m/";
                     outdated |= is_outdated(&value);
                     // Where the record of what all share is lost, the others themselves say whether they tell of each other.
-                    tells &= !restorer.rejects("m/") || is_telling(&key, &value);
+                    tells &= seeded && !restorer.rejects("m/") || is_telling(&key, &value);
                     match kind {
                         "s/" => pages.push((key, value)),
                         _ => add(&mut restorer, &key, &value)?,
@@ -65,7 +66,7 @@ impl<S: Store> Replica<S> {
                 }
             }
         }
-        restorer.whole |= empty || tells && restorer.rejects("m/");
+        note_shared(&mut restorer, (seeded, empty), tells);
         if restorer.whole {
             let touched = touched(&restorer.ipam, &pages);
             restorer.missing(&touched);
@@ -200,13 +201,17 @@ impl<S: Store> Replica<S> {
             return Ok(None);
         }
         for (key, value) in page.entries {
-            let own = key.replacen(COPIES, "p/", 1);
+            let own = copied_key(&key);
             let copied = match Record::decode(&own, &value) {
                 Err(RecordError::Version { found, known }) => {
                     return Err(StoreError::Version { key, found, known });
                 }
                 copied => copied.ok(),
             };
+            if own.starts_with("h/") {
+                bad.extend(bad_settings(restored, &key, &own, copied.as_ref()));
+                continue;
+            }
             match restored.ipam.record(&own) {
                 Some(record) if copied.as_ref() != Some(&record) => {
                     let why = "is not the copy of its pool's record";
@@ -269,6 +274,16 @@ impl<S: Store> Replica<S> {
         }
         Ok(fits)
     }
+}
+
+/// Notes that the record of what all share is gone, if it is, and whether the others prove each other where that does not say so.
+fn note_shared(restorer: &mut Restorer, (seeded, empty): (bool, bool), tells: bool) {
+    if !seeded && !empty {
+        let why = "is missing, though there are other records";
+        let lost = RejectedRecord::new("m/", "what all share", why);
+        restorer.rejected.push(lost);
+    }
+    restorer.whole |= empty || tells && restorer.rejects("m/");
 }
 
 /// The blocks of which summaries say that they were touched, by pool and first address.

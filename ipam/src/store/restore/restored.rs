@@ -28,7 +28,10 @@ impl Restored {
 
     /// Sees to it that nothing is given out of what is lost, once all doubts were explained.
     pub(crate) fn settle(&mut self) {
-        self.rejected.append(&mut self.doubts.pointers);
+        let pointers = core::mem::take(&mut self.doubts.pointers).into_iter();
+        let known = |one: &RejectedRecord| self.rejected.iter().any(|r| r.key == one.key);
+        let more: Vec<RejectedRecord> = pointers.filter(|one| !known(one)).collect();
+        self.rejected.extend(more);
         let unknown = |one: &RejectedRecord| match one.key.get(..2) {
             // One that can be read has told who it tells of, right or wrong.
             Some("b/") => !one.is_pointer(),
