@@ -1,7 +1,7 @@
 //! A host's agent: what it does next, and what it makes of the answers.
 
 use crate::Bug;
-use crate::driver::{Caller, Driver, Failure, repair};
+use crate::driver::{Caller, Driver, Failure, pass_pool, repair};
 use crate::net::{SimStore, sleep, within};
 use crate::setup::{GIVE_UP, GRACE};
 use crate::view::CensusTaken;
@@ -46,6 +46,8 @@ pub(crate) enum Action {
         census: Option<CensusTaken>,
     },
     Repair,
+    /// The pool that passes comes, is drained, or goes.
+    PassPool,
     /// Learns what others did.
     Refresh,
     Nothing,
@@ -70,6 +72,7 @@ impl Action {
             } => format!("collect by the census of {}", census.began),
             Self::Collect { census: None } => "collect".into(),
             Self::Repair => "repair".into(),
+            Self::PassPool => "pass the pool".into(),
             Self::Refresh => "refresh".into(),
             Self::Nothing => "nothing".into(),
         }
@@ -208,6 +211,7 @@ async fn carry_out(
         }
         Action::Refresh => driver.refresh(by).await.map(|()| Done::Nothing),
         Action::Repair => repair(by).await.map(Done::Collected),
+        Action::PassPool => pass_pool(by).await.map(|()| Done::Nothing),
         Action::Census { .. } | Action::Nothing => Ok(Done::Nothing),
     }
 }

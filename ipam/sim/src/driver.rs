@@ -3,12 +3,12 @@
 use crate::net::{SimStore, sleep};
 use crate::view::{CensusTaken, DriverKind};
 use crate::world::Shared;
-use ipam::change::{Change, ChangeKind, HostSettings};
+use ipam::change::Change;
 use ipam::claim::MoveError;
 use ipam::collect::Census;
+use ipam::pool::PoolRef;
 use ipam::store::{HostReplica, PartialReplica, StoreError, TransactError};
 use ipam::{Grant, Ipam, Replica, Request, Timestamp};
-use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::setup::GRACE;
@@ -232,37 +232,27 @@ impl Driver {
     }
 }
 
-/// `fsck --repair`, and for a host's settings, which stand nowhere else, `host set`.
+/// `fsck --repair`.
 pub(crate) async fn repair(by: &Caller) -> Result<usize, Failure> {
     let mut replica = by.whole().await?;
     let found = replica.rejected().iter().map(ToString::to_string);
     let found: Vec<String> = found.collect();
     by.world
         .with(|world| world.note(by.host, || format!("  fsck finds {found:?}")));
-    let mut repaired = replica.rebuild(by.now).await?;
-    let keys = replica
-        .rejected()
-        .iter()
-        .map(|rejected| rejected.key.clone());
-    let hosts: Vec<String> = keys
-        .filter_map(|key| Some(key.strip_prefix("h/")?.to_owned()))
-        .collect();
-    for host in hosts {
-        let decide = |ipam: &Ipam| {
-            let kind = ChangeKind::HostSet {
-                host: host.clone().into(),
-                settings: HostSettings::default(),
-            };
-            Ok::<_, Infallible>((
-                (),
-                vec![Change {
-                    at: ipam.now(),
-                    kind,
-                }],
-            ))
-        };
-        replica.transact(by.now, decide, by.wait()).await?;
-        repaired += 1;
-    }
-    Ok(repaired)
+    Ok(replica.rebuild(by.now).await?)
+}
+
+/// The pool that passes comes, is drained, or goes.
+pub(crate) async fn pass_pool(by: &Caller) -> Result<(), Failure> {
+    let Some(spec) = by.world.with(|world| world.setup.passing.clone()) else {
+        return Ok(());
+    };
+    let mut replica = by.whole().await?;
+    let name = spec.name.clone();
+    let done = match replica.ipam().pool(&name).map(PoolRef::draining) {
+        None => replica.add_pool(by.now, spec, by.wait()).await,
+        Some(false) => replica.drain_pool(by.now, &name, true, by.wait()).await,
+        Some(true) => replica.remove_pool(by.now, &name, by.wait()).await,
+    };
+    done.map_err(Failure::from)
 }

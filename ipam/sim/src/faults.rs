@@ -9,6 +9,39 @@ use ipam::store::{Record, Txn, ready};
 use rand::RngExt as _;
 use std::time::Duration;
 
+/// Records that are damaged at a time.
+const MOST_DAMAGED: usize = 3;
+
+/// What a record tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A claim or a workload: its blocks tell the same.
+    Holder,
+    Block,
+    /// All that it says stands elsewhere.
+    Beside,
+    /// Others can't be rebuilt without it.
+    Alone,
+}
+
+impl Kind {
+    fn of(key: &str) -> Self {
+        match key.get(..2) {
+            Some("c/" | "w/") => Self::Holder,
+            Some("b/") => Self::Block,
+            Some("h/" | "s/" | "r/") => Self::Beside,
+            _ => Self::Alone,
+        }
+    }
+
+    /// Whether both can be rebuilt where both are damaged.
+    fn goes_with(self, other: Self) -> bool {
+        let proves = |a, b| a == Self::Holder && b == Self::Block;
+        let alone = self == Self::Alone || other == Self::Alone;
+        !alone && !proves(self, other) && !proves(other, self)
+    }
+}
+
 impl World {
     /// Something breaks, and the next fault is set.
     pub(crate) fn fault(&mut self) -> Next {
@@ -88,10 +121,11 @@ impl World {
         Next::Crash(host)
     }
 
-    /// A byte of a stored record is altered. One record at a time: of two that prove each other, neither could be rebuilt. Nor while
-    /// the store does not vouch for that, from the repair of its seed to the next write.
+    /// A byte of a stored record is altered: of up to three at a time, unless one of them proves another, which could not be rebuilt then.
+    /// Nor while the store does not vouch for that, from the repair of its seed to the next write.
     fn damage(&mut self) {
-        if self.checks.damaged().next().is_some() || !self.checks.vouched() {
+        let damaged: Vec<Kind> = self.checks.damaged().map(|key| Kind::of(key)).collect();
+        if damaged.len() >= MOST_DAMAGED || !self.checks.vouched() {
             return;
         }
         let Some(Ok(page)) = ready(self.disk.memory.list("", None, usize::MAX)) else {
@@ -103,11 +137,12 @@ impl World {
         let kind = kinds[rng.random_range(0..kinds.len())];
         let mut of_kind = page.entries;
         // While one pool of several is unknown, hosts' records are written without its blocks, and have to be repaired as well.
-        let pools = self.setup.pools.len();
+        let pools = self.setup.all_pools().count();
         of_kind.retain(|(key, _)| key.starts_with(kind) && (pools == 1 || !key.starts_with("p/")));
         // Nor the time, before anything tells what it was: what is lost then is the time that all of this is judged by.
         let begun = !self.checks.is_unused();
         of_kind.retain(|(key, _)| begun || key != "t/");
+        of_kind.retain(|(key, _)| damaged.iter().all(|other| other.goes_with(Kind::of(key))));
         if of_kind.is_empty() {
             return;
         }
@@ -153,7 +188,7 @@ impl World {
 
     /// How long all must be calm until nothing is left of what was.
     pub(crate) fn calm(&self) -> Duration {
-        let pools = self.setup.pools.iter();
+        let pools = self.setup.all_pools();
         let rest = pools.map(|p| p.quarantine.max(p.reclaim_after) * 2).max();
         let lease = self.setup.lease.unwrap_or_default();
         GRACE * 2 + STICKY + lease + rest.unwrap_or_default() + self.setup.slack() * 4

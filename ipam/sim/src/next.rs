@@ -86,6 +86,9 @@ impl World {
         if awaited && draw % 3 == 0 {
             return self.finish_move(number);
         }
+        if self.setup.passing.is_some() && (45..48).contains(&draw) {
+            return Action::PassPool;
+        }
         match draw {
             0..45 => self.start(number),
             45..62 => self.stop(number),

@@ -1,11 +1,13 @@
 //! What one seed runs: how many hosts, which pools, which clocks, how often what goes wrong.
 
 use crate::Bug;
+use ipam::claim::Families;
 use ipam::pool::{Affinity, Order};
 use ipam::rng::stream;
 use ipam::store::{Held, Margin};
-use ipam::{PoolSpec, Timestamp};
+use ipam::{Cidr, PoolSpec, Timestamp};
 use rand::{Rng, RngExt as _};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// When a simulation begins: any time will do, so long as clocks can jump to before it.
@@ -44,6 +46,10 @@ pub(crate) struct Setup {
     /// Workloads that may run on any host.
     pub(crate) movable: usize,
     pub(crate) pools: Vec<PoolSpec>,
+    /// One that comes and goes.
+    pub(crate) passing: Option<PoolSpec>,
+    /// What every container asks for.
+    pub(crate) families: Families,
     pub(crate) lease: Option<Duration>,
     /// Whether hosts go by the store's clock, and not each by its own.
     pub(crate) shared_time: bool,
@@ -76,13 +82,36 @@ impl Setup {
         let clocks = if shared_time { (-DAY, DAY) } else { own };
         let busy = Duration::from_secs(rng.random_range(200..400));
         let rate = |rng: &mut _| *pick(rng, &[0, 5, 20, 60]);
+        let mut pools = pools(rng, hosts * plain + movable, lease);
+        // Drawn apart, so that they alter nothing else.
+        let rng_beside = &mut stream(seed, "families and pools that pass");
+        let families = *pick(
+            rng_beside,
+            &[Families::V4, Families::V4, Families::V6, Families::Dual],
+        );
+        let passing = rng_beside.random_bool(0.3).then(|| passing(&pools[0]));
+        let passing = passing.map(|spec| match families {
+            Families::V6 => v6(spec),
+            _ => spec,
+        });
+        match families {
+            Families::V4 => {}
+            Families::V6 => pools = pools.into_iter().map(v6).collect(),
+            Families::Dual => {
+                let mut twin = v6(pools[0].clone());
+                twin.name.push('6');
+                pools.push(twin);
+            }
+        }
         Self {
             seed,
             bug,
             hosts,
             plain,
             movable,
-            pools: pools(rng, hosts * plain + movable, lease),
+            pools,
+            passing,
+            families,
             lease,
             shared_time,
             clocks,
@@ -108,6 +137,8 @@ impl Setup {
             plain: 0,
             movable: 0,
             pools: vec![pool],
+            passing: None,
+            families: Families::V4,
             lease: None,
             shared_time: false,
             clocks: (0, 0),
@@ -117,6 +148,11 @@ impl Setup {
             pause: Duration::from_secs(1),
             faults: Duration::MAX,
         }
+    }
+
+    /// All pools that there may be.
+    pub(crate) fn all_pools(&self) -> impl Iterator<Item = &PoolSpec> {
+        self.pools.iter().chain(&self.passing)
     }
 
     /// By how much two hosts' nows may differ.
@@ -144,6 +180,28 @@ impl Setup {
             .usable_until
             .unwrap_or(Timestamp::MAX)
     }
+}
+
+/// A pool with a few addresses more, for a time.
+fn passing(of: &PoolSpec) -> PoolSpec {
+    let mut spec = of.clone();
+    spec.name = "z".into();
+    if let Ok(cidr) = "10.2.0.0/29".parse() {
+        (spec.cidr, spec.block_size) = (cidr, 30);
+    }
+    spec
+}
+
+/// The same pool of IPv6, with as many addresses.
+fn v6(mut spec: PoolSpec) -> PoolSpec {
+    const BITS: u8 = 128 - 32;
+    if let IpAddr::V4(first) = spec.cidr.first() {
+        let first = Ipv6Addr::from_bits(0xfd << 120 | u128::from(first.to_bits()));
+        if let Ok(cidr) = Cidr::new(first.into(), spec.cidr.prefix() + BITS) {
+            (spec.cidr, spec.block_size) = (cidr, spec.block_size + BITS);
+        }
+    }
+    spec
 }
 
 /// One of several.

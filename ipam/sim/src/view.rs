@@ -2,6 +2,7 @@
 
 use crate::setup::{GRACE, STICKY, Setup};
 use crate::world::{Operation, World};
+use ipam::claim::Families;
 use ipam::rng::{Xoshiro256PlusPlus, stream};
 use ipam::store::Sent;
 use ipam::{Grant, Request, Timestamp};
@@ -44,6 +45,7 @@ pub(crate) struct Held {
 /// One container, by the name of its owner.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
+    pub(crate) families: Families,
     pub(crate) workload: Option<String>,
     pub(crate) keep: Keep,
     pub(crate) state: State,
@@ -115,7 +117,7 @@ impl Host {
         for i in 0..setup.plain {
             let workload = (i > 0).then(|| format!("{name}-w{i}"));
             let keep = if i > 1 { Keep::Sticky } else { Keep::Ephemeral };
-            slots.insert(format!("{name}/c{i}"), Slot::new(workload, keep));
+            slots.insert(format!("{name}/c{i}"), Slot::new(setup, workload, keep));
         }
         for i in 0..setup.movable {
             let keep = if i % 2 == 0 {
@@ -125,7 +127,7 @@ impl Host {
             };
             slots.insert(
                 format!("{name}/m{i}"),
-                Slot::new(Some(format!("m{i}")), keep),
+                Slot::new(setup, Some(format!("m{i}")), keep),
             );
         }
         if operator {
@@ -151,8 +153,9 @@ impl Host {
 }
 
 impl Slot {
-    fn new(workload: Option<String>, keep: Keep) -> Self {
+    fn new(setup: &Setup, workload: Option<String>, keep: Keep) -> Self {
         Self {
+            families: setup.families,
             workload,
             keep,
             state: State::Gone,
@@ -161,7 +164,7 @@ impl Slot {
 
     /// What its container asks for.
     pub(crate) fn request<'a>(&'a self, owner: &'a str, host: &'a str) -> Request<'a> {
-        let mut request = Request::new(owner).host(host);
+        let mut request = Request::new(owner).host(host).families(self.families);
         request.workload = self.workload.as_deref();
         match self.keep {
             Keep::Ephemeral => request,

@@ -157,24 +157,25 @@ fn a_workload_is_rebuilt_with_all_that_it_has_reserved_beside_a_claim_of_it() {
         .expect("at once")
         .expect("a repair");
     assert_eq!(replica.rejected(), []);
+    let retained: Vec<IpAddr> = replica.ipam().retained_for("w").collect();
+    let holder = replica.ipam().claim_of("a").expect("its claim");
     assert_eq!(
-        entries(&mut replica.into_store()),
-        entries(&mut sound.clone())
+        (retained, holder.addresses().collect()),
+        (vec![first], vec![first])
     );
 
     // Its record was written anew without that address, and with another since.
     let ranges = [AddressRange::from(IpAddr::from([10, 7, 0, 50]))];
-    let record = ipam::store::Record::Workload {
-        name: "w".into(),
-        interface: "eth0".into(),
-        since: NOW,
-        until: Timestamp::MAX,
-        fixed: true,
-        retained: vec![(ipam::pool::PoolId(0), ranges[0].first())],
-        sticky: Vec::new(),
-        moving: None,
-        owners: Some(vec!["a".into()]),
+    let bytes = entries(&mut sound.clone())
+        .remove("w/w")
+        .expect("its record");
+    let mut record = Record::decode("w/w", &bytes).expect("it is sound");
+    let Record::Workload { retained, .. } = &mut record else {
+        panic!("{record:?}");
     };
+    retained
+        .iter_mut()
+        .for_each(|(_, at)| *at = ranges[0].first());
     let mut other = open(sound, NOW);
     transact(&mut other, NOW, |ipam| {
         let change = ipam.decide_reserve("w", &ranges)?;

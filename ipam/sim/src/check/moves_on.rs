@@ -219,8 +219,7 @@ impl World {
 
     fn pool_of(&self, address: IpAddr) -> Option<&ipam::PoolSpec> {
         self.setup
-            .pools
-            .iter()
+            .all_pools()
             .find(|pool| pool.cidr.contains(address))
     }
 }

@@ -7,6 +7,7 @@ use crate::world::World;
 use ipam::store::{MemoryStore, Record, Replica, ready};
 use ipam::{Store as _, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// As long as the library thinks that a move may take.
@@ -104,7 +105,7 @@ impl World {
                 .blocks
                 .values()
                 .filter(|b| b.host.as_ref() == Some(host));
-            let pool = |first| self.setup.pools.iter().position(|p| p.cidr.contains(first));
+            let pool = |first| self.setup.all_pools().position(|p| p.cidr.contains(first));
             let of_pool = own.filter(|b| pool(b.block.first()) == pool(block.block.first()));
             let empty = block.used.is_empty();
             if !block.confirmed || empty && of_pool.count() > 1 {
@@ -123,15 +124,18 @@ impl World {
     /// What is free is what the pools hold, less what is held or reserved; nothing is in quarantine.
     fn free_adds_up(&self) -> Result<(), String> {
         let (replica, now) = (self.opened()?, self.time()?);
-        for spec in &self.setup.pools {
-            let usage = replica
-                .ipam()
-                .pool(&spec.name)
-                .ok_or("a pool is gone")?
-                .usage();
-            let bits = 32 - u32::from(spec.cidr.prefix());
-            // All but the network's and the broadcast address.
-            let capacity = (1u64 << bits) - 2;
+        for spec in self.setup.all_pools() {
+            let usage = match replica.ipam().pool(&spec.name) {
+                Some(pool) => pool.usage(),
+                None if Some(spec) == self.setup.passing.as_ref() => continue,
+                None => return Err("a pool is gone".into()),
+            };
+            let (width, edges) = match spec.cidr.first() {
+                // All but the network's and the broadcast address.
+                IpAddr::V4(_) => (32, 2),
+                IpAddr::V6(_) => (128, 1),
+            };
+            let capacity = (1u64 << (width - u32::from(spec.cidr.prefix()))) - edges;
             let blocks = self.checks.mirror.blocks.values();
             let used = blocks.filter(|b| spec.cidr.contains(b.block.first()));
             // What time alone has ended may still be told.
