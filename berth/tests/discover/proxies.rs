@@ -53,6 +53,7 @@ pub(crate) fn follows(world: &mut World, proxy: &Proxy, start: &dyn Fn(&World) -
     for backend in world.backends.iter().skip(1).step_by(2) {
         until_served(proxy, backend, true);
     }
+    troubled(world, proxy);
     // One endpoint is gone and comes back.
     let all = world.endpoints();
     world.source(&world.web(&all[1..], 0.5));
@@ -75,6 +76,27 @@ pub(crate) fn follows(world: &mut World, proxy: &Proxy, start: &dyn Fn(&World) -
     assert!(!counted.answers.contains_key(&address.port().to_string()));
     let output = driver.end("TERM");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// One that flaps, one that is slow, a region that is ill and fails over.
+fn troubled(world: &World, proxy: &Proxy) {
+    for well in [false, true, false, true, false, true] {
+        world.backends[2].is_well(well);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    world.backends[4].is_slow(true);
+    until_served(proxy, &world.backends[4], false);
+    world.backends[4].is_slow(false);
+    for served in [false, true] {
+        for backend in world.backends.iter().skip(1).step_by(2) {
+            backend.is_well(served);
+        }
+        for backend in world.backends.iter().skip(1).step_by(2) {
+            until_served(proxy, backend, served);
+        }
+    }
+    until_served(proxy, &world.backends[2], true);
+    until_served(proxy, &world.backends[4], true);
 }
 
 pub(crate) fn world() -> World {

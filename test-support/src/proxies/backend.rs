@@ -17,6 +17,7 @@ pub struct Backend {
     pub address: SocketAddr,
     ends: Arc<AtomicBool>,
     well: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
     served: Arc<AtomicU64>,
     connections: Connections,
 }
@@ -42,6 +43,7 @@ impl Backend {
             address: listener.local_addr().expect("an address"),
             ends: Arc::default(),
             well: Arc::new(AtomicBool::new(true)),
+            slow: Arc::default(),
             served: Arc::default(),
             connections: Arc::default(),
         };
@@ -50,7 +52,7 @@ impl Backend {
             Arc::clone(&backend.well),
             Arc::clone(&backend.served),
         );
-        let connections = Arc::clone(&backend.connections);
+        let (slow, connections) = (Arc::clone(&backend.slow), Arc::clone(&backend.connections));
         std::thread::spawn(move || {
             for (number, stream) in (0..).zip(listener.incoming()) {
                 if ends.load(Ordering::SeqCst) {
@@ -63,9 +65,9 @@ impl Backend {
                     all.insert(number, same);
                 }
                 let (well, served) = (Arc::clone(&well), Arc::clone(&served));
-                let connections = Arc::clone(&connections);
+                let (slow, connections) = (Arc::clone(&slow), Arc::clone(&connections));
                 std::thread::spawn(move || {
-                    serve(stream, &well, &served);
+                    serve(stream, &well, &slow, &served);
                     let _ = connections.lock().map(|mut all| all.remove(&number));
                 });
             }
@@ -76,6 +78,11 @@ impl Backend {
     /// Whether checks are answered with 200 or with 503; requests always are with 200.
     pub fn is_well(&self, well: bool) {
         self.well.store(well, Ordering::SeqCst);
+    }
+
+    /// Whether checks are answered late, by two seconds; requests never are.
+    pub fn is_slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::SeqCst);
     }
 
     /// Requests that were not checks.
@@ -97,7 +104,7 @@ impl Drop for Backend {
     }
 }
 
-fn serve(mut stream: TcpStream, well: &AtomicBool, served: &AtomicU64) {
+fn serve(mut stream: TcpStream, well: &AtomicBool, slow: &AtomicBool, served: &AtomicU64) {
     let port = stream.local_addr().map_or(0, |address| address.port());
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
     let mut head = Vec::new();
@@ -115,6 +122,9 @@ fn serve(mut stream: TcpStream, well: &AtomicBool, served: &AtomicU64) {
             true => "503 Not Well",
             false => "200 OK",
         };
+        if checks && slow.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_secs(2));
+        }
         if !checks {
             served.fetch_add(1, Ordering::SeqCst);
         }
