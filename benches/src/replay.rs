@@ -146,12 +146,23 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The release binary, built once.
+/// The release binary, built once; or `$BERTH_BINARY`.
 pub(crate) fn binary() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
+        if let Some(path) = std::env::var_os("BERTH_BINARY") {
+            return Ok(path.into());
+        }
         let status = cargo()
-            .args(["build", "--release", "-q", "-p", "berth-cli"])
+            .args([
+                "build",
+                "--release",
+                "-q",
+                "-p",
+                "berth-cli",
+                "--features",
+                "xds",
+            ])
             .status();
         match status {
             Ok(status) if status.success() => {}

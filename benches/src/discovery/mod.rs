@@ -1,9 +1,11 @@
-//! `discovery-core`: picking beside plain EDF, pingora and tower's balance, admission, the engine at size.
+//! `discovery-core`: picking beside plain EDF, pingora and tower's balance, admission, the engine at size; and the
+//! adapters between real proxies.
 
 mod admission;
 mod choices;
 mod deviation;
 mod engine;
+mod live;
 mod picks;
 mod pingora;
 mod threads;
@@ -24,6 +26,7 @@ pub fn figures() -> Vec<Figure> {
     all.extend(engine::figures());
     all.extend(tower::figures());
     all.extend(pingora::figures());
+    all.extend(live::figures());
     all
 }
 

@@ -153,14 +153,14 @@ impl Document {
     /// # Errors
     /// It is no document at all: nothing of it can be used.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let Some(Value::Array(services)) = value.get("services") else {
+        let mut value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let Some(Value::Array(services)) = value.get_mut("services").map(Value::take) else {
             return Err("want {\"services\": [...]}".into());
         };
         let mut document = Self::default();
-        for (index, value) in services.iter().enumerate() {
+        for (index, value) in services.into_iter().enumerate() {
             let place = format!("services[{index}]");
-            match document.service(value.clone(), &place) {
+            match document.service(value, &place) {
                 Ok(service) => {
                     let ids = service.endpoints.iter().map(|e| e.id.clone());
                     document.ids.extend(ids);
