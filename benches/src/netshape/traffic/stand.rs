@@ -245,7 +245,7 @@ pub(super) fn iperf(
     let _ = server.wait();
     match said["end"]["sum_received"]["bits_per_second"].is_f64() {
         true => Ok(said),
-        false => Err(format!("iperf3: {said}")),
+        false => Err(format!("iperf3: {}", said["error"])),
     }
 }
 
