@@ -16,6 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes: an engine tells of a container in a list in 1 to 3 KiB.
 const LONGEST: usize = 64 << 20;
 
+/// What an engine answers.
+pub(crate) enum Answer {
+    Told(Bytes),
+    NotFound,
+    /// It can't tell.
+    Failed(StatusCode),
+}
+
+/// A path without what is asked of it.
+pub(crate) fn shown(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
 /// A connection to an engine.
 pub(crate) struct Client {
     sender: SendRequest<Empty<Bytes>>,
@@ -43,32 +56,41 @@ impl Client {
         self.sender.send_request(request).await.map_err(text)
     }
 
-    /// The answer to a request; nothing where there is no such thing.
-    pub(crate) async fn get(&mut self, path: &str) -> Result<Option<Bytes>, String> {
+    /// What a request is answered with.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer, String> {
         let exchange = async {
             let response = self.send(path).await?;
             let status = response.status();
             let body = Limited::new(response.into_body(), LONGEST).collect().await;
             let body = body.map_err(text)?.to_bytes();
             match status {
-                StatusCode::OK => Ok(Some(body)),
-                StatusCode::NOT_FOUND => Ok(None),
-                status => Err(format!("status {status}")),
+                StatusCode::OK => Ok(Answer::Told(body)),
+                StatusCode::NOT_FOUND => Ok(Answer::NotFound),
+                status => Ok(Answer::Failed(status)),
             }
         };
         let answer = timeout(PATIENCE, exchange).await;
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")));
-        answer.map_err(|e| format!("{path}: {e}"))
+        answer.map_err(|e| format!("{}: {e}", shown(path)))
+    }
+
+    /// An answer that there must be.
+    pub(crate) async fn needed(&mut self, path: &str) -> Result<Bytes, String> {
+        match self.get(path).await? {
+            Answer::Told(body) => Ok(body),
+            Answer::NotFound => Err(format!("{}: there is none", shown(path))),
+            Answer::Failed(status) => Err(format!("{}: status {status}", shown(path))),
+        }
     }
 
     /// An answer that goes on for as long as the engine has something to tell.
     pub(crate) async fn stream(&mut self, path: &str) -> Result<Incoming, String> {
         let answer = timeout(PATIENCE, self.send(path)).await;
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")));
-        let response = answer.map_err(|e| format!("{path}: {e}"))?;
+        let response = answer.map_err(|e| format!("{}: {e}", shown(path)))?;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
-            status => Err(format!("{path}: status {status}")),
+            status => Err(format!("{}: status {status}", shown(path))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Follows an engine: events first, then everything that is there, so that nothing falls between the two.
 
-use crate::api::Client;
+use crate::api::{Answer, Client, shown};
 use crate::container::Read;
 use crate::events::{Event, Events, PATH, is_id};
 use crate::label::SERVICE;
@@ -110,7 +110,7 @@ impl<F: FnMut(&str) + Send> Follower<F> {
         let body = Client::connect(&self.socket).await?.stream(PATH).await?;
         let mut events = Events::new(body);
         let mut client = Client::connect(&self.socket).await?;
-        let info = client.get("/info").await?.unwrap_or_default();
+        let info = client.needed("/info").await?;
         let info: Info = serde_json::from_slice(&info).map_err(unread("/info"))?;
         self.shared.with(|known| known.node = info.name);
         loop {
@@ -127,8 +127,8 @@ impl<F: FnMut(&str) + Send> Follower<F> {
 
     async fn list(&mut self, client: &mut Client) -> Result<(), String> {
         let path = format!("/containers/json?filters=%7B%22label%22%3A%5B%22{SERVICE}%22%5D%7D");
-        let answer = client.get(&path).await?.unwrap_or_default();
-        let listed: Vec<Listed> = serde_json::from_slice(&answer).map_err(unread(&path))?;
+        let answer = client.needed(&path).await?;
+        let listed: Vec<Listed> = serde_json::from_slice(&answer).map_err(unread(shown(&path)))?;
         if listed.len() > MOST {
             let given = listed.len();
             return Err(format!(
@@ -169,12 +169,14 @@ impl<F: FnMut(&str) + Send> Follower<F> {
         Ok(())
     }
 
-    /// Looks at a container; whether it is otherwise than known.
+    /// Looks at a container; whether it is otherwise than known. One that the engine can't tell of stops no other.
     async fn look(&mut self, client: &mut Client, id: &str) -> Result<bool, String> {
         let path = format!("/containers/{id}/json");
         let read = match client.get(&path).await? {
-            None => Read::None,
-            Some(answer) => Read::of(&answer, self.host).map_err(|e| format!("{path}: {e}"))?,
+            Answer::NotFound => Read::None,
+            Answer::Failed(status) => Read::Bad(id.to_owned(), format!("status {status}")),
+            Answer::Told(answer) => Read::of(&answer, self.host)
+                .unwrap_or_else(|problem| Read::Bad(id.to_owned(), problem)),
         };
         Ok(self.shared.with(|known| known.view.note(id, read)))
     }
