@@ -93,7 +93,7 @@ pub(super) async fn read_for(kernel: &NetlinkKernel, policy: &PolicyFile) -> Res
     for (i, container) in policy.container.iter().enumerate() {
         if let Some(name) = marked
             .iter()
-            .find(|n| container.veth.as_deref() == Some(&*n.dev))
+            .find(|n| n.netns == Netns::Host && container.veth.as_deref() == Some(&*n.dev))
         {
             let why = format!(
                 "{name} is shaped by berth-bandwidth: leave it to the plugin, or take the plugin out of the network's chain"
